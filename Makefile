@@ -1,0 +1,62 @@
+# One command for each habit; `make help` lists them. `.ci/run` calls the same ones.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast lint format types check bench lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.development ## Make .venv with everything that development and the tests need
+
+demo: $(VENV)/.runtime ## Start the demo (PORT=8000) and open the page
+	@$(BIN)/python manage.py demo --port $(PORT) $(ARGS)
+
+test: install ## Run every test (as CI does), with branch coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m coverage report --skip-covered --format=total | sed 's/^/branch coverage: /; s/$$/ %/'
+
+test-fast: install ## Run the tests that need no browser, stopping at the first failure
+	@$(BIN)/python -m pytest -x -n 2 --dist loadgroup -m "not browser" $(ARGS)
+
+lint: install ## Check style and formatting
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+format: install ## Apply the formatter and the safe fixes
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+types: install ## Check types (mypy, strict)
+	@$(BIN)/python -m mypy
+
+check: lint types test ## Everything CI checks
+
+bench: install ## Measure cost side by side with the Channels tutorial's chat
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
+	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)
+	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras -c requirements/runtime.lock pyproject.toml -o requirements/development.lock $(ARGS)
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
+
+# Stamps: an install is repeated only when its lock has changed.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=/path/to/python3")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python
+	@echo "Installing into $(VENV) …"
+	@$(PIP) install -q --require-hashes -r requirements/runtime.lock
+	@touch $@
+
+$(VENV)/.development: requirements/development.lock | $(VENV)/bin/python
+	@echo "Installing into $(VENV), with the tools of development …"
+	@$(PIP) install -q --require-hashes -r requirements/development.lock
+	@touch $@ $(VENV)/.runtime

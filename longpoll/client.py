@@ -1,0 +1,37 @@
+"""Long polling from Python: ask, be held until there is something, ask again at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+from transports.client import Arrival, BackOff, check, http_client, query, resume
+from transports.events import Batch, Event
+
+HOLD = 25.0  # seconds the server may hold a request
+
+
+def events(
+    base_url: str,
+    room: str,
+    since: str | None = None,
+    *,
+    hold: float = HOLD,
+    headers: Mapping[str, str] | None = None,
+    back_off: BackOff | None = None,
+) -> AsyncGenerator[Event, None]:
+    """The room's events behind `since`, each request held for at most `hold` seconds.
+
+    Reconnects and resumes by itself. Raises `transports.client.Refused`.
+    """
+
+    async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
+        async with http_client(base_url, headers) as http:
+            while True:
+                parameters = query(cursor, wait=f"{hold:g}")
+                response = await http.get(f"/longpoll/{room}/", params=parameters)
+                await check(response)
+                batch = Batch.from_document(response.json())
+                cursor = str(batch.cursor)
+                yield batch.events, cursor
+
+    return resume(receive, since, back_off)

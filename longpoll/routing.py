@@ -1,0 +1,7 @@
+"""Where long polling is mounted."""
+
+from django.urls import re_path
+
+from .consumers import LongPollingConsumer
+
+http_urlpatterns = [re_path(r"^longpoll/(?P<room>[^/]+)/$", LongPollingConsumer.as_asgi())]

@@ -1,0 +1,15 @@
+"""Short polling: the response ends at once, with whatever there is."""
+
+from __future__ import annotations
+
+from transports import feed
+from transports.endpoint import BatchEndpoint
+from transports.events import Batch
+from transports.requests import Request
+
+
+class PollingConsumer(BatchEndpoint):
+    """`GET /polling/<room>/?since=`: a batch, perhaps empty, at once."""
+
+    async def batch(self, request: Request) -> Batch:
+        return await feed.history(request.room, request.since)

@@ -1,0 +1,33 @@
+import { Source } from "../transports/source.js";
+
+/**
+ * Short polling: asks, is answered at once, waits, asks again. An event is on average half an
+ * interval old when it arrives, and most answers are empty.
+ *
+ * The contract (events, `since`, `readyState`, `close()`) is that of transports/source.js.
+ */
+export class PollingSource extends Source {
+  #interval;
+  #pause;
+
+  /**
+   * @param {string | URL} url
+   * @param {import("../transports/source.js").SourceOptions & {
+   *   interval?: number, phase?: number }} [options] `interval`: milliseconds from an answer to
+   *   the next request; `phase`: the part of an interval to wait before the first (0: none;
+   *   `Math.random()` spreads clients that start together)
+   */
+  constructor(url, { interval = 1_000, phase = 0, ...options } = {}) {
+    super(url, options);
+    this.#interval = interval;
+    this.#pause = phase * interval;
+  }
+
+  /** @param {AbortSignal} signal */
+  async receive(signal) {
+    await this.pause(this.#pause);
+    this.#pause = 0; // after a failure the back-off alone decides
+    this.deliverBatch(await this.requestBatch(signal));
+    this.#pause = this.#interval;
+  }
+}

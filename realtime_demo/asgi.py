@@ -1,0 +1,45 @@
+"""The ASGI application: by protocol, then who it is, then where to.
+
+The techniques stand ahead of Django's own application, all on the same footing.
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+
+from django.core.asgi import get_asgi_application
+
+# Loads the apps, which the imports below need.
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import WebsocketDenier
+from django.urls import re_path
+
+import longpoll.routing
+import polling.routing
+import streaming.routing
+import transports.routing
+import websocket.routing
+from transports.access import SessionWhenSent
+from transports.lifespan import lifespan
+
+http_urlpatterns = [
+    *polling.routing.http_urlpatterns,
+    *longpoll.routing.http_urlpatterns,
+    *streaming.routing.http_urlpatterns,
+    *transports.routing.http_urlpatterns,
+    re_path(r"", django_application),
+]
+websocket_urlpatterns = [
+    *websocket.routing.websocket_urlpatterns,
+    re_path(r"", WebsocketDenier.as_asgi()),
+]
+
+application = ProtocolTypeRouter(
+    {
+        "http": SessionWhenSent(URLRouter(http_urlpatterns)),
+        "websocket": SessionWhenSent(URLRouter(websocket_urlpatterns)),
+        "lifespan": lifespan,
+    }
+)

@@ -1,0 +1,131 @@
+"""Django settings. Every limit is also an environment variable of the same name.
+
+`REDIS_URL` switches history and channel layer together: unset, both live in this
+process; set, both live in Redis and any number of processes share one feed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _flag(name: str, default: bool) -> bool:
+    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _list(name: str, default: str) -> list[str]:
+    return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
+
+
+DEBUG = _flag("DEBUG", False)
+# Sessions and tokens are signed with it: without one of its own, each process signs for itself.
+SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
+ALLOWED_ORIGINS = _list("ALLOWED_ORIGINS", "")
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+
+# --- Limits ------------------------------------------------------------------------------
+TEXT_LENGTH = int(os.environ.get("TEXT_LENGTH", 2_000))  # characters in an event's text
+SENDER_LENGTH = int(os.environ.get("SENDER_LENGTH", 40))  # characters in a sender's name
+BODY_SIZE = int(os.environ.get("BODY_SIZE", 64 * 1024))  # bytes in a request body or a frame
+HISTORY_LENGTH = int(os.environ.get("HISTORY_LENGTH", 1_000))  # events kept for each room
+BACKLOG_LENGTH = int(os.environ.get("BACKLOG_LENGTH", 50))  # events given where no cursor is
+MAX_ROOMS = int(os.environ.get("MAX_ROOMS", 1_000))  # rooms a process keeps in memory
+MAX_SOCKET_ROOMS = int(os.environ.get("MAX_SOCKET_ROOMS", 20))  # rooms joined on one socket
+MAX_CONNECTIONS = int(os.environ.get("MAX_CONNECTIONS", 10_000))  # connections to a process
+PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
+HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
+
+# --- Feed --------------------------------------------------------------------------------
+REDIS_URL = os.environ.get("REDIS_URL", "")
+REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
+# Seconds a room that nobody publishes in is kept in Redis.
+HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
+CHANNEL_LAYERS: dict[str, dict[str, Any]]
+if REDIS_URL:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {
+                # redis-py 8 gives up a read after 5 s, which is how long channels-redis
+                # blocks in BRPOP: an idle receive() would raise every 5 s
+                # (https://github.com/django/channels_redis/issues/422).
+                "hosts": [{"address": REDIS_URL, "socket_timeout": 15}],
+                "prefix": f"{REDIS_PREFIX}:layer",
+                "capacity": 10_000,
+                "expiry": 60,
+            },
+        }
+    }
+else:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            "CONFIG": {"capacity": 10_000},
+        }
+    }
+
+# --- Django ------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",  # first, so that its runserver is the one found
+    "channels",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "realtime_demo",
+    "transports",
+    "polling",
+    "longpoll",
+    "streaming",
+    "websocket",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "realtime_demo.urls"
+ASGI_APPLICATION = "realtime_demo.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("DATABASE_PATH", BASE_DIR / "db.sqlite3"),
+        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "page"
+LOGOUT_REDIRECT_URL = "page"

@@ -1,0 +1,73 @@
+/**
+ * What a pane has received, and what it has not. A room's events are numbered without holes
+ * (`<epoch>-<seq>`), so a hole, a repetition or a step back is seen at once.
+ */
+export class Ledger {
+  received = 0;
+  doubled = 0;
+  disordered = 0;
+  resets = 0;
+  /** Events that a reset owned up to; null once a reset did not know. @type {number | null} */
+  missed = 0;
+  /** Runs of numbers not received yet: first and last. @type {[number, number][]} */
+  missing = [];
+  /** Lost in an epoch that is over. */
+  #buried = 0;
+  #epoch = "";
+  #last = 0;
+
+  get lost() {
+    return this.missing.reduce((sum, [first, last]) => sum + last - first + 1, this.#buried);
+  }
+
+  get isComplete() {
+    return !this.lost && !this.doubled && !this.disordered;
+  }
+
+  /** @param {{ id: string, type: string, missed?: number | null }} event */
+  record({ id, type, missed }) {
+    const [epoch, number] = id.split("-");
+    const seq = Number(number);
+    if (type === "reset") return this.#reset(epoch, seq, missed ?? null);
+    this.received += 1;
+    if (epoch !== this.#epoch) {
+      if (this.#epoch) this.#buried += 1; // a new numbering that no reset announced
+      this.#begin(epoch, seq - 1);
+    }
+    if (seq > this.#last) {
+      if (seq > this.#last + 1) this.missing.push([this.#last + 1, seq - 1]);
+      this.#last = seq;
+    } else if (this.#fill(seq)) {
+      this.disordered += 1;
+    } else {
+      this.doubled += 1;
+    }
+  }
+
+  /** Takes a number out of the missing ones; false where it was none of them. */
+  #fill(seq) {
+    const index = this.missing.findIndex(([first, last]) => first <= seq && seq <= last);
+    if (index < 0) return false;
+    const [first, last] = this.missing[index];
+    const rest = [[first, seq - 1], [seq + 1, last]].filter(([from, to]) => from <= to);
+    this.missing.splice(index, 1, ...rest);
+    return true;
+  }
+
+  #reset(epoch, seq, missed) {
+    this.resets += 1;
+    this.missed = missed === null || this.missed === null ? null : this.missed + missed;
+    this.#begin(epoch, seq);
+  }
+
+  #begin(epoch, last) {
+    this.#buried = this.lost;
+    this.missing = [];
+    this.#epoch = epoch;
+    this.#last = last;
+  }
+}
+
+/** "17–19, 25" @param {[number, number][]} runs */
+export const ranges = (runs) =>
+  runs.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");

@@ -1,0 +1,116 @@
+"""Streaming from Python, in both framings: one request, one response without an end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from transports.client import Arrival, BackOff, check, http_client, query, resume
+from transports.events import Event
+
+
+def events(
+    base_url: str,
+    room: str,
+    since: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    back_off: BackOff | None = None,
+) -> AsyncGenerator[Event, None]:
+    """The room's events behind `since`, as newline-delimited JSON.
+
+    Reconnects and resumes by itself. Raises `transports.client.Refused`.
+    """
+
+    async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
+        path = f"/streaming/{room}/"
+        async with (
+            http_client(base_url, headers) as http,
+            http.stream("GET", path, params=query(cursor)) as response,
+        ):
+            await check(response)
+            rest = b""
+            async for data in response.aiter_bytes():
+                # Bytes split anywhere, and only a line feed ends a line: U+2028 is text.
+                *lines, rest = (rest + data).split(b"\n")
+                arrived = tuple(Event.decode(line) for line in lines if line)
+                if arrived:
+                    yield arrived, arrived[-1].id
+
+    return resume(receive, since, back_off)
+
+
+def sse_events(
+    base_url: str,
+    room: str,
+    since: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    back_off: BackOff | None = None,
+) -> AsyncGenerator[Event, None]:
+    """The room's events behind `since`, as Server-Sent Events.
+
+    Reconnects and resumes by itself, with Last-Event-ID as a browser does. Raises
+    `transports.client.Refused`.
+    """
+
+    async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
+        path = f"/streaming/{room}/sse/"
+        asking = {"Accept": "text/event-stream"}
+        if cursor is not None:
+            asking["Last-Event-ID"] = cursor
+        async with (
+            http_client(base_url, headers) as http,
+            http.stream("GET", path, headers=asking) as response,
+        ):
+            await check(response)
+            parser = EventStreamParser()
+            async for data in response.aiter_bytes():
+                arrived = tuple(Event.decode(message) for message in parser.feed(data))
+                if arrived:
+                    yield arrived, parser.last_event_id
+
+    return resume(receive, since, back_off)
+
+
+@dataclass
+class EventStreamParser:
+    """The parser of WHATWG HTML §9.2.6, for bytes in any pieces; it yields each message's data.
+
+    A message is whole only with its blank line: what a cut leaves behind is not one.
+    """
+
+    last_event_id: str = ""
+    _rest: bytes = b""
+    _started: bool = False
+    _id: str = ""
+    _data: list[bytes] = field(default_factory=list)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        self._rest += data
+        if not self._started:
+            if len(self._rest) < 3 and b"\xef\xbb\xbf".startswith(self._rest):
+                return
+            self._rest = self._rest.removeprefix(b"\xef\xbb\xbf")
+            self._started = True
+        # A carriage return at the very end may be the first half of a CRLF.
+        held = b"\r" if self._rest.endswith(b"\r") else b""
+        text = self._rest.removesuffix(held) if held else self._rest
+        *lines, rest = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest + held
+        for line in lines:
+            if line:
+                self._field(line)
+            else:
+                message, self._data = b"\n".join(self._data), []
+                self.last_event_id = self._id
+                if message:
+                    yield message
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")

@@ -1,0 +1,32 @@
+"""Streaming: the response never ends. One stream, in two framings."""
+
+from __future__ import annotations
+
+from transports.endpoint import StreamEndpoint
+from transports.events import Batch
+
+
+class StreamingConsumer(StreamEndpoint):
+    """`GET /streaming/<room>/?since=`: newline-delimited JSON, an event a line."""
+
+    content_type = b"application/x-ndjson"
+    heartbeat = b"\n"
+
+    @staticmethod
+    def frame(batch: Batch) -> bytes:
+        # JSON escapes the line feed in a string, so that a line ends only where an event does.
+        return b"".join([event.encoded + b"\n" for event in batch.events])
+
+
+class ServerSentEventsConsumer(StreamEndpoint):
+    """`GET /streaming/<room>/sse/?since=`: Server-Sent Events (WHATWG HTML §9.2)."""
+
+    content_type = b"text/event-stream"
+    preamble = b"retry: 1000\n\n"  # milliseconds a browser waits before it reconnects
+    heartbeat = b":\n\n"  # a comment
+
+    @staticmethod
+    def frame(batch: Batch) -> bytes:
+        return b"".join(
+            [b"id: %b\ndata: %b\n\n" % (event.id.encode(), event.encoded) for event in batch.events]
+        )

@@ -1,0 +1,127 @@
+"""Who may come in: the one place that decides, for every technique, HTTP and WebSocket alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.auth import AuthMiddlewareStack
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http.request import validate_host
+
+from .refusals import Refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
+STAFF_PREFIX = "staff-"
+
+
+class SessionWhenSent:
+    """`AuthMiddlewareStack` for requests that bring a session; the others are nobody's.
+
+    The stack goes to the database in a thread for every request. A poll without a session
+    cookie, which is most of them, need not.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.with_session = AuthMiddlewareStack(application)
+        self.cookie = settings.SESSION_COOKIE_NAME.encode() + b"="
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.cookie in header(scope, b"cookie"):
+            await self.with_session(scope, receive, send)
+        else:
+            await self.application({**scope, "user": AnonymousUser()}, receive, send)
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """The header `name` (lower case); empty where it was not sent."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
+
+
+def check_room(room: str, user: Any) -> None:
+    """Raise `Refusal` unless `room` is the name of a room that `user` may enter."""
+    if not _ROOM.fullmatch(room):
+        raise Refusal(404, "room", "A room's name has 1 to 64 of the characters a-z, 0-9 and '-'.")
+    if room.startswith(STAFF_PREFIX) and not user.is_staff:
+        raise Refusal(403, "room", "A room whose name starts with 'staff-' is for staff alone.")
+
+
+def check_host(scope: Scope) -> None:
+    """Raise `Refusal` unless the Host is one of ours, as Django does (DNS rebinding)."""
+    host = header(scope, b"host").decode("latin-1")
+    # HTTP/1.0 needs no Host (RFC 9112 §3.2): nothing to be misled by then.
+    if host and not _is_our_host(host):
+        raise Refusal(400, "host", "The Host header names a host that is not served here.")
+
+
+def check_origin(scope: Scope) -> None:
+    """Raise `Refusal` where an Origin is sent (by a browser, that is) that is not one of ours.
+
+    This is the defence against cross-site publishing and against cross-site sockets, which
+    carry cookies too (RFC 6455 §10.2). A program sends no Origin, and may.
+    """
+    origin = header(scope, b"origin").decode("latin-1")
+    if not origin:
+        return
+    host = header(scope, b"host").decode("latin-1")
+    if not _is_our_origin(origin, host, _scheme(scope)):
+        raise Refusal(403, "origin", f"The origin {origin[:100]} may not do this here.")
+
+
+def _scheme(scope: Scope) -> str:
+    """http or https, by the proxy's word where Django is told to take it."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        wire_name = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+        return "https" if header(scope, wire_name).decode("latin-1") == secure else "http"
+    return "https" if scope.get("scheme") in ("https", "wss") else "http"
+
+
+@lru_cache(maxsize=1024)
+def _is_our_origin(origin: str, host: str, scheme: str) -> bool:
+    if origin in settings.ALLOWED_ORIGINS:
+        return True
+    try:
+        parts = urlsplit(origin)
+        return (
+            parts.scheme == scheme
+            and parts.hostname is not None
+            and (parts.hostname, parts.port or _default_port(scheme))
+            == _host_and_port(host, scheme)
+            and origin == f"{parts.scheme}://{parts.netloc}"
+        )
+    except ValueError:
+        return False
+
+
+def _host_and_port(host: str, scheme: str) -> tuple[str | None, int]:
+    parts = urlsplit(f"//{host}")
+    return parts.hostname, parts.port or _default_port(scheme)
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+@lru_cache(maxsize=1024)
+def _is_our_host(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    if name is None:
+        return False
+    return validate_host(f"[{name}]" if ":" in name else name, settings.ALLOWED_HOSTS)

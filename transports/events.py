@@ -1,0 +1,141 @@
+"""The vocabulary: an event, and the batch that carries it.
+
+Nothing here knows Django, so that the Python clients can use it anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeVar, cast, get_args
+
+from .cursors import Cursor
+
+EventType = Literal["message", "announcement", "join", "leave", "reset"]
+EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
+Framed = TypeVar("Framed", bytes, str)
+
+
+class InvalidEvent(ValueError):
+    """The JSON is not an event of the wire contract."""
+
+
+def encode(value: object) -> bytes:
+    """`value` as compact UTF-8 JSON: no spaces, no escapes that UTF-8 makes needless.
+
+    Raises `UnicodeEncodeError` for a lone surrogate, which no UTF-8 text can hold.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Event:
+    """One immutable item of a room's feed; its `id` is its cursor.
+
+    `published_at` is Unix time in seconds on the server's clock. `missed` belongs to a
+    `reset` alone: how many events the history could no longer give, or None when even
+    that is unknown.
+    """
+
+    id: str
+    type: EventType
+    room: str
+    sender: str
+    text: str
+    published_at: float
+    missed: int | None = None
+
+    @cached_property
+    def cursor(self) -> Cursor:
+        return Cursor.parse(self.id)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The event as JSON, made once and shared by every subscriber and framing."""
+        document: dict[str, Any] = {
+            "id": self.id,
+            "type": self.type,
+            "room": self.room,
+            "sender": self.sender,
+            "text": self.text,
+            "published_at": self.published_at,
+        }
+        if self.type == "reset":
+            document["missed"] = self.missed
+        return encode(document)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Event:
+        """An event from its parsed JSON; raises `InvalidEvent`.
+
+        Members this version does not know are left aside, so that a newer server can be read.
+        """
+        try:
+            event = cls(
+                id=document["id"],
+                type=cast(EventType, document["type"]),
+                room=document["room"],
+                sender=document["sender"],
+                text=document["text"],
+                published_at=document["published_at"],
+                missed=document.get("missed"),
+            )
+            _ = event.cursor
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidEvent(f"Not an event: {str(document)[:200]}") from error
+        return event
+
+    @classmethod
+    def decode(cls, data: bytes) -> Event:
+        """An event from the bytes of `encoded`, which it keeps; raises `InvalidEvent`."""
+        try:
+            document = json.loads(data)
+        except ValueError as error:
+            raise InvalidEvent(f"Not JSON: {data[:200]!r}") from error
+        event = cls.from_document(document)
+        event.__dict__["encoded"] = data
+        return event
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a subscriber has missed, in order: `{"room", "cursor", "events": [...]}`.
+
+    `cursor` is the place behind the last event, from which to go on.
+    """
+
+    room: str
+    cursor: Cursor
+    events: tuple[Event, ...] = ()
+    _encodings: dict[Callable[[Batch], Any], Any] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def encoded_by(self, framing: Callable[[Batch], Framed]) -> Framed:
+        """`framing(self)`, computed once: a thousand subscribers share the very same object."""
+        if framing not in self._encodings:
+            self._encodings[framing] = framing(self)
+        return cast(Framed, self._encodings[framing])
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Batch:
+        """A batch from its parsed JSON; raises `InvalidEvent` or `InvalidCursor`."""
+        try:
+            return cls(
+                room=document["room"],
+                cursor=Cursor.parse(document["cursor"]),
+                events=tuple(Event.from_document(event) for event in document["events"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise InvalidEvent(f"Not a batch: {str(document)[:200]}") from error
+
+
+def batch_json(batch: Batch) -> bytes:
+    """The batch of the wire contract, joined from the events' own shared bytes."""
+    return b'{"room":%b,"cursor":%b,"events":[%b]}' % (
+        encode(batch.room),
+        encode(str(batch.cursor)),
+        b",".join([event.encoded for event in batch.events]),
+    )

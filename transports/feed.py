@@ -1,0 +1,148 @@
+"""The feed: the seam between the one source of events and every technique.
+
+    publish(room, sender, text) -> Event
+    history(room, since) -> Batch                   short polling
+    wait(room, since, seconds) -> Batch             long polling: history, but held
+    subscribe(room, since) -> AsyncIterator[Batch]  streams and sockets: wait, over and over
+
+Each of them belongs to the running event loop; a process that serves has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from weakref import WeakKeyDictionary
+
+from channels.layers import channel_layers
+from django.conf import settings
+
+from .cursors import Cursor
+from .events import Batch, Event, EventType
+from .history import History, HistoryUnavailable, MemoryHistory
+from .hub import Hub, group_of
+from .redis_history import RedisHistory
+from .tail import Tail
+
+logger = logging.getLogger(__name__)
+
+_memory: MemoryHistory | None = None
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def _new_history() -> History:
+    if settings.REDIS_URL:
+        return RedisHistory(
+            settings.REDIS_URL,
+            length=settings.HISTORY_LENGTH,
+            backlog=settings.BACKLOG_LENGTH,
+            expiry=settings.HISTORY_EXPIRY,
+            prefix=settings.REDIS_PREFIX,
+        )
+    global _memory
+    if _memory is None:
+        _memory = MemoryHistory(
+            length=settings.HISTORY_LENGTH,
+            backlog=settings.BACKLOG_LENGTH,
+            max_rooms=settings.MAX_ROOMS,
+        )
+    return _memory
+
+
+def hub() -> Hub:
+    """The running loop's hub, made when it is first asked for."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = Hub(
+            layer=channel_layers["default"],
+            history=_new_history(),
+            backlog=settings.BACKLOG_LENGTH,
+            max_rooms=settings.MAX_ROOMS,
+        )
+    return found
+
+
+async def publish(room: str, sender: str, text: str, kind: EventType = "message") -> Event:
+    """Append to the history, then wake the processes that serve the room.
+
+    Raises `HistoryUnavailable`: then the event is not known to be published.
+    """
+    here = hub()
+    event = await here.history.append(room, kind, sender, text)
+    try:
+        message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
+        await here.layer.group_send(group_of(room), message)
+    except Exception as error:
+        # The event is in the history: every hub finds it there at its next sweep.
+        logger.warning("The channel layer took no message (%r).", error)
+    return event
+
+
+async def history(room: str, since: Cursor | None = None) -> Batch:
+    """What there is behind `since`, at once; without it, the backlog.
+
+    Raises `HistoryUnavailable`.
+    """
+    return await hub().history.read(room, since)
+
+
+async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
+    """As `history`, but held until there is something, for at most `seconds`; then empty.
+
+    Raises `HistoryUnavailable` and `TooManyRooms`.
+    """
+    here = hub()
+    async with here.using(room) as tail:
+        return await _next(here, tail, since, seconds)
+
+
+async def subscribe(
+    room: str, since: Cursor | None = None, heartbeat: float = 15.0
+) -> AsyncGenerator[Batch, None]:
+    """One batch at once, perhaps empty, then one whenever there is something.
+
+    An empty one after `heartbeat` seconds in which there was nothing. Whoever is slow to ask
+    for the next gets all it missed in one. Ends when the feed closes. Raises
+    `HistoryUnavailable` and `TooManyRooms` before the first batch, never after it.
+    """
+    here = hub()
+    async with here.using(room) as tail:
+        batch = await _next(here, tail, since, 0)
+        while True:
+            yield batch
+            if here.closing:
+                return
+            try:
+                batch = await _next(here, tail, batch.cursor, heartbeat)
+            except HistoryUnavailable:
+                # The subscriber stays and is made whole when the history is back.
+                await asyncio.sleep(1)
+                batch = Batch(room, batch.cursor)
+
+
+async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        head = tail.head
+        batch = tail.after(since) or await here.history.read(tail.room, since)
+        if batch.events or here.closing:
+            return batch
+        since = batch.cursor
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0 or (tail.head == head and not await tail.changed(left)):
+            return batch
+
+
+def close() -> None:
+    """Wake every waiter of this loop's hub for the last time: the server is stopping."""
+    hub().close()
+
+
+async def aclose() -> None:
+    """Close the running loop's hub and its connections."""
+    found = _hubs.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        await found.aclose()
+        await found.history.close()

@@ -1,0 +1,273 @@
+"""The hub: one per process and event loop, the single reader of the channel layer.
+
+The channel layer is fast and lossy: it drops messages over its capacity, and all of them
+while Redis is away, and tells nobody. So a message is only a wake-up that saves a read.
+What a room has missed shows as a hole in its dense numbering, or in the regular look at the
+history's heads, and is read from the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from channels.layers import BaseChannelLayer
+
+from .cursors import Cursor
+from .events import Event
+from .history import History, HistoryUnavailable
+from .tail import Tail
+
+logger = logging.getLogger(__name__)
+
+TAIL_LENGTH = 256  # events
+SWEEP_INTERVAL = 1.0  # seconds between looks at the history's heads
+LINGER = 30.0  # seconds a room stays joined after its last user: long polls come back
+PING_PATIENCE = 5.0  # seconds after which a silent channel layer is joined anew
+GROUP_REFRESH = 3_600.0  # seconds between joins; a layer forgets a group after a day
+JOIN_PATIENCE = 2.0  # seconds a new room waits for the channel layer
+BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
+
+
+class TooManyRooms(Exception):
+    """Every room this process has a place for is in use."""
+
+
+def group_of(room: str) -> str:
+    return f"room.{room}"
+
+
+@dataclass
+class Statistics:
+    """Counted since the process started."""
+
+    received: int = 0  # events from the channel layer
+    refills: int = 0  # reads of the history to fill a hole
+    rejoins: int = 0  # times the channel layer was joined anew
+
+
+@dataclass
+class Hub:
+    """Keeps a `Tail` for each room in use. Everything in it happens on one event loop."""
+
+    layer: BaseChannelLayer
+    history: History
+    backlog: int
+    max_rooms: int
+    closing: bool = False
+    statistics: Statistics = field(default_factory=Statistics)
+    _tails: dict[str, Tail] = field(default_factory=dict)
+    _loading: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _arrived: dict[str, list[Event]] = field(default_factory=dict)
+    _leaving: set[asyncio.Task[None]] = field(default_factory=set)
+    _channel: str = ""
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _heard_at: float = 0.0
+    _joined_at: float = 0.0
+    _joined: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # --- Rooms in use ---------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def using(self, room: str) -> AsyncIterator[Tail]:
+        """The room's tail, joined and loaded, kept while the block lasts.
+
+        Raises `HistoryUnavailable` and `TooManyRooms`.
+        """
+        tail = self._tails.get(room)
+        if tail is None:
+            self._make_room()
+            tail = self._tails[room] = Tail(room, TAIL_LENGTH, self.backlog)
+        tail.users += 1
+        try:
+            while tail.head is None:
+                await asyncio.shield(self._load(tail))
+            yield tail
+        finally:
+            tail.users -= 1
+            tail.idle_since = asyncio.get_running_loop().time()
+
+    @property
+    def users(self) -> int:
+        """Subscribers and waiting requests of this process."""
+        return sum(tail.users for tail in self._tails.values())
+
+    @property
+    def rooms(self) -> int:
+        return len(self._tails)
+
+    def _make_room(self) -> None:
+        if len(self._tails) < self.max_rooms:
+            return
+        idle = [tail for tail in self._tails.values() if not tail.users]
+        if not idle:
+            raise TooManyRooms(f"{self.max_rooms} rooms are in use here, as many as may be.")
+        self._drop(min(idle, key=lambda tail: tail.idle_since))
+
+    def _drop(self, tail: Tail) -> None:
+        del self._tails[tail.room]
+        leaving = self._spawn(self._leave(tail.room))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, room: str) -> None:
+        with contextlib.suppress(Exception):  # the group forgets us by itself in time
+            if room not in self._tails:
+                await self.layer.group_discard(group_of(room), self._channel)
+            if room in self._tails:  # it came back into use meanwhile
+                await self.layer.group_add(group_of(room), self._channel)
+
+    # --- From the history -----------------------------------------------------------------
+
+    def _load(self, tail: Tail) -> asyncio.Task[None]:
+        """Bring the tail up to the history; one at a time for each room."""
+        task = self._loading.get(tail.room)
+        if task is None:
+            task = self._loading[tail.room] = self._spawn(self._read_history(tail))
+            task.add_done_callback(lambda done: self._loaded(tail.room, done))
+        return task
+
+    def _loaded(self, room: str, done: asyncio.Task[None]) -> None:
+        del self._loading[room]
+        if not done.cancelled() and (error := done.exception()):
+            # Who waits for it hears of it too; the next sweep tries again.
+            logger.warning("The history of %s could not be read (%s).", room, error)
+
+    async def _read_history(self, tail: Tail) -> None:
+        # Join first, read second, drop what overlaps: what is published between the two
+        # arrives by the channel layer and is kept in `_arrived`.
+        self._arrived[tail.room] = []
+        try:
+            if tail.head is None:
+                await self._join(tail.room)
+            whole = False
+            while not whole:
+                tail.extend(await self.history.read(tail.room, tail.head))
+                arrived, self._arrived[tail.room] = self._arrived[tail.room], []
+                whole = all(tail.append(event) for event in arrived)
+        finally:
+            del self._arrived[tail.room]
+
+    async def _join(self, room: str) -> None:
+        if not self._tasks:
+            self._tasks = [self._spawn(self._listen()), self._spawn(self._sweep())]
+        # Without the layer the room is served all the same, by the sweeps.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(JOIN_PATIENCE):
+                await self._joined.wait()
+                await self.layer.group_add(group_of(room), self._channel)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # An empty context: the hub outlives the request that happened to start it.
+        return asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
+
+    # --- From the channel layer -----------------------------------------------------------
+
+    async def _listen(self) -> None:
+        pause = BACK_OFF[0]
+        while True:
+            try:
+                await self._join_anew()
+                while True:
+                    self._take(await self.layer.receive(self._channel))
+                    pause = BACK_OFF[0]
+            except Exception as error:
+                logger.warning("The channel layer failed (%r); joining anew.", error)
+                self._joined.clear()
+                self.statistics.rejoins += 1
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, BACK_OFF[1])
+
+    async def _join_anew(self) -> None:
+        former, self._channel = self._channel, await self.layer.new_channel("hub")
+        for room in list(self._tails):
+            await self.layer.group_add(group_of(room), self._channel)
+            if former:
+                await self.layer.group_discard(group_of(room), former)
+        self._heard_at = self._joined_at = asyncio.get_running_loop().time()
+        self._joined.set()
+        for tail in list(self._tails.values()):  # what came while nobody listened
+            if tail.head is not None:
+                self._load(tail)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        if message["type"] != "feed.event":
+            return
+        self.statistics.received += 1
+        tail = self._tails.get(message["room"])
+        if tail is None:
+            return
+        event = Event.decode(message["event"].encode())
+        arrived = self._arrived.get(tail.room)
+        if arrived is not None:
+            arrived.append(event)
+        elif tail.head is not None and not tail.append(event):
+            self.statistics.refills += 1
+            self._load(tail)
+
+    # --- What nobody tells us -------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL)
+            for tail in list(self._tails.values()):
+                if not tail.users and loop.time() - tail.idle_since > LINGER:
+                    self._drop(tail)
+            try:
+                await self._compare_heads()
+            except HistoryUnavailable as error:
+                logger.warning("The history is away (%s).", error)
+            try:
+                await self._ping(loop.time())
+            except Exception as error:
+                logger.warning("The channel layer is away (%r).", error)
+
+    async def _compare_heads(self) -> None:
+        tails = [tail for tail in self._tails.values() if tail.head is not None]
+        if not tails:
+            return
+        before = {tail.room: tail.head for tail in tails}
+        heads = await self.history.heads(before)
+        for tail in tails:
+            head: Cursor | None = heads[tail.room]
+            # A head that moved since we asked is news on its way, not a loss.
+            if head != tail.head and tail.head == before[tail.room]:
+                self.statistics.refills += 1
+                self._load(tail)
+
+    async def _ping(self, now: float) -> None:
+        if now - self._heard_at > PING_PATIENCE:
+            # A pub/sub layer says nothing of an outage: it only falls silent.
+            self._joined.clear()
+            self._tasks[0].cancel()
+            self.statistics.rejoins += 1
+            self._heard_at = now
+            self._tasks[0] = self._spawn(self._listen())
+        elif now - self._joined_at > GROUP_REFRESH:
+            self._joined_at = now
+            for room in list(self._tails):
+                await self.layer.group_add(group_of(room), self._channel)
+        await self.layer.send(self._channel, {"type": "hub.ping"})
+
+    # --- The end --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Wake everyone for the last time: waits return, subscriptions end."""
+        self.closing = True
+        for tail in self._tails.values():
+            tail.wake()
+
+    async def aclose(self) -> None:
+        self.close()
+        tasks = [*self._tasks, *self._loading.values(), *self._leaving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks = []

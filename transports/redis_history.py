@@ -1,0 +1,157 @@
+"""The history in Redis Streams, shared by every process that has the same `REDIS_URL`.
+
+One key a room, so that a flush, an eviction or an expiry takes the numbering and the events
+together: each entry carries its epoch, and its ID is its seq.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from .cursors import Cursor
+from .events import Batch, Event, EventType
+from .history import (
+    ROOM_TOKEN_LENGTH,
+    STORE_TOKEN_LENGTH,
+    Extent,
+    HistoryUnavailable,
+    new_token,
+    now,
+)
+
+# Redis runs a script as one atomic step: two processes never give one number twice, and a
+# reader never sees a number without its event. XADD with `0-*` would need Redis 7.
+_APPEND = """
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local epoch, seq
+if last then
+  epoch, seq = last[2][2], tonumber(string.match(last[1], '^%d+')) + 1
+else
+  redis.call('SET', KEYS[2], ARGV[1], 'NX')
+  epoch, seq = redis.call('GET', KEYS[2]) .. ARGV[2], 1
+end
+seq = string.format('%.0f', seq)
+local id = epoch .. '-' .. seq
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[4], seq .. '-0',
+           'epoch', epoch, 'event', '{"id":"' .. id .. '"' .. ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return id
+"""
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+class RedisHistory:
+    """`length` events a room; a room unused for `expiry` seconds is forgotten."""
+
+    def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
+        # No retry: an append whose answer was lost may have happened, and a second one would
+        # double the event. Reading again is left to those who read.
+        self._redis = Redis.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=0,
+        )
+        self._append = self._redis.register_script(_APPEND)
+        self._length = length
+        self._backlog = backlog
+        self._expiry = expiry
+        self._prefix = prefix
+        self._store_key = f"{prefix}:epoch"
+
+    def _key(self, room: str) -> str:
+        return f"{self._prefix}:room:{room}"
+
+    async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
+        draft = Event("", kind, room, sender, text, now())
+        keys = [self._key(room), self._store_key]
+        arguments = [
+            new_token(STORE_TOKEN_LENGTH),
+            new_token(ROOM_TOKEN_LENGTH),
+            draft.encoded.removeprefix(b'{"id":""'),
+            self._length,
+            self._expiry,
+        ]
+        identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
+        return Event(identity.decode(), kind, room, sender, text, draft.published_at)
+
+    async def read(self, room: str, since: Cursor | None) -> Batch:
+        key = self._key(room)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(self._store_key)
+            pipe.xrange(key, count=1)
+            pipe.xrevrange(key, count=1 if since else self._backlog)
+            if since is not None:
+                pipe.xrange(key, min=f"{since.seq + 1}-0")
+            store, first, newest, *rest = await _reached(pipe.execute())
+        if not newest:
+            extent = Extent(store.decode() if store else await self._begin(), 1, 0)
+        else:
+            extent = Extent(newest[0][1][b"epoch"].decode(), _seq(first[0]), _seq(newest[0]))
+        head = Cursor(extent.epoch, extent.last)
+        if since is None:
+            return Batch(room, head, _events(reversed(newest)))
+        if not extent.resume(since).reset:
+            return Batch(room, head, _events(rest[0]))
+        return await self._read_with_reset(room, since)
+
+    async def _read_with_reset(self, room: str, since: Cursor) -> Batch:
+        # The whole log in one command: what the reset counts and what follows it fit together.
+        entries: list[Entry] = await _reached(self._redis.xrange(self._key(room)))
+        if not entries:
+            head = (await self.heads([room]))[room]
+            extent = Extent(head.epoch, 1, 0)
+        else:
+            epoch = entries[0][1][b"epoch"].decode()
+            extent = Extent(epoch, _seq(entries[0]), _seq(entries[-1]))
+        return extent.batch(room, since, _events(entries))
+
+    async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
+        rooms = list(rooms)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.get(self._store_key)
+            for room in rooms:
+                pipe.xrevrange(self._key(room), count=1)
+            store, *newest = await _reached(pipe.execute())
+        if not store:
+            store = (await self._begin()).encode()
+        return {
+            room: Cursor(entries[0][1][b"epoch"].decode(), _seq(entries[0]))
+            if entries
+            else Cursor(store.decode(), 0)
+            for room, entries in zip(rooms, newest, strict=True)
+        }
+
+    async def _begin(self) -> str:
+        """Begin a store: the first token of every epoch until Redis is flushed."""
+        await _reached(self._redis.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
+        store: bytes | None = await _reached(self._redis.get(self._store_key))
+        if store is None:
+            raise HistoryUnavailable("Redis forgot the store's epoch as soon as it was set.")
+        return store.decode()
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+async def _reached(command: Awaitable[Any]) -> Any:
+    try:
+        return await command
+    except (RedisError, OSError) as error:
+        raise HistoryUnavailable(f"Redis: {error}") from error
+
+
+def _seq(entry: Entry) -> int:
+    return int(entry[0].partition(b"-")[0])
+
+
+def _events(entries: Iterable[Entry]) -> tuple[Event, ...]:
+    return tuple(Event.decode(fields[b"event"]) for _, fields in entries)

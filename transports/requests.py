@@ -1,0 +1,63 @@
+"""What a technique's request says: room, user, cursor, as the wire contract has them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import parse_qsl
+
+from .access import Scope, check_room, header
+from .cursors import Cursor, InvalidCursor
+from .refusals import Refusal
+
+
+class Request:
+    """The parsed, permitted request of an HTTP technique, or the handshake of a socket.
+
+    Raises `Refusal` for a room that is none, or is closed to this user.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.user: Any = scope["user"]
+        self.room: str = scope["url_route"]["kwargs"]["room"]
+        check_room(self.room, self.user)
+        query = scope["query_string"].decode("ascii", "replace")
+        self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
+
+    @property
+    def since(self) -> Cursor | None:
+        """The cursor to go on from; `Last-Event-ID` is what a browser's EventSource sends."""
+        return parse_since(
+            header(self.scope, b"last-event-id").decode("latin-1") or self.query.get("since")
+        )
+
+    def seconds(self, name: str, default: float, most: float) -> float:
+        """A duration of the query, in seconds, cut to `most`."""
+        text = self.query.get(name, "")
+        if not text:
+            return default
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not seconds >= 0:  # nan is not
+            raise Refusal(
+                400, name, f"'{name}' is a number of seconds from 0 to {most:g}; got {text[:40]!r}."
+            )
+        return min(seconds, most)
+
+
+def parse_since(text: str | None) -> Cursor | None:
+    """A cursor from the wire; None where none was given. Raises `Refusal`."""
+    if not text:
+        return None
+    try:
+        return Cursor.parse(text)
+    except InvalidCursor as error:
+        raise Refusal(400, "cursor", str(error)) from error
+
+
+def client_address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -1,0 +1,11 @@
+"""Where publishing is mounted."""
+
+from django.urls import re_path
+
+from .health import HealthConsumer
+from .publish import PublishConsumer
+
+http_urlpatterns = [
+    re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
+    re_path(r"^healthz$", HealthConsumer.as_asgi()),
+]

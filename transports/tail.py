@@ -1,0 +1,98 @@
+"""The tail of a room in use: its latest events, and those who wait for the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import islice
+
+from .cursors import Cursor
+from .events import Batch, Event
+
+
+class Tail:
+    """The last `length` events of `room`, dense up to `head`, and its waiters.
+
+    A subscriber is nothing but a cursor into it: those who stand at the same place are given
+    the very same batch, which is therefore encoded once.
+    """
+
+    def __init__(self, room: str, length: int, backlog: int) -> None:
+        self.room = room
+        self.head: Cursor | None = None  # None until the history has been read
+        self.users = 0
+        self.idle_since = 0.0  # on the loop's clock, in seconds; of use while users is 0
+        self._backlog = backlog
+        self._events: deque[Event] = deque(maxlen=length)
+        self._batches: dict[int, Batch] = {}
+        self._waiters: set[asyncio.Future[bool]] = set()
+
+    def after(self, since: Cursor | None) -> Batch | None:
+        """What follows `since` (without one: the backlog); None where the tail can't tell."""
+        if self.head is None:
+            return None
+        reach = len(self._events)
+        if since is None:
+            behind = min(self._backlog, self.head.seq)
+        elif since.belongs_to(self.head.epoch):
+            behind = self.head.seq - since.seq
+        else:
+            return None
+        if not 0 <= behind <= reach:
+            return None
+        batch = self._batches.get(behind)
+        if batch is None:
+            events = tuple(islice(self._events, reach - behind, None))
+            batch = self._batches[behind] = Batch(self.room, self.head, events)
+        return batch
+
+    def append(self, event: Event) -> bool:
+        """Take the event that comes next; False where events between are missing."""
+        assert self.head is not None
+        cursor = event.cursor
+        if self.head.belongs_to(cursor.epoch):
+            if cursor.seq <= self.head.seq:
+                return True  # what the history had given already
+            if cursor.seq == self.head.seq + 1:
+                self._events.append(event)
+                self._advance(cursor)
+                return True
+        return False
+
+    def extend(self, batch: Batch) -> None:
+        """Go on to where the history is; a `reset` in it starts the tail afresh."""
+        events = batch.events
+        if self.head is None or (events and events[0].type == "reset"):
+            self._events.clear()
+            events = tuple(event for event in events if event.type != "reset")
+        self._events.extend(events)
+        if batch.cursor != self.head:
+            self._advance(batch.cursor)
+
+    def _advance(self, head: Cursor) -> None:
+        self.head = head
+        self._batches.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(True)
+
+    async def changed(self, seconds: float) -> bool:
+        """Wait for the next change; False after `seconds` without one."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiters.add(waiter)
+        timer = loop.call_later(seconds, _give_up, waiter)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiters.discard(waiter)
+
+
+def _give_up(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)

@@ -1,0 +1,86 @@
+"""WebSocket from Python, to either consumer: batches come down one open socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from transports.client import (
+    CONNECT_TIMEOUT,
+    Arrival,
+    BackOff,
+    Refused,
+    TryLater,
+    check_status,
+    query,
+    resume,
+)
+from transports.events import Batch, Event
+
+LARGEST_MESSAGE = 64 * 1024 * 1024  # bytes: a whole history in one batch
+REFUSED, UNAVAILABLE = range(4400, 4500), 4503
+
+
+def events(
+    base_url: str,
+    room: str,
+    since: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    back_off: BackOff | None = None,
+    path: str = "/websocket/{room}/",
+) -> AsyncGenerator[Event, None]:
+    """The room's events behind `since`, from the asynchronous consumer.
+
+    Reconnects and resumes by itself. Raises `transports.client.Refused`.
+    """
+    url = "ws" + base_url.removeprefix("http").rstrip("/") + path.format(room=room)
+
+    async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
+        try:
+            async with connect(
+                f"{url}?{urlencode(query(cursor))}",
+                additional_headers=headers,
+                compression=None,  # the size on the wire is the frame's
+                max_size=LARGEST_MESSAGE,
+                open_timeout=CONNECT_TIMEOUT,
+                close_timeout=1,
+            ) as socket:
+                async for message in socket:
+                    document = json.loads(message)
+                    if "events" in document:
+                        batch = Batch.from_document(document)
+                        yield batch.events, str(batch.cursor)
+        except InvalidStatus as error:
+            response = error.response
+            check_status(
+                response.status_code,
+                response.headers.get("Retry-After"),
+                bytes(response.body or b""),
+            )
+        except ConnectionClosed as error:
+            if error.rcvd and error.rcvd.code in REFUSED:
+                raise Refused(error.rcvd.code - 4000, error.rcvd.reason) from error
+            if error.rcvd and error.rcvd.code == UNAVAILABLE:
+                raise TryLater(1) from error
+            raise
+
+    return resume(receive, since, back_off)
+
+
+def sync_events(
+    base_url: str,
+    room: str,
+    since: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    back_off: BackOff | None = None,
+) -> AsyncGenerator[Event, None]:
+    """As `events`, from the synchronous consumer."""
+    return events(
+        base_url, room, since, headers=headers, back_off=back_off, path="/websocket/sync/{room}/"
+    )
