@@ -4,6 +4,7 @@ The techniques stand ahead of Django's own application, all on the same footing.
 """
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 
@@ -14,6 +15,8 @@ django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.urls import re_path
 
 import longpoll.routing
@@ -31,6 +34,9 @@ http_urlpatterns = [
     *transports.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
+if settings.SERVE_STATIC:
+    static_files: Any = ASGIStaticFilesHandler(django_application)
+    http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *websocket.routing.websocket_urlpatterns,
     re_path(r"", WebsocketDenier.as_asgi()),

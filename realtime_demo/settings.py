@@ -74,14 +74,14 @@ else:
 
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",  # first, so that its runserver is the one found
+    "realtime_demo",  # before Daphne, so that its runserver is the one found
+    "daphne",
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "realtime_demo",
     "transports",
     "polling",
     "longpoll",
@@ -126,6 +126,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# Whether this process serves the static files too; in production nginx does.
+SERVE_STATIC = _flag("SERVE_STATIC", True)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "page"
 LOGOUT_REDIRECT_URL = "page"

@@ -21,8 +21,8 @@ Direction = Literal["up", "down"]
 
 QUEUE = 64 * 1024  # bytes that may wait for bandwidth before the sender is held back
 # The event loop's timers are late by up to 2 ms, as asyncio and then epoll each round up to
-# a whole millisecond: aim that much earlier that a delay is right on average.
-TICK = 0.001
+# a whole millisecond: aim so much earlier that a delay is right on average.
+TICK = 0.00075
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop what is unsent
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.[01]\r\n")
 

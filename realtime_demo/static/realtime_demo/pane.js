@@ -202,13 +202,12 @@ export class Pane {
       const known = Number.isInteger(event.missed);
       part(".sender").textContent = say(known ? "reset" : "resetUnknown", event);
       part(".text").textContent = say("resetText");
-      part(".delay").remove();
     } else if (delay === null) {
-      part(".delay span").textContent = say("backlog");
+      part(".delay").textContent = say("backlog");
     } else {
       part(".bar").style.inlineSize = `${position(delay)}%`;
       const words = duration(delay);
-      part(".delay span").textContent = isCounted ? words : say("uncounted", { delay: words });
+      part(".delay").textContent = isCounted ? words : say("uncounted", { delay: words });
     }
     return item;
   }

@@ -9,16 +9,6 @@ import { Failure, parse, Source } from "../transports/source.js";
 
 /** One event a line; a blank line now and then shows that the server still lives. */
 export class StreamingSource extends Source {
-  /**
-   * @param {string | URL} url
-   * @param {import("../transports/source.js").SourceOptions & { heartbeat?: number }} [options]
-   *   `heartbeat`: milliseconds between the server's signs of life; three missed mean dead
-   */
-  constructor(url, { heartbeat = 15_000, ...options } = {}) {
-    super(url, options);
-    this.patience = 3 * heartbeat;
-  }
-
   /** @param {AbortSignal} signal */
   async receive(signal) {
     const { body } = await this.request(signal);
@@ -66,7 +56,7 @@ export class ServerSentEventsSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
     const native = new EventSource(this.address());
-    await new Promise((resolve, reject) => {
+    await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       native.addEventListener("open", () => this.opened());
       native.addEventListener("message", ({ data, lastEventId }) => {
@@ -74,7 +64,7 @@ export class ServerSentEventsSource extends Source {
         this.deliver(data, lastEventId);
       });
       native.addEventListener("error", () => {
-        if (native.readyState === EventSource.CLOSED) return resolve(undefined);
+        if (native.readyState === EventSource.CLOSED) return resolve();
         // It reconnects by itself, when it sees fit.
         this.interrupted(new Failure("lost", "The connection was lost."), null);
       });

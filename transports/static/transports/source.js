@@ -23,6 +23,8 @@
  * @typedef {object} SourceOptions
  * @property {string} [since] resume behind this cursor; without it: recent events, then live
  * @property {typeof globalThis.fetch} [fetch] in place of the browser's
+ * @property {number} [heartbeat] milliseconds between the server's signs of life on an open
+ *   connection; when three have been missed it counts as dead
  *
  * @typedef {object} Interruption
  * @property {string} code "unreachable", "unavailable", "refused", "lost", "ended", "silent",
@@ -105,9 +107,6 @@ export class Source extends EventTarget {
   static OPEN = OPEN;
   static CLOSED = CLOSED;
 
-  /** How long an attempt may stay silent before it counts as dead. */
-  patience = 15_000;
-
   #readyState = CONNECTING;
   #failures = 0;
   #attempt = new AbortController();
@@ -120,10 +119,12 @@ export class Source extends EventTarget {
    * @param {string | URL} url
    * @param {SourceOptions} [options]
    */
-  constructor(url, { since = "", fetch = globalThis.fetch } = {}) {
+  constructor(url, { since = "", fetch = globalThis.fetch, heartbeat = 15_000 } = {}) {
     super();
     this.url = new URL(url, globalThis.location?.href);
     this.since = since;
+    /** Milliseconds for which an attempt may stay silent. */
+    this.patience = 3 * heartbeat;
     this.#fetch = fetch;
     queueMicrotask(() => this.#run()); // once the constructors below this one are through
   }
@@ -167,7 +168,7 @@ export class Source extends EventTarget {
    */
   async request(signal, query) {
     const fetch = this.#fetch; // called bare: the browser's fetch refuses another `this`
-    this.#listen();
+    this.listen();
     let response;
     try {
       // Two equal long polls wait for each other in the browser's cache, even where the
@@ -203,7 +204,17 @@ export class Source extends EventTarget {
   /** Something arrived: the connection works, and silence is counted from here. */
   heard() {
     this.#failures = 0;
-    if (this.#silence) this.#listen();
+    if (this.#silence) this.listen();
+  }
+
+  /** From now on the present attempt is given up when it stays silent longer than `patience`. */
+  listen() {
+    const attempt = this.#attempt;
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      const seconds = Math.round(this.patience / 1000);
+      attempt.abort(new Failure("silent", `Nothing was heard for ${seconds} s.`));
+    }, this.patience);
   }
 
   /**
@@ -298,15 +309,6 @@ export class Source extends EventTarget {
     clearTimeout(this.#silence);
     this.#silence = undefined;
     attempt.abort();
-  }
-
-  #listen() {
-    const attempt = this.#attempt;
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      const seconds = Math.round(this.patience / 1000);
-      attempt.abort(new Failure("silent", `Nothing was heard for ${seconds} s.`));
-    }, this.patience);
   }
 
   /**

@@ -38,12 +38,13 @@ export class WebSocketSource extends Source {
    *
    * @param {string} room
    * @param {string} text
+   * @param {string} [sender] the name of someone who is not logged in
    */
-  publish(room, text) {
+  publish(room, text, sender) {
     if (this.#socket?.readyState !== WebSocket.OPEN) {
       throw new DOMException("There is no connection to publish on.", "InvalidStateError");
     }
-    this.#send({ type: "publish", room, text });
+    this.#send({ type: "publish", room, text, sender });
   }
 
   /**
@@ -66,7 +67,8 @@ export class WebSocketSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
     const socket = (this.#socket = new WebSocket(this.address()));
-    await new Promise((resolve, reject) => {
+    this.listen(); // the server's empty batches are its heartbeat
+    await new Promise((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       socket.addEventListener("open", () => {
         if (signal.aborted) return;

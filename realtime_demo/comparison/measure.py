@@ -1,0 +1,418 @@
+"""One configuration measured: set up, warm up, load, drain, settle the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from transports.cursors import Cursor, InvalidCursor
+
+from . import schedule
+from .adapters import Adapter
+from .child import Child
+from .clock import Clock
+from .figures import Spread, quantile
+from .host import cpu_seconds, resident_bytes
+from .ledger import Ledger, Sample, Sent, first_deliveries
+from .network import Network
+from .result import Cost, Measurement, Watch
+from .settings import Settings
+from .theory import Path, Sizes, framed, predict
+
+PER_PROCESS = 50  # clients in one subscriber process
+LEAD = 0.25  # seconds between giving the order to publish and the first intended time
+PATIENCE = 30.0  # seconds in which every client has to have received something
+CALIBRATION_ROOM = "calibrate-00000000"
+BASELINE = 40  # events published to nobody, to know what publishing alone costs
+
+
+class MeasurementFailed(Exception):
+    """The run cannot give figures: a client never connected, or nothing was accepted."""
+
+
+@dataclass
+class Target:
+    """The server under measurement. `pid` is None for one that is not ours to look into."""
+
+    url: str
+    pid: int | None = None
+    tapped: bool = True
+    publish_path: str = "/publish/{room}/"
+    clock: Clock = field(default_factory=Clock)
+    publish_cpu: float | None = None  # server seconds for one publish with nobody there
+    event_size: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is on the screen while it runs."""
+
+    phase: str
+    techniques: tuple[str, ...]
+    done: float  # share of the phase
+    received: dict[str, int] = field(default_factory=dict)
+    medians: dict[str, float] = field(default_factory=dict)  # seconds, of the last deliveries
+
+
+Report = Callable[[Progress], None]
+
+
+async def calibrate(target: Target, load: Child, settings: Settings, same_host: bool) -> None:
+    """Find the server's clock, an event's size, and what publishing alone costs."""
+    room = CALIBRATION_ROOM[:-8] + secrets.token_hex(4)
+    probes = [
+        await load.ask("probe", room=room, index=-1 - number, size=settings.size)
+        for number in range(10)
+    ]
+    target.clock = Clock.of(probes, same_host)
+    target.event_size = sum(probe["size"] for probe in probes) / len(probes)
+    if target.pid is not None and (before := cpu_seconds(target.pid)) is not None:
+        for number in range(BASELINE):
+            await load.ask("probe", room=room, index=-1 - number, size=settings.size)
+        after = cpu_seconds(target.pid)
+        target.publish_cpu = None if after is None else (after - before) / BASELINE
+
+
+async def measure(
+    target: Target, load: Child, settings: Settings, report: Report
+) -> list[Measurement]:
+    """Every technique of `settings`, each by itself or all together."""
+    adapters = settings.adapters
+    phases = [adapters] if settings.together else [[adapter] for adapter in adapters]
+    found: list[Measurement] = []
+    for phase in phases:
+        found += await _Phase(target, load, settings, phase, report).run()
+    return found
+
+
+class _Phase:
+    """One room, one schedule, and the clients of one technique, or of all."""
+
+    def __init__(
+        self,
+        target: Target,
+        load: Child,
+        settings: Settings,
+        adapters: Sequence[Adapter],
+        report: Report,
+    ) -> None:
+        self.target = target
+        self.load = load
+        self.settings = settings
+        self.adapters = adapters
+        self.report = report
+        self.names = tuple(adapter.name for adapter in adapters)
+        self.room = f"compare-{secrets.token_hex(4)}"
+        self.children: list[Child] = []
+        self.memory: int | None = None
+        self.identity = 0.0  # the mean length of an event's id
+
+    async def run(self) -> list[Measurement]:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            probes = await self._probe()
+            await self._warm_up()
+            sent, watch, marks, cpu = await self._load()
+            await self._drain(sent)
+            ends = await self._marks()
+            samples = await self._close()
+        return [
+            self._measurement(adapter, sent, watch, marks, ends, cpu, probes, samples)
+            for adapter in self.adapters
+        ]
+
+    async def _ask(self, command: str, **arguments: Any) -> list[Any]:
+        return list(
+            await asyncio.gather(*[child.ask(command, **arguments) for child in self.children])
+        )
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        self.report(Progress("connecting", self.names, 0.0))
+        before = resident_bytes(self.target.pid) if self.target.pid else None
+        groups = []
+        for adapter in self.adapters:
+            polling = adapter.technique == "polling"
+            phases = schedule.phases(
+                settings.clients, settings.interval + settings.rtt, settings.seed
+            )
+            groups += [
+                {
+                    "name": adapter.name,
+                    "technique": adapter.technique,
+                    "path": adapter.path,
+                    "target": self.target.url,
+                    "network": asdict(settings.network),
+                    "tapped": self.target.tapped,
+                    "room": self.room,
+                    "phases": [
+                        phase if polling else 0.0 for phase in phases[first : first + PER_PROCESS]
+                    ],
+                    "first": first,
+                    "interval": settings.interval,
+                    "hold": settings.hold,
+                }
+                for first in range(0, settings.clients, PER_PROCESS)
+            ]
+        for group in groups:
+            child = await stack.enter_async_context(Child("realtime_demo.comparison.subscribers"))
+            self.children.append(child)
+            await child.ask("open", groups=[group])
+        self._resident_before = before
+
+    async def _probe(self) -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        for answer in await self._ask("probe"):
+            found |= {name: probe for name, probe in answer.items() if probe}
+        return found
+
+    async def _warm_up(self) -> None:
+        """Publish until every client has received something."""
+        settings = self.settings
+        deadline = time.monotonic() + PATIENCE + settings.interval + 4 * settings.rtt
+        number = 0
+        while True:
+            number -= 1
+            await self.load.ask("probe", room=self.room, index=number, size=settings.size)
+            await asyncio.sleep(0.2 + settings.rtt)
+            ready: dict[str, int] = dict.fromkeys(self.names, 0)
+            for answer in await self._ask("ready"):
+                for name, count in answer.items():
+                    ready[name] += count
+            if all(count == settings.clients for count in ready.values()):
+                break
+            missing = ", ".join(
+                f"{name} ({count} of {settings.clients})"
+                for name, count in ready.items()
+                if count < settings.clients
+            )
+            for mark in await self._marks():
+                for name, group in mark["groups"].items():
+                    if group["errors"]:
+                        raise MeasurementFailed(f"{name}: {group['errors'][0]}")
+            if time.monotonic() > deadline:
+                raise MeasurementFailed(f"No event of the warm-up has reached all of {missing}.")
+        if self.target.pid and self._resident_before is not None:
+            after = resident_bytes(self.target.pid)
+            if after is not None:
+                self.memory = after - self._resident_before
+        await self._ask("settle")
+
+    async def _marks(self) -> list[dict[str, Any]]:
+        return await self._ask("mark")
+
+    async def _load(
+        self,
+    ) -> tuple[list[Sent], Watch, tuple[list[dict[str, Any]], list[dict[str, Any]]], float | None]:
+        settings, pid = self.settings, self.target.pid
+        window = settings.warmup + settings.duration
+        times = schedule.times(settings.rate, window, settings.arrivals, settings.seed)
+        before = sum(offset < settings.warmup for offset in times)
+        start = time.monotonic() + LEAD
+        publishing = asyncio.create_task(
+            self.load.ask(
+                "run",
+                room=self.room,
+                start=start,
+                times=times,
+                # Numbers of the warm-up are negative, and so are left out of every figure.
+                first=-before,
+                size=settings.size,
+            )
+        )
+        try:
+            await _until(start + settings.warmup)
+            began, cpu_began = await self._marks(), cpu_seconds(pid) if pid else None
+            end = start + window
+            while (left := end - time.monotonic()) > 0:
+                await asyncio.sleep(min(0.5, left))
+                await self._show(1 - max(0.0, end - time.monotonic()) / window)
+            ended, cpu_ended = await self._marks(), cpu_seconds(pid) if pid else None
+            answer = await publishing
+        finally:
+            publishing.cancel()
+        sent = [event for event in map(self._sent, answer["events"]) if event.number >= 0]
+        if not sent:
+            said = answer["failures"][0] if answer["failures"] else "no event fell into the window"
+            raise MeasurementFailed(f"Nothing was published: {said}.")
+        late = sorted(event.actual - event.intended for event in sent)
+        wall = max(1e-9, ended[0]["time"] - began[0]["time"])
+        watch = Watch(
+            publisher_busy=answer["busy"],
+            subscriber_busy=max(
+                (b["cpu"] - a["cpu"]) / wall for a, b in zip(began, ended, strict=True)
+            ),
+            publisher_late=quantile(late, 0.99),
+            subscriber_late=max(quantile(mark["lags"] or [0.0], 0.9) for mark in ended),
+            failures=tuple(answer["failures"]),
+            errors=tuple(
+                error
+                for mark in ended
+                for group in mark["groups"].values()
+                for error in group["errors"]
+            ),
+        )
+        cpu = None
+        if cpu_began is not None and cpu_ended is not None:
+            cpu = cpu_ended - cpu_began - (self.target.publish_cpu or 0.0) * len(sent)
+        lengths = [len(str(event["id"])) for event in answer["events"]]
+        self.identity = sum(lengths) / len(lengths)
+        return sorted(sent), watch, (began, ended), cpu
+
+    def _sent(self, event: dict[str, Any]) -> Sent:
+        try:
+            seq = Cursor.parse(str(event["id"])).seq
+        except InvalidCursor:
+            seq = event["index"] + 1_000_000
+        published = event["published_at"]
+        return Sent(
+            number=event["index"],
+            intended=event["intended"],
+            actual=event["sent"],
+            published=event["sent"] if published is None else self.target.clock.local(published),
+            acknowledged=event["acknowledged"],
+            seq=seq,
+        )
+
+    async def _show(self, done: float) -> None:
+        received: dict[str, int] = {}
+        for mark in await self._marks():
+            for name, group in mark["groups"].items():
+                received[name] = received.get(name, 0) + group["received"]
+        self.report(Progress("measuring", self.names, done, received))
+
+    async def _drain(self, sent: Sequence[Sent]) -> None:
+        """Wait for what is still on its way: as long as any technique may take, and no longer."""
+        settings = self.settings
+        patience = 2.0 + 2 * (settings.interval + 4 * (settings.rtt + settings.jitter))
+        deadline = time.monotonic() + patience
+        wanted = {event.number for event in sent}
+        self.report(Progress("draining", self.names, 1.0))
+        while time.monotonic() < deadline:
+            found = 0
+            for mark in await self._marks():
+                found += sum(group["counted"] for group in mark["groups"].values())
+            if found >= self.settings.clients * len(self.adapters) * len(wanted):
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1 + settings.rtt)  # for a double of the last event
+
+    async def _close(self) -> dict[str, list[Sample]]:
+        found: dict[str, list[Sample]] = {name: [] for name in self.names}
+        for answer in await self._ask("close"):
+            for name, samples in answer.items():
+                found[name] += [Sample(*sample) for sample in samples]
+        return found
+
+    def _measurement(
+        self,
+        adapter: Adapter,
+        sent: list[Sent],
+        watch: Watch,
+        marks: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+        ends: list[dict[str, Any]],
+        cpu: float | None,
+        probes: dict[str, dict[str, float]],
+        samples: dict[str, list[Sample]],
+    ) -> Measurement:
+        settings, name = self.settings, adapter.name
+        mine = samples[name]
+        ledger = Ledger.of(sent, mine, settings.clients)
+        by_event = first_deliveries(mine)
+
+        def spread(origin: str) -> Spread:
+            return Spread.of(
+                [
+                    sample.received - getattr(event, origin)
+                    for sample in by_event.get(event.number, ())
+                ]
+                for event in sent
+            )
+
+        began, ended = (_total(mark, name) for mark in marks)
+        last = _total(ends, name)
+        change = {key: ended[key] - began[key] for key in ended}
+        alone = len(self.adapters) == 1
+        tapped = self.target.tapped
+        memory = None
+        if alone and self.memory is not None and settings.clients >= 50:
+            memory = self.memory / settings.clients
+        deliveries = int(change["received"])
+        cost = Cost(
+            seconds=change["time"] / max(1, len(marks[0])),
+            published=len(sent) * settings.clients,
+            deliveries=deliveries,
+            requests=int(change["requests"]) if tapped else None,
+            empty=int(change["empty"]) if tapped else None,
+            up=int(change["up"]) if tapped else None,
+            down=int(change["down"]) if tapped else None,
+            connections=int(ended["open"]) if tapped else None,
+            reconnects=int(ended["connections"] - began["connections"]) if tapped else None,
+            cpu=cpu / deliveries * 1_000 if alone and cpu is not None and deliveries else None,
+            memory=memory,
+        )
+        workload = replace(settings.workload, rate=len(sent) / settings.duration)
+        return Measurement(
+            name=name,
+            technique=adapter.technique,
+            clients=settings.clients,
+            ledger=ledger,
+            intended=spread("intended"),
+            actual=spread("actual"),
+            published=spread("published"),
+            cost=cost,
+            watch=watch,
+            prediction=predict(
+                adapter.technique,
+                workload,
+                self._path(probes.get(name)),
+                self._sizes(adapter, probes.get(name)),
+            ),
+            idle_up=None,
+            idle_down=None,
+            resets=int(last["resets"]),
+            sent=tuple(sent),
+            samples=tuple(mine),
+        )
+
+    def _path(self, probe: dict[str, float] | None) -> Path:
+        network = self.settings.network if self.target.tapped else Network()
+        if probe is None:
+            return Path(network)
+        return Path(network, service=max(0.0, probe["seconds"] - network.rtt))
+
+    def _sizes(self, adapter: Adapter, probe: dict[str, float] | None) -> Sizes:
+        event = self.target.event_size + len(self.room) - len(CALIBRATION_ROOM)
+        if adapter.technique in ("polling", "longpoll"):
+            return Sizes(up=probe["up"], down=probe["down"], event=event) if probe else Sizes()
+        size = framed(adapter.technique, event, self.identity, len(self.room))
+        return Sizes(*SIGNS_OF_LIFE.get(adapter.technique, SIGNS_OF_LIFE["websocket"]), event=size)
+
+
+# Bytes up and down of one sign of life. A chunk of "\n", of ":\n\n" (RFC 9112 §7.1); the
+# server's empty ping and its pong, the client's ping of four bytes and its pong (RFC 6455
+# §5.5.2), each with a mask on the way up.
+SIGNS_OF_LIFE = {
+    "streaming": (0.0, 6.0),
+    "sse": (0.0, 8.0),
+    "websocket": (6.0 + 10.0, 2.0 + 6.0),
+}
+
+
+def _total(marks: Sequence[dict[str, Any]], name: str) -> dict[str, float]:
+    """The numbers of group `name`, summed over the processes that have it."""
+    total: dict[str, float] = {}
+    for mark in marks:
+        for key, value in mark["groups"].get(name, {}).items():
+            if isinstance(value, int | float):
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))

@@ -1,0 +1,167 @@
+"""A whole run: the server, the configurations one after another, the idle watch beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from .child import Child
+from .host import environment
+from .local_server import APPLICATION, local_server
+from .measure import Progress, Report, Target, calibrate, measure
+from .network import Network
+from .result import Measurement
+from .settings import Settings
+
+CONNECTIONS = 1  # of the publisher, where the server is near
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and where. `server` is a base URL, or None for a server of our own."""
+
+    configurations: tuple[Settings, ...]
+    server: str | None = None
+    application: str = APPLICATION
+    publish_path: str = "/publish/{room}/"
+    tapped: bool = True
+    command: str = ""
+    swept: str | None = None  # the setting that differs between the configurations
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration's measurements."""
+
+    settings: Settings
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run, as it is printed, saved and drawn."""
+
+    plan: Plan
+    began: str  # ISO 8601, UTC
+    environment: dict[str, Any]
+    server: str
+    same_host: bool
+    clock_offset: float
+    clock_uncertainty: float
+    configurations: tuple[Configuration, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Nothing lost, doubled or out of order, nowhere."""
+        return all(
+            measurement.ledger.complete
+            for configuration in self.configurations
+            for measurement in configuration.measurements
+        )
+
+
+def is_here(url: str) -> bool:
+    """Whether the URL names this host by a loopback address, and so its clock is ours."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
+    """Carry out `plan`. Raises `ServerFailed`, `ChildFailed`, `MeasurementFailed`, `OSError`."""
+    began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    host = environment()
+    async with AsyncExitStack() as stack:
+        report(Progress("starting", (), 0.0))
+        if plan.server is None:
+            url, pid = await stack.enter_async_context(local_server(plan.application))
+            target = Target(url, pid, plan.tapped, plan.publish_path)
+        else:
+            # A tap of TCP cannot stand before TLS, whose certificate names the server.
+            tapped = plan.tapped and not plan.server.startswith("https:")
+            target = Target(plan.server.rstrip("/"), None, tapped, plan.publish_path)
+        same_host = is_here(target.url)
+        load = await stack.enter_async_context(Child("realtime_demo.comparison.load"))
+        idle = await _watch_idle(stack, target, plan.configurations[0])
+        found: list[Configuration] = []
+        warnings: list[str] = []
+        for number, settings in enumerate(plan.configurations):
+            connections = CONNECTIONS if same_host else max(CONNECTIONS, round(settings.rate))
+            await load.ask(
+                "open", base_url=target.url, path=target.publish_path, connections=connections
+            )
+            await calibrate(target, load, settings, same_host)
+            if idle is not None and number == 0:
+                await idle.ask("settle")  # their handshakes are behind them
+            found.append(
+                Configuration(settings, tuple(await measure(target, load, settings, report)))
+            )
+            if abs(target.clock.stepped) > 0.001:
+                warnings.append(
+                    f"The clock was set by {target.clock.stepped * 1e3:.0f} ms during the run: "
+                    "delays from the publication are not to be trusted."
+                )
+        found = _with_idle(found, await idle.ask("idle") if idle else {})
+    return Result(
+        plan=plan,
+        began=began,
+        environment=host,
+        server=plan.server or f"local ({plan.application})",
+        same_host=same_host,
+        clock_offset=target.clock.offset,
+        clock_uncertainty=target.clock.uncertainty,
+        configurations=tuple(found),
+        warnings=tuple(warnings),
+    )
+
+
+async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings) -> Child | None:
+    """One client of each technique in a room where nothing happens, as long as the run lasts."""
+    if not target.tapped:
+        return None
+    child = await stack.enter_async_context(Child("realtime_demo.comparison.subscribers"))
+    await child.ask(
+        "open",
+        groups=[
+            {
+                "name": adapter.name,
+                "technique": adapter.technique,
+                "path": adapter.path,
+                "target": target.url,
+                "network": asdict(Network()),
+                "tapped": True,
+                "room": f"compare-{secrets.token_hex(4)}",
+                "phases": [0.0],
+                "first": 0,
+                "interval": settings.interval,
+                "hold": settings.hold,
+            }
+            for adapter in settings.adapters
+        ],
+    )
+    return child
+
+
+def _with_idle(
+    found: Sequence[Configuration], idle: dict[str, dict[str, float] | None]
+) -> list[Configuration]:
+    """The first configuration's interval and hold were the idle clients' own."""
+    completed: list[Configuration] = []
+    for configuration in found:
+        settings, first = configuration.settings, found[0].settings
+        alike = (settings.interval, settings.hold) == (first.interval, first.hold)
+        measurements = [
+            measurement.with_idle(idle.get(measurement.name) if alike else None)
+            for measurement in configuration.measurements
+        ]
+        completed.append(Configuration(settings, tuple(measurements)))
+    return completed

@@ -1,0 +1,111 @@
+"""What is to be measured: everything that a rerun needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from transports.techniques import TECHNIQUES
+
+from .adapters import Adapter
+from .network import Network
+from .theory import Arrivals, Workload
+
+COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One configuration. Times in seconds, `bandwidth` in bytes a second, `size` in characters.
+
+    `techniques` are in the form of `Adapter.parse`. `together` measures all techniques on the
+    same events at the same time; else each has the machine to itself, and the same seed gives
+    each the same schedule. Raises `ValueError` for what cannot be measured.
+    """
+
+    techniques: tuple[str, ...] = COMPARED
+    clients: int = 10
+    rate: float = 10.0
+    arrivals: Arrivals = "poisson"
+    duration: float = 7.0
+    warmup: float = 1.0
+    interval: float = 1.0
+    hold: float = 25.0
+    size: int = 100
+    rtt: float = 0.0
+    jitter: float = 0.0
+    bandwidth: float = math.inf
+    seed: int = 1
+    together: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("clients", "rate", "duration", "hold", "bandwidth"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} has to be above 0; got {getattr(self, name)}.")
+        for name in ("warmup", "interval", "rtt", "jitter", "size"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} has to be 0 or more; got {getattr(self, name)}.")
+        if self.arrivals not in ("poisson", "fixed"):
+            raise ValueError(f"Arrivals are poisson or fixed; got {self.arrivals!r}.")
+        if not self.techniques:
+            raise ValueError("No technique is given to measure.")
+        if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
+            raise ValueError("A technique is given twice.")
+
+    @property
+    def adapters(self) -> list[Adapter]:
+        return [Adapter.parse(text) for text in self.techniques]
+
+    @property
+    def network(self) -> Network:
+        return Network.of(self.rtt, self.jitter, self.bandwidth)
+
+    @property
+    def workload(self) -> Workload:
+        return Workload(self.rate, self.arrivals, self.interval, self.hold)
+
+    def document(self) -> dict[str, Any]:
+        """The settings as JSON can hold them (no bandwidth: no limit)."""
+        document = asdict(self)
+        document["techniques"] = list(self.techniques)
+        document["bandwidth"] = None if math.isinf(self.bandwidth) else self.bandwidth
+        return document
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Settings:
+        """The settings that `document` gave; a rerun from a saved result."""
+        known = {**document, "techniques": tuple(document["techniques"])}
+        known["bandwidth"] = document["bandwidth"] or math.inf
+        return cls(**known)
+
+
+SCENARIOS: dict[str, Settings] = {
+    # A lively room: people's messages, no beat.
+    "chat": Settings(rate=2.0, clients=10, duration=8.0),
+    # Prices: a steady fast beat of short events.
+    "ticker": Settings(rate=50.0, arrivals="fixed", size=40, clients=5, duration=7.0),
+    # Rare and short; polling would be gentle, and hold and heartbeat matter most.
+    "notifications": Settings(rate=0.2, clients=10, interval=5.0, duration=60.0, together=True),
+    # A telephone on a train: a long, uneven, narrow way.
+    "mobile": Settings(
+        rate=2.0, clients=5, rtt=0.12, jitter=0.04, bandwidth=200_000.0, duration=8.0
+    ),
+}
+
+# Sweeps take the units that people use on the command line.
+SWEPT = {"interval": 1.0, "rtt": 0.001, "rate": 1.0, "clients": 1.0, "jitter": 0.001, "size": 1.0}
+
+
+def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Settings]:
+    """`settings` once for each value of `name`, in the command line's unit (rtt: ms)."""
+    if name not in SWEPT:
+        raise ValueError(f"{name} cannot be swept; {', '.join(SWEPT)} can.")
+    if not values:
+        raise ValueError(f"A sweep looks like {name}=1,2,5.")
+    scaled = [value * SWEPT[name] for value in values]
+    whole = name in ("clients", "size")
+    return [
+        replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
+        for value in scaled
+    ]

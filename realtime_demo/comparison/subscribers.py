@@ -1,0 +1,261 @@
+"""The subscribers: N clients of each technique behind a tap, in a process of their own.
+
+The process watches itself: the share of a core it uses, and how late its event loop is. A
+client that is late because its own process is busy measures nothing but that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from contextlib import aclosing
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from transports.client import http_client, query
+from transports.techniques import BY_NAME
+
+from . import child
+from .adapters import Adapter
+from .network import Link, Network
+from .records import Counts
+from .relay import Connection, Direction
+from .schedule import index_of
+from .tap import Tap
+
+BEAT = 0.02  # seconds between looks at how late the event loop is
+EMPTY = b'"events":[]'
+SCANNED = 4_096  # bytes of a response in which an empty batch would show
+PROBES = 9
+
+
+class Group:
+    """The clients of one technique in this process, and the tap before them."""
+
+    def __init__(
+        self,
+        name: str,
+        technique: str,
+        path: str | None,
+        target: str,
+        network: dict[str, dict[str, float]],
+        tapped: bool,
+        room: str,
+        phases: list[float],
+        first: int,
+        interval: float,
+        hold: float,
+    ) -> None:
+        self.adapter = Adapter(name, technique, path)
+        self.target = target
+        url = urlsplit(target)
+        self.tap = Tap(
+            url.hostname or "127.0.0.1",
+            url.port or 80,
+            network=Network(Link(**network["up"]), Link(**network["down"])),
+            label=name,
+            observe=self.observe,
+        )
+        self.tapped = tapped
+        self.room = room
+        self.phases = phases
+        self.first = first
+        self.interval = interval
+        self.hold = hold
+        self.samples: list[tuple[int, int, float]] = []
+        self.resets = 0
+        self.counted = 0  # samples of the measured window, whose numbers are not negative
+        self.errors: list[str] = []
+        self.empty = 0
+        self._before_probe = Counts()
+        self._responses: dict[int, bytearray] = {}
+        self._signs: list[tuple[float, int, int]] = []
+        self._clients: list[asyncio.Task[None]] = []
+
+    @property
+    def base_url(self) -> str:
+        return self.tap.url if self.tapped else self.target
+
+    async def open(self) -> None:
+        await self.tap.__aenter__()
+        self._clients = [
+            asyncio.create_task(self._follow(self.first + number, phase))
+            for number, phase in enumerate(self.phases)
+        ]
+
+    async def close(self) -> None:
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        await self.tap.__aexit__()
+
+    async def _follow(self, client: int, phase: float) -> None:
+        await asyncio.sleep(phase)
+        try:
+            events = self.adapter.events(
+                self.base_url, self.room, interval=self.interval, hold=self.hold
+            )
+            async with aclosing(cast(Any, events)):
+                async for event in events:
+                    received = time.monotonic()
+                    if event.type == "reset":
+                        self.resets += 1
+                    elif (index := index_of(event.text)) is not None:
+                        self.samples.append((client, index, received))
+                        self.counted += index >= 0
+        except Exception as error:
+            self.errors.append(f"{type(error).__name__}: {error}")
+
+    def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
+        """Find the responses that brought nothing, by the bytes that crossed."""
+        if direction == "down":
+            response = self._responses.setdefault(connection.number, bytearray())
+            response += data[: max(0, SCANNED - len(response))]
+            self._signs.append((time.monotonic(), self.tap.total.up, self.tap.total.down))
+            del self._signs[1:-1]
+        elif connection.counts.requests > 1:
+            self.empty += EMPTY in self._responses.pop(connection.number, b"")
+
+    def mark(self) -> dict[str, Any]:
+        """Everything counted so far."""
+        total = self.tap.total
+        return {
+            "time": time.monotonic(),
+            "up": total.up,
+            "down": total.down,
+            "connections": total.connections,
+            "requests": total.requests,
+            "open": len(self.tap.connections),
+            "empty": self.empty,
+            "received": len(self.samples),
+            "counted": self.counted,
+            "resets": self.resets,
+            "errors": self.errors,
+        }
+
+    def idle(self) -> dict[str, float] | None:
+        """Bytes a second between the first and the last sign of life since `settle`."""
+        if len(self._signs) < 2 or self._signs[-1][0] - self._signs[0][0] < 1:
+            return None
+        (began, up, down), (ended, up_after, down_after) = self._signs[0], self._signs[-1]
+        return {
+            "up": (up_after - up) / (ended - began),
+            "down": (down_after - down) / (ended - began),
+            "seconds": ended - began,
+        }
+
+    def settle(self) -> None:
+        self._signs.clear()
+
+    async def probe(self) -> dict[str, float] | None:
+        """What one empty request costs here: seconds, bytes up and down.
+
+        As many ask at once as do so under load: all the clients of a long poll, one of any
+        other. Open connections do not ask; there a poll of this project's shows how long
+        client and server work, and None is the answer for someone else's.
+        """
+        technique = self.adapter.technique
+        long = technique == "longpoll"
+        if technique not in ("polling", "longpoll") and self.adapter.path is not None:
+            return None
+        path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
+        path = path.format(room=self.room.replace("compare-", "probing-"))
+        # "wait=0" answers at once; the digits of the real hold are added to the size.
+        asking = {"wait": "0"} if long else {}
+        extra = len(f"{self.hold:g}") - 1 if long else 0
+        times: list[float] = []
+        together = len(self.phases) if long else 1
+        barrier = asyncio.Barrier(together)
+
+        async def ask() -> None:
+            async with http_client(self.base_url) as http:
+                first = (await http.get(path, params=query(None, **asking))).json()
+                parameters = query(
+                    first.get("cursor") if isinstance(first, dict) else None, **asking
+                )
+                if await barrier.wait() == 0:
+                    self._before_probe = self.tap.total
+                for _ in range(PROBES):
+                    await barrier.wait()
+                    began = time.monotonic()
+                    (await http.get(path, params=parameters)).json()
+                    times.append(time.monotonic() - began)
+
+        await asyncio.gather(*[ask() for _ in range(together)])
+        spent = self.tap.total - self._before_probe
+        requests = max(1, spent.requests)
+        return {
+            "seconds": statistics.median(times),
+            "up": spent.up / requests + extra,
+            "down": spent.down / requests,
+        }
+
+
+class Subscribers:
+    """The child's commands."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self._watch: asyncio.Task[None] | None = None
+        self._lags: list[float] = []
+
+    async def open(self, groups: list[dict[str, Any]]) -> None:
+        self.groups = [Group(**group) for group in groups]
+        for group in self.groups:
+            await group.open()
+        self._watch = asyncio.create_task(self._watch_the_loop())
+
+    async def _watch_the_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + BEAT
+            await asyncio.sleep(BEAT)
+            self._lags.append(loop.time() - due)
+
+    async def ready(self) -> dict[str, int]:
+        """How many clients of each group have received anything."""
+        return {
+            group.adapter.name: len({client for client, _, _ in group.samples})
+            for group in self.groups
+        }
+
+    async def probe(self) -> dict[str, Any]:
+        return {group.adapter.name: await group.probe() for group in self.groups}
+
+    async def settle(self) -> None:
+        self._lags.clear()
+        for group in self.groups:
+            group.settle()
+
+    async def mark(self) -> dict[str, Any]:
+        return {
+            "groups": {group.adapter.name: group.mark() for group in self.groups},
+            "cpu": time.process_time(),
+            "time": time.monotonic(),
+            "lags": sorted(self._lags),
+        }
+
+    async def recent(self, since: int) -> dict[str, list[tuple[int, int, float]]]:
+        """The samples of each group from its `since`-th on, for the table on the screen."""
+        return {group.adapter.name: group.samples[since:] for group in self.groups}
+
+    async def idle(self) -> dict[str, Any]:
+        return {group.adapter.name: group.idle() for group in self.groups}
+
+    async def close(self) -> dict[str, Any]:
+        """End every client; all samples."""
+        if self._watch is not None:
+            self._watch.cancel()
+        for group in self.groups:
+            await group.close()
+        return {group.adapter.name: group.samples for group in self.groups}
+
+
+if __name__ == "__main__":
+    subscribers = Subscribers()
+    commands: dict[str, child.Command] = {
+        name: getattr(subscribers, name)
+        for name in ("open", "ready", "probe", "settle", "mark", "recent", "idle", "close")
+    }
+    asyncio.run(child.serve(commands))

@@ -1,0 +1,292 @@
+"""What each technique must cost, worked out from the rate, the intervals and the network.
+
+Pure functions; the derivations are in docs/theory.md, in the same order. Symbols: λ events a
+second in a room; u and d seconds one way up and down; s seconds that client and server work
+in one round trip; R = u + d + s; I the polling interval, which a client pauses after each
+response; T = I + R; H the longest hold of a long poll. Delay is from the event's publication
+at the server to the client.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .network import Network
+
+Arrivals = Literal["poisson", "fixed"]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A share `weight` of all events, delayed by `start` plus uniform draws from [0, width]."""
+
+    weight: float
+    start: float
+    widths: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def mean(self) -> float:
+        return self.start + sum(self.widths) / 2
+
+    def cdf(self, delay: float) -> float:
+        """P(delay ≤ `delay`): the distribution of a sum of two uniforms (a trapezoid)."""
+        y = delay - self.start
+        wide, narrow = max(self.widths), min(self.widths)
+        if wide == 0:
+            return float(y >= 0)
+        if narrow < 1e-9 * wide:
+            return min(1.0, max(0.0, y / wide))
+        if y >= wide + narrow:
+            return 1.0
+
+        def ramp(z: float) -> float:
+            return max(0.0, z) ** 2
+
+        total = ramp(y) - ramp(y - wide) - ramp(y - narrow)
+        return min(1.0, max(0.0, total / (2 * wide * narrow)))
+
+
+@dataclass(frozen=True)
+class Delay:
+    """A distribution of delays in seconds: a mixture."""
+
+    components: tuple[Component, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(part.weight * part.mean for part in self.components)
+
+    @property
+    def longest(self) -> float:
+        return max(part.start + sum(part.widths) for part in self.components if part.weight > 0)
+
+    def cdf(self, delay: float) -> float:
+        return sum(part.weight * part.cdf(delay) for part in self.components)
+
+    def quantile(self, share: float) -> float:
+        """The smallest delay that `share` (0 to 1) of the events do not exceed, by bisection."""
+        low, high = 0.0, self.longest
+        for _ in range(60):
+            middle = (low + high) / 2
+            if self.cdf(middle) >= share - 1e-12:
+                high = middle
+            else:
+                low = middle
+        return high
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`rate` events a second in the room, arriving at random (Poisson) or at a fixed beat.
+
+    `interval` is the pause of a polling client, `hold` the longest hold of a long poll,
+    `heartbeat` the time between signs of life on a stream, `ping` that between a socket's:
+    all in seconds.
+    """
+
+    rate: float
+    arrivals: Arrivals = "poisson"
+    interval: float = 1.0
+    hold: float = 25.0
+    heartbeat: float = 15.0
+    ping: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ValueError(f"A rate is events a second, above 0; got {self.rate}.")
+        if self.interval < 0 or self.hold <= 0 or self.heartbeat <= 0 or self.ping <= 0:
+            raise ValueError("Interval, hold, heartbeat and ping are seconds; got one below 0.")
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way between client and server: the network, and the work in one round trip.
+
+    `service` (seconds) is what a request takes on no network at all; half of it is put to
+    an event's way down.
+    """
+
+    network: Network = field(default_factory=Network)
+    service: float = 0.0
+
+    @property
+    def round_trip(self) -> float:
+        return self.network.rtt + self.service
+
+    def way_down(self, size: float) -> tuple[float, float]:
+        """Seconds that `size` bytes take down: the fixed part, and the width of the jitter."""
+        down = self.network.down
+        return down.delay + self.service / 2 + size / down.bandwidth, down.jitter
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of a technique's pieces on the wire.
+
+    `up` and `down` are a whole request and a whole empty response (polling, long polling)
+    or one sign of life (the others); `event` is what one event adds down.
+    """
+
+    up: float = 0.0
+    down: float = 0.0
+    event: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one client of a technique meets. Bytes are TCP payload."""
+
+    technique: str
+    delay: Delay
+    requests_per_second: float
+    empty_share: float  # of the requests
+    requests_per_event: float
+    up_per_event: float
+    down_per_event: float
+    idle_up: float  # bytes an hour while nothing happens
+    idle_down: float
+
+
+def predict(
+    technique: str, workload: Workload, path: Path, sizes: Sizes | None = None
+) -> Prediction:
+    """The prediction for a technique of `transports.techniques`, or any of its names' families.
+
+    Whatever is neither "polling" nor "longpoll" keeps a response or a socket open. Raises
+    `ValueError` where a stream of such events needs more than the network's bandwidth.
+    """
+    sizes = sizes or Sizes()
+    if technique == "polling":
+        return _polling(workload, path, sizes)
+    if technique == "longpoll":
+        return _long_polling(workload, path, sizes)
+    return _open(technique, workload, path, sizes)
+
+
+def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+    rate = workload.rate
+    period = workload.interval + path.round_trip
+    per_event = 1 / (rate * period)
+    if workload.arrivals == "poisson":
+        empty = math.exp(-rate * period)
+    else:
+        empty = max(0.0, 1 - rate * period)
+    start, jitter = path.way_down(sizes.down + sizes.event * max(1.0, rate * period))
+    return Prediction(
+        technique="polling",
+        # The server is asked every T seconds; an event falls anywhere between two askings.
+        delay=Delay((Component(1.0, start, (period, jitter)),)),
+        requests_per_second=1 / period,
+        empty_share=empty,
+        requests_per_event=per_event,
+        up_per_event=per_event * sizes.up,
+        down_per_event=_batched(per_event, empty, sizes),
+        idle_up=3600 / period * sizes.up,
+        idle_down=3600 / period * sizes.down,
+    )
+
+
+def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+    rate, away, hold = workload.rate, path.round_trip, workload.hold
+    if workload.arrivals == "poisson":
+        # Between a response and the next request's arrival the server has nobody to tell,
+        # for R. Quiet all that time: probability e^(-λR). The request then waits for an
+        # event, at most H.
+        quiet = math.exp(-rate * away)
+        answered = quiet * -math.expm1(-rate * hold)
+        cycle = away + answered / rate
+        empty = quiet * math.exp(-rate * hold)
+        at_once = answered / (rate * cycle)  # the share of events that find a request waiting
+    elif rate * away < 1:
+        # A beat slower than R never falls into the gap after an event, and into the gap after
+        # an empty answer so seldom (R of every R + H) that it is left out.
+        answers = 1 + math.floor(1 / rate / (away + hold))
+        cycle, empty, at_once = 1 / rate / answers, 1 - 1 / answers, 1.0
+    else:
+        # Every gap has caught something; where in it, is spread evenly unless R is a whole
+        # number of beats.
+        cycle, empty, at_once = away, 0.0, 0.0
+    per_event = 1 / (rate * cycle)
+    start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle)
+    return Prediction(
+        technique="longpoll",
+        delay=Delay(
+            (
+                Component(at_once, start, (0.0, jitter)),
+                Component(1 - at_once, start, (away, jitter)),
+            )
+        ),
+        requests_per_second=1 / cycle,
+        empty_share=empty,
+        requests_per_event=per_event,
+        up_per_event=per_event * sizes.up,
+        down_per_event=_batched(per_event, empty, sizes),
+        idle_up=3600 / (path.round_trip + hold) * sizes.up,
+        idle_down=3600 / (path.round_trip + hold) * sizes.down,
+    )
+
+
+def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
+    """Bytes down an event: its own, its share of heads and wrapping, and a comma where it is
+    not the first of its batch."""
+    answers = per_event * (1 - empty)
+    return per_event * sizes.down + sizes.event + max(0.0, 1 - answers)
+
+
+def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+    if workload.rate * sizes.event >= path.network.down.bandwidth:
+        raise ValueError(
+            f"{workload.rate:g} events of {sizes.event:g} bytes a second do not fit through "
+            f"{path.network.down.bandwidth:g} bytes a second."
+        )
+    start, jitter = path.way_down(sizes.event)
+    between = workload.ping if technique.startswith("websocket") else workload.heartbeat
+    # A stream's heartbeat is due only when nothing else was sent for so long; a socket's
+    # ping comes regardless.
+    if technique.startswith("websocket"):
+        signs = 1 / (workload.rate * between)
+    else:
+        signs = silences(workload, between)
+    return Prediction(
+        technique=technique,
+        delay=Delay((Component(1.0, start, (0.0, jitter)),)),
+        requests_per_second=0.0,
+        empty_share=0.0,
+        requests_per_event=0.0,
+        up_per_event=signs * sizes.up,
+        down_per_event=sizes.event + signs * sizes.down,
+        idle_up=3600 / between * sizes.up,
+        idle_down=3600 / between * sizes.down,
+    )
+
+
+def silences(workload: Workload, length: float) -> float:
+    """How many whole silences of `length` seconds lie between two events, on average."""
+    if workload.arrivals == "fixed":
+        return math.floor(1 / workload.rate / length)
+    # An exponential gap outlasts k lengths with probability e^(-λ·k·length).
+    return 1 / math.expm1(workload.rate * length) if workload.rate * length < 700 else 0.0
+
+
+def framed(technique: str, event: float, identity: float, room: float) -> float:
+    """Bytes down that one event of `event` bytes of JSON takes on an open connection.
+
+    `identity` is the length of its id, `room` that of its room's name. Chunks: RFC 9112
+    §7.1; frames: RFC 6455 §5.2; fields of SSE: WHATWG HTML §9.2.
+    """
+    if technique.startswith("websocket"):
+        payload = event + room + identity + len('{"room":"","cursor":"","events":[]}')
+        return payload + (2 if payload < 126 else 4 if payload < 65_536 else 10)
+    payload = event + 1
+    if technique == "sse":
+        payload = event + identity + len("id: \ndata: \n\n")
+    return payload + len(f"{round(payload):x}") + 4
+
+
+def agrees(
+    predicted: float, measured: float, *, relative: float = 0.05, absolute: float = 0.0
+) -> bool:
+    """Whether the two differ by no more than `relative` of the prediction or `absolute`."""
+    return abs(measured - predicted) <= max(relative * abs(predicted), absolute)

@@ -1,0 +1,3 @@
+from realtime_demo.server.cli import CommandLineInterface
+
+CommandLineInterface.entrypoint()

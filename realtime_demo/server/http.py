@@ -1,0 +1,254 @@
+"""HTTP/1.1: chunks written at once, limits kept, and connections that can be told to end.
+
+Of a connection Twisted makes a `Connection` (a proxy, for HTTP/2's sake) around a `Channel` (the
+parser), and for each request a `Request`, which hands it to the application.
+"""
+# mypy: allow-untyped-calls
+# (Twisted says little of its types.)
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne import http_protocol
+from twisted.internet.abstract import FileDescriptor
+from twisted.web import http
+from twisted.web.http_headers import Headers
+
+from realtime_demo.server import problem
+from realtime_demo.server.transport import Gate
+
+# Seconds in which a connection must bring a whole request: after it was accepted, after the
+# last response, and from the request's first byte on.
+REQUEST_TIMEOUT = 60.0
+# Seconds in which a client that was refused may read the answer before its connection is cut,
+# and in which a connection past the cap may send the request to be refused.
+LINGER = 2
+
+
+class ContentTooLarge(Exception):
+    """A request body is longer than the server takes."""
+
+
+class Request(http_protocol.WebRequest):  # type: ignore[misc]
+    """A request and its response."""
+
+    def __init__(self, channel: Any, queued: object = False) -> None:
+        self.gate = Gate()
+        self._received = 0
+        # Forms are the application's to parse, as any other body.
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
+
+    def __repr__(self) -> str:
+        # Without the query string: cursors and tokens stay out of logs.
+        return f"<Request {self.method.decode('latin1')} {(self.path or b'').decode('latin1')}>"
+
+    # Receiving
+
+    def gotLength(self, length: int | None) -> None:
+        if length is not None and length > self.server.body_size:
+            raise ContentTooLarge
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > self.server.body_size:
+            raise ContentTooLarge
+        super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        self.registerProducer(self.gate, True)
+        # The response before this one, on the same connection, may still be unread.
+        if getattr(self.channel, "_waitingForTransport", False):
+            self.gate.pauseProducing()
+        return super().process()
+
+    def make_inbox(self) -> asyncio.Queue[dict[str, Any]]:
+        return asyncio.Queue()  # the body is here already, and no longer than `body_size`
+
+    # Responding
+
+    def write_at_once(self, message: dict[str, Any]) -> bool:
+        """Write a chunk of a chunked response that has begun; False for any other message."""
+        if (
+            not self.chunked  # set with the headers, which the first body writes
+            or message["type"] != "http.response.body"
+            or not message.get("more_body")
+            or self.finished
+            or self._disconnected
+        ):
+            return False
+        body = message.get("body")
+        if body:  # an empty chunk would be the last one (RFC 9112 §7.1)
+            self.sentLength += len(body)
+            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and self._response_started:
+            if self.startedWriting:
+                if self.method == b"HEAD" or self.code in http.NO_BODY_CODES:
+                    message = {**message, "body": b""}
+            elif not self.finished and self.channel is not None:
+                self._decide_persistence()
+        super().handle_reply(message)
+
+    def _decide_persistence(self) -> None:
+        """A server that says `Connection: close` closes, and the reverse (RFC 9112 §9.6)."""
+        if self.server.stopping:
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        values = self.responseHeaders.getRawHeaders(b"Connection", [])
+        if any(b"close" in value.lower() for value in values):
+            self.channel.persistent = 0
+
+    def finish(self) -> None:
+        self._open_gate()
+        if self.server.stopping:  # a response that began before
+            self.channel.persistent = 0
+        super().finish()
+
+    def connectionLost(self, reason: Any) -> None:
+        self._open_gate()
+        super().connectionLost(reason)
+
+    def _open_gate(self) -> None:
+        if self.producer is not None and self.channel is not None:
+            self.unregisterProducer()
+        self.gate.stopProducing()
+
+    # Ending otherwise
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Answer an error of the server's own, or, too late for that, cut the response."""
+        if self.finished or self.channel is None:
+            return
+        if self.startedWriting:
+            self._cut()
+            return
+        self._response_started = False
+        self.responseHeaders = Headers()
+        content = problem.body(status, body)
+        fields = problem.headers(status, len(content))
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": fields})
+        self.handle_reply({"type": "http.response.body", "body": content})
+
+    def _cut(self) -> None:
+        """End the connection in a way that shows the response to be incomplete (RFC 9112 §8)."""
+        if self.chunked or self.responseHeaders.hasHeader(b"Content-Length"):
+            self.channel.loseConnection()
+        else:  # its end would be the end of the response
+            self.channel.forceAbortClient()
+
+    def application_ended(self, failed: bool) -> None:
+        """The application has returned or failed, and its response is not complete."""
+        if self.server.stopping:
+            self.basic_error(503, b"", "The server is restarting.")
+        elif failed:
+            self.basic_error(500, b"", "The application failed.")
+        else:
+            self.basic_error(500, b"", "The application did not answer.")
+
+
+class Channel(http.HTTPChannel):
+    """The parser of one connection's requests."""
+
+    transport: Any
+    # Set for a connection past the server's cap: its first request is refused.
+    refusing = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if self.refusing:
+            self.setTimeout(LINGER)
+
+    def resetTimeout(self) -> None:
+        # A request has its time from its first byte on, however slowly it drips.
+        if not self.requests and not self._buffer:
+            super().resetTimeout()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.refusing:
+            self.refuse(503, "The server has as many connections as it can serve.")
+            return
+        try:
+            super().dataReceived(data)
+        except ContentTooLarge:
+            limit = self.factory.server.body_size
+            self.refuse(413, f"A request body may have {limit} bytes.")
+
+    def headerReceived(self, line: bytes) -> bool:
+        # Too many digits even for int(), which Twisted is about to call.
+        if line[:15].lower() == b"content-length:" and len(line) > 40:
+            raise ContentTooLarge
+        return bool(super().headerReceived(line))
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self.refuse(431, f"A line of a request may have {self.MAX_LENGTH} bytes.")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self.refuse(400, "The request is malformed.")
+
+    def refuse(self, status: int, detail: str) -> None:
+        """Answer instead of reading on, and close the connection.
+
+        In stages (RFC 9112 §9.6): closed for writing, then read and ignored until the client
+        has closed its side. To close at once could reset the connection and lose the answer.
+        """
+        for method in ("dataReceived", "lineReceived", "rawDataReceived"):
+            setattr(self, method, _ignore)
+        self.setTimeout(None)
+        self.transport.write(problem.response(status, detail))
+        if not isinstance(self.transport, FileDescriptor):  # TLS cannot be half closed
+            self.loseConnection()
+            return
+        self.transport.unregisterProducer()
+        self.transport.resumeProducing()
+        self.transport.loseWriteConnection()
+        self._abortingCall = self.callLater(LINGER, self.forceAbortClient)
+
+
+def _ignore(data: bytes) -> None:
+    """What is received after a refusal."""
+
+
+class Connection(http._GenericHTTPChannelProtocol):
+    """One connection, from its acceptance to its end or its upgrade to WebSocket."""
+
+    _channel: Any  # a `Channel`; Twisted puts another in its place for HTTP/2
+
+    def makeConnection(self, transport: Any) -> None:
+        server = self.factory.server
+        if len(server.transports) < server.max_connections:
+            server.transports[transport] = self
+        else:
+            self._channel.refusing = True
+        super().makeConnection(transport)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.factory.server.transports.pop(self._channel.transport, None)
+        super().connectionLost(reason)
+
+    def close_if_idle(self) -> None:
+        """Close the connection unless a request on it is being answered."""
+        if isinstance(self._channel, Channel) and not self._channel._handlingRequest:
+            self._channel.loseConnection()
+
+
+class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    """Makes a `Connection` of each accepted connection."""
+
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self.timeOut = REQUEST_TIMEOUT
+
+    def protocol(self) -> Connection:
+        return Connection(Channel())
+
+    def buildProtocol(self, addr: Any) -> Any:
+        connection = super().buildProtocol(addr)
+        connection.requestFactory = Request
+        return connection
+
+    def log(self, request: Request) -> None:
+        """Twisted's own access log, with query strings: never written."""

@@ -1,0 +1,97 @@
+"""Between the server and the socket: writing at once, and waiting for a client to read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+# Before anything of Twisted: this installs the reactor on an asyncio event loop.
+import daphne.server  # noqa: F401
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+
+class WriteAtOnce(FileDescriptor):
+    """A transport whose `write` tries the socket first, if nothing is waiting before it.
+
+    Twisted otherwise keeps the data until the event loop says that the socket can be written
+    to, which costs a turn of the loop and two changes to its selector for each message.
+    `writeSequence` is left alone: so a response's headers wait for its body, and leave with it
+    in one packet.
+    """
+
+    def write(self, data: bytes) -> None:
+        if self.connected and not self._tempDataBuffer and not self.dataBuffer and data:
+            sent = self.writeSomeData(data)
+            if sent == len(data):
+                return
+            # An exception means a broken connection. Twisted meets it again when it writes
+            # what was not sent, and ends the connection in a turn of the loop of its own.
+            if isinstance(sent, int):
+                data = data[sent:]
+        super().write(data)
+
+
+def write_at_once(port: Any) -> Any:
+    """Let the connections accepted by `port`, of TCP or UNIX, be of `WriteAtOnce`."""
+    kind = port.transport
+    port.transport = type(f"AtOnce{kind.__name__}", (WriteAtOnce, kind), {})
+    return port
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Closed while a client leaves more than 64 KiB unread (Twisted's `bufferSize`).
+
+    To Twisted it is the producer of what is written to a transport: paused when the buffer is
+    full, resumed when it is empty, stopped when the connection is lost.
+    """
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Event | None = None
+
+    def pauseProducing(self) -> None:
+        if self.closed is None:
+            self.closed = asyncio.Event()
+
+    def resumeProducing(self) -> None:
+        if self.closed is not None:
+            self.closed.set()
+            self.closed = None
+
+    stopProducing = resumeProducing
+
+    async def wait(self) -> None:
+        """Return once the client has read on, or is gone."""
+        while self.closed is not None:
+            await self.closed.wait()
+
+
+class Inbox(asyncio.Queue[dict[str, Any]]):
+    """Messages from a client to its application.
+
+    With `unread` of them waiting, the transport is not read until half are taken: a client
+    cannot send faster than its application receives.
+    """
+
+    def __init__(self, transport: Any, unread: int = 16) -> None:
+        super().__init__()
+        self._transport = transport
+        self._unread = unread
+        self._paused = False
+
+    def _put(self, item: dict[str, Any]) -> None:
+        super()._put(item)
+        if self.qsize() == self._unread:
+            self._paused = True
+            self._transport.pauseProducing()
+
+    def _get(self) -> dict[str, Any]:
+        item: dict[str, Any] = super()._get()
+        if self._paused and self.qsize() <= self._unread // 2:
+            self._paused = False
+            self._transport.resumeProducing()
+        return item

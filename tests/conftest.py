@@ -1,0 +1,78 @@
+"""Fixtures that every test may use: live servers over both histories, and fresh rooms."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import django
+import httpx
+import pytest
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+django.setup()
+
+from .live import LiveServer
+from .redis_server import RedisServer
+
+SERVER_URL = os.environ.get("SERVER_URL", "")
+HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]
+SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def memory_live_server() -> Iterator[LiveServer]:
+    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_live_server(redis_server: RedisServer) -> Iterator[LiveServer]:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}) as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=[pytest.mark.redis] if name == "redis" else [])
+        for name in HISTORIES
+    ],
+)
+def history(request: pytest.FixtureRequest) -> str:
+    """Each history in turn: "memory" and "redis"; "elsewhere" with SERVER_URL."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server_url(request: pytest.FixtureRequest, history: str) -> str:
+    """A live server over that history; or the one at SERVER_URL."""
+    if SERVER_URL:
+        return SERVER_URL
+    server: LiveServer = request.getfixturevalue(f"{history}_live_server")
+    return server.url
+
+
+@pytest.fixture
+def room() -> str:
+    return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def http(server_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server_url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def own_server(request: pytest.FixtureRequest) -> None:
+    """Skips what another's server cannot be asked for, where SERVER_URL names one."""
+    if SERVER_URL and request.node.get_closest_marker("own_server"):
+        pytest.skip("needs a server of its own, not SERVER_URL")

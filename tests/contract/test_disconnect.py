@@ -1,0 +1,67 @@
+"""A client that goes leaves nothing behind: no task, no subscriber, no waiting request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import pytest
+
+from realtime_demo.comparison.tap import Tap
+from transports.techniques import Technique
+
+from .feeds import BOUND, events_of, publish
+
+pytestmark = pytest.mark.own_server
+CLIENTS = 20
+QUIET = 8  # tasks: the hub's two, the lifespan's, this request's, the Redis layer's own
+
+
+async def health(http: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await http.get("/healthz")).json()
+    return found
+
+
+async def until(
+    http: httpx.AsyncClient, satisfied: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """Wait until what the server holds is as wanted, or fail with what it does hold."""
+    deadline = asyncio.get_running_loop().time() + BOUND
+    while not satisfied(held := await health(http)):
+        assert asyncio.get_running_loop().time() < deadline, held
+        await asyncio.sleep(0.02)
+    return held
+
+
+@pytest.mark.parametrize("ending", ["closed", "cut"])
+async def test_disconnect_frees_everything(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, ending: str
+) -> None:
+    await publish(http, room, ["something"])
+    # What others have left is not ours to count: all is quiet first.
+    before = await until(http, lambda held: held["users"] == 0 and held["tasks"] <= QUIET)
+    target = httpx.URL(server_url)
+    async with Tap(target.host, target.port or 80) as tap:
+        options: dict[str, Any] = {"hold": 50} if technique.name == "longpoll" else {}
+        url = tap.url
+
+        async def stay(arrived: asyncio.Event) -> None:
+            async with aclosing(events_of(technique, url, room, **options)) as events:
+                async for _ in events:
+                    arrived.set()
+
+        arrivals = [asyncio.Event() for _ in range(CLIENTS)]
+        clients = [asyncio.create_task(stay(arrived)) for arrived in arrivals]
+        async with asyncio.timeout(BOUND):
+            await asyncio.gather(*(arrived.wait() for arrived in arrivals))
+        if technique.name != "polling":
+            await until(http, lambda held: held["users"] == CLIENTS)
+        if ending == "cut":
+            tap.cut()  # a reset: nobody says goodbye
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+    await until(http, lambda held: held["users"] == 0 and held["tasks"] <= before["tasks"])

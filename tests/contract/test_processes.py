@@ -1,0 +1,63 @@
+"""Two processes on one Redis are one feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.redis_server import RedisServer
+from transports.techniques import Technique
+
+from .feeds import collect, cursor_of, publish
+
+pytestmark = [pytest.mark.own_server, pytest.mark.redis]
+
+
+@pytest.fixture(scope="module")
+def two(redis_server: RedisServer) -> Iterator[tuple[str, str]]:
+    environment = {**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}
+    with LiveServer(env=environment) as one, LiveServer(env=environment) as other:
+        yield one.url, other.url
+
+
+async def test_published_here_arrives_there(
+    technique: Technique, two: tuple[str, str], room: str
+) -> None:
+    total = 40
+    async with (
+        httpx.AsyncClient(base_url=two[0]) as here,
+        httpx.AsyncClient(base_url=two[1]) as there,
+    ):
+        since = await cursor_of(here, room)
+        collecting = [
+            asyncio.create_task(collect(technique, url, room, since, count=2 * total))
+            for url in two
+        ]
+        await asyncio.gather(
+            publish(here, room, (f"here {n}" for n in range(total))),
+            publish(there, room, (f"there {n}" for n in range(total))),
+        )
+        found, also = await asyncio.gather(*collecting)
+    assert [event.cursor.seq for event in found] == list(range(1, 2 * total + 1))
+    assert found == also
+    assert {event.text for event in found} == {
+        f"{w} {n}" for w in ("here", "there") for n in range(total)
+    }
+
+
+async def test_a_client_moves_between_processes(
+    technique: Technique, two: tuple[str, str], room: str
+) -> None:
+    async with httpx.AsyncClient(base_url=two[0]) as http:
+        cursor = await cursor_of(http, room)
+        found, published = [], []
+        for step in range(10):
+            published += await publish(http, room, [f"{step}"])
+            found += await collect(technique, two[step % 2], room, cursor, count=1)
+            cursor = found[-1].id
+    assert found == published

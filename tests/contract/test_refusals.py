@@ -1,0 +1,364 @@
+"""What is refused, and how: status, content type, a detail that helps, and nothing published."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from transports.client import Refused
+from transports.techniques import TECHNIQUES, Technique
+
+from .feeds import BOUND, cursor_of, events_of, publish
+
+HTTP_TECHNIQUES = [technique for technique in TECHNIQUES if technique.scheme == "http"]
+SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
+JSON = "application/json"
+GOOD = {"sender": "ada", "text": "hi"}
+
+
+def check_problem(response: httpx.Response, status: int, *helpful: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert int(response.headers["content-length"]) == len(response.content)
+    problem = response.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    for word in helpful:
+        assert word in problem["detail"], problem
+    assert "Traceback" not in response.text
+
+
+def body(**members: Any) -> bytes:
+    return json.dumps({**GOOD, **members}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "helpful"),
+    [
+        (b"", "JSON"),
+        (b"{", "JSON"),
+        (b"\xff\xfe{}", "JSON"),
+        (b'"text"', "object"),
+        (b"[1, 2]", "object"),
+        (b"null", "object"),
+        (b"[" * 30_000, "JSON"),
+        (b'{"sender": "ada", "text": ' + b"9" * 6_000 + b"}", "JSON"),
+        (b"{}", "text"),
+        (body(text=None), "text"),
+        (body(text=7), "text"),
+        (body(text=""), "text"),
+        (body(text=" \n\t"), "text"),
+        (body(text="x" * 2_001), "2000"),
+        (body(sender=""), "sender"),
+        (body(sender=["ada"]), "sender"),
+        (body(sender="x" * 41), "40"),
+        (b'{"sender": "ada", "text": "\\ud800"}', "surrogate"),
+        (b'{"sender": "\\udfff", "text": "hi"}', "surrogate"),
+    ],
+)
+async def test_bad_body(http: httpx.AsyncClient, room: str, content: bytes, helpful: str) -> None:
+    before = await cursor_of(http, room)
+    response = await http.post(f"/publish/{room}/", content=content, headers={"content-type": JSON})
+    check_problem(response, 400, helpful)
+    assert await cursor_of(http, room) == before, "a refused publish leaves no event"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=euc-kr",
+        "application/jsonp",
+    ],
+)
+async def test_bad_content_type(http: httpx.AsyncClient, room: str, content_type: str) -> None:
+    before = await cursor_of(http, room)
+    response = await http.post(
+        f"/publish/{room}/", content=body(), headers={"content-type": content_type}
+    )
+    check_problem(response, 415, "application/json")
+    assert await cursor_of(http, room) == before
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_good_content_type(http: httpx.AsyncClient, room: str, content_type: str) -> None:
+    response = await http.post(
+        f"/publish/{room}/", content=body(), headers={"content-type": content_type}
+    )
+    assert response.status_code == 201
+    assert response.headers["content-type"] == JSON
+
+
+async def test_body_too_large(http: httpx.AsyncClient, room: str) -> None:
+    before = await cursor_of(http, room)
+    response = await http.post(
+        f"/publish/{room}/", content=body(text="x" * 70_000), headers={"content-type": JSON}
+    )
+    check_problem(response, 413, "65536")
+    assert await cursor_of(http, room) == before
+
+
+def same_origin(http: httpx.AsyncClient) -> str:
+    return str(http.base_url).rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1", "garbage"]
+)
+async def test_another_origin(http: httpx.AsyncClient, room: str, origin: str) -> None:
+    before = await cursor_of(http, room)
+    response = await http.post(f"/publish/{room}/", json=GOOD, headers={"origin": origin})
+    check_problem(response, 403, "origin")
+    assert await cursor_of(http, room) == before
+    # The same address by another scheme is another origin (RFC 6454 §4).
+    other = same_origin(http).replace("http:", "https:")
+    check_problem(
+        await http.post(f"/publish/{room}/", json=GOOD, headers={"origin": other}), 403, "origin"
+    )
+
+
+async def test_our_own_origin(http: httpx.AsyncClient, room: str) -> None:
+    response = await http.post(
+        f"/publish/{room}/", json=GOOD, headers={"origin": same_origin(http)}
+    )
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example"])
+@pytest.mark.own_server
+async def test_another_host(http: httpx.AsyncClient, room: str, host: str) -> None:
+    response = await http.get(f"/polling/{room}/", headers={"host": host})
+    check_problem(response, 400, "Host")
+
+
+@pytest.mark.parametrize(
+    "room_name", ["UPPER", "under_score", "dot.ted", "%ED%95%9C", "a" * 65, "a%20b", "a%00"]
+)
+@pytest.mark.parametrize("path", [t.path for t in HTTP_TECHNIQUES] + ["/publish/{room}/"])
+async def test_bad_room(http: httpx.AsyncClient, path: str, room_name: str) -> None:
+    method = "POST" if path.startswith("/publish") else "GET"
+    response = await http.request(method, path.format(room=room_name), json=GOOD)
+    check_problem(response, 404, "a-z")
+
+
+@pytest.mark.parametrize("path", [t.path for t in HTTP_TECHNIQUES] + ["/publish/{room}/"])
+async def test_staff_room(http: httpx.AsyncClient, path: str) -> None:
+    method = "POST" if path.startswith("/publish") else "GET"
+    response = await http.request(method, path.format(room="staff-only"), json=GOOD)
+    check_problem(response, 403, "staff")
+
+
+BAD_CURSORS = [
+    "x",
+    "-1",
+    "a-",
+    "a-01",
+    "a-1-2",
+    "A-1",
+    "a--1",
+    "a-1 ",
+    "한-1",
+    "a-" + "9" * 40,
+    "a-1\0",
+]
+
+
+@pytest.mark.parametrize("cursor", BAD_CURSORS)
+@pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
+async def test_bad_cursor(
+    http: httpx.AsyncClient, technique: Technique, room: str, cursor: str
+) -> None:
+    response = await http.get(technique.url_path(room), params={"since": cursor})
+    check_problem(response, 400, "cursor")
+
+
+@pytest.mark.parametrize("wait", ["-1", "soon", "nan", "1,5", "1e"])
+async def test_bad_wait(http: httpx.AsyncClient, room: str, wait: str) -> None:
+    response = await http.get(f"/longpoll/{room}/", params={"wait": wait})
+    check_problem(response, 400, "wait", "55")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
+async def test_bad_method(
+    http: httpx.AsyncClient, technique: Technique, room: str, method: str
+) -> None:
+    response = await http.request(method, technique.url_path(room))
+    check_problem(response, 405, "GET")
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+async def test_publish_by_get(http: httpx.AsyncClient, room: str) -> None:
+    response = await http.get(f"/publish/{room}/")
+    check_problem(response, 405, "POST")
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
+async def test_head_has_the_head_alone(
+    http: httpx.AsyncClient, technique: Technique, room: str
+) -> None:
+    await publish(http, room, ["something"])
+    head = await http.head(technique.url_path(room))
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_the_client_is_told_why(technique: Technique, server_url: str) -> None:
+    """The Python clients give up where trying again is of no use, and say what the server said."""
+    for room, since, status in (("UPPER", None, 404), ("staff-x", None, 403), ("r", "bad!", 400)):
+        with pytest.raises(Refused) as refused:
+            async with asyncio.timeout(BOUND):
+                await anext(events_of(technique, server_url, room, since))
+        assert refused.value.status == status
+        assert refused.value.detail
+
+
+# --- The socket, which stays open --------------------------------------------------------------
+
+
+@pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
+def socket_technique(request: pytest.FixtureRequest) -> Technique:
+    found: Technique = request.param
+    return found
+
+
+def open_socket(
+    technique: Technique, http: httpx.AsyncClient, room: str, query: str = "", **options: Any
+) -> connect:
+    url = "ws" + str(http.base_url).rstrip("/").removeprefix("http") + technique.url_path(room)
+    return connect(url + query, compression=None, **options)
+
+
+async def next_message(socket: ClientConnection) -> Any:
+    async with asyncio.timeout(BOUND):
+        return json.loads(await socket.recv())
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("", "json"),
+        ("{", "json"),
+        ("[]", "json"),
+        ("[" * 20_000, "json"),
+        ("{}", "type"),
+        ('{"type": "shout", "room": "r"}', "type"),
+        ('{"type": ["publish"], "room": "r"}', "type"),
+        ('{"type": "publish"}', "room"),
+        ('{"type": "publish", "room": 7}', "room"),
+        ('{"type": "publish", "room": "UPPER", "sender": "ada", "text": "hi"}', "room"),
+        ('{"type": "publish", "room": "staff-x", "sender": "ada", "text": "hi"}', "room"),
+        ('{"type": "publish", "room": "ROOM", "sender": "ada", "text": ""}', "text"),
+        ('{"type": "publish", "room": "ROOM", "text": "hi"}', "sender"),
+        ('{"type": "publish", "room": "ROOM", "sender": "ada", "text": "\\ud800"}', "text"),
+        ('{"type": "join", "room": "ROOM"}', "joined"),
+        ('{"type": "join", "room": "other", "since": "bad"}', "cursor"),
+        ('{"type": "join", "room": "other", "since": 7}', "cursor"),
+        ('{"type": "join", "room": "staff-x"}', "room"),
+        ('{"type": "leave", "room": "other"}', "left"),
+        (b"\x00\x01", "binary"),
+    ],
+)
+async def test_bad_frame(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str, frame: str | bytes, code: str
+) -> None:
+    if isinstance(frame, str):
+        frame = frame.replace("ROOM", room)
+    async with open_socket(socket_technique, http, room) as socket:
+        assert (await next_message(socket))["events"] == []
+        await socket.send(frame)
+        error = await next_message(socket)
+        assert (error["type"], error["code"]) == ("error", code)
+        assert len(error["detail"]) > 10
+        # It stays open and whole.
+        (event,) = await publish(http, room, ["still here"])
+        assert (await next_message(socket))["events"] == [json.loads(event.encoded)]
+        assert event.cursor.seq == 1, "a refused publish leaves no event"
+
+
+async def test_a_frame_too_large_closes_the_socket(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str
+) -> None:
+    async with open_socket(socket_technique, http, room) as socket:
+        await next_message(socket)
+        await socket.send(json.dumps({"type": "publish", "room": room, "text": "x" * 70_000}))
+        with pytest.raises(ConnectionClosed) as closed:
+            await next_message(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    assert (await cursor_of(http, room)).endswith("-0")
+
+
+@pytest.mark.parametrize(
+    ("room_name", "query", "code"),
+    [("UPPER", "", 4404), ("staff-x", "", 4403), ("r", "?since=bad", 4400)],
+)
+async def test_a_bad_handshake_is_closed_with_a_reason(
+    http: httpx.AsyncClient, socket_technique: Technique, room_name: str, query: str, code: int
+) -> None:
+    async with open_socket(socket_technique, http, room_name, query) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await next_message(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == code
+    assert len(closed.value.rcvd.reason) > 10
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+async def test_a_socket_of_another_origin(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str, origin: str
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with open_socket(socket_technique, http, room, origin=origin):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_a_socket_of_our_own_origin(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str
+) -> None:
+    origin: Any = same_origin(http)
+    async with open_socket(socket_technique, http, room, origin=origin) as socket:
+        assert (await next_message(socket))["room"] == room
+
+
+async def test_a_socket_with_no_such_path(http: httpx.AsyncClient) -> None:
+    url = "ws" + str(http.base_url).rstrip("/").removeprefix("http") + "/nothing/here/"
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(url):
+            pass
+    assert refused.value.response.status_code in (403, 404)
+
+
+async def test_many_rooms_on_one_socket(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str
+) -> None:
+    other = f"{room}-other"
+    (earlier, missed) = await publish(http, other, ["earlier", "missed"])
+    async with open_socket(socket_technique, http, room) as socket:
+        assert (await next_message(socket))["room"] == room
+        await socket.send(json.dumps({"type": "join", "room": other, "since": earlier.id}))
+        joined = await next_message(socket)
+        assert (joined["room"], [e["id"] for e in joined["events"]]) == (other, [missed.id])
+        for name in (room, other):
+            message = {"type": "publish", "room": name, "sender": "ada", "text": f"to {name}"}
+            await socket.send(json.dumps(message))
+            batch = await next_message(socket)
+            (event,) = batch["events"]
+            assert (batch["room"], event["text"], event["sender"]) == (name, f"to {name}", "ada")
+        await socket.send(json.dumps({"type": "leave", "room": other}))
+        # The error for leaving twice is the proof that leaving once is done.
+        await socket.send(json.dumps({"type": "leave", "room": other}))
+        assert (await next_message(socket))["code"] == "left"
+        await publish(http, other, ["to nobody here"])
+        (event,) = await publish(http, room, ["to us"])
+        assert (await next_message(socket))["events"] == [json.loads(event.encoded)]

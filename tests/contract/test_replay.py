@@ -1,0 +1,192 @@
+"""Backlog, live, order, resume, reset: what every technique owes its clients."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from itertools import cycle
+
+import httpx
+import pytest
+
+from transports.events import Event
+from transports.techniques import TECHNIQUES, Technique
+
+from .feeds import BOUND, collect, cursor_of, events_of, publish, settled
+
+HISTORY_LENGTH = 1_000
+BACKLOG_LENGTH = 50
+
+
+async def test_backlog_is_the_last_fifty(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    published = await publish(http, room, map(str, range(BACKLOG_LENGTH + 7)))
+    found = await collect(technique, server_url, room, count=BACKLOG_LENGTH)
+    assert found == published[7:]
+
+
+async def test_live_events_follow_an_empty_room(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    collecting = asyncio.create_task(collect(technique, server_url, room, count=3))
+    published = []
+    for text in ("one", "two", "three"):
+        published += await publish(http, room, [text])
+        await asyncio.sleep(0.05)  # so that they come one by one, rather than as a backlog
+    assert await collecting == published
+
+
+async def test_order_under_many_publishers(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    since = await cursor_of(http, room)
+    collecting = asyncio.create_task(collect(technique, server_url, room, since, count=120))
+    published = await asyncio.gather(
+        *(publish(http, room, (f"{who}-{n}" for n in range(30))) for who in "abcd")
+    )
+    found = await collecting
+    assert [event.cursor.seq for event in found] == list(range(1, 121))
+    in_order = sorted((event for each in published for event in each), key=lambda e: e.cursor.seq)
+    assert found == in_order
+
+
+async def test_resume_at_every_event(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    published = await publish(http, room, map(str, range(8)))
+    for place, event in enumerate(published[:-1]):
+        rest = published[place + 1 :]
+        found = await collect(technique, server_url, room, event.id, count=len(rest))
+        assert found == rest
+    assert await settled(technique, http, room, published[-1].id) == []
+
+
+async def test_one_cursor_through_every_technique(
+    server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    cursor = await cursor_of(http, room)
+    found, published = [], []
+    for step, technique in zip(range(24), cycle(TECHNIQUES), strict=False):
+        published += await publish(http, room, [f"{step}-1", f"{step}-2"])
+        # Each takes one event more than it leaves: the rest is for the next technique.
+        found += await collect(technique, server_url, room, cursor, count=1 + step % 2)
+        cursor = found[-1].id
+    found += await settled(TECHNIQUES[0], http, room, cursor)
+    assert found == published
+
+
+async def test_unknown_epoch_gives_a_reset_then_what_there_is(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    published = await publish(http, room, ["a", "b"])
+    reset, *found = await collect(technique, server_url, room, "gone-7", count=3)
+    assert (reset.type, reset.missed, reset.room) == ("reset", None, room)
+    assert found == published
+    assert reset.cursor.seq == 0, "its id is the place before what follows"
+    # Who resumes from the reset itself has been told already.
+    assert await collect(technique, server_url, room, reset.id, count=2) == published
+
+
+async def test_a_number_not_given_yet_gives_a_reset(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    (event,) = await publish(http, room, ["only"])
+    future = f"{event.cursor.epoch}-{event.cursor.seq + 5}"
+    reset, found = await collect(technique, server_url, room, future, count=2)
+    assert (reset.type, reset.missed, found) == ("reset", None, event)
+
+
+@pytest.fixture(scope="session")
+def overflown(server_url: str) -> tuple[str, str]:
+    """A room that has lost its first 12 events, and the cursor behind its 5th."""
+    room = "overflown-" + server_url.rpartition(":")[2]
+    with httpx.Client(base_url=server_url, timeout=30) as http:
+        for number in range(HISTORY_LENGTH + 12):
+            response = http.post(f"/publish/{room}/", json={"sender": "ada", "text": str(number)})
+            if number == 4:
+                cursor = response.json()["id"]
+    return room, cursor
+
+
+@pytest.mark.own_server
+async def test_a_cursor_that_fell_off_gives_a_reset_that_counts(
+    technique: Technique, server_url: str, overflown: tuple[str, str]
+) -> None:
+    room, cursor = overflown
+    found = await collect(technique, server_url, room, cursor, count=1 + HISTORY_LENGTH)
+    reset, *rest = found
+    assert (reset.type, reset.missed) == ("reset", 7)
+    assert [event.cursor.seq for event in rest] == list(range(13, HISTORY_LENGTH + 13))
+
+
+async def test_a_burst_reaches_a_slow_reader_whole(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    burst = 1_000
+    since = await cursor_of(http, room)
+    found: list[Event] = []
+    async with asyncio.timeout(60):
+        async with aclosing(events_of(technique, server_url, room, since)) as events:
+            (first,) = await publish(http, room, ["first"])
+            assert await anext(events) == first
+            publishing = asyncio.gather(
+                *(publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde")
+            )
+            async for event in events:
+                found.append(event)
+                if len(found) % 50 == 0:
+                    await asyncio.sleep(0.01)
+                if len(found) == burst:
+                    break
+    await publishing
+    assert [event.cursor.seq for event in found] == list(range(2, burst + 2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "안녕하세요, 실시간!",
+        "👩‍👩‍👧‍👦 🇰🇷 😀",
+        "line\nfeed, carriage\rreturn, both\r\nand a blank line\n\ndata: not a field",
+        "U+2028 \u2028, U+2029 \u2029, U+0085 \x85, U+000B \x0b",
+        "NUL \0, DEL \x7f, BOM \ufeff, noncharacter \uffff",
+        '"quotes", \\backslashes\\, <b>markup</b> & {"json": []}',
+        "\u202eright to left\u202c e\u0301",
+        "x" * 2_000,
+        "😀" * 2_000,
+    ],
+    ids=["korean", "emoji", "lines", "separators", "controls", "json", "marks", "long", "widest"],
+)
+async def test_text_arrives_as_it_was_sent(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, text: str
+) -> None:
+    (published,) = await publish(http, room, [text])
+    (found,) = await collect(technique, server_url, room, count=1)
+    assert found.text == text
+    assert found == published
+
+
+async def test_rooms_do_not_mix(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    published = []
+    for number in range(5):
+        published += await publish(http, room, [f"here {number}"])
+        await publish(http, f"{room}-other", [f"there {number}"])
+    assert await collect(technique, server_url, room, count=5) == published
+
+
+async def test_a_client_that_leaves_and_comes_back_misses_nothing(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    """Between two connections of one client there is no moment at which an event can slip by."""
+    cursor = await cursor_of(http, room)
+    total = 60
+    publishing = asyncio.create_task(publish(http, room, map(str, range(total))))
+    found: list[Event] = []
+    async with asyncio.timeout(BOUND):
+        while len(found) < total:
+            found += await collect(technique, server_url, room, cursor, count=1)
+            cursor = found[-1].id
+    assert [event.id for event in found] == [event.id for event in await publishing]
