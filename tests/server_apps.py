@@ -275,6 +275,7 @@ async def ws_close(scope: Message, receive: Receive, send: Send) -> None:
     code = option(scope, "code", 4000)
     await send({"type": "websocket.close", "code": code, "reason": "é" * 100})
     await send({"type": "websocket.send", "text": "too late"})
+    say(f"{code} swallowed")
 
 
 async def ws_refuse(scope: Message, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -40,13 +41,22 @@ def server() -> Iterator[LiveServer]:
 class Raw:
     """A TCP connection, as the bytes that go over it."""
 
-    def __init__(self, server: LiveServer, *, receive_buffer: int = 0) -> None:
+    def __init__(
+        self,
+        server: LiveServer,
+        *,
+        receive_buffer: int = 0,
+        connection: socket.socket | None = None,
+    ) -> None:
+        self.buffer = b""
+        if connection:
+            self.socket = connection
+            return
         self.socket = socket.socket()
         self.socket.settimeout(10)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", server.port))
-        self.buffer = b""
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +125,8 @@ class Raw:
         return status, headers, self.exactly(int(headers["content-length"]))
 
     def head(self) -> tuple[int, dict[str, str]]:
-        first, *lines = self.until(b"\r\n\r\n").decode().strip().split("\r\n")
+        first, *lines = self.until(b"\r\n\r\n").decode().rstrip().split("\r\n")
+        assert first.startswith("HTTP/1.")
         fields = (line.split(": ", 1) for line in lines)
         return int(first.split()[1]), {name.lower(): value for name, value in fields}
 
@@ -235,6 +246,59 @@ def unchunk(data: bytes) -> bytes:
             return b"".join(parts)
 
 
+@pytest.fixture(scope="module")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that listens with TLS and on a UNIX socket too."""
+    folder = tmp_path_factory.mktemp("endpoints")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [*"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=demo".split()]
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    tls = f"ssl:port=0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    with LiveServer(APPLICATION, "-e", tls, "-u", str(folder / "socket")) as server:
+        eventually(lambda: "Listening on unix:" in server.output())
+        yield server
+
+
+def tls_socket(server: LiveServer) -> socket.socket:
+    (port,) = re.findall(r"https://127\.0\.0\.1:(\d+)/", server.output())
+    (certificate,) = re.findall(r"certKey=([^,\s]+)", server.output())
+    context = ssl.create_default_context(cafile=certificate)
+    connection = socket.create_connection(("127.0.0.1", int(port)), timeout=10)
+    return context.wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+def unix_socket(server: LiveServer) -> socket.socket:
+    (path,) = re.findall(r"Listening on unix:(\S+)", server.output())
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(10)
+    connection.connect(path)
+    return connection
+
+
+@pytest.mark.parametrize("open_socket", [tls_socket, unix_socket])
+def test_other_endpoints_serve_the_same(
+    endpoints: LiveServer, open_socket: Callable[[LiveServer], socket.socket]
+) -> None:
+    with Raw(endpoints, connection=open_socket(endpoints)) as client:
+        client.get("/numbers?count=300&size=20000").head()
+        for number in range(300):
+            assert client.exactly(6) == b"4e20\r\n"
+            assert int(client.exactly(20_002)[-12:]) == number
+        client.until(b"0\r\n\r\n")
+        client.upgrade("/ws/numbers?count=300&size=20000")
+        for number in range(300):
+            assert client.exactly(4) == struct.pack("!BBH", 0x81, 126, 20_000)
+            assert client.exactly(20_000) == b"%020000d" % number
+    before = resident(endpoints)
+    with Raw(endpoints, connection=open_socket(endpoints)) as client:
+        client.get("/flood").until(b"\r\n\r\n")
+        assert_stands_still(endpoints, "flood", before)
+
+
 # Frames
 
 
@@ -291,6 +355,16 @@ def test_close_has_its_code_and_as_much_of_its_reason_as_fits(
             socket.recv(10)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (code, "é" * 61)
+    # What is sent after the close is swallowed: its application does not fail.
+    eventually(lambda: f"{code} swallowed" in server.output())
+
+
+def test_closing_handshake_ends_without_a_reset(server: LiveServer) -> None:
+    with Raw(server) as client:
+        client.upgrade("/ws/close?code=4000").until(b"\x0f\xa0" + "é".encode() * 60)
+        client.exactly(2)  # the last é
+        client.frame(0x88, b"\x0f\xa0")
+        assert client.to_the_end() == b""
 
 
 def test_socket_whose_application_fails_is_closed_with_1011(server: LiveServer) -> None:
@@ -336,6 +410,22 @@ def unread_http_1_0_stream(server: LiveServer) -> Iterator[None]:
         yield
 
 
+def assert_stands_still(server: LiveServer, name: str, before: int) -> None:
+    """An application that would send for ever comes to wait, and the server has not grown."""
+    last, since = -1, 0.0
+
+    def stands_still() -> bool:
+        nonlocal last, since
+        assert resident(server) - before < 8_000_000
+        now = counters(server).get(name, 0)
+        if now != last:
+            last, since = now, time.monotonic()
+        return now > 0 and time.monotonic() - since > 0.5
+
+    eventually(stands_still)
+    assert resident(server) - before < 8_000_000
+
+
 @pytest.mark.parametrize(
     ("unread", "name"),
     [
@@ -351,19 +441,7 @@ def test_client_that_does_not_read_stops_its_application(
         counters(server)
         before = resident(server)
         with unread(server):
-            # The application would send for ever: it stands still because `send` waits.
-            last = (-1, 0.0)
-
-            def stands_still() -> bool:
-                nonlocal last
-                assert resident(server) - before < 8_000_000
-                now = counters(server).get(name, 0)
-                if now != last[0]:
-                    last = (now, time.monotonic())
-                return now > 0 and time.monotonic() - last[1] > 0.5
-
-            eventually(stands_still)
-            assert resident(server) - before < 8_000_000
+            assert_stands_still(server, name, before)
             assert f"{name} ended" not in counters(server)
         # And it goes on, to find the client gone, once the connection is closed.
         eventually(lambda: f"{name} ended" in counters(server))
@@ -449,6 +527,17 @@ def test_chunked_body_is_refused_as_soon_as_it_is_too_large(server: LiveServer) 
         assert_problem(status, headers, body, 413)
         client.send(b"\r\n0\r\n\r\n").get("/hello")  # read, and ignored
         assert client.to_the_end() == b""
+
+
+@pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: 8000000"])
+def test_client_that_sends_its_body_regardless_can_read_the_refusal(
+    server: LiveServer, header: str
+) -> None:
+    with Raw(server) as client:
+        client.get("/echo", header, method="POST")
+        for _ in range(1000):
+            client.send(b"%x\r\n%b\r\n" % (8192, b"c" * 8192))
+        assert client.response()[0] == 413
 
 
 def test_body_of_the_very_limit_is_received(server: LiveServer) -> None:

@@ -8,7 +8,7 @@ import statistics
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_demo.comparison.network import Link, Network
@@ -136,6 +136,10 @@ def test_bytes_by_hand() -> None:
     prediction = predict("sse", Workload(1 / 15), Path(), Sizes(down=8, event=50))
     assert prediction.down_per_event == pytest.approx(50 + 8 / (math.e - 1))
     assert prediction.idle_down == pytest.approx(240 * 8)
+    sizes = Sizes(down=48, event=50, ping_up=28, ping_down=20)
+    prediction = predict("websocket", Workload(0.5), Path(), sizes)
+    assert prediction.up_per_event == pytest.approx(28 / 10)
+    assert prediction.idle_down == pytest.approx(240 * 48 + 180 * 20)
 
 
 def test_framing_by_hand() -> None:
@@ -150,6 +154,7 @@ def test_framing_by_hand() -> None:
     assert framed("websocket", 70_000, 3, 1) == 10 + 70_000 + batch - 12
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 10), st.floats(0.1, 60))
 def test_silences_against_their_definition(rate: float, length: float) -> None:
     chance = random.Random(2)
@@ -161,6 +166,7 @@ def test_silences_against_their_definition(rate: float, length: float) -> None:
     assert counted == pytest.approx(expected, rel=0.15, abs=0.05)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0.01, 1), st.floats(0, 2), st.floats(0, 2), st.floats(0, 2)),

@@ -101,7 +101,8 @@ def _is_our_origin(origin: str, host: str, scheme: str) -> bool:
             and parts.hostname is not None
             and (parts.hostname, parts.port or _default_port(scheme))
             == _host_and_port(host, scheme)
-            and origin == f"{parts.scheme}://{parts.netloc}"
+            and origin == f"{scheme}://{parts.netloc}"
+            and "@" not in origin
         )
     except ValueError:
         return False

@@ -177,6 +177,9 @@ class Hub:
                     self._take(await self.layer.receive(self._channel))
                     pause = BACK_OFF[0]
             except Exception as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    return  # channels-redis can turn a cancellation into an AssertionError
                 logger.warning("The channel layer failed (%r); joining anew.", error)
                 self._joined.clear()
                 self.statistics.rejoins += 1
@@ -246,7 +249,7 @@ class Hub:
         if now - self._heard_at > PING_PATIENCE:
             # A pub/sub layer says nothing of an outage: it only falls silent.
             self._joined.clear()
-            self._tasks[0].cancel()
+            await _ended({self._tasks[0]})  # never two readers at once
             self.statistics.rejoins += 1
             self._heard_at = now
             self._tasks[0] = self._spawn(self._listen())
@@ -266,8 +269,14 @@ class Hub:
 
     async def aclose(self) -> None:
         self.close()
-        tasks = [*self._tasks, *self._loading.values(), *self._leaving]
+        tasks = {*self._tasks, *self._loading.values(), *self._leaving}
+        await _ended(tasks)
+        self._tasks = []
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel until it takes: channels-redis and redis-py can swallow a cancellation."""
+    while tasks:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks = []
+        _, tasks = await asyncio.wait(tasks, timeout=0.5)

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
 
@@ -19,6 +20,8 @@ from streaming.client import EventStreamParser
 from transports.client import CONNECT_TIMEOUT, Arrival, check, http_client, query, resume
 from transports.events import Event, InvalidEvent
 from transports.techniques import BY_NAME
+
+from .asker import Asker
 
 FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")
 
@@ -28,7 +31,8 @@ class Adapter:
     """One column of the comparison.
 
     `technique` says how the theory sees it; `path` (with `{room}`) is None for this project's
-    own endpoint, whose own client is then used.
+    own endpoint. Streams and sockets are then the project's own Python clients; what asks
+    again and again is `Asker` everywhere, which says why.
     """
 
     name: str
@@ -60,11 +64,18 @@ class Adapter:
             options = {"interval": interval}
         elif self.technique == "longpoll":
             options = {"hold": hold}
-        if self.path is None:
+        if self.path is None and self.technique not in ("polling", "longpoll"):
             return BY_NAME[self.technique].events(base_url, room, **options)
         receive = _RECEIVERS[self.technique]
-        path = self.path.format(room=room)
+        path = (self.path or BY_NAME[self.technique].path).format(room=room)
         return resume(lambda since: receive(base_url, path, since, **options), None)
+
+
+def target(path: str, parameters: dict[str, Any]) -> str:
+    """`path` with its query."""
+    if not parameters:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(parameters)}"
 
 
 def events_in(document: Any) -> tuple[Event, ...]:
@@ -89,12 +100,10 @@ def _behind(events: tuple[Event, ...], since: str | None) -> str:
 async def _poll(
     base_url: str, path: str, since: str | None, interval: float = 0.0, hold: float | None = None
 ) -> AsyncGenerator[Arrival, None]:
-    async with http_client(base_url) as http:
+    wait = {} if hold is None else {"wait": f"{hold:g}"}
+    async with Asker(base_url) as asker:
         while True:
-            wait = {} if hold is None else {"wait": f"{hold:g}"}
-            response = await http.get(path, params=query(since or None, **wait))
-            await check(response)
-            document = response.json()
+            document = json.loads(await asker.get(target(path, query(since or None, **wait))))
             events = events_in(document)
             cursor = document.get("cursor") if isinstance(document, dict) else None
             since = cursor or _behind(events, since)
@@ -133,9 +142,8 @@ async def _server_sent(
 
 
 async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator[Arrival, None]:
-    url = "ws" + base_url.removeprefix("http").rstrip("/") + path
-    if since:
-        url += f"{'&' if '?' in path else '?'}since={since}"
+    url = "ws" + base_url.removeprefix("http").rstrip("/")
+    url += target(path, query(since or None))
     async with connect(url, compression=None, open_timeout=CONNECT_TIMEOUT) as socket:
         async for message in socket:
             events = _parse(message)

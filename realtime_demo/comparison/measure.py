@@ -27,7 +27,6 @@ from .theory import Path, Sizes, framed, predict
 PER_PROCESS = 50  # clients in one subscriber process
 LEAD = 0.25  # seconds between giving the order to publish and the first intended time
 PATIENCE = 30.0  # seconds in which every client has to have received something
-CALIBRATION_ROOM = "calibrate-00000000"
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
 
 
@@ -45,7 +44,6 @@ class Target:
     publish_path: str = "/publish/{room}/"
     clock: Clock = field(default_factory=Clock)
     publish_cpu: float | None = None  # server seconds for one publish with nobody there
-    event_size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,13 @@ Report = Callable[[Progress], None]
 
 
 async def calibrate(target: Target, load: Child, settings: Settings, same_host: bool) -> None:
-    """Find the server's clock, an event's size, and what publishing alone costs."""
-    room = CALIBRATION_ROOM[:-8] + secrets.token_hex(4)
+    """Find the server's clock, and what publishing alone costs."""
+    room = f"calibrate-{secrets.token_hex(4)}"
     probes = [
         await load.ask("probe", room=room, index=-1 - number, size=settings.size)
         for number in range(10)
     ]
     target.clock = Clock.of(probes, same_host)
-    target.event_size = sum(probe["size"] for probe in probes) / len(probes)
     if target.pid is not None and (before := cpu_seconds(target.pid)) is not None:
         for number in range(BASELINE):
             await load.ask("probe", room=room, index=-1 - number, size=settings.size)
@@ -110,13 +107,15 @@ class _Phase:
         self.room = f"compare-{secrets.token_hex(4)}"
         self.children: list[Child] = []
         self.memory: int | None = None
-        self.identity = 0.0  # the mean length of an event's id
+        self.identity = 0.0  # the mean length of an event's id, and of its JSON
+        self.event_size = 0.0
 
     async def run(self) -> list[Measurement]:
         async with AsyncExitStack() as stack:
             await self._open(stack)
-            probes = await self._probe()
             await self._warm_up()
+            probes = await self._probe()
+            await self._ask("settle")
             sent, watch, marks, cpu = await self._load()
             await self._drain(sent)
             ends = await self._marks()
@@ -201,7 +200,6 @@ class _Phase:
             after = resident_bytes(self.target.pid)
             if after is not None:
                 self.memory = after - self._resident_before
-        await self._ask("settle")
 
     async def _marks(self) -> list[dict[str, Any]]:
         return await self._ask("mark")
@@ -262,6 +260,7 @@ class _Phase:
             cpu = cpu_ended - cpu_began - (self.target.publish_cpu or 0.0) * len(sent)
         lengths = [len(str(event["id"])) for event in answer["events"]]
         self.identity = sum(lengths) / len(lengths)
+        self.event_size = sum(event["size"] for event in answer["events"]) / len(lengths)
         return sorted(sent), watch, (began, ended), cpu
 
     def _sent(self, event: dict[str, Any]) -> Sent:
@@ -281,10 +280,13 @@ class _Phase:
 
     async def _show(self, done: float) -> None:
         received: dict[str, int] = {}
+        medians: dict[str, float] = {}
         for mark in await self._marks():
             for name, group in mark["groups"].items():
                 received[name] = received.get(name, 0) + group["received"]
-        self.report(Progress("measuring", self.names, done, received))
+                if group["median"] is not None:
+                    medians[name] = group["median"] + self.target.clock.offset
+        self.report(Progress("measuring", self.names, done, received, medians))
 
     async def _drain(self, sent: Sequence[Sent]) -> None:
         """Wait for what is still on its way: as long as any technique may take, and no longer."""
@@ -344,7 +346,7 @@ class _Phase:
             memory = self.memory / settings.clients
         deliveries = int(change["received"])
         cost = Cost(
-            seconds=change["time"] / max(1, len(marks[0])),
+            seconds=change["time"] / sum(name in mark["groups"] for mark in marks[0]),
             published=len(sent) * settings.clients,
             deliveries=deliveries,
             requests=int(change["requests"]) if tapped else None,
@@ -387,21 +389,25 @@ class _Phase:
         return Path(network, service=max(0.0, probe["seconds"] - network.rtt))
 
     def _sizes(self, adapter: Adapter, probe: dict[str, float] | None) -> Sizes:
-        event = self.target.event_size + len(self.room) - len(CALIBRATION_ROOM)
+        event = self.event_size
         if adapter.technique in ("polling", "longpoll"):
-            return Sizes(up=probe["up"], down=probe["down"], event=event) if probe else Sizes()
+            if probe is None:
+                return Sizes()
+            # The probe's cursor was of an empty room, and so shorter.
+            longer = self.identity - probe["cursor"] if probe["cursor"] else 0.0
+            return Sizes(up=probe["up"] + longer, down=probe["down"] + longer, event=event)
         size = framed(adapter.technique, event, self.identity, len(self.room))
-        return Sizes(*SIGNS_OF_LIFE.get(adapter.technique, SIGNS_OF_LIFE["websocket"]), event=size)
+        if adapter.technique.startswith("websocket"):
+            heartbeat = framed(adapter.technique, 0, self.identity, len(self.room))
+            return Sizes(0.0, heartbeat, size, *PINGS)
+        return Sizes(0.0, HEARTBEATS[adapter.technique], size)
 
 
-# Bytes up and down of one sign of life. A chunk of "\n", of ":\n\n" (RFC 9112 §7.1); the
-# server's empty ping and its pong, the client's ping of four bytes and its pong (RFC 6455
-# §5.5.2), each with a mask on the way up.
-SIGNS_OF_LIFE = {
-    "streaming": (0.0, 6.0),
-    "sse": (0.0, 8.0),
-    "websocket": (6.0 + 10.0, 2.0 + 6.0),
-}
+# Bytes down of a heartbeat: a chunk of "\n", of ":\n\n" (RFC 9112 §7.1).
+HEARTBEATS = {"streaming": 6.0, "sse": 8.0}
+# Bytes up and down between two pings: the client's ping of 4 bytes and its pong, the server's
+# of 12 and its pong, each with a mask on the way up (RFC 6455 §5.2, §5.5.2).
+PINGS = (10.0 + 18.0, 6.0 + 14.0)
 
 
 def _total(marks: Sequence[dict[str, Any]], name: str) -> dict[str, float]:

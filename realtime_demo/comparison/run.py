@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import secrets
@@ -16,11 +17,12 @@ from .child import Child
 from .host import environment
 from .local_server import APPLICATION, local_server
 from .measure import Progress, Report, Target, calibrate, measure
-from .network import Network
 from .result import Measurement
 from .settings import Settings
 
 CONNECTIONS = 1  # of the publisher, where the server is near
+PATIENCE = 30.0  # seconds in which every idle client has to be connected
+SETTLING = 0.5  # seconds after which what a handshake brings has come
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,12 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         idle = await _watch_idle(stack, target, plan.configurations[0])
         found: list[Configuration] = []
         warnings: list[str] = []
-        for number, settings in enumerate(plan.configurations):
+        for settings in plan.configurations:
             connections = CONNECTIONS if same_host else max(CONNECTIONS, round(settings.rate))
             await load.ask(
                 "open", base_url=target.url, path=target.publish_path, connections=connections
             )
             await calibrate(target, load, settings, same_host)
-            if idle is not None and number == 0:
-                await idle.ask("settle")  # their handshakes are behind them
             found.append(
                 Configuration(settings, tuple(await measure(target, load, settings, report)))
             )
@@ -137,7 +137,7 @@ async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings)
                 "technique": adapter.technique,
                 "path": adapter.path,
                 "target": target.url,
-                "network": asdict(Network()),
+                "network": asdict(settings.network),
                 "tapped": True,
                 "room": f"compare-{secrets.token_hex(4)}",
                 "phases": [0.0],
@@ -148,17 +148,28 @@ async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings)
             for adapter in settings.adapters
         ],
     )
+    async with asyncio.timeout(PATIENCE):
+        connected = False
+        while not connected:
+            await asyncio.sleep(0.1)
+            mark = await child.ask("mark")
+            connected = all(group["down"] for group in mark["groups"].values())
+    await asyncio.sleep(SETTLING)
+    await child.ask("settle")
     return child
 
 
 def _with_idle(
     found: Sequence[Configuration], idle: dict[str, dict[str, float] | None]
 ) -> list[Configuration]:
-    """The first configuration's interval and hold were the idle clients' own."""
+    """The first configuration's interval, hold and network were the idle clients' own."""
     completed: list[Configuration] = []
     for configuration in found:
         settings, first = configuration.settings, found[0].settings
-        alike = (settings.interval, settings.hold) == (first.interval, first.hold)
+        alike = all(
+            getattr(settings, name) == getattr(first, name)
+            for name in ("interval", "hold", "network")
+        )
         measurements = [
             measurement.with_idle(idle.get(measurement.name) if alike else None)
             for measurement in configuration.measurements

@@ -25,7 +25,7 @@ class Settings:
     """
 
     techniques: tuple[str, ...] = COMPARED
-    clients: int = 10
+    clients: int = 5
     rate: float = 10.0
     arrivals: Arrivals = "poisson"
     duration: float = 7.0

@@ -7,19 +7,21 @@ client that is late because its own process is busy measures nothing but that.
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import time
+from collections import deque
 from contextlib import aclosing
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from transports.client import http_client, query
+from transports.client import query
 from transports.techniques import BY_NAME
 
 from . import child
-from .adapters import Adapter
+from .adapters import Adapter, target
+from .asker import Asker
 from .network import Link, Network
-from .records import Counts
 from .relay import Connection, Direction
 from .schedule import index_of
 from .tap import Tap
@@ -28,6 +30,7 @@ BEAT = 0.02  # seconds between looks at how late the event loop is
 EMPTY = b'"events":[]'
 SCANNED = 4_096  # bytes of a response in which an empty batch would show
 PROBES = 9
+RECENT = 200  # deliveries whose median is on the screen while it runs
 
 
 class Group:
@@ -67,8 +70,8 @@ class Group:
         self.resets = 0
         self.counted = 0  # samples of the measured window, whose numbers are not negative
         self.errors: list[str] = []
+        self._recent: deque[float] = deque(maxlen=RECENT)
         self.empty = 0
-        self._before_probe = Counts()
         self._responses: dict[int, bytearray] = {}
         self._signs: list[tuple[float, int, int]] = []
         self._clients: list[asyncio.Task[None]] = []
@@ -98,12 +101,13 @@ class Group:
             )
             async with aclosing(cast(Any, events)):
                 async for event in events:
-                    received = time.monotonic()
+                    received, wall = time.monotonic(), time.time()
                     if event.type == "reset":
                         self.resets += 1
                     elif (index := index_of(event.text)) is not None:
                         self.samples.append((client, index, received))
                         self.counted += index >= 0
+                        self._recent.append(wall - event.published_at)
         except Exception as error:
             self.errors.append(f"{type(error).__name__}: {error}")
 
@@ -132,6 +136,8 @@ class Group:
             "counted": self.counted,
             "resets": self.resets,
             "errors": self.errors,
+            # Two wall clocks' difference: good for the screen, not for a figure.
+            "median": statistics.median(self._recent) if self._recent else None,
         }
 
     def idle(self) -> dict[str, float] | None:
@@ -162,34 +168,38 @@ class Group:
         path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
         path = path.format(room=self.room.replace("compare-", "probing-"))
         # "wait=0" answers at once; the digits of the real hold are added to the size.
-        asking = {"wait": "0"} if long else {}
+        asking: dict[str, str] = {"wait": "0"} if long else {}
         extra = len(f"{self.hold:g}") - 1 if long else 0
         times: list[float] = []
         together = len(self.phases) if long else 1
         barrier = asyncio.Barrier(together)
 
-        async def ask() -> None:
-            async with http_client(self.base_url) as http:
-                first = (await http.get(path, params=query(None, **asking))).json()
-                parameters = query(
-                    first.get("cursor") if isinstance(first, dict) else None, **asking
-                )
-                if await barrier.wait() == 0:
-                    self._before_probe = self.tap.total
+        async def ask(base_url: str) -> None:
+            async with Asker(base_url) as asker:
+                first = json.loads(await asker.get(target(path, asking)))
+                cursor = first.get("cursor") if isinstance(first, dict) else None
+                again = target(path, query(cursor, **asking))
                 for _ in range(PROBES):
                     await barrier.wait()
                     began = time.monotonic()
-                    (await http.get(path, params=parameters)).json()
+                    json.loads(await asker.get(again))
                     times.append(time.monotonic() - began)
 
-        await asyncio.gather(*[ask() for _ in range(together)])
-        spent = self.tap.total - self._before_probe
-        requests = max(1, spent.requests)
-        return {
-            "seconds": statistics.median(times),
-            "up": spent.up / requests + extra,
-            "down": spent.down / requests,
-        }
+        # A tap of its own, so that the clients' traffic is not counted with it.
+        async with Tap(*self.tap.target, network=self.tap.network) as tap:
+            base_url = tap.url if self.tapped else self.target
+            await asyncio.gather(*[ask(base_url) for _ in range(together)])
+            size = {"up": 0.0, "down": 0.0, "cursor": 0.0}
+            if self.tapped:  # the sizes of one more, by itself
+                async with Asker(base_url) as asker:
+                    first = json.loads(await asker.get(target(path, asking)))
+                    cursor = first.get("cursor") if isinstance(first, dict) else None
+                    last = tap.total
+                    await asker.get(target(path, query(cursor, **asking)))
+                spent = tap.total - last
+                size = {"up": float(spent.up + extra), "down": float(spent.down)}
+                size["cursor"] = float(len(cursor)) if cursor else 0.0
+        return {"seconds": statistics.median(times), **size}
 
 
 class Subscribers:
@@ -236,10 +246,6 @@ class Subscribers:
             "lags": sorted(self._lags),
         }
 
-    async def recent(self, since: int) -> dict[str, list[tuple[int, int, float]]]:
-        """The samples of each group from its `since`-th on, for the table on the screen."""
-        return {group.adapter.name: group.samples[since:] for group in self.groups}
-
     async def idle(self) -> dict[str, Any]:
         return {group.adapter.name: group.idle() for group in self.groups}
 
@@ -256,6 +262,6 @@ if __name__ == "__main__":
     subscribers = Subscribers()
     commands: dict[str, child.Command] = {
         name: getattr(subscribers, name)
-        for name in ("open", "ready", "probe", "settle", "mark", "recent", "idle", "close")
+        for name in ("open", "ready", "probe", "settle", "mark", "idle", "close")
     }
     asyncio.run(child.serve(commands))

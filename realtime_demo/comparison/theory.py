@@ -82,8 +82,8 @@ class Workload:
     """`rate` events a second in the room, arriving at random (Poisson) or at a fixed beat.
 
     `interval` is the pause of a polling client, `hold` the longest hold of a long poll,
-    `heartbeat` the time between signs of life on a stream, `ping` that between a socket's:
-    all in seconds.
+    `heartbeat` the silence after which an open connection shows a sign of life, `ping` the time
+    between a socket's pings: all in seconds.
     """
 
     rate: float
@@ -126,12 +126,15 @@ class Sizes:
     """Bytes of a technique's pieces on the wire.
 
     `up` and `down` are a whole request and a whole empty response (polling, long polling)
-    or one sign of life (the others); `event` is what one event adds down.
+    or one heartbeat (the others); `event` is what one event adds down. `ping_up` and
+    `ping_down` are a socket's pings and pongs, of both sides together.
     """
 
     up: float = 0.0
     down: float = 0.0
     event: float = 0.0
+    ping_up: float = 0.0
+    ping_down: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -242,23 +245,20 @@ def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Predi
             f"{path.network.down.bandwidth:g} bytes a second."
         )
     start, jitter = path.way_down(sizes.event)
-    between = workload.ping if technique.startswith("websocket") else workload.heartbeat
-    # A stream's heartbeat is due only when nothing else was sent for so long; a socket's
-    # ping comes regardless.
-    if technique.startswith("websocket"):
-        signs = 1 / (workload.rate * between)
-    else:
-        signs = silences(workload, between)
+    # A heartbeat is due only when nothing else was sent for so long; a ping regardless.
+    signs = silences(workload, workload.heartbeat)
+    pings = 1 / (workload.rate * workload.ping)
+    beats, hourly = 3600 / workload.heartbeat, 3600 / workload.ping
     return Prediction(
         technique=technique,
         delay=Delay((Component(1.0, start, (0.0, jitter)),)),
         requests_per_second=0.0,
         empty_share=0.0,
         requests_per_event=0.0,
-        up_per_event=signs * sizes.up,
-        down_per_event=sizes.event + signs * sizes.down,
-        idle_up=3600 / between * sizes.up,
-        idle_down=3600 / between * sizes.down,
+        up_per_event=signs * sizes.up + pings * sizes.ping_up,
+        down_per_event=sizes.event + signs * sizes.down + pings * sizes.ping_down,
+        idle_up=beats * sizes.up + hourly * sizes.ping_up,
+        idle_down=beats * sizes.down + hourly * sizes.ping_down,
     )
 
 

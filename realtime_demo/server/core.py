@@ -34,7 +34,8 @@ from realtime_demo.server.websocket import WebSocketFactory, WebSocketProtocol
 
 # The seconds of an orderly stop. All have ended within five, the last of them included.
 GRACE = 2.0  # for applications, told by `lifespan.shutdown`, to end what they do
-CLOSING = 1.4  # for closing handshakes: autobahn gives each a second, in steps of 0.2
+CLOSING = 1.4  # for closing handshakes, and for clients to read what they were sent
+FLUSHING = 0.2  # for connections to close without a reset
 CANCELLING = 0.6  # for cancelled tasks to clean up
 EXITING = 4.6  # from the signal to the exit of a process that something still holds
 
@@ -89,6 +90,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxMessagePayloadSize=self.websocket_max_message_size,
             maxFramePayloadSize=self.websocket_max_frame_size,
+            closeHandshakeTimeout=5,
             failByDrop=False,  # tell the client what was wrong (RFC 6455 §7.1.7)
         )
         log_twisted_to_logging(self.verbosity)
@@ -229,6 +231,9 @@ class Server(daphne.server.Server):  # type: ignore[misc]
                 elif isinstance(protocol, Request) and "application_instance" in details:
                     details["application_instance"].cancel()
         await self._ended(CLOSING, lambda: not self.transports)
+        for transport in list(self.transports):
+            transport.loseConnection()
+        await self._ended(FLUSHING, lambda: not self.transports)
         for transport in list(self.transports):
             transport.abortConnection()
         others = asyncio.all_tasks() - {asyncio.current_task()}

@@ -68,7 +68,9 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         return True
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        if message["type"] == "websocket.close" and self.state != self.STATE_CONNECTING:
+        if self.state in (self.STATE_CLOSING, self.STATE_CLOSED):
+            return  # too late: the application hears of it when it receives
+        if message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
             self.serverClose(message.get("code"), message.get("reason"))
         else:
             super().handle_reply(message)

@@ -4,7 +4,7 @@
  * the lowest round trip, whose error is at most half of it.
  */
 const SAMPLES = 10;
-const PATIENCE = 2_000;
+const PATIENCE = 5_000; // milliseconds for all of them
 
 /** This browser's clock: Unix milliseconds, finer than `Date.now()`. */
 export const now = () => performance.timeOrigin + performance.now();
@@ -16,10 +16,11 @@ export class Clock {
 
   /** Reads the server's clock; leaves the last estimate where that fails. @param {string} url */
   async read(url) {
+    const signal = AbortSignal.timeout(PATIENCE);
     let best = { offset: 0, uncertainty: Infinity };
     for (let sample = 0; sample < SAMPLES; sample += 1) {
       const asked = now();
-      const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+      const response = await fetch(url, { cache: "no-store", signal });
       const answered = now();
       if (!response.ok) return;
       const server = (await response.json()).now * 1000;

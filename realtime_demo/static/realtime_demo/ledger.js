@@ -30,8 +30,12 @@ export class Ledger {
     const seq = Number(number);
     if (type === "reset") return this.#reset(epoch, seq, missed ?? null);
     this.received += 1;
-    if (epoch !== this.#epoch) {
-      if (this.#epoch) this.#buried += 1; // a new numbering that no reset announced
+    if (!this.#epoch) {
+      this.#begin(epoch, seq - 1);
+    } else if (this.#last === 0 && epoch.startsWith(this.#epoch)) {
+      this.#epoch = epoch; // the room was empty: its first event gives the epoch its end
+    } else if (epoch !== this.#epoch) {
+      this.#buried += 1; // a new numbering that no reset announced: who knows how many
       this.#begin(epoch, seq - 1);
     }
     if (seq > this.#last) {

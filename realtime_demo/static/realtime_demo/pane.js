@@ -37,7 +37,7 @@ export class Pane {
    * @param {{ name: string, label: string, url: string, colour: { dark: string, light: string } }} technique
    * @param {(since: string) => EventTarget} open makes the source
    * @param {import("./clock.js").Clock} clock
-   * @param {{ changed: (pane: Pane) => void, isVisible: (since: number) => boolean }} page
+   * @param {{ changed: (pane: Pane, state?: string) => void, isVisible: (since: number) => boolean }} page
    */
   constructor(element, technique, open, clock, page) {
     this.element = element;
@@ -180,6 +180,7 @@ export class Pane {
   #judge() {
     const { ledger } = this;
     if (ledger.missing.length) return ["bad", say("incomplete", { numbers: ranges(ledger.missing) })];
+    if (ledger.lost) return ["bad", say("incompleteBefore")];
     if (!ledger.isComplete) return ["bad", say("faulty")];
     if (ledger.resets) return ["good", say("completeSince")];
     if (ledger.received) return ["good", say("complete")];
@@ -198,6 +199,7 @@ export class Pane {
     part(".text").textContent = event.text;
     if (event.type === "announcement") part(".sender").textContent = say("announcement");
     if (event.type === "join" || event.type === "leave") part(".text").textContent = say(event.type);
+    if (delay === null) part(".bar").remove();
     if (event.type === "reset") {
       const known = Number.isInteger(event.missed);
       part(".sender").textContent = say(known ? "reset" : "resetUnknown", event);

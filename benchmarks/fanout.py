@@ -1,0 +1,98 @@
+"""One publisher, many subscribers: the CPU time of the server for each delivery."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from benchmarks.contestants import Contestant
+from benchmarks.ledger import Ledger
+from benchmarks.publishers import at_once, at_rate
+from benchmarks.servers import Server
+
+BUSY = 0.9  # of a core: a load that is busier than this may be what limits the figure
+
+
+@dataclass(frozen=True)
+class Load:
+    """`rate` events a second, of `events` in all; None: as fast as possible. `warm_up` events
+    come before them, at 10 a second."""
+
+    name: str
+    subscribers: int
+    rate: float | None
+    events: int
+    warm_up: int = 10
+
+    @property
+    def label(self) -> str:
+        rate = f"{self.rate:g} a second" if self.rate else "flat out"
+        return f"{self.subscribers} clients, {rate}"
+
+
+@dataclass(frozen=True)
+class Fanout:
+    """The figures of one run. `seconds` is from the first publish to the last delivery."""
+
+    contestant: str
+    load: Load
+    ledger: Ledger
+    cpu: float
+    seconds: float
+    load_cpu: float
+    failures: tuple[str, ...] = ()
+
+    @property
+    def deliveries(self) -> int:
+        return self.load.subscribers * self.load.events
+
+    @property
+    def cost(self) -> float:
+        """CPU milliseconds of the server for 1,000 deliveries."""
+        return self.cpu * 1e6 / self.deliveries
+
+    @property
+    def throughput(self) -> float:
+        """Deliveries a second."""
+        return self.deliveries / self.seconds
+
+    @property
+    def server_busy(self) -> float:
+        """The share of a core that the server used."""
+        return self.cpu / self.seconds
+
+    @property
+    def limited_by_load(self) -> bool:
+        return self.load_cpu / self.seconds > BUSY
+
+    @property
+    def valid(self) -> bool:
+        return self.ledger.clean and not self.failures
+
+
+async def fanout(server: Server, contestant: Contestant, load: Load, room: str) -> Fanout:
+    """Publish `load`, wait for every delivery, and account for each."""
+    async with contestant.open(server.port, room, load.subscribers) as (listeners, publisher):
+        await at_rate(publisher, load.warm_up, 10)
+        await listeners.complete(publisher.published)
+        await server.settled()
+        cpu, load_cpu, start = server.cpu, time.process_time(), time.perf_counter()
+        if load.rate is None:
+            await at_once(publisher, load.events)
+        else:
+            await at_rate(publisher, load.events, load.rate)
+        complete = await listeners.complete(publisher.published)
+        seconds = time.perf_counter() - start
+        cpu, load_cpu = server.cpu - cpu, time.process_time() - load_cpu
+        if complete:
+            await publisher.accepted()
+            await server.settled()  # for what may still come: a double
+        return Fanout(
+            contestant.name,
+            load,
+            listeners.ledger(publisher.published),
+            cpu,
+            seconds,
+            load_cpu,
+            tuple(sorted(set(listeners.failures))),
+        )

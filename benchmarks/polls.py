@@ -1,0 +1,66 @@
+"""What it costs to answer a poll that finds nothing new."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from benchmarks.framing import Unexpected, get
+from benchmarks.publishers import http_publisher, read_response
+from benchmarks.servers import OURS, TUTORIAL, Program, Server
+
+CLIENTS = 8  # connections that poll, each again as soon as it is answered
+POLLERS: dict[str, Program] = {"Django view on Daphne": TUTORIAL, "Polling": OURS}
+
+
+@dataclass(frozen=True)
+class Polls:
+    """The figures of so many empty polls."""
+
+    label: str
+    polls: int
+    cpu: float
+
+    @property
+    def cost(self) -> float:
+        """CPU milliseconds of the server for 1,000 polls."""
+        return self.cpu * 1e6 / self.polls
+
+
+async def empty_polls(server: Server, label: str, polls: int, room: str) -> Polls:
+    """Poll from the room's head on, after a warm-up of a tenth; check that each is empty."""
+    path = f"/polling/{room}/"
+    if POLLERS[label] is OURS:
+        async with http_publisher(server.port, room) as publisher:
+            await publisher.publish()
+            await publisher.accepted()
+    cursor = (await _poll(server.port, get(path, server.host), 1))["cursor"]
+    request = get(f"{path}?since={cursor}", server.host)
+
+    async def poll(times: int) -> None:
+        share = [times // CLIENTS] * CLIENTS
+        batches = await asyncio.gather(*(_poll(server.port, request, count) for count in share))
+        if any(batch["events"] for batch in batches):
+            raise Unexpected("an empty poll brought events")
+
+    await poll(polls // 10)
+    await server.settled()
+    cpu = server.cpu
+    await poll(polls)
+    await server.settled()
+    return Polls(label, polls // CLIENTS * CLIENTS, server.cpu - cpu)
+
+
+async def _poll(port: int, request: bytes, times: int) -> dict[str, object]:
+    """Send `request` so many times on one connection; return the last batch."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = b"{}"
+    for _ in range(times):
+        writer.write(request)
+        code, body = await read_response(reader)
+        if code != 200:
+            raise Unexpected(f"a poll was answered {code}: {body[:200]!r}")
+    writer.transport.abort()
+    batch: dict[str, object] = json.loads(body)
+    return batch

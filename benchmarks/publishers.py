@@ -1,0 +1,118 @@
+"""Publishing events 0, 1, 2 … over one connection: at a fixed rate, or as fast as possible."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from benchmarks.framing import Unexpected, client_frame, length, status, text_of
+from benchmarks.subscribers import Subscriber
+
+Text = Callable[[int], str]
+
+
+class Publisher(Protocol):
+    """`published` is the number of the next event."""
+
+    published: int
+
+    async def publish(self) -> None:
+        """Send the next event, without waiting for what the server makes of it."""
+        ...
+
+    async def accepted(self) -> None:
+        """Wait until the server has said that it took all of them. Raises `Unexpected`."""
+        ...
+
+
+async def at_rate(publisher: Publisher, count: int, rate: float) -> None:
+    """Publish `count` events, `rate` a second by the clock, however the server fares."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for number in range(count):
+        await asyncio.sleep(start + number / rate - loop.time())
+        await publisher.publish()
+
+
+async def at_once(publisher: Publisher, count: int) -> None:
+    """Publish `count` events as fast as the connection takes them."""
+    for _ in range(count):
+        await publisher.publish()
+
+
+class HttpPublisher:
+    """`POST /publish/<room>/`, one after the other on a connection that is kept open."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        room: str,
+        text: Text = text_of,
+    ) -> None:
+        self.published = 0
+        self._reader = reader
+        self._writer = writer
+        self._path = f"/publish/{room}/"
+        self._text = text
+        self._answered = 0
+
+    async def publish(self) -> None:
+        document = {"sender": "benchmark", "text": self._text(self.published)}
+        body = json.dumps(document, ensure_ascii=False).encode()
+        head = (
+            f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self._writer.write(head.encode() + body)
+        self.published += 1
+        await self._writer.drain()
+
+    async def accepted(self) -> None:
+        while self._answered < self.published:
+            code, body = await read_response(self._reader)
+            if code != 201:
+                raise Unexpected(f"a publish was answered {code}: {body[:200]!r}")
+            self._answered += 1
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+
+class ChatPublisher:
+    """A message of the tutorial's chat, sent by one of its members, who hears it too."""
+
+    def __init__(self, member: Subscriber, text: Text = text_of) -> None:
+        self.published = 0
+        self._member = member
+        self._text = text
+
+    async def publish(self) -> None:
+        payload = json.dumps({"message": self._text(self.published)}).encode()
+        self._member.send(client_frame(payload))
+        self.published += 1
+
+    async def accepted(self) -> None:
+        """The chat says nothing of it."""
+
+
+@asynccontextmanager
+async def http_publisher(
+    port: int, room: str, text: Text = text_of
+) -> AsyncIterator[HttpPublisher]:
+    """A publisher on a connection of its own, while the block lasts."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    publisher = HttpPublisher(reader, writer, room, text)
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The status and the body of a response that has a Content-Length."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    return status(head), await reader.readexactly(length(head))

@@ -1,0 +1,149 @@
+"""Subscribers on bare sockets: as cheap as Python allows, so that the server is the bottleneck."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from benchmarks.framing import Framing, Unexpected, status
+from benchmarks.ledger import Ledger, Tally
+
+AT_ONCE = 50  # connections being opened at the same time
+OPENING = 60.0  # seconds in which one has to be
+
+
+class Subscriber(asyncio.Protocol):
+    """One connection, and the numbers of the events that came on it, in order.
+
+    `opened` is done when the response has begun; at once where each event has its own response.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(self, framing: Framing, tally: Tally) -> None:
+        self.received: list[int] = []
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failure = ""
+        self._framing = framing
+        self._tally = tally
+        self._rest = b""
+        self._closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self._framing.request)
+        if self._framing.head is None:
+            self.opened.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        try:
+            if not self.opened.done():
+                data = self._open(data)
+            parsed = self._framing.parse(data)
+        except (Unexpected, ValueError, KeyError) as error:
+            self._fail(repr(error))
+            self.transport.abort()
+            return
+        self._rest = data[parsed.used :] if parsed.used < len(data) else b""
+        if parsed.reply:
+            self.transport.write(parsed.reply)
+        if parsed.numbers:
+            self.received += parsed.numbers
+            self._tally.add(len(parsed.numbers))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._closed:
+            self._fail("the server closed the connection")
+
+    def _open(self, data: bytes) -> bytes:
+        """Take the head of the response, once it is whole; return what is behind it."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return data
+        if status(data) != self._framing.head:
+            raise Unexpected(data[:400].decode(errors="replace"))
+        self.opened.set_result(None)
+        return data[end:]
+
+    def _fail(self, why: str) -> None:
+        self.failure = self.failure or why
+        if not self.opened.done():
+            self.opened.set_exception(Unexpected(why))
+
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def close(self) -> None:
+        self._closed = True
+        self.transport.abort()
+
+
+class Audience:
+    """Subscribers of one room."""
+
+    def __init__(self, framing: Framing, port: int) -> None:
+        self.members: list[Subscriber] = []
+        self.tally = Tally()
+        self._framing = framing
+        self._port = port
+
+    async def join(self, count: int) -> None:
+        """Open `count` more connections.
+
+        Raises an `ExceptionGroup` of `Unexpected` where the server refuses one.
+        """
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def open_one() -> None:
+            async with slots, asyncio.timeout(OPENING):
+                await self.join_one()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(open_one())
+
+    async def join_one(self, receive_buffer: int | None = None) -> Subscriber:
+        """Open a connection, with a socket buffer of so many bytes; return it opened."""
+        bare = socket.socket()
+        bare.setblocking(False)
+        if receive_buffer is not None:
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(bare, ("127.0.0.1", self._port))
+        _, member = await loop.create_connection(
+            lambda: Subscriber(self._framing, self.tally), sock=bare
+        )
+        self.members.append(member)
+        await member.opened
+        return member
+
+    async def complete(self, published: int, patience: float = 10.0) -> bool:
+        """Wait until each member has `published` events; False once nothing more comes."""
+        return await self.tally.reach(published * len(self.members), patience)
+
+    def ledger(self, published: int) -> Ledger:
+        return Ledger.of(published, [member.received for member in self.members])
+
+    @property
+    def failures(self) -> list[str]:
+        return [member.failure for member in self.members if member.failure]
+
+    def close(self) -> None:
+        for member in self.members:
+            member.close()
+
+
+@asynccontextmanager
+async def audience(framing: Framing, port: int, count: int) -> AsyncIterator[Audience]:
+    """`count` subscribers, opened, while the block lasts."""
+    listeners = Audience(framing, port)
+    try:
+        await listeners.join(count)
+        yield listeners
+    finally:
+        listeners.close()

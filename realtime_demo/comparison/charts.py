@@ -1,0 +1,193 @@
+"""Charts as inline SVG: drawn by hand, themed by the page's CSS, readable on paper.
+
+A line bears its name beside it, and measured and predicted differ in dash and marker, so that
+no chart depends on colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its range in data and on the paper, linear or logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        if self.log:
+            value = max(value, self.low)
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.start + min(1.02, max(-0.02, share)) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Round values: powers of ten, or a step of 1, 2 or 5 of them."""
+        if self.log:
+            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+            found = [10.0**power for power in range(first, last + 1)]
+            found = [tick for tick in found if self.low * 0.999 <= tick <= self.high * 1.001]
+            if len(found) > 7:
+                found = found[::2]
+            return found
+        rough = (self.high - self.low) / 5
+        power = 10 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+        first_step = math.ceil(self.low / step - 1e-9)
+        return [k * step for k in range(first_step, int(self.high / step + 1e-9) + 1)]
+
+
+def axis(values: Sequence[float], start: float, end: float, *, log: bool = False) -> Axis:
+    """An axis that holds all of `values`: from 0, or from the smallest above 0."""
+    if log:
+        usable = [value for value in values if value > 0] or [1.0]
+        low, high = min(usable) / 1.3, max(usable) * 1.3
+        return Axis(low, max(high, low * 10), start, end, log=True)
+    high = max([value for value in values if math.isfinite(value)] or [1.0])
+    return Axis(0.0, high * 1.04 if high > 0 else 1.0, start, end)
+
+
+def amount(value: float) -> str:
+    """A tick's label: 0.01, 20, 5k, 2M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series. `css` is a class with the technique's colour; `marks` draws points alone."""
+
+    name: str
+    css: str
+    points: Sequence[Point]
+    predicted: bool = False
+    marks: bool = False
+    named: bool = True
+
+
+def chart(
+    title: str,
+    horizontal: str,
+    vertical: str,
+    lines: Sequence[Line],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    most: float | None = None,
+) -> str:
+    """One chart. `most` bounds the vertical axis."""
+    points = [point for line in lines for point in line.points]
+    x = axis([point[0] for point in points], LEFT, WIDTH - RIGHT, log=log_x)
+    if most is not None:
+        y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
+    else:
+        y = axis([point[1] for point in points], HEIGHT - BOTTOM, TOP, log=log_y)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
+        f'<text class="title" x="{LEFT}" y="14">{escape(title)}</text>',
+        *_grid(x, y, horizontal, vertical),
+        *[_draw(line, x, y) for line in lines if line.points],
+        *_names(lines, x, y),
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def _grid(x: Axis, y: Axis, horizontal: str, vertical: str) -> list[str]:
+    parts: list[str] = []
+    for tick in x.ticks():
+        at = x.place(tick)
+        parts.append(
+            f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{y.end}" y2="{y.start}"/>'
+        )
+        parts.append(
+            f'<text class="tick" text-anchor="middle" x="{at:.1f}" y="{y.start + 14}">{amount(tick)}</text>'
+        )
+    for tick in y.ticks():
+        at = y.place(tick)
+        parts.append(
+            f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{at:.1f}" y2="{at:.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" text-anchor="end" x="{x.start - 5}" y="{at + 4:.1f}">{amount(tick)}</text>'
+        )
+    middle = (y.start + y.end) / 2
+    parts.append(
+        f'<text class="axis" text-anchor="middle" x="{(x.start + x.end) / 2}" y="{HEIGHT - 8}">{escape(horizontal)}</text>'
+    )
+    parts.append(
+        f'<text class="axis" text-anchor="middle" transform="rotate(-90)" x="{-middle}" y="13">{escape(vertical)}</text>'
+    )
+    return parts
+
+
+def _draw(line: Line, x: Axis, y: Axis) -> str:
+    places = [(x.place(a), y.place(b)) for a, b in line.points]
+    if line.marks:
+        return "".join(
+            f'<circle class="mark {line.css}" cx="{a:.1f}" cy="{b:.1f}" r="4.5"/>'
+            for a, b in places
+        )
+    path = "M" + "L".join(f"{a:.1f},{b:.1f}" for a, b in places)
+    kind = "predicted" if line.predicted else "measured"
+    return f'<path class="line {kind} {line.css}" d="{path}"/>'
+
+
+def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
+    """Each line's name at its last point, moved apart where two would overlap."""
+    wanted = [
+        (y.place(line.points[-1][1]), x.place(line.points[-1][0]), line)
+        for line in lines
+        if line.named and line.points
+    ]
+    parts: list[str] = []
+    taken: list[tuple[float, float]] = []
+    for height, at, line in sorted(wanted, key=lambda item: item[0]):
+        place = max(TOP + 4.0, height - 7)
+        while any(abs(place - other) < 13 and abs(at - near) < 120 for other, near in taken):
+            place += 3
+        taken.append((place, at))
+        anchor = "end" if at > WIDTH / 2 else "start"
+        offset = -7 if anchor == "end" else 7
+        parts.append(
+            f'<text class="name {line.css}" text-anchor="{anchor}" x="{at + offset:.1f}" '
+            f'y="{place:.1f}">{escape(line.name)}</text>'
+        )
+    return parts
+
+
+def distribution(ordered: Sequence[float], *, most: int = 240) -> list[Point]:
+    """The empirical distribution of sorted samples as steps, thinned to about `most`."""
+    total = len(ordered)
+    stride = max(1, total // most)
+    points: list[Point] = [(ordered[0], 0.0)]
+    for index in [*range(0, total, stride), total - 1]:
+        points.append((ordered[index], points[-1][1]))
+        points.append((ordered[index], (index + 1) / total))
+    return points
+
+
+def curve(function: Callable[[float], float], high: float, *, steps: int = 160) -> list[Point]:
+    """`function` over [0, `high`]."""
+    return [(high * k / steps, function(high * k / steps)) for k in range(steps + 1)]
+
+
+def spaced(low: float, high: float, *, steps: int = 60) -> list[float]:
+    """Values from `low` to `high`, each a fixed factor above the last."""
+    return [low * (high / low) ** (k / steps) for k in range(steps + 1)]

@@ -1,0 +1,128 @@
+"""What a run shows, in plain sentences that cite its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .console import DASH, label, milliseconds, withheld
+from .result import Measurement
+from .run import Configuration, Result
+
+
+def findings(result: Result) -> list[str]:
+    """The most important first: whether it is all there, then how late, then at what cost."""
+    found = [_completeness(result), *result.warnings, *withheld(result)]
+    first = result.configurations[0]
+    shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
+    if len(shown) > 1:
+        found += _delays(shown)
+        found += _requests(first, shown)
+        found += _idle(shown)
+    found += _agreement(result)
+    return found
+
+
+def _completeness(result: Result) -> str:
+    every = [m for configuration in result.configurations for m in configuration.measurements]
+    sent = sum(measurement.ledger.sent for measurement in every)
+    if result.complete:
+        return (
+            f"Complete: all {sent:,} deliveries arrived, each once and in order, "
+            "on every technique."
+        )
+    broken = [
+        f"{label(m.name)} lost {m.ledger.lost:,}, doubled {m.ledger.doubled:,} and disordered "
+        f"{m.ledger.disordered:,} of {m.ledger.sent:,}"
+        for m in every
+        if not m.ledger.complete
+    ]
+    return f"NOT complete: {'; '.join(broken)}. A delay says little where events are missing."
+
+
+def _delays(shown: Sequence[Measurement]) -> list[str]:
+    ordered = sorted(shown, key=lambda measurement: measurement.intended.p50)
+    best, worst = ordered[0], ordered[-1]
+    found = [
+        f"{label(best.name)} had the lowest median delay, {_median(best)}; "
+        f"{label(worst.name)} the highest, {_median(worst)}: "
+        f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.1f} times as long."
+    ]
+    alike = [m for m in ordered[1:] if m.intended.low <= best.intended.high]
+    if alike:
+        names = " and ".join(label(measurement.name) for measurement in alike)
+        found.append(
+            f"{names} cannot be told from {label(best.name)} by this run: the intervals on "
+            "their medians overlap."
+        )
+    return found
+
+
+def _median(measurement: Measurement) -> str:
+    delay = measurement.intended
+    return (
+        f"{milliseconds(delay.p50)} ms (95 %: {milliseconds(delay.low)}{DASH}"
+        f"{milliseconds(delay.high)} ms)"
+    )
+
+
+def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> list[str]:
+    settings, found = configuration.settings, list[str]()
+    for measurement in shown:
+        cost = measurement.cost
+        if cost.requests_per_event is None or cost.empty_share is None:
+            continue
+        if measurement.technique == "polling":
+            found.append(
+                f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} requests "
+                f"an event, {cost.empty_share:.0%} of them for nothing, and an event waited "
+                f"{milliseconds(measurement.published.mean)} ms on average, of which "
+                f"{milliseconds(measurement.prediction.delay.mean)} ms is what asking at that "
+                "interval must cost."
+            )
+        elif measurement.technique == "longpoll":
+            found.append(
+                f"Long polling took {cost.requests_per_event:.3g} requests an event: below 1, "
+                "events that came while a client was asking again shared an answer."
+            )
+    return found
+
+
+def _idle(shown: Sequence[Measurement]) -> list[str]:
+    known = [
+        (measurement.idle_up + measurement.idle_down, measurement)
+        for measurement in shown
+        if measurement.idle_up is not None and measurement.idle_down is not None
+    ]
+    if len(known) < 2:
+        return []
+    least, most = min(known, key=lambda item: item[0]), max(known, key=lambda item: item[0])
+    return [
+        f"In an hour in which nothing happens a client of {label(most[1].name)} moves "
+        f"{most[0]:,.0f} bytes, one of {label(least[1].name)} {least[0]:,.0f}."
+    ]
+
+
+def _agreement(result: Result) -> list[str]:
+    checks = [
+        (configuration, measurement, check)
+        for configuration in result.configurations
+        for measurement in configuration.measurements
+        if not measurement.bottleneck
+        for check in measurement.comparison()
+        if check.predicted or check.measured
+    ]
+    if not checks:
+        return []
+    agreeing = sum(check.agrees for _, _, check in checks)
+    consistent = sum(check.consistent and not check.agrees for _, _, check in checks)
+    wrong = [item for item in checks if not item[2].consistent]
+    found = [
+        f"Theory: of {len(checks)} predicted figures {agreeing} agree with the measured ones, "
+        f"{consistent} more are within chance, {len(wrong)} disagree."
+    ]
+    for _, measurement, check in wrong[:8]:
+        found.append(
+            f"Theory disagrees: {label(measurement.name)}, {check.name}: predicted "
+            f"{check.predicted:.3g} {check.unit}, measured {check.measured:.3g} {check.unit}."
+        )
+    return found

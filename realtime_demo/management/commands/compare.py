@@ -1,0 +1,191 @@
+"""`manage.py compare`: every technique measured, explained and predicted, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.live import Live
+
+from realtime_demo.comparison import console as screen
+from realtime_demo.comparison import document, report
+from realtime_demo.comparison.child import ChildFailed
+from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.measure import MeasurementFailed, Progress
+from realtime_demo.comparison.run import Plan, Result, run
+from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
+
+# Option, the setting, the unit in which it is given, and what it says.
+OPTIONS = (
+    ("clients", "clients", 1, "clients of each technique"),
+    ("rate", "rate", 1, "events a second"),
+    ("duration", "duration", 1, "seconds measured, for each technique"),
+    ("warmup", "warmup", 1, "seconds of load before that, left out"),
+    ("interval", "interval", 1, "seconds a polling client pauses"),
+    ("hold", "hold", 1, "longest hold of a long poll, in seconds"),
+    ("size", "size", 1, "characters of an event's text"),
+    ("rtt", "rtt", 1e-3, "round trip put between client and server, in ms"),
+    ("jitter", "jitter", 1e-3, "most that a way is longer at random, in ms"),
+    ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
+    ("seed", "seed", 1, "seed of the schedule"),
+)
+WHOLE = ("clients", "size", "seed")
+
+
+class Command(BaseCommand):
+    help = "Measure polling, long polling, streaming and WebSocket side by side."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
+        for option, _, _, text in OPTIONS:
+            kind = int if option in WHOLE else float
+            parser.add_argument(f"--{option}", type=kind, help=text)
+        parser.add_argument("--arrivals", choices=("poisson", "fixed"), help="of the events")
+        parser.add_argument(
+            "--techniques", help="a list with commas; default: all that the page shows"
+        )
+        parser.add_argument(
+            "--adapter",
+            action="append",
+            default=[],
+            metavar="FRAMING=PATH",
+            help="measure another endpoint too, as sse=/events/{room}/; may be repeated",
+        )
+        parser.add_argument("--server", help="base URL of a server; default: one of our own")
+        parser.add_argument("--application", help="ASGI application that our own server serves")
+        parser.add_argument(
+            "--publish", default="/publish/{room}/", help="where that server takes events"
+        )
+        parser.add_argument("--no-tap", action="store_true", help="go to the server directly")
+        parser.add_argument(
+            "--together",
+            action="store_true",
+            default=None,
+            help="all techniques at the same time, on the same events",
+        )
+        parser.add_argument(
+            "--sweep",
+            action="append",
+            default=[],
+            metavar="NAME=A,B,C",
+            help=f"once for each value: {', '.join(SWEPT)} (rtt and jitter in ms)",
+        )
+        parser.add_argument("--json", metavar="FILE", help="write everything, samples included")
+        parser.add_argument("--csv", metavar="FILE", help="write the table")
+        parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
+        parser.add_argument("--rerun", metavar="FILE", help="the settings of a saved --json")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            plan = self.plan(options)
+        except (ValueError, KeyError, OSError) as error:
+            raise CommandError(str(error)) from error
+        outputs = [options[name] for name in ("json", "csv", "report") if options[name]]
+        for name in outputs:
+            if not Path(name).absolute().parent.is_dir():
+                raise CommandError(f"There is no folder for {name}.")
+        try:
+            result = self.watched(plan)
+        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before the end: there are no figures.") from None
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=100)
+        screen.show(console, result)
+        if options["json"]:
+            Path(options["json"]).write_text(json.dumps(document.document(result)))
+        if options["csv"]:
+            Path(options["csv"]).write_text(document.as_csv(result))
+        if options["report"]:
+            Path(options["report"]).write_text(report.page(result), encoding="utf-8")
+        for name in outputs:
+            console.print(f"Written: {name}")
+        if not result.complete:
+            raise CommandError(
+                "The ledger is not complete: events were lost, doubled or disordered."
+            )
+
+    def plan(self, options: dict[str, Any]) -> Plan:
+        """What the options ask for. Raises `ValueError`, `KeyError`, `OSError`."""
+        settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
+        saved: tuple[Settings, ...] = ()
+        if options["rerun"]:
+            found = json.loads(Path(options["rerun"]).read_text())
+            saved = tuple(
+                Settings.from_document(configuration["settings"])
+                for configuration in found["configurations"]
+            )
+        given: dict[str, Any] = {
+            setting: options[option] * unit
+            for option, setting, unit, _ in OPTIONS
+            if options[option] is not None
+        }
+        for name in ("arrivals", "together"):
+            if options[name] is not None:
+                given[name] = options[name]
+        techniques = list(settings.techniques)
+        if options["techniques"]:
+            techniques = [name.strip() for name in options["techniques"].split(",")]
+        elif options["adapter"] and options["server"]:
+            techniques = []  # theirs alone, unless ours are asked for
+        given["techniques"] = tuple(techniques + options["adapter"])
+        configurations = list(saved) or [replace(settings, **given)]
+        names: list[str] = []
+        for text in options["sweep"]:
+            name, _, values = text.partition("=")
+            try:
+                numbers = tuple(float(value) for value in values.split(","))
+            except ValueError:
+                raise ValueError(f"A sweep looks like rtt=0,50,200; got {text!r}.") from None
+            names.append(name)
+            configurations = [
+                one for settings in configurations for one in sweep(settings, name, numbers)
+            ]
+        if options["server"] and not options["server"].startswith(("http://", "https://")):
+            raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
+        plan = Plan(
+            configurations=tuple(configurations),
+            server=options["server"],
+            publish_path=options["publish"],
+            tapped=not options["no_tap"],
+            command=shlex.join(["manage.py", *sys.argv[1:]]),
+            swept=" ".join(names) or None,
+        )
+        if options["application"]:
+            plan = replace(plan, application=options["application"])
+        if any(
+            not math.isinf(one.bandwidth) or one.rtt or one.jitter for one in configurations
+        ) and (not plan.tapped or (plan.server or "").startswith("https:")):
+            raise ValueError(
+                "A network can only be put in where the tap is: not with --no-tap or TLS."
+            )
+        return plan
+
+    def watched(self, plan: Plan) -> Result:
+        """The run, with its progress on the screen where there is one."""
+        console = Console(stderr=True)
+        phases = sum(
+            1 if settings.together else len(settings.techniques) for settings in plan.configurations
+        )
+        if not console.is_terminal:
+            return asyncio.run(run(plan))
+        done = -1
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+
+            def show(progress: Progress) -> None:
+                nonlocal done
+                done += progress.phase == "connecting"
+                live.update(screen.progress(progress, max(0, done), phases))
+
+            return asyncio.run(run(plan, show))

@@ -1,0 +1,28 @@
+"""Both histories, for the tests that hold them to one interface."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from transports.history import History, MemoryHistory
+from transports.redis_history import RedisHistory
+
+LENGTH, BACKLOG = 10, 4
+
+
+@asynccontextmanager
+async def history_of(kind: str, redis_url: str = "") -> AsyncIterator[History]:
+    """A fresh history of `LENGTH` events a room, in memory or in a corner of Redis."""
+    history: History
+    if kind == "memory":
+        history = MemoryHistory(length=LENGTH, backlog=BACKLOG, max_rooms=3)
+    else:
+        history = RedisHistory(
+            redis_url, length=LENGTH, backlog=BACKLOG, expiry=60, prefix=uuid.uuid4().hex
+        )
+    try:
+        yield history
+    finally:
+        await history.close()

@@ -1,0 +1,101 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.test import override_settings
+
+from transports.access import SessionWhenSent, check_host, check_origin, check_room
+from transports.refusals import Refusal
+
+
+def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "scheme": scheme, "headers": pairs}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme"),
+    [
+        ("http://demo.test", "demo.test", "http"),
+        ("http://demo.test", "demo.test:80", "http"),
+        ("http://demo.test:8000", "demo.test:8000", "ws"),
+        ("https://demo.test", "demo.test:443", "wss"),
+        ("http://[::1]:8000", "[::1]:8000", "http"),
+        ("https://partner.test", "demo.test", "http"),
+        ("", "demo.test", "http"),
+    ],
+)
+@override_settings(ALLOWED_ORIGINS=["https://partner.test"])
+def test_origins_let_in(origin: str, host: str, scheme: str) -> None:
+    check_origin(scope(scheme, origin=origin, host=host))
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme"),
+    [
+        ("http://evil.test", "demo.test", "http"),
+        ("https://demo.test", "demo.test", "http"),
+        ("http://demo.test", "demo.test", "https"),
+        ("http://demo.test:81", "demo.test", "http"),
+        ("http://demo.test.evil.test", "demo.test", "http"),
+        ("http://evil@demo.test", "demo.test", "http"),
+        ("http://demo.test/path", "demo.test", "http"),
+        ("http://[::1", "[::1", "http"),
+        ("null", "demo.test", "http"),
+        ("null", "null", "http"),
+        ("http://partner.test", "demo.test", "http"),
+    ],
+)
+@override_settings(ALLOWED_ORIGINS=["https://partner.test"])
+def test_origins_refused(origin: str, host: str, scheme: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        check_origin(scope(scheme, origin=origin, host=host))
+    assert refused.value.status == 403
+
+
+@override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"))
+def test_a_proxy_is_believed_where_django_believes_it() -> None:
+    headers = {"host": "demo.test", "origin": "https://demo.test"}
+    check_origin(scope(**headers, **{"x-forwarded-proto": "https"}))
+    with pytest.raises(Refusal):
+        check_origin(scope(**headers))
+
+
+@override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
+def test_hosts() -> None:
+    for good in ("demo.test", "demo.test:8000", "[::1]:8000", ""):
+        check_host(scope(host=good))
+    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test"):
+        with pytest.raises(Refusal) as refused:
+            check_host(scope(host=bad))
+        assert refused.value.status == 400
+
+
+def test_rooms() -> None:
+    nobody, staff = AnonymousUser(), User(username="grace", is_staff=True)
+    for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
+        check_room(good, nobody)
+    check_room("staff-lounge", staff)
+    with pytest.raises(Refusal) as closed:
+        check_room("staff-lounge", nobody)
+    assert closed.value.status == 403
+    for bad in ("", "A", "a_b", "a" * 65, "a\n", "한국", "a/b", "\u0661"):
+        with pytest.raises(Refusal) as none:
+            check_room(bad, staff)
+        assert none.value.status == 404
+
+
+async def test_who_brings_no_session_costs_no_look_at_one() -> None:
+    seen: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["user"].is_authenticated, "session" in scope))
+
+    stack = SessionWhenSent(application)
+    await stack(scope(), None, None)  # type: ignore[arg-type]
+    await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
+    assert seen == [(False, False)] * 2

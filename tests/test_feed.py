@@ -1,0 +1,135 @@
+"""The seam: publish, history, wait, subscribe, over both histories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from channels.layers import channel_layers
+from django.test import override_settings
+
+from transports import feed
+from transports.cursors import Cursor
+from transports.history import HistoryUnavailable
+
+from .waiting import BOUND, until
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)], autouse=True)
+async def _feed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    url = request.getfixturevalue("redis_server").url if request.param == "redis" else ""
+    layer = (
+        {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [{"address": url, "socket_timeout": 15}]},
+        }
+        if url
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+    with override_settings(REDIS_URL=url, CHANNEL_LAYERS={"default": layer}):
+        channel_layers.backends.clear()
+        try:
+            yield
+        finally:
+            await feed.aclose()
+            if url:
+                await channel_layers["default"].close_pools()
+            channel_layers.backends.clear()
+
+
+async def test_wait_comes_back_at_once_with_what_there_is(room: str) -> None:
+    event = await feed.publish(room, "ada", "hi")
+    batch = await feed.wait(room, None, 60)
+    assert (batch.events, batch.cursor) == ((event,), event.cursor)
+
+
+async def test_wait_is_held_until_there_is_something(room: str) -> None:
+    start = (await feed.history(room)).cursor
+    waiting = [asyncio.create_task(feed.wait(room, start, 60)) for _ in range(3)]
+    await until(lambda: feed.hub().users == 3)
+    event = await feed.publish(room, "ada", "hi")
+    async with asyncio.timeout(BOUND):
+        batches = await asyncio.gather(*waiting)
+    assert [batch.events for batch in batches] == [(event,)] * 3
+    assert all(batch is batches[0] for batch in batches), "encoded once, for all of them"
+    assert feed.hub().users == 0
+
+
+async def test_wait_ends_empty_with_the_cursor_to_go_on_from(room: str) -> None:
+    event = await feed.publish(room, "ada", "hi")
+    batch = await feed.wait(room, event.cursor, 0.05)
+    assert (batch.events, batch.cursor) == ((), event.cursor)
+
+
+async def test_waiting_from_a_place_this_process_has_not_reached(room: str) -> None:
+    """Another process's answer may be ahead of the news here: that is no reset."""
+    async with feed.hub().using(room) as tail:
+        event = await feed.hub().history.append(room, "message", "ada", "no news of it yet")
+        behind = tail.head
+        waiting = asyncio.create_task(feed.wait(room, event.cursor, 60))
+        following = await feed.publish(room, "ada", "next")
+        async with asyncio.timeout(BOUND):
+            assert (await waiting).events == (following,)
+        assert behind != following.cursor
+
+
+async def test_subscribe_gives_one_batch_at_once_then_as_they_come(room: str) -> None:
+    async with aclosing(feed.subscribe(room)) as batches:
+        assert (await anext(batches)).events == ()
+        first = await feed.publish(room, "ada", "1")
+        assert (await anext(batches)).events == (first,)
+        rest = [await feed.publish(room, "ada", str(n)) for n in range(2, 9)]
+        await until(lambda: feed.hub()._tails[room].head == rest[-1].cursor)
+        assert (await anext(batches)).events == tuple(rest), "all it missed, in one"
+    assert feed.hub().users == 0
+
+
+async def test_subscribe_shows_a_sign_of_life(room: str) -> None:
+    event = await feed.publish(room, "ada", "hi")
+    async with aclosing(feed.subscribe(room, event.cursor, heartbeat=0.02)) as batches:
+        for _ in range(3):
+            batch = await anext(batches)
+            assert (batch.events, batch.cursor) == ((), event.cursor)
+
+
+async def test_closing_ends_waits_and_subscriptions(room: str) -> None:
+    start = (await feed.history(room)).cursor
+    waiting = asyncio.create_task(feed.wait(room, start, 60))
+
+    async def follow() -> int:
+        async with aclosing(feed.subscribe(room, start)) as batches:
+            return len([batch async for batch in batches])
+
+    following = asyncio.create_task(follow())
+    await until(lambda: feed.hub().users == 2)
+    feed.close()
+    async with asyncio.timeout(BOUND):
+        assert (await waiting).events == ()
+        assert await following >= 1
+
+
+async def test_a_subscriber_outlives_an_outage_of_the_history(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = feed.hub().history
+    async with aclosing(feed.subscribe(room)) as batches:
+        start = (await anext(batches)).cursor
+        with monkeypatch.context() as patched:
+
+            async def away(room: str, since: Cursor | None) -> None:
+                raise HistoryUnavailable("away")
+
+            patched.setattr(history, "read", away)
+            # The tail can't serve it, and the history is away: the batch is empty, not an error.
+            feed.hub()._tails[room].head = Cursor("another", 9)
+            feed.hub()._tails[room].wake()
+            assert (await anext(batches)).events == ()
+        event = await feed.publish(room, "ada", "back")
+        seen = []
+        async with asyncio.timeout(BOUND):
+            while not seen:
+                seen += [e for e in (await anext(batches)).events if e.type == "message"]
+        assert seen == [event]
+        assert start.seq == 0

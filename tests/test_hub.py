@@ -1,0 +1,217 @@
+"""The hub, over a channel layer that loses, doubles, delays and fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from channels.layers import InMemoryChannelLayer
+
+from transports import hub as hub_module
+from transports.cursors import Cursor
+from transports.events import Event
+from transports.history import HistoryUnavailable, MemoryHistory
+from transports.hub import Hub, TooManyRooms, group_of
+
+from .waiting import BOUND, until
+
+
+class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
+    """Passes messages on as `fault` says: a list of what becomes of each one."""
+
+    fault: Callable[[dict[str, Any]], list[dict[str, Any]]] = staticmethod(lambda m: [m])
+    broken = False
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        for each in self.fault(message):
+            await super().group_send(group, each)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        if self.broken:
+            self.broken = False
+            raise ConnectionError("the layer is gone")
+        message: dict[str, Any] = await super().receive(channel)
+        return message
+
+
+class AwayHistory(MemoryHistory):
+    """A history that can be away, or slow to give what it has read."""
+
+    away = False
+    gate: asyncio.Event | None = None
+    reading: asyncio.Event
+
+    async def read(self, room: str, since: Cursor | None) -> Any:
+        if self.away:
+            raise HistoryUnavailable("away")
+        batch = await super().read(room, since)
+        if self.gate is not None:
+            self.reading.set()
+            await self.gate.wait()
+        return batch
+
+
+@pytest.fixture(autouse=True)
+def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "SWEEP_INTERVAL", 0.05)
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Hub]:
+    history = AwayHistory(length=100, backlog=5, max_rooms=100)
+    made = Hub(layer=FaultyLayer(capacity=100), history=history, backlog=5, max_rooms=3)
+    yield made
+    await made.aclose()
+
+
+async def publish(hub: Hub, text: str, room: str = "r") -> Event:
+    event = await hub.history.append(room, "message", "ada", text)
+    message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
+    await hub.layer.group_send(group_of(room), message)
+    return event
+
+
+async def head_reaches(hub: Hub, event: Event) -> None:
+    tail = hub._tails[event.room]
+    await until(lambda: tail.head == event.cursor)
+
+
+async def test_messages_save_the_reads(hub: Hub) -> None:
+    async with hub.using("r") as tail:
+        start = tail.head
+        events = [await publish(hub, str(n)) for n in range(20)]
+        await head_reaches(hub, events[-1])
+        batch = tail.after(start)
+        assert batch is not None
+        assert batch.events == tuple(events)
+        assert hub.statistics.refills == 0
+
+
+@pytest.mark.parametrize("lost", [{3}, {0, 1}, {18, 19}, set(range(20))])
+async def test_a_loss_is_filled_from_the_history(hub: Hub, lost: set[int]) -> None:
+    """In the middle it shows as a hole; at the end, only the regular look at the heads tells."""
+    hub.layer.fault = lambda m: [] if int(_event(m).text) in lost else [m]
+    async with hub.using("r") as tail:
+        start = tail.head
+        events = [await publish(hub, str(n)) for n in range(20)]
+        await head_reaches(hub, events[-1])
+        batch = tail.after(start)
+        assert batch is not None
+        assert batch.events == tuple(events)
+        assert hub.statistics.refills > 0
+
+
+async def test_doubles_and_stragglers_are_dropped(hub: Hub) -> None:
+    late: list[dict[str, Any]] = []
+
+    def fault(message: dict[str, Any]) -> list[dict[str, Any]]:
+        late.append(message)
+        return [message, message, late[len(late) // 2]]
+
+    hub.layer.fault = fault
+    async with hub.using("r") as tail:
+        start = tail.head
+        events = [await publish(hub, str(n)) for n in range(20)]
+        await head_reaches(hub, events[-1])
+        batch = tail.after(start)
+        assert batch is not None
+        assert batch.events == tuple(events)
+
+
+async def test_published_between_joining_and_reading(hub: Hub) -> None:
+    """It arrives by the layer before the tail has a head, and is kept until it has one."""
+    before = await publish(hub, "before")
+    history: AwayHistory = hub.history  # type: ignore[assignment]
+    history.gate = asyncio.Event()
+    history.reading = asyncio.Event()
+
+    async def enter() -> tuple[Event, ...]:
+        async with hub.using("r") as tail:
+            batch = tail.after(None)
+            assert batch is not None
+            return batch.events
+
+    entering = asyncio.create_task(enter())
+    async with asyncio.timeout(BOUND):
+        await history.reading.wait()
+        between = await publish(hub, "between")
+        await until(lambda: hub.statistics.received)
+        history.gate.set()
+        assert await entering == (before, between)
+    assert hub.statistics.refills == 0, "nothing had to be looked for"
+
+
+async def test_a_layer_that_fails_is_joined_anew(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "BACK_OFF", (0.01, 0.02))
+    async with hub.using("r"):
+        hub.layer.broken = True
+        events = [await publish(hub, str(n)) for n in range(3)]
+        await head_reaches(hub, events[-1])
+        await until(lambda: hub.statistics.rejoins and hub._joined.is_set())
+        refills = hub.statistics.refills
+        await head_reaches(hub, await publish(hub, "after"))
+        assert hub.statistics.refills == refills, "it came by the layer again"
+
+
+async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "PING_PATIENCE", 0.1)
+    async with hub.using("r"):
+        former = hub._channel
+        # As a pub/sub layer in an outage: nothing arrives, nothing is raised.
+        hub.layer.channels.pop(former, None)
+        hub.layer.groups.clear()
+        hub.layer.send = _into_the_void
+        await until(lambda: hub._channel != former)
+        del hub.layer.send
+        await head_reaches(hub, await publish(hub, "after"))
+
+
+async def _into_the_void(channel: str, message: dict[str, Any]) -> None:
+    """A send that is taken and lost."""
+
+
+async def test_an_epoch_that_starts_over_starts_the_tail_over(hub: Hub) -> None:
+    async with hub.using("r") as tail:
+        await head_reaches(hub, await publish(hub, "before"))
+        old = tail.head
+        hub.history._rooms.clear()  # type: ignore[attr-defined]
+        after = await publish(hub, "after")
+        await head_reaches(hub, after)
+        assert tail.after(old) is None, "the history tells what was missed"
+        batch = tail.after(None)
+        assert batch is not None
+        assert batch.events == (after,)
+
+
+async def test_without_the_history_nobody_comes_in(hub: Hub) -> None:
+    hub.history.away = True  # type: ignore[attr-defined]
+    with pytest.raises(HistoryUnavailable):
+        async with hub.using("r"):
+            pass
+    hub.history.away = False  # type: ignore[attr-defined]
+    async with hub.using("r") as tail:
+        assert tail.head is not None
+
+
+async def test_rooms_are_bounded(hub: Hub) -> None:
+    async with hub.using("a"), hub.using("b"):
+        async with hub.using("c"):
+            with pytest.raises(TooManyRooms):
+                async with hub.using("d"):
+                    pass
+        async with hub.using("d"):
+            assert set(hub._tails) == {"a", "b", "d"}, "the idle one gave way"
+    assert hub.users == 0
+
+
+async def test_an_idle_room_is_left(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "LINGER", 0.0)
+    async with hub.using("r"):
+        assert hub._channel in hub.layer.groups[group_of("r")]
+    await until(lambda: not hub.rooms and not hub.layer.groups.get(group_of("r")))
+
+
+def _event(message: dict[str, Any]) -> Event:
+    return Event.decode(message["event"].encode())
