@@ -62,9 +62,7 @@ async def _chatted(
         yield listeners, ChatPublisher(listeners.members[0])
 
 
-def _technique(
-    name: str, framing: Callable[[str, str], Framing], burst: int = 200
-) -> Contestant:
+def _technique(name: str, framing: Callable[[str, str], Framing], burst: int = 200) -> Contestant:
     technique = BY_NAME[name]
     return Contestant(name, technique.label, OURS, technique.path, framing, _posted, burst)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -59,6 +60,8 @@ class HttpPublisher:
         self._path = f"/publish/{room}/"
         self._text = text
         self._answered = 0
+        self._all_answered = asyncio.Event()
+        self._listening = asyncio.create_task(self._listen())
 
     async def publish(self) -> None:
         document = {"sender": "benchmark", "text": self._text(self.published)}
@@ -72,13 +75,27 @@ class HttpPublisher:
         await self._writer.drain()
 
     async def accepted(self) -> None:
-        while self._answered < self.published:
+        self._all_answered.clear()
+        if self._answered < self.published:
+            waiting = asyncio.create_task(self._all_answered.wait())
+            await asyncio.wait([waiting, self._listening], return_when=FIRST_COMPLETED)
+            waiting.cancel()
+        if self._listening.done():
+            await self._listening  # raises
+
+    async def _listen(self) -> None:
+        # Beside publishing: a server does not read from a client that does not.
+        while True:
             code, body = await read_response(self._reader)
             if code != 201:
                 raise Unexpected(f"a publish was answered {code}: {body[:200]!r}")
             self._answered += 1
+            if self._answered == self.published:
+                self._all_answered.set()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        self._listening.cancel()
+        await asyncio.wait([self._listening])
         self._writer.transport.abort()
 
 
@@ -109,7 +126,7 @@ async def http_publisher(
     try:
         yield publisher
     finally:
-        publisher.close()
+        await publisher.close()
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 from django.core.asgi import get_asgi_application
 
 # Loads the apps, which the imports below need.
-django_application = get_asgi_application()
+django_application: Any = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier

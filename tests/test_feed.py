@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from transports import feed
 from transports.cursors import Cursor
+from transports.events import Event
 from transports.history import HistoryUnavailable
 
 from .waiting import BOUND, until
@@ -127,7 +128,7 @@ async def test_a_subscriber_outlives_an_outage_of_the_history(
             feed.hub()._tails[room].wake()
             assert (await anext(batches)).events == ()
         event = await feed.publish(room, "ada", "back")
-        seen = []
+        seen: list[Event] = []
         async with asyncio.timeout(BOUND):
             while not seen:
                 seen += [e for e in (await anext(batches)).events if e.type == "message"]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from transports import feed
 from transports import publish as publishing
 from transports.publish import RateLimit
 from transports.refusals import Refusal
@@ -78,6 +79,6 @@ async def test_a_user_publishes_under_their_own_name(
         user = User(username="grace")
         scope: dict[str, Any] = {}
 
-    monkeypatch.setattr(publishing.feed, "publish", record)
+    monkeypatch.setattr(feed, "publish", record)
     said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]
     assert said == ("r", "grace", "hi")

@@ -16,12 +16,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
 
 import httpx
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -246,17 +251,38 @@ def unchunk(data: bytes) -> bytes:
             return b"".join(parts)
 
 
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key, in two files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "demo")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return files
+
+
 @pytest.fixture(scope="module")
 def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that listens with TLS and on a UNIX socket too."""
     folder = tmp_path_factory.mktemp("endpoints")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        [*"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=demo".split()]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    certificate, key = self_signed(folder)
     tls = f"ssl:port=0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
     with LiveServer(APPLICATION, "-e", tls, "-u", str(folder / "socket")) as server:
         eventually(lambda: "Listening on unix:" in server.output())
@@ -802,16 +828,34 @@ def test_second_signal_ends_the_process_at_once() -> None:
         assert server.stop() == -signal.SIGTERM
 
 
-def test_port_in_use_is_told_in_one_line(server: LiveServer) -> None:
-    command = [sys.executable, "-m", "realtime_demo.server", "--port", str(server.port)]
+def critical(*arguments: str) -> str:
+    """The one line that tells why a server with these arguments does not start."""
     refused = subprocess.run(
-        [*command, APPLICATION], cwd=ROOT, capture_output=True, text=True, timeout=20
+        [sys.executable, "-m", "realtime_demo.server", *arguments, APPLICATION],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
     (line,) = [line for line in refused.stderr.splitlines() if "CRITICAL" in line]
+    return line
+
+
+def test_port_in_use_is_told_in_one_line(server: LiveServer) -> None:
+    line = critical("--port", str(server.port))
     assert f"127.0.0.1:{server.port}: it is already in use" in line
-    assert str(server.port + 1) in line
+    assert f"another port, {server.port + 1} " in line
+
+
+def test_unix_socket_in_use_is_told_in_one_line(endpoints: LiveServer) -> None:
+    (path,) = re.findall(r"Listening on unix:(\S+)", endpoints.output())
+    assert f"unix:{path}: it is already in use" in critical("-u", path)
+
+
+def test_address_of_another_machine_is_told_in_one_line() -> None:
+    assert "192.0.2.1:8000: Cannot assign requested address" in critical("-b", "192.0.2.1")
 
 
 def test_query_strings_are_not_logged() -> None:

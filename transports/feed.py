@@ -112,14 +112,14 @@ async def subscribe(
         batch = await _next(here, tail, since, 0)
         while True:
             yield batch
-            if here.closing:
-                return
             try:
                 batch = await _next(here, tail, batch.cursor, heartbeat)
             except HistoryUnavailable:
                 # The subscriber stays and is made whole when the history is back.
                 await asyncio.sleep(1)
                 batch = Batch(room, batch.cursor)
+            if here.closing and not batch.events:
+                return
 
 
 async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:

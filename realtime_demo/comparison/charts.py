@@ -113,28 +113,24 @@ def _grid(x: Axis, y: Axis, horizontal: str, vertical: str) -> list[str]:
     parts: list[str] = []
     for tick in x.ticks():
         at = x.place(tick)
-        parts.append(
-            f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{y.end}" y2="{y.start}"/>'
-        )
-        parts.append(
-            f'<text class="tick" text-anchor="middle" x="{at:.1f}" y="{y.start + 14}">{amount(tick)}</text>'
-        )
+        parts.append(_rule(at, at, y.end, y.start))
+        parts.append(_text("tick", at, y.start + 14, amount(tick), "middle"))
     for tick in y.ticks():
         at = y.place(tick)
-        parts.append(
-            f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        )
-        parts.append(
-            f'<text class="tick" text-anchor="end" x="{x.start - 5}" y="{at + 4:.1f}">{amount(tick)}</text>'
-        )
-    middle = (y.start + y.end) / 2
-    parts.append(
-        f'<text class="axis" text-anchor="middle" x="{(x.start + x.end) / 2}" y="{HEIGHT - 8}">{escape(horizontal)}</text>'
-    )
-    parts.append(
-        f'<text class="axis" text-anchor="middle" transform="rotate(-90)" x="{-middle}" y="13">{escape(vertical)}</text>'
-    )
-    return parts
+        parts.append(_rule(x.start, x.end, at, at))
+        parts.append(_text("tick", x.start - 5, at + 4, amount(tick), "end"))
+    parts.append(_text("axis", (x.start + x.end) / 2, HEIGHT - 8, horizontal, "middle"))
+    sideways = _text("axis", -(y.start + y.end) / 2, 13, vertical, "middle")
+    return [*parts, f'<g transform="rotate(-90)">{sideways}</g>']
+
+
+def _rule(x1: float, x2: float, y1: float, y2: float) -> str:
+    return f'<line class="grid" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(css: str, x: float, y: float, text: str, anchor: str) -> str:
+    place = f'text-anchor="{anchor}" x="{x:.1f}" y="{y:.1f}"'
+    return f'<text class="{css}" {place}>{escape(text)}</text>'
 
 
 def _draw(line: Line, x: Axis, y: Axis) -> str:
@@ -165,10 +161,7 @@ def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
         taken.append((place, at))
         anchor = "end" if at > WIDTH / 2 else "start"
         offset = -7 if anchor == "end" else 7
-        parts.append(
-            f'<text class="name {line.css}" text-anchor="{anchor}" x="{at + offset:.1f}" '
-            f'y="{place:.1f}">{escape(line.name)}</text>'
-        )
+        parts.append(_text(f"name {line.css}", at + offset, place, line.name, anchor))
     return parts
 
 

@@ -132,12 +132,22 @@ def shown(configuration: Configuration) -> list[Measurement]:
     return [found for found in configuration.measurements if not found.bottleneck]
 
 
+def _withheld_row(table: Table, measurement: Measurement) -> bool:
+    """Whether the measurement's figures are withheld; its row then says so."""
+    if measurement.bottleneck:
+        table.add_row(label(measurement.name), Text("withheld", style="bold red"))
+        return True
+    return False
+
+
 def delays(configuration: Configuration) -> Table:
     table = _table(
         "Delay in ms, from the intended sending (last column: from the actual one)",
         *("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "p50"),
     )
-    for measurement in shown(configuration):
+    for measurement in configuration.measurements:
+        if _withheld_row(table, measurement):
+            continue
         actual = milliseconds(measurement.actual.p50)
         table.add_row(label(measurement.name), *spread(measurement.intended), actual)
     return table

@@ -109,6 +109,7 @@ class Load:
         due: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
         events: list[dict[str, Any]] = []
         failures: list[str] = []
+        late: list[float] = []
         busy = time.process_time()
 
         async def send(publisher: Publisher) -> None:
@@ -127,6 +128,7 @@ class Load:
         for index, offset in enumerate(times, first):
             intended = start + offset
             await self._until(intended)
+            late.append(time.monotonic() - intended)
             due.put_nowait((index, intended))
             await asyncio.sleep(0)  # let a sender write it at once
         await due.join()
@@ -137,6 +139,7 @@ class Load:
         return {
             "events": [{name: event.get(name) for name in KEPT} for event in events],
             "failures": failures,
+            "late": sorted(late),
             "busy": (time.process_time() - busy) / max(elapsed, 1e-9),
         }
 

@@ -238,14 +238,13 @@ class _Phase:
         if not sent:
             said = answer["failures"][0] if answer["failures"] else "no event fell into the window"
             raise MeasurementFailed(f"Nothing was published: {said}.")
-        late = sorted(event.actual - event.intended for event in sent)
         wall = max(1e-9, ended[0]["time"] - began[0]["time"])
         watch = Watch(
             publisher_busy=answer["busy"],
             subscriber_busy=max(
                 (b["cpu"] - a["cpu"]) / wall for a, b in zip(began, ended, strict=True)
             ),
-            publisher_late=quantile(late, 0.99),
+            publisher_late=quantile(answer["late"], 0.9),
             subscriber_late=max(quantile(mark["lags"] or [0.0], 0.9) for mark in ended),
             failures=tuple(answer["failures"]),
             errors=tuple(

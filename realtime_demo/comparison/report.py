@@ -37,15 +37,18 @@ h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li{max-width:72ch}.lead{color:var(--soft);margin:0 0 1.5rem}
 ul.findings{padding-left:1.2rem}ul.findings li{margin:.35rem 0}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}
-figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:.6rem}
+figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;
+padding:.6rem}
 figcaption{font-size:.85rem;color:var(--soft);padding:.2rem .3rem 0}
 svg{width:100%;height:auto;display:block}
-svg text{fill:var(--text);font:11px system-ui,sans-serif}svg .title{font-weight:600;font-size:12.5px}
+svg text{fill:var(--text);font:11px system-ui,sans-serif}
+svg .title{font-weight:600;font-size:12.5px}
 svg .tick,svg .axis{fill:var(--soft)}svg .grid{stroke:var(--rule);stroke-width:1}
 svg .line{fill:none;stroke:var(--c);stroke-width:2}
 svg .predicted{stroke-dasharray:5 4;stroke-width:1.6;stroke:var(--text);opacity:.75}
 svg .predicted.own{stroke:var(--c);opacity:1}
-svg .mark{fill:var(--c);stroke:var(--ground);stroke-width:1.2}svg .name{fill:var(--c);font-weight:600}
+svg .mark{fill:var(--c);stroke:var(--ground);stroke-width:1.2}
+svg .name{fill:var(--c);font-weight:600}
 svg .plain{--c:var(--soft)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86rem;margin:.3rem 0}
@@ -54,7 +57,8 @@ th,td{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:right;
 th:first-child,td:first-child,td.word,th.word{text-align:left}
 td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{color:var(--soft)}dd{margin:0}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{color:var(--soft)}
+dd{margin:0}
 """
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -212,8 +216,8 @@ def _growth(result: Result) -> str:
     )
     return _figure(
         svg,
-        f"At {rate:g} events a second. Points are measured, publishing taken off; dashed lines carry "
-        "the last of them on in proportion, which overstates the dearest part: waking up once an "
+        f"At {rate:g} events a second. Points are measured, publishing taken off; dashed lines "
+        "carry the last of them on in proportion, which overstates the dearest part: waking up once an "
         "event is shared by all clients.",
     )
 

@@ -59,22 +59,25 @@ class Watch:
 
     publisher_busy: float
     subscriber_busy: float
-    publisher_late: float  # 99th percentile of actual behind intended
-    subscriber_late: float  # 90th percentile of the event loop's lateness
+    publisher_late: float  # 90th percentiles of the event loops' own lateness: what waits for
+    subscriber_late: float  # the server is not in it
     failures: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
     def bottleneck(self, delay: float) -> str | None:
         """Why no figure may be published, if so; `delay` is the median that is at stake."""
         allowed = max(0.010, delay / 10)
-        for name, busy in (
-            ("publisher", self.publisher_busy),
-            ("subscribers", self.subscriber_busy),
+        for name, busy, late in (
+            ("publisher", self.publisher_busy, self.publisher_late),
+            ("subscribers", self.subscriber_busy, self.subscriber_late),
         ):
             if busy > 0.85:
                 return f"the {name} used {busy:.0%} of a core"
-        if self.subscriber_late > allowed:
-            return f"the subscribers' event loop was {self.subscriber_late * 1e3:.0f} ms late"
+            if late > allowed:
+                elsewhere = " (so something else had the machine)" if busy < 0.5 else ""
+                return (
+                    f"the {name} ran {late * 1e3:.0f} ms late with {busy:.0%} of a core{elsewhere}"
+                )
         return None
 
 

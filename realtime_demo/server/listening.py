@@ -55,9 +55,10 @@ def cannot_listen(error: CannotListenError) -> str:
         advice = f"choose another port, {error.port + 1} for example"
     else:
         place, advice = f"unix:{os.fsdecode(error.port)}", "choose another path"
-    if getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
+    cause = error.socketError  # an OSError; of a UNIX socket's lock file, a string
+    if isinstance(cause, str) or getattr(cause, "errno", None) == errno.EADDRINUSE:
         return f"Cannot listen on {place}: it is already in use; {advice}."
-    return f"Cannot listen on {place}: {error.socketError.strerror or error.socketError}."
+    return f"Cannot listen on {place}: {getattr(cause, 'strerror', None) or cause}."
 
 
 def _authority(host: str, port: int) -> str:

@@ -1,0 +1,109 @@
+"""All that a run has measured, and the numbers it has to hold."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks.contestants import BASELINE
+from benchmarks.fanout import Fanout
+from benchmarks.idle import Idle
+from benchmarks.polls import Polls
+from benchmarks.servers import OURS
+from benchmarks.stalled import Stalled
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+# The numbers to hold.
+HELD_LOAD = "500 at 10"
+TIMES_BELOW = 4.0  # a WebSocket delivery's CPU time below the tutorial's, under that load
+MOST_THREADS = 4
+MOST_RESIDENT = 40 * KIB  # for each idle stream and long poll
+MOST_GROWTH = 8 * MIB  # with a client that never reads
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Whether a number holds, and how it came out."""
+
+    what: str
+    found: str
+    held: bool
+
+
+@dataclass
+class Results:
+    """In the order in which they were measured."""
+
+    fanout: list[Fanout] = field(default_factory=list)
+    polls: list[Polls] = field(default_factory=list)
+    idle: list[Idle] = field(default_factory=list)
+    stalled: list[Stalled] = field(default_factory=list)
+
+    def fanout_of(self, contestant: str, load: str) -> Fanout | None:
+        """The figures of one contestant under one load, if they are valid."""
+        for run in self.fanout:
+            if (run.contestant, run.load.name) == (contestant, load) and run.valid:
+                return run
+        return None
+
+    @property
+    def holds(self) -> list[Hold]:
+        """The numbers to hold, of what was measured."""
+        runs = [*self.fanout, *self.idle, *self.stalled]
+        broken = [run for run in runs if not run.valid]
+        holds = [
+            Hold(
+                "No delivery lost, doubled or out of order",
+                f"{len(runs) - len(broken)} of {len(runs)} runs",
+                not broken,
+            )
+        ]
+        ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
+        if ours and theirs:
+            times = theirs.cost / ours.cost
+            what = f"WebSocket, {ours.load.label}: {TIMES_BELOW:g} times below the tutorial"
+            holds.append(Hold(what, f"{times:.1f} times", times >= TIMES_BELOW))
+        for run in self.idle:
+            if run.contestant != BASELINE.name:
+                what = f"{run.connections:,} idle, {run.contestant}: "
+                threads, resident = run.threads, run.resident
+                holds += [
+                    Hold(
+                        f"{what}at most {MOST_THREADS} threads",
+                        str(threads),
+                        threads <= MOST_THREADS,
+                    ),
+                    Hold(
+                        f"{what}under {MOST_RESIDENT / KIB:g} KiB each",
+                        f"{resident / KIB:.1f} KiB",
+                        resident < MOST_RESIDENT,
+                    ),
+                ]
+        for stall in self.stalled:
+            if stall.program == OURS.module:
+                what = f"A client that never reads, {stall.contestant}: under 8 MiB"
+                found = f"{stall.growth / MIB:.1f} MiB"
+                holds.append(Hold(what, found, stall.growth < MOST_GROWTH))
+        return holds
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: raw figures, and those derived from them."""
+        return {
+            "fanout": [
+                {
+                    **asdict(run),
+                    "valid": run.valid,
+                    "cpu_ms_per_1000_deliveries": run.cost,
+                    "deliveries_per_second": run.throughput,
+                }
+                for run in self.fanout
+            ],
+            "empty_polls": [
+                {**asdict(run), "cpu_ms_per_1000_polls": run.cost} for run in self.polls
+            ],
+            "idle": [{**asdict(run), "valid": run.valid} for run in self.idle],
+            "stalled": [{**asdict(run), "valid": run.valid} for run in self.stalled],
+            "holds": [asdict(hold) for hold in self.holds],
+        }

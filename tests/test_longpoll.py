@@ -1,0 +1,65 @@
+"""Long polling on the wire: held, answered whole, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+
+from longpoll import consumers
+from transports.refusals import Refusal
+from transports.requests import Request
+
+from .live import LiveServer
+from .raw import RawConnection, headers_of
+
+
+async def test_held_then_answered_with_its_length(
+    memory_live_server: LiveServer, room: str
+) -> None:
+    url = memory_live_server.url
+    async with await RawConnection.open(url) as connection, httpx.AsyncClient(base_url=url) as http:
+        asked = asyncio.create_task(connection.get(f"/longpoll/{room}/?wait=50"))
+        while not (await http.get("/healthz")).json()["users"]:
+            pass
+        assert not asked.done(), "not one byte before there is something"
+        await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "now"})
+        headers = headers_of(await asked)
+        assert "transfer-encoding" not in headers
+        batch = json.loads(await connection.exactly(int(headers["content-length"])))
+        assert [event["text"] for event in batch["events"]] == ["now"]
+        # The same connection asks again, from there.
+        again = await connection.get(f"/longpoll/{room}/?wait=0&since={batch['cursor']}")
+        empty = json.loads(await connection.exactly(int(headers_of(again)["content-length"])))
+        assert empty == {**batch, "events": []}
+
+
+async def test_wait_is_kept(memory_live_server: LiveServer, room: str) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        asked = time.monotonic()
+        batch = (await http.get(f"/longpoll/{room}/", params={"wait": "0.3"})).json()
+        assert time.monotonic() - asked >= 0.3, "held as long as asked"
+        assert batch["events"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [("", 25), ("wait=", 25), ("wait=0", 0), ("wait=1.5", 1.5), ("wait=55", 55), ("wait=1e9", 55)],
+)
+def test_how_long(query: str, seconds: float) -> None:
+    class Nobody:
+        is_staff = False
+
+    scope = {
+        "user": Nobody(),
+        "url_route": {"kwargs": {"room": "r"}},
+        "query_string": query.encode(),
+        "headers": [],
+    }
+    asked = Request(scope).seconds("wait", consumers.HOLD, consumers.LONGEST_HOLD)
+    assert asked == seconds
+    with pytest.raises(Refusal):
+        Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)
