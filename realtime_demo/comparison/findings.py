@@ -74,8 +74,8 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
         if measurement.technique == "polling":
             found.append(
                 f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
-                f"requests an event, {cost.empty_share:.0%} of them for nothing, and an event waited "
-                f"{milliseconds(measurement.published.mean)} ms on average, of which "
+                f"requests an event, {cost.empty_share:.0%} of them for nothing, and an event "
+                f"waited {milliseconds(measurement.published.mean)} ms on average, of which "
                 f"{milliseconds(measurement.prediction.delay.mean)} ms is what asking at that "
                 "interval must cost."
             )

@@ -217,8 +217,8 @@ def _growth(result: Result) -> str:
     return _figure(
         svg,
         f"At {rate:g} events a second. Points are measured, publishing taken off; dashed lines "
-        "carry the last of them on in proportion, which overstates the dearest part: waking up once an "
-        "event is shared by all clients.",
+        "carry the last of them on in proportion, which overstates what waking up costs: that is "
+        "once an event, for all clients.",
     )
 
 

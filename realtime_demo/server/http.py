@@ -31,12 +31,17 @@ class ContentTooLarge(Exception):
     """A request body is longer than the server takes."""
 
 
+def too_large(limit: int) -> str:
+    return f"A request body may have {limit} bytes."
+
+
 class Request(http_protocol.WebRequest):  # type: ignore[misc]
     """A request and its response."""
 
     def __init__(self, channel: Any, queued: object = False) -> None:
         self.gate = Gate()
         self._received = 0
+        self._too_large = False
         # Forms are the application's to parse, as any other body.
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
 
@@ -47,17 +52,25 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     # Receiving
 
     def gotLength(self, length: int | None) -> None:
-        if length is not None and length > self.server.body_size:
-            raise ContentTooLarge
+        self._check_size(length or 0)
         super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > self.server.body_size:
-            raise ContentTooLarge
-        super().handleContentChunk(data)
+        self._check_size(self._received)
+        if not self._too_large:
+            super().handleContentChunk(data)
+
+    def _check_size(self, length: int) -> None:
+        if length > self.server.body_size:
+            self._too_large = True
+            if isinstance(self.channel, Channel):
+                raise ContentTooLarge
+            # A stream of HTTP/2 ends by itself: its body is ignored, its answer the same.
 
     def process(self) -> Any:
+        if self._too_large:
+            return self.basic_error(413, b"", too_large(self.server.body_size))
         self.registerProducer(self.gate, True)
         # The response before this one, on the same connection, may still be unread.
         if getattr(self.channel, "_waitingForTransport", False):
@@ -135,10 +148,11 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
 
     def _cut(self) -> None:
         """End the connection in a way that shows the response to be incomplete (RFC 9112 §8)."""
-        if self.chunked or self.responseHeaders.hasHeader(b"Content-Length"):
+        sized = self.chunked or self.responseHeaders.hasHeader(b"Content-Length")
+        if sized and isinstance(self.channel, Channel):
             self.channel.loseConnection()
-        else:  # its end would be the end of the response
-            self.channel.forceAbortClient()
+        else:  # an orderly end would be the end of the response
+            self.channel.abortConnection()
 
     def application_ended(self, failed: bool) -> None:
         """The application has returned or failed, and its response is not complete."""
@@ -162,6 +176,10 @@ class Channel(http.HTTPChannel):
         if self.refusing:
             self.setTimeout(LINGER)
 
+    def abortConnection(self) -> None:
+        """Reset the connection (a stream of HTTP/2 has a method of this name too)."""
+        self.transport.abortConnection()
+
     def resetTimeout(self) -> None:
         # A request has its time from its first byte on, however slowly it drips.
         if not self.requests and not self._buffer:
@@ -174,8 +192,7 @@ class Channel(http.HTTPChannel):
         try:
             super().dataReceived(data)
         except ContentTooLarge:
-            limit = self.factory.server.body_size
-            self.refuse(413, f"A request body may have {limit} bytes.")
+            self.refuse(413, too_large(self.factory.server.body_size))
 
     def headerReceived(self, line: bytes) -> bool:
         # Too many digits even for int(), which Twisted is about to call.
