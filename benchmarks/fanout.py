@@ -26,8 +26,11 @@ class Load:
 
     @property
     def label(self) -> str:
-        rate = f"{self.rate:g} a second" if self.rate else "flat out"
-        return f"{self.subscribers} clients, {rate}"
+        return (
+            f"{self.subscribers} at {self.rate:g}/s"
+            if self.rate
+            else f"{self.subscribers} flat out"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,8 +21,8 @@ class Ledger:
     def of(cls, published: int, received: Iterable[Sequence[int]]) -> Ledger:
         """`received` has, for each subscriber, the events' numbers as they arrived.
 
-        A number counts as disordered when it is lower than one that arrived before it, and is
-        no double.
+        A number that was never published counts as a double; one that is lower than another
+        before it, and is no double, as disordered.
         """
         subscribers = [list(numbers) for numbers in received]
         complete = list(range(published))
@@ -81,4 +81,11 @@ class Tally:
             except TimeoutError:
                 if self.count == before:
                     return False
+        return True
+
+    async def until(self, condition: Callable[[], bool], patience: float) -> bool:
+        """Wait for `condition`, as `reach` does, looking at each delivery."""
+        while not condition():
+            if not await self.reach(self.count + 1, patience):
+                return False
         return True

@@ -22,7 +22,8 @@ STEP = 100  # events between two looks at the memory
 class Stalled:
     """`sent` bytes were published while the client did not read; `growth` is in bytes, at most.
 
-    The ledger is that of another client, who read all the while.
+    The ledger is that of another client, who read all the while. The one that did not is made to
+    read on at the end, and has to be brought up to the last event.
     """
 
     contestant: str
@@ -67,13 +68,20 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
             client.transport.pause_reading()
             await asyncio.sleep(0)
             most = await publish(events)
+            client.transport.resume_reading()
+            kept = await deaf.tally.until(
+                lambda: client.received[-1:] == [publisher.published - 1], patience=10
+            )
         finally:
             deaf.close()
+        failures = {*listeners.failures, *deaf.failures}
+        if not kept:
+            failures.add("the client that had not read was given up")
         return Stalled(
             contestant.name,
             contestant.program.module,
             events * len(text(0).encode()),
             max(0, most - before),
             listeners.ledger(publisher.published),
-            tuple(sorted({*listeners.failures, *deaf.failures})),
+            tuple(sorted(failures)),
         )

@@ -13,6 +13,7 @@ from benchmarks.results import KIB, MIB, Results
 from benchmarks.servers import OURS
 
 INVALID = "[red]{}[/red]"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def show(results: Results, console: Console) -> None:
@@ -38,14 +39,14 @@ def tables(results: Results) -> Iterator[Table]:
 def _fanout(results: Results) -> Table:
     table = Table(
         title="A delivery: server CPU ms per 1,000; flat out: deliveries a second",
-        caption="× is how many times better than the tutorial, in this run.  "
-        "≥: the load generator was the limit.",
+        caption=f"{TIMES}: how many times better than the tutorial, in this run. "
+        "≥: the load was the limit.",
     )
-    table.add_column("")
+    table.add_column("subscribers, events", no_wrap=True)
     loads = list({run.load.name: run.load for run in results.fanout}.values())
     for load in loads:
         table.add_column(load.label, justify="right")
-        table.add_column("×", justify="right", style="dim")  # noqa: RUF001
+        table.add_column(TIMES, justify="right", style="dim")
     for name in dict.fromkeys(run.contestant for run in results.fanout):
         row = [CONTESTANT[name].label]
         for run in results.fanout:
@@ -70,7 +71,7 @@ def _figure(run: Fanout, baseline: Fanout | None) -> tuple[str, str]:
 def _polls(results: Results) -> Table:
     table = Table("", title="An empty poll: server CPU ms per 1,000")
     table.add_column("CPU ms", justify="right")
-    table.add_column("×", justify="right", style="dim")  # noqa: RUF001
+    table.add_column(TIMES, justify="right", style="dim")
     first = results.polls[0]
     for run in results.polls:
         ratio = "" if run is first else f"{first.cost / run.cost:.1f}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -153,6 +154,12 @@ async def longpoll(scope: Message, receive: Receive, send: Send) -> None:
 
 async def deaf_longpoll(scope: Message, receive: Receive, send: Send) -> None:
     await asyncio.Event().wait()
+
+
+async def thread(scope: Message, receive: Receive, send: Send) -> None:
+    """Synchronous code that nothing can cancel."""
+    say("in a thread")
+    await asyncio.to_thread(time.sleep, 30)
 
 
 async def until_shutdown_or_disconnect(receive: Receive) -> None:

@@ -819,6 +819,14 @@ def test_stop_is_orderly_and_takes_less_than_five_seconds(
         assert "destroyed" not in server.output()
 
 
+def test_stop_does_not_wait_for_a_thread_that_does_not_end() -> None:
+    with LiveServer(APPLICATION, stop_timeout=5) as server, Raw(server) as client:
+        client.get("/thread")
+        eventually(lambda: "in a thread" in server.output())
+        assert server.stop() == 0
+        assert client.response()[0] == 503
+
+
 def test_second_signal_ends_the_process_at_once() -> None:
     with LiveServer(APPLICATION) as server, Raw(server) as client:
         client.get("/deaf/stream").until(b"first\n")
@@ -856,6 +864,45 @@ def test_unix_socket_in_use_is_told_in_one_line(endpoints: LiveServer) -> None:
 
 def test_address_of_another_machine_is_told_in_one_line() -> None:
     assert "192.0.2.1:8000: Cannot assign requested address" in critical("-b", "192.0.2.1")
+
+
+SERVE = """
+import sys
+from realtime_demo.server import serve
+from tests.server_apps import application
+code = serve(application, port=int(sys.argv[1]), on_ready=lambda url: print(url, flush=True))
+print("stopped")
+sys.exit(code)
+"""
+
+
+def serve_in_process(port: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(port)],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "realtime_demo.settings"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_serve_tells_its_url_and_returns_after_the_stop() -> None:
+    with serve_in_process(0) as process:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        assert httpx.get(f"{url}hello").text == "hello"
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (0, "stopped\n")
+    assert "Traceback" not in errors
+
+
+def test_serve_returns_at_once_if_it_cannot_listen(server: LiveServer) -> None:
+    with serve_in_process(server.port) as process:
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output) == (1, "stopped\n")
+    assert f"127.0.0.1:{server.port}: it is already in use" in errors
 
 
 def test_query_strings_are_not_logged() -> None:

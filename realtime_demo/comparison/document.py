@@ -70,6 +70,9 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
                 "down_per_event": cost.down_per_event,
             },
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
+            "sizes": asdict(measurement.sizes),
+            "service": measurement.service,
+            "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }
     if samples:

@@ -357,6 +357,7 @@ class _Phase:
             cpu=cpu / deliveries * 1_000 if alone and cpu is not None and deliveries else None,
             memory=memory,
         )
+        path, sizes = self._path(probes.get(name)), self._sizes(adapter, probes.get(name))
         workload = replace(settings.workload, rate=len(sent) / settings.duration)
         return Measurement(
             name=name,
@@ -371,9 +372,12 @@ class _Phase:
             prediction=predict(
                 adapter.technique,
                 workload,
-                self._path(probes.get(name)),
-                self._sizes(adapter, probes.get(name)),
+                path,
+                sizes,
             ),
+            sizes=sizes,
+            service=path.service,
+            event_bytes=self.event_size,
             idle_up=None,
             idle_down=None,
             resets=int(last["resets"]),

@@ -57,7 +57,7 @@ th,td{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:right;
 th:first-child,td:first-child,td.word,th.word{text-align:left}
 td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{color:var(--soft)}
+dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
 dd{margin:0}
 """
 PAGE = Template("""<!doctype html>

@@ -7,7 +7,7 @@ from typing import Any
 
 from .figures import Spread
 from .ledger import Ledger, Sample, Sent, first_deliveries
-from .theory import Prediction, agrees
+from .theory import Prediction, Sizes, agrees
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,9 @@ class Measurement:
     idle_up: float | None  # bytes an hour of one client
     idle_down: float | None
     idle_seconds: float = 0.0
+    sizes: Sizes = field(default_factory=Sizes)
+    event_bytes: float = 0.0  # of an event's JSON
+    service: float = 0.0  # seconds of work in a round trip, as probed
     resets: int = 0
     sent: tuple[Sent, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)

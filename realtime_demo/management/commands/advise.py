@@ -1,0 +1,121 @@
+"""`manage.py advise`: which technique for a workload, on paper, every number with its source."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from realtime_demo.comparison.advice import ASSUMED, REFERENCE, Advice, Need, advise, load
+from realtime_demo.comparison.charts import amount
+from realtime_demo.comparison.console import DASH, milliseconds
+
+
+class Command(BaseCommand):
+    help = "Advise a technique for a workload, with what each would take."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--clients", type=int, required=True, help="clients at the same time")
+        parser.add_argument("--rate", type=float, required=True, help="events a second to each")
+        parser.add_argument(
+            "--tolerate", type=float, required=True, help="delay for 99 of 100 events, in ms"
+        )
+        parser.add_argument("--rtt", type=float, default=50.0, help="round trip in ms (50)")
+        parser.add_argument("--size", type=int, help="bytes of an event's JSON")
+        parser.add_argument("--buffering", action="store_true", help="proxies buffer responses")
+        parser.add_argument("--no-websocket", action="store_true", help="proxies refuse upgrades")
+        parser.add_argument("--battery", action="store_true", help="clients run on a battery")
+        parser.add_argument(
+            "--talkative", action="store_true", help="clients send as often as they receive"
+        )
+        parser.add_argument(
+            "--measurements",
+            default=str(REFERENCE),
+            metavar="FILE",
+            help="a result of compare --json on the machine in question",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            need = Need(
+                clients=options["clients"],
+                rate=options["rate"],
+                tolerated=options["tolerate"] / 1e3,
+                rtt=options["rtt"] / 1e3,
+                size=options["size"],
+                buffering=options["buffering"],
+                no_websocket=options["no_websocket"],
+                battery=options["battery"],
+                talkative=options["talkative"],
+            )
+            source, known = load(Path(options["measurements"]))
+        except (ValueError, OSError) as error:
+            raise CommandError(str(error)) from error
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=110)
+        show(console, advise(need, source, known))
+
+
+def show(console: Console, advice: Advice) -> None:
+    """The answer first, then what each technique would take, the sources, the assumptions."""
+    need = advice.need
+    if advice.choice is None:
+        console.print(f"[bold]{advice.reason}[/]")
+    else:
+        every = advice.choice.interval
+        pause = f", every {every:.3g} s" if every is not None else ""
+        console.print(f"[bold]{advice.choice.label}{pause}[/]: {advice.reason}")
+    console.print(
+        f"For {need.clients:,} clients, {need.rate:g} events/s, {need.rtt * 1e3:g} ms round trip, "
+        f"{need.tolerated * 1e3:g} ms tolerated:\n"
+    )
+    console.print(_table(advice))
+    console.print("\nWhere the numbers come from", style="bold")
+    console.print("F  a formula of docs/theory.md, with request and frame sizes from M")
+    console.print(f"M  {advice.source}", soft_wrap=True)
+    console.print("A  an assumption below")
+    console.print("\nAssumed", style="bold")
+    for text in ASSUMED:
+        console.print(f"- {text}", soft_wrap=True)
+
+
+def _table(advice: Advice) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = (
+        "",
+        "mean ms F",
+        "99 % ms F",
+        "requests/s F",
+        "down bit/s F",
+        "up bit/s F",
+        "cores M",
+        "processes M A",
+        "memory M",
+        "radio/h F",
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    for option in advice.options:
+        delay = option.prediction.delay
+        table.add_row(
+            option.label if option.interval is None else f"{option.label}, {option.interval:.3g} s",
+            milliseconds(delay.mean),
+            milliseconds(delay.quantile(0.99)),
+            amount(float(f"{option.requests:.3g}")),
+            amount(float(f"{option.down * 8:.3g}")),
+            amount(float(f"{option.up * 8:.3g}")),
+            DASH if option.cores is None else f"{option.cores:,.2f}",
+            DASH if option.processes is None else f"{option.processes:,}",
+            DASH if option.memory is None else f"{option.memory / 2**20:,.0f} MiB",
+            f"{option.wakes:,.0f}",
+            style="dim" if option.against else None,
+        )
+        for reason in option.against:
+            table.add_row(f"  not: {reason}", style="dim")
+    return table
