@@ -181,7 +181,8 @@ class LongPollFraming:
 
     def __init__(self, path: str, host: str) -> None:
         self.request = get(path, host)
-        self._next = lambda cursor: get(f"{path}?since={cursor}&wait=55", host)
+        self._path = path
+        self._host = host
         self.parse = lru_cache(REMEMBERED)(self._parse)
 
     def _parse(self, data: bytes) -> Parsed:
@@ -191,4 +192,5 @@ class LongPollFraming:
         if status(data) != 200:
             raise Unexpected(data[:400].decode(errors="replace"))
         batch = json.loads(data[start:end])
-        return Parsed(_numbers(batch), end, self._next(batch["cursor"]))
+        following = get(f"{self._path}?since={batch['cursor']}&wait=55", self._host)
+        return Parsed(_numbers(batch), end, following)

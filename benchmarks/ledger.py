@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -81,11 +81,4 @@ class Tally:
             except TimeoutError:
                 if self.count == before:
                     return False
-        return True
-
-    async def until(self, condition: Callable[[], bool], patience: float) -> bool:
-        """Wait for `condition`, as `reach` does, looking at each delivery."""
-        while not condition():
-            if not await self.reach(self.count + 1, patience):
-                return False
         return True

@@ -51,7 +51,7 @@ class Results:
     @property
     def holds(self) -> list[Hold]:
         """The numbers to hold, of what was measured."""
-        runs = [*self.fanout, *self.idle, *self.stalled]
+        runs: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
         broken = [run for run in runs if not run.valid]
         holds = [
             Hold(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -101,26 +100,19 @@ class Audience:
 
         async def open_one() -> None:
             async with slots, asyncio.timeout(OPENING):
-                await self.join_one()
+                await self._join_one()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(open_one())
 
-    async def join_one(self, receive_buffer: int | None = None) -> Subscriber:
-        """Open a connection, with a socket buffer of so many bytes; return it opened."""
-        bare = socket.socket()
-        bare.setblocking(False)
-        if receive_buffer is not None:
-            bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    async def _join_one(self) -> None:
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(bare, ("127.0.0.1", self._port))
         _, member = await loop.create_connection(
-            lambda: Subscriber(self._framing, self.tally), sock=bare
+            lambda: Subscriber(self._framing, self.tally), "127.0.0.1", self._port
         )
         self.members.append(member)
         await member.opened
-        return member
 
     async def complete(self, published: int, patience: float = 10.0) -> bool:
         """Wait until each member has `published` events; False once nothing more comes."""
