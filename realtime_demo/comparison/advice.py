@@ -24,7 +24,7 @@ CONNECTIONS = 10_000  # to a process: the setting MAX_CONNECTIONS
 LEAST_INTERVAL = 0.05  # seconds; polling faster than this is not advised to anyone
 
 ASSUMED = (
-    f"A process uses one core up to {UTILISATION:.0%} and holds at most {CONNECTIONS:,} connections.",
+    f"A process uses a core up to {UTILISATION:.0%} and holds {CONNECTIONS:,} connections at most.",
     "Every client follows one room, and every event goes to all of them.",
     "Costs grow in proportion to deliveries or requests, from the measured load on; several "
     "processes share one Redis, whose own cost is not in these figures.",

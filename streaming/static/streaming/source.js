@@ -1,4 +1,5 @@
-import { Failure, parse, Source } from "../transports/source.js";
+import { Failure, parse } from "../transports/failure.js";
+import { Source } from "../transports/source.js";
 
 /**
  * Streaming (RFC 6202 §3): one response that never ends carries every event. Two framings:
