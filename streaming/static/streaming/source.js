@@ -12,7 +12,8 @@ import { Source } from "../transports/source.js";
 export class StreamingSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
-    const { body } = await this.request(signal);
+    const { body, headers } = await this.request(signal);
+    this.since ||= headers.get("Cursor") ?? "";
     this.opened();
     for await (const line of lines(body, () => this.heard())) {
       if (line) this.deliver(line, parse(line).id);
