@@ -185,6 +185,12 @@ def test_bandwidth_serialises() -> None:
     assert schedule.arrival(link, 20.0, 100) == pytest.approx(20.6)
 
 
+def test_nothing_waits_for_a_bandwidth_without_limit() -> None:
+    schedule, link = Schedule(), Link(delay=0.5)
+    schedule.arrival(link, 10.0, 100)  # as while a handshake's round trip is waited for
+    assert schedule.queued(link, 9.9) == 0
+
+
 @pytest.mark.parametrize("arguments", [{"delay": -1}, {"jitter": -1}, {"bandwidth": 0}])
 def test_a_link_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):

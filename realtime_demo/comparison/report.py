@@ -36,7 +36,7 @@ h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margi
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li{max-width:72ch}.lead{color:var(--soft);margin:0 0 1.5rem}
 ul.findings{padding-left:1.2rem}ul.findings li{margin:.35rem 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:1rem}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;
 padding:.6rem}
 figcaption{font-size:.85rem;color:var(--soft);padding:.2rem .3rem 0}
