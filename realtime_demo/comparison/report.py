@@ -25,9 +25,6 @@ STYLE = """
 --panel:#f6f8fa;--bad:#b3261e;--good:#1b6e3c;$light}
 @media (prefers-color-scheme:dark){:root{--ground:#11151c;--text:#e6eaf0;--soft:#9aa7b5;
 --rule:#2b3440;--panel:#181e27;--bad:#ff8a80;--good:#7fd6a2;$dark}}
-@media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
---panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
-section,figure,table{break-inside:avoid}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
@@ -58,7 +55,10 @@ th:first-child,td:first-child,td.word,th.word{text-align:left}
 td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
-dd{margin:0}
+dd{margin:0;overflow-wrap:anywhere}
+@media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
+--panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
+figure,table{break-inside:avoid}.charts{grid-template-columns:1fr 1fr}}
 """
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
