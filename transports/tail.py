@@ -10,6 +10,9 @@ from .cursors import Cursor
 from .events import Batch, Event
 
 
+TICK = 0.05  # seconds by which a wait may end late
+
+
 class Tail:
     """The last `length` events of `room`, dense up to `head`, and its waiters.
 
@@ -99,12 +102,13 @@ class Tail:
         self._timer = asyncio.get_running_loop().call_at(deadline, self._give_up, deadline)
 
     def _give_up(self, due: float) -> None:
-        # The timer's own time, not the clock's: the loop may run it a tick early.
         self._timer = None
+        now = max(due, asyncio.get_running_loop().time())  # the loop may run it a tick early
         for waiter, deadline in list(self._waiters.items()):
-            if deadline <= due:
+            if deadline <= now:
                 del self._waiters[waiter]
                 if not waiter.done():
                     waiter.set_result(False)
         if self._waiters:
-            self._set_timer(min(self._waiters.values()))
+            # Ten thousand deadlines a moment apart are not worth ten thousand looks.
+            self._set_timer(max(min(self._waiters.values()), now + TICK))
