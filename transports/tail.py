@@ -9,7 +9,6 @@ from itertools import islice
 from .cursors import Cursor
 from .events import Batch, Event
 
-
 TICK = 0.05  # seconds by which a wait may end late
 
 
