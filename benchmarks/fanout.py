@@ -43,6 +43,7 @@ class Fanout:
     cpu: float
     seconds: float
     load_cpu: float
+    receipts: int
     failures: tuple[str, ...] = ()
 
     @property
@@ -58,6 +59,14 @@ class Fanout:
     def throughput(self) -> float:
         """Deliveries a second."""
         return self.deliveries / self.seconds
+
+    @property
+    def at_a_time(self) -> float:
+        """Events that a subscriber received at one time: over 1 when it, or the server, was late.
+
+        A long poll then costs less for each event, as there are fewer of them.
+        """
+        return self.deliveries / max(1, self.receipts)
 
     @property
     def server_busy(self) -> float:
@@ -79,6 +88,7 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
         await at_rate(publisher, load.warm_up, 10)
         await listeners.complete(publisher.published)
         await server.settled()
+        receipts = listeners.tally.receipts
         cpu, load_cpu, start = server.cpu, time.process_time(), time.perf_counter()
         if load.rate is None:
             await at_once(publisher, load.events)
@@ -87,6 +97,7 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
         complete = await listeners.complete(publisher.published)
         seconds = time.perf_counter() - start
         cpu, load_cpu = server.cpu - cpu, time.process_time() - load_cpu
+        receipts = listeners.tally.receipts - receipts
         if complete:
             await publisher.accepted()
             await server.settled()  # for what may still come: a double
@@ -97,5 +108,6 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
             cpu,
             seconds,
             load_cpu,
+            receipts,
             tuple(sorted(set(listeners.failures))),
         )

@@ -61,11 +61,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.count = 0
+        self.receipts = 0  # what was received at one time, and brought deliveries
         self._goal = 0
         self._reached = asyncio.Event()
 
     def add(self, deliveries: int) -> None:
         self.count += deliveries
+        self.receipts += 1
         if self.count >= self._goal:
             self._reached.set()
 

@@ -97,6 +97,8 @@ class Results:
                     "valid": run.valid,
                     "cpu_ms_per_1000_deliveries": run.cost,
                     "deliveries_per_second": run.throughput,
+                    "events_at_a_time": run.at_a_time,
+                    "server_busy": run.server_busy,
                 }
                 for run in self.fanout
             ],

@@ -12,6 +12,7 @@ from benchmarks.fanout import Fanout
 from benchmarks.results import KIB, MIB, Results
 from benchmarks.servers import OURS
 
+LATE = 1.2  # events received at a time, at a fixed rate
 INVALID = "[red]{}[/red]"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -40,7 +41,7 @@ def _fanout(results: Results) -> Table:
     table = Table(
         title="A delivery: server CPU ms per 1,000; flat out: deliveries a second",
         caption=f"{TIMES}: how many times better than the tutorial, in this run. "
-        "≥: the load was the limit.",
+        "≥: the load was the limit. *: late, several events at a time.",
     )
     table.add_column("subscribers, events", no_wrap=True)
     loads = list({run.load.name: run.load for run in results.fanout}.values())
@@ -63,7 +64,7 @@ def _figure(run: Fanout, baseline: Fanout | None) -> tuple[str, str]:
         figure = f"{'≥ ' if run.limited_by_load else ''}{run.throughput:,.0f}"
         ratio = run.throughput / baseline.throughput if baseline else None
     else:
-        figure = f"{run.cost:.1f}"
+        figure = f"{run.cost:.1f}{'*' if run.at_a_time > LATE else ''}"
         ratio = baseline.cost / run.cost if baseline else None
     return figure, "" if ratio is None or run is baseline else f"{ratio:.1f}"
 

@@ -172,6 +172,7 @@ async def test_audience_finds_what_a_server_did_wrong() -> None:
     ):
         assert await listeners.complete(5)
         assert listeners.ledger(5) == Ledger(15, 15, lost=3, doubled=3, disordered=3)
+        assert listeners.tally.receipts <= 15
         assert not await listeners.complete(6, patience=0.1)
         assert not listeners.failures
 
@@ -203,7 +204,7 @@ CLEAN = Ledger(1_000, 1_000)
 
 def run_of(contestant: Contestant, cpu: float, ledger: Ledger = CLEAN) -> Fanout:
     load = Load(HELD_LOAD, subscribers=500, rate=10, events=2)
-    return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1)
+    return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
 
 
 def shown(results: Results) -> str:
