@@ -30,6 +30,10 @@ ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
 ALLOWED_ORIGINS = _list("ALLOWED_ORIGINS", "")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+# Whether a proxy that sets X-Forwarded-Proto itself, and speaks TLS, is all that can reach us.
+BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # --- Limits ------------------------------------------------------------------------------
 TEXT_LENGTH = int(os.environ.get("TEXT_LENGTH", 2_000))  # characters in an event's text
@@ -125,7 +129,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _flag("SERVE_STATIC", True)
 LOGIN_URL = "login"

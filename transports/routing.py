@@ -1,11 +1,12 @@
-"""Where publishing is mounted."""
+"""Where publishing, and what operators ask, are mounted."""
 
 from django.urls import re_path
 
-from .health import HealthConsumer
+from .health import HealthConsumer, ReadinessConsumer
 from .publish import PublishConsumer
 
 http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
+    re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
 ]
