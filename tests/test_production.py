@@ -112,6 +112,10 @@ async def test_nginx_answers_what_it_has_to(
 ) -> None:
     assert (await http.get("/readyz")).json() == {"status": "ok"}
     assert (await http.get("/metrics")).status_code == 404
+    async with httpx.AsyncClient(base_url=production.metrics_url) as operator:
+        for name in ("server-0", "server-1"):
+            assert "realtime_connections" in (await operator.get(f"/{name}/metrics")).text
+        assert (await operator.get("/")).status_code == 404
     page = (await http.get("/")).text
     asset = page.partition('href="/static/')[2].partition('"')[0]
     static = await http.get(f"/static/{asset}")

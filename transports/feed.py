@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from .cursors import Cursor
 from .events import Batch, Event, EventType
 from .history import History, HistoryUnavailable, MemoryHistory
 from .hub import Hub, group_of
+from .metrics import metrics
 from .redis_history import RedisHistory
 from .tail import Tail
 
@@ -69,14 +71,19 @@ async def publish(room: str, sender: str, text: str, kind: EventType = "message"
 
     Raises `HistoryUnavailable`: then the event is not known to be published.
     """
-    here = hub()
-    event = await here.history.append(room, kind, sender, text)
+    here, began = hub(), time.perf_counter()
+    try:
+        event = await here.history.append(room, kind, sender, text)
+    except HistoryUnavailable:
+        metrics.unpublished += 1
+        raise
     try:
         message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
         await here.layer.group_send(group_of(room), message)
     except Exception as error:
         # The event is in the history: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)
+    metrics.published.observe(time.perf_counter() - began)
     return event
 
 

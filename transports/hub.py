@@ -20,7 +20,8 @@ from channels.layers import BaseChannelLayer
 
 from .cursors import Cursor
 from .events import Event
-from .history import History, HistoryUnavailable
+from .history import History, HistoryUnavailable, now
+from .metrics import metrics
 from .tail import Tail
 
 logger = logging.getLogger(__name__)
@@ -207,6 +208,7 @@ class Hub:
         if tail is None:
             return
         event = Event.decode(message["event"].encode())
+        metrics.hub_lag.observe(now() - event.published_at)
         arrived = self._arrived.get(tail.room)
         if arrived is not None:
             arrived.append(event)

@@ -2,6 +2,7 @@
 
 from django.urls import re_path
 
+from .exposition import MetricsConsumer
 from .health import HealthConsumer, ReadinessConsumer
 from .publish import PublishConsumer
 
@@ -9,4 +10,5 @@ http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
     re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
+    re_path(r"^metrics$", MetricsConsumer.as_asgi()),
 ]

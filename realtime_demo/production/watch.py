@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -44,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
