@@ -47,6 +47,13 @@ MAX_CONNECTIONS = int(os.environ.get("MAX_CONNECTIONS", 10_000))  # connections 
 PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
 HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
 
+# --- Background tasks ---------------------------------------------------------------------
+# Whoever is on this machine may start tasks, as staff may: `manage.py demo` sets it.
+DEMO = _flag("DEMO", False)
+TASK_LEASE = float(os.environ.get("TASK_LEASE", 15))  # seconds until a silent worker is dead
+TASK_SWEEP = float(os.environ.get("TASK_SWEEP", 5))  # seconds between looks without a wake-up
+TASK_CONCURRENCY = int(os.environ.get("TASK_CONCURRENCY", 4))  # tasks at a time in a worker
+
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
@@ -79,6 +86,7 @@ else:
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "realtime_demo",  # before Daphne, so that its runserver is the one found
+    "background",  # before Channels, for its runworker
     "daphne",
     "channels",
     "django.contrib.auth",

@@ -34,6 +34,7 @@ class Endpoint:
     """One HTTP resource. Subclasses answer in `respond`, or raise `Refusal`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
+    request_class: ClassVar[type[Any]] = Request
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -48,7 +49,7 @@ class Endpoint:
                 raise Refusal(
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
-            await self.respond(Request(scope), receive, send)
+            await self.respond(self.request_class(scope), receive, send)
         except Refusal as refusal:
             await refuse(send, refusal)
         except (HistoryUnavailable, TooManyRooms) as error:
@@ -58,7 +59,7 @@ class Endpoint:
             logger.exception("%s", scope["path"])
             await refuse(send, Refusal(500, "internal", "Something went wrong on the server."))
 
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+    async def respond(self, request: Any, receive: Receive, send: Send) -> None:
         raise NotImplementedError
 
 

@@ -251,7 +251,7 @@ class Hub:
         if now - self._heard_at > PING_PATIENCE:
             # A pub/sub layer says nothing of an outage: it only falls silent.
             self._joined.clear()
-            await _ended({self._tasks[0]})  # never two readers at once
+            await ended({self._tasks[0]})  # never two readers at once
             self.statistics.rejoins += 1
             self._heard_at = now
             self._tasks[0] = self._spawn(self._listen())
@@ -272,11 +272,11 @@ class Hub:
     async def aclose(self) -> None:
         self.close()
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
-        await _ended(tasks)
+        await ended(tasks)
         self._tasks = []
 
 
-async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+async def ended(tasks: set[asyncio.Task[None]]) -> None:
     """Cancel until it takes: channels-redis and redis-py can swallow a cancellation."""
     while tasks:
         for task in tasks:
