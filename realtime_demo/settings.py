@@ -10,7 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+
+from transports.redis_connection import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -59,22 +62,35 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
 # Seconds a room that nobody publishes in is kept in Redis.
 HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
+# With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
+CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
+if CHANNEL_LAYER not in ("redis", "pubsub"):
+    raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
 if REDIS_URL:
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {
-                # redis-py 8 gives up a read after 5 s, which is how long channels-redis
-                # blocks in BRPOP: an idle receive() would raise every 5 s
-                # (https://github.com/django/channels_redis/issues/422).
-                "hosts": [{"address": REDIS_URL, "socket_timeout": 15}],
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": 10_000,
-                "expiry": 60,
-            },
+    # redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks in BRPOP: an
+    # idle receive() would raise every 5 s
+    # (https://github.com/django/channels_redis/issues/422).
+    _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
+    if CHANNEL_LAYER == "pubsub":
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+                "CONFIG": {"hosts": [_host], "prefix": f"{REDIS_PREFIX}:layer"},
+            }
         }
-    }
+    else:
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "CONFIG": {
+                    "hosts": [_host],
+                    "prefix": f"{REDIS_PREFIX}:layer",
+                    "capacity": 10_000,
+                    "expiry": 60,
+                },
+            }
+        }
 else:
     CHANNEL_LAYERS = {
         "default": {

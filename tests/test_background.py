@@ -16,7 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from background.models import Task
+from background.work import WORK, Job
 from realtime_demo.conversation import LINES
+from transports import feed
 from transports.techniques import TECHNIQUES
 
 from .contract.feeds import collect, cursor_of
@@ -131,6 +134,26 @@ async def test_each_effect_once_though_a_worker_is_killed(
                 batch = (await http.get(f"/polling/{room}/")).json()
                 said = [(event["sender"], event["text"]) for event in batch["events"]]
                 assert said == list(LINES[:STEPS]), room
+
+
+async def test_run_again_from_the_start_it_doubles_nothing(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash between publishing and saying so, at every step."""
+
+    async def forget(job: Job, progress: int) -> None:
+        """The progress that a crash loses."""
+
+    monkeypatch.setattr(Job, "advance", forget)
+    task = Task(kind="conversation", arguments={"room": room, "lines": STEPS, "pause": 0})
+    other = Task(kind="conversation", arguments=task.arguments)
+    try:
+        for each in (task, task, other, task):
+            await WORK["conversation"].run(Job(each))
+        events = (await feed.history(room)).events
+        assert [event.text for event in events] == 2 * [text for _, text in LINES[:STEPS]]
+    finally:
+        await feed.aclose()
 
 
 @pytest.mark.redis

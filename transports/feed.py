@@ -29,6 +29,8 @@ from .tail import Tail
 
 logger = logging.getLogger(__name__)
 
+LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
+
 _memory: MemoryHistory | None = None
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -99,7 +101,8 @@ async def _wake(event: Event) -> None:
     here, room = hub(), event.room
     try:
         message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
-        await here.layer.group_send(group_of(room), message)
+        async with asyncio.timeout(LAYER_PATIENCE):
+            await here.layer.group_send(group_of(room), message)
     except Exception as error:
         # The event is in the history: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Any, cast
 
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -24,6 +23,7 @@ from .history import (
     new_token,
     now,
 )
+from .redis_connection import client
 
 # Redis runs a script as one atomic step: two processes never give one number twice, and a
 # reader never sees a number without its event. XADD with `0-*` would need Redis 7.
@@ -61,7 +61,7 @@ class RedisHistory:
     def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
         # No retry: an append whose answer was lost may have happened, and a second one would
         # double the event. Reading again is left to those who read.
-        self._redis = Redis.from_url(
+        self._redis = client(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=5,
