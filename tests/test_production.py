@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from realtime_demo.doctor.examination import Examination
 from transports import client
 from transports.events import Event
 from transports.techniques import TECHNIQUES, Technique
@@ -133,6 +134,10 @@ async def test_nginx_answers_what_it_has_to(
         sent_on = await plain.get(f"http://localhost:{production.port}/?a=b")
         assert sent_on.status_code == 307
         assert sent_on.headers["location"] == f"{production.url}/?a=b"
+
+
+async def test_the_doctor_finds_nothing(production: Production) -> None:
+    assert await Examination(production.url, idle=3).run() == []
 
 
 async def insist(http: httpx.AsyncClient, room: str, text: str) -> Event:

@@ -4,11 +4,13 @@ from django.urls import re_path
 
 from .exposition import MetricsConsumer
 from .health import HealthConsumer, ReadinessConsumer
+from .mirror import MirrorConsumer
 from .publish import PublishConsumer
 
 http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
     re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
+    re_path(r"^mirror/$", MirrorConsumer.as_asgi()),
     re_path(r"^metrics$", MetricsConsumer.as_asgi()),
 ]
