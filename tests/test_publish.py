@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transports import feed
 from transports import publish as publishing
+from transports.events import Event
 from transports.publish import RateLimit
 from transports.refusals import Refusal
 
 from .conftest import SERVER_ENVIRONMENT
 from .live import LiveServer
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+bodies = st.one_of(
+    st.binary(),
+    json_values.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({}, optional={"sender": json_values, "text": json_values}).map(
+        lambda document: json.dumps(document).encode()
+    ),
+)
+
+
+@given(bodies)
+def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
+    try:
+        document = publishing.parse_json(body)
+        text = publishing.text_of(document, "text", 2_000)
+        sender = publishing.text_of(document, "sender", 40)
+    except Refusal as refusal:
+        assert refusal.status == 400
+        assert refusal.code in {"json", "text", "sender"}
+        assert refusal.detail
+    else:
+        event = Event("e-1", "message", "r", sender, text, 0.0)
+        assert Event.decode(event.encoded) == event, "what is taken can be sent to everyone"
 
 
 def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
