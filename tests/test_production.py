@@ -153,9 +153,18 @@ async def insist(http: httpx.AsyncClient, room: str, text: str) -> Event:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("victim", ["server-0.sock", "nginx: master", "redis-server"])
+@pytest.mark.parametrize(
+    ("victim", "number"),
+    [
+        ("server-0.sock", signal.SIGKILL),
+        ("server-1.sock", signal.SIGTERM),
+        ("nginx: master", signal.SIGKILL),
+        ("nginx: master", signal.SIGHUP),  # reloads
+        ("redis-server", signal.SIGKILL),
+    ],
+)
 async def test_nobody_loses_anything_when_a_part_is_killed(
-    victim: str, production: Production, http: httpx.AsyncClient, room: str
+    victim: str, number: int, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
     ledgers: list[list[Event]] = []
@@ -173,7 +182,7 @@ async def test_nobody_loses_anything_when_a_part_is_killed(
                 following.append(group.create_task(follow(technique, ledgers[-1])))
         acknowledged = [await insist(http, room, f"before {n}") for n in range(20)]
         (process,) = production.processes(victim)
-        process.kill()
+        process.send_signal(number)
         acknowledged += [await insist(http, room, f"during {n}") for n in range(20)]
         await until(lambda: production.processes(victim), BOUND)
         acknowledged += [await insist(http, room, f"after {n}") for n in range(20)]

@@ -227,6 +227,8 @@ class Examination:
         kind = stream.headers.get("content-type", "none")
         if kind.partition(";")[0] != expected:
             self.find(name, "strips", f"Content-Type is {kind}, not {expected}")
+        if "cursor" not in stream.headers:
+            self.find(name, "strips", "the response's Cursor did not arrive", "note")
         if "no-transform" not in stream.headers.get("cache-control", ""):
             self.find(name, "strips", "Cache-Control has no no-transform any more", "note")
 

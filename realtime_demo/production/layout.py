@@ -71,7 +71,7 @@ class Layout:
         for path in (self.directory, self.site, self.directory / "nginx", self.directory / "redis"):
             path.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.run.stat().st_uid != os.getuid():
+        if self.run.lstat().st_uid != os.getuid():
             raise PermissionError(f"{self.run} belongs to somebody else")
 
     def environment(self) -> dict[str, str]:
