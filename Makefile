@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PORT ?= 8000
+HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast coverage lint format types check bench compare advise lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types check bench compare advise lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +16,12 @@ install: $(VENV)/.development ## Make .venv with everything that development and
 
 demo: $(VENV)/.runtime ## Start the demo (PORT=8000) and open the page
 	@$(BIN)/python manage.py demo --port $(PORT) $(ARGS)
+
+production: install ## Run nginx, two servers, a worker and Redis (HTTPS_PORT=8443)
+	@$(BIN)/python manage.py production --port $(HTTPS_PORT) $(ARGS)
+
+doctor: $(VENV)/.runtime ## Name what a proxy does to each technique (URL=https://…)
+	@$(BIN)/python manage.py doctor $(URL) $(ARGS)
 
 test: install ## Run every test, as CI does
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -14,6 +14,8 @@ LONGEST_HOLD = 55.0  # seconds: below the 60 s after which proxies commonly give
 class LongPollingConsumer(BatchEndpoint):
     """`GET /longpoll/<room>/?since=&wait=`: held until there is something."""
 
+    technique = "longpoll"
+
     async def batch(self, request: Request) -> Batch:
         seconds = request.seconds("wait", default=HOLD, most=LONGEST_HOLD)
         return await feed.wait(request.room, request.since, seconds)

@@ -11,5 +11,7 @@ from transports.requests import Request
 class PollingConsumer(BatchEndpoint):
     """`GET /polling/<room>/?since=`: a batch, perhaps empty, at once."""
 
+    technique = "polling"
+
     async def batch(self, request: Request) -> Batch:
         return await feed.history(request.room, request.since)

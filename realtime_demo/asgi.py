@@ -19,11 +19,13 @@ from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.urls import re_path
 
+import background.routing
 import longpoll.routing
 import polling.routing
 import streaming.routing
 import transports.routing
 import websocket.routing
+from background.worker import EmbeddedWorker
 from transports.access import SessionWhenSent
 from transports.lifespan import lifespan
 
@@ -32,6 +34,7 @@ http_urlpatterns = [
     *longpoll.routing.http_urlpatterns,
     *streaming.routing.http_urlpatterns,
     *transports.routing.http_urlpatterns,
+    *background.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
 if settings.SERVE_STATIC:
@@ -46,6 +49,7 @@ application = ProtocolTypeRouter(
     {
         "http": SessionWhenSent(URLRouter(http_urlpatterns)),
         "websocket": SessionWhenSent(URLRouter(websocket_urlpatterns)),
-        "lifespan": lifespan,
+        "channel": background.routing.channels,
+        "lifespan": EmbeddedWorker(lifespan, background.routing.channels),
     }
 )

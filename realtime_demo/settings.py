@@ -10,7 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+
+from transports.redis_connection import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -30,6 +33,10 @@ ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
 ALLOWED_ORIGINS = _list("ALLOWED_ORIGINS", "")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+# Whether a proxy that sets X-Forwarded-Proto itself, and speaks TLS, is all that can reach us.
+BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # --- Limits ------------------------------------------------------------------------------
 TEXT_LENGTH = int(os.environ.get("TEXT_LENGTH", 2_000))  # characters in an event's text
@@ -43,27 +50,47 @@ MAX_CONNECTIONS = int(os.environ.get("MAX_CONNECTIONS", 10_000))  # connections 
 PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
 HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
 
+# --- Background tasks ---------------------------------------------------------------------
+# Whoever is on this machine may start tasks, as staff may: `manage.py demo` sets it.
+DEMO = _flag("DEMO", False)
+TASK_LEASE = float(os.environ.get("TASK_LEASE", 15))  # seconds until a silent worker is dead
+TASK_SWEEP = float(os.environ.get("TASK_SWEEP", 5))  # seconds between looks without a wake-up
+TASK_CONCURRENCY = int(os.environ.get("TASK_CONCURRENCY", 4))  # tasks at a time in a worker
+
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
 # Seconds a room that nobody publishes in is kept in Redis.
 HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
+# With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
+CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
+if CHANNEL_LAYER not in ("redis", "pubsub"):
+    raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
 if REDIS_URL:
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {
-                # redis-py 8 gives up a read after 5 s, which is how long channels-redis
-                # blocks in BRPOP: an idle receive() would raise every 5 s
-                # (https://github.com/django/channels_redis/issues/422).
-                "hosts": [{"address": REDIS_URL, "socket_timeout": 15}],
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": 10_000,
-                "expiry": 60,
-            },
+    # redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks in BRPOP: an
+    # idle receive() would raise every 5 s
+    # (https://github.com/django/channels_redis/issues/422).
+    _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
+    if CHANNEL_LAYER == "pubsub":
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+                "CONFIG": {"hosts": [_host], "prefix": f"{REDIS_PREFIX}:layer"},
+            }
         }
-    }
+    else:
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "CONFIG": {
+                    "hosts": [_host],
+                    "prefix": f"{REDIS_PREFIX}:layer",
+                    "capacity": 10_000,
+                    "expiry": 60,
+                },
+            }
+        }
 else:
     CHANNEL_LAYERS = {
         "default": {
@@ -75,6 +102,7 @@ else:
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "realtime_demo",  # before Daphne, so that its runserver is the one found
+    "background",  # before Channels, for its runworker
     "daphne",
     "channels",
     "django.contrib.auth",
@@ -125,7 +153,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _flag("SERVE_STATIC", True)
 LOGIN_URL = "login"

@@ -9,6 +9,7 @@ from transports.events import Batch
 class StreamingConsumer(StreamEndpoint):
     """`GET /streaming/<room>/?since=`: newline-delimited JSON, an event a line."""
 
+    technique = "streaming"
     content_type = b"application/x-ndjson"
     heartbeat = b"\n"
 
@@ -21,6 +22,7 @@ class StreamingConsumer(StreamEndpoint):
 class ServerSentEventsConsumer(StreamEndpoint):
     """`GET /streaming/<room>/sse/?since=`: Server-Sent Events (WHATWG HTML §9.2)."""
 
+    technique = "sse"
     content_type = b"text/event-stream"
     heartbeat = b":\n\n"  # a comment
 

@@ -45,11 +45,15 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """`redis-server` without persistence, while the block lasts; it can be stopped and paused."""
+    """`redis-server` without persistence, while the block lasts; it can be stopped and paused.
 
-    def __init__(self) -> None:
+    `arguments` are more of redis-server's; `url` has `{port}` in it.
+    """
+
+    def __init__(self, *arguments: str, url: str = "redis://127.0.0.1:{port}/0") -> None:
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = url.format(port=self.port)
+        self.arguments = [argument.format(port=self.port) for argument in arguments]
         self.client = redis.Redis.from_url(self.url, socket_timeout=5)
 
     def __enter__(self) -> Self:
@@ -69,8 +73,9 @@ class RedisServer:
         self.directory.cleanup()
 
     def start(self) -> None:
+        address = ["--port", str(self.port), "--bind", "127.0.0.1"]
         self.process = subprocess.Popen(
-            [redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            [redis_executable(), *address, "--save", "", *self.arguments],
             cwd=self.directory.name,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

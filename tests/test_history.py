@@ -42,6 +42,31 @@ async def test_numbers_are_dense_under_concurrency(log: History) -> None:
     assert sorted(event.cursor.seq for event in events) == list(range(1, 11))
 
 
+async def test_a_key_is_taken_once(log: History) -> None:
+    first = await log.append_once("k", "r", "message", "ada", "1")
+    assert first is not None
+    assert await log.append_once("k", "r", "message", "ada", "1") is None
+    other = await log.append_once("l", "r", "message", "ada", "2")
+    assert other is not None
+    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "what was refused took no number"
+    assert (await log.read("r", None)).events == (first, other)
+
+
+async def test_a_key_is_taken_once_by_many(log: History) -> None:
+    many = await asyncio.gather(
+        *(log.append_once("k", "r", "message", "ada", "x") for _ in range(10))
+    )
+    assert len([event for event in many if event is not None]) == 1
+
+
+async def test_rooms_are_listed(log: History) -> None:
+    assert await log.rooms() == []
+    for room in ("b", "a", "a-1"):
+        await fill(log, 1, room)
+    await log.append_once("k", "a", "message", "ada", "x")
+    assert await log.rooms() == ["a", "a-1", "b"], "and no key of append_once"
+
+
 async def test_backlog(log: History) -> None:
     events = await fill(log, BACKLOG + 2)
     batch = await log.read("r", None)

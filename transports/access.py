@@ -77,11 +77,11 @@ def check_origin(scope: Scope) -> None:
     if not origin:
         return
     host = header(scope, b"host").decode("latin-1")
-    if not _is_our_origin(origin, host, _scheme(scope)):
+    if not _is_our_origin(origin, host, scheme_of(scope)):
         raise Refusal(403, "origin", f"The origin {origin[:100]} may not do this here.")
 
 
-def _scheme(scope: Scope) -> str:
+def scheme_of(scope: Scope) -> str:
     """http or https, by the proxy's word where Django is told to take it."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER

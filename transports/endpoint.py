@@ -21,6 +21,7 @@ from .access import Receive, Scope, Send, check_host
 from .events import Batch, batch_json
 from .history import HistoryUnavailable
 from .hub import TooManyRooms
+from .metrics import metrics
 from .refusals import Refusal, unavailable
 from .requests import Request
 
@@ -33,6 +34,7 @@ class Endpoint:
     """One HTTP resource. Subclasses answer in `respond`, or raise `Refusal`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
+    request_class: ClassVar[type[Any]] = Request
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -47,7 +49,7 @@ class Endpoint:
                 raise Refusal(
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
-            await self.respond(Request(scope), receive, send)
+            await self.respond(self.request_class(scope), receive, send)
         except Refusal as refusal:
             await refuse(send, refusal)
         except (HistoryUnavailable, TooManyRooms) as error:
@@ -57,20 +59,25 @@ class Endpoint:
             logger.exception("%s", scope["path"])
             await refuse(send, Refusal(500, "internal", "Something went wrong on the server."))
 
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+    async def respond(self, request: Any, receive: Receive, send: Send) -> None:
         raise NotImplementedError
 
 
 class BatchEndpoint(Endpoint):
     """A response that ends with its first batch, and so has a Content-Length."""
 
+    technique: ClassVar[str]
+
     async def batch(self, request: Request) -> Batch:
         raise NotImplementedError
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        async with CancelledOnDisconnect(receive):
-            batch = await self.batch(request)
-        await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+        meter = metrics.meters[self.technique]
+        with meter.connection():
+            async with CancelledOnDisconnect(receive):
+                batch = await self.batch(request)
+            await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+            meter.delivered(batch, live=request.since is not None)
 
 
 class StreamEndpoint(Endpoint):
@@ -83,6 +90,7 @@ class StreamEndpoint(Endpoint):
     server's affair.
     """
 
+    technique: ClassVar[str]
     content_type: ClassVar[bytes]
     heartbeat: ClassVar[bytes]
 
@@ -96,6 +104,11 @@ class StreamEndpoint(Endpoint):
         raise NotImplementedError
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+        with metrics.meters[self.technique].connection():
+            await self._stream(request, receive, send)
+
+    async def _stream(self, request: Request, receive: Receive, send: Send) -> None:
+        meter = metrics.meters[self.technique]
         batches = feed.subscribe(request.room, request.since, settings.HEARTBEAT)
         async with CancelledOnDisconnect(receive), aclosing(batches):
             # The first batch comes at once; what keeps it from coming is still a status.
@@ -104,9 +117,11 @@ class StreamEndpoint(Endpoint):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if request.scope["method"] != "HEAD":
                 await send(_body(self.preamble(first) + self._data(first), more=True))
+                meter.delivered(first, live=False)
                 try:
                     async for batch in batches:
                         await send(_body(self._data(batch), more=True))
+                        meter.delivered(batch)
                 except Exception:  # too late for a status: the client resumes from its cursor
                     logger.exception("%s", request.scope["path"])
             await send(_body(b"", more=False))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
@@ -22,10 +23,13 @@ from .cursors import Cursor
 from .events import Batch, Event, EventType
 from .history import History, HistoryUnavailable, MemoryHistory
 from .hub import Hub, group_of
+from .metrics import metrics
 from .redis_history import RedisHistory
 from .tail import Tail
 
 logger = logging.getLogger(__name__)
+
+LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
 
 _memory: MemoryHistory | None = None
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -69,15 +73,52 @@ async def publish(room: str, sender: str, text: str, kind: EventType = "message"
 
     Raises `HistoryUnavailable`: then the event is not known to be published.
     """
-    here = hub()
-    event = await here.history.append(room, kind, sender, text)
+    began = time.perf_counter()
+    try:
+        event = await hub().history.append(room, kind, sender, text)
+    except HistoryUnavailable:
+        metrics.unpublished += 1
+        raise
+    await _wake(event)
+    metrics.published.observe(time.perf_counter() - began)
+    return event
+
+
+async def publish_once(
+    key: str, room: str, sender: str, text: str, kind: EventType = "message"
+) -> Event | None:
+    """As `publish`, unless something has been published under `key`: then None.
+
+    What it raises may be tried again: the key is taken in the same step as the event.
+    """
+    event = await hub().history.append_once(key, room, kind, sender, text)
+    if event is not None:
+        await _wake(event)
+    return event
+
+
+async def _wake(event: Event) -> None:
+    here, room = hub(), event.room
     try:
         message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
-        await here.layer.group_send(group_of(room), message)
+        async with asyncio.timeout(LAYER_PATIENCE):
+            await here.layer.group_send(group_of(room), message)
     except Exception as error:
         # The event is in the history: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)
-    return event
+
+
+async def rooms() -> list[str]:
+    """The rooms that somebody has published in. Raises `HistoryUnavailable`."""
+    return await hub().history.rooms()
+
+
+async def everything(room: str) -> Batch:
+    """All that the history holds of a room. Raises `HistoryUnavailable`."""
+    history = hub().history
+    head = (await history.heads([room]))[room]
+    batch = await history.read(room, Cursor(head.epoch, 0))
+    return Batch(room, batch.cursor, tuple(e for e in batch.events if e.type != "reset"))
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:

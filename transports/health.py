@@ -1,4 +1,8 @@
-"""`GET /healthz`: whether this process serves; with DEBUG, what it holds."""
+"""Whether this process serves: `/healthz` is about the process alone, `/readyz` about its feed.
+
+A process whose Redis is away is alive: to start it again would cut every connection that waits
+for Redis to come back. It is not ready: a balancer may rather ask another.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,16 @@ from . import feed
 from .access import Receive, Scope, Send
 from .endpoint import answer
 from .events import encode
+from .history import HistoryUnavailable
+
+PATIENCE = 2.0  # seconds in which the history has to answer
 
 
 class HealthConsumer:
-    """`{"status": "ok"}`; 503 and `"stopping"` once the process has begun to stop."""
+    """`GET /healthz`: `{"status": "ok"}`; 503 and `"stopping"` once the process begins to stop.
+
+    With DEBUG also what the process holds.
+    """
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -34,3 +44,24 @@ class HealthConsumer:
                 **asdict(hub.statistics),
             }
         await answer(send, 503 if hub.closing else 200, b"application/json", encode(document))
+
+
+class ReadinessConsumer:
+    """`GET /readyz`: as `/healthz`; 503 and `"unavailable"` too where the history is away."""
+
+    @classmethod
+    def as_asgi(cls) -> Any:
+        return cls()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hub = feed.hub()
+        status = "stopping" if hub.closing else "ok"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await hub.history.heads([])
+        except (HistoryUnavailable, TimeoutError):
+            status = "unavailable"
+        ready = status == "ok"
+        headers = [] if ready else [(b"retry-after", b"1")]
+        body = encode({"status": status})
+        await answer(send, 200 if ready else 503, b"application/json", body, headers)

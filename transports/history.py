@@ -23,6 +23,7 @@ from .events import Batch, Event, EventType
 # store that was lost from one that was merely empty.
 STORE_TOKEN_LENGTH = 6
 ROOM_TOKEN_LENGTH = 4
+ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered in memory
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -46,6 +47,20 @@ class History(Protocol):
 
     async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
         """Give the event the room's next number and keep it, in one atomic step."""
+        ...
+
+    async def append_once(
+        self, key: str, room: str, kind: EventType, sender: str, text: str
+    ) -> Event | None:
+        """As `append`, in the same atomic step, unless `key` has been taken: then None.
+
+        A key is remembered for a day at least, in memory for `ONCE_LENGTH` keys. So an append
+        whose answer was lost can be tried again.
+        """
+        ...
+
+    async def rooms(self) -> list[str]:
+        """The rooms that somebody has published in, sorted."""
         ...
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
@@ -133,6 +148,7 @@ class MemoryHistory:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
+    _once: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
         log = self._touch(room)
@@ -145,6 +161,19 @@ class MemoryHistory:
         log.last += 1
         log.events.append(event)
         return event
+
+    async def append_once(
+        self, key: str, room: str, kind: EventType, sender: str, text: str
+    ) -> Event | None:
+        if key in self._once:
+            return None
+        self._once[key] = None
+        if len(self._once) > ONCE_LENGTH:
+            self._once.popitem(last=False)
+        return await self.append(room, kind, sender, text)
+
+    async def rooms(self) -> list[str]:
+        return sorted(self._rooms)
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         log = self._touch(room)

@@ -20,7 +20,8 @@ from channels.layers import BaseChannelLayer
 
 from .cursors import Cursor
 from .events import Event
-from .history import History, HistoryUnavailable
+from .history import History, HistoryUnavailable, now
+from .metrics import metrics
 from .tail import Tail
 
 logger = logging.getLogger(__name__)
@@ -207,6 +208,7 @@ class Hub:
         if tail is None:
             return
         event = Event.decode(message["event"].encode())
+        metrics.hub_lag.observe(now() - event.published_at)
         arrived = self._arrived.get(tail.room)
         if arrived is not None:
             arrived.append(event)
@@ -249,7 +251,7 @@ class Hub:
         if now - self._heard_at > PING_PATIENCE:
             # A pub/sub layer says nothing of an outage: it only falls silent.
             self._joined.clear()
-            await _ended({self._tasks[0]})  # never two readers at once
+            await ended({self._tasks[0]})  # never two readers at once
             self.statistics.rejoins += 1
             self._heard_at = now
             self._tasks[0] = self._spawn(self._listen())
@@ -270,11 +272,11 @@ class Hub:
     async def aclose(self) -> None:
         self.close()
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
-        await _ended(tasks)
+        await ended(tasks)
         self._tasks = []
 
 
-async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+async def ended(tasks: set[asyncio.Task[None]]) -> None:
     """Cancel until it takes: channels-redis and redis-py can swallow a cancellation."""
     while tasks:
         for task in tasks:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from . import feed
-from .access import Receive, Send, check_origin, header
+from .access import Receive, Scope, Send, check_origin, header
 from .endpoint import Endpoint, answer, read_body
 from .events import Event
 from .refusals import Refusal
@@ -43,6 +43,20 @@ def text_of(document: dict[str, Any], name: str, most: int) -> str:
             400, name, f"'{name}' has half a surrogate pair, which is no text."
         ) from error
     return value
+
+
+def check_content_type(scope: Scope) -> None:
+    """Raise `Refusal` unless the body is said to be JSON in UTF-8, which no form can say."""
+    content_type = header(scope, b"content-type").decode("latin-1")
+    essence, _, parameters = content_type.partition(";")
+    charset = parameters.replace('"', "").replace(" ", "").lower()
+    if essence.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise Refusal(
+            415,
+            "content-type",
+            "Send JSON in UTF-8, with 'Content-Type: application/json'.",
+            {"Accept-Post": "application/json"},
+        )
 
 
 async def publish(request: Request, room: str, document: dict[str, Any]) -> Event:
@@ -107,19 +121,7 @@ class PublishConsumer(Endpoint):
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
         check_origin(request.scope)
-        self._check_content_type(header(request.scope, b"content-type").decode("latin-1"))
+        check_content_type(request.scope)
         body = await read_body(receive, settings.BODY_SIZE)
         event = await publish(request, request.room, parse_json(body))
         await answer(send, 201, b"application/json", event.encoded)
-
-    @staticmethod
-    def _check_content_type(content_type: str) -> None:
-        essence, _, parameters = content_type.partition(";")
-        charset = parameters.replace('"', "").replace(" ", "").lower()
-        if essence.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise Refusal(
-                415,
-                "content-type",
-                "Send JSON in UTF-8, with 'Content-Type: application/json'.",
-                {"Accept-Post": "application/json"},
-            )

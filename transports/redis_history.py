@@ -6,10 +6,9 @@ together: each entry carries its epoch, and its ID is its seq.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Any, cast
 
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -24,10 +23,14 @@ from .history import (
     new_token,
     now,
 )
+from .redis_connection import client
 
 # Redis runs a script as one atomic step: two processes never give one number twice, and a
 # reader never sees a number without its event. XADD with `0-*` would need Redis 7.
 _APPEND = """
+if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
+  return false
+end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local epoch, seq
 if last then
@@ -41,8 +44,13 @@ local id = epoch .. '-' .. seq
 redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[4], seq .. '-0',
            'epoch', epoch, 'event', '{"id":"' .. id .. '"' .. ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
+if KEYS[3] then
+  redis.call('SET', KEYS[3], id, 'EX', ARGV[6])
+end
 return id
 """
+
+ONCE_EXPIRY = 24 * 3600  # seconds a key of `append_once` is remembered
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
@@ -53,7 +61,7 @@ class RedisHistory:
     def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
         # No retry: an append whose answer was lost may have happened, and a second one would
         # double the event. Reading again is left to those who read.
-        self._redis = Redis.from_url(
+        self._redis = client(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=5,
@@ -71,17 +79,38 @@ class RedisHistory:
         return f"{self._prefix}:room:{room}"
 
     async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
+        event = await self._appended([], room, kind, sender, text)
+        assert event is not None
+        return event
+
+    async def append_once(
+        self, key: str, room: str, kind: EventType, sender: str, text: str
+    ) -> Event | None:
+        return await self._appended([f"{self._prefix}:once:{key}"], room, kind, sender, text)
+
+    async def _appended(
+        self, once: list[str], room: str, kind: EventType, sender: str, text: str
+    ) -> Event | None:
         draft = Event("", kind, room, sender, text, now())
-        keys = [self._key(room), self._store_key]
+        keys = [self._key(room), self._store_key, *once]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
             new_token(ROOM_TOKEN_LENGTH),
             draft.encoded.removeprefix(b'{"id":""'),
             self._length,
             self._expiry,
+            ONCE_EXPIRY,
         ]
         identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
+        if identity is None:
+            return None
         return Event(identity.decode(), kind, room, sender, text, draft.published_at)
+
+    async def rooms(self) -> list[str]:
+        # In steps, and so not one moment's picture: Redis stays free for the others.
+        start = self._key("")
+        keys = [key async for key in _scanned(self._redis.scan_iter(f"{start}*", count=1_000))]
+        return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         key = self._key(room)
@@ -145,6 +174,14 @@ class RedisHistory:
 async def _reached(command: Awaitable[Any]) -> Any:
     try:
         return await command
+    except (RedisError, OSError) as error:
+        raise HistoryUnavailable(f"Redis: {error}") from error
+
+
+async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for key in keys:
+            yield key
     except (RedisError, OSError) as error:
         raise HistoryUnavailable(f"Redis: {error}") from error
 

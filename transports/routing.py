@@ -1,11 +1,16 @@
-"""Where publishing is mounted."""
+"""Where publishing, and what operators ask, are mounted."""
 
 from django.urls import re_path
 
-from .health import HealthConsumer
+from .exposition import MetricsConsumer
+from .health import HealthConsumer, ReadinessConsumer
+from .mirror import MirrorConsumer
 from .publish import PublishConsumer
 
 http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
+    re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
+    re_path(r"^mirror/$", MirrorConsumer.as_asgi()),
+    re_path(r"^metrics$", MetricsConsumer.as_asgi()),
 ]

@@ -33,6 +33,7 @@ from transports.cursors import Cursor
 from transports.events import Batch, batch_json, encode
 from transports.history import HistoryUnavailable
 from transports.hub import TooManyRooms
+from transports.metrics import Meter, metrics
 from transports.publish import parse_json, publish
 from transports.refusals import Refusal, unavailable
 from transports.requests import Request, parse_since
@@ -57,9 +58,11 @@ class Session:
         self,
         deliver: Callable[[Batch], Awaitable[None]],
         close: Callable[[int, str], Awaitable[None]],
+        meter: Meter,
     ) -> None:
         self._deliver = deliver
         self._close = close
+        self._meter = meter
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
         self._request: Request | None = None
@@ -131,8 +134,11 @@ class Session:
     async def _feed(self, room: str, since: Cursor | None) -> None:
         try:
             async with aclosing(feed.subscribe(room, since, settings.HEARTBEAT)) as batches:
+                live = False  # the first batch is the backlog
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a sign of life
+                    self._meter.delivered(batch, live=live)
+                    live = True
         except (HistoryUnavailable, TooManyRooms):
             await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
         except Exception:
@@ -162,13 +168,16 @@ class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """`WS /websocket/<room>/?since=`, asynchronous."""
 
     channel_layer_alias = NO_CHANNEL_LAYER
+    technique = "websocket"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.session = Session(self.deliver, self.close)
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self.session.forget()
+        meter = metrics.meters[self.technique]
+        self.session = Session(self.deliver, self.close, meter)
+        with meter.connection():
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                self.session.forget()
 
     async def connect(self) -> None:
         _allow(self.scope)
@@ -189,13 +198,16 @@ class SyncFeedConsumer(WebsocketConsumer):  # type: ignore[misc]
     """`WS /websocket/sync/<room>/?since=`: the same, each message handled in a thread."""
 
     channel_layer_alias = NO_CHANNEL_LAYER
+    technique = "websocket-sync"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.session = Session(self.deliver, self.close_from_feed)
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self.session.forget()
+        meter = metrics.meters[self.technique]
+        self.session = Session(self.deliver, self.close_from_feed, meter)
+        with meter.connection():
+            try:
+                await super().__call__(scope, receive, send)
+            finally:
+                self.session.forget()
 
     def connect(self) -> None:
         _allow(self.scope)

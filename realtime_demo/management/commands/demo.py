@@ -32,6 +32,7 @@ class Command(BaseCommand):
         from realtime_demo.server.cli import serve
 
         call_command("migrate", verbosity=0, interactive=False)
+        settings.DEMO = True
         host: str = options["host"]
         if not is_loopback(host):
             settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, *names_of(host)]

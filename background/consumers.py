@@ -1,0 +1,22 @@
+"""What the channel `background-tasks` carries: wake-ups, and nothing that matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+
+from .runner import runner
+
+CHANNEL = "background-tasks"
+
+
+class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
+    """`{"type": "task.wake"}`: there is a task to claim."""
+
+    channel_layer_alias = ""  # no channel of its own
+
+    async def task_wake(self, message: dict[str, Any]) -> None:
+        here = runner()
+        here.start()
+        here.wake()

@@ -1,0 +1,153 @@
+"""The kinds of work. What each of them publishes appears once, however often it is run.
+
+A worker may die between publishing and saying so, and another then runs the task again. So each
+publication has a key of its own, made of the task and the step: the history takes each key once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+
+from realtime_demo.conversation import LINES, PAUSE
+from transports import feed
+from transports.access import check_room
+from transports.events import EventType
+from transports.publish import text_of
+from transports.refusals import Refusal
+
+from .models import Task
+
+Arguments = dict[str, Any]
+
+
+class Lost(Exception):
+    """The task is another worker's now."""
+
+
+@dataclass
+class Job:
+    """A task as its work sees it."""
+
+    task: Task
+
+    @property
+    def arguments(self) -> Arguments:
+        arguments: Arguments = self.task.arguments
+        return arguments
+
+    async def publish(
+        self, step: object, room: str, sender: str, text: str, kind: EventType = "message"
+    ) -> None:
+        """Publish, unless this step of this task had been published already."""
+        await feed.publish_once(f"{self.task.id}:{step}", room, sender, text, kind)
+
+    async def advance(self, progress: int) -> None:
+        """Save that all steps before `progress` are done. Raises `Lost`."""
+        if not await database_sync_to_async(self.task.advance)(progress):
+            raise Lost
+
+
+@dataclass(frozen=True)
+class Work:
+    """`check` returns the arguments to keep, or raises `Refusal`; `run` returns the result."""
+
+    check: Callable[[Arguments], Arguments]
+    run: Callable[[Job], Awaitable[Any]]
+
+
+# --- The generated conversation -------------------------------------------------------------
+
+
+def _check_conversation(arguments: Arguments) -> Arguments:
+    lines = _number(arguments, "lines", len(LINES), most=1_000)
+    pause = _number(arguments, "pause", -1, most=60)
+    return {"room": _room(arguments, "lobby"), "lines": int(lines), "pause": pause}
+
+
+async def _converse(job: Job) -> Any:
+    room, pause = job.arguments["room"], job.arguments["pause"]
+    for number in range(job.task.progress, job.arguments["lines"]):
+        sender, text = LINES[number % len(LINES)]
+        await job.publish(number, room, sender, text)
+        await job.advance(number + 1)
+        await asyncio.sleep(pause if pause >= 0 else random.uniform(*PAUSE))
+    return {"lines": job.arguments["lines"]}
+
+
+# --- An announcement to one room or to all ---------------------------------------------------
+
+
+def _check_announcement(arguments: Arguments) -> Arguments:
+    checked = {"text": text_of(arguments, "text", settings.TEXT_LENGTH)}
+    if "sender" in arguments:
+        checked["sender"] = text_of(arguments, "sender", settings.SENDER_LENGTH)
+    if "room" in arguments:
+        checked["room"] = _room(arguments, "")
+    return checked
+
+
+async def _announce(job: Job) -> Any:
+    sender = job.arguments.get("sender", "server")
+    only = job.arguments.get("room")
+    rooms = [only] if only else await feed.rooms()
+    for room in rooms:
+        await job.publish(room, room, sender, job.arguments["text"], "announcement")
+    return {"rooms": len(rooms)}
+
+
+# --- A slow report --------------------------------------------------------------------------
+
+
+def _check_report(arguments: Arguments) -> Arguments:
+    return {"pause": _number(arguments, "pause", 0.5, most=60)}
+
+
+async def _report(job: Job) -> Any:
+    """Who said how much in each room that is open to all, as far as the history reaches."""
+    report = {}
+    for room in await feed.rooms():
+        try:
+            check_room(room, AnonymousUser())
+        except Refusal:
+            continue
+        await asyncio.sleep(job.arguments["pause"])  # it is slow
+        batch = await feed.everything(room)
+        report[room] = {
+            "events": len(batch.events),
+            "senders": Counter(event.sender for event in batch.events).most_common(10),
+        }
+    return report
+
+
+WORK = {
+    "conversation": Work(_check_conversation, _converse),
+    "announcement": Work(_check_announcement, _announce),
+    "report": Work(_check_report, _report),
+}
+
+
+def _room(arguments: Arguments, default: str) -> str:
+    room = arguments.get("room", default)
+    if not isinstance(room, str):
+        raise Refusal(400, "room", "'room' is the name of a room, a text.")
+    check_room(room, SimpleNamespace(is_staff=True))  # who starts tasks may enter every room
+    return room
+
+
+def _number(arguments: Arguments, name: str, default: float, most: float) -> float:
+    value = arguments.get(name, default)
+    if name not in arguments:
+        return float(default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise Refusal(400, name, f"'{name}' is a number from 0 to {most:g}.")
+    return float(value)

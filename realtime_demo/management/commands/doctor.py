@@ -1,0 +1,67 @@
+"""`manage.py doctor URL`: what a proxy does to each technique, with the line that cures it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from realtime_demo.doctor.examination import LONGEST_HOLD, Examination, Unreachable
+from realtime_demo.doctor.findings import Finding
+
+
+class Command(BaseCommand):
+    help = "Probe a live deployment from outside and name what a proxy does to each technique."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("url", help="https://host[:port] of the deployment")
+        parser.add_argument(
+            "--idle",
+            type=float,
+            default=20.0,
+            help=f"seconds of silence to listen to, at most {LONGEST_HOLD:g} (default: 20)",
+        )
+        parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        url: str = options["url"]
+        if not url.startswith(("http://", "https://")):
+            raise CommandError(f"{url!r} is no URL; it begins with http:// or https://")
+        examination = Examination(url, options["idle"])
+        try:
+            findings = asyncio.run(examination.run())
+        except Unreachable as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            documents = [{**asdict(found), "cure": found.cure} for found in findings]
+            self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
+        else:
+            self.show(findings, examination)
+        if any(found.severity == "problem" for found in findings):
+            sys.exit(1)
+
+    def show(self, findings: list[Finding], examination: Examination) -> None:
+        console = Console()
+        console.print(
+            f"Examined {examination.target.url} for {examination.idle:g} s; "
+            f"a round trip takes {1000 * examination.round_trip:.1f} ms."
+        )
+        if not findings:
+            console.print("[green]Nothing found: every technique arrives as it was sent.")
+            return
+        table = Table(show_lines=True)
+        for title in ("technique", "what", "seen", "cure"):
+            table.add_column(title, overflow="fold")
+        for found in findings:
+            style = "bold red" if found.severity == "problem" else "yellow"
+            what = f"[{style}]{found.what}[/]"
+            table.add_row(found.technique, what, escape(found.evidence), escape(found.cure))
+        console.print(table)

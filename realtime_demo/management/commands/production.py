@@ -1,0 +1,124 @@
+"""`manage.py production`: nginx, servers, worker and Redis, side by side on this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime_demo.production import certificate, configuration, programs
+from realtime_demo.production.keep import command_line
+from realtime_demo.production.layout import Layout
+
+STOPPING = 20  # seconds after which what has not stopped is killed
+INTERRUPTED = (130, 143)  # what honcho returns after Ctrl-C, and after SIGTERM
+
+
+class Command(BaseCommand):
+    help = "Run nginx (HTTPS, HTTP/2), several servers, a worker and Redis. Ctrl-C stops them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="the address nginx listens on")
+        parser.add_argument("--port", type=int, default=8443, help="the port of HTTPS")
+        parser.add_argument(
+            "--metrics-port", type=int, default=9180, help="on 127.0.0.1; 0: no metrics"
+        )
+        parser.add_argument("--servers", type=int, default=2, help="processes that serve")
+        parser.add_argument("--workers", type=int, default=1, help="background workers")
+        parser.add_argument(
+            "--directory",
+            type=Path,
+            default=Path(settings.BASE_DIR) / "build" / "production",
+            help="where everything generated goes, and the data",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            from honcho import manager
+        except ImportError as error:
+            raise CommandError("Honcho is missing; 'make install' installs it.") from error
+
+        layout = Layout(
+            directory=options["directory"].absolute(),
+            host=options["host"],
+            port=options["port"],
+            metrics_port=options["metrics_port"],
+            servers=options["servers"],
+            redis_url=settings.REDIS_URL,
+        )
+        for port in filter(None, (layout.port, layout.metrics_port)):
+            check_free(layout.host if port == layout.port else "127.0.0.1", port)
+        layout.make_directories()
+        environment = {**os.environ, **layout.environment()}
+        commands = self.prepare(layout, options["workers"])
+        for arguments in (["migrate"], ["collectstatic", "--no-input"]):
+            manage = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
+            subprocess.run(manage, cwd=settings.BASE_DIR, env=environment, check=True)
+
+        manager.KILL_WAIT = STOPPING
+        running = manager.Manager()
+        for name, command in commands.items():
+            running.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
+        self.stdout.write(f"Starting {', '.join(commands)} in {layout.directory}")
+        self.stdout.flush()
+        running.loop()
+        if running.returncode not in INTERRUPTED:
+            raise CommandError(f"It ended by itself (code {running.returncode}): see above.")
+        self.stdout.write("Stopped.")
+
+    def prepare(self, layout: Layout, workers: int) -> dict[str, str]:
+        """Write the configuration; return each process's shell command, by name.
+
+        They stop in the order of their `after`: the servers first, which tell their clients;
+        then nginx, through which they do; then Redis.
+        """
+        try:
+            nginx = programs.nginx()
+            redis = "" if layout.redis_url else programs.redis_server()
+        except programs.Missing as error:
+            raise CommandError(str(error)) from error
+        certificate.ensure(layout.certificate, layout.key, layout.host)
+        version = programs.nginx_version(nginx)
+        layout.nginx_conf.write_text(configuration.nginx(layout, version))
+        working = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
+        python = sys.executable
+        kept: dict[str, tuple[list[str], list[str]]] = {}  # command, after
+        if redis:
+            layout.redis_conf.write_text(configuration.redis(layout))
+            kept["redis"] = [redis, str(layout.redis_conf)], [*layout.names, *working]
+        for name in layout.names:
+            server = [python, "-m", "realtime_demo.server", "--proxy-headers"]
+            server += ["-u", str(layout.socket(name)), "realtime_demo.asgi:application"]
+            kept[name] = server, []
+        for name in working:
+            kept[name] = [python, "manage.py", "runworker", "background-tasks"], []
+        conf, prefix = str(layout.nginx_conf), str(layout.directory / "nginx")
+        kept["nginx"] = [nginx, "-e", "stderr", "-p", prefix, "-c", conf], layout.names
+        commands = {
+            name: command_line(name, command, layout.run, after)
+            for name, (command, after) in kept.items()
+        }
+        watch = [python, "-m", "realtime_demo.production.watch"]
+        commands["watch"] = "exec " + shlex.join([*watch, layout.url, str(layout.certificate)])
+        return commands
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise `CommandError` where somebody listens already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {host}:{port} ({error.strerror}); choose others: "
+                f"make production HTTPS_PORT={port + 1}, --port, --metrics-port"
+            ) from error

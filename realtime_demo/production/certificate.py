@@ -1,0 +1,70 @@
+"""A certificate made here, for the names of this machine: enough for HTTP/2, trusted by nobody."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+VALID = datetime.timedelta(days=397)  # the most that browsers take of a server's certificate
+RENEW = datetime.timedelta(days=7)  # before it ends
+
+
+def ensure(certificate: Path, key: Path, host: str) -> None:
+    """Make both files (PEM) unless there is a certificate that is valid for a week and `host`."""
+    if key.exists() and certificate.exists() and _serves(certificate, host):
+        return
+    private = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Realtime Demo, made here")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    secret = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    key.unlink(missing_ok=True)
+    with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+def _names(host: str) -> list[x509.GeneralName]:
+    hosts = dict.fromkeys(["localhost", "127.0.0.1", "::1", socket.gethostname(), host])
+    return [_general_name(each) for each in hosts if each]
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _serves(certificate: Path, host: str) -> bool:
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    left = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return left > RENEW and _general_name(host) in names

@@ -1,0 +1,97 @@
+"""What the process counts, and how Prometheus reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from transports.cursors import Cursor
+from transports.events import Batch, Event
+from transports.history import now
+from transports.metrics import BOUNDS, Histogram, Meter
+from transports.techniques import TECHNIQUES
+
+from .contract.feeds import collect, cursor_of, publish
+from .live import LiveServer
+from .waiting import BOUND
+
+
+def event(seq: int, kind: str = "message") -> Event:
+    return Event(f"e-{seq}", kind, "r", "ada", "hi", now())  # type: ignore[arg-type]
+
+
+def test_a_meter_counts_batches_events_and_resets() -> None:
+    meter = Meter()
+    with meter.connection():
+        assert meter.connections == 1
+        meter.delivered(Batch("r", Cursor("e", 0)))
+        meter.delivered(Batch("r", Cursor("e", 2), (event(1, "reset"), event(2))), live=False)
+        meter.delivered(Batch("r", Cursor("e", 4), (event(3), event(4))))
+    assert (meter.connections, meter.opened) == (0, 1)
+    assert (meter.batches, meter.deliveries, meter.resets) == (2, 4, 1)
+    assert sum(meter.delay.counts) == 1, "the backlog has no delay"
+
+
+def test_a_histogram_puts_each_observation_where_it_belongs() -> None:
+    histogram = Histogram()
+    for seconds in (-1.0, 0.0, BOUNDS[0], BOUNDS[0] + 1e-9, BOUNDS[-1], 1e9):
+        histogram.observe(seconds)
+    assert histogram.counts[:2] == [3, 1]
+    assert histogram.counts[-2:] == [1, 1]
+    assert histogram.total == pytest.approx(2 * BOUNDS[0] + BOUNDS[-1] + 1e9)
+
+
+def samples(text: str) -> Iterator[tuple[tuple[str, str], float]]:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if "le" not in sample.labels:
+                yield (sample.name, sample.labels.get("technique", "")), sample.value
+
+
+@pytest.fixture
+def one() -> Iterator[LiveServer]:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as server:
+        yield server
+
+
+async def read(http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
+    answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return dict(samples(answer.text))
+
+
+@pytest.mark.own_server
+async def test_what_a_server_says(one: LiveServer, room: str) -> None:
+    names = [technique.name for technique in TECHNIQUES]
+    async with httpx.AsyncClient(base_url=one.url) as http:
+        since = await cursor_of(http, room)
+        await publish(http, room, map(str, range(7)))
+        for technique in TECHNIQUES:
+            await collect(technique, one.url, room, since, count=7)
+        async with asyncio.timeout(BOUND):
+            while True:
+                found = await read(http)
+                if not any(found["realtime_connections", name] for name in names):
+                    break
+                await asyncio.sleep(0.05)
+        for name in names:
+            assert found["realtime_deliveries_total", name] == 7, name
+            assert found["realtime_resets_total", name] == 0
+        assert found["realtime_publish_seconds_count", ""] == 7
+        assert found["realtime_publish_failures_total", ""] == 0
+        assert found["process_open_fds", ""] > 0
+        async with http.stream("GET", f"/streaming/{room}/") as opened:
+            lines = opened.aiter_lines()
+            await anext(lines)
+            assert (await read(http))["realtime_connections", "streaming"] == 1
+            (sent,) = await publish(http, room, ["live"])
+            async for line in lines:
+                if sent.id in line:
+                    break
+            found = await read(http)
+            assert found["realtime_delivery_seconds_count", "streaming"] == 1
+            assert found["realtime_hub_lag_seconds_count", ""] >= 1
