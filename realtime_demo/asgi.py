@@ -24,7 +24,8 @@ import polling.routing
 import streaming.routing
 import transports.routing
 import websocket.routing
-from transports.access import SessionWhenSent
+from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.access.limits import ConnectionsPerAddress
 from transports.lifespan import lifespan
 
 http_urlpatterns = [
@@ -42,10 +43,11 @@ websocket_urlpatterns = [
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 
+addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
 application = ProtocolTypeRouter(
     {
-        "http": SessionWhenSent(URLRouter(http_urlpatterns)),
-        "websocket": SessionWhenSent(URLRouter(websocket_urlpatterns)),
+        "http": addresses.around(TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))),
+        "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
         "lifespan": lifespan,
     }
 )

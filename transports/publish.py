@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
 from . import feed
 from .access import Receive, Send, check_origin, header
+from .access.limits import RateLimit
+from .access.scope import client_address
 from .endpoint import Endpoint, answer, read_body
 from .events import Event
 from .refusals import Refusal
-from .requests import Request, client_address
+from .requests import Request
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
@@ -61,36 +60,6 @@ async def publish(request: Request, room: str, document: dict[str, Any]) -> Even
         )
         rate_limit.take(client, settings.PUBLISH_RATE)
     return await feed.publish(room, sender, text)
-
-
-@dataclass
-class RateLimit:
-    """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
-
-    The `most` clients seen last are remembered.
-    """
-
-    most: int = 10_000
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def take(self, client: str, rate: float) -> None:
-        """Take a token; raises `Refusal` (429) where there is none."""
-        now = time.monotonic()
-        burst = max(1.0, 2 * rate)
-        tokens, at = self._buckets.pop(client, (burst, now))
-        tokens = min(burst, tokens + (now - at) * rate)
-        if tokens < 1:
-            self._buckets[client] = tokens, now
-            seconds = max(1, round((1 - tokens) / rate + 0.5))
-            raise Refusal(
-                429,
-                "rate",
-                f"At most {rate:g} events a second may be published; try again in {seconds} s.",
-                {"Retry-After": str(seconds)},
-            )
-        self._buckets[client] = tokens - 1, now
-        if len(self._buckets) > self.most:
-            self._buckets.popitem(last=False)
 
 
 rate_limit = RateLimit()

@@ -6,7 +6,8 @@ import math
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .access import Scope, check_room, header
+from .access import Scope, enter, header
+from .access.tokens import check_query
 from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
@@ -14,16 +15,21 @@ from .refusals import Refusal
 class Request:
     """The parsed, permitted request of an HTTP technique, or the handshake of a socket.
 
-    Raises `Refusal` for a room that is none, or is closed to this user.
+    `room` is empty where the path names none. Raises `Refusal` for a room that is none or is
+    closed to this user, and for what authentication or a limit has refused.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.user: Any = scope["user"]
-        self.room: str = scope["url_route"]["kwargs"]["room"]
-        check_room(self.room, self.user)
+        if "refusal" in scope:
+            raise scope["refusal"]
         query = scope["query_string"].decode("ascii", "replace")
         self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
+        check_query(self.query)
+        self.room: str = scope["url_route"]["kwargs"].get("room", "")
+        if "room" in scope["url_route"]["kwargs"]:
+            enter(scope, self.room)
 
     @property
     def since(self) -> Cursor | None:
@@ -56,8 +62,3 @@ def parse_since(text: str | None) -> Cursor | None:
         return Cursor.parse(text)
     except InvalidCursor as error:
         raise Refusal(400, "cursor", str(error)) from error
-
-
-def client_address(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else ""

@@ -28,20 +28,21 @@ from transports.access import (
     check_host,
     check_origin,
     check_room,
+    enter,
 )
+from transports.access.tokens import accepted_subprotocol
 from transports.cursors import Cursor
 from transports.events import Batch, batch_json, encode
 from transports.history import HistoryUnavailable
 from transports.hub import TooManyRooms
 from transports.publish import parse_json, publish
-from transports.refusals import Refusal, unavailable
+from transports.refusals import Refusal, close_reason, unavailable
 from transports.requests import Request, parse_since
 
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
 INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
-LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5.5)
 NO_CHANNEL_LAYER = ""
 FEED_AWAY = unavailable("The feed cannot be reached now; please try again.")
 
@@ -109,13 +110,17 @@ class Session:
         if len(self._rooms) >= settings.MAX_SOCKET_ROOMS:
             most = settings.MAX_SOCKET_ROOMS
             raise Refusal(409, "rooms", f"A socket may join at most {most} rooms.")
-        self._subscribe(room, parse_since(since))
+        cursor = parse_since(since)
+        enter(request.scope, room)
+        self._subscribe(room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
         task = self._rooms.pop(room, None)
         if task is None:
             raise Refusal(409, "left", f"The room {room} is not joined.")
         task.cancel()
+        if "connection" in request.scope:
+            request.scope["connection"].leave(room)
 
     def forget(self) -> None:
         """The socket is gone: leave every room. To be called on the event loop."""
@@ -142,7 +147,7 @@ class Session:
             await self._end(SERVICE_RESTART, "The server is restarting.")
 
     async def _end(self, code: int, reason: str) -> None:
-        await self._close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))
+        await self._close(code, close_reason(reason))
 
 
 def _allow(scope: Scope) -> None:
@@ -172,7 +177,7 @@ class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         _allow(self.scope)
-        await self.accept()
+        await self.accept(accepted_subprotocol(self.scope))
         await self.session.open(self.scope)
 
     async def deliver(self, batch: Batch) -> None:
@@ -199,7 +204,7 @@ class SyncFeedConsumer(WebsocketConsumer):  # type: ignore[misc]
 
     def connect(self) -> None:
         _allow(self.scope)
-        self.accept()
+        self.accept(accepted_subprotocol(self.scope))
         async_to_sync(self.session.open)(self.scope)
 
     async def deliver(self, batch: Batch) -> None:
