@@ -23,6 +23,8 @@ from transports.techniques import TECHNIQUES, Technique
 
 from .accounts import Accounts
 from .live import LiveServer
+from .redis_server import RedisServer
+from .waiting import until_asked
 
 pytestmark = [pytest.mark.own_server, pytest.mark.xdist_group("access")]
 
@@ -393,3 +395,157 @@ async def test_a_demotion_leaves_a_socket_what_it_may_have(
         assert answer["code"] == "room"
         await socket.send(json.dumps({"type": "publish", "room": room, "text": "still here"}))
         assert json.loads(await socket.recv())["events"][0]["text"] == "still here"
+
+
+# --- Changing what was said --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def redis_access_server(accounts: Accounts, redis_server: RedisServer) -> Iterator[LiveServer]:
+    with LiveServer(env={**accounts.env, "REDIS_URL": redis_server.url}) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def either_server(request: pytest.FixtureRequest) -> LiveServer:
+    """The server with accounts, over each history."""
+    name = "server" if request.param == "memory" else "redis_access_server"
+    found: LiveServer = request.getfixturevalue(name)
+    return found
+
+
+async def test_an_author_edits_and_deletes(
+    either_server: LiveServer, accounts: Accounts, user: str, room: str
+) -> None:
+    headers = accounts.token(user)
+    async with httpx.AsyncClient(base_url=either_server.url, headers=headers) as http:
+        path = f"/publish/{room}/"
+        said = (await http.post(path, json={"text": "helo"})).json()
+        assert (said["sender"], said["verified"]) == (user, True)
+        edited = await http.post(path, json={"type": "edit", "of": said["id"], "text": "hello"})
+        deleted = await http.post(path, json={"type": "delete", "of": said["id"]})
+        assert (edited.status_code, deleted.status_code) == (201, 201)
+        epoch, _, seq = said["id"].rpartition("-")
+        expected = [
+            said,
+            edited.json()
+            | {"id": f"{epoch}-{int(seq) + 1}", "type": "edit", "of": said["id"], "text": "hello"},
+            deleted.json()
+            | {"id": f"{epoch}-{int(seq) + 2}", "type": "delete", "of": said["id"], "text": ""},
+        ]
+    for technique in TECHNIQUES:
+        stream = events_of(technique, either_server, room)
+        async with asyncio.timeout(BOUND), aclosing(stream) as events:
+            assert [json.loads((await anext(events)).encoded) for _ in expected] == expected
+
+
+async def test_who_may_change_what(
+    either_server: LiveServer, accounts: Accounts, user: str, staff: str, room: str
+) -> None:
+    other = f"o{uuid.uuid4().hex[:10]}"
+    accounts.user(other)
+    path = f"/publish/{room}/"
+    async with httpx.AsyncClient(base_url=either_server.url) as http:
+
+        async def say(text: str, sender: str = "", **headers: str) -> str:
+            said = await http.post(path, json={"text": text, "sender": sender}, headers=headers)
+            return str(said.json()["id"])
+
+        async def delete(of: Any, headers: dict[str, str]) -> int:
+            change = {"type": "delete", "of": of}
+            return (await http.post(path, json=change, headers=headers)).status_code
+
+        author, stranger = accounts.session(user), accounts.token(other)
+        own = await say("mine", **author)
+        borrowed = await say("not really theirs", sender=user)
+        assert await delete(own, {}) == 401
+        assert await delete(own, stranger) == 403
+        # The name alone proves nothing.
+        assert await delete(borrowed, author) == 403
+        assert await delete(own, author) == 201
+        for id in (own, borrowed):
+            assert await delete(id, accounts.token(staff)) == 201
+        # What changes something cannot itself be changed; and what is not there, neither.
+        epoch, _, seq = own.rpartition("-")
+        for id in (f"{epoch}-{int(seq) + 2}", f"{epoch}-999", f"{epoch}-0", "zzzz-1"):
+            assert await delete(id, accounts.token(staff)) == 404
+        bad: tuple[Any, ...] = ("bad", "", None, 7, [own])
+        for of in bad:
+            assert await delete(of, author) == 400
+
+
+@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
+async def test_an_author_changes_on_a_socket(
+    technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
+) -> None:
+    headers, url = accounts.token(user), server.ws_url + technique.url_path(room)
+    async with asyncio.timeout(BOUND), connect(url, additional_headers=headers) as socket:
+
+        async def said(**message: str) -> Any:
+            await socket.send(json.dumps({"room": room, **message}))
+            (event,) = json.loads(await socket.recv())["events"]
+            return event
+
+        await socket.recv()
+        own = (await said(type="publish", text="helo"))["id"]
+        edited = await said(type="edit", of=own, text="hello")
+        assert (edited["type"], edited["of"], edited["text"]) == ("edit", own, "hello")
+        deleted = await said(type="delete", of=own)
+        assert (deleted["type"], deleted["of"], deleted["text"]) == ("delete", own, "")
+
+
+# --- Who is here -------------------------------------------------------------------------------
+
+
+async def test_a_user_is_here_under_their_own_name(
+    either_server: LiveServer, accounts: Accounts, staff: str, staff_room: str
+) -> None:
+    headers = accounts.token(staff)
+    async with httpx.AsyncClient(base_url=either_server.url) as http:
+        path = f"/polling/{staff_room}/?name=someone-else"
+        events = (await http.get(path, headers=headers)).json()["events"]
+        assert [(event["type"], event["sender"]) for event in events] == [("join", staff)]
+
+        async def people(headers: dict[str, str]) -> dict[str, list[str]]:
+            rooms = (await http.get("/rooms/", headers=headers)).json()["rooms"]
+            return {room["room"]: room["people"] for room in rooms}
+
+        async def is_listed() -> bool:
+            return (await people(headers)).get(staff_room) == [staff]
+
+        await until_asked(is_listed)
+        assert staff_room not in await people({})
+
+
+# --- Limits ------------------------------------------------------------------------------------
+
+
+async def test_connections_per_address(accounts: Accounts, room: str) -> None:
+    env = {**accounts.env, "MAX_CONNECTIONS_PER_ADDRESS": "3"}
+    with LiveServer("realtime_demo.asgi:application", "--proxy-headers", env=env) as server:
+        here, elsewhere = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+        path = f"/streaming/{room}/"
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            streams = [http.stream("GET", path, headers=here) for _ in range(3)]
+            for stream in streams:
+                assert (await stream.__aenter__()).status_code == 200
+            for poll in ("polling", "longpoll", "streaming"):
+                refused = await http.get(f"/{poll}/{room}/", headers=here)
+                assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+                assert refused.headers["content-type"] == "application/problem+json"
+                assert "3 connections" in refused.json()["detail"]
+            assert (await http.get("/", headers=here)).status_code == 200
+            assert (await http.get(f"/polling/{room}/", headers=elsewhere)).status_code == 200
+            url = f"{server.ws_url}/websocket/{room}/"
+            async with connect(url, additional_headers=here) as socket:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await socket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4429
+            for stream in streams:
+                await stream.__aexit__(None, None, None)
+
+            async def is_let_in() -> bool:
+                return (await http.get(f"/polling/{room}/", headers=here)).status_code == 200
+
+            await until_asked(is_let_in)

@@ -10,7 +10,7 @@ import pytest
 
 from transports import feed
 from transports import publish as publishing
-from transports.publish import RateLimit
+from transports.access.limits import RateLimit
 from transports.refusals import Refusal
 
 from .conftest import SERVER_ENVIRONMENT

@@ -21,6 +21,7 @@ from .access import Receive, Scope, Send, check_host
 from .events import Batch, batch_json
 from .history import HistoryUnavailable
 from .hub import TooManyRooms
+from .presence import present
 from .refusals import Refusal, unavailable
 from .requests import Request
 
@@ -33,6 +34,7 @@ class Endpoint:
     """One HTTP resource. Subclasses answer in `respond`, or raise `Refusal`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
+    is_followed: ClassVar[bool] = False  # whether who asks is in the room
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -47,7 +49,12 @@ class Endpoint:
                 raise Refusal(
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
-            await self.respond(Request(scope), receive, send)
+            request = Request(scope)
+            if self.is_followed and request.own_name is not None:
+                async with present(request, request.room):
+                    await self.respond(request, receive, send)
+            else:
+                await self.respond(request, receive, send)
         except Refusal as refusal:
             await refuse(send, refusal)
         except (HistoryUnavailable, TooManyRooms) as error:
@@ -63,6 +70,8 @@ class Endpoint:
 
 class BatchEndpoint(Endpoint):
     """A response that ends with its first batch, and so has a Content-Length."""
+
+    is_followed = True
 
     async def batch(self, request: Request) -> Batch:
         raise NotImplementedError
@@ -80,6 +89,7 @@ class StreamEndpoint(Endpoint):
     server's affair.
     """
 
+    is_followed = True
     content_type: ClassVar[bytes]
     preamble: ClassVar[bytes] = b""
     heartbeat: ClassVar[bytes]

@@ -64,13 +64,22 @@ def hub() -> Hub:
     return found
 
 
-async def publish(room: str, sender: str, text: str, kind: EventType = "message") -> Event:
+async def publish(
+    room: str,
+    sender: str,
+    text: str,
+    kind: EventType = "message",
+    *,
+    of: str | None = None,
+    verified: bool = False,
+) -> Event:
     """Append to the history, then wake the processes that serve the room.
 
-    Raises `HistoryUnavailable`: then the event is not known to be published.
+    `of` and `verified` are the event's. Raises `HistoryUnavailable`: then the event is not
+    known to be published.
     """
     here = hub()
-    event = await here.history.append(room, kind, sender, text)
+    event = await here.history.append(room, kind, sender, text, of=of, verified=verified)
     try:
         message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
         await here.layer.group_send(group_of(room), message)
@@ -78,6 +87,11 @@ async def publish(room: str, sender: str, text: str, kind: EventType = "message"
         # The event is in the history: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)
     return event
+
+
+async def find(room: str, cursor: Cursor) -> Event | None:
+    """The event whose id is `cursor`, while the history keeps it. Raises `HistoryUnavailable`."""
+    return await hub().history.find(room, cursor)
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:

@@ -7,6 +7,7 @@ together: each entry carries its epoch, and its ID is its seq.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -67,11 +68,25 @@ class RedisHistory:
         self._prefix = prefix
         self._store_key = f"{prefix}:epoch"
 
+    @property
+    def redis(self) -> Redis:
+        """The connections to Redis, for others who keep something beside the history."""
+        return self._redis
+
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{room}"
 
-    async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
-        draft = Event("", kind, room, sender, text, now())
+    async def append(
+        self,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+    ) -> Event:
+        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
         keys = [self._key(room), self._store_key]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
@@ -81,7 +96,16 @@ class RedisHistory:
             self._expiry,
         ]
         identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
-        return Event(identity.decode(), kind, room, sender, text, draft.published_at)
+        return replace(draft, id=identity.decode())
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        place = f"{cursor.seq}-0"
+        if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
+            return None
+        entries: list[Entry] = await _reached(self._redis.xrange(self._key(room), place, place))
+        if not entries or entries[0][1][b"epoch"].decode() != cursor.epoch:
+            return None
+        return _events(entries)[0]
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         key = self._key(room)

@@ -35,6 +35,7 @@ from transports.cursors import Cursor
 from transports.events import Batch, batch_json, encode
 from transports.history import HistoryUnavailable
 from transports.hub import TooManyRooms
+from transports.presence import present
 from transports.publish import parse_json, publish
 from transports.refusals import Refusal, close_reason, unavailable
 from transports.requests import Request, parse_since
@@ -64,14 +65,21 @@ class Session:
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
         self._request: Request | None = None
-        self._commands = {"publish": self._publish, "join": self._join, "leave": self._leave}
+        self._commands = {
+            "publish": self._publish,
+            "edit": self._change,
+            "delete": self._change,
+            "join": self._join,
+            "leave": self._leave,
+        }
 
     async def open(self, scope: Scope) -> None:
         """Join the room of the path; a refusal closes the socket with its 4xxx code."""
         try:
             check_host(scope)
             request = Request(scope)
-            self._subscribe(request.room, request.since)
+            _ = request.own_name  # what is wrong with it is a refusal
+            self._subscribe(request, request.room, request.since)
             self._request = request
         except Refusal as refusal:
             await self._end(refusal.close_code, refusal.detail)
@@ -101,6 +109,9 @@ class Session:
     async def _publish(self, request: Request, room: str, document: dict[str, Any]) -> None:
         await publish(request, room, document)
 
+    async def _change(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        await publish(request, room, document, document["type"])
+
     async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
         since = document.get("since")
         if since is not None and not isinstance(since, str):
@@ -112,7 +123,7 @@ class Session:
             raise Refusal(409, "rooms", f"A socket may join at most {most} rooms.")
         cursor = parse_since(since)
         enter(request.scope, room)
-        self._subscribe(room, cursor)
+        self._subscribe(request, room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
         task = self._rooms.pop(room, None)
@@ -128,16 +139,19 @@ class Session:
             task.cancel()
         self._rooms.clear()
 
-    def _subscribe(self, room: str, since: Cursor | None) -> None:
+    def _subscribe(self, request: Request, room: str, since: Cursor | None) -> None:
         loop = asyncio.get_running_loop()
-        feeding = self._feed(room, since)
+        feeding = self._feed(request, room, since)
         self._rooms[room] = loop.create_task(feeding, context=self._context.copy())
 
-    async def _feed(self, room: str, since: Cursor | None) -> None:
+    async def _feed(self, request: Request, room: str, since: Cursor | None) -> None:
+        batches = feed.subscribe(room, since, settings.HEARTBEAT)
         try:
-            async with aclosing(feed.subscribe(room, since, settings.HEARTBEAT)) as batches:
+            async with present(request, room), aclosing(batches):
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a sign of life
+        except Refusal as refusal:
+            await self._end(refusal.close_code, refusal.detail)
         except (HistoryUnavailable, TooManyRooms):
             await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
         except Exception:

@@ -6,6 +6,8 @@ import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
+from django.conf import settings
+
 from transports.refusals import Refusal
 
 from .scope import Application, Receive, Scope, Send, client_address
@@ -82,3 +84,15 @@ class RateLimit:
         self._buckets[client] = left - tokens, now
         if len(self._buckets) > self.most:
             self._buckets.popitem(last=False)
+
+
+publishing = RateLimit()
+
+
+def take_turn(scope: Scope) -> None:
+    """Raise `Refusal` (429) for a user, or else an address, that says more than `PUBLISH_RATE`."""
+    rate: float = settings.PUBLISH_RATE
+    if rate > 0:
+        user = scope["user"]
+        client = f"user {user.pk}" if user.is_authenticated else client_address(scope)
+        publishing.take(client, rate)
