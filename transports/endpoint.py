@@ -50,7 +50,7 @@ class Endpoint:
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
             request = Request(scope)
-            if self.is_followed and request.own_name is not None:
+            if self.is_followed and "name" in request.query:
                 async with present(request, request.room):
                     await self.respond(request, receive, send)
             else:

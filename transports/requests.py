@@ -31,9 +31,10 @@ class Request:
         query = scope["query_string"].decode("ascii", "replace")
         self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
         check_query(self.query)
-        self.room: str = scope["url_route"]["kwargs"].get("room", "")
-        if "room" in scope["url_route"]["kwargs"]:
-            enter(scope, self.room)
+        room = scope["url_route"]["kwargs"].get("room")
+        if room is not None:
+            enter(scope, room)
+        self.room: str = room or ""
 
     @cached_property
     def own_name(self) -> str | None:

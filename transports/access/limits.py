@@ -58,18 +58,19 @@ class ConnectionsPerAddress:
 class RateLimit:
     """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
 
-    `burst` makes it another number. The `most` clients seen last are remembered.
+    The `most` clients seen last are remembered.
     """
 
     most: int = 10_000
-    burst: float | None = None
-    what: str = "events a second may be published"
+    detail: str = "At most {rate:g} events a second may be published"
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
-    def take(self, client: str, rate: float, tokens: float = 1.0) -> None:
-        """Take a token (0: only ask for one); raises `Refusal` (429) where there is none."""
+    def take(
+        self, client: str, rate: float, *, burst: float | None = None, tokens: float = 1.0
+    ) -> None:
+        """Take a token (0: only see if there is one); raises `Refusal` (429) if there is none."""
         now = time.monotonic()
-        burst = self.burst or max(1.0, 2 * rate)
+        burst = burst or max(1.0, 2 * rate)
         left, at = self._buckets.pop(client, (burst, now))
         left = min(burst, left + (now - at) * rate)
         if left < 1:
@@ -78,7 +79,7 @@ class RateLimit:
             raise Refusal(
                 429,
                 "rate",
-                f"At most {rate:g} {self.what}; try again in {seconds} s.",
+                f"{self.detail.format(rate=rate)}; try again in {seconds} s.",
                 {"Retry-After": str(seconds)},
             )
         self._buckets[client] = left - tokens, now

@@ -28,7 +28,9 @@ TOKEN_SUBPROTOCOL = "token."  # what follows is the token
 LONGEST_TOKEN = 512  # characters; those issued here have about 120
 QUERY_NAMES = ("token", "access_token")
 
-_signer = signing.Signer(salt="realtime.token", sep=".")
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt="realtime.token", sep=".")
 
 
 class Claim(NamedTuple):
@@ -52,7 +54,7 @@ def issue(user: Any, lifetime: timedelta, note: str = "") -> tuple[str, Token]:
 
 
 def write(identity: uuid.UUID, expires_at: datetime) -> str:
-    return _signer.sign_object([identity.hex, expires_at.timestamp()])
+    return _signer().sign_object([identity.hex, expires_at.timestamp()])
 
 
 def read(text: str, *, even_expired: bool = False) -> Claim:
@@ -60,7 +62,7 @@ def read(text: str, *, even_expired: bool = False) -> Claim:
     try:
         if len(text) > LONGEST_TOKEN:
             raise signing.BadSignature
-        identity, expires = _signer.unsign_object(text)
+        identity, expires = _signer().unsign_object(text)
     except signing.BadSignature as error:
         raise invalid_token("This is not a token that was issued here.") from error
     if expires <= time.time() and not even_expired:
