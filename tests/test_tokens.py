@@ -241,3 +241,37 @@ def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
     assert worn_out.status_code == 429
     assert int(worn_out.headers["Retry-After"]) > 1
     assert log_in("right", "192.0.2.2").status_code == 302
+
+
+# --- Asking again ------------------------------------------------------------------------------
+
+
+def test_a_look_up_costs_three_queries_however_many_are_open(accounts: Accounts) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from transports.access.connections import Credential, look_up
+
+    def credentials(count: int) -> set[Credential]:
+        headers = [accounts.token("ada")["Authorization"] for _ in range(count)]
+        claims = [tokens.read(text.removeprefix("Bearer ")) for text in headers]
+        sessions = [accounts.session("ada")["Cookie"].partition("=")[2] for _ in range(count)]
+        return {Credential(token=claim) for claim in claims} | {
+            Credential(session=key) for key in sessions
+        }
+
+    def queries(count: int) -> int:
+        asked = credentials(count)
+
+        def work() -> int:
+            connection.force_debug_cursor = True
+            with CaptureQueriesContext(connection) as captured:
+                assert len(look_up(asked)) == 2 * count
+            # The connection's own first words are not ours.
+            return sum("SELECT" in query["sql"] for query in captured.captured_queries)
+
+        return accounts.now(work)
+
+    assert queries(1) == 3
+    assert queries(20) == 3
+    assert accounts.now(lambda: look_up(set())) == {}
