@@ -115,7 +115,14 @@ class Server:
 
     def __enter__(self) -> Server:
         self.log = tempfile.TemporaryFile("w+b")
-        arguments = ["--port", "0", "benchmarks.server_writes:application"]
+        # No pings: the load would have to answer them, and they are not deliveries.
+        arguments = [
+            "--port",
+            "0",
+            "--ping-interval",
+            "3600",
+            "benchmarks.server_writes:application",
+        ]
         self.process = subprocess.Popen(
             [sys.executable, "-m", self.module, *arguments],
             cwd=ROOT,
@@ -133,7 +140,10 @@ class Server:
         self.__exit__()
         raise RuntimeError(f"{self.module} does not listen")
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, exception_type: object = None, *_: object) -> None:
+        if exception_type:
+            self.log.seek(0)
+            print(self.module, self.process.poll(), self.log.read().decode()[-2000:], sep="\n")
         self.process.kill()
         self.process.wait()
         self.log.close()

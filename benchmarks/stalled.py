@@ -97,6 +97,7 @@ async def _open(port: int, request: bytes) -> socket.socket:
 
 async def _brings(client: socket.socket, last: bytes) -> bool:
     """Whether reading on brings `last`, before the connection ends or goes silent."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     loop = asyncio.get_running_loop()
     end = b""
     try:

@@ -125,9 +125,10 @@ class Audience:
     def failures(self) -> list[str]:
         return [member.failure for member in self.members if member.failure]
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for member in self.members:
             member.close()
+        await asyncio.sleep(0)  # sockets are closed in the loop's next turn
 
 
 @asynccontextmanager
@@ -138,4 +139,4 @@ async def audience(framing: Framing, port: int, count: int) -> AsyncIterator[Aud
         await listeners.join(count)
         yield listeners
     finally:
-        listeners.close()
+        await listeners.close()

@@ -27,7 +27,9 @@ def events(
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
         async with http_client(base_url, headers) as http:
             while True:
-                parameters = query(cursor, wait=f"{hold:g}")
+                # Who has no place yet is not held: cut before the first event, it would have
+                # none to resume from.
+                parameters = query(cursor, wait=f"{hold if cursor else 0:g}")
                 response = await http.get(f"/longpoll/{room}/", params=parameters)
                 await check(response)
                 batch = Batch.from_document(response.json())

@@ -26,7 +26,7 @@ DEFAULT_ROOM = "lobby"
 STRINGS = {
     "connecting": "Connecting …",
     "open": "Open",
-    "refused": "Open; the server refused: {reason}",
+    "openRefused": "Open; the server refused: {reason}",
     "reconnecting": "Reconnecting in {seconds} s. {reason}",
     "retrying": "Reconnecting. {reason}",
     "closed": "Closed. {reason}",

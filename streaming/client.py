@@ -29,6 +29,8 @@ def events(
             http.stream("GET", path, params=query(cursor)) as response,
         ):
             await check(response)
+            if cursor is None and "cursor" in response.headers:
+                yield (), response.headers["cursor"]
             rest = b""
             async for data in response.aiter_bytes():
                 # Bytes split anywhere, and only a line feed ends a line: U+2028 is text.
@@ -67,7 +69,7 @@ def sse_events(
             parser = EventStreamParser()
             async for data in response.aiter_bytes():
                 arrived = tuple(Event.decode(message) for message in parser.feed(data))
-                if arrived:
+                if parser.last_event_id:
                     yield arrived, parser.last_event_id
 
     return resume(receive, since, back_off)

@@ -22,8 +22,12 @@ class ServerSentEventsConsumer(StreamEndpoint):
     """`GET /streaming/<room>/sse/?since=`: Server-Sent Events (WHATWG HTML §9.2)."""
 
     content_type = b"text/event-stream"
-    preamble = b"retry: 1000\n\n"  # milliseconds a browser waits before it reconnects
     heartbeat = b":\n\n"  # a comment
+
+    def preamble(self, first: Batch) -> bytes:
+        # The milliseconds a browser waits before it reconnects; and, for it has no other way to
+        # know, where it is: an id without data is remembered, and no event (§9.2.6).
+        return b"retry: 1000\nid: %b\n\n" % str(first.start).encode()
 
     @staticmethod
     def frame(batch: Batch) -> bytes:

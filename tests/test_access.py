@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transports.access import check_host, check_origin, check_room
 from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.hub import group_of
 from transports.refusals import Refusal
 
 
@@ -88,6 +92,19 @@ def test_rooms() -> None:
         with pytest.raises(Refusal) as none:
             check_room(bad, staff)
         assert none.value.status == 404
+
+
+@given(st.text())
+def test_a_room_has_one_name_and_that_is_safe(name: str) -> None:
+    """Whatever is let in can stand in a path, in a Redis key and in a group's name, as it is."""
+    try:
+        check_room(name, User(is_staff=True))
+    except Refusal as refusal:
+        assert refusal.status == 404
+    else:
+        assert 1 <= len(name) <= 64
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        assert InMemoryChannelLayer().require_valid_group_name(group_of(name))
 
 
 async def test_who_brings_no_session_costs_no_look_at_one() -> None:

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transports import feed
 from transports import publish as publishing
 from transports.access.limits import RateLimit
+from transports.events import Event
 from transports.refusals import Refusal
+from transports.requests import text_of
 
 from .conftest import SERVER_ENVIRONMENT
 from .live import LiveServer
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+bodies = st.one_of(
+    st.binary(),
+    json_values.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({}, optional={"sender": json_values, "text": json_values}).map(
+        lambda document: json.dumps(document).encode()
+    ),
+)
+
+
+@given(bodies)
+def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
+    try:
+        document = publishing.parse_json(body)
+        text = text_of(document, "text", 2_000)
+        sender = text_of(document, "sender", 40)
+    except Refusal as refusal:
+        assert refusal.status == 400
+        assert refusal.code in {"json", "text", "sender"}
+        assert refusal.detail
+    else:
+        event = Event("e-1", "message", "r", sender, text, 0.0)
+        assert Event.decode(event.encoded) == event, "what is taken can be sent to everyone"
 
 
 def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +104,13 @@ async def test_a_user_publishes_under_their_own_name(
 ) -> None:
     from django.contrib.auth.models import User
 
-    async def record(room: str, sender: str, text: str) -> tuple[str, str, str]:
+    async def record(room: str, sender: str, text: str, *, verified: bool) -> tuple[str, str, str]:
+        assert verified
         return room, sender, text
 
     class Signed:
         user = User(username="grace")
-        scope: dict[str, Any] = {}
+        scope: dict[str, Any] = {"user": user}
 
     monkeypatch.setattr(feed, "publish", record)
     said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]

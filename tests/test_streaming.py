@@ -53,7 +53,8 @@ async def test_server_sent_events(memory_live_server: LiveServer, room: str) -> 
         headers = headers_of(await connection.get(f"/streaming/{room}/sse/"))
         assert headers["content-type"] == "text/event-stream"
         assert headers["transfer-encoding"] == "chunked"
-        assert await connection.chunk() == b"retry: 1000\n\n:\n\n"
+        start = headers["cursor"].encode()
+        assert await connection.chunk() == b"retry: 1000\nid: " + start + b"\n\n:\n\n"
         event = await publish(url, room, "a\r\nb\n\ndata: c")
         identity = json.loads(event)["id"].encode()
         assert await connection.chunk() == b"id: " + identity + b"\ndata: " + event + b"\n\n"
@@ -81,11 +82,11 @@ def lively() -> Iterator[LiveServer]:
 async def test_signs_of_life(lively: LiveServer, room: str) -> None:
     for path, first, heartbeat in (
         (f"/streaming/{room}/", b"\n", b"\n"),
-        (f"/streaming/{room}/sse/", b"retry: 1000\n\n:\n\n", b":\n\n"),
+        (f"/streaming/{room}/sse/", b"retry: 1000\nid: START\n\n:\n\n", b":\n\n"),
     ):
         async with await RawConnection.open(lively.url) as connection:
-            await connection.get(path)
-            assert await connection.chunk() == first
+            start = headers_of(await connection.get(path))["cursor"].encode()
+            assert await connection.chunk() == first.replace(b"START", start)
             for _ in range(3):
                 assert await connection.chunk() == heartbeat
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-BOUND = 20.0  # seconds after which what has not happened is not going to
+BOUND = 60.0  # seconds after which what has not happened is not going to
 
 
 async def until(condition: Callable[[], object], seconds: float = BOUND) -> None:

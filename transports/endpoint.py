@@ -85,14 +85,20 @@ class BatchEndpoint(Endpoint):
 class StreamEndpoint(Endpoint):
     """A response without an end, and so without a Content-Length.
 
+    The header `Cursor` is the place where it begins: who is cut before the first whole event,
+    however long that took to come, resumes from there.
+
     It is chunked on HTTP/1.1 and closed at its end on HTTP/1.0 (RFC 9112 §6.3); either is the
     server's affair.
     """
 
     is_followed = True
     content_type: ClassVar[bytes]
-    preamble: ClassVar[bytes] = b""
     heartbeat: ClassVar[bytes]
+
+    def preamble(self, first: Batch) -> bytes:
+        """What stands before the first batch."""
+        return b""
 
     @staticmethod
     def frame(batch: Batch) -> bytes:
@@ -104,9 +110,10 @@ class StreamEndpoint(Endpoint):
         async with CancelledOnDisconnect(receive), aclosing(batches):
             # The first batch comes at once; what keeps it from coming is still a status.
             first = await anext(batches)
-            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+            headers = [*self.headers, (b"cursor", str(first.start).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             if request.scope["method"] != "HEAD":
-                await send(_body(self.preamble + self._data(first), more=True))
+                await send(_body(self.preamble(first) + self._data(first), more=True))
                 try:
                     async for batch in batches:
                         await send(_body(self._data(batch), more=True))

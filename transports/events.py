@@ -123,6 +123,16 @@ class Batch:
         default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def start(self) -> Cursor:
+        """The place behind which its events begin."""
+        if not self.events:
+            return self.cursor
+        first = self.events[0]
+        # A reset's id is that place; every other event stands one behind it.
+        before = 0 if first.type == "reset" else 1
+        return Cursor(first.cursor.epoch, first.cursor.seq - before)
+
     def encoded_by(self, framing: Callable[[Batch], Framed]) -> Framed:
         """`framing(self)`, computed once: a thousand subscribers share the very same object."""
         if framing not in self._encodings:

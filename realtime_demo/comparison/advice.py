@@ -16,15 +16,16 @@ from typing import Any
 from transports.techniques import TECHNIQUES
 
 from .network import Network
-from .theory import Path, Prediction, Sizes, Workload, predict
+from .theory import Path, Prediction, Sizes, Workload, predict, silences
 
 REFERENCE = FilePath(__file__).with_name("measurements.json")
 UTILISATION = 0.6  # of a core, so that a burst finds room
 CONNECTIONS = 10_000  # to a process: the setting MAX_CONNECTIONS
+NEGLIGIBLE = 0.01  # cores: a difference that decides nothing
 LEAST_INTERVAL = 0.05  # seconds; polling faster than this is not advised to anyone
 
 ASSUMED = (
-    f"A process uses one core up to {UTILISATION:.0%} and holds at most {CONNECTIONS:,} connections.",
+    f"A process uses a core up to {UTILISATION:.0%} and holds {CONNECTIONS:,} connections at most.",
     "Every client follows one room, and every event goes to all of them.",
     "Costs grow in proportion to deliveries or requests, from the measured load on; several "
     "processes share one Redis, whose own cost is not in these figures.",
@@ -178,7 +179,7 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
         cores=cores,
         processes=processes,
         memory=None if basis.memory is None else need.clients * basis.memory,
-        wakes=_wakes(name, need, workload, prediction),
+        wakes=_wakes(name, workload, prediction),
         against=_against(name, need, prediction),
     )
 
@@ -192,14 +193,19 @@ def _cores(name: str, need: Need, basis: Basis, prediction: Prediction) -> float
         return need.clients * prediction.requests_per_second * basis.cpu_per_request
     if basis.cpu_per_delivery is None:
         return None
-    return need.clients * (need.rate + 1 / Workload(need.rate).heartbeat) * basis.cpu_per_delivery
+    return need.clients * _signs(Workload(need.rate)) * basis.cpu_per_delivery
 
 
-def _wakes(name: str, need: Need, workload: Workload, prediction: Prediction) -> float:
+def _signs(workload: Workload) -> float:
+    """Events and heartbeats a second on an open connection."""
+    return workload.rate * (1 + silences(workload, workload.heartbeat))
+
+
+def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
     """Times an hour that something crosses a client's radio."""
     if name in ("polling", "longpoll"):
         return prediction.requests_per_second * 3600
-    signs = need.rate + 1 / workload.heartbeat
+    signs = _signs(workload)
     if name == "websocket":
         signs += 1 / workload.ping
     return signs * 3600
@@ -237,14 +243,15 @@ def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
         near = [option for option in fit if option.wakes <= least * 1.1]
         choice = min(near, key=simplicity)
         return choice, f"it wakes a client's radio least: {choice.wakes:,.0f} times an hour."
-    known = [option for option in fit if option.processes is not None]
+    known = [(option.cores, option) for option in fit if option.cores is not None]
     if not known:
         choice = min(fit, key=simplicity)
         return choice, "it is the simplest that fits; what it costs was not measured."
-    least_processes = min(option.processes or 1 for option in known)
-    near = [option for option in known if (option.processes or 1) <= least_processes * 1.1]
+    least_cores = min(cores for cores, _ in known)
+    near = [option for cores, option in known if cores <= least_cores * 1.5 + NEGLIGIBLE]
     choice = min(near, key=simplicity)
     return choice, (
-        f"it fits in {choice.processes:,} process{'es' if choice.processes != 1 else ''}, "
-        "and none that fits is both cheaper and simpler."
+        f"it fits, with {choice.cores:,.2g} cores in {choice.processes:,} "
+        f"process{'es' if choice.processes != 1 else ''}; none that fits is both simpler and "
+        "about as cheap."
     )

@@ -14,7 +14,7 @@ from transports.techniques import BY_NAME
 
 from .figures import Spread
 from .measure import Progress
-from .result import Measurement
+from .result import FEWEST, Measurement
 from .run import Configuration, Result
 
 DASH = "\N{EN DASH}"
@@ -160,7 +160,7 @@ def spread(delay: Spread) -> list[str]:
         f"{milliseconds(delay.low)}{DASH}{milliseconds(delay.high)}",
         # A percentile needs samples beyond it to be one.
         milliseconds(delay.p90 if delay.count >= 10 else None),
-        milliseconds(delay.p99 if delay.count >= 100 else None),
+        milliseconds(delay.p99 if delay.count >= FEWEST else None),
         milliseconds(delay.p999 if delay.count >= 1_000 else None),
         milliseconds(delay.longest),
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .console import DASH, label, milliseconds, withheld
+from .console import DASH, figure, label, milliseconds, withheld
 from .result import Measurement
 from .run import Configuration, Result
+
+WORST = 6  # disagreements told in words; the tables have all
 
 
 def findings(result: Result) -> list[str]:
@@ -120,9 +122,13 @@ def _agreement(result: Result) -> list[str]:
         f"Theory: of {len(checks)} predicted figures {agreeing} agree with the measured ones, "
         f"{consistent} more are within chance, {len(wrong)} disagree."
     ]
-    for _, measurement, check in wrong[:8]:
+    for configuration, measurement, check in wrong[:WORST]:
+        settings = configuration.settings
         found.append(
-            f"Theory disagrees: {label(measurement.name)}, {check.name}: predicted "
-            f"{check.predicted:.3g} {check.unit}, measured {check.measured:.3g} {check.unit}."
+            f"Theory disagrees: {label(measurement.name)}, {check.name}, at {settings.rate:g} "
+            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted {figure(check.predicted)} "
+            f"{check.unit}, measured {figure(check.measured)} {check.unit}."
         )
+    if len(wrong) > WORST:
+        found.append(f"{len(wrong) - WORST} more disagreements stand in the tables.")
     return found

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from .settings import Settings
 from .theory import Path, Sizes, framed, predict
 
 PER_PROCESS = 50  # clients in one subscriber process
+WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
 LEAD = 0.25  # seconds between giving the order to publish and the first intended time
 PATIENCE = 30.0  # seconds in which every client has to have received something
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
@@ -76,14 +77,28 @@ async def calibrate(target: Target, load: Child, settings: Settings, same_host: 
 
 
 async def measure(
-    target: Target, load: Child, settings: Settings, report: Report
+    target: Target,
+    load: Child,
+    settings: Settings,
+    report: Report,
+    fresh: Callable[[], AbstractAsyncContextManager[Target]] | None = None,
 ) -> list[Measurement]:
-    """Every technique of `settings`, each by itself or all together."""
+    """Every technique of `settings`, each by itself or all together.
+
+    With `fresh`, each technique of so many clients that memory is measured gets a server of
+    its own: what an earlier technique has left free would be used again, and not be seen.
+    """
     adapters = settings.adapters
     phases = [adapters] if settings.together else [[adapter] for adapter in adapters]
     found: list[Measurement] = []
     for phase in phases:
-        found += await _Phase(target, load, settings, phase, report).run()
+        if fresh is None or settings.clients < WEIGHED:
+            found += await _Phase(target, load, settings, phase, report).run()
+            continue
+        async with fresh() as own:
+            await load.ask("open", base_url=own.url, path=own.publish_path, connections=1)
+            await calibrate(own, load, settings, same_host=True)
+            found += await _Phase(own, load, settings, phase, report).run()
     return found
 
 
@@ -341,7 +356,7 @@ class _Phase:
         alone = len(self.adapters) == 1
         tapped = self.target.tapped
         memory = None
-        if alone and self.memory is not None and settings.clients >= 50:
+        if alone and self.memory is not None and settings.clients >= WEIGHED:
             memory = self.memory / settings.clients
         deliveries = int(change["received"])
         cost = Cost(

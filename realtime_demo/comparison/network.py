@@ -88,4 +88,4 @@ class Schedule:
 
     def queued(self, link: Link, now: float) -> float:
         """Bytes that wait for the sender's bandwidth."""
-        return max(0.0, self.sent - now) * link.bandwidth if self.sent > now else 0.0
+        return 0.0 if math.isinf(link.bandwidth) else max(0.0, self.sent - now) * link.bandwidth

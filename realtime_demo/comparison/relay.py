@@ -295,7 +295,8 @@ class Pipe:
             or self.connection.stalled
             or not self._writable
             or self._in_flight > self.connection.tap.window
-            or self._schedule.queued(self.link, now) > QUEUE
+            # Only what is queued comes due, and looks here again.
+            or (bool(self._queue) and self._schedule.queued(self.link, now) > QUEUE)
         )
         if self.source.is_closing():
             return

@@ -25,9 +25,6 @@ STYLE = """
 --panel:#f6f8fa;--bad:#b3261e;--good:#1b6e3c;$light}
 @media (prefers-color-scheme:dark){:root{--ground:#11151c;--text:#e6eaf0;--soft:#9aa7b5;
 --rule:#2b3440;--panel:#181e27;--bad:#ff8a80;--good:#7fd6a2;$dark}}
-@media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
---panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
-section,figure,table{break-inside:avoid}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
@@ -36,7 +33,7 @@ h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margi
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li{max-width:72ch}.lead{color:var(--soft);margin:0 0 1.5rem}
 ul.findings{padding-left:1.2rem}ul.findings li{margin:.35rem 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:1rem}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;
 padding:.6rem}
 figcaption{font-size:.85rem;color:var(--soft);padding:.2rem .3rem 0}
@@ -58,7 +55,10 @@ th:first-child,td:first-child,td.word,th.word{text-align:left}
 td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
-dd{margin:0}
+dd{margin:0;overflow-wrap:anywhere}
+@media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
+--panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
+figure,table{break-inside:avoid}.charts{grid-template-columns:1fr 1fr}}
 """
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
@@ -102,9 +102,10 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
                 "open", base_url=target.url, path=target.publish_path, connections=connections
             )
             await calibrate(target, load, settings, same_host)
-            found.append(
-                Configuration(settings, tuple(await measure(target, load, settings, report)))
+            measured = await measure(
+                target, load, settings, report, None if plan.server else lambda: _fresh(plan)
             )
+            found.append(Configuration(settings, tuple(measured)))
             if abs(target.clock.stepped) > 0.001:
                 warnings.append(
                     f"The clock was set by {target.clock.stepped * 1e3:.0f} ms during the run: "
@@ -122,6 +123,13 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         configurations=tuple(found),
         warnings=tuple(warnings),
     )
+
+
+@contextlib.asynccontextmanager
+async def _fresh(plan: Plan) -> AsyncIterator[Target]:
+    """Another server like the plan's own."""
+    async with local_server(plan.application) as (url, pid):
+        yield Target(url, pid, plan.tapped, plan.publish_path)
 
 
 async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings) -> Child | None:

@@ -13,7 +13,7 @@ from transports.client import BackOff
 from transports.events import Event
 from transports.techniques import Technique
 
-BOUND = 30.0  # seconds after which what has not come is not going to
+BOUND = 60.0  # seconds after which what has not come is not going to
 
 
 async def publish(http: httpx.AsyncClient, room: str, texts: Iterable[str]) -> list[Event]:

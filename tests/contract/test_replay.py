@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from importlib import import_module
 from itertools import cycle
+from typing import Any
 
 import httpx
 import pytest
@@ -35,6 +37,26 @@ async def test_live_events_follow_an_empty_room(
         published += await publish(http, room, [text])
         await asyncio.sleep(0.05)  # so that they come one by one, rather than as a backlog
     assert await collecting == published
+
+
+async def test_a_client_has_a_place_before_its_first_event(
+    technique: Technique,
+    server_url: str,
+    http: httpx.AsyncClient,
+    room: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut while the room is empty, it misses nothing, were it more than a backlog."""
+    client = import_module(technique.client.partition(":")[0])
+    monkeypatch.setattr(client, "resume", lambda receive, since, back_off: receive)
+    connect: Any = technique.events(server_url, room)
+    async with asyncio.timeout(BOUND), aclosing(connect(None)) as arrivals:
+        events, cursor = await anext(arrivals)
+    monkeypatch.undo()
+    assert events == ()
+    published = await publish(http, room, map(str, range(BACKLOG_LENGTH + 10)))
+    found = await collect(technique, server_url, room, cursor, count=len(published))
+    assert found == published
 
 
 async def test_order_under_many_publishers(
@@ -120,27 +142,43 @@ async def test_a_cursor_that_fell_off_gives_a_reset_that_counts(
     assert [event.cursor.seq for event in rest] == list(range(13, HISTORY_LENGTH + 13))
 
 
-async def test_a_burst_reaches_a_slow_reader_whole(
-    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+@pytest.mark.timeout(240)
+async def test_a_burst_reaches_slow_readers_whole(
+    server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
+    """One of each technique reads the same burst, and dawdles."""
     burst = 1_000
     since = await cursor_of(http, room)
-    found: list[Event] = []
-    async with asyncio.timeout(60):
+    first_seen = asyncio.Event()
+    ready = 0
+
+    async def dawdle(technique: Technique) -> list[int]:
+        nonlocal ready
+        found: list[int] = []
         async with aclosing(events_of(technique, server_url, room, since)) as events:
-            (first,) = await publish(http, room, ["first"])
-            assert await anext(events) == first
-            publishing = asyncio.gather(
-                *(publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde")
-            )
             async for event in events:
-                found.append(event)
+                found.append(event.cursor.seq)
+                if len(found) == 1:
+                    ready += 1
+                    first_seen.set()
                 if len(found) % 50 == 0:
                     await asyncio.sleep(0.01)
-                if len(found) == burst:
+                if len(found) == 1 + burst:
                     break
-    await publishing
-    assert [event.cursor.seq for event in found] == list(range(2, burst + 2))
+        return found
+
+    async with asyncio.timeout(200):
+        reading = [asyncio.create_task(dawdle(technique)) for technique in TECHNIQUES]
+        await publish(http, room, ["first"])
+        while ready < len(TECHNIQUES):
+            await first_seen.wait()
+            first_seen.clear()
+        publishers = (
+            publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde"
+        )
+        await asyncio.gather(*publishers)
+        for found in await asyncio.gather(*reading):
+            assert found == list(range(1, burst + 2))
 
 
 @pytest.mark.parametrize(

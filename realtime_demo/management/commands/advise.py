@@ -76,6 +76,9 @@ def show(console: Console, advice: Advice) -> None:
         f"{need.tolerated * 1e3:g} ms tolerated:\n"
     )
     console.print(_table(advice))
+    for option in advice.options:
+        for reason in option.against:
+            console.print(f"Not {option.label}: {reason}.")
     console.print("\nWhere the numbers come from", style="bold")
     console.print("F  a formula of docs/theory.md, with request and frame sizes from M")
     console.print(f"M  {advice.source}", soft_wrap=True)
@@ -87,20 +90,11 @@ def show(console: Console, advice: Advice) -> None:
 
 def _table(advice: Advice) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = (
-        "",
-        "mean ms F",
-        "99 % ms F",
-        "requests/s F",
-        "down bit/s F",
-        "up bit/s F",
-        "cores M",
-        "processes M A",
-        "memory M",
-        "radio/h F",
-    )
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
+    for column in (
+        *("", "mean\nms F", "99 %\nms F", "requests\na second F", "down\nbit/s F", "up\nbit/s F"),
+        *("cores\nM", "processes\nM A", "memory\nM", "radio\nan hour F"),
+    ):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for option in advice.options:
         delay = option.prediction.delay
         table.add_row(
@@ -112,10 +106,12 @@ def _table(advice: Advice) -> Table:
             amount(float(f"{option.up * 8:.3g}")),
             DASH if option.cores is None else f"{option.cores:,.2f}",
             DASH if option.processes is None else f"{option.processes:,}",
-            DASH if option.memory is None else f"{option.memory / 2**20:,.0f} MiB",
+            DASH if option.memory is None else memory(option.memory),
             f"{option.wakes:,.0f}",
             style="dim" if option.against else None,
         )
-        for reason in option.against:
-            table.add_row(f"  not: {reason}", style="dim")
     return table
+
+
+def memory(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

@@ -119,7 +119,7 @@ export class Pane {
     const reason = knows(code) ? say(code) : words;
     const { readyState } = this.#source;
     if (readyState === OPEN) {
-      this.#show("open", say("refused", { reason: words }));
+      this.#show("open", say("openRefused", { reason: words }));
     } else if (readyState === CLOSED) {
       this.#wanted = false;
       this.#stop("closed", say("closed", { reason: words }));

@@ -1,4 +1,5 @@
-import { Failure, parse, Source } from "../transports/source.js";
+import { Failure, parse } from "../transports/failure.js";
+import { Source } from "../transports/source.js";
 
 /**
  * Streaming (RFC 6202 §3): one response that never ends carries every event. Two framings:
@@ -11,7 +12,8 @@ import { Failure, parse, Source } from "../transports/source.js";
 export class StreamingSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
-    const { body } = await this.request(signal);
+    const { body, headers } = await this.request(signal);
+    this.since ||= headers.get("Cursor") ?? "";
     this.opened();
     for await (const line of lines(body, () => this.heard())) {
       if (line) this.deliver(line, parse(line).id);

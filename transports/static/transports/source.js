@@ -37,6 +37,8 @@
  * @typedef {{ room: string, cursor: string, events: FeedEvent[] }} Batch
  */
 
+import { Failure, parse } from "./failure.js";
+
 export const CONNECTING = 0;
 export const OPEN = 1;
 export const CLOSED = 2;
@@ -44,63 +46,6 @@ export const CLOSED = 2;
 /** Back-off: the first ceiling, doubled by each failure in a row up to the longest. */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 5_000;
-const LONGEST_RETRY_AFTER = 300_000;
-
-/** Statuses below 500 that may pass by themselves; any other is final (RFC 9110 §15.5). */
-const PASSING = new Set([408, 425, 429]);
-
-/** Why an attempt ended. */
-export class Failure extends Error {
-  /**
-   * @param {string} code
-   * @param {string} message
-   * @param {{ status?: number | null, retryAfter?: number, final?: boolean, cause?: unknown }} [options]
-   */
-  constructor(code, message, { status = null, retryAfter = 0, final = false, cause } = {}) {
-    super(message, { cause });
-    this.code = code;
-    this.status = status;
-    this.retryAfter = retryAfter;
-    this.final = final;
-  }
-
-  /** @param {unknown} error */
-  static from(error) {
-    if (error instanceof Failure) return error;
-    return new Failure("lost", "The connection was lost.", { cause: error });
-  }
-
-  /**
-   * The failure that a response which is not 200 stands for, in the words of its problem
-   * details (RFC 9457) where it has any.
-   *
-   * @param {Response} response
-   */
-  static async of(response) {
-    const { status, statusText, headers } = response;
-    const problem = /[/+]json\b/.test(headers.get("Content-Type") ?? "")
-      ? await response.json().catch(() => null)
-      : null;
-    const final = status >= 400 && status < 500 && !PASSING.has(status);
-    const reason = problem?.detail ?? `The server answered ${status} ${statusText}`.trim();
-    return new Failure(final ? "refused" : "unavailable", String(reason), {
-      status,
-      final,
-      retryAfter: retryAfter(headers.get("Retry-After")),
-    });
-  }
-}
-
-/**
- * Seconds or a date (RFC 9110 §10.2.3), as milliseconds from now.
- *
- * @param {string | null} value
- */
-function retryAfter(value) {
-  if (!value) return 0;
-  const delay = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Math.min(Math.max(delay || 0, 0), LONGEST_RETRY_AFTER);
-}
 
 export class Source extends EventTarget {
   static CONNECTING = CONNECTING;
@@ -326,18 +271,5 @@ export class Source extends EventTarget {
   #giveUp({ code, message, status }) {
     this.close();
     this.report({ code, reason: message, status, retryIn: null });
-  }
-}
-
-/**
- * JSON from the server; throws a `Failure`.
- *
- * @param {string} text
- */
-export function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new Failure("malformed", "The server sent something that is not JSON.", { cause });
   }
 }

@@ -1,4 +1,5 @@
-import { CLOSED, Failure, parse, Source } from "../transports/source.js";
+import { Failure, parse } from "../transports/failure.js";
+import { CLOSED, Source } from "../transports/source.js";
 
 /**
  * WebSocket (RFC 6455): one connection, both ways. The server sends batches; the client may
@@ -130,10 +131,8 @@ export class WebSocketSource extends Source {
       return new Failure("ended", reason || "The server is restarting.", { status: code });
     }
     const final = isFinal(code);
-    return new Failure(final ? "refused" : "lost", reason || "The connection was lost.", {
-      status: code,
-      final,
-    });
+    const word = final ? "refused" : reason ? "unavailable" : "lost";
+    return new Failure(word, reason || "The connection was lost.", { status: code, final });
   }
 
   /** @param {object} message */

@@ -1,0 +1,56 @@
+"""This project's server, broken on purpose: the comparison has to notice each fault.
+
+Every 50th event of a room is dropped, every 70th comes twice, on every technique; and what
+Server-Sent Events bring is 30 ms late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from realtime_demo.asgi import application as honest_application
+from transports import feed
+from transports.cursors import Cursor
+from transports.events import Batch, Event
+
+DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every so many events; seconds
+
+
+def broken(batch: Batch) -> Batch:
+    events: list[Event] = []
+    for event in batch.events:
+        seq = event.cursor.seq
+        events += [event] * (0 if seq % DROPPED == 0 else 2 if seq % DOUBLED == 0 else 1)
+    return Batch(batch.room, batch.cursor, tuple(events))
+
+
+honest_history, honest_subscribe = feed.history, feed.subscribe
+
+
+async def history(room: str, since: Cursor | None = None) -> Batch:
+    return broken(await honest_history(room, since))
+
+
+async def subscribe(
+    room: str, since: Cursor | None = None, heartbeat: float = 15.0
+) -> AsyncGenerator[Batch, None]:
+    async with aclosing(honest_subscribe(room, since, heartbeat)) as batches:
+        async for batch in batches:
+            yield broken(batch)
+
+
+feed.history = history
+feed.subscribe = subscribe
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def send_late(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(LATE)
+        await send(message)
+
+    late = "/sse/" in scope.get("path", "")
+    await honest_application(scope, receive, send_late if late else send)

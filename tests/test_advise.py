@@ -1,0 +1,114 @@
+"""Advice on paper: from a measurement and formulas, up to millions of clients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from realtime_demo.comparison.advice import (
+    REFERENCE,
+    Basis,
+    Need,
+    advise,
+    bases,
+    interval_for,
+    load,
+)
+from realtime_demo.comparison.theory import Sizes
+
+ASKING = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000)
+OPEN = Basis(Sizes(0, 6, 210), 0.002, 200, 5e-5, None, 13_000)
+KNOWN = {"polling": ASKING, "longpoll": ASKING, "streaming": OPEN, "sse": OPEN, "websocket": OPEN}
+
+
+def chosen(**need: Any) -> str | None:
+    choice = advise(Need(**need), "a test", KNOWN).choice
+    return choice.name if choice else None
+
+
+@pytest.mark.parametrize(
+    ("need", "technique"),
+    [
+        ({"clients": 100, "rate": 1, "tolerated": 0.2}, "sse"),
+        ({"clients": 100, "rate": 1, "tolerated": 0.2, "talkative": True}, "websocket"),
+        ({"clients": 100, "rate": 1, "tolerated": 0.2, "buffering": True}, "websocket"),
+        (
+            {"clients": 100, "rate": 1, "tolerated": 0.2, "buffering": True, "no_websocket": True},
+            "longpoll",
+        ),
+        ({"clients": 10**6, "rate": 10, "tolerated": 60}, "polling"),
+        ({"clients": 100, "rate": 0.001, "tolerated": 600, "battery": True}, "polling"),
+        ({"clients": 100, "rate": 1, "tolerated": 0.01}, None),
+    ],
+)
+def test_the_advice_follows_the_need(need: dict[str, Any], technique: str | None) -> None:
+    assert chosen(**need) == technique
+
+
+def test_a_million_clients_on_paper() -> None:
+    advice = advise(Need(10**6, rate=1, tolerated=0.5), "a test", KNOWN)
+    found = {option.name: option for option in advice.options}
+    # 10^6 deliveries a second, each 50 microseconds, and next to no heartbeats between them.
+    assert found["sse"].cores == pytest.approx(10**6 * 5e-5, rel=1e-5)
+    assert found["sse"].processes == 100, "by the connections of a process, not by the cores"
+    assert found["sse"].memory == pytest.approx(1.3e10)
+    assert found["sse"].requests == 0
+    assert found["longpoll"].requests > 0.9e6
+    assert found["polling"].processes == pytest.approx(
+        found["polling"].requests * 3e-4 / 0.6, rel=0.01
+    )
+
+
+def test_polling_s_interval_just_meets_the_tolerated_delay() -> None:
+    need = Need(100, rate=1, tolerated=2.0, rtt=0.1)
+    option = advise(need, "a test", KNOWN).options[0]
+    assert option.interval == interval_for(need, 0.002)
+    assert option.prediction.delay.quantile(0.99) == pytest.approx(2.0, rel=1e-3)
+
+
+def test_the_reference_measurement_is_complete() -> None:
+    source, known = load()
+    assert "clients" in source and REFERENCE.name in source
+    assert set(known) == set(KNOWN)
+    for basis in known.values():
+        assert basis.cpu_per_delivery and basis.event > 0
+
+
+def test_a_measurement_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no result of compare"):
+        bases({"configurations": [{}]})
+    saved = json.loads(REFERENCE.read_text())
+    for technique in saved["configurations"][0]["techniques"].values():
+        technique["withheld"] = "the machine was busy"
+    with pytest.raises(ValueError, match="withheld"):
+        bases(saved)
+
+
+def test_the_command_answers_first_and_names_its_sources(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call_command("advise", "--clients", "2000000", "--rate", "0.5", "--tolerate", "1000")
+    out = capsys.readouterr().out
+    first, *_ = out.splitlines()
+    assert ":" in first and "process" in first
+    assert "2,000,000 clients" in out and "measurements.json" in out and "Assumed" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--clients", "0", "--rate", "1", "--tolerate", "1"], "have to be above 0"),
+        (
+            ["--clients", "1", "--rate", "1", "--tolerate", "1", "--measurements", "/nowhere"],
+            "No such file",
+        ),
+        (["--clients", "1", "--rate", "1"], "--tolerate"),
+    ],
+)
+def test_a_wrong_need_is_told(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        call_command("advise", *arguments)

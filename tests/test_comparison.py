@@ -1,0 +1,368 @@
+"""The parts of the comparison: figures, ledger, schedule, clock, load, clients, report."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from realtime_demo.comparison import schedule
+from realtime_demo.comparison.adapters import Adapter, events_in
+from realtime_demo.comparison.asker import Asker
+from realtime_demo.comparison.charts import Axis, Line, amount, axis, chart, distribution
+from realtime_demo.comparison.clock import Clock
+from realtime_demo.comparison.figures import Spread, median_interval, quantile, student
+from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from realtime_demo.comparison.load import Load, Publisher, PublishFailed
+from realtime_demo.comparison.result import Check, Watch
+from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
+from transports.client import Refused, TryLater
+from transports.events import InvalidEvent
+
+# --- Figures -----------------------------------------------------------------------------
+
+samples = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
+
+
+@settings(deadline=None)
+@given(samples, st.floats(0, 1))
+def test_a_quantile_is_a_sample_that_the_share_does_not_exceed(
+    values: list[float], share: float
+) -> None:
+    ordered = sorted(values)
+    found = quantile(ordered, share)
+    assert found in ordered
+    assert sum(value <= found for value in ordered) >= share * len(ordered) - 1e-9
+    assert sum(value < found for value in ordered) <= share * len(ordered) + 1e-9
+
+
+@settings(deadline=None)
+@given(st.lists(samples, min_size=1, max_size=8))
+def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> None:
+    found = Spread.of(groups)
+    merged = sorted(value for group in groups for value in group)
+    assert found.count == len(merged) and found.longest == merged[-1]
+    assert found.p50 == statistics.median_low(merged)
+    assert found.p99 == quantile(merged, 0.99)
+    assert found.low <= found.p50 <= found.high
+    assert found.mean == pytest.approx(statistics.fmean(merged))
+
+
+def test_no_sample_gives_no_figure() -> None:
+    found = Spread.of([[], []])
+    assert found.count == 0 and math.isnan(found.p50) and math.isnan(found.low)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_the_interval_holds_the_median_as_often_as_it_says(shared: float) -> None:
+    """Clusters whose samples share their luck, as one event's deliveries do."""
+    chance, trials, held, widths = random.Random(5), 400, 0, list[float]()
+    for _ in range(trials):
+        groups = []
+        for _ in range(40):
+            luck = chance.gauss(0, shared)
+            groups.append([luck + chance.gauss(0, 1 - shared or 1e-3) for _ in range(8)])
+        low, high = median_interval(groups, sorted(x for group in groups for x in group))
+        held += low <= 0 <= high
+        widths.append(high - low)
+    assert 0.90 <= held / trials <= 0.995
+    # With all luck shared there are 40 samples, not 320, and the interval knows.
+    assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
+
+
+def test_student_s_t_by_the_table() -> None:
+    for freedom, value in ((4, 2.776), (10, 2.228), (30, 2.042), (1_000, 1.962)):
+        assert student(freedom) == pytest.approx(value, rel=0.005)
+
+
+# --- Ledger ------------------------------------------------------------------------------
+
+
+def sent(*numbers: int) -> list[Sent]:
+    return [Sent(n, float(n), float(n), float(n), float(n), seq=n + 10) for n in numbers]
+
+
+def received(*deliveries: tuple[int, int]) -> list[Sample]:
+    return [Sample(client, number, 99.0) for client, number in deliveries]
+
+
+def test_the_ledger_by_hand() -> None:
+    samples = received(
+        (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # all, and the warm-up's, which is none of it
+        (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 doubled, 1 behind 2, 99 a stranger's
+    )  # fmt: skip
+    book = Ledger.of(sent(0, 1, 2, 3), samples, clients=2)
+    assert book == Ledger(sent=8, received=7, lost=1, doubled=1, disordered=1)
+    assert not book.complete
+    assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=1).complete
+    assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=2).lost == 2
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 30), unique=True), st.data())
+def test_the_ledger_counts_any_faults(numbers: list[int], data: st.DataObject) -> None:
+    numbers.sort()
+    dropped = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers)
+    doubled = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers) - dropped
+    stream = [n for n in numbers if n not in dropped for _ in range(2 if n in doubled else 1)]
+    book = Ledger.of(sent(*numbers), received(*[(0, n) for n in stream]), clients=1)
+    assert (book.lost, book.doubled, book.disordered) == (len(dropped), len(doubled), 0)
+
+
+# --- Schedule and clock ------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.floats(0.5, 50), st.integers(0, 1_000))
+def test_a_seed_fixes_the_schedule(rate: float, seed: int) -> None:
+    first = schedule.times(rate, 20, "poisson", seed)
+    assert first == schedule.times(rate, 20, "poisson", seed) == sorted(first)
+    assert first != schedule.times(rate, 20, "poisson", seed + 1) or not first
+    beat = schedule.times(rate, 20, "fixed", seed)
+    assert len(beat) == pytest.approx(rate * 20, abs=1)
+    assert all(b - a == pytest.approx(1 / rate) for a, b in pairwise(beat))
+
+
+def test_poisson_gaps_have_their_mean_and_spread() -> None:
+    times = schedule.times(10, 2_000, "poisson", 3)
+    gaps = [b - a for a, b in pairwise(times)]
+    assert statistics.fmean(gaps) == pytest.approx(0.1, rel=0.03)
+    assert statistics.stdev(gaps) == pytest.approx(0.1, rel=0.05)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 50), st.floats(0.1, 10), st.integers(0, 99))
+def test_polling_phases_are_random_and_even(clients: int, period: float, seed: int) -> None:
+    phases = schedule.phases(clients, period, seed)
+    for number, phase in enumerate(phases):
+        assert number * period / clients <= phase <= (number + 1) * period / clients
+
+
+@settings(deadline=None)
+@given(st.integers(-5, 10**6), st.integers(0, 300))
+def test_a_text_bears_its_number(index: int, size: int) -> None:
+    text = schedule.text(index, size)
+    assert schedule.index_of(text) == index
+    assert len(text) >= size or len(text) == len(str(index))
+    assert schedule.index_of(f"hello {index}") is None
+
+
+def test_the_clock_is_known_to_half_the_lowest_round_trip() -> None:
+    zero = time.time() - time.monotonic()
+    probes = []
+    for number, (up, down) in enumerate([(0.2, 0.1), (0.010, 0.014), (0.05, 0.3)]):
+        at = 100.0 + number
+        probes.append(
+            {"sent": at, "published_at": at + up + zero + 5.0, "acknowledged": at + up + down}
+        )
+    clock = Clock.of(probes, same_host=False)
+    assert clock.uncertainty == pytest.approx(0.012)
+    assert abs(clock.offset - 5.0) <= clock.uncertainty
+    assert clock.offset == pytest.approx(5.0 - 0.002, abs=0.001)  # half the asymmetry
+    assert clock.local(probes[1]["published_at"]) == pytest.approx(101.012, abs=0.001)
+    assert Clock.of(probes, same_host=True).offset == 0
+
+
+# --- The load ----------------------------------------------------------------------------
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    handling: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        handling.add(task)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await handler(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+        await asyncio.gather(*handling)
+
+
+async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -> None:
+    """No coordinated omission: a stall of 0.4 s shows in the events that it kept waiting."""
+    taken = 0
+
+    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            taken += 1
+            if taken == 5:
+                await asyncio.sleep(0.4)
+            body = b'{"id":"a-%d","published_at":1.0}' % taken
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving(stalling) as url:
+        load = Load()
+        await load.open(url, "/publish/{room}/", 1)
+        start = time.monotonic() + 0.05
+        times = [number * 0.02 for number in range(15)]
+        answer = await load.run("room", start, times, first=-2, size=20)
+        for publisher in load._publishers:
+            publisher.close()
+    events = answer["events"]
+    assert [event["index"] for event in events] == list(range(-2, 13))
+    assert [event["intended"] - start for event in events] == pytest.approx(times)
+    assert all(event["sent"] >= event["intended"] for event in events)
+    # The sixth was due 20 ms behind the fifth, and could go only when that was answered.
+    assert events[5]["sent"] - events[5]["intended"] >= 0.37
+    assert answer["failures"] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
+        (b"HTTP/1.1 201 Created\r\n\r\n", "no HTTP"),
+        (b"nonsense\r\n\r\n", "no HTTP"),
+        (b"", "no HTTP"),
+    ],
+)
+async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    async with serving(once) as url:
+        publisher = Publisher(url, "/publish/{room}/")
+        with pytest.raises(PublishFailed, match=words):
+            await publisher.publish("room", "text")
+        publisher.close()
+
+
+# --- The clients -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
+            b"hello",
+        ),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
+    ],
+)
+async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            if b"close" in answer:
+                return
+
+    async with serving(once) as url, Asker(url) as asker:
+        assert await asker.get("/x") == content
+        assert await asker.get("/x") == content  # again, over the same or a new connection
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
+        (b"garbage\r\n\r\n", InvalidEvent),
+    ],
+)
+async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    async with serving(once) as url, Asker(url) as asker:
+        with pytest.raises(error):
+            await asker.get("/x")
+
+
+def test_adapters_read_events_lists_and_batches() -> None:
+    event = {
+        "id": "a-1", "type": "message", "room": "r", "sender": "s", "text": "t", "published_at": 1.0
+    }  # fmt: skip
+    for document in (event, [event], {"room": "r", "cursor": "a-1", "events": [event]}):
+        assert [found.id for found in events_in(document)] == ["a-1"]
+    with pytest.raises(InvalidEvent):
+        events_in({"news": []})
+    assert Adapter.parse("sse=/e/{room}").technique == "sse"
+    for wrong in ("sse=", "sse=x", "smoke=/x", "smoke"):
+        with pytest.raises(ValueError, match=r"got|No technique"):
+            Adapter.parse(wrong)
+
+
+# --- Settings, verdicts, charts ----------------------------------------------------------
+
+
+def test_scenarios_and_sweeps_are_settings() -> None:
+    for scenario in SCENARIOS.values():
+        assert Settings.from_document(scenario.document()) == scenario
+    swept = sweep(Settings(), "rtt", (0, 50, 200))
+    assert [one.rtt for one in swept] == [0, 0.05, 0.2]
+    assert [one.clients for one in sweep(Settings(), "clients", (1, 2))] == [1, 2]
+    with pytest.raises(ValueError, match="cannot be swept"):
+        sweep(Settings(), "seed", (1,))
+
+
+@pytest.mark.parametrize(
+    ("check", "agrees", "consistent"),
+    [
+        (Check("x", "", 100, 104.9, 0), True, True),
+        (Check("x", "", 100, 105.1, 0), False, False),
+        (Check("x", "", 1, 2.9, 2.0), True, True),
+        (Check("x", "", 100, 112, 0, chance=8), False, True),
+        (Check("x", "", 0, 0.1, 0), False, False),
+    ],
+)
+def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
+    assert (check.agrees, check.consistent) == (agrees, consistent)
+
+
+def test_a_load_generator_at_its_limit_publishes_nothing() -> None:
+    assert Watch(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
+    assert "publisher used 90%" in (Watch(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
+    late = Watch(0.1, 0.2, 0.0, 0.020)
+    assert "something else had the machine" in (late.bottleneck(0.005) or "")
+    assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
+
+
+@settings(deadline=None)
+@given(st.floats(1e-3, 1e6), st.floats(1.5, 1e4), st.booleans())
+def test_ticks_are_few_and_inside(low: float, factor: float, log: bool) -> None:
+    found = Axis(low if log else 0.0, low * factor, 0, 100, log)
+    assert len(found.ticks()) <= 8
+    for tick in found.ticks():
+        assert -0.1 <= found.place(tick) <= 100.1
+
+
+def test_a_chart_names_its_lines_and_escapes_them() -> None:
+    svg = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
+    assert "a &lt; b" in svg and "p &amp; q" in svg and 'class="line measured sse"' in svg
+    assert axis([], 0, 1).high > 0
+    assert distribution([1.0, 2.0])[-1] == (2.0, 1.0)
+    assert [amount(value) for value in (0.5, 2_000, 3e6)] == ["0.5", "2k", "3M"]

@@ -1,0 +1,188 @@
+"""Whole runs of the comparison, over real servers and worker processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from realtime_demo.comparison import document
+from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.measure import MeasurementFailed
+from realtime_demo.comparison.result import Measurement
+from realtime_demo.comparison.run import Plan, run
+from realtime_demo.comparison.settings import Settings
+from tests import broken_server
+from tests.live import ROOT, LiveServer
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def by_technique(measurements: tuple[Measurement, ...]) -> dict[str, Measurement]:
+    return {measurement.technique: measurement for measurement in measurements}
+
+
+async def test_a_broken_server_is_caught() -> None:
+    """It drops every 50th event, doubles every 70th and delays one technique by 30 ms."""
+    settings = Settings(
+        techniques=("streaming", "sse", "websocket", "polling"),
+        clients=2,
+        rate=20,
+        arrivals="fixed",
+        duration=9,
+        interval=0.3,
+        together=True,
+    )
+    result = await run(Plan((settings,), application="tests.broken_server:application"))
+    found = by_technique(result.configurations[0].measurements)
+    assert not result.complete
+    for measurement in found.values():
+        seqs = [event.seq for event in measurement.sent]
+        dropped = [seq for seq in seqs if seq % broken_server.DROPPED == 0]
+        doubled = [seq for seq in seqs if seq % broken_server.DOUBLED == 0 and seq not in dropped]
+        assert len(dropped) >= 3 and len(doubled) >= 2, "the window holds faults"
+        ledger = measurement.ledger
+        assert ledger.sent == len(seqs) * settings.clients
+        assert ledger.lost == len(dropped) * settings.clients
+        assert ledger.doubled == len(doubled) * settings.clients
+        assert ledger.disordered == 0
+    late = found["sse"]
+    assert min(late.delays()) >= broken_server.LATE
+    assert found["websocket"].published.p50 < late.published.p50
+    assert [check.consistent for check in late.comparison() if check.name == "mean delay"] == [
+        False
+    ]
+
+
+async def test_every_technique_of_an_honest_server_is_complete() -> None:
+    settings = Settings(
+        techniques=(*Settings().techniques, "websocket-sync"),
+        clients=3,
+        rate=20,
+        duration=3,
+        interval=0.25,
+        rtt=0.02,
+        together=True,
+    )
+    result = await run(Plan((settings,)))
+    found = by_technique(result.configurations[0].measurements)
+    assert result.complete
+    for name, measurement in found.items():
+        assert measurement.ledger.received == len(measurement.sent) * 3 > 0
+        assert min(measurement.delays()) >= 0.0085, "no event is faster than the network"
+        assert measurement.intended.p50 >= measurement.actual.p50
+        assert measurement.cost.reconnects == 0
+        assert measurement.cost.connections == 3
+        assert measurement.watch.errors == measurement.watch.failures == ()
+        asks = name in ("polling", "longpoll")
+        assert bool(measurement.cost.requests) == asks
+        down = next(c for c in measurement.comparison() if c.name == "bytes down/event")
+        assert asks or down.agrees, down
+    assert found["polling"].prediction.delay.longest > found["polling"].published.p50
+
+    # What is saved is enough to count again.
+    saved = json.loads(json.dumps(document.document(result)))
+    configuration = saved["configurations"][0]
+    assert Settings.from_document(configuration["settings"]) == settings
+    for measured in configuration["techniques"].values():
+        sent = [Sent(**event) for event in measured["events"]]
+        samples = [Sample(*sample) for sample in measured["samples"]]
+        again = Ledger.of(sent, samples, settings.clients)
+        assert again == Ledger(**measured["ledger"])
+
+
+async def test_someone_else_s_endpoints_are_measured_by_adapters() -> None:
+    """Ours, as if they were not: by path, framing and publish URL alone."""
+    paths = {
+        "polling": "/polling/{room}/",
+        "longpoll": "/longpoll/{room}/",
+        "streaming": "/streaming/{room}/",
+        "sse": "/streaming/{room}/sse/",
+        "websocket": "/websocket/{room}/",
+    }
+    settings = Settings(
+        techniques=tuple(f"{framing}={path}" for framing, path in paths.items()),
+        clients=2,
+        rate=10,
+        duration=2,
+        interval=0.2,
+        together=True,
+    )
+    with LiveServer() as server:
+        result = await run(Plan((settings,), server=server.url, publish_path="/publish/{room}/"))
+        found = result.configurations[0].measurements
+        assert result.complete and result.same_host
+        assert [measurement.technique for measurement in found] == list(paths)
+        assert all(measurement.cost.cpu is None for measurement in found), "it is not our process"
+        bare = await run(Plan((settings,), server=server.url, tapped=False))
+        assert bare.complete
+        assert all(m.cost.requests is None for m in bare.configurations[0].measurements)
+
+
+async def test_a_missing_room_and_a_missing_server_are_told() -> None:
+    settings = Settings(techniques=("sse=/nowhere/{room}/",), duration=1, clients=1)
+    with LiveServer() as server, pytest.raises(MeasurementFailed, match="404"):
+        await run(Plan((settings,), server=server.url, tapped=True))
+    with pytest.raises(ServerFailed, match="nothing_of_the_kind"):
+        await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
+
+
+def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "compare", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+
+
+def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / f"out.{name}") for name in ("json", "csv", "html")}
+    done = compare(
+        *("--techniques", "websocket,polling", "--sweep", "interval=0.1,0.3", "--together"),
+        *("--duration", "2", "--warmup", "0.3", "--clients", "2", "--rate", "20", "--rtt", "10"),
+        *("--json", files["json"], "--csv", files["csv"], "--report", files["html"]),
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ("Ledger", "WebSocket", "Polling", "Predicted and measured", "rtt 10 ms"):
+        assert word in done.stdout
+    saved: dict[str, Any] = json.loads(Path(files["json"]).read_text())
+    assert [one["settings"]["interval"] for one in saved["configurations"]] == [0.1, 0.3]
+    assert saved["complete"] is True and saved["environment"]["packages"]["Django"]
+    rows = list(csv.DictReader(Path(files["csv"]).read_text().splitlines()))
+    assert [(row["technique"], row["lost"]) for row in rows] == [
+        ("websocket", "0"),
+        ("polling", "0"),
+    ] * 2
+    page = Path(files["html"]).read_text()
+    assert "<script" not in page and not re.search(r"(src|href)=|url\(|@import", page)
+    assert page.count("<svg") >= 3 and "Findings" in page and "prefers-color-scheme" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--techniques", "smoke"], "No technique is called 'smoke'"),
+        (["--sweep", "rtt=slow"], "A sweep looks like"),
+        (["--sweep", "colour=1"], "cannot be swept"),
+        (["--rate", "0"], "rate has to be above 0"),
+        (["--adapter", "carrier=/pigeon"], "An adapter looks like"),
+        (["--server", "example"], "http://host:port"),
+        (["--no-tap", "--rtt", "10"], "where the tap is"),
+        (["--json", "/nowhere/out.json"], "no folder"),
+        (["--rerun", "/nowhere.json"], "No such file"),
+        (["--techniques", "sse,sse"], "given twice"),
+    ],
+)
+def test_a_wrong_option_is_told_in_a_line(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
+        call_command("compare", *arguments)
