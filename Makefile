@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast coverage lint format types check bench lock clean
+.PHONY: help install demo test test-fast coverage lint format types check bench compare advise lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ check: lint types test ## Everything CI checks
 
 bench: install ## Measure cost side by side with the Channels tutorial's chat
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
+	@$(BIN)/python manage.py compare $(ARGS)
+
+advise: $(VENV)/.runtime ## Say which technique fits a workload (ARGS="--clients 100000")
+	@$(BIN)/python manage.py advise $(ARGS)
 
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.framing import (
     Framing,
@@ -14,7 +14,7 @@ from benchmarks.framing import (
     WebSocketFraming,
 )
 from benchmarks.publishers import ChatPublisher, Publisher, http_publisher
-from benchmarks.servers import OURS, TUTORIAL, Program
+from benchmarks.servers import OURS, OURS_ON_DAPHNE, TUTORIAL, Program
 from benchmarks.subscribers import Audience, audience
 from transports.techniques import BY_NAME
 
@@ -81,7 +81,13 @@ CONTESTANTS = (
     _technique("websocket", WebSocketFraming),
     _technique("sse", ServerSentEventsFraming),
     _technique("streaming", LineFraming),
-    _technique("longpoll", LongPollFraming, burst=40),
+    _technique("longpoll", LongPollFraming, burst=20),
     _technique("websocket-sync", WebSocketFraming, burst=20),
+    replace(
+        _technique("websocket", WebSocketFraming, burst=60),
+        name="websocket-daphne",
+        label="WebSocket, on plain Daphne",
+        program=OURS_ON_DAPHNE,
+    ),
 )
 CONTESTANT = {contestant.name: contestant for contestant in CONTESTANTS}

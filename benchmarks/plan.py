@@ -14,8 +14,8 @@ from benchmarks.servers import OURS, OURS_ON_DAPHNE, Program, Server, running
 from benchmarks.stalled import stalled
 
 LOADS = (
-    Load("100 at 20", subscribers=100, rate=20, events=60),
-    Load(HELD_LOAD, subscribers=500, rate=10, events=30),
+    Load("100 at 20", subscribers=100, rate=20, events=50),
+    Load(HELD_LOAD, subscribers=500, rate=10, events=25),
     Load("flat out", subscribers=500, rate=None, events=0),  # a contestant's own burst
 )
 SCENARIOS = ("fanout", "polls", "idle", "stalled")
@@ -35,7 +35,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(share=0.34, polls=800, connections=300, unread=2_000)
+QUICK = Size(share=0.4, polls=800, connections=300, unread=2_000)
 
 
 @dataclass(frozen=True)

@@ -38,36 +38,40 @@ class Subscriber(asyncio.Protocol):
             self.opened.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self._rest:
-            data = self._rest + data
+        self._rest += data
         try:
             if not self.opened.done():
-                data = self._open(data)
-            parsed = self._framing.parse(data)
+                self._open()
+            while self._rest and self.opened.done() and self._take(self._rest):
+                pass
         except (Unexpected, ValueError, KeyError) as error:
             self._fail(repr(error))
             self.transport.abort()
-            return
-        self._rest = data[parsed.used :] if parsed.used < len(data) else b""
+
+    def _take(self, data: bytes) -> int:
+        """Take what is whole of `data`; return how many bytes that were."""
+        parsed = self._framing.parse(data)
+        self._rest = data[parsed.used :]
         if parsed.reply:
             self.transport.write(parsed.reply)
         if parsed.numbers:
             self.received += parsed.numbers
             self._tally.add(len(parsed.numbers))
+        return parsed.used
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._closed:
             self._fail("the server closed the connection")
 
-    def _open(self, data: bytes) -> bytes:
-        """Take the head of the response, once it is whole; return what is behind it."""
-        end = data.find(b"\r\n\r\n") + 4
+    def _open(self) -> None:
+        """Take the head of the response, if it is whole."""
+        end = self._rest.find(b"\r\n\r\n") + 4
         if end < 4:
-            return data
-        if status(data) != self._framing.head:
-            raise Unexpected(data[:400].decode(errors="replace"))
+            return
+        if status(self._rest) != self._framing.head:
+            raise Unexpected(self._rest[:400].decode(errors="replace"))
+        self._rest = self._rest[end:]
         self.opened.set_result(None)
-        return data[end:]
 
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import django
 import httpx
+import hypothesis
 import pytest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
@@ -15,6 +16,10 @@ django.setup()
 
 from .live import LiveServer
 from .redis_server import RedisServer
+
+# A machine that is busy is no reason for a generated case to fail.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 SERVER_URL = os.environ.get("SERVER_URL", "")
 HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]

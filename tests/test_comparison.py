@@ -57,6 +57,13 @@ def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> Non
     assert found.mean == pytest.approx(statistics.fmean(merged))
 
 
+def test_the_instrument_widens_the_interval_and_nothing_else() -> None:
+    groups = [[float(value)] for value in range(100)]
+    plain, wide = Spread.of(groups), Spread.of(groups, 0.5)
+    assert (wide.low, wide.high) == (plain.low - 0.5, plain.high + 0.5)
+    assert (wide.p50, wide.mean, wide.p99) == (plain.p50, plain.mean, plain.p99)
+
+
 def test_no_sample_gives_no_figure() -> None:
     found = Spread.of([[], []])
     assert found.count == 0 and math.isnan(found.p50) and math.isnan(found.low)

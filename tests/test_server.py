@@ -414,6 +414,16 @@ def test_refused_handshake_is_a_problem(server: LiveServer) -> None:
     )
 
 
+def test_handshake_that_is_not_answered_in_time_is_refused() -> None:
+    with (
+        LiveServer(APPLICATION, "--websocket_connect_timeout", "1") as server,
+        pytest.raises(InvalidStatus) as refusal,
+    ):
+        connect(f"{server.ws_url}/ws/unanswered")
+    assert refusal.value.response.status_code == 503
+    assert refusal.value.response.headers["Retry-After"] == "1"
+
+
 # Back-pressure
 
 

@@ -79,7 +79,7 @@ class BatchEndpoint(Endpoint):
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
         async with CancelledOnDisconnect(receive):
             batch = await self.batch(request)
-            await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+        await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
 
 
 class StreamEndpoint(Endpoint):

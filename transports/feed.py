@@ -144,8 +144,9 @@ async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> 
         if batch.events or here.closing:
             return batch
         since = batch.cursor
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0 or (tail.head == head and not await tail.changed(left)):
+        if asyncio.get_running_loop().time() >= deadline:
+            return batch
+        if tail.head == head and not await tail.changed(deadline):
             return batch
 
 

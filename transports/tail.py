@@ -9,6 +9,8 @@ from itertools import islice
 from .cursors import Cursor
 from .events import Batch, Event
 
+TICK = 0.05  # seconds by which a wait may end late
+
 
 class Tail:
     """The last `length` events of `room`, dense up to `head`, and its waiters.
@@ -25,7 +27,8 @@ class Tail:
         self._backlog = backlog
         self._events: deque[Event] = deque(maxlen=length)
         self._batches: dict[int, Batch] = {}
-        self._waiters: set[asyncio.Future[bool]] = set()
+        self._waiters: dict[asyncio.Future[bool], float] = {}  # with their deadlines
+        self._timer: asyncio.TimerHandle | None = None
 
     def after(self, since: Cursor | None) -> Batch | None:
         """What follows `since` (without one: the backlog); None where the tail can't tell."""
@@ -75,24 +78,36 @@ class Tail:
         self.wake()
 
     def wake(self) -> None:
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(True)
 
-    async def changed(self, seconds: float) -> bool:
-        """Wait for the next change; False after `seconds` without one."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[bool] = loop.create_future()
-        self._waiters.add(waiter)
-        timer = loop.call_later(seconds, _give_up, waiter)
+    async def changed(self, deadline: float) -> bool:
+        """Wait for the next change; False at `deadline` (the loop's clock) without one."""
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
         try:
             return await waiter
         finally:
-            timer.cancel()
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)
 
+    def _set_timer(self, deadline: float) -> None:
+        # One for all: a timer for each waiter costs more than its wait.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._give_up, deadline)
 
-def _give_up(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(False)
+    def _give_up(self, due: float) -> None:
+        self._timer = None
+        now = max(due, asyncio.get_running_loop().time())  # the loop may run it a tick early
+        for waiter, deadline in list(self._waiters.items()):
+            if deadline <= now:
+                del self._waiters[waiter]
+                if not waiter.done():
+                    waiter.set_result(False)
+        if self._waiters:
+            # Ten thousand deadlines a moment apart are not worth ten thousand looks.
+            self._set_timer(max(min(self._waiters.values()), now + TICK))

@@ -32,11 +32,12 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, clusters: Iterable[Sequence[float]]) -> Spread:
+    def of(cls, clusters: Iterable[Sequence[float]], instrument: float = 0.0) -> Spread:
         """The spread of all samples merged, which came in clusters.
 
         A cluster holds the samples that share their luck: one event's delays to all its
-        clients. See `median_interval`.
+        clients. See `median_interval`. `instrument` is how far the instrument itself may be
+        off; it widens the interval on both sides, since no number of samples averages it out.
         """
         groups = [cluster for cluster in clusters if cluster]
         merged = sorted(sample for group in groups for sample in group)
@@ -52,8 +53,8 @@ class Spread:
             quantile(merged, 0.99),
             quantile(merged, 0.999),
             merged[-1],
-            low,
-            high,
+            low - instrument,
+            high + instrument,
         )
 
 

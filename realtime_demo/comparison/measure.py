@@ -26,6 +26,9 @@ from .theory import Path, Sizes, framed, predict
 
 PER_PROCESS = 50  # clients in one subscriber process
 WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
+# Seconds by which medians of two runs with one seed were seen to differ beyond what sampling
+# explains: the processes lie and wake differently each time (docs/comparison.md).
+INSTRUMENT = 0.0005
 LEAD = 0.25  # seconds between giving the order to publish and the first intended time
 PATIENCE = 30.0  # seconds in which every client has to have received something
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
@@ -342,13 +345,14 @@ class _Phase:
         by_event = first_deliveries(mine)
 
         def spread(origin: str) -> Spread:
-            return Spread.of(
+            clusters = [
                 [
                     sample.received - getattr(event, origin)
                     for sample in by_event.get(event.number, ())
                 ]
                 for event in sent
-            )
+            ]
+            return Spread.of(clusters, INSTRUMENT)
 
         began, ended = (_total(mark, name) for mark in marks)
         last = _total(ends, name)

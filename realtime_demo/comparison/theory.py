@@ -34,7 +34,7 @@ class Component:
         """P(delay ≤ `delay`): the distribution of a sum of two uniforms (a trapezoid)."""
         y = delay - self.start
         wide, narrow = max(self.widths), min(self.widths)
-        if wide == 0:
+        if wide < 1e-12:  # less than a picosecond, whose square might be no number at all
             return float(y >= 0)
         if narrow < 1e-9 * wide:
             return min(1.0, max(0.0, y / wide))

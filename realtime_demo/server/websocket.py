@@ -104,6 +104,15 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         else:
             self.serverClose(SERVICE_RESTART, "service restart")
 
+    def onOpenHandshakeTimeout(self) -> None:
+        """The application has not answered the handshake in `websocket_handshake_timeout`."""
+        self._deny(503, "The application did not answer in time.")
+        super().onOpenHandshakeTimeout()
+
+    def check_timeouts(self) -> None:
+        if self.state != self.STATE_CONNECTING:  # Daphne would answer 403
+            super().check_timeouts()
+
     def _deny(self, status: int, reason: str) -> None:
         if hasattr(self, "handshake_deferred"):
             denial = ConnectionDeny(code=status, reason=reason)  # type: ignore[no-untyped-call]
