@@ -12,11 +12,11 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from transports.access import Receive, Scope, Send, check_origin
+from transports.access.scope import client_address
 from transports.endpoint import Endpoint, answer, read_body
 from transports.events import encode
 from transports.publish import check_content_type, parse_json
 from transports.refusals import Refusal
-from transports.requests import client_address
 
 from .consumers import CHANNEL
 from .models import Task

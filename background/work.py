@@ -22,8 +22,8 @@ from realtime_demo.conversation import LINES, PAUSE
 from transports import feed
 from transports.access import check_room
 from transports.events import EventType
-from transports.publish import text_of
 from transports.refusals import Refusal
+from transports.requests import text_of
 
 from .models import Task
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.machine import allow_open_files, bind, cores
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
+from benchmarks.servers import ServerFailed
 from benchmarks.tables import show
 from realtime_demo.comparison.host import environment
 
@@ -33,6 +34,8 @@ def main() -> None:
         results = asyncio.run(measure(size, options.only, server_core, console))
     except KeyboardInterrupt:
         sys.exit(130)
+    except ServerFailed as failure:
+        sys.exit(f"The server to measure does not listen. {failure}")
     console.print(setup(environment(), server_core))
     show(results, console)
     if options.json:

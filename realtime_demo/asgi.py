@@ -26,7 +26,8 @@ import streaming.routing
 import transports.routing
 import websocket.routing
 from background.worker import EmbeddedWorker
-from transports.access import SessionWhenSent
+from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.access.limits import ConnectionsPerAddress
 from transports.lifespan import lifespan
 
 http_urlpatterns = [
@@ -45,10 +46,11 @@ websocket_urlpatterns = [
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 
+addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
 application = ProtocolTypeRouter(
     {
-        "http": SessionWhenSent(URLRouter(http_urlpatterns)),
-        "websocket": SessionWhenSent(URLRouter(websocket_urlpatterns)),
+        "http": addresses.around(TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))),
+        "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
         "channel": background.routing.channels,
         "lifespan": EmbeddedWorker(lifespan, background.routing.channels),
     }

@@ -29,6 +29,7 @@ def _list(name: str, default: str) -> list[str]:
 DEBUG = _flag("DEBUG", False)
 # Sessions and tokens are signed with it: without one of its own, each process signs for itself.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
+SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
 ALLOWED_ORIGINS = _list("ALLOWED_ORIGINS", "")
@@ -47,6 +48,9 @@ BACKLOG_LENGTH = int(os.environ.get("BACKLOG_LENGTH", 50))  # events given where
 MAX_ROOMS = int(os.environ.get("MAX_ROOMS", 1_000))  # rooms a process keeps in memory
 MAX_SOCKET_ROOMS = int(os.environ.get("MAX_SOCKET_ROOMS", 20))  # rooms joined on one socket
 MAX_CONNECTIONS = int(os.environ.get("MAX_CONNECTIONS", 10_000))  # connections to a process
+# Connections to a process from one address; 0: any number.
+MAX_CONNECTIONS_PER_ADDRESS = int(os.environ.get("MAX_CONNECTIONS_PER_ADDRESS", 0))
+LOGIN_RATE = float(os.environ.get("LOGIN_RATE", 20))  # failed log-ins a minute an address; 0: off
 PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
 HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
 
@@ -111,6 +115,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "transports",
+    "transports.access",
     "polling",
     "longpoll",
     "streaming",

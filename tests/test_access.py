@@ -11,7 +11,8 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports.access import SessionWhenSent, check_host, check_origin, check_room
+from transports.access import check_host, check_origin, check_room
+from transports.access.authentication import TokenAuthMiddlewareStack
 from transports.hub import group_of
 from transports.refusals import Refusal
 
@@ -112,7 +113,7 @@ async def test_who_brings_no_session_costs_no_look_at_one() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append((scope["user"].is_authenticated, "session" in scope))
 
-    stack = SessionWhenSent(application)
+    stack = TokenAuthMiddlewareStack(application)
     await stack(scope(), None, None)  # type: ignore[arg-type]
     await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
     assert seen == [(False, False)] * 2

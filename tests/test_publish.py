@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from transports import feed
 from transports import publish as publishing
+from transports.access.limits import RateLimit
 from transports.events import Event
-from transports.publish import RateLimit
 from transports.refusals import Refusal
+from transports.requests import text_of
 
 from .conftest import SERVER_ENVIRONMENT
 from .live import LiveServer
@@ -37,8 +38,8 @@ bodies = st.one_of(
 def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
     try:
         document = publishing.parse_json(body)
-        text = publishing.text_of(document, "text", 2_000)
-        sender = publishing.text_of(document, "sender", 40)
+        text = text_of(document, "text", 2_000)
+        sender = text_of(document, "sender", 40)
     except Refusal as refusal:
         assert refusal.status == 400
         assert refusal.code in {"json", "text", "sender"}
@@ -103,12 +104,13 @@ async def test_a_user_publishes_under_their_own_name(
 ) -> None:
     from django.contrib.auth.models import User
 
-    async def record(room: str, sender: str, text: str) -> tuple[str, str, str]:
+    async def record(room: str, sender: str, text: str, *, verified: bool) -> tuple[str, str, str]:
+        assert verified
         return room, sender, text
 
     class Signed:
         user = User(username="grace")
-        scope: dict[str, Any] = {}
+        scope: dict[str, Any] = {"user": user}
 
     monkeypatch.setattr(feed, "publish", record)
     said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from .events import Batch, batch_json
 from .history import HistoryUnavailable
 from .hub import TooManyRooms
 from .metrics import metrics
+from .presence import present
 from .refusals import Refusal, unavailable
 from .requests import Request
 
@@ -35,6 +36,7 @@ class Endpoint:
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
     request_class: ClassVar[type[Any]] = Request
+    is_followed: ClassVar[bool] = False  # whether who asks is in the room
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -49,7 +51,12 @@ class Endpoint:
                 raise Refusal(
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
-            await self.respond(self.request_class(scope), receive, send)
+            request = self.request_class(scope)
+            if self.is_followed and "name" in request.query:
+                async with present(request, request.room):
+                    await self.respond(request, receive, send)
+            else:
+                await self.respond(request, receive, send)
         except Refusal as refusal:
             await refuse(send, refusal)
         except (HistoryUnavailable, TooManyRooms) as error:
@@ -67,6 +74,7 @@ class BatchEndpoint(Endpoint):
     """A response that ends with its first batch, and so has a Content-Length."""
 
     technique: ClassVar[str]
+    is_followed = True
 
     async def batch(self, request: Request) -> Batch:
         raise NotImplementedError
@@ -91,6 +99,7 @@ class StreamEndpoint(Endpoint):
     """
 
     technique: ClassVar[str]
+    is_followed = True
     content_type: ClassVar[bytes]
     heartbeat: ClassVar[bytes]
 

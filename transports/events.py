@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from .cursors import Cursor
 
-EventType = Literal["message", "announcement", "join", "leave", "reset"]
+EventType = Literal["message", "announcement", "edit", "delete", "join", "leave", "reset"]
 EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
 
@@ -36,7 +36,8 @@ class Event:
 
     `published_at` is Unix time in seconds on the server's clock. `missed` belongs to a
     `reset` alone: how many events the history could no longer give, or None when even
-    that is unknown.
+    that is unknown. `of` belongs to an `edit` and a `delete` alone: the id of the event that
+    it changes. `verified` says that `sender` is a user's name, and was shown to be.
     """
 
     id: str
@@ -46,6 +47,8 @@ class Event:
     text: str
     published_at: float
     missed: int | None = None
+    of: str | None = None
+    verified: bool = False
 
     @cached_property
     def cursor(self) -> Cursor:
@@ -64,13 +67,18 @@ class Event:
         }
         if self.type == "reset":
             document["missed"] = self.missed
+        if self.of is not None:
+            document["of"] = self.of
+        if self.verified:
+            document["verified"] = True
         return encode(document)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Event:
         """An event from its parsed JSON; raises `InvalidEvent`.
 
-        Members this version does not know are left aside, so that a newer server can be read.
+        Members this version does not know are left aside, and a `type` it does not know is
+        taken as it is, so that a newer server can be read.
         """
         try:
             event = cls(
@@ -81,6 +89,8 @@ class Event:
                 text=document["text"],
                 published_at=document["published_at"],
                 missed=document.get("missed"),
+                of=document.get("of"),
+                verified=document.get("verified") is True,
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:

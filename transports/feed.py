@@ -68,14 +68,23 @@ def hub() -> Hub:
     return found
 
 
-async def publish(room: str, sender: str, text: str, kind: EventType = "message") -> Event:
+async def publish(
+    room: str,
+    sender: str,
+    text: str,
+    kind: EventType = "message",
+    *,
+    of: str | None = None,
+    verified: bool = False,
+) -> Event:
     """Append to the history, then wake the processes that serve the room.
 
-    Raises `HistoryUnavailable`: then the event is not known to be published.
+    `of` and `verified` are the event's. Raises `HistoryUnavailable`: then the event is not
+    known to be published.
     """
     began = time.perf_counter()
     try:
-        event = await hub().history.append(room, kind, sender, text)
+        event = await hub().history.append(room, kind, sender, text, of=of, verified=verified)
     except HistoryUnavailable:
         metrics.unpublished += 1
         raise
@@ -119,6 +128,11 @@ async def everything(room: str) -> Batch:
     head = (await history.heads([room]))[room]
     batch = await history.read(room, Cursor(head.epoch, 0))
     return Batch(room, batch.cursor, tuple(e for e in batch.events if e.type != "reset"))
+
+
+async def find(room: str, cursor: Cursor) -> Event | None:
+    """The event whose id is `cursor`, while the history keeps it. Raises `HistoryUnavailable`."""
+    return await hub().history.find(room, cursor)
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:

@@ -45,7 +45,16 @@ def now() -> float:
 class History(Protocol):
     """The interface of both histories. Every method raises `HistoryUnavailable`."""
 
-    async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
+    async def append(
+        self,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+    ) -> Event:
         """Give the event the room's next number and keep it, in one atomic step."""
         ...
 
@@ -61,6 +70,10 @@ class History(Protocol):
 
     async def rooms(self) -> list[str]:
         """The rooms that somebody has published in, sorted."""
+        ...
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        """The event whose id is `cursor`; None where there is none, or it is kept no longer."""
         ...
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
@@ -150,14 +163,32 @@ class MemoryHistory:
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
     _once: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
-    async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
+    async def append(
+        self,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+    ) -> Event:
         log = self._touch(room)
         if log is None:
             epoch = self._token + new_token(ROOM_TOKEN_LENGTH)
             log = self._rooms[room] = _Room(epoch, deque(maxlen=self.length))
             if len(self._rooms) > self.max_rooms:
                 self._rooms.popitem(last=False)
-        event = Event(str(Cursor(log.epoch, log.last + 1)), kind, room, sender, text, now())
+        event = Event(
+            str(Cursor(log.epoch, log.last + 1)),
+            kind,
+            room,
+            sender,
+            text,
+            now(),
+            of=of,
+            verified=verified,
+        )
         log.last += 1
         log.events.append(event)
         return event
@@ -174,6 +205,13 @@ class MemoryHistory:
 
     async def rooms(self) -> list[str]:
         return sorted(self._rooms)
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        log = self._rooms.get(room)
+        if log is None or log.epoch != cursor.epoch:
+            return None
+        place = cursor.seq - log.extent.first
+        return log.events[place] if 0 <= place < len(log.events) else None
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         log = self._touch(room)

@@ -99,6 +99,11 @@ class Hub:
         return sum(tail.users for tail in self._tails.values())
 
     @property
+    def connections(self) -> dict[str, int]:
+        """The same, for each room that has any."""
+        return {tail.room: tail.users for tail in self._tails.values() if tail.users}
+
+    @property
     def rooms(self) -> int:
         return len(self._tails)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from . import feed
 from .access import Receive, Scope, Send
+from .presence import presence
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers `startup` at once; at `shutdown` waits return, streams end, sockets close."""
     await receive()
+    if settings.REDIS_URL:
+        presence().start()  # so that the other processes hear from this one
     await send({"type": "lifespan.startup.complete"})
     await receive()
     feed.close()

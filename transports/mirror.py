@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .access import Receive, Scope, Send, header, scheme_of
+from .access import Receive, Scope, Send, header
+from .access.rules import scheme_of
+from .access.scope import client_address
 from .endpoint import answer
 from .events import encode
-from .requests import client_address
 
 # Nothing that is a secret: a reflection is easily logged.
 SHOWN = (

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
 from . import feed
 from .access import Receive, Scope, Send, check_origin, header
+from .access.limits import take_turn
 from .endpoint import Endpoint, answer, read_body
-from .events import Event
+from .events import Event, EventType
 from .refusals import Refusal
-from .requests import Request, client_address
+from .requests import Request, has_own_name, name_of, parse_since, text_of
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
@@ -29,20 +27,6 @@ def parse_json(data: bytes | str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Refusal(400, "json", "A JSON object is needed, in braces.")
     return document
-
-
-def text_of(document: dict[str, Any], name: str, most: int) -> str:
-    """The member `name`: a text of 1 to `most` characters. Raises `Refusal`."""
-    value = document.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > most:
-        raise Refusal(400, name, f"'{name}' is a text of 1 to {most} characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise Refusal(
-            400, name, f"'{name}' has half a surrogate pair, which is no text."
-        ) from error
-    return value
 
 
 def check_content_type(scope: Scope) -> None:
@@ -59,59 +43,55 @@ def check_content_type(scope: Scope) -> None:
         )
 
 
-async def publish(request: Request, room: str, document: dict[str, Any]) -> Event:
+async def publish(
+    request: Request, room: str, document: dict[str, Any], kind: str = "message"
+) -> Event:
     """Publish what the client sent, under the user's name where there is a user.
 
+    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`.
     Raises `Refusal`, and `HistoryUnavailable` as `feed.publish` does.
     """
-    text = text_of(document, "text", settings.TEXT_LENGTH)
+    if kind not in ("message", "edit", "delete"):
+        raise Refusal(400, "type", "'type' is message (or left out), edit or delete.")
+    text = "" if kind == "delete" else text_of(document, "text", settings.TEXT_LENGTH)
+    verified = has_own_name(request.user)
     if request.user.is_authenticated:
-        sender = str(request.user.get_username())[: settings.SENDER_LENGTH]
-    else:
+        sender = name_of(request.user)
+    elif kind == "message":
         sender = text_of(document, "sender", settings.SENDER_LENGTH)
-    if settings.PUBLISH_RATE > 0:
-        client = (
-            f"user {sender}" if request.user.is_authenticated else client_address(request.scope)
-        )
-        rate_limit.take(client, settings.PUBLISH_RATE)
-    return await feed.publish(room, sender, text)
+    else:
+        challenge = {"WWW-Authenticate": "Bearer"}
+        raise Refusal(401, "user", f"To {kind} an event, log in or send a token.", challenge)
+    take_turn(request.scope)
+    if kind == "message":
+        return await feed.publish(room, sender, text, verified=verified)
+    of = await changeable(request.user, room, document)
+    change: EventType = "edit" if kind == "edit" else "delete"
+    return await feed.publish(room, sender, text, change, of=of, verified=verified)
 
 
-@dataclass
-class RateLimit:
-    """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
+async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
+    """The id of the event that the document would change, if `user` may; raises `Refusal`.
 
-    The `most` clients seen last are remembered.
+    A user's own messages, that is, and any message or announcement for staff.
     """
-
-    most: int = 10_000
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def take(self, client: str, rate: float) -> None:
-        """Take a token; raises `Refusal` (429) where there is none."""
-        now = time.monotonic()
-        burst = max(1.0, 2 * rate)
-        tokens, at = self._buckets.pop(client, (burst, now))
-        tokens = min(burst, tokens + (now - at) * rate)
-        if tokens < 1:
-            self._buckets[client] = tokens, now
-            seconds = max(1, round((1 - tokens) / rate + 0.5))
-            raise Refusal(
-                429,
-                "rate",
-                f"At most {rate:g} events a second may be published; try again in {seconds} s.",
-                {"Retry-After": str(seconds)},
-            )
-        self._buckets[client] = tokens - 1, now
-        if len(self._buckets) > self.most:
-            self._buckets.popitem(last=False)
-
-
-rate_limit = RateLimit()
+    text = document.get("of")
+    if not isinstance(text, str) or not text:
+        raise Refusal(400, "of", "'of' is the id of the event to change, a text.")
+    cursor = parse_since(text)
+    event = await feed.find(room, cursor) if cursor is not None else None
+    if event is None or event.type not in ("message", "announcement"):
+        raise Refusal(404, "of", f"The room keeps no message {text[:40]}.")
+    is_own = event.verified and has_own_name(user) and event.sender == name_of(user)
+    if not (is_own and event.type == "message") and not user.is_staff:
+        raise Refusal(403, "of", "Only its author, or staff, may change a message.")
+    return event.id
 
 
 class PublishConsumer(Endpoint):
     """`POST /publish/<room>/` with `{"sender", "text"}`: 201 and the event.
+
+    With `"type": "edit"` and `of`, or `"delete"` and `of`: a change to an earlier one.
 
     The content type that a form cannot send, and the Origin, are its defence against
     cross-site requests; a program needs no cookie dance.
@@ -123,5 +103,7 @@ class PublishConsumer(Endpoint):
         check_origin(request.scope)
         check_content_type(request.scope)
         body = await read_body(receive, settings.BODY_SIZE)
-        event = await publish(request, request.room, parse_json(body))
+        document = parse_json(body)
+        kind = document.get("type", "message")
+        event = await publish(request, request.room, document, str(kind))
         await answer(send, 201, b"application/json", event.encoded)

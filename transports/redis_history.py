@@ -7,8 +7,10 @@ together: each entry carries its epoch, and its ID is its seq.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -75,24 +77,37 @@ class RedisHistory:
         self._prefix = prefix
         self._store_key = f"{prefix}:epoch"
 
+    @property
+    def redis(self) -> Redis:
+        """The connections to Redis, for others who keep something beside the history."""
+        return self._redis
+
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{room}"
 
-    async def append(self, room: str, kind: EventType, sender: str, text: str) -> Event:
-        event = await self._appended([], room, kind, sender, text)
+    async def append(
+        self,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+    ) -> Event:
+        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
+        event = await self._appended([], draft)
         assert event is not None
         return event
 
     async def append_once(
         self, key: str, room: str, kind: EventType, sender: str, text: str
     ) -> Event | None:
-        return await self._appended([f"{self._prefix}:once:{key}"], room, kind, sender, text)
-
-    async def _appended(
-        self, once: list[str], room: str, kind: EventType, sender: str, text: str
-    ) -> Event | None:
         draft = Event("", kind, room, sender, text, now())
-        keys = [self._key(room), self._store_key, *once]
+        return await self._appended([f"{self._prefix}:once:{key}"], draft)
+
+    async def _appended(self, once: list[str], draft: Event) -> Event | None:
+        keys = [self._key(draft.room), self._store_key, *once]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
             new_token(ROOM_TOKEN_LENGTH),
@@ -104,7 +119,16 @@ class RedisHistory:
         identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
         if identity is None:
             return None
-        return Event(identity.decode(), kind, room, sender, text, draft.published_at)
+        return replace(draft, id=identity.decode())
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        place = f"{cursor.seq}-0"
+        if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
+            return None
+        entries: list[Entry] = await _reached(self._redis.xrange(self._key(room), place, place))
+        if not entries or entries[0][1][b"epoch"].decode() != cursor.epoch:
+            return None
+        return _events(entries)[0]
 
     async def rooms(self) -> list[str]:
         # In steps, and so not one moment's picture: Redis stays free for the others.

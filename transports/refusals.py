@@ -47,5 +47,13 @@ class Refusal(Exception):
         return {"type": "error", "code": self.code, "detail": self.detail}
 
 
+LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5.5)
+
+
+def close_reason(detail: str) -> str:
+    """As much of `detail` as a close frame carries."""
+    return detail.encode()[:LONGEST_REASON].decode(errors="ignore")
+
+
 def unavailable(detail: str, retry_after: int = 1) -> Refusal:
     return Refusal(503, "unavailable", detail, {"Retry-After": str(retry_after)})

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .access import Scope, check_room, header
+from django.conf import settings
+
+from .access import Scope, enter, header
+from .access.tokens import check_query
 from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
@@ -14,16 +19,32 @@ from .refusals import Refusal
 class Request:
     """The parsed, permitted request of an HTTP technique, or the handshake of a socket.
 
-    Raises `Refusal` for a room that is none, or is closed to this user.
+    `room` is empty where the path names none. Raises `Refusal` for a room that is none or is
+    closed to this user, and for what authentication or a limit has refused.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.user: Any = scope["user"]
-        self.room: str = scope["url_route"]["kwargs"]["room"]
-        check_room(self.room, self.user)
+        if "refusal" in scope:
+            raise scope["refusal"]
         query = scope["query_string"].decode("ascii", "replace")
         self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
+        check_query(self.query)
+        room = scope["url_route"]["kwargs"].get("room")
+        if room is not None:
+            enter(scope, room)
+        self.room: str = room or ""
+
+    @cached_property
+    def own_name(self) -> str | None:
+        """The name to be present under: a user's own, or the one in `?name=`; None where the
+        request does not ask for it."""
+        if "name" not in self.query:
+            return None
+        if self.user.is_authenticated:
+            return name_of(self.user)
+        return text_of(self.query, "name", settings.SENDER_LENGTH)
 
     @property
     def since(self) -> Cursor | None:
@@ -58,6 +79,25 @@ def parse_since(text: str | None) -> Cursor | None:
         raise Refusal(400, "cursor", str(error)) from error
 
 
-def client_address(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+def text_of(document: Mapping[str, Any], name: str, most: int) -> str:
+    """The member `name`: a text of 1 to `most` characters. Raises `Refusal`."""
+    value = document.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > most:
+        raise Refusal(400, name, f"'{name}' is a text of 1 to {most} characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Refusal(
+            400, name, f"'{name}' has half a surrogate pair, which is no text."
+        ) from error
+    return value
+
+
+def name_of(user: Any) -> str:
+    """The name under which a user publishes: their own, cut to what a sender may have."""
+    return str(user.get_username())[: settings.SENDER_LENGTH]
+
+
+def has_own_name(user: Any) -> bool:
+    """Whether `name_of` is nobody else's: a name that was cut could be two users'."""
+    return bool(user.is_authenticated) and user.get_username() == name_of(user)

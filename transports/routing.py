@@ -1,4 +1,4 @@
-"""Where publishing, and what operators ask, are mounted."""
+"""Where publishing, the list of rooms, and what operators ask, are mounted."""
 
 from django.urls import re_path
 
@@ -6,9 +6,11 @@ from .exposition import MetricsConsumer
 from .health import HealthConsumer, ReadinessConsumer
 from .mirror import MirrorConsumer
 from .publish import PublishConsumer
+from .rooms import RoomsConsumer
 
 http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
+    re_path(r"^rooms/$", RoomsConsumer.as_asgi()),
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
     re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
     re_path(r"^mirror/$", MirrorConsumer.as_asgi()),

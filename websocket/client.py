@@ -13,8 +13,6 @@ from transports.client import (
     CONNECT_TIMEOUT,
     Arrival,
     BackOff,
-    Refused,
-    TryLater,
     check_status,
     query,
     resume,
@@ -22,7 +20,7 @@ from transports.client import (
 from transports.events import Batch, Event
 
 LARGEST_MESSAGE = 64 * 1024 * 1024  # bytes: a whole history in one batch
-REFUSED, UNAVAILABLE = range(4400, 4500), 4503
+STATUSES = range(4400, 4600)  # close codes that are 4000 + an HTTP status
 
 
 def events(
@@ -63,10 +61,8 @@ def events(
                 bytes(response.body or b""),
             )
         except ConnectionClosed as error:
-            if error.rcvd and error.rcvd.code in REFUSED:
-                raise Refused(error.rcvd.code - 4000, error.rcvd.reason) from error
-            if error.rcvd and error.rcvd.code == UNAVAILABLE:
-                raise TryLater(1) from error
+            if error.rcvd and error.rcvd.code in STATUSES:
+                check_status(error.rcvd.code - 4000, "1", error.rcvd.reason.encode())
             raise
 
     return resume(receive, since, back_off)

@@ -28,21 +28,23 @@ from transports.access import (
     check_host,
     check_origin,
     check_room,
+    enter,
 )
+from transports.access.tokens import accepted_subprotocol
 from transports.cursors import Cursor
 from transports.events import Batch, batch_json, encode
 from transports.history import HistoryUnavailable
 from transports.hub import TooManyRooms
 from transports.metrics import Meter, metrics
+from transports.presence import present
 from transports.publish import parse_json, publish
-from transports.refusals import Refusal, unavailable
+from transports.refusals import Refusal, close_reason, unavailable
 from transports.requests import Request, parse_since
 
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
 INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
-LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5.5)
 NO_CHANNEL_LAYER = ""
 FEED_AWAY = unavailable("The feed cannot be reached now; please try again.")
 
@@ -66,14 +68,21 @@ class Session:
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
         self._request: Request | None = None
-        self._commands = {"publish": self._publish, "join": self._join, "leave": self._leave}
+        self._commands = {
+            "publish": self._publish,
+            "edit": self._change,
+            "delete": self._change,
+            "join": self._join,
+            "leave": self._leave,
+        }
 
     async def open(self, scope: Scope) -> None:
         """Join the room of the path; a refusal closes the socket with its 4xxx code."""
         try:
             check_host(scope)
             request = Request(scope)
-            self._subscribe(request.room, request.since)
+            _ = request.own_name  # what is wrong with it is a refusal
+            self._subscribe(request, request.room, request.since)
             self._request = request
         except Refusal as refusal:
             await self._end(refusal.close_code, refusal.detail)
@@ -103,6 +112,9 @@ class Session:
     async def _publish(self, request: Request, room: str, document: dict[str, Any]) -> None:
         await publish(request, room, document)
 
+    async def _change(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        await publish(request, room, document, document["type"])
+
     async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
         since = document.get("since")
         if since is not None and not isinstance(since, str):
@@ -112,13 +124,17 @@ class Session:
         if len(self._rooms) >= settings.MAX_SOCKET_ROOMS:
             most = settings.MAX_SOCKET_ROOMS
             raise Refusal(409, "rooms", f"A socket may join at most {most} rooms.")
-        self._subscribe(room, parse_since(since))
+        cursor = parse_since(since)
+        enter(request.scope, room)
+        self._subscribe(request, room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
         task = self._rooms.pop(room, None)
         if task is None:
             raise Refusal(409, "left", f"The room {room} is not joined.")
         task.cancel()
+        if "connection" in request.scope:
+            request.scope["connection"].leave(room)
 
     def forget(self) -> None:
         """The socket is gone: leave every room. To be called on the event loop."""
@@ -126,19 +142,22 @@ class Session:
             task.cancel()
         self._rooms.clear()
 
-    def _subscribe(self, room: str, since: Cursor | None) -> None:
+    def _subscribe(self, request: Request, room: str, since: Cursor | None) -> None:
         loop = asyncio.get_running_loop()
-        feeding = self._feed(room, since)
+        feeding = self._feed(request, room, since)
         self._rooms[room] = loop.create_task(feeding, context=self._context.copy())
 
-    async def _feed(self, room: str, since: Cursor | None) -> None:
+    async def _feed(self, request: Request, room: str, since: Cursor | None) -> None:
+        batches = feed.subscribe(room, since, settings.HEARTBEAT)
         try:
-            async with aclosing(feed.subscribe(room, since, settings.HEARTBEAT)) as batches:
+            async with present(request, room), aclosing(batches):
                 live = False  # the first batch is the backlog
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a sign of life
                     self._meter.delivered(batch, live=live)
                     live = True
+        except Refusal as refusal:
+            await self._end(refusal.close_code, refusal.detail)
         except (HistoryUnavailable, TooManyRooms):
             await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
         except Exception:
@@ -148,7 +167,7 @@ class Session:
             await self._end(SERVICE_RESTART, "The server is restarting.")
 
     async def _end(self, code: int, reason: str) -> None:
-        await self._close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))
+        await self._close(code, close_reason(reason))
 
 
 def _allow(scope: Scope) -> None:
@@ -181,7 +200,7 @@ class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         _allow(self.scope)
-        await self.accept()
+        await self.accept(accepted_subprotocol(self.scope))
         await self.session.open(self.scope)
 
     async def deliver(self, batch: Batch) -> None:
@@ -211,7 +230,7 @@ class SyncFeedConsumer(WebsocketConsumer):  # type: ignore[misc]
 
     def connect(self) -> None:
         _allow(self.scope)
-        self.accept()
+        self.accept(accepted_subprotocol(self.scope))
         async_to_sync(self.session.open)(self.scope)
 
     async def deliver(self, batch: Batch) -> None:

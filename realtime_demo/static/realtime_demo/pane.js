@@ -7,6 +7,8 @@ import { duration, knows, say } from "./strings.js";
 const OPEN = 1;
 const CLOSED = 2;
 const SHOWN = 200; // events in the list, and delays in the median
+/** Drawn as they are. A type that is not among them, as every client has it, is passed over. */
+const DRAWN = new Set(["message", "announcement", "join", "leave", "reset"]);
 const time = new Intl.DateTimeFormat(document.documentElement.lang, {
   hour: "2-digit",
   minute: "2-digit",
@@ -108,7 +110,7 @@ export class Pane {
       this.delays.push(delay);
       if (this.delays.length > SHOWN) this.delays.shift();
     }
-    this.#waiting.push({ event, delay: isLive ? delay : null, isCounted });
+    if (DRAWN.has(event.type)) this.#waiting.push({ event, delay: isLive ? delay : null, isCounted });
     if (this.#waiting.length > SHOWN) this.#waiting.shift();
     this.page.changed(this);
   }

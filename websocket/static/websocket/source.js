@@ -22,13 +22,17 @@ export class WebSocketSource extends Source {
   /** Cursors of the rooms joined besides the URL's. @type {Map<string, string>} */
   #joined = new Map();
   #room;
+  #protocols;
 
   /**
    * @param {string | URL} url of http or ws
-   * @param {import("../transports/source.js").SourceOptions} [options]
+   * @param {import("../transports/source.js").SourceOptions & { token?: string }} [options]
+   *   `token`: to come in with in place of a session. A browser's socket has no other header
+   *   for it than its subprotocols, of which the server accepts the first
    */
-  constructor(url, options) {
+  constructor(url, { token = "", ...options } = {}) {
     super(url, options);
+    this.#protocols = token ? ["realtime.v1", `token.${token}`] : [];
     this.url.protocol = this.url.protocol.replace("http", "ws");
     this.#room = this.url.pathname.split("/").filter(Boolean).at(-1);
   }
@@ -59,6 +63,18 @@ export class WebSocketSource extends Source {
     this.#send({ type: "join", room, ...(since && { since }) });
   }
 
+  /**
+   * Changes what one published oneself, for everyone: as an event more. Without a text it is
+   * deleted.
+   *
+   * @param {string} room
+   * @param {string} of the event's id
+   * @param {string} [text]
+   */
+  change(room, of, text) {
+    this.#send(text ? { type: "edit", room, of, text } : { type: "delete", room, of });
+  }
+
   /** @param {string} room one that was joined */
   leave(room) {
     this.#joined.delete(room);
@@ -67,7 +83,7 @@ export class WebSocketSource extends Source {
 
   /** @param {AbortSignal} signal */
   async receive(signal) {
-    const socket = (this.#socket = new WebSocket(this.address()));
+    const socket = (this.#socket = new WebSocket(this.address(), this.#protocols));
     this.listen(); // the server's empty batches are its heartbeat
     await new Promise((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));

@@ -1,62 +1,45 @@
-"""Who may come in: the one place that decides, for every technique, HTTP and WebSocket alike."""
+"""Which room, which Host and which Origin may."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.auth import AuthMiddlewareStack
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.http.request import validate_host
 
-from .refusals import Refusal
+from transports.refusals import Refusal
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from .scope import Scope, header
 
 _ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 STAFF_PREFIX = "staff-"
-
-
-class SessionWhenSent:
-    """`AuthMiddlewareStack` for requests that bring a session; the others are nobody's.
-
-    The stack goes to the database in a thread for every request. A poll without a session
-    cookie, which is most of them, need not.
-    """
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.with_session = AuthMiddlewareStack(application)
-        self.cookie = settings.SESSION_COOKIE_NAME.encode() + b"="
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.cookie in header(scope, b"cookie"):
-            await self.with_session(scope, receive, send)
-        else:
-            await self.application({**scope, "user": AnonymousUser()}, receive, send)
-
-
-def header(scope: Scope, name: bytes) -> bytes:
-    """The header `name` (lower case); empty where it was not sent."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
 
 
 def check_room(room: str, user: Any) -> None:
     """Raise `Refusal` unless `room` is the name of a room that `user` may enter."""
     if not _ROOM.fullmatch(room):
         raise Refusal(404, "room", "A room's name has 1 to 64 of the characters a-z, 0-9 and '-'.")
-    if room.startswith(STAFF_PREFIX) and not user.is_staff:
+    if not is_open_to(room, user):
         raise Refusal(403, "room", "A room whose name starts with 'staff-' is for staff alone.")
+
+
+def is_open_to(room: str, user: Any) -> bool:
+    """Whether `user` may enter `room`."""
+    return bool(user.is_staff) or not room.startswith(STAFF_PREFIX)
+
+
+def enter(scope: Scope, room: str) -> None:
+    """`check_room`, now and for as long as the connection is open. Raises `Refusal`.
+
+    Who is nobody has nothing to lose: only a user's connection is asked about again.
+    """
+    check_room(room, scope["user"])
+    connection = scope.get("connection")
+    if connection is not None:
+        connection.enter(room)
 
 
 def check_host(scope: Scope) -> None:

@@ -1,0 +1,48 @@
+"""Editing and deleting: events like any other, which say what they change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from .feeds import BOUND, cursor_of, publish
+from .test_refusals import check_problem, next_message, open_socket, socket_technique
+
+__all__ = ["socket_technique"]  # a fixture
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete"])
+async def test_nobody_changes_nothing(http: httpx.AsyncClient, room: str, kind: str) -> None:
+    (event,) = await publish(http, room, ["hi"])
+    before = await cursor_of(http, room)
+    change = {"type": kind, "of": event.id, "text": "hello", "sender": "ada"}
+    response = await http.post(f"/publish/{room}/", json=change)
+    check_problem(response, 401, kind)
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert await cursor_of(http, room) == before
+
+
+@pytest.mark.parametrize("kind", ["shout", "join", "reset", "announcement", "", None, 7, ["edit"]])
+async def test_a_type_that_may_not_be_published(
+    http: httpx.AsyncClient, room: str, kind: Any
+) -> None:
+    before = await cursor_of(http, room)
+    said = {"type": kind, "sender": "ada", "text": "hi"}
+    check_problem(await http.post(f"/publish/{room}/", json=said), 400, "type")
+    assert await cursor_of(http, room) == before
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete"])
+async def test_nobody_changes_nothing_on_a_socket(
+    http: httpx.AsyncClient, socket_technique: Any, room: str, kind: str
+) -> None:
+    (event,) = await publish(http, room, ["hi"])
+    async with asyncio.timeout(BOUND), open_socket(socket_technique, http, room) as socket:
+        await next_message(socket)
+        change = {"type": kind, "room": room, "of": event.id, "text": "hello"}
+        await socket.send(json.dumps(change))
+        assert (await next_message(socket))["code"] == "user"

@@ -1,0 +1,180 @@
+"""Who is here: coming and going, the list of rooms, and the people of a killed process."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from transports import feed, presence
+from transports.presence import MemoryPeople, Person, Presence, Store
+from transports.redis_presence import RedisPeople
+from transports.techniques import TECHNIQUES, Technique
+
+from .contract.feeds import BOUND, cursor_of, events_of
+from .redis_server import RedisServer
+from .waiting import until, until_asked
+
+ADA, GRACE = Person("r", "ada"), Person("r", "grace")
+
+
+# --- The stores --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryPeople()
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    async with Redis.from_url(server.url) as redis:
+        yield RedisPeople(redis, prefix=uuid.uuid4().hex)
+
+
+async def test_who_comes_is_new_once(store: Store) -> None:
+    assert await store.hold([ADA]) == [ADA]
+    assert await store.hold([ADA, GRACE]) == [GRACE]
+    assert (await store.others()).people == {ADA, GRACE}
+    assert await store.release([ADA]) == [ADA]
+    assert await store.release([ADA]) == []
+    assert await store.report({}) == []
+    assert (await store.others()).people == {GRACE}
+    assert await store.hold([ADA]) == [ADA]
+
+
+@pytest.mark.redis
+async def test_two_processes_have_the_same_person(redis_server: RedisServer) -> None:
+    prefix = uuid.uuid4().hex
+    async with Redis.from_url(redis_server.url) as redis:
+        one, two = RedisPeople(redis, prefix=prefix), RedisPeople(redis, prefix=prefix)
+        assert await one.hold([ADA]) == [ADA]
+        assert await two.hold([ADA]) == []
+        assert await one.release([ADA]) == []
+        assert await two.release([ADA]) == [ADA]
+        await one.report({"r": 2, "s": 1})
+        await two.report({"r": 3})
+        assert (await one.others()).connections == {"r": 3}
+        assert (await two.others()).connections == {"r": 2, "s": 1}
+
+
+@pytest.mark.redis
+async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisServer) -> None:
+    prefix = uuid.uuid4().hex
+    async with Redis.from_url(redis_server.url) as redis:
+        killed = RedisPeople(redis, prefix=prefix, lease=1)
+        alive, other = RedisPeople(redis, prefix=prefix), RedisPeople(redis, prefix=prefix)
+        await killed.report({"r": 7})
+        await killed.hold([ADA, GRACE, Person("s", "name/with slash")])
+        await alive.hold([GRACE])
+        await alive.report({})
+        gone: list[Person] = []
+        async with asyncio.timeout(BOUND):
+            while not gone:
+                reports = await asyncio.gather(alive.report({}), other.report({}))
+                gone = [person for report in reports for person in report]
+        assert sorted(gone) == [ADA, Person("s", "name/with slash")]
+        everyone = await other.others()
+        assert (everyone.people, everyone.connections) == ({GRACE}, {})
+
+
+# --- Over a live server ------------------------------------------------------------------------
+
+
+async def entry_of(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
+    """What the list says of the room; None where it is not in it."""
+    rooms: list[dict[str, Any]] = (await http.get("/rooms/")).json()["rooms"]
+    return next((found for found in rooms if found["room"] == room), None)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+async def test_who_gives_a_name_is_announced_once(
+    technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    since = await cursor_of(http, room)
+    path = f"{technique.url_path(room)}?name=ada"
+    for _ in range(2):  # and again, as a long poll or after a reconnection
+        if technique.scheme == "http":
+            async with http.stream("GET", path + "&wait=0") as response:
+                assert response.status_code == 200
+        else:
+            from websockets.asyncio.client import connect
+
+            async with connect("ws" + server_url.removeprefix("http") + path) as socket:
+                await socket.recv()
+    (batch,) = [(await http.get(f"/polling/{room}/?since={since}")).json()]
+    assert [(event["type"], event["sender"]) for event in batch["events"]] == [("join", "ada")]
+    await until_asked(lambda: entry_of(http, room))  # the list is a second old
+    entry = await entry_of(http, room)
+    assert entry is not None
+    assert entry["people"] == ["ada"]
+
+
+async def test_who_gives_no_name_is_only_counted(
+    server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    since = await cursor_of(http, room)
+    async with http.stream("GET", f"/streaming/{room}/") as response:
+        assert response.status_code == 200
+        await until_asked(lambda: entry_of(http, room))
+        assert await entry_of(http, room) == {"room": room, "connections": 1, "people": []}
+    assert await cursor_of(http, room) == since
+
+
+async def test_who_stays_away_has_left(
+    server_url: str, http: httpx.AsyncClient, room: str, history: str
+) -> None:
+    if history == "redis":
+        pytest.skip("its ten seconds are taken once")
+    events = events_of(TECHNIQUES[2], server_url, room)
+    await http.get(f"/polling/{room}/?name=ada")
+    async with asyncio.timeout(BOUND):
+        found = [await anext(events), await anext(events)]
+    await events.aclose()
+    assert [(event.type, event.sender) for event in found] == [("join", "ada"), ("leave", "ada")]
+    assert await entry_of(http, room) is None
+
+
+@pytest.mark.parametrize("name", ["", "%20", "x" * 41])
+async def test_a_name_that_is_none(http: httpx.AsyncClient, room: str, name: str) -> None:
+    response = await http.get(f"/polling/{room}/?name={name}")
+    assert response.status_code == 400
+    assert "name" in response.json()["detail"]
+
+
+async def test_staff_rooms_are_not_listed(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(BOUND):
+        rooms = (await http.get("/rooms/")).json()["rooms"]
+    assert not [room for room in rooms if room["room"].startswith("staff-")]
+
+
+# --- Going -------------------------------------------------------------------------------------
+
+
+async def test_a_return_within_the_linger_is_no_going(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+
+    async def publish(room: str, sender: str, text: str, kind: Any) -> None:
+        told.append((kind, sender))
+
+    class Request:
+        scope: dict[str, Any] = {}
+
+    monkeypatch.setattr(feed, "publish", publish)
+    monkeypatch.setattr(presence, "SWEEP_INTERVAL", 0.01)
+    monkeypatch.setattr(presence, "LINGER", 0.2)
+    here = Presence(MemoryPeople())
+    request: Any = Request()
+    for _ in range(3):
+        async with here.here(request, "r", "ada"), here.here(request, "r", "ada"):
+            pass
+    assert told == [("join", "ada")]
+    await until(lambda: told == [("join", "ada"), ("leave", "ada")])
+    async with here.here(request, "r", "ada"):
+        assert told[2:] == [("join", "ada")]
+    await here.close()
+    await feed.aclose()

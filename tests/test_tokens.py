@@ -1,0 +1,277 @@
+"""Tokens, the command that issues them, and the limits on connections and log-ins."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import signing
+from django.core.management import CommandError, call_command
+from django.test import Client, override_settings
+from django.utils import timezone
+
+from transports.access import tokens
+from transports.access.limits import ConnectionsPerAddress
+from transports.access.login import failures
+from transports.refusals import Refusal
+
+from .accounts import Accounts
+from .live import ROOT
+
+pytestmark = pytest.mark.xdist_group("access")
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+        accounts.user("ada")
+        yield accounts
+
+
+# --- Tokens ------------------------------------------------------------------------------------
+
+
+def in_an_hour() -> Any:
+    return timezone.now() + timedelta(hours=1)
+
+
+def test_a_token_says_what_it_was_given() -> None:
+    identity, end = uuid.uuid4(), in_an_hour()
+    text = tokens.write(identity, end)
+    assert tokens.read(text) == (identity, end.timestamp())
+    # Allowed in a Bearer header (RFC 6750) and in a subprotocol's name (RFC 9110 §5.6.2) alike.
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", text)
+    assert len(text) < tokens.LONGEST_TOKEN
+
+
+def test_a_token_that_was_changed_anywhere() -> None:
+    text = tokens.write(uuid.uuid4(), in_an_hour())
+    for place in range(len(text)):
+        changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
+        with pytest.raises(Refusal) as refused:
+            tokens.read(changed)
+        assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.b", "x" * 100_000, "한국.어", "\x00", "a" * 600 + ".b"]
+)
+def test_what_is_no_token(text: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        tokens.read(text)
+    assert refused.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+def test_something_else_that_was_signed_is_no_token() -> None:
+    other = signing.Signer(salt="something.else", sep=".")
+    with pytest.raises(Refusal):
+        tokens.read(other.sign_object([uuid.uuid4().hex, time.time() + 60]))
+    with override_settings(SECRET_KEY="another"):
+        foreign = tokens.write(uuid.uuid4(), in_an_hour())
+    with pytest.raises(Refusal):
+        tokens.read(foreign)
+
+
+def test_a_token_expires() -> None:
+    text = tokens.write(uuid.uuid4(), timezone.now() - timedelta(seconds=1))
+    with pytest.raises(Refusal, match="expired"):
+        tokens.read(text)
+    assert tokens.read(text, even_expired=True)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "token"),
+    [
+        (b"Bearer abc", "abc"),
+        (b"bearer  abc ", "abc"),  # a scheme's case does not matter (RFC 9110 §11.1)
+        (b"Bearer", ""),
+        (b"Basic YTpi", None),
+        (b"", None),
+    ],
+)
+def test_bearer(authorization: bytes, token: str | None) -> None:
+    assert tokens.bearer(authorization) == token
+
+
+def test_the_subprotocol_accepted_is_never_the_token() -> None:
+    for offered, accepted in (
+        (["realtime.v1", "token.x"], "realtime.v1"),
+        (["token.x", "realtime.v1"], "realtime.v1"),
+        (["token.x"], None),
+        (["other"], None),
+        ([], None),
+    ):
+        assert tokens.accepted_subprotocol({"subprotocols": offered}) == accepted
+
+
+# --- The command -------------------------------------------------------------------------------
+
+
+def command(accounts: Accounts, *arguments: str) -> str:
+    out = io.StringIO()
+    with override_settings(SECRET_KEY_IS_RANDOM=False):
+        accounts.now(lambda: call_command("token", *arguments, stdout=out, stderr=io.StringIO()))
+    return out.getvalue().strip()
+
+
+def is_good(accounts: Accounts, text: str) -> bool:
+    try:
+        user = accounts.now(lambda: tokens.user_of(tokens.read(text)))
+    except Refusal:
+        return False
+    return bool(user.get_username() == "ada")
+
+
+def test_issued_listed_and_revoked(accounts: Accounts) -> None:
+    one, two, three = (command(accounts, "issue", "ada", "--note", "n") for _ in range(3))
+    assert all(is_good(accounts, text) for text in (one, two, three))
+    identity = str(tokens.read(two).id)
+    assert identity in command(accounts, "list")
+    assert one not in command(accounts, "list", "--user", "ada")
+    command(accounts, "revoke", one)
+    command(accounts, "revoke", identity)
+    assert [is_good(accounts, text) for text in (one, two, three)] == [False, False, True]
+    assert command(accounts, "revoke", "--user", "ada").startswith("Revoked: 1.")
+    assert not is_good(accounts, three)
+    assert command(accounts, "list") == ""
+
+
+def test_the_expiry_asked_for(accounts: Accounts) -> None:
+    claim = tokens.read(command(accounts, "issue", "ada", "--expires", "90s"))
+    assert 60 < claim.expires - time.time() <= 90
+    claim = tokens.read(command(accounts, "issue", "ada"))
+    assert 29 * 86400 < claim.expires - time.time() <= 30 * 86400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "helpful"),
+    [
+        (["issue", "nobody"], "no user 'nobody'"),
+        (["issue", "ada", "--expires", "soon"], "30d"),
+        (["issue", "ada", "--expires", "0s"], "30d"),
+        (["issue", "ada", "--expires", "99999d"], "ten years"),
+        (["revoke", "nonsense"], "not a token"),
+        (["revoke", str(uuid.uuid4())], "no such token"),
+        (["revoke"], "required"),
+        (["revoke", "--user", "nobody"], "no user"),
+    ],
+)
+def test_what_the_command_cannot_do(accounts: Accounts, arguments: list[str], helpful: str) -> None:
+    with pytest.raises(CommandError, match=helpful):
+        command(accounts, *arguments)
+
+
+def test_no_token_without_a_key_to_sign_it_with(accounts: Accounts) -> None:
+    environment = {**os.environ, **accounts.env, "SECRET_KEY": ""}
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "token", "issue", "ada"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert "SECRET_KEY" in ended.stderr
+    assert ended.stdout == ""
+
+
+# --- Limits ------------------------------------------------------------------------------------
+
+
+async def test_no_limit_is_no_middleware() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None: ...
+
+    assert ConnectionsPerAddress(0).around(application) is application
+
+
+async def test_connections_are_counted_while_they_last() -> None:
+    found: list[bool] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        found.append("refusal" in scope)
+        if inner := scope.get("inner"):
+            await limited({"client": inner}, receive, send)
+        if scope.get("fails"):
+            raise LookupError
+
+    limited = ConnectionsPerAddress(1).around(application)
+    nothing: Any = None
+    for scope, refused in (
+        ({"client": ["a", 1], "inner": ["a", 2]}, [False, True]),
+        ({"client": ["a", 3], "inner": ["b", 1]}, [False, False]),
+        ({"client": None, "inner": None}, [False]),
+    ):
+        found.clear()
+        await limited(scope, nothing, nothing)
+        assert found == refused
+    for _ in range(2):
+        found.clear()
+        with pytest.raises(LookupError):
+            await limited({"client": ["a", 1], "fails": True}, nothing, nothing)
+        assert found == [False]
+
+
+@override_settings(LOGIN_RATE=3, ALLOWED_HOSTS=["testserver"])
+def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
+    def log_in(password: str, address: str) -> Any:
+        form = {"username": "eve", "password": password}
+        return accounts.now(lambda: Client(REMOTE_ADDR=address).post("/login/", form))
+
+    def make_user() -> None:
+        from django.contrib.auth.models import User
+
+        User.objects.create_user("eve", password="right")
+
+    accounts.now(make_user)
+    failures._buckets.clear()
+    for _ in range(5):  # who knows it may come as often as they like
+        assert log_in("right", "192.0.2.1").status_code == 302
+    assert [log_in("wrong", "192.0.2.1").status_code for _ in range(4)] == [200, 200, 200, 429]
+    worn_out = log_in("right", "192.0.2.1")
+    assert worn_out.status_code == 429
+    assert int(worn_out.headers["Retry-After"]) > 1
+    assert log_in("right", "192.0.2.2").status_code == 302
+
+
+# --- Asking again ------------------------------------------------------------------------------
+
+
+def test_a_look_up_costs_three_queries_however_many_are_open(accounts: Accounts) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from transports.access.connections import Credential, look_up
+
+    def credentials(count: int) -> set[Credential]:
+        headers = [accounts.token("ada")["Authorization"] for _ in range(count)]
+        claims = [tokens.read(text.removeprefix("Bearer ")) for text in headers]
+        sessions = [accounts.session("ada")["Cookie"].partition("=")[2] for _ in range(count)]
+        return {Credential(token=claim) for claim in claims} | {
+            Credential(session=key) for key in sessions
+        }
+
+    def queries(count: int) -> int:
+        asked = credentials(count)
+
+        def work() -> int:
+            connection.force_debug_cursor = True
+            with CaptureQueriesContext(connection) as captured:
+                assert len(look_up(asked)) == 2 * count
+            # The connection's own first words are not ours.
+            return sum("SELECT" in query["sql"] for query in captured.captured_queries)
+
+        return accounts.now(work)
+
+    assert queries(1) == 3
+    assert queries(20) == 3
+    assert accounts.now(lambda: look_up(set())) == {}

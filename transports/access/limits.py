@@ -1,0 +1,99 @@
+"""How much one client may take: connections at a time, events and log-ins in a time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from transports.refusals import Refusal
+
+from .scope import Application, Receive, Scope, Send, client_address
+
+
+@dataclass
+class ConnectionsPerAddress:
+    """At most `most` requests and sockets open at a time for each address; 0: any number.
+
+    The address is the scope's: behind a proxy the server has to be told to believe the proxy
+    (`--proxy-headers`), or all clients have the proxy's. It counts for one process.
+    """
+
+    most: int
+    _open: Counter[str] = field(default_factory=Counter)
+
+    def around(self, application: Application) -> Application:
+        if self.most <= 0:
+            return application
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            address = client_address(scope)
+            if not address:
+                await application(scope, receive, send)
+                return
+            self._open[address] += 1
+            try:
+                if self._open[address] > self.most:
+                    scope = {**scope, "refusal": self._too_many()}
+                await application(scope, receive, send)
+            finally:
+                self._open[address] -= 1
+                if not self._open[address]:
+                    del self._open[address]
+
+        return counted
+
+    def _too_many(self) -> Refusal:
+        return Refusal(
+            429,
+            "connections",
+            f"At most {self.most} connections may be open from one address; close one first.",
+            {"Retry-After": "5"},
+        )
+
+
+@dataclass
+class RateLimit:
+    """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
+
+    The `most` clients seen last are remembered.
+    """
+
+    most: int = 10_000
+    detail: str = "At most {rate:g} events a second may be published"
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def take(
+        self, client: str, rate: float, *, burst: float | None = None, tokens: float = 1.0
+    ) -> None:
+        """Take a token (0: only see if there is one); raises `Refusal` (429) if there is none."""
+        now = time.monotonic()
+        burst = burst or max(1.0, 2 * rate)
+        left, at = self._buckets.pop(client, (burst, now))
+        left = min(burst, left + (now - at) * rate)
+        if left < 1:
+            self._buckets[client] = left, now
+            seconds = max(1, round((1 - left) / rate + 0.5))
+            raise Refusal(
+                429,
+                "rate",
+                f"{self.detail.format(rate=rate)}; try again in {seconds} s.",
+                {"Retry-After": str(seconds)},
+            )
+        self._buckets[client] = left - tokens, now
+        if len(self._buckets) > self.most:
+            self._buckets.popitem(last=False)
+
+
+publishing = RateLimit()
+
+
+def take_turn(scope: Scope) -> None:
+    """Raise `Refusal` (429) for a user, or else an address, that says more than `PUBLISH_RATE`."""
+    rate: float = settings.PUBLISH_RATE
+    if rate > 0:
+        user = scope["user"]
+        client = f"user {user.pk}" if user.is_authenticated else client_address(scope)
+        publishing.take(client, rate)
