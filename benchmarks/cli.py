@@ -53,7 +53,7 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="less of everything: 40 seconds")
+    arguments.add_argument("--quick", action="store_true", help="less of everything")
     arguments.add_argument(
         "--only",
         action="append",

@@ -10,8 +10,6 @@ from benchmarks.ledger import Ledger
 from benchmarks.publishers import at_once, at_rate
 from benchmarks.servers import Server
 
-BUSY = 0.9  # of a core: a load that is busier than this may be what limits the figure
-
 
 @dataclass(frozen=True)
 class Load:
@@ -56,9 +54,13 @@ class Fanout:
         return self.cpu * 1e6 / self.deliveries
 
     @property
-    def throughput(self) -> float:
-        """Deliveries a second."""
-        return self.deliveries / self.seconds
+    def capacity(self) -> float:
+        """Deliveries in a second of the server's CPU time: what a core of its own delivers.
+
+        Deliveries a second of wall time are that at most, and less on a machine that has other
+        things to do.
+        """
+        return self.deliveries / self.cpu
 
     @property
     def at_a_time(self) -> float:
@@ -72,10 +74,6 @@ class Fanout:
     def server_busy(self) -> float:
         """The share of a core that the server used."""
         return self.cpu / self.seconds
-
-    @property
-    def limited_by_load(self) -> bool:
-        return self.load_cpu / self.seconds > BUSY
 
     @property
     def valid(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
@@ -74,34 +75,39 @@ def steps(size: Size, only: Collection[str] = ()) -> Iterator[Step]:
                     yield _stalled(replace(CONTESTANT[name], program=program), size)
 
 
+def new_room() -> str:
+    """One that nobody has published in: a history in Redis outlives the servers."""
+    return f"benchmark-{secrets.token_hex(6)}"
+
+
 def _fanouts(contestant: Contestant, size: Size) -> Iterator[Step]:
     async def measure(server: Server, results: Results) -> None:
-        for number, load in enumerate(LOADS):
+        for load in LOADS:
             events = load.events or contestant.burst
             scaled = replace(load, events=max(2, round(events * size.share)))
             await server.settled()
-            results.fanout.append(await fanout(server, contestant, scaled, f"room-{number}"))
+            results.fanout.append(await fanout(server, contestant, scaled, new_room()))
 
     yield Step(f"{contestant.label}: deliveries", contestant.program, measure)
 
 
 def _polls(label: str, size: Size) -> Step:
     async def measure(server: Server, results: Results) -> None:
-        results.polls.append(await empty_polls(server, label, size.polls, "room"))
+        results.polls.append(await empty_polls(server, label, size.polls, new_room()))
 
     return Step(f"{label}: empty polls", POLLERS[label], measure)
 
 
 def _idle(contestant: Contestant, size: Size) -> Step:
     async def measure(server: Server, results: Results) -> None:
-        results.idle.append(await idle(server, contestant, size.connections, "room"))
+        results.idle.append(await idle(server, contestant, size.connections, new_room()))
 
     return Step(f"{contestant.label}: idle connections", contestant.program, measure)
 
 
 def _stalled(contestant: Contestant, size: Size) -> Step:
     async def measure(server: Server, results: Results) -> None:
-        results.stalled.append(await stalled(server, contestant, size.unread, "room"))
+        results.stalled.append(await stalled(server, contestant, size.unread, new_room()))
 
     server = "plain Daphne" if contestant.program is OURS_ON_DAPHNE else "this server"
     label = f"{contestant.label}: a client that never reads, {server}"

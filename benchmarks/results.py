@@ -96,9 +96,11 @@ class Results:
                     **asdict(run),
                     "valid": run.valid,
                     "cpu_ms_per_1000_deliveries": run.cost,
-                    "deliveries_per_second": run.throughput,
+                    "deliveries_per_cpu_second": run.capacity,
+                    "deliveries_per_second": run.deliveries / run.seconds,
                     "events_at_a_time": run.at_a_time,
                     "server_busy": run.server_busy,
+                    "load_busy": run.load_cpu / run.seconds,
                 }
                 for run in self.fanout
             ],

@@ -39,9 +39,9 @@ def tables(results: Results) -> Iterator[Table]:
 
 def _fanout(results: Results) -> Table:
     table = Table(
-        title="A delivery: server CPU ms per 1,000; flat out: deliveries a second",
+        title="A delivery: server CPU ms per 1,000; flat out: deliveries in a second of CPU",
         caption=f"{TIMES}: how many times better than the tutorial, in this run. "
-        "≥: the load was the limit. *: late, several events at a time.",
+        "*: late, several events at a time.",
     )
     table.add_column("subscribers, events", no_wrap=True)
     loads = list({run.load.name: run.load for run in results.fanout}.values())
@@ -61,8 +61,8 @@ def _figure(run: Fanout, baseline: Fanout | None) -> tuple[str, str]:
     if not run.valid:
         return INVALID.format(run.failures[0] if run.failures else run.ledger), ""
     if run.load.rate is None:
-        figure = f"{'≥ ' if run.limited_by_load else ''}{run.throughput:,.0f}"
-        ratio = run.throughput / baseline.throughput if baseline else None
+        figure = f"{run.capacity:,.0f}"
+        ratio = run.capacity / baseline.capacity if baseline else None
     else:
         figure = f"{run.cost:.1f}{'*' if run.at_a_time > LATE else ''}"
         ratio = baseline.cost / run.cost if baseline else None

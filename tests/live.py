@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS = "realtime_demo.asgi:application"
 LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)/")
 
 
@@ -22,18 +23,22 @@ class LiveServer:
     """`python -m realtime_demo.server --port 0 [arguments] <application>`, while the block lasts.
 
     `env` is added to this process's environment. Leaving the block stops the server with
-    SIGTERM and raises `AssertionError` if its exit code is not 0; what it printed is added as
+    SIGTERM and raises `AssertionError` if its exit code is not 0, or if the project's own
+    application has left a traceback (in an `outage`, libraries may); what it printed is added as
     a note to any exception that leaves the block.
     """
 
     def __init__(
         self,
-        application: str = "realtime_demo.asgi:application",
+        application: str = OURS,
         *arguments: str,
         env: Mapping[str, str] | None = None,
         start_timeout: float = 30,
         stop_timeout: float = 15,
+        outage: bool = False,
     ) -> None:
+        self.application = application
+        self.outage = outage
         self.command = [sys.executable, "-m", "realtime_demo.server", "--port", "0"]
         self.command += [*arguments, application]
         self.env = {**os.environ, **(env or {})}
@@ -71,6 +76,8 @@ class LiveServer:
             if self.process.poll() is None:
                 returncode = self.stop()
                 assert returncode == 0 or exception, f"exit code {returncode}\n{self.output()}"
+            if self.application == OURS and exception is None and not self.outage:
+                assert "Traceback" not in self.output(), self.output()
         finally:
             self._leave(exception)
 

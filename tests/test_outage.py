@@ -83,7 +83,9 @@ async def test_an_outage_of_redis(layer: str, fault: str, room: str) -> None:
 
     with (
         RedisServer() as redis,
-        LiveServer(env={"REDIS_URL": redis.url, "CHANNEL_LAYER": layer, "DEBUG": "0"}) as server,
+        LiveServer(
+            env={"REDIS_URL": redis.url, "CHANNEL_LAYER": layer, "DEBUG": "0"}, outage=True
+        ) as server,
     ):
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
             since = await cursor_of(http, room)

@@ -84,8 +84,8 @@ class BatchEndpoint(Endpoint):
         with meter.connection():
             async with CancelledOnDisconnect(receive):
                 batch = await self.batch(request)
-            await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
-            meter.delivered(batch, live=request.since is not None)
+                await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+                meter.delivered(batch, live=request.since is not None)
 
 
 class StreamEndpoint(Endpoint):

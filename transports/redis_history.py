@@ -61,15 +61,12 @@ class RedisHistory:
     """`length` events a room; a room unused for `expiry` seconds is forgotten."""
 
     def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
-        # No retry: an append whose answer was lost may have happened, and a second one would
-        # double the event. Reading again is left to those who read.
-        self._redis = client(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=5,
-            socket_connect_timeout=2,
-            health_check_interval=0,
-        )
+        # An append whose answer was lost may have happened, and a second one would double the
+        # event: it is never tried again by itself. A read is, once: after a restart of Redis
+        # the first thing that a connection says is that it was closed.
+        timeouts = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 0}
+        self._redis = client(url, retry=Retry(NoBackoff(), 0), **timeouts)
+        self._reader = client(url, retry=Retry(NoBackoff(), 1), **timeouts)
         self._append = self._redis.register_script(_APPEND)
         self._length = length
         self._backlog = backlog
@@ -125,7 +122,7 @@ class RedisHistory:
         place = f"{cursor.seq}-0"
         if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
             return None
-        entries: list[Entry] = await _reached(self._redis.xrange(self._key(room), place, place))
+        entries: list[Entry] = await _reached(self._reader.xrange(self._key(room), place, place))
         if not entries or entries[0][1][b"epoch"].decode() != cursor.epoch:
             return None
         return _events(entries)[0]
@@ -133,12 +130,12 @@ class RedisHistory:
     async def rooms(self) -> list[str]:
         # In steps, and so not one moment's picture: Redis stays free for the others.
         start = self._key("")
-        keys = [key async for key in _scanned(self._redis.scan_iter(f"{start}*", count=1_000))]
+        keys = [key async for key in _scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
         return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         key = self._key(room)
-        async with self._redis.pipeline(transaction=True) as pipe:
+        async with self._reader.pipeline(transaction=True) as pipe:
             pipe.get(self._store_key)
             pipe.xrange(key, count=1)
             pipe.xrevrange(key, count=1 if since else self._backlog)
@@ -158,7 +155,7 @@ class RedisHistory:
 
     async def _read_with_reset(self, room: str, since: Cursor) -> Batch:
         # The whole log in one command: what the reset counts and what follows it fit together.
-        entries: list[Entry] = await _reached(self._redis.xrange(self._key(room)))
+        entries: list[Entry] = await _reached(self._reader.xrange(self._key(room)))
         if not entries:
             head = (await self.heads([room]))[room]
             extent = Extent(head.epoch, 1, 0)
@@ -169,7 +166,7 @@ class RedisHistory:
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self._reader.pipeline(transaction=False) as pipe:
             pipe.get(self._store_key)
             for room in rooms:
                 pipe.xrevrange(self._key(room), count=1)
@@ -185,14 +182,15 @@ class RedisHistory:
 
     async def _begin(self) -> str:
         """Begin a store: the first token of every epoch until Redis is flushed."""
-        await _reached(self._redis.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
-        store: bytes | None = await _reached(self._redis.get(self._store_key))
+        await _reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
+        store: bytes | None = await _reached(self._reader.get(self._store_key))
         if store is None:
             raise HistoryUnavailable("Redis forgot the store's epoch as soon as it was set.")
         return store.decode()
 
     async def close(self) -> None:
         await self._redis.aclose()
+        await self._reader.aclose()
 
 
 async def _reached(command: Awaitable[Any]) -> Any:
