@@ -181,6 +181,11 @@ async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> 
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         head = tail.head
+        if head is not None and since is head and seconds and not here.closing:
+            # Up to date, as a subscriber is that comes back for more: nothing to look at yet.
+            if not await tail.changed(deadline):
+                return tail.after(since) or Batch(tail.room, since)
+            head = tail.head
         batch = tail.after(since) or await here.history.read(tail.room, since)
         if batch.events or here.closing:
             return batch

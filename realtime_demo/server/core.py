@@ -122,6 +122,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]
                 logger.info("Listening on %s", url)
             if self.ready_callable:
                 self.ready_callable()
+            spare_the_collector()
             await self._keep_house()
 
     def _abort(self, reason: str = "") -> None:
@@ -256,6 +257,17 @@ class Server(daphne.server.Server):  # type: ignore[misc]
                 return True
             await asyncio.sleep(0.01)
         return condition()
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look less often, and never again at what startup has made.
+
+    What a delivery allocates is freed by counting references; looking for cycles among all of
+    Django's and Twisted's objects every few hundred deliveries costs a fifth of their time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def log_twisted_to_logging(verbosity: int) -> None:
