@@ -1016,7 +1016,7 @@ def test_runserver_stops_in_order_before_it_reloads(tmp_path: Path) -> None:
             assert_closed_with_1012(client)
         runserver.wait_until_listening(times=2)
         runserver.process.send_signal(signal.SIGTERM)
-        assert runserver.process.wait(10) == 0
+        assert runserver.process.wait(30) == 0
 
 
 def test_runserver_tells_that_its_port_is_in_use(tmp_path: Path, server: LiveServer) -> None:
