@@ -58,7 +58,12 @@ class RedisServer:
 
     def __enter__(self) -> Self:
         self.directory = tempfile.TemporaryDirectory()
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.client.close()
+            self.directory.cleanup()
+            raise
         return self
 
     def __exit__(
