@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.xdist_group("production"),
     pytest.mark.timeout(180),
 ]
+SERVERS = ("server-0", "server-1")
 THROUGH_HTTP = [technique for technique in TECHNIQUES if technique.scheme == "http"]
 
 
@@ -56,6 +57,26 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
         # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
         assert not OURS.search(before), before
+
+
+@pytest.fixture(autouse=True)
+async def _whole(production: Production) -> None:
+    """No test meets what the one before it killed, which is only just being started again."""
+    async with httpx.AsyncClient(verify=production.tls) as asking:
+        for url in (
+            f"{production.url}/readyz",
+            *(f"{production.metrics_url}/{name}/metrics" for name in SERVERS),
+        ):
+            async with asyncio.timeout(BOUND):
+                while not await _answers(asking, url):
+                    await asyncio.sleep(0.05)
+
+
+async def _answers(asking: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await asking.get(url)).is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +140,7 @@ async def test_nginx_answers_what_it_has_to(
     assert (await http.get("/readyz")).json() == {"status": "ok"}
     assert (await http.get("/metrics")).status_code == 404
     async with httpx.AsyncClient(base_url=production.metrics_url) as operator:
-        for name in ("server-0", "server-1"):
+        for name in SERVERS:
             assert "realtime_connections" in (await operator.get(f"/{name}/metrics")).text
         assert (await operator.get("/")).status_code == 404
     page = (await http.get("/")).text
