@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from realtime_demo.stage import page as stage
 from transports.access import check_room
 from transports.refusals import Refusal
 from transports.techniques import TECHNIQUES, Technique
@@ -177,6 +178,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "publish": f"/publish/{room}/",
         "clock": reverse("clock"),
         "heartbeat": settings.HEARTBEAT * 1000,
+        "stage": stage.for_page(request),
+        "theory": "/theory/",
         "techniques": [_for_browser(technique, room) for technique in techniques],
         "rooms": "/rooms/",
         "theory": "/theory/",
