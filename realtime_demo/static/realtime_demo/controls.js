@@ -149,7 +149,7 @@ export class Controls {
     const words = SLIDERS[name].words(value);
     const input = this.element.querySelector(`[data-setting="${name}"]`);
     input.setAttribute("aria-valuetext", words);
-    input.closest("label").querySelector("output").textContent = words;
+    input.closest("label").querySelector(".value").textContent = words;
   }
 
   /** Buttons that hold, and settings that another browser made. */

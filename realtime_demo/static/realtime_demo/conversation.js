@@ -5,6 +5,7 @@
 import { now } from "./clock.js";
 import { marker } from "./markers.js";
 import { say } from "./strings.js";
+import { isWorded, wording } from "./wording.js";
 
 const SHOWN = 200;
 const EVERY = 120; // milliseconds between two drawings
@@ -78,7 +79,7 @@ export class Conversation {
   /** The item of an event, if it has one: an edit changes an earlier one, and a type unknown is passed over. */
   #show({ event }) {
     if (event.type === "edit" || event.type === "delete") return this.#change(event);
-    if (!(event.type in WORDS)) return null;
+    if (!isWorded(event)) return null;
     const item = this.template.cloneNode(true);
     const part = (selector) => item.querySelector(selector);
     item.dataset.type = event.type;
@@ -88,7 +89,7 @@ export class Conversation {
     const published = new Date(event.published_at * 1000);
     part("time").dateTime = published.toISOString();
     part("time").textContent = time.format(published);
-    const [sender, text] = WORDS[event.type](event);
+    const [sender, text] = wording(event);
     part(".sender").textContent = sender;
     part(".sender").classList.toggle("verified", event.verified === true);
     part(".text").textContent = text;
@@ -127,15 +128,3 @@ export class Conversation {
     }
   }
 }
-
-/** Who is named as saying what, by an event's type. */
-const WORDS = {
-  message: ({ sender, text }) => [sender, text],
-  announcement: ({ text }) => [say("announcement"), text],
-  join: ({ sender }) => [sender, say("join")],
-  leave: ({ sender }) => [sender, say("leave")],
-  reset: ({ missed }) => [
-    Number.isInteger(missed) ? say("reset", { missed }) : say("resetUnknown"),
-    say("resetText"),
-  ],
-};

@@ -22,9 +22,9 @@ export class Histogram {
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 11}`);
     const wide = WIDTH / BINS;
     this.#bars = Array.from({ length: BINS }, (_, index) =>
-      make("rect", { x: index * wide + 0.4, width: wide - 0.8, y: HEIGHT, height: 0, class: "measured" }),
+      make("rect", { x: index * wide + 0.4, width: wide - 0.8, y: HEIGHT, height: 0, class: "bin" }),
     );
-    this.#prediction = make("path", { class: "predicted" });
+    this.#prediction = make("path", { class: "prediction" });
     this.#median = make("path", { class: "median-line" });
     const labels = [["1 ms", 0, "start"], ["10", 0.25, "middle"], ["100", 0.5, "middle"], ["1 s", 0.75, "middle"], ["10 s", 1, "end"]];
     svg.append(
@@ -46,8 +46,9 @@ export class Histogram {
    * @param {number} median milliseconds
    */
   draw(shares, predicted, median) {
-    const most = Math.max(FLOOR, ...shares, ...(predicted ?? []));
-    const rise = (share) => (share / most) * (HEIGHT - 2);
+    // A prediction of one delay for all would dwarf what was measured: it is cut off at the top.
+    const most = Math.max(FLOOR, ...shares);
+    const rise = (share) => Math.min(1, share / most) * (HEIGHT - 2);
     shares.forEach((share, index) => {
       this.#bars[index].setAttribute("height", `${rise(share)}`);
       this.#bars[index].setAttribute("y", `${HEIGHT - rise(share)}`);

@@ -2,6 +2,7 @@
 import { duration, say } from "./strings.js";
 import { VOID } from "./timeline.js";
 import { wireView } from "./wire.js";
+import { sentence } from "./wording.js";
 
 const SLACK = 2; // milliseconds that a clock may be off when a request and an event coincide
 
@@ -27,8 +28,7 @@ export class Inspector {
     this.occurrence = occurrence;
     this.element.hidden = !occurrence;
     if (!occurrence) return this.#asking.abort();
-    const { event } = occurrence;
-    this.parts.title.textContent = `${event.sender}: ${event.text}`;
+    this.parts.title.textContent = sentence(occurrence.event);
     const rows = this.receivers.map((receiver, index) => this.#row(receiver, index));
     this.parts.body.replaceChildren(...rows);
     this.#choose(this.#chosen);

@@ -13,7 +13,7 @@ const HATCH = 7;
 const REACH = 18; // pixels from a tick at which a click still means it
 const FEW = 160; // ticks that get their technique's shape
 const STEPS = { 10: 2, 30: 5, 60: 10 }; // seconds between two lines of the axis
-const DEEPEST = Math.log2(65); // as high as news on its way is piled
+const PILED = 0.4; // how much of what is left of the height one more event on its way takes
 const FONT = "system-ui, 'Apple SD Gothic Neo', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif";
 
 /**
@@ -168,7 +168,7 @@ export class Lanes {
     context.fillStyle = this.line;
     for (const { top } of this.places) this.#rect(0, Math.round(top), this.width, 1);
     this.#rect(0, Math.round(this.axis), this.width, 1);
-    const step = STEPS[this.window];
+    const step = STEPS[this.window] * (columns < 560 ? 2 : 1);
     for (let seconds = 0; seconds <= this.window; seconds += step) {
       const x = Math.round(columns - seconds * 1000 * this.#scale);
       context.fillStyle = this.line;
@@ -259,8 +259,8 @@ export class Lanes {
     let from = 0;
     const flush = (to) => {
       if (!waiting || to <= from) return;
-      const rise = pile * Math.min(1, Math.log2(1 + waiting) / DEEPEST);
-      context.globalAlpha = 0.3;
+      const rise = pile * (1 - 1 / (1 + PILED * waiting));
+      context.globalAlpha = 0.42;
       this.#rect(from, foot - rise, to - from, rise);
       context.globalAlpha = 1;
       this.#rect(from, foot - rise, to - from, 1.5);
@@ -278,8 +278,9 @@ export class Lanes {
     for (let column = 0; column < ticks.length; column += 1) {
       if (!ticks[column]) continue;
       count += 1;
-      context.globalAlpha = ticks[column] === 2 ? 0.35 : 1;
-      this.#rect(column - 0.75, bars.top + bars.height - 1, 1.5, foot - bars.top - bars.height + 1);
+      context.globalAlpha = ticks[column] === 2 ? 0.3 : 0.8;
+      this.#rect(column - 0.7, bars.top + bars.height - 1, 1.4, foot - bars.top - bars.height + 1);
+      context.globalAlpha = ticks[column] === 2 ? 0.3 : 1;
       if (track.isStream) this.#rect(column - 2, bars.top, 4, bars.height);
     }
     context.globalAlpha = 1;

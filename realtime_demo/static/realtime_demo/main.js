@@ -16,11 +16,12 @@ import { predictedShares } from "./statistics.js";
 import { duration, percent, say } from "./strings.js";
 import { drawTable } from "./table.js";
 import { Timeline } from "./timeline.js";
+import { sentence } from "./wording.js";
 
 const CLOCK_EVERY = 300_000;
 const SUMMARY_EVERY = 10_000;
 const FIGURES_EVERY = 250;
-const TABLE_EVERY = 1_000;
+const TABLE_EVERY = 500;
 const STEP = 1_000; // between two frames, where motion is to be reduced
 
 const element = (id) => document.getElementById(id);
@@ -30,7 +31,7 @@ const where = (id, make) => (element(id) ? make(element(id)) : null);
 const configuration = JSON.parse(element("configuration").textContent);
 const { techniques } = configuration;
 const settings = new Settings({
-  window: 30,
+  window: matchMedia("(max-width: 40rem)").matches ? 10 : 30,
   interval: configuration.interval,
   rate: configuration.rate,
   rtt: 0,
@@ -159,7 +160,7 @@ function select(occurrence) {
     const delay = occurrence.arrivals[index] > 0 ? occurrence.arrivals[index] - occurrence.published : NaN;
     return say("summaryItem", { technique: technique.label, delay: duration(delay) });
   });
-  announce(say("picked", { event: `${occurrence.event.sender}: ${occurrence.event.text}`, delays: delays.join(", ") }));
+  announce(say("picked", { event: sentence(occurrence.event), delays: delays.join(", ") }));
 }
 
 /** The next event to either side; the newest where none is picked. @param {number} step */

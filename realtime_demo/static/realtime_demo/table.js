@@ -1,6 +1,7 @@
 /** What the canvas shows, as a table: the last events, and how late each technique brought them. */
 import { duration, say } from "./strings.js";
 import { VOID } from "./timeline.js";
+import { sentence } from "./wording.js";
 
 const SHOWN = 50;
 const time = new Intl.DateTimeFormat(document.documentElement.lang, {
@@ -35,7 +36,7 @@ function row({ id, event, published, arrivals, live }, receivers) {
   head.textContent = time.format(new Date(published));
   const text = document.createElement("td");
   text.dir = "auto";
-  text.textContent = event.type === "reset" ? say("resetUnknown") : `${event.sender}: ${event.text}`;
+  text.textContent = sentence(event);
   line.append(head, text);
   receivers.forEach(({ technique, track }, index) => {
     const cell = document.createElement("td");
