@@ -293,7 +293,7 @@ export class Lanes {
     const middle = bars.top + bars.height / 2;
     for (const column of rings.slice(-200)) this.#ring(column, foot - 5);
     for (const time of track.doubles) this.#diamond(this.#column(time), foot - 5);
-    for (const time of track.cuts) this.#cross(this.#column(time), middle, bars.height / 2 + 2);
+    for (const time of track.cuts) this.#cross(this.#column(time), middle, Math.min(8, bars.height / 2));
 
     if (!this.isStacked) return;
     context.fillStyle = colour;

@@ -24,12 +24,12 @@ export function duration(milliseconds) {
   return say("minutes", { value: (milliseconds / 60_000).toFixed(1) });
 }
 
-/** Decimal units, three digits. @param {number} count */
+/** Decimal units, two digits or three. @param {number} count */
 export function bytes(count) {
   if (!Number.isFinite(count)) return "\u2013";
   if (count < 1000) return `${count}\u00a0B`;
-  const unit = count < 999_500 ? "kB" : "MB";
-  return `${(count / (unit === "kB" ? 1e3 : 1e6)).toPrecision(3)}\u00a0${unit}`;
+  const [unit, size] = count < 999_500 ? ["kB", count / 1e3] : ["MB", count / 1e6];
+  return `${size < 99.5 ? size.toPrecision(2) : Math.round(size)}\u00a0${unit}`;
 }
 
 export const count = (value) => numbers.format(value);
