@@ -46,12 +46,12 @@ class Control(Endpoint):
         document = parse_json(await read_body(receive, settings.BODY_SIZE))
         result = await self.control(request, document)
         await answer(send, self.status, b"application/json", encode(result))
-        await self.after(document)
+        self.after(document)
 
     async def control(self, request: Request, document: Document) -> Document:
         raise NotImplementedError
 
-    async def after(self, document: Document) -> None:
+    def after(self, document: Document) -> None:
         """What is done once the answer is on its way."""
 
 
@@ -123,10 +123,11 @@ class Restart(Control):
 
     async def control(self, request: Request, document: Document) -> Document:
         only(document, "kill")
+        await parent.ask("state")  # it is there to do it
         return {"kill": flag(document, "kill", False)}
 
-    async def after(self, document: Document) -> None:
-        await parent.ask("restart", kill=document.get("kill", False))
+    def after(self, document: Document) -> None:
+        parent.tell("restart", kill=document.get("kill", False))
 
 
 def check_room_of(request: Request, room: Any) -> None:
