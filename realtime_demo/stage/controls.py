@@ -7,6 +7,7 @@ open can work it, nor anybody else in the class.
 
 from __future__ import annotations
 
+import asyncio
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -25,6 +26,9 @@ from transports.requests import Request
 from .beat import beat
 from .link import Document, parent
 from .settings import BURST, Faults, Feed, Path, flag, only, technique, whole_number
+
+# Seconds: the server writes an answer in the next turn of the loop, so before any timer ends.
+FLUSH = 0.02
 
 
 class State(Endpoint):
@@ -46,13 +50,13 @@ class Control(Endpoint):
         document = parse_json(await read_body(receive, settings.BODY_SIZE))
         result = await self.control(request, document)
         await answer(send, self.status, b"application/json", encode(result))
-        self.after(document)
+        await self.after(document)
 
     async def control(self, request: Request, document: Document) -> Document:
         raise NotImplementedError
 
-    def after(self, document: Document) -> None:
-        """What is done once the answer is on its way."""
+    async def after(self, document: Document) -> None:
+        """What is done once the answer has been sent."""
 
 
 class SetNetwork(Control):
@@ -126,7 +130,8 @@ class Restart(Control):
         await parent.ask("state")  # it is there to do it
         return {"kill": flag(document, "kill", False)}
 
-    def after(self, document: Document) -> None:
+    async def after(self, document: Document) -> None:
+        await asyncio.sleep(FLUSH)
         parent.tell("restart", kill=document.get("kill", False))
 
 
