@@ -7,6 +7,7 @@ open can work it, nor anybody else in the class.
 
 from __future__ import annotations
 
+import asyncio
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -25,6 +26,9 @@ from transports.requests import Request
 from .beat import beat
 from .link import Document, parent
 from .settings import BURST, Faults, Feed, Path, flag, only, technique, whole_number
+
+# Seconds: the server writes an answer in the next turn of the loop, so before any timer ends.
+FLUSH = 0.02
 
 
 class State(Endpoint):
@@ -52,7 +56,7 @@ class Control(Endpoint):
         raise NotImplementedError
 
     async def after(self, document: Document) -> None:
-        """What is done once the answer is on its way."""
+        """What is done once the answer has been sent."""
 
 
 class SetNetwork(Control):
@@ -123,10 +127,12 @@ class Restart(Control):
 
     async def control(self, request: Request, document: Document) -> Document:
         only(document, "kill")
+        await parent.ask("state")  # it is there to do it
         return {"kill": flag(document, "kill", False)}
 
     async def after(self, document: Document) -> None:
-        await parent.ask("restart", kill=document.get("kill", False))
+        await asyncio.sleep(FLUSH)
+        parent.tell("restart", kill=document.get("kill", False))
 
 
 def check_room_of(request: Request, room: Any) -> None:

@@ -77,6 +77,11 @@ class Parent:
             self.stopping = True
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def tell(self, command: str, **arguments: Any) -> None:
+        """As `ask`, for whom there will be no time to hear the answer."""
+        if self._lines is not None:
+            self._lines.send({"ask": command, "id": next(self._numbers), **arguments})
+
     async def ask(self, command: str, **arguments: Any) -> Document:
         """The parent's answer. Raises `Refusal`, also what the parent has refused."""
         if self._lines is None or self.stopping:

@@ -12,12 +12,12 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.relay import Connection, Direction
 from realtime_demo.comparison.tap import Tap
+from realtime_demo.server.signals import REPEATED
 from transports.techniques import BY_NAME
 
 from .anatomy import needle_of
@@ -31,7 +31,7 @@ ROOT = FilePath(__file__).resolve().parent.parent.parent
 CHILD = (sys.executable, "-m", "realtime_demo.stage.child")
 TICK = 0.25  # seconds between two looks at what has been counted
 STOP = 8.0  # seconds in which a child has to have stopped: its own limit is five
-BRIEF = 5.0  # seconds: a child that lives shorter is not started again at once
+BRIEF, PAUSE = 5.0, 1.0  # seconds: after a child that lived as briefly, such a pause
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 
 GONE = "These bytes are no longer kept, or that event never came to you this way."
@@ -39,6 +39,11 @@ GONE = "These bytes are no longer kept, or that event never came to you this way
 
 class StageFailed(Exception):
     """The server does not start; it has said why itself."""
+
+
+def ending(code: int) -> str:
+    """How a process has ended, in words."""
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 class Stage:
@@ -77,8 +82,9 @@ class Stage:
         self._say = say
         self._child: asyncio.subprocess.Process | None = None
         self._lines: Lines | None = None
-        self._killing = False
+        self._restarting = False
         self._stopping = asyncio.Event()
+        self._asked_to_stop = 0.0
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,30 +104,25 @@ class Stage:
                 supervising = asyncio.create_task(self._supervise())
                 telling = asyncio.create_task(self._tell())
                 try:
-                    await self._first(self._ready.wait(), supervising)
-                    if not supervising.done():
+                    ready = asyncio.create_task(self._ready.wait())
+                    await asyncio.wait({ready, supervising}, return_when=asyncio.FIRST_COMPLETED)
+                    if ready.done():
                         on_ready(self.tap.port)
                     await supervising
                 finally:
-                    self.stop()
-                    for task in (supervising, telling):
+                    self._stopping.set()
+                    for task in (ready, telling, *self._tasks):
                         task.cancel()
-                        with contextlib.suppress(asyncio.CancelledError, StageFailed):
-                            await task
-                    await self._end_child()
                     listening.close()
 
     def stop(self) -> None:
         """End in order: first the server, then the port. A second time: at once."""
-        if self._stopping.is_set():
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._asked_to_stop = time.monotonic()
+            self._ask_child_to_stop()
+        elif time.monotonic() - self._asked_to_stop > REPEATED:
             self._signal_child(signal.SIGKILL)
-            return
-        self._stopping.set()
-        self._ask_child_to_stop()
-
-    async def _first(self, *awaitables: Any) -> None:
-        tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     # The child
 
@@ -131,7 +132,7 @@ class Stage:
         while not self._stopping.is_set():
             began = loop.time()
             self._ready.clear()
-            self._killing = False
+            self._restarting = False
             self._child = await asyncio.create_subprocess_exec(
                 *CHILD,
                 cwd=ROOT,
@@ -139,34 +140,38 @@ class Stage:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the parent's, which stops it in order
             )
+            if self._stopping.is_set():  # told so while it was being started
+                self._ask_child_to_stop()
             code = await self._child.wait()
             self._lines = None
             if self._stopping.is_set():
                 return
             if not self._ready.is_set():
-                raise StageFailed(f"The server ended with exit code {code} before it listened.")
+                raise StageFailed(f"The server has ended, {ending(code)}, before it listened.")
             self._set_server("restarting")
-            if not self._killing:
-                self._say(f"The server has ended (exit code {code}); starting it again.")
+            if not self._restarting:
+                self._say(f"The server has ended, {ending(code)}; it is started again.")
                 if loop.time() - began < BRIEF:
-                    await self._first(self._stopping.wait(), asyncio.sleep(1))
-
-    async def _end_child(self) -> None:
-        """Wait for the child to end; it has been asked to."""
-        if self._child is None:
-            return
-        try:
-            async with asyncio.timeout(STOP):
-                await self._child.wait()
-        except TimeoutError:
-            self._signal_child(signal.SIGKILL)
-            await self._child.wait()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
     def _ask_child_to_stop(self) -> None:
         if self._lines is not None:
             self._lines.send({"state": self.document()})
             self._lines.send({"stopping": True})
         self._signal_child(signal.SIGTERM)
+        if self._child is not None:
+            insisting = asyncio.get_running_loop().create_task(self._insist(self._child))
+            self._tasks.add(insisting)
+            insisting.add_done_callback(self._tasks.discard)
+
+    async def _insist(self, child: asyncio.subprocess.Process) -> None:
+        """End a child that has not stopped in the time that it has for it."""
+        try:
+            await asyncio.wait_for(child.wait(), STOP)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
 
     def _signal_child(self, number: signal.Signals) -> None:
         if self._child is not None and self._child.returncode is None:
@@ -265,7 +270,7 @@ class Stage:
         }
 
     def restart(self, *, kill: bool) -> None:
-        self._killing = True
+        self._restarting = True
         self._set_server("restarting")
         if kill:
             self._signal_child(signal.SIGKILL)

@@ -183,7 +183,9 @@ class Recorder:
         for recording in reversed(self._recordings.values()):
             if recording.address == address:
                 for exchange in reversed(recording.exchanges):
+                    if exchange.technique != technique:
+                        continue
                     carrier = exchange.carrier_of(needle)
-                    if carrier is not None and exchange.technique == technique:
+                    if carrier is not None:
                         return exchange, carrier
         return None

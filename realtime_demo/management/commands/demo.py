@@ -9,14 +9,18 @@ import os
 import signal
 import socket
 import webbrowser
+from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime_demo.server.listening import open_files
 from realtime_demo.stage.parent import Stage, StageFailed
 from realtime_demo.stage.settings import Feed
+from transports.access import check_room
+from transports.refusals import Refusal
 
 ANYWHERE = {"0.0.0.0", "::"}
 # Seconds between signs of life: a class is to see a dead connection noticed.
@@ -37,6 +41,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = options["host"], options["port"]
+        if not 0 <= port <= 65_535:
+            raise CommandError(f"A port is a number from 0 to 65535; got {port}.")
+        try:
+            check_room(options["room"], SimpleNamespace(is_staff=True))
+        except Refusal as refusal:
+            raise CommandError(refusal.detail) from refusal
         feed = Feed(running=not options["no_conversation"], room=options["room"])
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options
@@ -45,10 +55,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(cannot_listen(host, port, error)) from error
         except StageFailed as error:
-            raise CommandError(f"The demo could not start. {error}") from error
+            raise CommandError(str(error)) from error
         self.stdout.write("Stopped.")
 
     async def serve(self, host: str, port: int, feed: Feed) -> None:
+        open_files(2 * settings.MAX_CONNECTIONS)  # of each connection the tap has both ends
         stage = Stage(host, port, feed, environment=environment(host), say=self.say)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
