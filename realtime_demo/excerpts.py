@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import dedent
 
 from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
@@ -44,7 +45,7 @@ class Excerpt:
     @cached_property
     def text(self) -> str:
         first, last = self.lines
-        return "\n".join(self._source.splitlines()[first - 1 : last]) + "\n"
+        return dedent("\n".join(self._source.splitlines()[first - 1 : last]) + "\n")
 
     @cached_property
     def html(self) -> SafeString:
