@@ -22,6 +22,7 @@ from django.urls import re_path
 import background.routing
 import longpoll.routing
 import polling.routing
+import realtime_demo.stage.routing
 import streaming.routing
 import transports.routing
 import websocket.routing
@@ -36,6 +37,7 @@ http_urlpatterns = [
     *streaming.routing.http_urlpatterns,
     *transports.routing.http_urlpatterns,
     *background.routing.http_urlpatterns,
+    *realtime_demo.stage.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
 if settings.SERVE_STATIC:
@@ -43,6 +45,7 @@ if settings.SERVE_STATIC:
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *websocket.routing.websocket_urlpatterns,
+    *realtime_demo.stage.routing.websocket_urlpatterns,
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 

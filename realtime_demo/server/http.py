@@ -13,9 +13,11 @@ from typing import Any
 
 from daphne import http_protocol
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web import http
 from twisted.web.http_headers import Headers
 
+from realtime_demo import proxy_protocol
 from realtime_demo.server import problem
 from realtime_demo.server.transport import Gate
 
@@ -252,6 +254,41 @@ class Connection(http._GenericHTTPChannelProtocol):
             self._channel.loseConnection()
 
 
+class RelayedConnection(Connection):
+    """One connection that a relay brings: its first line says whose it is (PROXY protocol).
+
+    Only a server that nobody but the relay can reach may take its word. A connection that
+    begins otherwise is reset; a second header is a malformed request.
+    """
+
+    _header: bytes | None = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._header is not None:
+            self._header += data
+            line, end, data = self._header.partition(b"\r\n")
+            if not end and len(line) < proxy_protocol.LONGEST:
+                return
+            try:
+                peer = _address(proxy_protocol.source_of(line))
+            except proxy_protocol.InvalidHeader:
+                self._channel.abortConnection()
+                return
+            self._header = None
+            self._channel.transport.getPeer = lambda: peer
+            if not data:
+                return
+        super().dataReceived(data)
+
+
+def _address(source: proxy_protocol.Address | None) -> Any:
+    """What Twisted calls the address; one without a host where the relay does not know."""
+    if source is None:
+        return UNIXAddress(None)
+    kind = IPv6Address if ":" in source.host else IPv4Address
+    return kind("TCP", source.host, source.port)
+
+
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     """Makes a `Connection` of each accepted connection."""
 
@@ -260,7 +297,8 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
         self.timeOut = REQUEST_TIMEOUT
 
     def protocol(self) -> Connection:
-        return Connection(Channel())
+        kind = RelayedConnection if self.server.proxy_protocol else Connection
+        return kind(Channel())
 
     def buildProtocol(self, addr: Any) -> Any:
         connection = super().buildProtocol(addr)
