@@ -27,6 +27,7 @@ import streaming.routing
 import transports.routing
 import websocket.routing
 from background.worker import EmbeddedWorker
+from realtime_demo.stage.compression import compressing
 from transports.access.authentication import TokenAuthMiddlewareStack
 from transports.access.limits import ConnectionsPerAddress
 from transports.lifespan import lifespan
@@ -50,9 +51,12 @@ websocket_urlpatterns = [
 ]
 
 addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
+http_application: Any = TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))
+if settings.STAGE_SOCKET:
+    http_application = compressing(http_application)
 application = ProtocolTypeRouter(
     {
-        "http": addresses.around(TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))),
+        "http": addresses.around(http_application),
         "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
         "channel": background.routing.channels,
         "lifespan": EmbeddedWorker(lifespan, background.routing.channels),

@@ -97,11 +97,14 @@ class Parent:
 
     async def states(self) -> AsyncIterator[Document]:
         """The state document now, and whenever it has changed, until the server stops."""
-        while not self.stopping:
-            seen = self.state
-            if seen is not None:
+        seen: Document | None = None
+        while True:
+            if self.state is not None and self.state is not seen:
+                seen = self.state
                 yield seen
-            while self.state is seen and not self.stopping:
+            elif self.stopping:
+                return
+            else:
                 await self._news.wait()
 
 

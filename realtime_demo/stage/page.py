@@ -10,6 +10,8 @@ from django.middleware.csrf import get_token
 
 from transports.access.scope import is_on_this_machine
 
+from .says import SAYS
+
 
 def for_page(request: HttpRequest) -> dict[str, Any] | None:
     """Where the stage is, and whether this page may control it; None outside the demo."""
@@ -19,5 +21,6 @@ def for_page(request: HttpRequest) -> dict[str, Any] | None:
         "url": "/stage/",
         "live": "/stage/live/",
         "csrf": get_token(request),
+        "says": {key: str(text) for key, text in SAYS.items()},
         "mayControl": is_on_this_machine(request.scope),  # type: ignore[attr-defined]
     }

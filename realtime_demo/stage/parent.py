@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -19,8 +20,10 @@ from realtime_demo.comparison.relay import Connection, Direction
 from realtime_demo.comparison.tap import Tap
 from transports.techniques import BY_NAME
 
+from .anatomy import needle_of
 from .labels import STREAMS, is_technique, label_of
 from .link import LONGEST, Document, Lines
+from .recorder import Recorder
 from .settings import Faults, Feed, Path, Server
 from .stalling import Stalling
 
@@ -30,6 +33,8 @@ TICK = 0.25  # seconds between two looks at what has been counted
 STOP = 8.0  # seconds in which a child has to have stopped: its own limit is five
 BRIEF = 5.0  # seconds: a child that lives shorter is not started again at once
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
+
+GONE = "These bytes are no longer kept, or that event never came to you this way."
 
 
 class StageFailed(Exception):
@@ -65,6 +70,7 @@ class Stage:
             proxy_protocol=True,
         )
         self.stalling = Stalling(self.tap)
+        self.recorder = Recorder()
         self._opened = dict.fromkeys(BY_NAME, 0)
         self._labels: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
         self._environment = environment
@@ -218,6 +224,8 @@ class Stage:
                 result = {"stalled": self.stalling.stalled}
             case "faults":
                 result = self.set_faults(Faults(**command["faults"]))
+            case "wire":
+                return self._recall(command)
             case "restart":
                 self.restart(kill=command["kill"])
                 result = {}
@@ -241,6 +249,21 @@ class Stage:
             self.tap.release()
         return faults.document
 
+    def _recall(self, command: Document) -> Document:
+        """The raw bytes that carried an event, to be taken apart by whoever asked."""
+        needle = needle_of(command["event"])
+        found = self.recorder.find(command["technique"], needle, command["address"])
+        if found is None:
+            return {"refused": [404, "wire", GONE]}
+        exchange, carrier = found
+        return {
+            "target": exchange.target,
+            "request_head": exchange.request_head.decode("latin-1"),
+            "response_head": exchange.response.head.decode("latin-1"),
+            "carrier": b64encode(carrier).decode(),
+            "sent": b64encode(exchange.sent).decode(),
+        }
+
     def restart(self, *, kill: bool) -> None:
         self._killing = True
         self._set_server("restarting")
@@ -262,6 +285,7 @@ class Stage:
         return PROXY_BUFFER if self.faults.buffering and label in STREAMS else 0
 
     def _observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
+        self.recorder.observe(connection, direction, data)
         if direction == "up":
             self._count(connection)
             self.stalling.observe(connection)

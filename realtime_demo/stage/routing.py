@@ -8,12 +8,14 @@ from django.urls import path
 from .controls import Burst, Cut, Restart, SetFaults, SetFeed, SetNetwork, Stall, State
 from .live import Live
 from .theory import Theory
+from .wire import Wire
 
 http_urlpatterns: list[Any] = [path("theory/", Theory.as_asgi())]
 websocket_urlpatterns: list[Any] = []
 if settings.STAGE_SOCKET:
     http_urlpatterns += [
         path("stage/", State.as_asgi()),
+        path("stage/wire/", Wire.as_asgi()),
         path("stage/network/", SetNetwork.as_asgi()),
         path("stage/feed/", SetFeed.as_asgi()),
         path("stage/burst/", Burst.as_asgi()),
