@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -171,28 +171,33 @@ def page(request: HttpRequest) -> HttpResponse:
         check_room(room, request.user)
     except Refusal as refusal:
         return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
-    context["strings"] = STRINGS
+    context.update(for_scripts(request, room, techniques))
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
-    context["configuration"] = {
-        "room": room,
-        "publish": f"/publish/{room}/",
-        "clock": reverse("clock"),
-        "heartbeat": settings.HEARTBEAT * 1000,
-        "stage": stage.for_page(request),
-        "theory": "/theory/",
-        "techniques": [_for_browser(technique, room) for technique in techniques],
-        "rooms": "/rooms/",
-        "theory": "/theory/",
-        "language": get_language(),
-        "interval": INTERVAL,
-        "rate": RATE,
-        # Who is logged in is present under that name, whatever the form says.
-        "name": request.user.get_username(),
-        "stage": None,
-        "situations": [],
-    }
-    context["windows"] = WINDOWS
     return render(request, "page.html", context)
+
+
+def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]) -> dict[str, Any]:
+    """The context of a page with board.html in it, in `room`, with a lane for each technique."""
+    return {
+        "windows": WINDOWS,
+        "strings": STRINGS,
+        "configuration": {
+            "room": room,
+            "publish": f"/publish/{room}/",
+            "clock": reverse("clock"),
+            "rooms": "/rooms/",
+            "theory": "/theory/",
+            "heartbeat": settings.HEARTBEAT * 1000,
+            "interval": INTERVAL,
+            "rate": RATE,
+            "language": get_language(),
+            # Who is logged in is present under that name, whatever the form says.
+            "name": request.user.get_username(),
+            "techniques": [_for_browser(technique, room) for technique in techniques],
+            "stage": stage.for_page(request),
+            "situations": [],
+        },
+    }
 
 
 def _for_browser(technique: Technique, room: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ export class Controls {
    * @param {HTMLElement} element
    * @param {import("./address.js").Settings} settings
    * @param {import("./stage.js").Stage | null} stage
-   * @param {{ note: (text: string) => void, outcome: HTMLElement }} page
+   * @param {{ room: string, note: (text: string) => void, outcome: HTMLElement }} page
    */
   constructor(element, settings, stage, page) {
     Object.assign(this, { element, settings, stage, page });
@@ -70,12 +70,12 @@ export class Controls {
     if (action === "feed") {
       const running = what?.running ?? !state?.feed.running;
       this.#note(say(running ? "noteFeedOn" : "noteFeedOff"));
-      return this.#ask("feed", { running, rate: this.settings.get("rate") });
+      return this.#ask("feed", { ...this.#feed, running });
     }
     if (action === "burst") {
       const count = what?.count ?? 20;
       this.#note(say("noteBurst", { count }));
-      return this.#ask("burst", { count });
+      return this.#ask("burst", { count, room: this.page.room });
     }
     if (action === "stall") {
       const on = what?.on ?? !faults.stalled?.length;
@@ -113,7 +113,7 @@ export class Controls {
     page.outcome.textContent = "";
     const value = (name) => settings.get(name);
     const usual = {
-      feed: () => ({ running: stage.state?.feed.running ?? true, rate: value("rate") }),
+      feed: () => this.#feed,
       network: () => ({ rtt: value("rtt"), jitter: value("jitter"), bandwidth: value("bandwidth") }),
     };
     try {
@@ -122,6 +122,12 @@ export class Controls {
       page.outcome.textContent = error.message;
       return null;
     }
+  }
+
+  /** The feed comes to the room that its controls are in. */
+  get #feed() {
+    const running = this.stage.state?.feed.running ?? true;
+    return { running, rate: this.settings.get("rate"), room: this.page.room };
   }
 
   #note(text) {

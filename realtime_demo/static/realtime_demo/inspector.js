@@ -84,7 +84,7 @@ export class Inspector {
       if (signal.aborted) return;
       const title = document.createElement("h3");
       title.textContent = say("wireOf", { technique: label });
-      wire.replaceChildren(title, ...wireView(found));
+      wire.replaceChildren(title, ...wireView(found, this.stage.says));
     } catch (error) {
       if (!signal.aborted) wire.textContent = error.message;
     }

@@ -186,7 +186,7 @@ element("freeze")?.addEventListener("click", () => freeze());
 const note = (text) => timeline.note(now(), text);
 const inspector = where("inspector", (part) => new Inspector(part, receivers, stage));
 const controls = where("controls", (part) =>
-  new Controls(part, settings, stage, { note, outcome: element("outcome") }),
+  new Controls(part, settings, stage, { room: configuration.room, note, outcome: element("outcome") }),
 );
 
 /** From here on the figures are of what comes. */

@@ -17,6 +17,11 @@ export class Stage extends EventTarget {
     this.#configuration = configuration;
   }
 
+  /** What each part of the wire is, by its key. */
+  get says() {
+    return this.#configuration.says ?? {};
+  }
+
   get mayControl() {
     return this.#configuration.mayControl;
   }

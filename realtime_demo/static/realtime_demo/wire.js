@@ -5,7 +5,7 @@
  * @typedef {{ request_head: string, response_head: string, carrier: Part[], sent?: Part[],
  *   note?: string }} Wire
  */
-import { fill, knows, say } from "./strings.js";
+import { knows, say } from "./strings.js";
 
 const LONGEST = 600; // characters of a part that are shown
 
@@ -15,12 +15,17 @@ const make = (name, properties = {}, ...children) => {
   return element;
 };
 
-/** @param {Wire} wire @returns {Node[]} */
-export function wireView({ request_head: request, response_head: response, carrier, sent, note }) {
+/**
+ * @param {Wire} wire
+ * @param {Record<string, string>} says what each part is, by its key
+ * @returns {Node[]}
+ */
+export function wireView({ request_head: request, response_head: response, carrier, sent, note }, says) {
   const nodes = [];
-  if (note) nodes.push(make("p", { className: "wire-note", textContent: knows(note) ? say(note) : note }));
-  nodes.push(...section(say("wireCarrier"), parts(carrier)));
-  if (sent?.length) nodes.push(...section(say("wireSent"), parts(sent)));
+  const words = (key) => says[key] ?? (knows(key) ? say(key) : key);
+  if (note) nodes.push(make("p", { className: "wire-note", textContent: words(note) }));
+  nodes.push(...section(say("wireCarrier"), parts(carrier, words)));
+  if (sent?.length) nodes.push(...section(say("wireSent"), parts(sent, words)));
   nodes.push(...section(say("wireRequest"), head(request)));
   nodes.push(...section(say("wireResponse"), head(response)));
   return nodes;
@@ -41,7 +46,7 @@ const head = (text) => {
 };
 
 /** @param {Part[]} list */
-function parts(list) {
+function parts(list, words) {
   return make("ol", { className: "parts" }, ...list.map((part) => {
     const isBytes = !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text) || part.kind.startsWith("frame-header") || part.kind === "frame-mask";
     const shown = isBytes ? part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 ") : visible(part.text);
@@ -49,9 +54,8 @@ function parts(list) {
     const item = make("li", {}, code);
     item.dataset.kind = part.kind;
     if (part.event) item.dataset.event = "";
-    const words = explain(part);
-    if (words || part.rfc) {
-      const sentence = make("p", { textContent: `${words} ` });
+    if (part.says || part.rfc) {
+      const sentence = make("p", { textContent: `${words(part.says)} ` });
       if (part.rfc) sentence.append(make("a", { href: part.rfc, textContent: reference(part.rfc) }));
       item.append(sentence);
     }
@@ -59,7 +63,6 @@ function parts(list) {
   }));
 }
 
-const explain = ({ says, ...values }) => (knows(says) ? say(says, values) : fill(says ?? "", values));
 const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
 const visible = (text) => text.replaceAll("\r", "␍").replaceAll("\n", "␊");
 
