@@ -126,11 +126,11 @@ SITUATIONS: tuple[Situation, ...] = (
         ),
         settings={"rtt": 400, "interval": 1000},
         actions=(
-            Action(0, "feed", {"running": False}),
+            Action(0.5, "feed", {"running": False}),
             Action(3, "burst", {"count": 30}),
             Action(6, "burst", {"count": 30}),
             Action(9, "burst", {"count": 30}),
-            Action(12, "feed", {"running": True}),
+            Action(11.5, "feed", {"running": True}),
         ),
         duration=12,
         answer=_(
@@ -265,7 +265,7 @@ SITUATIONS: tuple[Situation, ...] = (
         settings={"rate": 2},
         actions=(
             Action(4, "connections", {"count": 4}),
-            Action(16, "connections", {"count": 0}),
+            Action(16, "resume"),
         ),
         duration=20,
         answer=_(

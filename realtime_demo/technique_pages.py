@@ -14,7 +14,7 @@ from transports.techniques import BY_NAME, Technique
 from . import sequences
 from .diagrams import Diagram, Text
 from .excerpts import Excerpt
-from .page import DEFAULT_ROOM, strict_content_security_policy
+from .page import DEFAULT_ROOM, for_scripts, strict_content_security_policy
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
         "pages": pages,
         "previous": pages[place - 1] if place else None,
         "next": pages[place + 1] if place + 1 < len(pages) else None,
-        "room": DEFAULT_ROOM,
+        "techniques": pages[place].techniques,
+        **for_scripts(request, DEFAULT_ROOM, pages[place].techniques),
     }
     return render(request, f"techniques/{app}.html", context)

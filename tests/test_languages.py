@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from babel.messages.catalog import Catalog
 from django.conf import settings
 from django.test import Client, override_settings
 from django.utils import translation
@@ -92,7 +93,9 @@ def test_every_text_is_translated(language: str) -> None:
 def test_what_django_reads_is_what_was_written(language: str) -> None:
     path = messages.catalogue_path(language)
     written = {
-        message.id: message.string for message in messages.read_catalogue(language) if message.id
+        str(message.id): str(message.string)
+        for message in messages.read_catalogue(language)
+        if message.id
     }
     with path.with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)
@@ -101,7 +104,7 @@ def test_what_django_reads_is_what_was_written(language: str) -> None:
 
 
 def test_a_text_that_is_missing_guessed_or_garbled_is_a_fault() -> None:
-    catalogue = messages.Catalog("ko")
+    catalogue = Catalog("ko")
     catalogue.add("missing")
     catalogue.add("guessed", "어림", flags=["fuzzy"])
     catalogue.add("{count} events", "이벤트 {number}개")

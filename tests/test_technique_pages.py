@@ -39,7 +39,7 @@ def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
     assert response.status_code == 200
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert f"<h1>{page.label}</h1>" in body
-    assert body.count("<svg class=") == len(page.diagrams)
+    assert body.count('<svg class="sequence"') == len(page.diagrams)
     for excerpt in (*page.server, *page.browser):
         assert excerpt.html in body
     for name in page.names:
