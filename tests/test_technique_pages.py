@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 
+import httpx
 import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from django.conf import settings
 from django.test import Client
 from django.utils import translation
+from playwright.async_api import Browser, expect
 
 from realtime_demo.diagrams import BROWSER, SERVER, WIDTH, Diagram, Down, Event, Up
 from realtime_demo.excerpts import Excerpt
 from realtime_demo.technique_pages import PAGES, TechniquePage
 from transports.techniques import BY_NAME, TECHNIQUES
+
+from .browser import chromium, complaints
+from .live import LiveServer
 
 STATIC = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo"
 DIAGRAMS = [diagram for page in PAGES.values() for diagram in page.diagrams]
@@ -156,3 +165,60 @@ def test_markup_in_code_stays_text() -> None:
 def test_what_is_not_there_is_an_error(excerpt: Excerpt) -> None:
     with pytest.raises(LookupError, match=r"no_such|NoSuch"):
         _ = excerpt.lines
+
+
+# --- In a browser ------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest.mark.browser
+@pytest.mark.own_server
+@pytest.mark.xdist_group("browser")
+@pytest.mark.asyncio(loop_scope="module")
+@each_page
+async def test_it_lives_and_everyone_can_read_it(
+    browser: Browser, memory_live_server: LiveServer, page: TechniquePage
+) -> None:
+    context = await browser.new_context(locale="ko", viewport={"width": 390, "height": 844})
+    shown = await context.new_page()
+    heard = complaints(shown)
+    await shown.goto(f"{memory_live_server.url}/{page.app}/")
+    for name in page.names:
+        lane = shown.locator(f'.lane[data-technique="{name}"]')
+        await expect(lane).to_have_attribute("data-state", "open", timeout=30_000)
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as client:
+        await client.post("/publish/lobby/", json={"sender": "ada", "text": "안녕"})
+    for name in page.names:
+        received = shown.locator(f'.lane[data-technique="{name}"] [data-count="received"]')
+        await expect(received).not_to_have_text("0", timeout=30_000)
+    assert await shown.evaluate("document.documentElement.scrollWidth") == 390
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        await shown.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = await Axe().run(shown)
+        assert found.violations_count == 0, found.generate_report()
+    assert heard == []
+    await context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.own_server
+@pytest.mark.xdist_group("browser")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_other_language_is_of_the_page_as_it_is_now(
+    browser: Browser, memory_live_server: LiveServer
+) -> None:
+    context = await browser.new_context(locale="en")
+    shown = await context.new_page()
+    await shown.goto(f"{memory_live_server.url}/longpoll/")
+    await shown.evaluate("history.replaceState(null, '', '?window=10')")
+    await shown.get_by_role("link", name="한국어").click()
+    await expect(shown.locator("html")).to_have_attribute("lang", "ko")
+    assert shown.url == f"{memory_live_server.url}/longpoll/?window=10&lang=ko"
+    await expect(shown.get_by_role("heading", level=1)).to_have_text("롱 폴링")
+    await context.close()
