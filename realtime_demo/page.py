@@ -13,11 +13,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from realtime_demo.situations import SITUATIONS
 from realtime_demo.stage import page as stage
 from transports.access import check_room
 from transports.refusals import Refusal
@@ -172,6 +173,7 @@ def page(request: HttpRequest) -> HttpResponse:
     except Refusal as refusal:
         return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
     context.update(for_scripts(request, room, techniques))
+    context["configuration"]["situations"] = [each.for_browser() for each in SITUATIONS]
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
     return render(request, "page.html", context)
 
@@ -195,7 +197,6 @@ def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]
             "name": request.user.get_username(),
             "techniques": [_for_browser(technique, room) for technique in techniques],
             "stage": stage.for_page(request),
-            "situations": [],
         },
     }
 
@@ -205,7 +206,7 @@ def _for_browser(technique: Technique, room: str) -> dict[str, Any]:
     dark, light = technique.colour
     return {
         "name": technique.name,
-        "label": technique.label,
+        "label": gettext(technique.label),
         "url": technique.url_path(room),
         "module": static(module),
         "export": export,
