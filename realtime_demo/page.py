@@ -48,6 +48,12 @@ STRINGS = {
     "ended": _("The server ended the connection."),
     "silent": _("Nothing was heard for too long."),
     "malformed": _("The server sent something that cannot be read."),
+    # --- What the server refuses, by the code of its problem+json
+    "refused_text": _("'text' is a text of 1 to {text} characters."),
+    "refused_sender": _("'sender' is a text of 1 to {sender} characters."),
+    "refused_rate": _("Too many in too short a time; try again in a moment."),
+    "refused_unavailable": _("The feed cannot be reached now; please try again."),
+    "refused_session": _("The session has ended: log in again."),
     # --- Figures
     "milliseconds": _("{value}\u00a0ms"),
     "seconds": _("{value}\u00a0s"),
