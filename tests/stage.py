@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +28,12 @@ ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
 class Demo:
     """`manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
 
+    `env` is added to its environment, which is the tests' own (HEARTBEAT is 15 s there).
     Leaving the block stops it as Ctrl-C does and raises `AssertionError` if that did not end well,
     or if it left a traceback.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.command = [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser"]
         self.command += arguments
         self.env = {
@@ -40,6 +41,7 @@ class Demo:
             **SERVER_ENVIRONMENT,
             "DATABASE_PATH": str(folder / "db.sqlite3"),
             "PYTHONUNBUFFERED": "1",
+            **(env or {}),
         }
 
     def __enter__(self) -> Self:

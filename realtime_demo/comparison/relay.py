@@ -285,7 +285,9 @@ class Pipe:
             connection.cut()
         elif not data:
             self.ended = True
-            sink.write_eof()
+            # A sink that was reset during a stall: we have not heard of it yet.
+            with contextlib.suppress(OSError):
+                sink.write_eof()
             if all(pipe.ended for pipe in connection.pipes.values()):
                 sink.close()
                 self.source.close()

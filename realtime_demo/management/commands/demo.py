@@ -59,7 +59,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, host: str, port: int, feed: Feed) -> None:
-        open_files(2 * settings.MAX_CONNECTIONS)  # of each connection the tap has both ends
+        open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
         stage = Stage(host, port, feed, environment=environment(host), say=self.say)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -127,8 +127,7 @@ export class Controls {
 
   /** The feed comes to the room that its controls are in. */
   get #feed() {
-    const running = this.stage.state?.feed.running ?? true;
-    return { running, rate: this.settings.get("rate"), room: this.page.room };
+    return { rate: this.settings.get("rate"), room: this.page.room };
   }
 
   #note(text) {

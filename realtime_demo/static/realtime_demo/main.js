@@ -62,9 +62,9 @@ async function receiver(technique, index) {
     name: () => (configuration.name ? configuration.name : ownName()),
     options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
     arrived: (from, occurrence, isNew) => conversation?.arrived(occurrence, index, isNew),
-    changed: (from, isOther) => {
+    changed: (from, isNews) => {
       cards[index].showState();
-      if (isOther) announce(say("stateChange", { technique: technique.label, state: from.words }));
+      if (isNews) announce(say("stateChange", { technique: technique.label, state: from.words }));
       if (from.state === "stopped" || from.state === "open") rememberLanes();
     },
   };
@@ -156,6 +156,7 @@ function select(occurrence) {
   if (element("legend")) element("legend").hidden = Boolean(occurrence) || Boolean(situation?.scene);
   if (situation) situation.element.hidden = Boolean(occurrence) || !situation.scene;
   if (!occurrence) return;
+  inspector?.element.scrollIntoView({ block: "nearest" });
   const delays = receivers.map(({ technique }, index) => {
     const delay = occurrence.arrivals[index] > 0 ? occurrence.arrivals[index] - occurrence.published : NaN;
     return say("summaryItem", { technique: technique.label, delay: duration(delay) });
@@ -184,7 +185,10 @@ element("freeze")?.addEventListener("click", () => freeze());
 
 // --- Controls --------------------------------------------------------------------------------
 
-const note = (text) => timeline.note(now(), text);
+function note(text) {
+  timeline.note(now(), text);
+  announce(text);
+}
 const inspector = where("inspector", (part) => new Inspector(part, receivers, stage));
 const controls = where("controls", (part) =>
   new Controls(part, settings, stage, { room: configuration.room, note, outcome: element("outcome") }),
@@ -321,14 +325,19 @@ function figures() {
   return values;
 }
 
+/** The settings that a scene may change, as they are without one. */
+const usual = () =>
+  Object.fromEntries(
+    ["rtt", "jitter", "bandwidth", "interval", "rate"].map((name) => [name, settings.default(name)]),
+  );
+
 const situation = where("situation", (part) =>
   new Situation(part, configuration.situations ?? [], {
     hasStage: stage?.mayControl ?? false,
     prepare: (scene) => {
       freeze(false);
       const { lanes: wanted, ...rest } = scene.settings ?? {};
-      const usual = Object.fromEntries(["rtt", "jitter", "bandwidth", "interval", "rate"].map((name) => [name, settings.default(name)]));
-      settings.set({ ...usual, ...rest }, "scene");
+      settings.set({ ...usual(), ...rest }, "scene");
       for (const each of receivers) each.want(!wanted || `${wanted}`.includes(each.technique.name));
       if (stage?.mayControl) controls.do("feed", { running: true });
       forget();
@@ -342,7 +351,9 @@ const situation = where("situation", (part) =>
 where("scene", (menu) => {
   const open = () => {
     menu.value = settings.get("scene");
+    const wasOpen = situation.scene !== null;
     situation.open(menu.value);
+    if (wasOpen && !situation.scene) settings.set(usual(), "scene");
     element("legend").hidden = Boolean(situation.scene);
     if (situation.scene) freeze(false);
   };

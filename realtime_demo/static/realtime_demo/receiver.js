@@ -21,6 +21,7 @@ export class Receiver {
   #since = "";
   #allowed = false; // by the lock
   #isBroken = false;
+  #isReopening = false;
   #countdown;
 
   /**
@@ -33,7 +34,7 @@ export class Receiver {
    * @param {() => object} page.options what to open a source with
    * @param {() => string} page.name under which to be present; "": not at all
    * @param {(receiver: Receiver, occurrence: object, isNew: boolean) => void} page.arrived
-   * @param {(receiver: Receiver) => void} page.changed its state has
+   * @param {(receiver: Receiver, isNews: boolean) => void} page.changed its state has
    * @param {(since: number) => boolean} page.isVisible
    */
   constructor(technique, Source, timeline, track, page) {
@@ -63,6 +64,7 @@ export class Receiver {
   /** Goes on where it is, with other options. */
   reopen() {
     if (!this.#source) return;
+    this.#isReopening = true; // which is nobody's business
     this.#leave();
     this.#start();
   }
@@ -121,6 +123,7 @@ export class Receiver {
     if (this.#isBroken) this.reconnects += 1;
     this.#isBroken = false;
     this.#show("open");
+    this.#isReopening = false;
   }
 
   #receive(event) {
@@ -162,7 +165,7 @@ export class Receiver {
   #show(state, words = say(state)) {
     clearTimeout(this.#countdown);
     if (state === this.state && words === this.words) return;
-    const changed = state !== this.state;
+    const changed = state !== this.state && !this.#isReopening;
     Object.assign(this, { state, words });
     this.page.changed(this, changed);
   }

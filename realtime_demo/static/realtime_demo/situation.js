@@ -116,6 +116,7 @@ export class Situation {
     for (const [index, { right }] of scene.choices.entries()) {
       parts.choices.children[index].dataset.right = `${right}`;
     }
+    parts.answer.scrollIntoView({ block: "nearest" });
     this.page.announce(`${verdict.textContent} ${words}`);
   }
 }
