@@ -104,6 +104,7 @@ STRINGS = {
     "wireNeedsTap": _(
         "The bytes are caught by a tap that only the demo puts in between: make demo."
     ),
+    "wireGone": _("These bytes are no longer kept, or that event never came to you this way."),
     "wireOf": _("On the wire: {technique}"),
     "wireRequest": _("Request head"),
     "wireResponse": _("Response head"),

@@ -68,6 +68,7 @@ export class Stage extends EventTarget {
     const query = new URLSearchParams({ technique, id });
     const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
     const answer = await response.json().catch(() => ({}));
+    if (response.status === 404) throw new Error(say("wireGone"));
     if (!response.ok) throw new Error(answer.detail ?? answer.reason ?? `${response.status} ${response.statusText}`);
     return answer;
   }
