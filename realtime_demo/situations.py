@@ -93,19 +93,19 @@ SITUATIONS: tuple[Situation, ...] = (
         slug="interval",
         title=_("The price of freshness"),
         question=_(
-            "Polling now asks twice a second. About one event in two seconds comes, at random. "
-            "How many of its answers are empty?"
+            "Polling now asks five times a second. About one event in two seconds comes, at "
+            "random. How many of its answers are empty?"
         ),
         choices=(
-            Choice(_("About one in five")),
+            Choice(_("About one in ten")),
             Choice(_("About half")),
-            Choice(_("About four in five"), right=True),
+            Choice(_("About nine in ten"), right=True),
         ),
-        settings={"interval": 500, "rate": 0.5},
+        settings={"interval": 200, "rate": 0.5},
         duration=20,
         answer=_(
             "Of {requests.polling} answers {empty.polling} were empty; the theory says "
-            "e^(-λ(I+R)), here 78 %. For that price an event waited {median.polling}, about half "
+            "e^(-λ(I+R)), here 90 %. For that price an event waited {median.polling}, about half "
             "the interval. Server-Sent Events asked no question in all that time, and took "
             "{median.sse}. Now set the interval to 5 seconds and see the other end of the "
             "bargain: few requests, stale news."
