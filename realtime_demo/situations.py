@@ -243,8 +243,8 @@ SITUATIONS: tuple[Situation, ...] = (
             "Streaming and Server-Sent Events were opened anew, read one piece and fell silent, "
             "although the server went on sending: a browser stops at the end of the first "
             "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}, "
-            "beside {p95.websocket} by WebSocket. Django's GZipMiddleware does this to every "
-            "streaming response; Content-Encoding: identity, which this server otherwise sends, "
+            "beside {p95.websocket} by WebSocket. Django's GZipMiddleware does this to an "
+            "asynchronous stream; Content-Encoding: identity, which this server otherwise sends, "
             "keeps it off. Without compression everything was given again: lost {lost.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
@@ -254,8 +254,8 @@ SITUATIONS: tuple[Situation, ...] = (
         title=_("The seventh connection"),
         question=_(
             "A browser opens at most six HTTP/1.1 connections to one host. Streaming, Server-Sent "
-            "Events and long polling hold three of them. Now four more streams are opened, as a "
-            "second tab would. Who is left without a connection?"
+            "Events and long polling hold three of them. Now four more streams are opened, as "
+            "further tabs would. Who is left without a connection?"
         ),
         choices=(
             Choice(_("Nobody: the browser opens a seventh")),
