@@ -335,7 +335,8 @@ async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> No
                 event = await page.publish(room, "small")
                 await nothing_comes_of(connection, event["id"], page)
                 assert (await page.post("fault", buffering=False))["buffering"] is False
-                text = await connection.until(b'"small"')
+                async with asyncio.timeout(10):  # before the next heartbeat would push it out
+                    text = await connection.until(b'"small"')
                 assert last["id"].encode() in text
         finally:
             await page.post("fault", buffering=False)
