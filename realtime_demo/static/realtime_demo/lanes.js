@@ -274,14 +274,19 @@ export class Lanes {
     }
     flush(this.#columns);
 
+    // Ticks side by side are one mark.
     let count = 0;
     for (let column = 0; column < ticks.length; column += 1) {
-      if (!ticks[column]) continue;
-      count += 1;
-      context.globalAlpha = ticks[column] === 2 ? 0.3 : 0.8;
-      this.#rect(column - 0.7, bars.top + bars.height - 1, 1.4, foot - bars.top - bars.height + 1);
-      context.globalAlpha = ticks[column] === 2 ? 0.3 : 1;
-      if (track.isStream) this.#rect(column - 2, bars.top, 4, bars.height);
+      const kind = ticks[column];
+      if (!kind) continue;
+      const first = column;
+      while (ticks[column + 1] === kind) column += 1;
+      const wide = column - first;
+      count += wide + 1;
+      context.globalAlpha = kind === 2 ? 0.3 : 0.8;
+      this.#rect(first - 0.7, bars.top + bars.height - 1, wide + 1.4, foot - bars.top - bars.height + 1);
+      context.globalAlpha = kind === 2 ? 0.3 : 1;
+      if (track.isStream) this.#rect(first - 2, bars.top, wide + 4, bars.height);
     }
     context.globalAlpha = 1;
     if (count <= FEW) {
@@ -311,6 +316,15 @@ export class Lanes {
     context.fillStyle = context.strokeStyle = this.colours[index];
     context.lineWidth = 1.2;
     let edge = -1;
+    // Bars too narrow to be told apart, as one mark: from where, and whether they are empty ones.
+    let run = null;
+    const flush = () => {
+      if (!run) return;
+      context.globalAlpha = run.isEmpty ? 0.4 : 1;
+      this.#rect(run.left, top, Math.max(1, edge - run.left), height);
+      context.globalAlpha = 1;
+      run = null;
+    };
     for (const exchange of track.exchanges) {
       if (exchange.start > this.at) break;
       const isOver = exchange.end <= this.at;
@@ -320,10 +334,9 @@ export class Lanes {
       const left = Math.max(edge + 1, Math.min(start, right - NARROWEST));
       const width = right - left;
       const isEmpty = isOver && exchange.answered && !exchange.count;
+      if (width >= 4 || run?.isEmpty !== isEmpty) flush();
       if (width < 4) {
-        context.globalAlpha = isEmpty ? 0.4 : 1;
-        this.#rect(left, top, Math.max(1, width), height);
-        context.globalAlpha = 1;
+        run ??= { left, isEmpty };
       } else if (isEmpty) {
         this.#outline(left, top, width, height, 1);
       } else {
@@ -338,6 +351,7 @@ export class Lanes {
       }
       edge = right;
     }
+    flush();
   }
 
   #outline(x, y, width, height, alpha) {
