@@ -20,7 +20,7 @@ Text = str | Promise
 
 TRANSIT = 36  # user units a transit is drawn high
 WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
-DELAY = 66  # where the bar of a delay stands, left of the browser's line
+DELAY, DELAY_NAME = 72, 44  # where the bar of a delay stands, left of the browser's line
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Event:
     column: int = 0
 
     def draw(self) -> Iterator[SafeString]:
-        top, bottom, bar = _y(self.at), _y(self.seen), DELAY - 16 * self.column
+        top, bottom, bar = _y(self.at), _y(self.seen), DELAY - 14 * self.column
         yield format_html(
             '<path class="event" d="M{} {}l7 7-7 7-7-7z"/>'
             '<text class="name" x="{}" y="{}">{}</text>',
@@ -78,7 +78,7 @@ class Event:
             '<path class="delay" d="M{0} {1}V{2}M{3} {1}h10M{3} {2}h10"/>'
             '<circle class="event" cx="{4}" cy="{2}" r="5"/>'
             '<text class="name end" x="{5}" y="{6}">{7}</text>',
-            bar, top, bottom, bar - 5, BROWSER, bar - 10, (top + bottom) / 2 + 4.5,
+            bar, top, bottom, bar - 5, BROWSER, DELAY_NAME, (top + bottom) / 2 + 4.5,
             gettext("delay"),
         )  # fmt: skip
 

@@ -21,10 +21,6 @@ EXPLANATIONS = {
         _("The form was sent from another page, or too long ago. Load the page again and retry."),
     ),
     404: (_("There is no such page"), _("The address may be mistyped, or the page has moved.")),
-    429: (
-        _("Too many attempts"),
-        _("Too many log-ins from this address have failed. Wait a minute."),
-    ),
     500: (_("Something went wrong on the server"), _("It is not your fault. Please try again.")),
 }
 

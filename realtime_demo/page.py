@@ -48,6 +48,12 @@ STRINGS = {
     "ended": _("The server ended the connection."),
     "silent": _("Nothing was heard for too long."),
     "malformed": _("The server sent something that cannot be read."),
+    # --- What the server refuses, by the code of its problem+json
+    "refused_text": _("'text' is a text of 1 to {text} characters."),
+    "refused_sender": _("'sender' is a text of 1 to {sender} characters."),
+    "refused_rate": _("Too many in too short a time; try again in a moment."),
+    "refused_unavailable": _("The feed cannot be reached now; please try again."),
+    "refused_session": _("The session has ended: log in again."),
     # --- Figures
     "milliseconds": _("{value}\u00a0ms"),
     "seconds": _("{value}\u00a0s"),
@@ -98,6 +104,7 @@ STRINGS = {
     "wireNeedsTap": _(
         "The bytes are caught by a tap that only the demo puts in between: make demo."
     ),
+    "wireGone": _("These bytes are no longer kept, or that event never came to you this way."),
     "wireOf": _("On the wire: {technique}"),
     "wireRequest": _("Request head"),
     "wireResponse": _("Response head"),

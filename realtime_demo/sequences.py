@@ -32,7 +32,7 @@ LONG_POLLING = Diagram(
         Span(1, 3.4, _("held until there is something")),
         Event(3.4, 4.4, FIRST),
         Down(3.4, "200 [42]"),
-        Event(3.7, 6.4, SECOND, column=1),
+        Event(3.9, 6.4, SECOND, column=1),
         Up(4.4, "GET ?since=…42"),
         Down(5.4, "200 [43]"),
         Up(6.4, "GET ?since=…43"),

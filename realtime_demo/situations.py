@@ -93,19 +93,19 @@ SITUATIONS: tuple[Situation, ...] = (
         slug="interval",
         title=_("The price of freshness"),
         question=_(
-            "Polling now asks five times a second. About one event a second comes, at random. "
-            "How many of its answers are empty?"
+            "Polling now asks five times a second. About one event in two seconds comes, at "
+            "random. How many of its answers are empty?"
         ),
         choices=(
-            Choice(_("About one in five")),
+            Choice(_("About one in ten")),
             Choice(_("About half")),
-            Choice(_("About four in five"), right=True),
+            Choice(_("About nine in ten"), right=True),
         ),
-        settings={"interval": 200, "rate": 1},
-        duration=15,
+        settings={"interval": 200, "rate": 0.5},
+        duration=20,
         answer=_(
             "Of {requests.polling} answers {empty.polling} were empty; the theory says "
-            "e^(-λ(I+R)), here 82 %. For that price an event waited {median.polling}, about half "
+            "e^(-λ(I+R)), here 90 %. For that price an event waited {median.polling}, about half "
             "the interval. Server-Sent Events asked no question in all that time, and took "
             "{median.sse}. Now set the interval to 5 seconds and see the other end of the "
             "bargain: few requests, stale news."
@@ -137,7 +137,7 @@ SITUATIONS: tuple[Situation, ...] = (
             "Long polling: {median.longpoll}. Streaming: {median.streaming}. The request that was "
             "waiting took the first event down. All others had to wait until that answer had "
             "arrived and the next request had come up; only then could they go down, together. "
-            "That is three transits, and one round trip more than a stream needs."
+            "That is three transits, a round trip more than a stream needs, and a little work."
         ),
         link=f"{RFC}rfc6202#section-2.2",
     ),
@@ -158,11 +158,13 @@ SITUATIONS: tuple[Situation, ...] = (
         duration=15,
         answer=_(
             "Lost: {lost.total}. Every event has a number, and whoever comes back says which one "
-            "it had last; the server goes on behind it. Reconnects: long polling "
-            "{reconnects.longpoll}, streaming {reconnects.streaming}, Server-Sent Events "
-            "{reconnects.sse}, WebSocket {reconnects.websocket}. For Server-Sent Events the "
-            "browser did it by itself, with Last-Event-ID; for the others a script had to. "
-            "Without those numbers, all that came in between would have been lost."
+            "it had last; the server goes on behind it. Reconnects: streaming "
+            "{reconnects.streaming}, Server-Sent Events {reconnects.sse}, WebSocket "
+            "{reconnects.websocket}. For Server-Sent Events the browser did it by itself, with "
+            "Last-Event-ID; for the two others a script had to. Long polling: "
+            "{reconnects.longpoll}; a request of which no answer has come yet is repeated by the "
+            "browser, and nobody notices. Without those numbers, what came in between would be "
+            "lost."
         ),
         link="https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
     ),
@@ -234,17 +236,15 @@ SITUATIONS: tuple[Situation, ...] = (
         settings={"rate": 2},
         actions=(
             Action(4, "gzip", {"on": True}),
-            Action(4.5, "cut"),
             Action(14, "gzip", {"on": False}),
-            Action(14.5, "cut"),
         ),
         duration=20,
         answer=_(
-            "Streaming and Server-Sent Events came back after the cut, read one piece and fell "
-            "silent, although the server went on sending: a browser stops at the end of the first "
+            "Streaming and Server-Sent Events were opened anew, read one piece and fell silent, "
+            "although the server went on sending: a browser stops at the end of the first "
             "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}, "
-            "beside {p95.websocket} by WebSocket. Django's GZipMiddleware does this to every "
-            "streaming response; Content-Encoding: identity, which this server otherwise sends, "
+            "beside {p95.websocket} by WebSocket. Django's GZipMiddleware does this to an "
+            "asynchronous stream; Content-Encoding: identity, which this server otherwise sends, "
             "keeps it off. Without compression everything was given again: lost {lost.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
@@ -254,8 +254,8 @@ SITUATIONS: tuple[Situation, ...] = (
         title=_("The seventh connection"),
         question=_(
             "A browser opens at most six HTTP/1.1 connections to one host. Streaming, Server-Sent "
-            "Events and long polling hold three of them. Now four more streams are opened, as a "
-            "second tab would. Who is left without a connection?"
+            "Events and long polling hold three of them. Now four more streams are opened, as "
+            "further tabs would. Who is left without a connection?"
         ),
         choices=(
             Choice(_("Nobody: the browser opens a seventh")),

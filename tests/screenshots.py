@@ -98,7 +98,7 @@ class Camera:
                 path = folder / f"{name}-{size}-{scheme}.png"
                 await page.screenshot(path=path, full_page=whole or size == "phone")
         # A scene that cuts connections makes the browser complain of them.
-        for words in (each for each in self.heard if "net::" not in each and "404" not in each):
+        for words in (each for each in self.heard if "net::" not in each and "Failed" not in each):
             print(f"{self.language} {name}: the console says {words!r}")
 
     async def places(self) -> None:
@@ -118,8 +118,9 @@ class Camera:
         await self.shoot(page, "page", whole=False)
         await page.set_viewport_size({"width": 1440, "height": 900})
         await page.keyboard.press("Space")
-        await page.keyboard.press("ArrowLeft")
-        await page.keyboard.press("ArrowLeft")
+        for _ in range(7):  # far enough back for polling to have it too
+            await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowDown")
         await page.wait_for_timeout(1_500)
         await self.shoot(page, "frozen", whole=False)
         await page.keyboard.press("?")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import time
 import zlib
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ from realtime_demo.comparison.theory import Workload, predict
 from realtime_demo.stage.labels import OTHER, label_of
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.theory import SERVICE, SIZES
+from realtime_demo.stage.wire import rooms_of
 from transports.refusals import Refusal
 from transports.techniques import TECHNIQUES
 
@@ -335,7 +338,8 @@ async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> No
                 event = await page.publish(room, "small")
                 await nothing_comes_of(connection, event["id"], page)
                 assert (await page.post("fault", buffering=False))["buffering"] is False
-                text = await connection.until(b'"small"')
+                async with asyncio.timeout(10):  # before the next heartbeat would push it out
+                    text = await connection.until(b'"small"')
                 assert last["id"].encode() in text
         finally:
             await page.post("fault", buffering=False)
@@ -424,6 +428,17 @@ async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
             sent = (await wire_of(page, "websocket", identity))["sent"]
             assert isinstance(sent, list)
             assert json.loads(sent[-1]["text"]) == said
+
+
+def test_the_rooms_that_the_bytes_speak_of() -> None:
+    """A socket of one room may carry another's events, and what was said in a third."""
+    said = b'{"type":"publish","room" : "staff-b","text":"\\"room\\":\\"c\\""}'
+    frame = b"\x81" + bytes([0x80 | len(said)]) + b"\0\0\0\0" + said
+    carrier = b'\x81\x0f{"room":"staff-a"}'
+    found = {"carrier": b64encode(carrier).decode(), "sent": b64encode(frame).decode()}
+    assert rooms_of(found) == {"staff-a", "staff-b"}
+    chunk = b"2a\r\n" + gzip.compress(b'{"room":"staff-d"}\n') + b"\r\n"
+    assert rooms_of({"carrier": b64encode(chunk).decode(), "sent": ""}) == {"staff-d"}
 
 
 async def test_a_wire_that_there_is_not(demo: Demo, room: str) -> None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .framing import frame_at_start, header_fields, inflated, unmask
+from .framing import frame_at_start, header_fields, inflated, unmasked
 
 CHUNKED = "https://www.rfc-editor.org/rfc/rfc9112#section-7.1"
 LENGTH = "https://www.rfc-editor.org/rfc/rfc9112#section-6.2"
@@ -139,11 +139,10 @@ def frame(data: bytes, identity: str) -> list[Part]:
 
 def sent(data: bytes) -> list[Part]:
     """A frame that a client sent: masked."""
+    said = unmasked(data).decode("utf-8", "replace")
     found = frame_at_start(data)
-    if found is None or not found.masked:
-        raise ValueError("A client's frame is masked (RFC 6455 §5.1).")
+    assert found is not None
     key = data[found.extended : found.mask]
-    said = unmask(data[found.mask :], key).decode("utf-8", "replace")
     return [
         *_header(data),
         Part("frame-mask", key, "wire.frameMask", MASKING, text=key.hex(" ")),

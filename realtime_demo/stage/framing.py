@@ -58,6 +58,14 @@ def unmask(data: bytes, key: bytes) -> bytes:
     return bytes(byte ^ key[place % 4] for place, byte in enumerate(data))
 
 
+def unmasked(frame: bytes) -> bytes:
+    """The payload of a client's frame."""
+    found = frame_at_start(frame)
+    if found is None or not found.masked:
+        raise ValueError("A client's frame is masked (RFC 6455 §5.1).")
+    return unmask(frame[found.mask :], frame[found.extended : found.mask])
+
+
 def header_fields(head: bytes) -> dict[bytes, bytes]:
     """The fields of a head by their lower-case names; of those that repeat the last."""
     lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -15,7 +16,10 @@ from transports.requests import Request
 from transports.techniques import BY_NAME
 
 from . import anatomy
+from .framing import inflated, unmasked
 from .link import Document, parent
+
+_ROOM = re.compile(rb'"room"\s*:\s*"([^"]*)"')
 
 
 class Wire(Endpoint):
@@ -34,15 +38,22 @@ class Wire(Endpoint):
             raise Refusal(400, "id", str(error)) from error
         address = client_address(request.scope)
         found = await parent.ask("wire", technique=technique, event=identity, address=address)
-        check_room(room_of(technique, found["target"]), request.user)
+        for room in rooms_of(found):
+            check_room(room, request.user)
         document = {"technique": technique, "id": identity, **described(found, identity)}
         await answer(send, 200, b"application/json", encode(document))
 
 
-def room_of(technique: str, target: str) -> str:
-    """The room in a request target of the technique."""
-    before = BY_NAME[technique].path.partition("{room}")[0]
-    return target.removeprefix(before).partition("/")[0]
+def rooms_of(found: Document) -> set[str]:
+    """The rooms that the bytes speak of: a socket carries more than the one in its path.
+
+    Only a member can look like one: in a text its quotes would be escaped.
+    """
+    carrier = b64decode(found["carrier"])
+    said = carrier + inflated(carrier)
+    if found["sent"]:
+        said += unmasked(b64decode(found["sent"]))
+    return {room.decode("utf-8", "replace") for room in _ROOM.findall(said)}
 
 
 def described(found: Document, identity: str) -> dict[str, Any]:

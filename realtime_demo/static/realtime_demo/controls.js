@@ -119,7 +119,8 @@ export class Controls {
     try {
       return await stage.ask(action, what ?? usual[action]?.() ?? {});
     } catch (error) {
-      page.outcome.textContent = error.message;
+      // A server that is killed may take its own answer with it: the lanes show what happened.
+      if (action !== "restart") page.outcome.textContent = error.message;
       return null;
     }
   }

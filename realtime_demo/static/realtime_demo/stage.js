@@ -2,6 +2,8 @@
  * The stage on which the demo runs: the network between, the feed, the faults, and what the
  * wire's tap counts. Dispatches `state`, whose `detail` is the stage's state document.
  */
+import { say } from "./strings.js";
+
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 
@@ -53,6 +55,8 @@ export class Stage extends EventTarget {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
       body: JSON.stringify(what),
+    }).catch(() => {
+      throw new Error(say("unreachable"));
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.detail ?? `${response.status} ${response.statusText}`);
@@ -64,6 +68,7 @@ export class Stage extends EventTarget {
     const query = new URLSearchParams({ technique, id });
     const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
     const answer = await response.json().catch(() => ({}));
+    if (response.status === 404) throw new Error(say("wireGone"));
     if (!response.ok) throw new Error(answer.detail ?? answer.reason ?? `${response.status} ${response.statusText}`);
     return answer;
   }
