@@ -23,6 +23,7 @@ from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.theory import Path as NetworkPath
 from realtime_demo.comparison.theory import Workload, predict
 from realtime_demo.stage.labels import OTHER, label_of
+from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.theory import SERVICE, SIZES
 from realtime_demo.stage.wire import rooms_of
@@ -168,6 +169,12 @@ async def test_a_machine_elsewhere_sees_the_stage_and_cannot_control_it(demo: De
             answer = await connection.until(b"}")
             assert answer.startswith(b"HTTP/1.1 403 ") and b'"elsewhere"' in answer
         assert (await page.post("cut"))["connections"] == 0  # the very same from here
+
+
+def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
+    stage = Stage("192.0.2.1", 8000, Feed(), environment={})
+    assert stage.tap.listen == ("192.0.2.1", 8000)
+    assert stage.tap.target[0] == "127.0.0.1"
 
 
 async def test_nobody_writes_their_own_address(demo: Demo) -> None:

@@ -15,6 +15,7 @@ def main() -> int:
     from realtime_demo.server import serve
     from realtime_demo.stage.beat import beat
     from realtime_demo.stage.link import parent
+    from realtime_demo.stage.parent import CHILD_HOST
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     tasks: list[asyncio.Task[None]] = []
@@ -26,7 +27,7 @@ def main() -> int:
 
     # Without a PROXY header nobody is served, and the header is believed: it is the tap's, which
     # writes it before anything that its client says.
-    return serve(application, "127.0.0.1", 0, on_ready=ready, proxy_protocol=True)
+    return serve(application, CHILD_HOST, 0, on_ready=ready, proxy_protocol=True)
 
 
 if __name__ == "__main__":

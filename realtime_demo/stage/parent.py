@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from pathlib import Path as FilePath
 from weakref import WeakKeyDictionary
 
 from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.relay import Connection, Direction
 from realtime_demo.comparison.tap import Tap
-from realtime_demo.server.signals import REPEATED
 from transports.techniques import BY_NAME
 
 from .anatomy import needle_of
@@ -26,24 +23,14 @@ from .link import LONGEST, Document, Lines
 from .recorder import Recorder
 from .settings import Faults, Feed, Path, Server
 from .stalling import Stalling
+from .supervisor import Supervisor
 
-ROOT = FilePath(__file__).resolve().parent.parent.parent
 CHILD = (sys.executable, "-m", "realtime_demo.stage.child")
+CHILD_HOST = "127.0.0.1"  # wherever the parent listens: nobody else is to reach it
 TICK = 0.25  # seconds between two looks at what has been counted
-STOP = 8.0  # seconds in which a child has to have stopped: its own limit is five
-BRIEF, PAUSE = 5.0, 1.0  # seconds: after a child that lived as briefly, such a pause
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 
 GONE = "These bytes are no longer kept, or that event never came to you this way."
-
-
-class StageFailed(Exception):
-    """The server does not start; it has said why itself."""
-
-
-def ending(code: int) -> str:
-    """How a process has ended, in words."""
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 class Stage:
@@ -65,8 +52,8 @@ class Stage:
         self.server: Server = "starting"
         self.running_since = 0.0
         self.tap = Tap(
-            host,
-            0,
+            CHILD_HOST,
+            0,  # until the child says which it has
             listen=(host, port),
             label=label_of,
             network=self._network_of,
@@ -78,105 +65,52 @@ class Stage:
         self.recorder = Recorder()
         self._opened = dict.fromkeys(BY_NAME, 0)
         self._labels: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
+        self.supervisor = Supervisor(CHILD, say=say, farewell=self._farewell, ended=self._ended)
         self._environment = environment
-        self._say = say
-        self._child: asyncio.subprocess.Process | None = None
         self._lines: Lines | None = None
-        self._restarting = False
-        self._stopping = asyncio.Event()
-        self._asked_to_stop = 0.0
-        self._ready = asyncio.Event()
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # Running
 
     async def run(self, on_ready: Callable[[int], None]) -> None:
         """Serve; `on_ready` is called with the port once the page can be asked for.
 
-        Raises `OSError` if the port cannot be had, `StageFailed` if the server does not start.
+        Raises `OSError` if the port cannot be had, `ServerFailed` if the server does not start.
         """
         async with self.tap:
             with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # nobody else's: 0700
                 path = os.path.join(directory, "parent.sock")
                 listening = await asyncio.start_unix_server(self._serve_child, path, limit=LONGEST)
-                self._environment = {**self._environment, "STAGE_SOCKET": path}
-                supervising = asyncio.create_task(self._supervise())
+                environment = {**self._environment, "STAGE_SOCKET": path}
+                supervising = asyncio.create_task(self.supervisor.run(environment))
                 telling = asyncio.create_task(self._tell())
                 try:
-                    ready = asyncio.create_task(self._ready.wait())
+                    ready = asyncio.create_task(self.supervisor.ready.wait())
                     await asyncio.wait({ready, supervising}, return_when=asyncio.FIRST_COMPLETED)
                     if ready.done():
                         on_ready(self.tap.port)
                     await supervising
                 finally:
-                    self._stopping.set()
-                    for task in (ready, telling, *self._tasks):
+                    for task in (ready, telling):
                         task.cancel()
                     listening.close()
 
     def stop(self) -> None:
         """End in order: first the server, then the port. A second time: at once."""
-        if not self._stopping.is_set():
-            self._stopping.set()
-            self._asked_to_stop = time.monotonic()
-            self._ask_child_to_stop()
-        elif time.monotonic() - self._asked_to_stop > REPEATED:
-            self._signal_child(signal.SIGKILL)
+        self.supervisor.stop()
 
     # The child
 
-    async def _supervise(self) -> None:
-        """Start the server, and start it again whenever it has ended, until told to stop."""
-        loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
-            began = loop.time()
-            self._ready.clear()
-            self._restarting = False
-            self._child = await asyncio.create_subprocess_exec(
-                *CHILD,
-                cwd=ROOT,
-                env={**os.environ, **self._environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is the parent's, which stops it in order
-            )
-            if self._stopping.is_set():  # told so while it was being started
-                self._ask_child_to_stop()
-            code = await self._child.wait()
-            self._lines = None
-            if self._stopping.is_set():
-                return
-            if not self._ready.is_set():
-                raise StageFailed(f"The server has ended, {ending(code)}, before it listened.")
-            self._set_server("restarting")
-            if not self._restarting:
-                self._say(f"The server has ended, {ending(code)}; it is started again.")
-                if loop.time() - began < BRIEF:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), PAUSE)
-
-    def _ask_child_to_stop(self) -> None:
+    def _farewell(self) -> None:
+        """The child is about to be asked to stop."""
         if self._lines is not None:
             self._lines.send({"state": self.document()})
             self._lines.send({"stopping": True})
-        self._signal_child(signal.SIGTERM)
-        if self._child is not None:
-            insisting = asyncio.get_running_loop().create_task(self._insist(self._child))
-            self._tasks.add(insisting)
-            insisting.add_done_callback(self._tasks.discard)
 
-    async def _insist(self, child: asyncio.subprocess.Process) -> None:
-        """End a child that has not stopped in the time that it has for it."""
-        try:
-            await asyncio.wait_for(child.wait(), STOP)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-
-    def _signal_child(self, number: signal.Signals) -> None:
-        if self._child is not None and self._child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.send_signal(number)
+    def _ended(self) -> None:
+        """The child has ended, and will be started again."""
+        self._lines = None
+        self._set_server("restarting")
 
     async def _serve_child(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -185,12 +119,12 @@ class Stage:
         try:
             async for document in lines:
                 if "ready" in document:
-                    self.tap.target = (self.tap.target[0], document["ready"])
+                    self.tap.target = (CHILD_HOST, document["ready"])
                     self._lines = lines
                     self.running_since = time.time()
                     self._set_server("up")
                     lines.send({"state": self.document()})
-                    self._ready.set()
+                    self.supervisor.ready.set()
                 else:
                     result = self._obey(document)
                     lines.send({"answer": document["id"], "result": result})
@@ -270,12 +204,8 @@ class Stage:
         }
 
     def restart(self, *, kill: bool) -> None:
-        self._restarting = True
         self._set_server("restarting")
-        if kill:
-            self._signal_child(signal.SIGKILL)
-        else:
-            self._ask_child_to_stop()
+        self.supervisor.restart(kill=kill)
 
     def _set_server(self, server: Server) -> None:
         self.server = server

@@ -128,7 +128,7 @@ class Recording:
                 self.size += len(exchange.response.head)
         elif exchange.response.head:  # after the handshake, then
             for frame in exchange.frames.feed(data):
-                if frame[0] & 0x0F == 1:
+                if frame[0] & 0x0F == 1 and frame[1] & 0x80:  # text, and masked as it has to be
                     exchange.sent = frame
         elif len(exchange.request_head) < HEAD:
             exchange.request_head += data

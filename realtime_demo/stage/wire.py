@@ -40,7 +40,10 @@ class Wire(Endpoint):
         found = await parent.ask("wire", technique=technique, event=identity, address=address)
         for room in rooms_of(found):
             check_room(room, request.user)
-        document = {"technique": technique, "id": identity, **described(found, identity)}
+        try:
+            document = {"technique": technique, "id": identity, **described(found, identity)}
+        except ValueError as error:
+            raise Refusal(404, "wire", f"These bytes cannot be taken apart: {error}") from error
         await answer(send, 200, b"application/json", encode(document))
 
 

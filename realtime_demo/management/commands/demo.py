@@ -17,8 +17,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime_demo.server.listening import open_files
-from realtime_demo.stage.parent import Stage, StageFailed
+from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
+from realtime_demo.stage.supervisor import ServerFailed
 from transports.access import check_room
 from transports.refusals import Refusal
 
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             asyncio.run(self.serve(host, port, feed))
         except OSError as error:
             raise CommandError(cannot_listen(host, port, error)) from error
-        except StageFailed as error:
+        except ServerFailed as error:
             raise CommandError(str(error)) from error
         self.stdout.write("Stopped.")
 
