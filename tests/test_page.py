@@ -465,7 +465,7 @@ async def test_the_page_is_quiet_under_a_strict_policy(
     for name in LANES:
         await expect(lane(page, name).locator(".measured")).not_to_have_text("0")
         # What only a script may style is styled.
-        colour = "(pane) => getComputedStyle(pane).getPropertyValue('--colour')"
+        colour = "(lane) => getComputedStyle(lane).getPropertyValue('--colour')"
         assert await lane(page, name).evaluate(colour)
     assert heard == []
     assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}

@@ -1,5 +1,5 @@
 /**
- * What a pane has received, and what it has not. A room's events are numbered without holes
+ * What a lane has received, and what it has not. A room's events are numbered without holes
  * (`<epoch>-<seq>`), so a hole, a repetition or a step back is seen at once.
  */
 export class Ledger {
