@@ -135,16 +135,26 @@ class Recording:
             self.size += len(data)
 
     def forget(self, most: int) -> None:
-        """Forget the oldest until at most `most` bytes are left."""
-        while self.size > most:
+        """Forget the oldest of what more than `most` bytes have followed.
+
+        So a carrier that is longer than that, a room's whole history in one frame, is kept
+        while what came behind it is.
+        """
+        while True:
             oldest = self.exchanges[0]
             if oldest.carriers:
-                self.size -= len(oldest.carriers.popleft())
+                size = len(oldest.carriers[0])
             elif len(self.exchanges) > 1:
-                self.size -= oldest.size
-                self.exchanges.popleft()
+                size = oldest.size
             else:
                 return
+            if self.size - size <= most:
+                return
+            self.size -= size
+            if oldest.carriers:
+                oldest.carriers.popleft()
+            else:
+                self.exchanges.popleft()
 
 
 class Recorder:
