@@ -22,6 +22,7 @@ from realtime_demo.situations import SITUATIONS
 from realtime_demo.stage import page as stage
 from transports.access import check_room
 from transports.refusals import Refusal
+from transports.requests import has_own_name, name_of
 from transports.techniques import TECHNIQUES, Technique
 
 DEFAULT_ROOM = "lobby"
@@ -88,6 +89,11 @@ STRINGS = {
     "resetText": _("The server no longer has what came before."),
     "edited": _("edited"),
     "deleted": _("deleted"),
+    "edit": _("Edit"),
+    "editLabel": _("The new text"),
+    "editSave": _("Save"),
+    "delete": _("Delete"),
+    "deleteSure": _("Really delete?"),
     "here": _("Here: {people}"),
     # --- One event
     "backlog": _("from before"),
@@ -202,6 +208,10 @@ def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]
             "language": get_language(),
             # Who is logged in is present under that name, whatever the form says.
             "name": request.user.get_username(),
+            "changes": {
+                "name": name_of(request.user) if has_own_name(request.user) else "",
+                "isStaff": getattr(request.user, "is_staff", False),
+            },
             "techniques": [_for_browser(technique, room) for technique in techniques],
             "stage": stage.for_page(request),
         },

@@ -517,23 +517,71 @@ async def test_a_room_that_is_none_gets_a_clear_answer(
     assert "main.js" not in response.text
 
 
+DATABASE = """
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+User.objects.create_user("ada", password="lovelace")
+"""
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> dict[str, str]:
     """The environment of a server whose database knows the user ada, password lovelace."""
     environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3"), "SECRET_KEY": "secret"}
-    user = {"DJANGO_SUPERUSER_PASSWORD": "lovelace"}
-    for command in (
-        ["migrate", "--verbosity=0"],
-        ["createsuperuser", "--noinput", "--username=ada", "--email=ada@example.org"],
-    ):
-        subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env={**os.environ, **environment, **user},
-            check=True,
-            capture_output=True,
-        )
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "-c", DATABASE],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
     return environment
+
+
+STAFF = """async () => {
+  const { Changes } = await import("/static/realtime_demo/changes.js");
+  const staff = new Changes({ name: "eve", isStaff: true });
+  return ["message", "announcement", "join"].map((type) => staff.allows({ type, sender: "ada" }));
+}"""
+
+
+async def change_by_keyboard(page: Page, url: str, room: str) -> None:
+    """Edits and deletes ada's last message, and finds that another's cannot be."""
+    said = page.locator("#conversation .event[data-type=message]")
+    publish(url, room, "It is me too", sender="ada")  # or so somebody says who is nobody
+    await expect(said).to_have_count(2)
+    await expect(said.last.get_by_role("button")).to_have_count(0)
+    own = said.first
+    assert await page.evaluate(STAFF) == [True, True, False]
+    await page.get_by_role("list", name="Chat in").focus()
+    await page.keyboard.press("Tab")
+    await expect(own.get_by_role("button", name="Edit")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(" gone")
+    await page.keyboard.press("Escape")
+    await expect(own.get_by_role("button", name="Edit")).to_be_focused()
+    await expect(own.locator(".text")).to_have_text("It is me")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(", indeed")
+    await page.keyboard.press("Enter")
+    await expect(own.locator(".text")).to_have_text("It is me, indeed")
+    await expect(own.locator(".change")).to_have_text("edited")
+    # Without the WebSocket by a request.
+    await lane(page, "websocket").get_by_role("button", name="Stop").click()
+    await own.get_by_role("button", name="Delete").press("Enter")
+    await page.keyboard.press("Shift+Tab")  # thought better of it
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(own.get_by_role("button", name="Really delete?")).to_be_focused()
+    await expect(own.locator(".text")).to_have_text("It is me, indeed")
+    await page.keyboard.press("Enter")
+    await expect(own.locator(".text")).to_have_text("deleted")
+    await expect(own.get_by_role("button")).to_have_count(0)
+    async with httpx.AsyncClient(base_url=url) as client:
+        events = (await client.get(f"/polling/{room}/")).json()["events"]
+    kinds = [each["type"] for each in events if each["type"] not in ("join", "leave")]
+    assert kinds == ["message", "message", "edit", "delete"]
 
 
 async def test_who_is_logged_in_writes_under_that_name(
@@ -556,6 +604,7 @@ async def test_who_is_logged_in_writes_under_that_name(
         sender = page.locator("#conversation .event[data-type=message] .sender")
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
+        await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()

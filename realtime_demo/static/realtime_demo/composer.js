@@ -17,16 +17,14 @@ export function prepareComposer(form, outcome, url) {
     event.preventDefault();
     if (button.disabled) return;
     button.disabled = true;
-    outcome.className = "outcome";
-    outcome.textContent = "";
+    tell(outcome, "");
     try {
       const limits = { text: text.maxLength, sender: sender.maxLength };
       await publish(url, { sender: sender.value, text: text.value }, limits);
       text.value = "";
       remember(sender.value);
     } catch (error) {
-      outcome.classList.add("error");
-      outcome.textContent = error.message;
+      tell(outcome, error.message);
     } finally {
       button.disabled = false;
       text.focus();
@@ -34,8 +32,14 @@ export function prepareComposer(form, outcome, url) {
   });
 }
 
+/** What went wrong, if anything. @param {HTMLElement} outcome @param {string} words */
+export function tell(outcome, words) {
+  outcome.classList.toggle("error", words !== "");
+  outcome.textContent = words;
+}
+
 /** Throws an error in the page's words, or where it has none in the server's own. */
-async function publish(url, event, limits) {
+export async function publish(url, event, limits) {
   let response;
   try {
     response = await fetch(url, {

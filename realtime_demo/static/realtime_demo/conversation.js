@@ -29,7 +29,7 @@ export class Conversation {
    * @param {HTMLTemplateElement} template
    * @param {{ name: string, label: string, colour: object }[]} techniques
    * @param {{ room: string, rooms: string, here: HTMLElement, options: HTMLDataListElement,
-   *   ownName: () => string }} page
+   *   ownName: () => string, changes: import("./changes.js").Changes }} page
    */
   constructor(list, template, techniques, page) {
     Object.assign(this, { list, page });
@@ -94,6 +94,7 @@ export class Conversation {
     part(".sender").classList.toggle("verified", event.verified === true);
     part(".text").textContent = text;
     if (event.type === "reset") part(".seen").remove();
+    this.page.changes.offer(item, event);
     this.#items.set(event.id, item);
     return item;
   }
@@ -105,6 +106,8 @@ export class Conversation {
     item.dataset.change = type;
     item.querySelector(".text").textContent = type === "delete" ? say("deleted") : text;
     item.querySelector(".change").textContent = type === "edit" ? say("edited") : "";
+    if (type === "delete") for (const part of item.querySelectorAll(".actions, .edit")) part.remove();
+    item.querySelector(".text").hidden = item.querySelector(".edit") !== null;
     return null;
   }
 

@@ -1,8 +1,9 @@
 /** The page: a lane and a card for each technique, one clock, one conversation, one tab. */
 import { Settings } from "./address.js";
 import { Card } from "./card.js";
+import { Changes } from "./changes.js";
 import { Clock, now } from "./clock.js";
-import { prepareComposer } from "./composer.js";
+import { prepareComposer, publish, tell } from "./composer.js";
 import { Controls } from "./controls.js";
 import { Conversation } from "./conversation.js";
 import { Inspector } from "./inspector.js";
@@ -121,8 +122,19 @@ const conversation = where("conversation", (list) =>
     here: element("here"),
     options: element("rooms"),
     ownName,
+    changes: new Changes(configuration.changes, element("text").maxLength, change),
   }),
 );
+
+/** Over the WebSocket, which goes both ways, while that is open. */
+async function change(of, text) {
+  const { room, publish: url } = configuration;
+  tell(element("outcome"), "");
+  if (receivers.some((each) => each.change(room, of, text))) return;
+  const what = text ? { type: "edit", of, text } : { type: "delete", of };
+  const limits = { text: element("text").maxLength };
+  await publish(url, what, limits).catch(({ message }) => tell(element("outcome"), message));
+}
 
 // --- Time: it moves, or it is frozen -------------------------------------------------------
 

@@ -69,6 +69,20 @@ export class Receiver {
     this.#start();
   }
 
+  /**
+   * Changes what was published, where its connection goes both ways and is open.
+   *
+   * @param {string} room
+   * @param {string} of
+   * @param {string} text "": delete it
+   * @returns {boolean} whether it was sent
+   */
+  change(room, of, text) {
+    if (this.state !== "open" || !this.#source.change) return false;
+    this.#source.change(room, of, text);
+    return true;
+  }
+
   /** From now on the figures are of what comes; the ledger stays. */
   forget() {
     this.delays.clear();
