@@ -1,8 +1,8 @@
 """Whether the page's memory stays flat: `.venv/bin/python -m tests.memory [rate] [seconds]`.
 
-Starts the demo, lets it publish `rate` events a second (50) for `seconds` (600) to a page that shows
-all lanes, and prints every 30 s what JavaScript's heap holds after a collection, and how many DOM
-nodes and listeners there are.
+Starts the demo, lets it publish `rate` events a second (50) for `seconds` (600) to a page that
+shows all lanes, and prints every 30 s what JavaScript's heap holds after a collection, and how
+many DOM nodes and listeners there are.
 """
 
 from __future__ import annotations

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from transports.techniques import TECHNIQUES
 
+# Motion costs a frame sixty times a second, drawn by the processor; without, one a second.
+VIEW: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 LANES = [technique.name for technique in TECHNIQUES if technique.on_page]
 RECOVERY = 30_000  # milliseconds in which a lane must have come back
+
+
+@asynccontextmanager
+async def left_clean(context: BrowserContext) -> AsyncIterator[BrowserContext]:
+    """The context, which keeps its cache: nothing else is left when the block ends."""
+    yield context
+    for page in context.pages:
+        await page.unroute_all(behavior="ignoreErrors")
+        if page.url.startswith("http"):
+            await page.evaluate("localStorage.clear()")
+        await page.close()
+    await context.clear_cookies()
 
 
 async def open_page(context: BrowserContext, url: str, room: str, query: str = "") -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,9 +20,11 @@ from .live import LiveServer
 from .page import (
     LANES,
     RECOVERY,
+    VIEW,
     all_lanes,
     lane,
     ledger,
+    left_clean,
     look_at_the_last,
     open_page,
     publish,
@@ -55,11 +57,15 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_context(browser: Browser) -> BrowserContext:
+    return await browser.new_context(**VIEW)
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 1440, "height": 900})
-    yield context
-    await context.close()
+async def context(shared_context: BrowserContext) -> AsyncIterator[BrowserContext]:
+    async with left_clean(shared_context) as context:
+        yield context
 
 
 def state(demo: Demo) -> Any:
@@ -213,6 +219,7 @@ async def test_an_event_is_picked_and_its_bytes_are_explained(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
+    await page.emulate_media(reduced_motion="no-preference")  # what moves is frozen
     publish(demo.url, room, "look at me")
     for name in LANES:
         await ledger(page, name, sent=1, received=1)
@@ -328,12 +335,8 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
 # --- For everyone ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious(
-    context: BrowserContext, demo: Demo, room: str, scheme: Any
-) -> None:
+async def test_axe_finds_nothing_serious(context: BrowserContext, demo: Demo, room: str) -> None:
     page = await open_page(context, demo.url, room)
-    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     heard = complaints(page)
     publish(demo.url, room, "look at me")
     await ledger(page, "polling", sent=1, received=1)
@@ -351,6 +354,13 @@ async def test_axe_finds_nothing_serious(
 
 
 async def assert_accessible(page: Page) -> None:
+    schemes: list[Literal["light", "dark"]] = ["light", "dark"]
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        await assert_nothing_serious(page)
+
+
+async def assert_nothing_serious(page: Page) -> None:
     found = (await Axe().run(page)).response["violations"]
     serious = [
         (each["id"], [node["html"] for node in each["nodes"]])

@@ -6,15 +6,16 @@ import { Clock, now } from "./clock.js";
 import { prepareComposer, publish, tell } from "./composer.js";
 import { Controls } from "./controls.js";
 import { Conversation } from "./conversation.js";
+import { Forecast } from "./forecast.js";
 import { Inspector } from "./inspector.js";
 import { listenForKeys } from "./keyboard.js";
 import { Lanes } from "./lanes.js";
 import { runAlone } from "./lock.js";
+import { Moment } from "./moment.js";
 import { Receiver } from "./receiver.js";
-import { Situation } from "./situation.js";
+import { prepareScenes } from "./scenes.js";
 import { Stage } from "./stage.js";
-import { predictedShares } from "./statistics.js";
-import { duration, percent, say } from "./strings.js";
+import { duration, say } from "./strings.js";
 import { drawTable } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { sentence } from "./wording.js";
@@ -23,7 +24,6 @@ const CLOCK_EVERY = 300_000;
 const SUMMARY_EVERY = 10_000;
 const FIGURES_EVERY = 250;
 const TABLE_EVERY = 500;
-const STEP = 1_000; // between two frames, where motion is to be reduced
 
 const element = (id) => document.getElementById(id);
 /** Parts of the page that a page of one technique does without. */
@@ -54,6 +54,7 @@ rows.forEach((row, index) => row.element.style.setProperty("--row", `${index + 2
 const cards = rows.map((row) => new Card(row.element, row.receiver));
 const lanes = new Lanes(element("lanes"), timeline, rows);
 lanes.window = settings.get("window");
+const forecast = new Forecast(configuration.theory, settings, cards);
 
 async function receiver(technique, index) {
   const { [technique.export]: Source } = await import(technique.module);
@@ -138,32 +139,7 @@ async function change(of, text) {
 
 // --- Time: it moves, or it is frozen -------------------------------------------------------
 
-let frozenAt = null;
-let drawnAt = -Infinity;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-
-function frame() {
-  const at = now();
-  const isDue = frozenAt === null ? !calm.matches || at - drawnAt >= STEP : false;
-  if (isDue || lanes.isStale) {
-    lanes.isStale = false;
-    lanes.draw(frozenAt ?? at);
-    drawnAt = at;
-  }
-  requestAnimationFrame(frame);
-}
-
-function freeze(isFrozen = frozenAt === null) {
-  frozenAt = isFrozen ? (frozenAt ?? now()) : null;
-  element("board").classList.toggle("is-frozen", isFrozen);
-  element("freeze")?.setAttribute("aria-pressed", `${isFrozen}`);
-  if (!isFrozen) select(null);
-  lanes.isStale = true;
-}
-
-function select(occurrence) {
-  lanes.selected = occurrence;
-  lanes.isStale = true;
+const moment = new Moment(lanes, element("board"), element("freeze"), (occurrence) => {
   inspector?.show(occurrence);
   if (element("legend")) element("legend").hidden = Boolean(occurrence) || Boolean(situation?.scene);
   if (situation) situation.element.hidden = Boolean(occurrence) || !situation.scene;
@@ -174,26 +150,7 @@ function select(occurrence) {
     return say("summaryItem", { technique: technique.label, delay: duration(delay) });
   });
   announce(say("picked", { event: sentence(occurrence.event), delays: delays.join(", ") }));
-}
-
-/** The next event to either side; the newest where none is picked. @param {number} step */
-function move(step) {
-  if (frozenAt === null) {
-    freeze(true);
-    lanes.draw(frozenAt);
-  }
-  const { visible, selected } = lanes;
-  const place = selected ? visible.indexOf(selected) + step : visible.length - 1;
-  if (visible[place]) select(visible[place]);
-}
-
-lanes.canvas.addEventListener("click", ({ offsetX, offsetY }) => {
-  const picked = lanes.pick(offsetX, offsetY);
-  if (!picked && frozenAt !== null) return select(null);
-  freeze(true);
-  if (picked) select(picked);
 });
-element("freeze")?.addEventListener("click", () => freeze());
 
 // --- Controls --------------------------------------------------------------------------------
 
@@ -218,7 +175,7 @@ settings.addEventListener("change", ({ detail: { names } }) => {
     receivers.find(({ technique }) => technique.name === "polling")?.reopen();
   }
   if (names.some((name) => ["interval", "rtt", "jitter", "bandwidth"].includes(name))) forget();
-  if (names.some((name) => name !== "window" && name !== "scene")) predict();
+  if (names.some((name) => name !== "window" && name !== "scene")) forecast.renew();
 });
 
 function showWindow() {
@@ -237,36 +194,6 @@ element("forget")?.addEventListener("click", () => {
   note(say("noteForgotten"));
 });
 
-// --- What was predicted ------------------------------------------------------------------------
-
-let predicting = new AbortController();
-let predictTimer;
-
-function predict() {
-  clearTimeout(predictTimer);
-  predictTimer = setTimeout(askTheory, 200);
-}
-
-async function askTheory() {
-  predicting.abort();
-  predicting = new AbortController();
-  const query = new URLSearchParams();
-  for (const name of ["rate", "interval", "rtt", "jitter", "bandwidth"]) {
-    if (settings.get(name) !== null) query.set(name, settings.get(name));
-  }
-  try {
-    const { signal } = predicting;
-    const response = await fetch(`${configuration.theory}?${query}`, { signal });
-    const predictions = response.ok ? await response.json() : {};
-    for (const card of cards) {
-      const density = predictions[card.receiver.technique.name]?.density;
-      card.predicted = density ? predictedShares(density) : null;
-    }
-  } catch {
-    // Another question came first, or the server is away: the curves stay as they are.
-  }
-}
-
 // --- What the tap counted ----------------------------------------------------------------------
 
 let countedFrom = null;
@@ -284,107 +211,22 @@ stage?.addEventListener("state", ({ detail: { techniques: counted } }) => {
 
 // --- Situations --------------------------------------------------------------------------------
 
-const extra = [];
-
-/** What a scene may do besides the controls' own actions. */
-const ACTIONS = {
-  connections: ({ count = 3 }) => {
-    for (let index = 0; index < count; index += 1) {
-      const ending = new AbortController();
-      extra.push(ending);
-      const url = new URL(`/streaming/${configuration.room}/`, location.href);
-      url.searchParams.set("extra", `${extra.length}`);
-      fetch(url, { cache: "no-store", signal: ending.signal }).catch(() => {});
-    }
-    note(say("noteConnections", { count }));
-  },
-  resume: async () => {
-    for (const ending of extra.splice(0)) ending.abort();
-    const faults = stage?.state?.faults;
-    if (!faults || !stage.mayControl) return;
-    if (faults.stalled.length) await controls.do("stall", { on: false });
-    if (faults.buffering) await controls.do("buffering", { on: false });
-    if (faults.gzip) await controls.do("gzip", { on: false });
-  },
-};
-
-function act({ after, do: action, ...what }) {
-  if (ACTIONS[action]) return ACTIONS[action](what);
-  if (Object.hasOwn(what, "settings")) return settings.set(what.settings, "scene");
-  return controls.do(action, Object.keys(what).length ? what : undefined);
-}
-
-function figures() {
-  const values = {};
-  const total = { lost: 0, doubled: 0, reconnects: 0, requests: 0 };
-  for (const { technique, delays, ledger, track, reconnects } of receivers) {
-    const { median, p95 } = delays.figures;
-    const own = {
-      median: duration(median),
-      p95: duration(p95),
-      requests: track.requests,
-      empty: percent(track.emptyShare),
-      reconnects,
-      lost: ledger.lost,
-      doubled: ledger.doubled,
-      received: ledger.received,
-      open: track.open,
-    };
-    for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
-    for (const name of Object.keys(total)) total[name] += own[name];
-  }
-  for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
-  return values;
-}
-
-/** The settings that a scene may change, as they are without one. */
-const usual = () =>
-  Object.fromEntries(
-    ["rtt", "jitter", "bandwidth", "interval", "rate"].map((name) => [name, settings.default(name)]),
-  );
-
-const situation = where("situation", (part) =>
-  new Situation(part, configuration.situations ?? [], {
-    hasStage: stage?.mayControl ?? false,
-    prepare: (scene) => {
-      freeze(false);
-      const { lanes: wanted, ...rest } = scene.settings ?? {};
-      settings.set({ ...usual(), ...rest }, "scene");
-      for (const each of receivers) each.want(!wanted || `${wanted}`.includes(each.technique.name));
-      if (stage?.mayControl) controls.do("feed", { running: true });
-      forget();
-    },
-    act,
-    figures,
-    announce,
-  }),
-);
-
-where("scene", (menu) => {
-  const open = () => {
-    menu.value = settings.get("scene");
-    const wasOpen = situation.scene !== null;
-    situation.open(menu.value);
-    if (wasOpen && !situation.scene) settings.set(usual(), "scene");
-    element("legend").hidden = Boolean(situation.scene);
-    if (situation.scene) freeze(false);
-  };
-  for (const { slug, title } of situation.scenes) menu.append(new Option(title, slug));
-  menu.closest("[data-menu]").hidden = !situation.scenes.length;
-  menu.addEventListener("change", () => settings.set({ scene: menu.value }));
-  situation.parts.close.addEventListener("click", () => settings.set({ scene: "" }));
-  settings.addEventListener("change", ({ detail }) => detail.names.includes("scene") && open());
-  open();
-});
+const { situation, open } = where("situation", (part) => {
+  const { room, situations } = configuration;
+  const legend = element("legend");
+  const page = { room, settings, receivers, stage, controls, moment, legend, forget, note, announce };
+  return prepareScenes(part, element("scene"), situations ?? [], page);
+}) ?? {};
+open?.();
 
 // --- Keys ----------------------------------------------------------------------------------------
 
 const help = element("help");
 const keys = {
-  " ": () => freeze(),
-  Escape: () => (lanes.selected ? select(null) : freeze(false)),
-  ArrowLeft: () => move(-1),
-  ArrowRight: () => move(1),
+  " ": () => moment.freeze(),
+  Escape: () => (lanes.selected ? moment.select(null) : moment.freeze(false)),
+  ArrowLeft: () => moment.move(-1),
+  ArrowRight: () => moment.move(1),
   ArrowUp: () => inspector?.move(-1),
   ArrowDown: () => inspector?.move(1),
   "?": () => help?.showModal(),
@@ -417,7 +259,7 @@ where("composer", (form) => {
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });
 showWindow();
-predict();
+forecast.renew();
 stage?.follow();
 
 await readClock(); // while there is nothing yet that could disturb the reading
@@ -432,7 +274,7 @@ where("events", (body) => {
   shown.addEventListener("toggle", draw);
   setInterval(draw, TABLE_EVERY);
 });
-requestAnimationFrame(frame);
+moment.run();
 
 const takeOver = runAlone(
   () => allow(true),
