@@ -34,6 +34,14 @@ export class Inspector {
     this.#choose(this.#chosen);
   }
 
+  /** A technique has brought an event, perhaps the one looked at. */
+  arrived(occurrence) {
+    if (occurrence !== this.occurrence) return;
+    const hadFocus = this.parts.body.contains(document.activeElement);
+    this.show(occurrence);
+    if (hadFocus) this.parts.body.rows[this.#chosen].querySelector("button").focus();
+  }
+
   /** The technique above or below, whose bytes are shown. @param {number} step */
   move(step) {
     const { length } = this.receivers;
@@ -68,15 +76,19 @@ export class Inspector {
       button.setAttribute("aria-pressed", `${place === index}`);
       row.classList.toggle("is-chosen", place === index);
     });
-    this.#showWire(this.receivers[index].technique);
+    this.#showWire(this.receivers[index]);
   }
 
-  async #showWire({ name, label }) {
+  async #showWire({ technique: { name, label }, track }) {
     const { wire } = this.parts;
     this.#asking.abort();
     const { signal } = (this.#asking = new AbortController());
     if (!this.stage) {
       wire.textContent = say("wireNeedsTap");
+      return;
+    }
+    if (!(this.occurrence.arrivals[track.index] > 0)) {
+      wire.textContent = reason(this.occurrence, track);
       return;
     }
     try {

@@ -63,7 +63,10 @@ async function receiver(technique, index) {
     isVisible: (since) => since >= visibleSince,
     name: () => (configuration.name ? configuration.name : ownName()),
     options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
-    arrived: (from, occurrence, isNew) => conversation?.arrived(occurrence, index, isNew),
+    arrived: (from, occurrence, isNew) => {
+      conversation?.arrived(occurrence, index, isNew);
+      inspector?.arrived(occurrence);
+    },
     changed: (from, isNews) => {
       cards[index].showState();
       if (isNews) announce(say("stateChange", { technique: technique.label, state: from.words }));
