@@ -68,6 +68,8 @@ REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and ch
 HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
+# Messages that wait for one process before the layer drops what comes; the history has them.
+LAYER_CAPACITY = int(os.environ.get("LAYER_CAPACITY", 10_000))
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
@@ -90,7 +92,7 @@ if REDIS_URL:
                 "CONFIG": {
                     "hosts": [_host],
                     "prefix": f"{REDIS_PREFIX}:layer",
-                    "capacity": 10_000,
+                    "capacity": LAYER_CAPACITY,
                     "expiry": 60,
                 },
             }
@@ -99,7 +101,7 @@ else:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": 10_000},
+            "CONFIG": {"capacity": LAYER_CAPACITY},
         }
     }
 
