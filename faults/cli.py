@@ -24,21 +24,22 @@ from .run import Outcome, run
 from .shape import ROOT, NotStarted, Shape
 from .strikes import BY_NAME, FAULTS, Fault
 
-CLIENTS, RATE = 50, 5.0
-SHORT_CLIENTS = 3
+CLIENTS, RATE = 50, 2.0
+SHORT_CLIENTS, SHORT_RATE = 3, 5.0
 
 
 def main() -> int:
     options = parser().parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 130)
     allow_open_files(8_192)
     faults = [BY_NAME[name] for name in options.only] or [
         fault for fault in FAULTS if fault.in_short or not options.short
     ]
     clients = options.clients or (SHORT_CLIENTS if options.short else CLIENTS)
+    rate = options.rate or (SHORT_RATE if options.short else RATE)
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     outcomes = []
-    for outcome in strike(faults, clients, options.rate, console):
+    for outcome in strike(faults, clients, rate, console):
         outcomes.append(outcome)
         if options.json:
             document = {
@@ -95,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"may be repeated: {', '.join(BY_NAME)}",
     )
     arguments.add_argument("--clients", type=int, help=f"of each technique ({CLIENTS})")
-    arguments.add_argument("--rate", type=float, default=RATE, help=f"events a second ({RATE:g})")
+    arguments.add_argument("--rate", type=float, help=f"events a second ({RATE:g})")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
     return arguments

@@ -133,7 +133,7 @@ async def run(
         Tap("127.0.0.1", shape.layout.port) as tap,
     ):
         since = await place(http, room)
-        publisher = Publisher(shape.url, room, rate, tls)
+        publisher = Publisher(shape.url, room, fault.rate or rate, tls)
         stage = Stage(shape, http, tap, publisher, clock)
         url = f"https://127.0.0.1:{tap.port}" if fault.tapped else shape.url
         followers = [

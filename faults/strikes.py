@@ -32,6 +32,7 @@ class Fault:
     says: str
     strike: Callable[[Stage], Awaitable[float]]
     clients: int | None = None  # of each technique, where the fault has its own number
+    rate: float | None = None  # events a second, likewise
     env: Mapping[str, str] = field(default_factory=dict)
     tapped: bool = False  # the clients come through the tap
     forgets: bool = False  # Redis itself loses what was acknowledged
@@ -244,6 +245,7 @@ FAULTS: tuple[Fault, ...] = (
         "Every connection is cut at once, and all of the clients are back as soon as it listens.",
         nginx_killed,
         clients=STORM // 6,
+        rate=1.0,
     ),
     Fault(
         "redis-stopped",

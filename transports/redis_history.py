@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from .cursors import Cursor
 from .events import Batch, Event, EventType
 from .history import (
+    DAY,
     ROOM_TOKEN_LENGTH,
     STORE_TOKEN_LENGTH,
     Extent,
@@ -52,8 +53,6 @@ end
 return id
 """
 
-ONCE_EXPIRY = 24 * 3600  # seconds a key of `append_once` is remembered
-
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -82,6 +81,9 @@ class RedisHistory:
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{room}"
 
+    def _once_key(self, key: str) -> str:
+        return f"{self._prefix}:once:{key}"
+
     async def append(
         self,
         room: str,
@@ -98,12 +100,25 @@ class RedisHistory:
         return event
 
     async def append_once(
-        self, key: str, room: str, kind: EventType, sender: str, text: str
+        self,
+        key: str,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+        remember: int = DAY,
     ) -> Event | None:
-        draft = Event("", kind, room, sender, text, now())
-        return await self._appended([f"{self._prefix}:once:{key}"], draft)
+        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
+        return await self._appended([self._once_key(key)], draft, remember)
 
-    async def _appended(self, once: list[str], draft: Event) -> Event | None:
+    async def identity(self, key: str) -> str | None:
+        found: bytes | None = await _reached(self._reader.get(self._once_key(key)))
+        return None if found is None else found.decode()
+
+    async def _appended(self, once: list[str], draft: Event, remember: int = DAY) -> Event | None:
         keys = [self._key(draft.room), self._store_key, *once]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
@@ -111,7 +126,7 @@ class RedisHistory:
             draft.encoded.removeprefix(b'{"id":""'),
             self._length,
             self._expiry,
-            ONCE_EXPIRY,
+            remember,
         ]
         identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
         if identity is None:
