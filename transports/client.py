@@ -52,11 +52,13 @@ class TryLater(Exception):
 class BackOff:
     """Pauses between attempts, in seconds: full jitter, doubling from `first` to `most`.
 
-    The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff And Jitter" (2015).
+    With a Retry-After of one second, the longest is short enough for who comes back to have
+    what it missed within five. The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff
+    And Jitter" (2015).
     """
 
     first: float = 0.5
-    most: float = 4.0
+    most: float = 3.0
     attempts: int = 0
 
     def pause(self) -> float:

@@ -149,23 +149,26 @@ class RedisHistory:
         return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
+        # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
+        # append, or flush, between these. What is said rests on one of them alone.
         key = self._key(room)
-        async with self._reader.pipeline(transaction=True) as pipe:
+        async with self._reader.pipeline(transaction=False) as pipe:
             pipe.get(self._store_key)
-            pipe.xrange(key, count=1)
             pipe.xrevrange(key, count=1 if since else self._backlog)
             if since is not None:
                 pipe.xrange(key, min=f"{since.seq + 1}-0")
-            store, first, newest, *rest = await _reached(pipe.execute())
-        if not newest:
-            extent = Extent(store.decode() if store else await self._begin(), 1, 0)
-        else:
-            extent = Extent(newest[0][1][b"epoch"].decode(), _seq(first[0]), _seq(newest[0]))
-        head = Cursor(extent.epoch, extent.last)
+            store, newest, *following = await _reached(pipe.execute())
         if since is None:
-            return Batch(room, head, _events(reversed(newest)))
-        if not extent.resume(since).reset:
-            return Batch(room, head, _events(rest[0]))
+            if newest:
+                return Batch(room, _place(newest[0]), _events(reversed(newest)))
+            return Batch(room, Cursor(store.decode() if store else await self._begin(), 0))
+        (entries,) = following
+        if entries:
+            last = _place(entries[-1])
+            if since.belongs_to(last.epoch) and _seq(entries[0]) == since.seq + 1:
+                return Batch(room, last, _events(entries))
+        elif since == (_place(newest[0]) if newest else Cursor((store or b"").decode(), 0)):
+            return Batch(room, since)
         return await self._read_with_reset(room, since)
 
     async def _read_with_reset(self, room: str, since: Cursor) -> Batch:
@@ -175,8 +178,8 @@ class RedisHistory:
             head = (await self.heads([room]))[room]
             extent = Extent(head.epoch, 1, 0)
         else:
-            epoch = entries[0][1][b"epoch"].decode()
-            extent = Extent(epoch, _seq(entries[0]), _seq(entries[-1]))
+            last = _place(entries[-1])
+            extent = Extent(last.epoch, _seq(entries[0]), last.seq)
         return extent.batch(room, since, _events(entries))
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
@@ -189,9 +192,7 @@ class RedisHistory:
         if not store:
             store = (await self._begin()).encode()
         return {
-            room: Cursor(entries[0][1][b"epoch"].decode(), _seq(entries[0]))
-            if entries
-            else Cursor(store.decode(), 0)
+            room: _place(entries[0]) if entries else Cursor(store.decode(), 0)
             for room, entries in zip(rooms, newest, strict=True)
         }
 
@@ -225,6 +226,10 @@ async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _seq(entry: Entry) -> int:
     return int(entry[0].partition(b"-")[0])
+
+
+def _place(entry: Entry) -> Cursor:
+    return Cursor(entry[1][b"epoch"].decode(), _seq(entry))
 
 
 def _events(entries: Iterable[Entry]) -> tuple[Event, ...]:
