@@ -28,7 +28,7 @@ from .stage import BOUND, Stage, until
 from .strikes import TASK_LINES, Fault
 
 RECOVERY = 5.0  # seconds: the number to hold
-BEFORE, AFTER = 2.0, 2.0  # seconds of undisturbed feed on either side
+CALM = 2.0  # seconds of undisturbed feed on either side of the fault
 
 
 @dataclass
@@ -119,6 +119,7 @@ async def run(
     *,
     clients: int,
     rate: float,
+    calm: float = CALM,
     techniques: Sequence[Technique] = TECHNIQUES,
 ) -> Outcome:
     """Let the fault strike while `clients` of each technique follow a feed of `rate` a second.
@@ -145,10 +146,10 @@ async def run(
             following = [group.create_task(each.follow()) for each in followers]
             publishing = group.create_task(publisher.run())
             await until(lambda: all(each.arrivals for each in followers))
-            await asyncio.sleep(BEFORE)
+            await asyncio.sleep(calm)
             ended = await fault.strike(stage)
             await until(lambda: all(_recovered(each, publisher, ended) for each in followers))
-            await asyncio.sleep(AFTER)
+            await asyncio.sleep(calm)
             publisher.stop()
             await publishing
             truth = await everything(http, room, since)

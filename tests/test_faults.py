@@ -91,6 +91,12 @@ def test_what_is_flat() -> None:
     assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
 
 
+def test_every_fault_is_explained() -> None:
+    text = " ".join((ROOT / "docs" / "faults.md").read_text().split())
+    for fault in FAULTS:
+        assert f"**{fault.title}**: {fault.says}" in text
+
+
 @pytest.fixture(scope="module")
 def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clock") / "clock"
@@ -120,7 +126,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Sha
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
 def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:
     # In a loop of its own: a client may not outlive it.
-    outcome = asyncio.run(run(BY_NAME[name], shape, clock, clients=1, rate=10))
+    outcome = asyncio.run(run(BY_NAME[name], shape, clock, clients=1, rate=10, calm=0.5))
     slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
     assert [each for each in outcome.complaints if each not in slow] == []
     assert all(row.delivered for row in outcome.rows)
