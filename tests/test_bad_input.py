@@ -42,6 +42,8 @@ CASES = int(os.environ.get("FUZZ_CASES", 300))
 ROOM = "neighbours"
 PATIENCE = 10.0  # seconds for what has to be answered
 GLANCE = 0.02  # seconds for what may not be answered at all: half a request
+# Nothing random happens beside Hypothesis, and what nobody reads for long holds nothing up.
+QUIET: dict[str, Any] = {"ping_interval": None, "max_queue": None}
 counted: Counter[str] = Counter()
 
 pytestmark = [
@@ -114,7 +116,7 @@ def server(
     subprocess.run(migrate, cwd=ROOT, env={**os.environ, **env}, check=True)
     with (
         LiveServer(env=env) as running,
-        connect(f"{running.ws_url}/websocket/{ROOM}/", max_queue=None) as opened,
+        connect(f"{running.ws_url}/websocket/{ROOM}/", **QUIET) as opened,
         Neighbours(running, opened),
     ):
         yield running
@@ -350,7 +352,7 @@ class Talker:
 
 @pytest.fixture(scope="module")
 def talker(server: LiveServer) -> Iterator[Talker]:
-    with connect(f"{server.ws_url}/websocket/talk/", max_queue=None) as opened:
+    with connect(f"{server.ws_url}/websocket/talk/", **QUIET) as opened:
         yield Talker(opened)
 
 
