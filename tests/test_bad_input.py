@@ -42,7 +42,7 @@ CASES = int(os.environ.get("FUZZ_CASES", 300))
 ROOM = "neighbours"
 PATIENCE = 10.0  # seconds for what has to be answered
 GLANCE = 0.02  # seconds for what may not be answered at all: half a request
-# Nothing random happens beside Hypothesis, and what nobody reads for long holds nothing up.
+# What nobody reads for long holds nothing up.
 QUIET: dict[str, Any] = {"ping_interval": None, "max_queue": None}
 counted: Counter[str] = Counter()
 
@@ -50,6 +50,8 @@ pytestmark = [
     pytest.mark.own_server,
     pytest.mark.xdist_group("bad-input"),
     pytest.mark.timeout(max(120, CASES // 10)),
+    # The neighbours' threads may use `random` while a case is drawn, which is none of its business.
+    pytest.mark.filterwarnings("ignore:Do not use the .random. module"),
 ]
 
 
