@@ -341,7 +341,10 @@ class Talker:
 
     def say(self, said: str | bytes) -> list[dict[str, Any]]:
         """Say it, and something wrong of our own; what is answered, up to the answer to that."""
-        with suppress(UnicodeEncodeError):  # no text that UTF-8 can hold: it cannot be sent
+        if isinstance(said, str):
+            # Half a surrogate pair is no text that UTF-8 can hold; escaped in JSON it is sent.
+            self.socket.send(said.encode(errors="replace"), text=True)
+        else:
             self.socket.send(said)
         self.socket.send('{"type":"leave","room":"the-end"}')
         answers: list[dict[str, Any]] = []
