@@ -71,14 +71,12 @@ def strike(
                         console.print(f"[dim]{time.strftime('%T')}[/dim] {fault.title} …")
                         try:
                             yield asyncio.run(run(fault, shape, clock, clients=clients, rate=rate))
-                        except TimeoutError as error:
-                            console.print(
-                                f"[red]{fault.name}: it did not come about: {error}[/red]"
-                            )
+                        except* TimeoutError:
+                            console.print(f"[red]{fault.name}: somebody did not recover[/red]")
             except NotStarted as error:
                 console.print(f"[red]The shape did not start: {error}[/red]")
-            keep = Path(tempfile.gettempdir()) / "realtime-faults.log"
-            shutil.copyfile(shape.log, keep)
+            # What the processes said outlives their directory.
+            shutil.copyfile(shape.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
 
 
 def parser() -> argparse.ArgumentParser:
