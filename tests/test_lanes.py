@@ -96,7 +96,9 @@ async def told(page: Page, words: str) -> None:
 async def test_settings_reach_the_stage_the_figures_and_the_address(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
-    page = await open_page(context, demo.url, room)
+    # The stage is as the test before left it; the address says otherwise.
+    page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     curve = lane(page, "polling").locator(".prediction")
     await expect(curve).to_have_attribute("d", re.compile("^M"))
     before = await curve.get_attribute("d")
