@@ -25,7 +25,7 @@ from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.load import Load, Publisher, PublishFailed
 from realtime_demo.comparison.result import Check, Watch
 from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
-from transports.client import Refused, TryLater
+from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
 # --- Figures -----------------------------------------------------------------------------
@@ -285,28 +285,65 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
                 return
 
     async with serving(once) as url, Asker(url) as asker:
-        assert await asker.get("/x") == content
-        assert await asker.get("/x") == content  # again, over the same or a new connection
+        assert (await asker.get("/x")).body == content
+        assert (await asker.get("/x")).body == content  # again, over the same or a new connection
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
-        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nno field\r\n\r\n", InvalidEvent),
         (b"garbage\r\n\r\n", InvalidEvent),
     ],
 )
 async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with serving(once(answer)) as url, Asker(url) as asker:
+        with pytest.raises(error):
+            await asker.get("/x")
+
+
+@pytest.mark.parametrize("open_client", [open_http, Asker])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),
+    ],
+)
+async def test_both_http_clients_tell_a_refusal_and_a_batch_that_is_none(
+    open_client: OpenHttp, answer: bytes, error: type[Exception]
+) -> None:
+    async with serving(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
+        with pytest.raises(error):
+            await get_batch(client, "/x", {"since": "a-1"})
+
+
+@pytest.mark.parametrize("open_client", [open_http, Asker])
+async def test_both_http_clients_send_the_query_and_the_fields(open_client: OpenHttp) -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"room":"r","cursor":"a-7","events":[]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving(answer) as url, open_client(url, {"X-One": "1"}) as client:
+        batch = await get_batch(client, "/x/", {"since": "a-1", "wait": "25"})
+    assert str(batch.cursor) == "a-7"
+    assert heads[0].startswith(b"GET /x/?since=a-1&wait=25 HTTP/1.1\r\n")
+    assert b"x-one: 1\r\n" in heads[0].lower()
+
+
+def once(answer: bytes) -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
 
-    async with serving(once) as url, Asker(url) as asker:
-        with pytest.raises(error):
-            await asker.get("/x")
+    return handle
 
 
 def test_adapters_read_events_lists_and_batches() -> None:

@@ -176,13 +176,13 @@ class Group:
 
         async def ask(base_url: str) -> None:
             async with Asker(base_url) as asker:
-                first = json.loads(await asker.get(target(path, asking)))
+                first = json.loads((await asker.get(target(path, asking))).body)
                 cursor = first.get("cursor") if isinstance(first, dict) else None
                 again = target(path, query(cursor, **asking))
                 for _ in range(PROBES):
                     await barrier.wait()
                     began = time.monotonic()
-                    json.loads(await asker.get(again))
+                    json.loads((await asker.get(again)).body)
                     times.append(time.monotonic() - began)
 
         # A tap of its own, so that the clients' traffic is not counted with it.
@@ -192,7 +192,7 @@ class Group:
             size = {"up": 0.0, "down": 0.0, "cursor": 0.0}
             if self.tapped:  # the sizes of one more, by itself
                 async with Asker(base_url) as asker:
-                    first = json.loads(await asker.get(target(path, asking)))
+                    first = json.loads((await asker.get(target(path, asking))).body)
                     cursor = first.get("cursor") if isinstance(first, dict) else None
                     last = tap.total
                     await asker.get(target(path, query(cursor, **asking)))
