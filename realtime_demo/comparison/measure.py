@@ -176,10 +176,15 @@ class _Phase:
                 }
                 for first in range(0, settings.clients, PER_PROCESS)
             ]
-        for group in groups:
+        for _ in groups:
             child = await stack.enter_async_context(Child("realtime_demo.comparison.subscribers"))
             self.children.append(child)
-            await child.ask("open", groups=[group])
+        await asyncio.gather(
+            *[
+                child.ask("open", groups=[group])
+                for child, group in zip(self.children, groups, strict=True)
+            ]
+        )
         self._resident_before = before
 
     async def _probe(self) -> dict[str, dict[str, float]]:
