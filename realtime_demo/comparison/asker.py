@@ -25,8 +25,8 @@ LONGEST_HEAD = 64 * 1024  # bytes
 class Asker:
     """One kept-alive connection (RFC 9112 §9.3), opened again after `ConnectionError`.
 
-    A `transports.client.HttpClient`, and called with its arguments an `OpenHttp`. `asked` is
-    filled with the times of the requests (monotonic clock, seconds).
+    A `transports.client.HttpClient`, and called with its arguments an `OpenHttp`. `asked`,
+    if given, is filled with the times of the requests (monotonic clock, seconds).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Asker:
         *,
         asked: list[float] | None = None,
     ) -> None:
-        self.asked = [] if asked is None else asked
+        self._asked = asked
         self._url = urlsplit(base_url)
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -66,7 +66,8 @@ class Asker:
                 await self._connect()
             assert self._reader is not None and self._writer is not None
             try:
-                self.asked.append(time.monotonic())
+                if self._asked is not None:
+                    self._asked.append(time.monotonic())
                 self._writer.write(f"GET {target}{self._fields}".encode())
                 head = await self._reader.readuntil(b"\r\n\r\n")
                 lines = head.split(b"\r\n")

@@ -202,7 +202,7 @@ def server(configuration: Configuration) -> Table:
 def predictions(configuration: Configuration) -> Table:
     table = _table(
         "Predicted and measured (delays from the publication at the server)",
-        *("", "figure", "predicted", "measured", "difference", "verdict"),
+        *("", "figure", "predicted", "for these events", "measured", "difference", "verdict"),
         left=2,
     )
     for measurement in shown(configuration):
@@ -213,6 +213,7 @@ def predictions(configuration: Configuration) -> Table:
                     name,
                     f"{check.name} {check.unit}".strip(),
                     figure(check.predicted),
+                    DASH if check.here is None else figure(check.here),
                     figure(check.measured),
                     figure(check.difference, "+"),
                     verdict(check.agrees, check.consistent),

@@ -126,7 +126,7 @@ def _agreement(result: Result) -> list[str]:
         settings = configuration.settings
         found.append(
             f"Theory disagrees: {label(measurement.name)}, {check.name}, at {settings.rate:g} "
-            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted {figure(check.predicted)} "
+            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted {figure(check.expected)} "
             f"{check.unit}, measured {figure(check.measured)} {check.unit}."
         )
     if len(wrong) > WORST:

@@ -1,0 +1,65 @@
+"""What client and server themselves take, on top of any network, probed beside each measurement.
+
+A theory of techniques does not know the machine. Two things are measured of it: how long a
+request takes that finds nothing (`subscribers.Group.probe`), and here, how long an event takes to
+clients that wait for it, when nothing else is under way. That includes that the server writes to
+one client after another, and that the clients of one process read one after another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from .ledger import Sample
+
+VOLLEY = 8  # events, before the measured window and again behind it
+FIRST = -1_000  # their numbers go down from here; no number below 0 is in any figure
+APART = 0.06  # seconds between them, beside two round trips
+APART_EACH = 0.0005  # and for each client
+
+
+@dataclass(frozen=True)
+class Volley:
+    """Events sent one by one to clients that wait: when each was published, by its number.
+
+    `server` and `clients` are the CPU seconds that one event took (publishing taken off; None:
+    not known).
+    """
+
+    published: dict[int, float] = field(default_factory=dict)
+    server: float | None = None
+    clients: float | None = None
+
+    def __add__(self, other: Volley) -> Volley:
+        """Both volleys' events, and the mean of their costs."""
+        return replace(
+            self,
+            published=self.published | other.published,
+            server=_mean(self.server, other.server),
+            clients=_mean(self.clients, other.clients),
+        )
+
+    def delays(self, samples: Iterable[Sample]) -> list[float]:
+        """Seconds from each publication to each of its deliveries among `samples`."""
+        return [
+            sample.received - self.published[sample.number]
+            for sample in samples
+            if sample.number in self.published
+        ]
+
+
+def _mean(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+async def pause(rtt: float, clients: int) -> None:
+    """Until every client waits again."""
+    await asyncio.sleep(APART + APART_EACH * clients + 2 * rtt)
+
+
+def numbers(volleys: int) -> Sequence[int]:
+    """Those of the next volley's events, when there were so many before."""
+    return range(FIRST - volleys * VOLLEY, FIRST - (volleys + 1) * VOLLEY, -1)
