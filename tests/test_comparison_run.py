@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from realtime_demo.comparison.measure import MeasurementFailed
 from realtime_demo.comparison.result import Measurement
 from realtime_demo.comparison.run import Plan, run
 from realtime_demo.comparison.settings import Settings
-from tests import broken_server
+from tests import broken_server, skewed_server
 from tests.live import ROOT, LiveServer
 
 pytestmark = pytest.mark.timeout(180)
@@ -126,10 +125,22 @@ async def test_someone_else_s_endpoints_are_measured_by_adapters() -> None:
         assert result.complete and result.same_host
         assert [measurement.technique for measurement in found] == list(paths)
         assert all(measurement.cost.cpu is None for measurement in found), "it is not our process"
-        few = replace(settings, techniques=settings.techniques[1:3], duration=0.5)
-        bare = await run(Plan((few,), server=server.url, tapped=False))
-        assert bare.complete
-        assert all(m.cost.requests is None for m in bare.configurations[0].measurements)
+
+
+async def test_a_server_elsewhere_has_a_clock_of_its_own() -> None:
+    """An address that is not loopback's stands for it; the tap is left out as it is with TLS."""
+    settings = Settings(
+        techniques=("longpoll", "sse"), clients=2, rate=20, duration=0.5, warmup=0.2, together=True
+    )
+    with LiveServer("tests.skewed_server:application", env={"ALLOWED_HOSTS": "0.0.0.0"}) as server:
+        elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")
+        result = await run(Plan((settings,), server=elsewhere, tapped=False))
+    assert result.complete and not result.same_host
+    assert 0 < result.clock_uncertainty < 1
+    assert abs(result.clock_offset - skewed_server.AHEAD) <= result.clock_uncertainty
+    for measurement in result.configurations[0].measurements:
+        assert measurement.cost.requests is None
+        assert -result.clock_uncertainty <= min(measurement.delays()) < skewed_server.AHEAD / 2
 
 
 async def test_a_missing_room_and_a_missing_server_are_told() -> None:

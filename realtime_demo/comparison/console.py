@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -16,6 +17,7 @@ from .figures import Spread
 from .measure import Progress
 from .result import FEWEST, Measurement
 from .run import Configuration, Result
+from .selfcheck import Added
 
 DASH = "\N{EN DASH}"
 
@@ -257,6 +259,28 @@ def _against(measurement: Measurement) -> list[str]:
     if watch.errors:
         found.append(f"{label(measurement.name)}: a client gave up: {watch.errors[0]}")
     return found
+
+
+def self_check(found: Sequence[Added]) -> Table:
+    table = _table(
+        "What this tool adds: medians in ms, on the same events (allowed: below 0.5)",
+        *("", "n", "bare client", "this tool", "difference", "event by event", "95 % of that"),
+    )
+    for added in found:
+        later = added.later
+        table.add_row(
+            label(added.technique),
+            f"{later.count:,}",
+            f"{added.bare * 1e3:.2f}",
+            f"{added.tool * 1e3:.2f}",
+            Text(
+                f"{(added.tool - added.bare) * 1e3:+.2f}",
+                style="green" if added.within else "bold red",
+            ),
+            f"{later.p50 * 1e3:+.2f}",
+            f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
+        )
+    return table
 
 
 def show(console: Console, result: Result) -> None:
