@@ -20,7 +20,7 @@ from realtime_demo.comparison.adapters import Adapter, events_in
 from realtime_demo.comparison.asker import Asker
 from realtime_demo.comparison.charts import Axis, Line, amount, axis, chart, distribution
 from realtime_demo.comparison.clock import Clock
-from realtime_demo.comparison.figures import Spread, median_interval, quantile, student
+from realtime_demo.comparison.figures import Spread, blocks, median_interval, quantile, student
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.load import Load, Publisher, PublishFailed
 from realtime_demo.comparison.result import Check, Watch
@@ -57,11 +57,28 @@ def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> Non
     assert found.mean == pytest.approx(statistics.fmean(merged))
 
 
-def test_the_instrument_widens_the_interval_and_nothing_else() -> None:
-    groups = [[float(value)] for value in range(100)]
-    plain, wide = Spread.of(groups), Spread.of(groups, 0.5)
-    assert (wide.low, wide.high) == (plain.low - 0.5, plain.high + 0.5)
-    assert (wide.p50, wide.mean, wide.p99) == (plain.p50, plain.mean, plain.p99)
+def test_blocks_are_stretches_of_time() -> None:
+    clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
+    found = blocks(clusters)
+    assert [sample for block in found for sample in block] == [s for c in clusters for s in c]
+    assert {len(block) for block in found} == {20}, "ten blocks of ten events"
+    assert len(blocks([[1.0]] * 7)) == 5 and len(blocks([[1.0]] * 3)) == 3
+    assert len(blocks([[1.0]] * 5_000)) == 30 and blocks([]) == []
+
+
+def test_the_interval_knows_that_neighbours_in_time_are_alike() -> None:
+    """A slow wave under the samples: events as clusters claim too much, blocks do not."""
+    chance, trials, held = random.Random(7), 300, {"events": 0, "blocks": 0}
+    for _ in range(trials):
+        wave, clusters = chance.gauss(0, 1), list[list[float]]()
+        for _ in range(400):
+            wave = 0.8 * wave + 0.6 * chance.gauss(0, 1)  # stationary, of variance 1
+            clusters.append([wave + chance.gauss(0, 0.3)])
+        for name, groups in (("events", clusters), ("blocks", blocks(clusters))):
+            spread = Spread.of(groups)
+            held[name] += spread.low <= 0 <= spread.high
+    assert held["blocks"] / trials >= 0.9
+    assert held["events"] / trials < 0.75
 
 
 def test_no_sample_gives_no_figure() -> None:

@@ -189,14 +189,21 @@ def costs(configuration: Configuration) -> Table:
 
 
 def server(configuration: Configuration) -> Table:
-    table = _table("Server", "", "connections", "CPU ms for 1,000 deliveries", "KiB a connection")
+    table = _table(
+        "Server; CPU ms of one event to all clients",
+        *("", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"),
+        *("server, an event", "clients, an event"),
+    )
+    alone = not configuration.settings.together  # else an event's work is everyone's
     for measurement in shown(configuration):
         cost = measurement.cost
         table.add_row(
             label(measurement.name),
             number(cost.connections),
-            milliseconds(cost.cpu),
             number(None if cost.memory is None else cost.memory / 1024, "bytes"),
+            milliseconds(cost.cpu),
+            milliseconds(measurement.volley.server if alone else None),
+            milliseconds(measurement.volley.clients if alone else None),
         )
     return table
 

@@ -74,6 +74,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "service": measurement.service,
             "push": measurement.push,
             "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
+            "crowding": measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }

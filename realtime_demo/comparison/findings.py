@@ -20,6 +20,7 @@ def findings(result: Result) -> list[str]:
         found += _delays(shown)
         found += _requests(first, shown)
         found += _idle(shown)
+    found += _crowding(result)
     found += _agreement(result)
     return found
 
@@ -87,6 +88,32 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
                 "events that came while a client was asking again shared an answer."
             )
     return found
+
+
+def _crowding(result: Result) -> list[str]:
+    """Where an event's deliveries wait for each other, and for whose work."""
+    found: list[str] = []
+    for configuration in result.configurations:
+        crowded = [m for m in configuration.measurements if m.crowded and not m.bottleneck]
+        if not crowded:
+            continue
+        parts = [
+            f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
+            "ms" + ("" if m.volley.server is None else f" (server {_half(m.volley.server)} ms)")
+            for m in crowded
+        ]
+        settings = configuration.settings
+        found.append(
+            f"At {settings.clients} clients and {settings.rate:g} events/s an event's deliveries "
+            "wait for the work of the clients before them, which share this machine: "
+            f"{'; '.join(parts)}. Elsewhere clients do not wait for each other, only for the "
+            "server to write to those before: half of what it works on an event."
+        )
+    return found
+
+
+def _half(seconds: float) -> str:
+    return milliseconds(seconds / 2)
 
 
 def _idle(shown: Sequence[Measurement]) -> list[str]:

@@ -16,8 +16,8 @@ from . import schedule
 from .adapters import Adapter
 from .child import Child
 from .clock import Clock
-from .figures import Spread, quantile
-from .host import cpu_seconds, resident_bytes
+from .figures import Spread, blocks, quantile
+from .host import cores, cpu_seconds, resident_bytes
 from .ledger import Ledger, Sample, Sent, first_deliveries
 from .network import Network
 from .probes import VOLLEY, Volley, numbers, pause
@@ -28,9 +28,6 @@ from .theory import Path, Sizes, framed, predict
 
 PER_PROCESS = 50  # clients in one subscriber process
 WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
-# Seconds by which medians of two runs with one seed were seen to differ beyond what sampling
-# explains: the processes lie and wake differently each time (docs/comparison.md).
-INSTRUMENT = 0.0005
 LEAD = 0.25  # seconds between giving the order to publish and the first intended time
 PATIENCE = 30.0  # seconds in which every client has to have received something
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
@@ -390,7 +387,7 @@ class _Phase:
                 ]
                 for event in sent
             ]
-            return Spread.of(clusters, INSTRUMENT)
+            return Spread.of(blocks(clusters))
 
         began, ended = (_total(mark, name) for mark in marks)
         last = _total(ends, name)
@@ -449,6 +446,7 @@ class _Phase:
             service=path.service,
             push=path.push,
             volley=volley,
+            cores=cores(),
             event_bytes=self.event_size,
             idle_up=None,
             idle_down=None,

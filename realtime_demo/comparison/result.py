@@ -112,6 +112,7 @@ class Measurement:
     push: float | None = None  # seconds of work on an event's way down, as probed
     volley: Volley = field(default_factory=Volley)  # what that was probed by
     played: Played | None = None  # the theory over these very events
+    cores: int = 1  # of the machine that the clients share
     resets: int = 0
     sent: tuple[Sent, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)
@@ -119,6 +120,18 @@ class Measurement:
     @property
     def bottleneck(self) -> str | None:
         return self.watch.bottleneck(self.intended.p50)
+
+    @property
+    def crowding(self) -> float:
+        """Seconds by which an event's deliveries wait, on average, for the work of each other's
+        clients: half of what these take, on as many cores as are there. It is this tool's doing,
+        since real clients do not share a machine."""
+        return (self.volley.clients or 0.0) / self.cores / 2
+
+    @property
+    def crowded(self) -> bool:
+        """Whether that is more than theory may be off by: the delay is then the tool's too."""
+        return self.crowding > max(0.002, 0.05 * self.published.mean)
 
     def delays(self) -> list[float]:
         """From publication to each first delivery, sorted."""

@@ -106,12 +106,15 @@ class Path:
 
     `service` (seconds) is what a request takes on no network at all, half of it each way.
     `push` is what an event takes to a client that waits for it, all of an event's deliveries
-    averaged; where that was not probed, it counts as half a request.
+    averaged; where that was not probed, it counts as half a request. `fan` is by how much the
+    last of an event's deliveries leaves the server behind the first, where `push` has it not:
+    deliveries times what one costs, since one process writes them one by one.
     """
 
     network: Network = field(default_factory=Network)
     service: float = 0.0
     push: float | None = None
+    fan: float = 0.0
 
     @property
     def round_trip(self) -> float:
@@ -124,7 +127,7 @@ class Path:
     @property
     def again(self) -> float:
         """From one answer of a held request to the next request's arrival, on average."""
-        return self.network.rtt + self.push_work + self.service / 2
+        return self.network.rtt + self.push_work + self.fan / 2 + self.service / 2
 
     def way_down(self, size: float, work: float) -> tuple[float, float]:
         """Seconds that `size` bytes take down: the fixed part, and the width of the jitter."""
@@ -230,8 +233,8 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
         technique="longpoll",
         delay=Delay(
             (
-                Component(at_once, start, (0.0, jitter)),
-                Component(1 - at_once, start, (away, jitter)),
+                Component(at_once, start, (path.fan, jitter)),
+                Component(1 - at_once, start + path.fan / 2, (away, jitter)),
             )
         ),
         requests_per_second=1 / cycle,
@@ -264,7 +267,7 @@ def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Predi
     beats, hourly = 3600 / workload.heartbeat, 3600 / workload.ping
     return Prediction(
         technique=technique,
-        delay=Delay((Component(1.0, start, (0.0, jitter)),)),
+        delay=Delay((Component(1.0, start, (path.fan, jitter)),)),
         requests_per_second=0.0,
         empty_share=0.0,
         requests_per_event=0.0,
