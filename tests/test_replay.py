@@ -83,3 +83,13 @@ def test_work_is_drawn_from_what_was_probed() -> None:
     assert found.mean == pytest.approx(DOWN + 0.002, rel=0.01)
     assert play("sse", Workload(1), Path(), Sizes(), Heard([], 0, EVER, 1)) is None
     assert play("polling", Workload(1), Path(), Sizes(), Heard([1.0], 0, EVER, 1)) is None
+
+
+def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
+    heard = Heard([0.0, 0.001, 0.002, 1.0], 0, EVER, clients=1, busy=0.004)
+    expected = [DOWN, DOWN, DOWN + 0.003, DOWN + 0.006]
+    assert played("sse", Workload(1), Path(NETWORK), heard).delays == pytest.approx(expected)
+    # M/D/1: half of rho / (1 - rho) times the work.
+    events, busy = arrivals(50, 2_000), 0.01
+    found = played("sse", Workload(50), Path(NETWORK), Heard(events, 0, EVER, 1, busy=busy))
+    assert found.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)

@@ -20,7 +20,7 @@ from .figures import Spread, blocks, quantile
 from .host import cores, cpu_seconds, resident_bytes
 from .ledger import Ledger, Sample, Sent, first_deliveries
 from .network import Network
-from .probes import VOLLEY, Volley, numbers, pause
+from .probes import Volley, numbers, pause
 from .replay import Heard, play
 from .result import Cost, Measurement, Watch
 from .settings import Settings
@@ -204,16 +204,17 @@ class _Phase:
             return Volley()  # nobody waits
         published: dict[int, float] = {}
         began, cpu_began = await self._marks(), cpu_seconds(pid) if pid else None
-        for number in numbers(before):
+        apart = pause(settings.rtt + settings.jitter, settings.clients * len(self.adapters))
+        for number in numbers(before, apart):
             event = await self.load.ask("probe", room=self.room, index=number, size=settings.size)
             published[number] = self._published(event)
-            await pause(settings.rtt + settings.jitter, settings.clients * len(self.adapters))
+            await asyncio.sleep(apart)
         ended, cpu_ended = await self._marks(), cpu_seconds(pid) if pid else None
         server = None
         if cpu_began is not None and cpu_ended is not None:
-            server = (cpu_ended - cpu_began) / VOLLEY - (self.target.publish_cpu or 0.0)
+            server = (cpu_ended - cpu_began) / len(published) - (self.target.publish_cpu or 0.0)
         clients = sum(b["cpu"] - a["cpu"] for a, b in zip(began, ended, strict=True))
-        return Volley(published, server, clients / VOLLEY)
+        return Volley(published, server, clients / len(published))
 
     async def _warm_up(self) -> None:
         """Publish until every client has received something."""
@@ -440,6 +441,7 @@ class _Phase:
                     clients=settings.clients,
                     asked=self.asked.get(name, ()),
                     work=work,
+                    busy=volley.busy / cores(),
                 ),
             ),
             sizes=sizes,

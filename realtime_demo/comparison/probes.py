@@ -8,14 +8,14 @@ one client after another, and that the clients of one process read one after ano
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .ledger import Sample
 
-VOLLEY = 8  # events, before the measured window and again behind it
-FIRST = -1_000  # their numbers go down from here; no number below 0 is in any figure
+LENGTH = 1.5  # seconds of a volley; there is one before the measured window and one behind it
+FEWEST, MOST = 8, 24  # events in it
+FIRST = -1_000_000  # their numbers go down from here; no number below 0 is in any figure
 APART = 0.06  # seconds between them, beside two round trips
 APART_EACH = 0.0005  # and for each client
 
@@ -41,6 +41,11 @@ class Volley:
             clients=_mean(self.clients, other.clients),
         )
 
+    @property
+    def busy(self) -> float:
+        """CPU seconds that one event takes, publishing left out."""
+        return (self.server or 0.0) + (self.clients or 0.0)
+
     def delays(self, samples: Iterable[Sample]) -> list[float]:
         """Seconds from each publication to each of its deliveries among `samples`."""
         return [
@@ -55,11 +60,12 @@ def _mean(*values: float | None) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-async def pause(rtt: float, clients: int) -> None:
-    """Until every client waits again."""
-    await asyncio.sleep(APART + APART_EACH * clients + 2 * rtt)
+def pause(rtt: float, clients: int) -> float:
+    """Seconds after which every client waits again."""
+    return APART + APART_EACH * clients + 2 * rtt
 
 
-def numbers(volleys: int) -> Sequence[int]:
-    """Those of the next volley's events, when there were so many before."""
-    return range(FIRST - volleys * VOLLEY, FIRST - (volleys + 1) * VOLLEY, -1)
+def numbers(volleys: int, apart: float) -> Sequence[int]:
+    """Those of the next volley's events, when there were so many volleys before."""
+    first = FIRST - volleys * MOST
+    return range(first, first - min(MOST, max(FEWEST, round(LENGTH / apart))), -1)

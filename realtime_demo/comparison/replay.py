@@ -46,9 +46,8 @@ class Heard:
 
     `published` are all its events in order, of which those from the `first` on count; requests
     count within `window`. `asked` has, for each polling client, when it asked. `work` are
-    samples of
-    what client and server work on an event's way down (`Path.push` is their mean), drawn from
-    at random.
+    samples of what client and server work on an event's way down (`Path.push` is their mean),
+    drawn from at random. `busy` is how long one event keeps the machine: the next waits for it.
     """
 
     published: Sequence[float]
@@ -57,6 +56,16 @@ class Heard:
     clients: int
     asked: Sequence[Sequence[float]] = ()
     work: Sequence[float] = ()
+    busy: float = 0.0
+
+    def turns(self) -> list[float]:
+        """When the machine gets to each event: in order, one after the other."""
+        turns: list[float] = []
+        free = -math.inf
+        for time in self.published:
+            turns.append(max(time, free))
+            free = turns[-1] + self.busy
+        return turns
 
     def within(self, time: float) -> bool:
         return self.window[0] <= time < self.window[1]
@@ -126,17 +135,18 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes, heard: Heard, se
     """After an answer nobody asks for R; what came meanwhile is answered when it is over."""
     down = _Down(path, heard.work or (path.push_work,), seed)
     away = path.network.up.mean_delay + path.service / 2
-    delays, asked, empty, published = list[float](), list[float](), 0, heard.published
+    delays, asked, empty = list[float](), list[float](), 0
+    published, turns = heard.published, heard.turns()
     place, ready = 0, published[0] if published else 0.0
     while place < len(published):
         # A hold that ended with nothing is followed by another request.
-        while ready + workload.hold < published[place]:
+        while ready + workload.hold < turns[place]:
             asked.append(ready + workload.hold + path.again - away)
             empty += heard.within(asked[-1])
             ready = asked[-1] + away
-        answered = max(ready, published[place])
+        answered = max(ready, turns[place])
         begun = place
-        while place < len(published) and published[place] <= answered:
+        while place < len(published) and turns[place] <= answered:
             place += 1
         come = down.arrival(answered, sizes.down + (place - begun) * sizes.event)
         delays += [come - published[n] for n in range(max(begun, heard.first), place)]
@@ -148,5 +158,8 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes, heard: Heard, se
 def _open(path: Path, sizes: Sizes, heard: Heard, seed: int) -> Played:
     """Each event goes out as it comes, behind what is still on its way."""
     down = _Down(path, heard.work or (path.push_work,), seed)
-    delays = [down.arrival(event, sizes.event) - event for event in heard.published]
+    delays = [
+        down.arrival(turn, sizes.event) - event
+        for event, turn in zip(heard.published, heard.turns(), strict=True)
+    ]
     return Played(tuple(delays[heard.first :]))
