@@ -64,14 +64,7 @@ def tables(result: Result) -> list[RenderableType]:
     """Everything the run has found, in the order in which it should be read."""
     found: list[RenderableType] = []
     for configuration in result.configurations:
-        found += [
-            Text(describe(configuration), style="bold"),
-            ledger(configuration),
-            delays(configuration),
-            costs(configuration),
-            server(configuration),
-            predictions(configuration),
-        ]
+        found += [Text(describe(configuration), style="bold"), *parts(configuration)]
     for warning in [*result.warnings, *withheld(result)]:
         found.append(Text(f"! {warning}", style="bold red"))
     if not result.same_host:
@@ -82,6 +75,16 @@ def tables(result: Result) -> list[RenderableType]:
             )
         )
     return found
+
+
+def parts(configuration: Configuration) -> list[Table]:
+    """A configuration's tables, without those in which nothing could be known (no tap, TLS)."""
+    made = (ledger, delays, costs, server, predictions)
+    return [table for make in made if not _blank(table := make(configuration))]
+
+
+def _blank(table: Table) -> bool:
+    return all(cell == DASH for column in table.columns[1:] for cell in column.cells)
 
 
 def describe(configuration: Configuration) -> str:

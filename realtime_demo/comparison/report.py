@@ -233,14 +233,7 @@ def _growth(result: Result) -> str:
 def _configuration(configuration: Configuration) -> str:
     charts = "".join(_distribution(measurement) for measurement in _shown(configuration))
     tables = "".join(
-        f'<div class="scroll">{html_table(table)}</div>'
-        for table in (
-            console.ledger(configuration),
-            console.delays(configuration),
-            console.costs(configuration),
-            console.server(configuration),
-            console.predictions(configuration),
-        )
+        f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
     return (
         f"<section><h2>{escape(console.describe(configuration))}</h2>"
