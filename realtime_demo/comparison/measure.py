@@ -20,7 +20,7 @@ from .figures import Spread, blocks, quantile
 from .host import cores, cpu_seconds, resident_bytes
 from .ledger import Ledger, Sample, Sent, first_deliveries
 from .network import Network
-from .probes import Volley, numbers, pause
+from .probes import LENGTH, Volley, numbers, pause
 from .replay import Heard, play
 from .result import Cost, Measurement, Watch
 from .settings import Settings
@@ -142,6 +142,8 @@ class _Phase:
             volley += await self._volley(1)
             await asyncio.sleep(0.1 + self.settings.rtt)
             samples = await self._close()
+            for child in self.children:
+                child.dismiss()  # all at once
         return [
             self._measurement(adapter, sent, watch, marks, ends, cpu, probes, volley, samples)
             for adapter in self.adapters
@@ -205,7 +207,7 @@ class _Phase:
         published: dict[int, float] = {}
         began, cpu_began = await self._marks(), cpu_seconds(pid) if pid else None
         apart = pause(settings.rtt + settings.jitter, settings.clients * len(self.adapters))
-        for number in numbers(before, apart):
+        for number in numbers(before, min(LENGTH, settings.duration / 5), apart):
             event = await self.load.ask("probe", room=self.room, index=number, size=settings.size)
             published[number] = self._published(event)
             await asyncio.sleep(apart)

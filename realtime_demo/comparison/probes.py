@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .ledger import Sample
 
-LENGTH = 1.5  # seconds of a volley; there is one before the measured window and one behind it
+LENGTH = 1.5  # seconds of a volley at most; one is before the measured window, one behind it
 FEWEST, MOST = 8, 24  # events in it
 FIRST = -1_000_000  # their numbers go down from here; no number below 0 is in any figure
 APART = 0.06  # seconds between them, beside two round trips
@@ -65,7 +65,8 @@ def pause(rtt: float, clients: int) -> float:
     return APART + APART_EACH * clients + 2 * rtt
 
 
-def numbers(volleys: int, apart: float) -> Sequence[int]:
-    """Those of the next volley's events, when there were so many volleys before."""
+def numbers(volleys: int, length: float, apart: float) -> Sequence[int]:
+    """Those of the next volley's events, in about `length` seconds, when there were so many
+    volleys before."""
     first = FIRST - volleys * MOST
-    return range(first, first - min(MOST, max(FEWEST, round(LENGTH / apart))), -1)
+    return range(first, first - min(MOST, max(FEWEST, round(length / apart))), -1)
