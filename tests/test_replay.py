@@ -6,7 +6,9 @@ import statistics
 
 import pytest
 
+from realtime_demo.comparison.ledger import Sample
 from realtime_demo.comparison.network import Link, Network
+from realtime_demo.comparison.probes import Volley
 from realtime_demo.comparison.replay import Heard, Played, play
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
 from tests.test_theory import DOWN, NETWORK, UP, arrivals, simulate
@@ -93,3 +95,13 @@ def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
     events, busy = arrivals(50, 2_000), 0.01
     found = played("sse", Workload(50), Path(NETWORK), Heard(events, 0, EVER, 1, busy=busy))
     assert found.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
+
+
+def test_a_volley_leaves_a_stumble_of_the_machine_out() -> None:
+    volley = Volley({-number: float(number) for number in range(1, 9)})
+    samples = [Sample(c, -n, n + (0.5 if n == 3 else 0.002)) for n in range(1, 9) for c in (0, 1)]
+    delays = volley.delays([*samples, Sample(0, 7, 1.0)])
+    assert len(delays) == 14 and max(delays) == pytest.approx(0.002)
+    assert Volley().delays(samples) == []
+    both = volley + Volley({-9: 9.0}, server=0.002, clients=0.004)
+    assert len(both.published) == 9 and both.busy == pytest.approx(0.006)

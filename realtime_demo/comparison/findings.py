@@ -165,9 +165,14 @@ def _agreement(result: Result) -> list[str]:
         settings = configuration.settings
         found.append(
             f"Theory disagrees: {label(measurement.name)}, {check.name}, at {settings.rate:g} "
-            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted {figure(check.expected)} "
-            f"{check.unit}, measured {figure(check.measured)} {check.unit}."
+            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted "
+            f"{_with_unit(check.expected, check.unit)}, measured "
+            f"{_with_unit(check.measured, check.unit)}."
         )
     if len(wrong) > WORST:
         found.append(f"{len(wrong) - WORST} more disagreements stand in the tables.")
     return found
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{figure(value)} {unit}".strip()

@@ -13,12 +13,12 @@ from .run import Configuration
 COLUMNS = (
     ("", ""),
     ("Median", "ms"),
-    ("95 % of it", "ms"),
-    ("99 of 100", "ms"),
+    ("95 % interval", "of the median, ms"),
+    ("99 of 100 within", "ms"),
     ("Requests", "an event"),
     ("On the wire", "bytes an event"),
     ("Idle", "an hour"),
-    ("Server CPU", "ms for 1,000"),
+    ("Server CPU", "ms, 1,000 deliveries"),
 )
 
 

@@ -473,7 +473,9 @@ class _Phase:
             return path, []
         start, jitter = path.way_down(sizes.down + sizes.event, 0.0)
         work = [delay - start - jitter / 2 for delay in delays]
-        return replace(path, push=max(0.0, sum(work) / len(work))), work
+        push = max(0.0, sum(work) / len(work))
+        # Where the way is uneven, one delivery's work cannot be told from its jitter.
+        return replace(path, push=push), [push] if jitter else work
 
     def _sizes(self, adapter: Adapter, probe: dict[str, float] | None) -> Sizes:
         event = self.event_size

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from .ledger import Sample
 
@@ -47,12 +48,20 @@ class Volley:
         return (self.server or 0.0) + (self.clients or 0.0)
 
     def delays(self, samples: Iterable[Sample]) -> list[float]:
-        """Seconds from each publication to each of its deliveries among `samples`."""
-        return [
-            sample.received - self.published[sample.number]
-            for sample in samples
-            if sample.number in self.published
-        ]
+        """Seconds from each publication to each of its deliveries among `samples`.
+
+        Events that took three times the median event are left out: so few cannot tell how often
+        a machine stumbles, and one stumble would outweigh all the others.
+        """
+        events: dict[int, list[float]] = {}
+        for sample in samples:
+            if (published := self.published.get(sample.number)) is not None:
+                events.setdefault(sample.number, []).append(sample.received - published)
+        if not events:
+            return []
+        means = {number: sum(delays) / len(delays) for number, delays in events.items()}
+        most = 3 * median(means.values())
+        return [delay for number in events if means[number] <= most for delay in events[number]]
 
 
 def _mean(*values: float | None) -> float | None:

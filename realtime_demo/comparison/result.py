@@ -190,7 +190,10 @@ class Measurement:
                     *("requests/s", "", predicted.requests_per_second, rate, 0.0),
                     *(1 / cost.seconds, here_rate),
                 ),
-                Check("empty share", "", share, cost.empty_share or 0.0, 0.02, luck, here_empty),
+                Check(
+                    *("empty share", "", share, cost.empty_share or 0.0, max(0.02, 1 / polls)),
+                    *(luck, here_empty),
+                ),
                 Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, edge * up),
                 Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, edge * down),
             ]
