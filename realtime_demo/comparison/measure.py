@@ -419,6 +419,11 @@ class _Phase:
         path, work = self._path(probes.get(name)), list[float]()
         if adapter.technique != "polling":
             path, work = self._push(path, sizes, volley.delays(mine))
+        # What was published before may still be brought by the first answers of the window.
+        begin = sent[0].published
+        published = sorted(
+            [*self.every, *(time for time in volley.published.values() if time < begin)]
+        )
         workload = replace(settings.workload, rate=len(sent) / settings.duration)
         return Measurement(
             name=name,
@@ -437,8 +442,8 @@ class _Phase:
                 path,
                 sizes,
                 Heard(
-                    published=self.every,
-                    first=len(self.every) - len(sent),
+                    published=published,
+                    first=len(published) - len(sent),
                     window=(began["time"] / processes, ended["time"] / processes),
                     clients=settings.clients,
                     asked=self.asked.get(name, ()),
