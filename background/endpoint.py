@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import uuid
 from typing import Any
@@ -12,7 +11,7 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from transports.access import Receive, Scope, Send, check_origin
-from transports.access.scope import client_address
+from transports.access.scope import is_on_this_machine
 from transports.endpoint import Endpoint, answer, read_body
 from transports.events import encode
 from transports.publish import check_content_type, parse_json
@@ -48,7 +47,7 @@ class TaskRequest:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        demo = settings.DEMO and _is_loopback(client_address(scope))
+        demo = settings.DEMO and is_on_this_machine(scope)
         if not scope["user"].is_staff and not demo:
             raise Refusal(403, "staff", "Tasks are for staff alone.")
         self.task_id: uuid.UUID | str = scope["url_route"]["kwargs"].get("task", "")
@@ -82,10 +81,3 @@ class TaskStatusConsumer(Endpoint):
         if found is None:
             raise Refusal(404, "task", "There is no such task.")
         await answer(send, 200, b"application/json", encode(found.document))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -22,10 +22,12 @@ from django.urls import re_path
 import background.routing
 import longpoll.routing
 import polling.routing
+import realtime_demo.stage.routing
 import streaming.routing
 import transports.routing
 import websocket.routing
 from background.worker import EmbeddedWorker
+from realtime_demo.stage.compression import compressing
 from transports.access.authentication import TokenAuthMiddlewareStack
 from transports.access.limits import ConnectionsPerAddress
 from transports.lifespan import lifespan
@@ -36,6 +38,7 @@ http_urlpatterns = [
     *streaming.routing.http_urlpatterns,
     *transports.routing.http_urlpatterns,
     *background.routing.http_urlpatterns,
+    *realtime_demo.stage.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
 if settings.SERVE_STATIC:
@@ -43,13 +46,17 @@ if settings.SERVE_STATIC:
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *websocket.routing.websocket_urlpatterns,
+    *realtime_demo.stage.routing.websocket_urlpatterns,
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 
 addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
+http_application: Any = TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))
+if settings.STAGE_SOCKET:
+    http_application = compressing(http_application)
 application = ProtocolTypeRouter(
     {
-        "http": addresses.around(TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))),
+        "http": addresses.around(http_application),
         "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
         "channel": background.routing.channels,
         "lifespan": EmbeddedWorker(lifespan, background.routing.channels),

@@ -7,12 +7,14 @@ import itertools
 import logging
 import random
 
+from realtime_demo.comparison.theory import Arrivals
 from transports import feed
 from transports.history import HistoryUnavailable
 
 logger = logging.getLogger(__name__)
 
-PAUSE = (0.8, 3.2)  # seconds between two lines: shortest and longest
+PAUSE = (0.8, 3.2)  # seconds between two lines of the background task: shortest and longest
+CATCH_UP = 1.0  # seconds that the conversation may be late and still say all its lines
 
 LINES = (
     ("ada", "Hello! Does everyone get the same news here?"),
@@ -34,13 +36,35 @@ LINES = (
 )
 
 
-async def converse(room: str) -> None:
-    """Publish the lines to `room`, over and over, until cancelled or the feed closes."""
-    for sender, text in itertools.cycle(LINES):
-        if feed.hub().closing:
-            return
-        try:
-            await feed.publish(room, sender, text)
-        except HistoryUnavailable as error:
-            logger.warning("The conversation pauses: %s", error)
-        await asyncio.sleep(random.uniform(*PAUSE))
+class Conversation:
+    """The lines, over and over, whoever asks for the next one.
+
+    Its pauses are drawn from a generator of its own, so that two runs are alike.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self._lines = itertools.cycle(LINES)
+        self._random = random.Random(seed)
+
+    async def say(self, room: str) -> None:
+        """Publish the next line. Raises `HistoryUnavailable`."""
+        sender, text = next(self._lines)
+        await feed.publish(room, sender, text)
+
+    async def converse(self, room: str, rate: float, arrivals: Arrivals = "poisson") -> None:
+        """Publish `rate` lines a second until cancelled or the feed closes.
+
+        At random moments (a Poisson process, as the theory has it) or on the beat.
+        """
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while not feed.hub().closing:
+            try:
+                await self.say(room)
+            except HistoryUnavailable as error:
+                logger.warning("The conversation pauses: %s", error)
+                await asyncio.sleep(1)
+            due += self._random.expovariate(rate) if arrivals == "poisson" else 1 / rate
+            if due < clock() - CATCH_UP:  # it was held up: what was not said stays unsaid
+                due = clock()
+            await asyncio.sleep(max(0.0, due - clock()))

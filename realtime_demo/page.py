@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from realtime_demo.stage import page as stage
 from transports.access import check_room
 from transports.refusals import Refusal
 from transports.techniques import TECHNIQUES, Technique
@@ -107,6 +108,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "publish": f"/publish/{room}/",
         "clock": reverse("clock"),
         "heartbeat": settings.HEARTBEAT * 1000,
+        "stage": stage.for_page(request),
+        "theory": "/theory/",
         "techniques": [_for_browser(technique, room) for technique in techniques],
     }
     return render(request, "page.html", context)

@@ -54,6 +54,10 @@ LOGIN_RATE = float(os.environ.get("LOGIN_RATE", 20))  # failed log-ins a minute 
 PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
 HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
 
+# --- The stage ----------------------------------------------------------------------------
+# Where the parent of `manage.py demo` listens, which sets it: its server takes the controls then.
+STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
+
 # --- Background tasks ---------------------------------------------------------------------
 # Whoever is on this machine may start tasks, as staff may: `manage.py demo` sets it.
 DEMO = _flag("DEMO", False)

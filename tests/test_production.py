@@ -8,6 +8,7 @@ import re
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,7 +25,7 @@ from .browser import chromium
 from .contract.feeds import BOUND, collect, cursor_of, publish
 from .live import ROOT
 from .production import Production
-from .waiting import until
+from .waiting import until, until_asked
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code
 
@@ -67,9 +68,7 @@ async def _whole(production: Production) -> None:
             f"{production.url}/readyz",
             *(f"{production.metrics_url}/{name}/metrics" for name in SERVERS),
         ):
-            async with asyncio.timeout(BOUND):
-                while not await _answers(asking, url):
-                    await asyncio.sleep(0.05)
+            await until_asked(partial(_answers, asking, url))
 
 
 async def _answers(asking: httpx.AsyncClient, url: str) -> bool:

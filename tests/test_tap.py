@@ -490,3 +490,33 @@ async def test_shows_all_that_crosses_to_an_observer() -> None:
         writer.write(b"hello")
         await reader.readexactly(5)
     assert seen == {"up": b"hello", "down": b"hello"}
+
+
+async def test_an_end_that_comes_too_late_breaks_nothing() -> None:
+    """A server that was reset during a stall: the client's end cannot be passed on to it."""
+    gone, broken = asyncio.Event(), []
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: broken.append(context))
+    async with (
+        serving(reset) as port,
+        Tap("127.0.0.1", port, network=Network.of(rtt=0.1)) as tap,
+        connected(tap) as (_, writer),
+    ):
+        await until(lambda: tap.connections and "down" in tap.connections[0].pipes)
+        up = tap.connections[0].pipes["up"]
+        writer.write_eof()
+        await until(lambda: up._queue)
+        tap.stall()
+        gone.set()
+        due = up._queue[0][0]
+        await until(lambda: loop.time() > due)
+        tap.resume()
+        await until(lambda: not tap.connections)
+    assert broken == []

@@ -11,6 +11,9 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Literal, cast
 
+from realtime_demo import proxy_protocol
+
+from .buffering import Buffer
 from .network import SEGMENT, Link, Schedule
 from .records import Counts, Record
 
@@ -65,6 +68,10 @@ class Connection:
         for pipe in self.pipes.values():
             pipe.pump()
 
+    def release(self) -> None:
+        for pipe in self.pipes.values():
+            pipe.release()
+
     # --- called by the ends -------------------------------------------------------------
     def accepted(self, client: asyncio.Transport) -> None:
         tap = self.tap
@@ -95,8 +102,14 @@ class Connection:
             return
         # A client may send only after the handshake's round trip (RFC 9293 §3.5), which
         # the kernel of this host has answered for the far end.
-        up.not_before = self.opened + self.tap.network.rtt
+        self._shake_hands()
+        if self.tap.proxy_protocol:
+            ends = (up.source.get_extra_info(name) for name in ("peername", "sockname"))
+            server.write(proxy_protocol.header(*ends))
         up.flow()
+
+    def _shake_hands(self) -> None:
+        self.pipes["up"].not_before = self.opened + self.tap.network_of(self.label).rtt
 
     def begins(self, data: bytes) -> None:
         """Note the request that `data` from the client begins, if it does."""
@@ -109,6 +122,8 @@ class Connection:
         if not isinstance(self.tap.label, str):
             first, self.label = not self.label, self.tap.label(self.target)
             self.tap.count(self.label).connections += first
+            if first:
+                self._shake_hands()
         self.counts.requests += 1
         self.tap.count(self.label).requests += 1
 
@@ -199,6 +214,7 @@ class Pipe:
         self.not_before = 0.0
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule()
+        self._buffer = Buffer()
         self._queue: deque[tuple[float, bytes | None]] = deque()
         self._in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -207,13 +223,29 @@ class Pipe:
 
     @property
     def link(self) -> Link:
-        network = self.connection.tap.network
+        network = self.connection.tap.network_of(self.connection.label)
         return network.up if self.direction == "up" else network.down
 
     def receive(self, data: bytes) -> None:
         """Take what `source` has sent; empty: it will send no more."""
         if self.direction == "up" and data:
             self.connection.crossed("up", data)
+        if self.direction == "down":
+            most = self.connection.tap.hold_back(self.connection.label)
+            if most or self._buffer.holds:
+                if held := self._buffer.add(data, most):
+                    self._travel(held)
+                if data:
+                    return
+        self._travel(data)
+
+    def release(self) -> None:
+        """Let what was held back go on."""
+        if held := self._buffer.release():
+            self._travel(held)
+
+    def _travel(self, data: bytes) -> None:
+        """Put `data` on its way; empty: the end of the stream."""
         now = self._loop.time()
         link = self.link
         start = max(now, self.not_before)
@@ -253,7 +285,9 @@ class Pipe:
             connection.cut()
         elif not data:
             self.ended = True
-            sink.write_eof()
+            # A sink that was reset during a stall: we have not heard of it yet.
+            with contextlib.suppress(OSError):
+                sink.write_eof()
             if all(pipe.ended for pipe in connection.pipes.values()):
                 sink.close()
                 self.source.close()
@@ -318,6 +352,7 @@ class Pipe:
         """Pass on that the source is gone: what it sent first still travels."""
         if self.connection.cutting or self.sink is None:
             return
+        self.release()
         link, now = self.link, self._loop.time()
         self._queue.append((self._schedule.arrival(link, now, 0), None if error else b""))
         self.pump()

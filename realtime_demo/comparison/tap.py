@@ -30,12 +30,17 @@ class Tap:
     the request target (`/polling/lobby/?since=…`), asked again at each request of a
     connection. `cut_after` and `stall_after` map a connection's number (0, 1, 2 … in the
     order they came) to the bytes down after which, exactly, it is cut or stalled; 0 means
-    at the server's first byte. Both may be changed at any time, as may `network`.
+    at the server's first byte. Both may be changed at any time, as may `network`, which may
+    be a function of the label.
 
     Memory is bounded for each connection: `keep` bytes remembered each way, and `window`
     bytes in flight each way, past which the sender is held back. The window limits
     throughput to window / delay (16 MiB at 100 ms: 160 MB/s). `observe`, if given, is
     called as (connection, direction, data) with what crosses, as it crosses.
+
+    `hold_back(label)` makes a buffering proxy of it: so many bytes of a chunked response are
+    collected before any of them go on (0: none), as are fewer at the response's end. With
+    `proxy_protocol` the server is told first whose connection it is, which is not counted.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class Tap:
         host: str,
         port: int,
         *,
-        network: Network | None = None,
+        network: Network | Callable[[str], Network] | None = None,
         label: str | Callable[[str], str] = "all",
         cut_after: dict[int, int] | None = None,
         stall_after: dict[int, int] | None = None,
@@ -51,9 +56,11 @@ class Tap:
         keep: int = 16 * 1024,
         window: int = 16 * 1024 * 1024,
         observe: Callable[[Connection, Direction, bytes], None] | None = None,
+        hold_back: Callable[[str], int] = lambda label: 0,
+        proxy_protocol: bool = False,
     ) -> None:
         self.target = (host, port)
-        self.network = network or Network()
+        self.network: Network | Callable[[str], Network] = network or Network()
         self.label = label
         self.cut_after = cut_after if cut_after is not None else {}
         self.stall_after = stall_after if stall_after is not None else {}
@@ -61,6 +68,8 @@ class Tap:
         self.keep = keep
         self.window = window
         self.observe = observe
+        self.hold_back = hold_back
+        self.proxy_protocol = proxy_protocol
         self.counts: dict[str, Counts] = {}
         self.connections: list[Connection] = []
         self.closed: deque[Connection] = deque(maxlen=64)
@@ -98,6 +107,10 @@ class Tap:
     def url(self) -> str:
         return f"http://{self.listen[0]}:{self.port}"
 
+    def network_of(self, label: str) -> Network:
+        """The network that a connection of `label` goes through."""
+        return self.network if isinstance(self.network, Network) else self.network(label)
+
     @property
     def total(self) -> Counts:
         return sum(self.counts.values(), Counts())
@@ -132,6 +145,11 @@ class Tap:
         """Let stalled connections go on, with nothing lost."""
         for connection in self.labelled(label):
             connection.resume()
+
+    def release(self) -> None:
+        """Let go on what `hold_back` has held back."""
+        for connection in self.connections:
+            connection.release()
 
     def remove(self, connection: Connection) -> None:
         """Called by a connection whose client's end is gone."""

@@ -9,15 +9,23 @@ parser), and for each request a `Request`, which hands it to the application.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
+from urllib.parse import unquote
 
 from daphne import http_protocol
+from daphne.utils import HEADER_NAME_RE, INVALID_HEADER_VALUE_BYTES, parse_x_forwarded_for
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web import http
+from twisted.web.http import NO_BODY_CODES
 from twisted.web.http_headers import Headers
 
+from realtime_demo import proxy_protocol
 from realtime_demo.server import problem
-from realtime_demo.server.transport import Gate
+from realtime_demo.server.transport import Deadline, Gate
 
 # Seconds in which a connection must bring a whole request: after it was accepted, after the
 # last response, and from the request's first byte on.
@@ -45,6 +53,10 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         # Forms are the application's to parse, as any other body.
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
 
+    # It stands for itself alone, and is looked up for each message.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
     def __repr__(self) -> str:
         # Without the query string: cursors and tokens stay out of logs.
         return f"<Request {self.method.decode('latin1')} {(self.path or b'').decode('latin1')}>"
@@ -68,6 +80,13 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
                 raise ContentTooLarge
             # A stream of HTTP/2 ends by itself: its body is ignored, its answer the same.
 
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        # As Twisted has it, but the query string is the application's to parse.
+        self.content.seek(0)
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path, _, self.query_string = path.partition(b"?")
+        self.process()
+
     def process(self) -> Any:
         if self._too_large:
             return self.basic_error(413, b"", too_large(self.server.body_size))
@@ -75,7 +94,57 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         # The response before this one, on the same connection, may still be unread.
         if getattr(self.channel, "_waitingForTransport", False):
             self.gate.pauseProducing()
-        return super().process()
+        if self.requestHeaders.hasHeader(b"Upgrade"):
+            return super().process()
+        return self._process_plain()
+
+    def _process_plain(self) -> None:
+        """As Daphne's `process` where no upgrade is asked for, but without the generator and
+        the Deferreds by which that calls `create_application`."""
+        self.request_start = time.time()
+        headers = []
+        for name, values in self.requestHeaders.getAllRawHeaders():
+            if not HEADER_NAME_RE.fullmatch(name):
+                return self.basic_error(400, b"", "Invalid header name")
+            for value in values:
+                if INVALID_HEADER_VALUE_BYTES.intersection(value):
+                    return self.basic_error(400, b"", "Invalid header value")
+            # One with "_" could pass for another, where "-" becomes "_" (CVE-2015-0219).
+            if b"_" not in name:
+                lower = name.lower()
+                headers += [(lower, value) for value in values]
+        if not (self.path.isascii() and self.query_string.isascii()):
+            return self.basic_error(400, b"", "Invalid characters in path or query string")
+        if hasattr(self.client, "port"):  # a Unix socket's client has no address
+            self.client_addr = [str(self.client.host), self.client.port]
+            self.server_addr = [str(self.host.host), self.host.port]
+        scheme = "https" if self.isSecure() else "http"
+        if self.server.proxy_forwarded_address_header:
+            self.client_addr, scheme = parse_x_forwarded_for(
+                self.requestHeaders,
+                self.server.proxy_forwarded_address_header,
+                self.server.proxy_forwarded_port_header,
+                self.server.proxy_forwarded_proto_header,
+                self.client_addr,
+                scheme,
+            )
+        scope = {
+            "type": "http",
+            "http_version": self.clientproto.rpartition(b"/")[2].decode("ascii"),
+            "method": self.method.decode("ascii"),
+            "path": unquote(self.path.decode("ascii")),
+            "raw_path": self.path,
+            "root_path": self.server.root_path,
+            "scheme": scheme,
+            "query_string": self.query_string,
+            "headers": headers,
+            "client": self.client_addr,
+            "server": self.server_addr,
+        }
+        self.application_queue = self.server.create_application(self, scope)
+        if self.application_queue is not None:
+            message = {"type": "http.request", "body": self.content.read(), "more_body": False}
+            self.application_queue.put_nowait(message)
 
     def make_inbox(self) -> asyncio.Queue[dict[str, Any]]:
         return asyncio.Queue()  # the body is here already, and no longer than `body_size`
@@ -101,11 +170,46 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body" and self._response_started:
             if self.startedWriting:
-                if self.method == b"HEAD" or self.code in http.NO_BODY_CODES:
+                if self.method == b"HEAD" or self.code in NO_BODY_CODES:
                     message = {**message, "body": b""}
             elif not self.finished and self.channel is not None:
                 self._decide_persistence()
+                if not message.get("more_body") and self._has_length():
+                    self._respond_whole(message.get("body", b""))
+                    return
         super().handle_reply(message)
+
+    def _has_length(self) -> bool:
+        """Whether nothing but the head and one body makes this response."""
+        return (
+            self.clientproto == b"HTTP/1.1"
+            and not self._disconnected
+            and self.responseHeaders.hasHeader(b"Content-Length")
+        )
+
+    def _respond_whole(self, body: bytes) -> None:
+        """The whole response in one write, and so in one turn of the event loop."""
+        self.startedWriting = 1
+        pieces = [b"HTTP/1.1 %d %b\r\n" % (self.code, self.code_message)]
+        for name, values in self.responseHeaders.getAllRawHeaders():
+            pieces += [b"%b: %b\r\n" % (name, value) for value in values]
+        pieces.append(b"\r\n")
+        if self.method != b"HEAD" and self.code not in NO_BODY_CODES:
+            pieces.append(body)
+            self.sentLength = len(body)
+        self.channel.write(b"".join(pieces))
+        self.finish()
+        if self.server.action_logger:
+            address = ":".join(map(str, self.client_addr)) if self.client_addr else None
+            details = {
+                "path": self.uri.decode("ascii"),
+                "status": self.code,
+                "method": self.method.decode("ascii", "replace"),
+                "client": address,
+                "time_taken": self.duration(),
+                "size": self.sentLength,
+            }
+            self.server.log_action("http", "complete", details)
 
     def _decide_persistence(self) -> None:
         """A server that says `Connection: close` closes, and the reverse (RFC 9112 §9.6)."""
@@ -168,8 +272,13 @@ class Channel(http.HTTPChannel):
     """The parser of one connection's requests."""
 
     transport: Any
+    timeOut: Any  # seconds, or None
     # Set for a connection past the server's cap: its first request is refused.
     refusing = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadline = Deadline(self.timeoutConnection)
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -180,10 +289,21 @@ class Channel(http.HTTPChannel):
         """Reset the connection (a stream of HTTP/2 has a method of this name too)."""
         self.transport.abortConnection()
 
+    def setTimeout(self, period: float | None) -> float | None:
+        # As Twisted's `TimeoutMixin`, which makes a timer for each request and drops it again.
+        before: float | None = self.timeOut
+        self.timeOut = period
+        self.deadline.move(period)
+        return before
+
     def resetTimeout(self) -> None:
         # A request has its time from its first byte on, however slowly it drips.
-        if not self.requests and not self._buffer:
-            super().resetTimeout()
+        if self.timeOut is not None and not self.requests and not self._buffer:
+            self.deadline.move(self.timeOut)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.deadline.forget()
 
     def dataReceived(self, data: bytes) -> None:
         if self.refusing:
@@ -252,6 +372,41 @@ class Connection(http._GenericHTTPChannelProtocol):
             self._channel.loseConnection()
 
 
+class RelayedConnection(Connection):
+    """One connection that a relay brings: its first line says whose it is (PROXY protocol).
+
+    Only a server that nobody but the relay can reach may take its word. A connection that
+    begins otherwise is reset; a second header is a malformed request.
+    """
+
+    _header: bytes | None = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._header is not None:
+            self._header += data
+            line, end, data = self._header.partition(b"\r\n")
+            if not end and len(line) < proxy_protocol.LONGEST:
+                return
+            try:
+                peer = _address(proxy_protocol.source_of(line))
+            except proxy_protocol.InvalidHeader:
+                self._channel.abortConnection()
+                return
+            self._header = None
+            self._channel.transport.getPeer = lambda: peer
+            if not data:
+                return
+        super().dataReceived(data)
+
+
+def _address(source: proxy_protocol.Address | None) -> Any:
+    """What Twisted calls the address; one without a host where the relay does not know."""
+    if source is None:
+        return UNIXAddress(None)
+    kind = IPv6Address if ":" in source.host else IPv4Address
+    return kind("TCP", source.host, source.port)
+
+
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     """Makes a `Connection` of each accepted connection."""
 
@@ -260,7 +415,8 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
         self.timeOut = REQUEST_TIMEOUT
 
     def protocol(self) -> Connection:
-        return Connection(Channel())
+        kind = RelayedConnection if self.server.proxy_protocol else Connection
+        return kind(Channel())
 
     def buildProtocol(self, addr: Any) -> Any:
         connection = super().buildProtocol(addr)

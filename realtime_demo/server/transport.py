@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 # Before anything of Twisted: this installs the reactor on an asyncio event loop.
@@ -68,6 +69,53 @@ class Gate:
         """Return once the client has read on, or is gone."""
         while self.closed is not None:
             await self.closed.wait()
+
+
+class Deadline:
+    """A moment at which `missed` is called, unless it is moved or lifted before.
+
+    Either costs next to nothing: the event loop's timer stays where it is, and when it rings
+    is set again if it was too early. A connection's deadline moves with every request.
+    """
+
+    __slots__ = ("_due", "_missed", "_timer")
+
+    def __init__(self, missed: Callable[[], None]) -> None:
+        self._missed = missed
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def move(self, seconds: float | None) -> None:
+        """To so many seconds from now; None lifts it."""
+        if seconds is None:
+            self._due = None
+            return
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._due:
+            self._set_timer(loop, self._due)
+
+    def forget(self) -> None:
+        """For good: nothing holds on to what it belongs to any more."""
+        self._due = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        rang, self._timer = self._timer, None
+        if self._due is None or rang is None:
+            return
+        if self._due > rang.when():
+            self._set_timer(loop, self._due)
+        else:
+            self._due = None
+            self._missed()
 
 
 class Inbox(asyncio.Queue[dict[str, Any]]):

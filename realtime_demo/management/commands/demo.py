@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import os
+import signal
 import socket
 import webbrowser
+from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime_demo.server.listening import open_files
+from realtime_demo.stage.parent import Stage
+from realtime_demo.stage.settings import Feed
+from realtime_demo.stage.supervisor import ServerFailed
+from transports.access import check_room
+from transports.refusals import Refusal
+
 ANYWHERE = {"0.0.0.0", "::"}
+# Seconds between signs of life: a class is to see a dead connection noticed.
+HEARTBEAT = "5"
 
 
 class Command(BaseCommand):
@@ -28,40 +41,74 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Importing the server installs Twisted's reactor, which other commands do without.
-        from realtime_demo.server.cli import serve
-
+        host, port = options["host"], options["port"]
+        if not 0 <= port <= 65_535:
+            raise CommandError(f"A port is a number from 0 to 65535; got {port}.")
+        try:
+            check_room(options["room"], SimpleNamespace(is_staff=True))
+        except Refusal as refusal:
+            raise CommandError(refusal.detail) from refusal
+        feed = Feed(running=not options["no_conversation"], room=options["room"])
         call_command("migrate", verbosity=0, interactive=False)
-        settings.DEMO = True
-        host: str = options["host"]
-        if not is_loopback(host):
-            settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, *names_of(host)]
-        from realtime_demo.asgi import application
-
         self.options = options
-        if serve(application, host, options["port"], on_ready=self.ready):
-            raise CommandError(
-                f"The demo could not start on {host}:{options['port']}. If the port is in use, "
-                f"choose another: make demo PORT={options['port'] + 1}"
-            )
+        try:
+            asyncio.run(self.serve(host, port, feed))
+        except OSError as error:
+            raise CommandError(cannot_listen(host, port, error)) from error
+        except ServerFailed as error:
+            raise CommandError(str(error)) from error
         self.stdout.write("Stopped.")
 
-    def ready(self, url: str) -> None:
-        """Called in the event loop as soon as the server listens at `url`."""
-        from realtime_demo.conversation import converse
-
-        if self.options["host"] in ANYWHERE:
-            port = url.rstrip("/").rpartition(":")[2]
-            url = f"http://{own_address()}:{port}/"
-        feed = "Redis" if settings.REDIS_URL else "this process"
-        self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
-        self.stdout.write(f"  The feed is kept in {feed}. Ctrl-C stops it.\n")
-        self.stdout.flush()
+    async def serve(self, host: str, port: int, feed: Feed) -> None:
+        open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
+        stage = Stage(host, port, feed, environment=environment(host), say=self.say)
         loop = asyncio.get_running_loop()
-        if not self.options["no_conversation"]:
-            self.conversation = loop.create_task(converse(self.options["room"]))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stage.stop)
+        await stage.run(self.ready)
+
+    def say(self, line: str) -> None:
+        self.stdout.write(f"  {line}")
+        self.stdout.flush()
+
+    def ready(self, port: int) -> None:
+        """Called in the event loop as soon as the page can be asked for."""
+        host: str = self.options["host"]
+        url = url_of("127.0.0.1" if host in ANYWHERE else host, port)
+        feed = "Redis" if settings.REDIS_URL else "the server"
+        self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
+        if host in ANYWHERE:
+            # The controls are for this machine alone, which a loopback address shows it is.
+            self.say(f"For others on your network: {url_of(own_address(), port)}")
+        self.say(f"The feed is kept in {feed}. Ctrl-C stops it.")
         if not self.options["no_browser"]:
-            loop.run_in_executor(None, webbrowser.open, url)
+            asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)
+
+
+def environment(host: str) -> dict[str, str]:
+    """What the server of the demo is told."""
+    told = {
+        "DEMO": "1",
+        "HEARTBEAT": os.environ.get("HEARTBEAT", HEARTBEAT),
+        "SECRET_KEY": settings.SECRET_KEY,  # so that a session outlives a restart
+    }
+    if not is_loopback(host):
+        told["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, *names_of(host)])
+    return told
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """What is wrong, and what to do about it."""
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"The demo could not start on {host}:{port}: it is in use. "
+            f"Choose another port: make demo PORT={port + 1}"
+        )
+    return f"The demo could not start on {host}:{port}: {error.strerror or error}"
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def is_loopback(host: str) -> bool:

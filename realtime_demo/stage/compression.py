@@ -1,0 +1,58 @@
+"""The fault of a stream that a middleware compresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.middleware.gzip import GZipMiddleware
+from django.utils.text import compress_string
+
+from transports.access import Application, Receive, Scope, Send, header
+
+from .labels import STREAMS, label_of
+from .link import parent
+
+_ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
+
+
+def compressing(application: Application) -> Application:
+    """`application`, whose streams are compressed while the stage has that fault.
+
+    As Django's GZipMiddleware does it to a streaming response, with its own function: each chunk
+    becomes a gzip member of its own, of which browsers read only the first. It does that to
+    everything that does not bear a Content-Encoding already, as our streams do; here that goes.
+    """
+
+    async def with_fault(scope: Scope, receive: Receive, send: Send) -> None:
+        faulty = (
+            scope["type"] == "http"
+            and parent.state is not None
+            and parent.state["faults"]["gzip"]
+            and label_of(scope["path"]) in STREAMS
+            and _ACCEPTS_GZIP.search(header(scope, b"accept-encoding"))
+        )
+        await application(scope, receive, _compressed(send) if faulty else send)
+
+    return with_fault
+
+
+def _compressed(send: Send) -> Send:
+    streaming = False
+
+    async def send_compressed(message: dict[str, Any]) -> None:
+        nonlocal streaming
+        if message["type"] == "http.response.start":
+            headers = [field for field in message["headers"] if field[0] != b"content-encoding"]
+            streaming = all(name != b"content-length" for name, _ in headers)
+            if streaming:
+                headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+                message = {**message, "headers": headers}
+        elif streaming and message.get("body"):
+            body = compress_string(
+                message["body"], max_random_bytes=GZipMiddleware.max_random_bytes
+            )
+            message = {**message, "body": body}
+        await send(message)
+
+    return send_compressed

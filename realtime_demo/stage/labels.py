@@ -1,0 +1,28 @@
+"""What the tap counts a request under: its technique, or `OTHER`."""
+
+from __future__ import annotations
+
+import re
+
+from transports.techniques import BY_NAME, TECHNIQUES
+
+OTHER = "other"  # the page, its scripts, publishing, the stage's own
+STREAMS = ("streaming", "sse")  # of HTTP, without an end
+
+_PATHS = [
+    (re.compile(re.escape(technique.path).replace(r"\{room\}", "[^/]+")), technique.name)
+    for technique in TECHNIQUES
+]
+
+
+def label_of(target: str) -> str:
+    """The label of a request target (`/polling/lobby/?since=…`)."""
+    path = target.partition("?")[0]
+    for pattern, name in _PATHS:
+        if pattern.fullmatch(path):
+            return name
+    return OTHER
+
+
+def is_technique(label: str) -> bool:
+    return label in BY_NAME

@@ -1,0 +1,132 @@
+"""`manage.py demo` in a process of its own, and a page that controls its stage."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from .conftest import SERVER_ENVIRONMENT
+from .live import ROOT
+from .waiting import BOUND
+
+ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
+
+
+class Demo:
+    """`manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
+
+    `env` is added to its environment, which is the tests' own (HEARTBEAT is 15 s there).
+    Leaving the block stops it as Ctrl-C does and raises `AssertionError` if that did not end well,
+    or if it left a traceback.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        self.command = [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser"]
+        self.command += arguments
+        self.env = {
+            **os.environ,
+            **SERVER_ENVIRONMENT,
+            "DATABASE_PATH": str(folder / "db.sqlite3"),
+            "PYTHONUNBUFFERED": "1",
+            **(env or {}),
+        }
+
+    def __enter__(self) -> Self:
+        self._output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + BOUND
+        while not (found := ADDRESS.search(self.output())):
+            assert self.process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.02)
+        self.url = found[1]
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGINT)
+                code = self.process.wait(BOUND)
+                assert code == 0 or exception, self.output()
+                assert "Traceback" not in self.output() or exception, self.output()
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._output.close()
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        descriptor = self._output.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+
+    @property
+    def child(self) -> psutil.Process:
+        """The server."""
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
+    @property
+    def child_port(self) -> int:
+        """The port that the server listens on, behind the tap."""
+        (port,) = [
+            connection.laddr.port
+            for connection in self.child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        return int(port)
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """A page that may control the stage."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=BOUND) as http:
+            assert (await http.get("/")).status_code == 200
+            yield Page(http, self.url)
+
+
+class Page:
+    """A browser's page, as far as the stage is concerned: cookie, token and Origin."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self.http = http
+        self.headers = {"Origin": url, "X-CSRFToken": http.cookies["csrftoken"]}
+
+    async def post(self, control: str, **document: Any) -> dict[str, Any]:
+        """What the control answers to `document`; it must be taken."""
+        response = await self.http.post(f"/stage/{control}/", json=document, headers=self.headers)
+        assert response.is_success, response.text
+        return dict(response.json())
+
+    async def state(self) -> dict[str, Any]:
+        return dict((await self.http.get("/stage/")).json())
+
+    async def publish(self, room: str, text: str = "text") -> dict[str, Any]:
+        """The event."""
+        said = {"sender": "ada", "text": text}
+        response = await self.http.post(f"/publish/{room}/", json=said)
+        assert response.status_code == 201, response.text
+        return dict(response.json())
