@@ -17,8 +17,10 @@ from realtime_demo.comparison import document
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.measure import MeasurementFailed
+from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.result import Measurement
 from realtime_demo.comparison.run import Plan, run
+from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
 from tests.live import ROOT, LiveServer
@@ -149,6 +151,14 @@ async def test_a_missing_room_and_a_missing_server_are_told() -> None:
         await run(Plan((settings,), server=server.url, tapped=True))
     with pytest.raises(ServerFailed, match="nothing_of_the_kind"):
         await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
+
+
+async def test_what_the_comparison_adds_is_found_beside_a_bare_client() -> None:
+    trial = Trial(("longpoll", "websocket"), rounds=1, seconds=0.8, network=Network.of(rtt=0.2))
+    for added in await self_check(trial):
+        assert added.later.count >= 8 and added.bare > 0
+        assert added.tool - added.bare > 0.05 and not added.within, "100 ms were put before it"
+        assert added.later.low > 0.05
 
 
 def compare(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from transports.techniques import BY_NAME
 
@@ -28,8 +28,6 @@ from .measure import MeasurementFailed
 from .network import Network
 
 RATE = 20.0  # events a second
-SECONDS = 4.0  # of events, in each round
-ROUNDS = 4  # the tool's client connects first in every other one
 PATIENCE = 10.0  # seconds in which both have to be connected
 LEAD = 0.25
 ALLOWED = 0.0005  # seconds that the comparison may add to a median
@@ -51,7 +49,19 @@ class Added:
         return self.tool - self.bare < ALLOWED
 
 
-async def self_check(application: str = APPLICATION, seed: int = 1) -> list[Added]:
+@dataclass(frozen=True)
+class Trial:
+    """How it is measured. `network` is put before the comparison's client alone: what that adds
+    has to be found."""
+
+    techniques: tuple[str, ...] = tuple(CLIENTS)
+    rounds: int = 4  # the comparison's client connects first in every other one
+    seconds: float = 4.0  # of events, in each round
+    seed: int = 1
+    network: Network = field(default_factory=Network)
+
+
+async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added]:
     """Each technique but polling, whose delay is its phase; its way is long polling's.
 
     Raises `ServerFailed`, `ChildFailed`, `MeasurementFailed`.
@@ -60,13 +70,13 @@ async def self_check(application: str = APPLICATION, seed: int = 1) -> list[Adde
         url, _ = await stack.enter_async_context(local_server(application))
         load = await stack.enter_async_context(Child("realtime_demo.comparison.load"))
         await load.ask("open", base_url=url, path="/publish/{room}/", connections=1)
-        return [await _technique(name, url, load, seed) for name in CLIENTS]
+        return [await _technique(name, url, load, trial) for name in trial.techniques]
 
 
-async def _technique(name: str, url: str, load: Child, seed: int) -> Added:
+async def _technique(name: str, url: str, load: Child, trial: Trial) -> Added:
     bare, tool, later = list[float](), list[float](), list[list[float]]()
-    for number in range(ROUNDS):
-        delays = await _round(name, url, load, seed + number, tool_first=bool(number % 2))
+    for number in range(trial.rounds):
+        delays = await _round(name, url, load, trial, number)
         for by_bare, by_tool in delays:
             bare.append(by_bare)
             tool.append(by_tool)
@@ -75,7 +85,7 @@ async def _technique(name: str, url: str, load: Child, seed: int) -> Added:
 
 
 async def _round(
-    name: str, url: str, load: Child, seed: int, tool_first: bool
+    name: str, url: str, load: Child, trial: Trial, number: int
 ) -> Sequence[tuple[float, float]]:
     """The delays of each event to the bare client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
@@ -86,17 +96,15 @@ async def _round(
     ):
         orders = [
             lambda: bare.ask("open", technique=name, url=url + path),
-            lambda: tool.ask("open", groups=[_group(name, url, room)]),
+            lambda: tool.ask("open", groups=[_group(name, url, room, trial.network)]),
         ]
-        number = 0
-        for ask in reversed(orders) if tool_first else orders:
-            await ask()
-            number -= 1
-            await _until_received(load, room, number, bare if ask is orders[0] else tool)
-        times = schedule.times(RATE, SECONDS, "poisson", seed)
+        for turn in (1, 0) if number % 2 else (0, 1):
+            await orders[turn]()
+            await _until_received(load, room, (bare, tool)[turn])
+        times = schedule.times(RATE, trial.seconds, "poisson", trial.seed + number)
         start = time.monotonic() + LEAD
         answer = await load.ask("run", room=room, start=start, times=times, first=0, size=100)
-        await asyncio.sleep(LEAD)
+        await asyncio.sleep(LEAD + 2 * trial.network.rtt)
         by_bare = dict(await bare.ask("close"))
         samples, _ = (await tool.ask("close"))[name]
         by_tool = {index: received for _, index, received in samples}
@@ -108,11 +116,11 @@ async def _round(
     ]
 
 
-async def _until_received(load: Child, room: str, number: int, child: Child) -> None:
+async def _until_received(load: Child, room: str, child: Child) -> None:
     """Publish until the child's client has received something."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        await load.ask("probe", room=room, index=number, size=100)
+        await load.ask("probe", room=room, index=-1, size=100)
         await asyncio.sleep(0.1)
         if child.module.endswith("bare"):
             if await child.ask("received"):
@@ -122,13 +130,13 @@ async def _until_received(load: Child, room: str, number: int, child: Child) -> 
     raise MeasurementFailed(f"{child.module}: nothing has arrived in {PATIENCE:g} s.")
 
 
-def _group(name: str, url: str, room: str) -> dict[str, object]:
+def _group(name: str, url: str, room: str, network: Network) -> dict[str, object]:
     return {
         "name": name,
         "technique": name,
         "path": None,
         "target": url,
-        "network": asdict(Network()),
+        "network": asdict(network),
         "tapped": True,
         "room": room,
         "phases": [0.0],

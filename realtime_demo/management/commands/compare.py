@@ -22,7 +22,7 @@ from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.measure import MeasurementFailed, Progress
 from realtime_demo.comparison.run import Plan, Result, run
-from realtime_demo.comparison.selfcheck import self_check
+from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
 
 # Option, the setting, the unit in which it is given, and what it says.
@@ -132,7 +132,9 @@ class Command(BaseCommand):
     def self_check(self, plan: Plan) -> None:
         """Print what the comparison adds; an error where that is too much."""
         try:
-            found = asyncio.run(self_check(plan.application, plan.configurations[0].seed))
+            found = asyncio.run(
+                self_check(Trial(seed=plan.configurations[0].seed), plan.application)
+            )
         except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
         self.printer().print(screen.self_check(found))
