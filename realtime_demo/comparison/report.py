@@ -64,6 +64,9 @@ dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}d
 dd{margin:0;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
 --panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
+body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
+table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
+th{white-space:normal;vertical-align:bottom}
 figure,table,li{break-inside:avoid}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
