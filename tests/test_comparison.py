@@ -20,7 +20,14 @@ from realtime_demo.comparison.adapters import Adapter, events_in
 from realtime_demo.comparison.asker import Asker
 from realtime_demo.comparison.charts import Axis, Line, amount, axis, chart, distribution
 from realtime_demo.comparison.clock import Clock
-from realtime_demo.comparison.figures import Spread, blocks, median_interval, quantile, student
+from realtime_demo.comparison.figures import (
+    Spread,
+    between,
+    blocks,
+    median_interval,
+    quantile,
+    student,
+)
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.load import Load, Publisher, PublishFailed
 from realtime_demo.comparison.result import Check, Watch
@@ -103,8 +110,25 @@ def test_the_interval_holds_the_median_as_often_as_it_says(shared: float) -> Non
     assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
 
 
+def test_runs_tell_what_samples_cannot() -> None:
+    mean, half = between([3.0, 4.0, 5.0])
+    assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
+    chance, held = random.Random(11), 0
+    for _ in range(500):
+        mean, half = between([chance.gauss(7, 2) for _ in range(4)])
+        held += abs(mean - 7) <= half
+    assert 0.92 <= held / 500 <= 0.98
+
+
 def test_student_s_t_by_the_table() -> None:
-    for freedom, value in ((4, 2.776), (10, 2.228), (30, 2.042), (1_000, 1.962)):
+    for freedom, value in (
+        (1, 12.706),
+        (3, 3.182),
+        (4, 2.776),
+        (10, 2.228),
+        (30, 2.042),
+        (1_000, 1.962),
+    ):
         assert student(freedom) == pytest.approx(value, rel=0.005)
 
 

@@ -208,6 +208,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         (["--rate", "0"], "rate has to be above 0"),
         (["--adapter", "carrier=/pigeon"], "An adapter looks like"),
         (["--server", "example"], "http://host:port"),
+        (["--repeat", "0"], "1 or more"),
         (["--no-tap", "--rtt", "10"], "where the tap is"),
         (["--json", "/nowhere/out.json"], "no folder"),
         (["--rerun", "/nowhere.json"], "No such file"),

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from transports.techniques import BY_NAME
 
-from .figures import Spread
+from .figures import Spread, between
 from .measure import Progress
 from .result import FEWEST, Measurement
 from .run import Configuration, Result
 from .selfcheck import Added
+from .settings import Settings
 
 DASH = "\N{EN DASH}"
 
@@ -65,6 +66,7 @@ def tables(result: Result) -> list[RenderableType]:
     found: list[RenderableType] = []
     for configuration in result.configurations:
         found += [Text(describe(configuration), style="bold"), *parts(configuration)]
+    found += repeated(result)
     for warning in [*result.warnings, *withheld(result)]:
         found.append(Text(f"! {warning}", style="bold red"))
     if not result.same_host:
@@ -74,6 +76,36 @@ def tables(result: Result) -> list[RenderableType]:
                 f"± {milliseconds(result.clock_uncertainty)} ms."
             )
         )
+    return found
+
+
+def repeated(result: Result) -> list[Table]:
+    """Where a configuration was measured more than once: how far its runs lie apart."""
+    runs: dict[Settings, list[Configuration]] = {}
+    for configuration in result.configurations:
+        runs.setdefault(configuration.settings, []).append(configuration)
+    found: list[Table] = []
+    for same in runs.values():
+        if len(same) < 2:
+            continue
+        table = _table(
+            f"Between runs: {describe(same[0])}",
+            *("", "median in ms of each run", "mean", "95 % between runs", "95 % within one"),
+        )
+        for name in [measurement.name for measurement in same[0].measurements]:
+            delays = [m.intended for one in same for m in shown(one) if m.name == name]
+            if len(delays) < 2:
+                continue
+            mean, half = between([delay.p50 for delay in delays])
+            within = sum(delay.high - delay.low for delay in delays) / 2 / len(delays)
+            table.add_row(
+                label(name),
+                "  ".join(milliseconds(delay.p50) for delay in delays),
+                milliseconds(mean),
+                f"± {milliseconds(half)}",
+                f"± {milliseconds(within)}",
+            )
+        found.append(table)
     return found
 
 

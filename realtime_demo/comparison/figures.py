@@ -109,9 +109,24 @@ def median_interval(
     return quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
 
 
+def between(medians: Sequence[float]) -> tuple[float, float]:
+    """The mean of several runs' medians, and the half-width of its 95 % interval.
+
+    Processes lie and wake differently in each run, and the machine is at something else; no
+    number of samples of one run can tell that, only other runs can (Kalibera and Jones,
+    "Rigorous Benchmarking in Reasonable Time", 2013). Needs two runs; three say something.
+    """
+    number = len(medians)
+    mean = math.fsum(medians) / number
+    variance = math.fsum((median - mean) ** 2 for median in medians) / (number - 1)
+    return mean, student(number - 1) * math.sqrt(variance / number)
+
+
 def student(freedom: int) -> float:
     """The 97.5 % point of Student's t, by the expansion of Abramowitz and Stegun 26.7.5
-    (within 0.5 % from 4 degrees of freedom on)."""
+    (within 0.5 % from 4 degrees of freedom on), and by the table below that."""
+    if freedom < 4:
+        return {1: 12.706, 2: 4.303, 3: 3.182}[freedom]
     z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     g1 = (z**3 + z) / 4
     g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96

@@ -89,6 +89,8 @@ def page(result: Result) -> str:
     style = Template(STYLE).substitute(light=light, dark=dark)
     style += "".join(f".{t.name}{{--c:var(--{t.name})}}" for t in TECHNIQUES)
     body = _overview(result)
+    for table in console.repeated(result):
+        body += f'<div class="scroll">{html_table(table)}</div>'
     for configuration in result.configurations:
         body += _configuration(configuration)
     return PAGE.substitute(

@@ -85,6 +85,13 @@ class Command(BaseCommand):
             action="store_true",
             help="only measure what the comparison itself adds, beside bare clients",
         )
+        parser.add_argument(
+            "--repeat",
+            type=int,
+            default=1,
+            metavar="N",
+            help="measure everything N times, with new clients; tells how far runs lie apart",
+        )
         parser.add_argument("--json", metavar="FILE", help="write everything, samples included")
         parser.add_argument("--csv", metavar="FILE", help="write the table")
         parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
@@ -179,8 +186,10 @@ class Command(BaseCommand):
             ]
         if options["server"] and not options["server"].startswith(("http://", "https://")):
             raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
+        if options["repeat"] < 1:
+            raise ValueError(f"repeat is a number of times, 1 or more; got {options['repeat']}.")
         plan = Plan(
-            configurations=tuple(configurations),
+            configurations=tuple(configurations * options["repeat"]),
             server=options["server"],
             publish_path=options["publish"],
             tapped=not options["no_tap"],
