@@ -54,11 +54,13 @@ class TryLater(Exception):
 class BackOff:
     """Pauses between attempts, in seconds: full jitter, doubling from `first` to `most`.
 
-    The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff And Jitter" (2015).
+    With a Retry-After of one second, the longest is short enough for who comes back to have
+    what it missed within five. The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff
+    And Jitter" (2015).
     """
 
     first: float = 0.5
-    most: float = 4.0
+    most: float = 3.0
     attempts: int = 0
 
     def pause(self) -> float:
@@ -101,8 +103,7 @@ def http_client(base_url: str, headers: Mapping[str, str] | None = None) -> http
     return httpx.AsyncClient(
         base_url=base_url,
         headers=headers,
-        # Reading the certificates takes longer than a request, so it is done once, if at all.
-        verify=_tls() if base_url.startswith("https:") else False,
+        verify=tls_for(base_url) or False,
         timeout=httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT),
     )
 
@@ -152,6 +153,14 @@ async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) 
         return Batch.from_document(json.loads(response.body))
     except ValueError as error:  # no JSON, or a cursor that is none
         raise InvalidEvent(f"Not a batch: {response.body[:200]!r}") from error
+
+
+def tls_for(base_url: str) -> ssl.SSLContext | None:
+    """What `base_url` needs of TLS; None where it is not https.
+
+    Reading the certificates takes longer than a request (50 ms), so it is done once, if at all.
+    """
+    return _tls() if base_url.startswith("https:") else None
 
 
 @cache
