@@ -7,7 +7,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types check bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types messages screenshots check bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts
 
 advise: $(VENV)/.runtime ## Say which technique fits a workload (ARGS="--clients 100000")
 	@$(BIN)/python manage.py advise $(ARGS)
+
+messages: install ## Bring the translations' catalogues (locale/) up to date and compile them
+	@$(BIN)/python manage.py messages $(ARGS)
+
+screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publish renews docs/)
+	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)

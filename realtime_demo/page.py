@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -13,9 +13,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from realtime_demo.situations import SITUATIONS
 from realtime_demo.stage import page as stage
 from transports.access import check_room
 from transports.refusals import Refusal
@@ -23,49 +26,124 @@ from transports.techniques import TECHNIQUES, Technique
 
 DEFAULT_ROOM = "lobby"
 
+WINDOWS = (10, 30, 60)  # seconds that the lanes show
+INTERVAL = 1_000  # milliseconds from a poll's answer to the next poll
+RATE = 1.0  # events a second of the demo's feed, until somebody turns it
+
 # What the scripts say, in one place. Braces are filled in by the browser.
 STRINGS = {
-    "connecting": "Connecting …",
-    "open": "Open",
-    "openRefused": "Open; the server refused: {reason}",
-    "reconnecting": "Reconnecting in {seconds} s. {reason}",
-    "retrying": "Reconnecting. {reason}",
-    "closed": "Closed. {reason}",
-    "stopped": "Stopped",
-    "start": "Start",
-    "stop": "Stop",
-    "toggle": "{action} {technique}",
-    "milliseconds": "{value}\u00a0ms",
-    "seconds": "{value}\u00a0s",
-    "minutes": "{value}\u00a0min",
-    "backlog": "from before",
-    "uncounted": "{delay}, hidden",
-    "join": "joined",
-    "leave": "left",
-    "announcement": "Announcement",
-    "reset": "Events missed: {missed}",
-    "resetUnknown": "Events missed, number unknown",
-    "resetText": "The server no longer has what came before.",
-    "complete": "Complete",
-    "completeSince": "Complete since the reset",
-    "waiting": "No events yet",
-    "incomplete": "Missing: {numbers}",
-    "incompleteBefore": "Something is missing from before",
-    "faulty": "Nothing is missing, but not each came once and in order",
-    "clockUnknown": "The server's clock has not been read yet; delays are taken as they are.",
-    "clockAgrees": "The two clocks agree within ±\u00a0{uncertainty}.",
-    "clockCorrected": "The server's clock is {offset} {direction} (±\u00a0{uncertainty}); delays "
-    "are corrected by that.",
-    "ahead": "ahead",
-    "behind": "behind",
-    "unreachable": "The server cannot be reached.",
-    "lost": "The connection was lost.",
-    "ended": "The server ended the connection.",
-    "silent": "Nothing was heard for too long.",
-    "malformed": "The server sent something that cannot be read.",
-    "summary": "{count} events so far. Median delay: {medians}.",
-    "summaryItem": "{technique} {delay}",
-    "stateChange": "{technique}: {state}",
+    # --- A lane's state
+    "connecting": _("Connecting …"),
+    "open": _("Open"),
+    "openRefused": _("Open; the server refused: {reason}"),
+    "reconnecting": _("Reconnecting in {seconds} s. {reason}"),
+    "retrying": _("Reconnecting. {reason}"),
+    "closed": _("Closed. {reason}"),
+    "stopped": _("Stopped"),
+    "start": _("Start"),
+    "stop": _("Stop"),
+    "toggle": _("{action} {technique}"),
+    "unreachable": _("The server cannot be reached."),
+    "lost": _("The connection was lost."),
+    "ended": _("The server ended the connection."),
+    "silent": _("Nothing was heard for too long."),
+    "malformed": _("The server sent something that cannot be read."),
+    # --- What the server refuses, by the code of its problem+json
+    "refused_text": _("'text' is a text of 1 to {text} characters."),
+    "refused_sender": _("'sender' is a text of 1 to {sender} characters."),
+    "refused_rate": _("Too many in too short a time; try again in a moment."),
+    "refused_unavailable": _("The feed cannot be reached now; please try again."),
+    "refused_session": _("The session has ended: log in again."),
+    # --- Figures
+    "milliseconds": _("{value}\u00a0ms"),
+    "seconds": _("{value}\u00a0s"),
+    "minutes": _("{value}\u00a0min"),
+    "perSecond": _("{rate}\u00a0/\u00a0s"),
+    "eachSecond": _("{amount}/s"),
+    "unlimited": _("unlimited"),
+    "ago": _("{seconds}\u00a0s ago"),
+    "now": _("now"),
+    "published": _("Published"),
+    "complete": _("Complete"),
+    "completeSince": _("Complete since the reset"),
+    "waiting": _("No events yet"),
+    "incomplete": _("Missing: {numbers}"),
+    "incompleteBefore": _("Something is missing from before"),
+    "faulty": _("Nothing is missing, but not each came once and in order"),
+    # --- The clock
+    "clockUnknown": _("The server's clock has not been read yet; delays are taken as they are."),
+    "clockAgrees": _("The two clocks agree within ±\u00a0{uncertainty}."),
+    "clockCorrected": _(
+        "The server's clock is {offset} {direction} (±\u00a0{uncertainty}); delays are corrected "
+        "by that."
+    ),
+    "ahead": _("ahead"),
+    "behind": _("behind"),
+    # --- The conversation
+    "join": _("joined"),
+    "leave": _("left"),
+    "announcement": _("Announcement"),
+    "reset": _("Events missed: {missed}"),
+    "resetUnknown": _("Events missed, number unknown"),
+    "resetText": _("The server no longer has what came before."),
+    "edited": _("edited"),
+    "deleted": _("deleted"),
+    "here": _("Here: {people}"),
+    # --- One event
+    "backlog": _("from before"),
+    "never": _("never came"),
+    "notHere": _("not here yet"),
+    "picked": _("{event} {delays}"),
+    "whyOpen": _("The connection was open: sent at once."),
+    "whyHeld": _("A request was already waiting at the server: answered at once."),
+    "whyAsked": _("Waited {wait} until the browser asked again."),
+    "whyCut": _("The connection was cut; brought after coming back."),
+    "whyBacklog": _("Published before this lane began."),
+    "whyNotHere": _("Not here yet."),
+    "whyNever": _("It will not come: the server no longer has it."),
+    "wireNeedsTap": _(
+        "The bytes are caught by a tap that only the demo puts in between: make demo."
+    ),
+    "wireGone": _("These bytes are no longer kept, or that event never came to you this way."),
+    "wireOf": _("On the wire: {technique}"),
+    "wireRequest": _("Request head"),
+    "wireResponse": _("Response head"),
+    "wireCarrier": _("What carried it"),
+    "wireSent": _("What this browser sent on the same connection"),
+    "source": _("Source"),
+    "standardHtml": _("HTML Standard"),
+    # --- What the reader did
+    "setting_rate": _("Feed"),
+    "setting_interval": _("Poll every"),
+    "setting_rtt": _("Round trip"),
+    "setting_jitter": _("Jitter"),
+    "setting_bandwidth": _("Bandwidth"),
+    "feedStart": _("Start"),
+    "feedStop": _("Stop"),
+    "noteSetting": _("{setting} {value}"),
+    "noteFeedOn": _("Feed on"),
+    "noteFeedOff": _("Feed off"),
+    "noteBurst": _("Burst of {count}"),
+    "noteCut": _("Cut"),
+    "noteStall": _("Stalled"),
+    "noteStallOver": _("Flowing again"),
+    "noteRestart": _("Server restarts"),
+    "note_buffering": _("Buffering proxy"),
+    "note_buffering_over": _("No more buffering"),
+    "note_gzip": _("gzip"),
+    "note_gzip_over": _("No more gzip"),
+    "noteConnections": _("{count} more connections"),
+    "noteForgotten": _("Figures from here"),
+    # --- Situations
+    "sceneRun": _("Run"),
+    "sceneAgain": _("Run again"),
+    "sceneRight": _("Right."),
+    "sceneWrong": _("Not quite."),
+    "sceneNeedsStage": _("This one needs the demo's stage: start it with make demo."),
+    # --- For screen readers
+    "summary": _("{count} events so far. Median delay: {medians}."),
+    "summaryItem": _("{technique} {delay}"),
+    "stateChange": _("{technique}: {state}"),
 }
 
 View = Callable[..., HttpResponseBase]
@@ -101,18 +179,33 @@ def page(request: HttpRequest) -> HttpResponse:
         check_room(room, request.user)
     except Refusal as refusal:
         return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
-    context["strings"] = STRINGS
+    context.update(for_scripts(request, room, techniques))
+    context["configuration"]["situations"] = [each.for_browser() for each in SITUATIONS]
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
-    context["configuration"] = {
-        "room": room,
-        "publish": f"/publish/{room}/",
-        "clock": reverse("clock"),
-        "heartbeat": settings.HEARTBEAT * 1000,
-        "stage": stage.for_page(request),
-        "theory": "/theory/",
-        "techniques": [_for_browser(technique, room) for technique in techniques],
-    }
     return render(request, "page.html", context)
+
+
+def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]) -> dict[str, Any]:
+    """The context of a page with board.html in it, in `room`, with a lane for each technique."""
+    return {
+        "windows": WINDOWS,
+        "strings": STRINGS,
+        "configuration": {
+            "room": room,
+            "publish": f"/publish/{room}/",
+            "clock": reverse("clock"),
+            "rooms": "/rooms/",
+            "theory": "/theory/",
+            "heartbeat": settings.HEARTBEAT * 1000,
+            "interval": INTERVAL,
+            "rate": RATE,
+            "language": get_language(),
+            # Who is logged in is present under that name, whatever the form says.
+            "name": request.user.get_username(),
+            "techniques": [_for_browser(technique, room) for technique in techniques],
+            "stage": stage.for_page(request),
+        },
+    }
 
 
 def _for_browser(technique: Technique, room: str) -> dict[str, Any]:
@@ -120,7 +213,7 @@ def _for_browser(technique: Technique, room: str) -> dict[str, Any]:
     dark, light = technique.colour
     return {
         "name": technique.name,
-        "label": technique.label,
+        "label": gettext(technique.label),
         "url": technique.url_path(room),
         "module": static(module),
         "export": export,

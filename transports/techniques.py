@@ -3,10 +3,14 @@ the documentation are made from this list. It imports no app."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext_noop as _
 
 from .events import Event
 
@@ -15,10 +19,19 @@ EventStream = Callable[..., AsyncIterator[Event]]
 
 @dataclass(frozen=True)
 class Caveat:
-    """One thing to know before choosing a technique, and where that is written."""
+    """One thing to know before choosing a technique, and where that is written.
+
+    Labels and texts are English here, and marked: a template says them in the page's language.
+    """
 
     text: str
     link: str
+
+    @property
+    def source(self) -> str:
+        """Where it is written, in short: "RFC 6202 §2.2", or the site."""
+        rfc = re.search(r"/rfc(\d+)#section-([\d.]+)$", self.link)
+        return f"RFC {rfc[1]} §{rfc[2]}" if rfc else str(urlsplit(self.link).hostname)
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class Technique:
 TECHNIQUES: tuple[Technique, ...] = (
     Technique(
         name="polling",
-        label="Polling",
+        label=_("Polling"),
         path="/polling/{room}/",
         scheme="http",
         source="polling/source.js:PollingSource",
@@ -62,18 +75,18 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#E69F00", "#B07800"),
         caveats=(
             Caveat(
-                "An event waits half an interval on average, and most requests come back empty.",
+                _("An event waits half an interval on average, and most requests come back empty."),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-1",
             ),
             Caveat(
-                "A hidden tab's timers run once a second, and after five minutes once a minute.",
+                _("A hidden tab's timers run once a second, and after five minutes once a minute."),
                 "https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
             ),
         ),
     ),
     Technique(
         name="longpoll",
-        label="Long polling",
+        label=_("Long polling"),
         path="/longpoll/{room}/",
         scheme="http",
         source="longpoll/source.js:LongPollingSource",
@@ -81,20 +94,24 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#D55E00", "#9E2B00"),
         caveats=(
             Caveat(
-                "Every batch costs a request; what arrives while the client asks again waits "
-                "up to three transits.",
+                _(
+                    "Every batch costs a request; what arrives while the client asks again waits "
+                    "up to three transits."
+                ),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-2.2",
             ),
             Caveat(
-                "A proxy that gives up before the server answers breaks it: hold less than its "
-                "timeout.",
+                _(
+                    "A proxy that gives up before the server answers breaks it: hold less than its "
+                    "timeout."
+                ),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-5.5",
             ),
         ),
     ),
     Technique(
         name="streaming",
-        label="Streaming",
+        label=_("Streaming"),
         path="/streaming/{room}/",
         scheme="http",
         source="streaming/source.js:StreamingSource",
@@ -102,18 +119,18 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#009E73", "#007F66"),
         caveats=(
             Caveat(
-                "A proxy that buffers holds everything back until the response ends.",
+                _("A proxy that buffers holds everything back until the response ends."),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-3.2",
             ),
             Caveat(
-                "An open response takes one of a browser's six HTTP/1.1 connections to a host.",
+                _("An open response takes one of a browser's six HTTP/1.1 connections to a host."),
                 "https://www.rfc-editor.org/rfc/rfc9112#section-9.4",
             ),
         ),
     ),
     Technique(
         name="sse",
-        label="Server-Sent Events",
+        label=_("Server-Sent Events"),
         path="/streaming/{room}/sse/",
         scheme="http",
         source="streaming/source.js:ServerSentEventsSource",
@@ -121,19 +138,21 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#56B4E9", "#0A5FB4"),
         caveats=(
             Caveat(
-                "The browser reconnects and resumes by itself, but a status other than 200 "
-                "ends it for good.",
+                _(
+                    "The browser reconnects and resumes by itself, but a status other than 200 "
+                    "ends it for good."
+                ),
                 "https://html.spec.whatwg.org/multipage/server-sent-events.html#processing-model",
             ),
             Caveat(
-                "EventSource sends no headers of your own, and only GET.",
+                _("EventSource sends no headers of your own, and only GET."),
                 "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-eventsource-interface",
             ),
         ),
     ),
     Technique(
         name="websocket",
-        label="WebSocket",
+        label=_("WebSocket"),
         path="/websocket/{room}/",
         scheme="ws",
         source="websocket/source.js:WebSocketSource",
@@ -141,18 +160,18 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#CC79A7", "#B04F9A"),
         caveats=(
             Caveat(
-                "Reconnecting and resuming are the application's own work.",
+                _("Reconnecting and resuming are the application's own work."),
                 "https://websockets.spec.whatwg.org/#the-websocket-interface",
             ),
             Caveat(
-                "Cookies travel across origins: the server has to check Origin.",
+                _("Cookies travel across origins: the server has to check Origin."),
                 "https://www.rfc-editor.org/rfc/rfc6455#section-10.2",
             ),
         ),
     ),
     Technique(
         name="websocket-sync",
-        label="WebSocket, synchronous consumer",
+        label=_("WebSocket, synchronous consumer"),
         path="/websocket/sync/{room}/",
         scheme="ws",
         source="websocket/source.js:WebSocketSource",
@@ -160,7 +179,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         colour=("#CC79A7", "#B04F9A"),
         caveats=(
             Caveat(
-                "Synchronous consumers share one thread: one that is slow holds up all of them.",
+                _("Synchronous consumers share one thread: one that is slow holds up all of them."),
                 "https://channels.readthedocs.io/en/stable/topics/consumers.html#syncconsumer",
             ),
         ),

@@ -161,7 +161,11 @@ async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings)
         while not connected:
             await asyncio.sleep(0.1)
             mark = await child.ask("mark")
-            connected = all(group["down"] for group in mark["groups"].values())
+            # A long poll in a quiet room is held before its first byte.
+            connected = all(
+                mark["groups"][adapter.name]["up" if adapter.technique == "longpoll" else "down"]
+                for adapter in settings.adapters
+            )
     await asyncio.sleep(SETTLING)
     await child.ask("settle")
     return child

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from transports.refusals import Refusal
 
@@ -26,9 +28,18 @@ class LimitedLoginView(LoginView):
         refusal = self._refusal(request, tokens=0)
         if refusal is None:
             return super().post(request, *args, **kwargs)
-        return HttpResponse(  # a person reads it
-            refusal.detail, "text/plain; charset=utf-8", refusal.status, headers=refusal.headers
+        response = render(  # a person reads it
+            request,
+            "error.html",
+            {
+                "heading": _("Too many attempts"),
+                "explanation": _("Too many log-ins from this address have failed. Wait a minute."),
+            },
+            status=refusal.status,
         )
+        for name, value in refusal.headers.items():
+            response.headers[name] = value
+        return response
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         self._refusal(self.request, tokens=1)

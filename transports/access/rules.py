@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import validate_host
+from django.utils.translation import gettext_noop as _
 
 from transports.refusals import Refusal
 
@@ -16,14 +17,17 @@ from .scope import Scope, header
 
 _ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 STAFF_PREFIX = "staff-"
+# Programs are told in English; the page says it in its reader's language.
+NO_ROOM = _("A room's name has 1 to 64 of the characters a-z, 0-9 and '-'.")
+STAFF_ROOM = _("A room whose name starts with 'staff-' is for staff alone.")
 
 
 def check_room(room: str, user: Any) -> None:
     """Raise `Refusal` unless `room` is the name of a room that `user` may enter."""
     if not _ROOM.fullmatch(room):
-        raise Refusal(404, "room", "A room's name has 1 to 64 of the characters a-z, 0-9 and '-'.")
+        raise Refusal(404, "room", NO_ROOM)
     if not is_open_to(room, user):
-        raise Refusal(403, "room", "A room whose name starts with 'staff-' is for staff alone.")
+        raise Refusal(403, "room", STAFF_ROOM)
 
 
 def is_open_to(room: str, user: Any) -> bool:

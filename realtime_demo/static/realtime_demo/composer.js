@@ -1,5 +1,5 @@
 /** The form that publishes. What was written stays until the server has taken it. */
-import { say } from "./strings.js";
+import { knows, say } from "./strings.js";
 
 const REMEMBERED = "realtime-demo.sender";
 
@@ -20,7 +20,8 @@ export function prepareComposer(form, outcome, url) {
     outcome.className = "outcome";
     outcome.textContent = "";
     try {
-      await publish(url, sender.value, text.value);
+      const limits = { text: text.maxLength, sender: sender.maxLength };
+      await publish(url, { sender: sender.value, text: text.value }, limits);
       text.value = "";
       remember(sender.value);
     } catch (error) {
@@ -33,20 +34,22 @@ export function prepareComposer(form, outcome, url) {
   });
 }
 
-/** Throws an error in the server's own words. */
-async function publish(url, sender, text) {
+/** Throws an error in the page's words, or where it has none in the server's own. */
+async function publish(url, event, limits) {
   let response;
   try {
     response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sender, text }),
+      body: JSON.stringify(event),
     });
   } catch {
     throw new Error(say("unreachable"));
   }
   if (response.status !== 201) {
     const problem = await response.json().catch(() => ({}));
+    const words = `refused_${problem.code}`;
+    if (knows(words)) throw new Error(say(words, limits));
     throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
   }
 }

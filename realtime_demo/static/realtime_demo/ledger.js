@@ -1,5 +1,5 @@
 /**
- * What a pane has received, and what it has not. A room's events are numbered without holes
+ * What a lane has received, and what it has not. A room's events are numbered without holes
  * (`<epoch>-<seq>`), so a hole, a repetition or a step back is seen at once.
  */
 export class Ledger {
@@ -15,9 +15,31 @@ export class Ledger {
   #buried = 0;
   #epoch = "";
   #last = 0;
+  /** The number before the first of this run, and how many earlier runs held. */
+  #base = 0;
+  #spanned = 0;
 
   get lost() {
     return this.missing.reduce((sum, [first, last]) => sum + last - first + 1, this.#buried);
+  }
+
+  /**
+   * How many there were to receive, the newest known anywhere being `latest`.
+   *
+   * @param {{ epoch: string, seq: number }} [latest]
+   */
+  sent(latest) {
+    const last = latest?.epoch === this.#epoch ? Math.max(latest.seq, this.#last) : this.#last;
+    return this.#spanned + last - this.#base + (this.missed ?? 0);
+  }
+
+  /** Whether an event is one of those missing. @param {{ epoch: string, seq: number }} event */
+  misses({ epoch, seq }) {
+    return (
+      this.missing.length > 0 &&
+      epoch === this.#epoch &&
+      this.missing.some(([first, last]) => first <= seq && seq <= last)
+    );
   }
 
   get isComplete() {
@@ -66,6 +88,8 @@ export class Ledger {
 
   #begin(epoch, last) {
     this.#buried = this.lost;
+    this.#spanned += this.#last - this.#base;
+    this.#base = last;
     this.missing = [];
     this.#epoch = epoch;
     this.#last = last;

@@ -1,0 +1,84 @@
+/**
+ * The page's settings, and the address that says them: a link is a situation. What is as it
+ * always is stays out of the address.
+ */
+
+/** Of each setting: how it is written in the address, and read from there. */
+const number = (least, most) => (text) => {
+  const value = Number(text);
+  return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, least), most) : undefined;
+};
+const WINDOWS = [10, 30, 60];
+const READ = {
+  window: (text) => (WINDOWS.includes(Number(text)) ? Number(text) : undefined),
+  interval: number(50, 60_000),
+  rate: number(0.1, 100),
+  rtt: number(0, 10_000),
+  jitter: number(0, 10_000),
+  bandwidth: (text) => number(0.1, 1e6)(text),
+  lanes: (text) => text.split(",").filter(Boolean),
+  scene: (text) => text,
+};
+
+export class Settings extends EventTarget {
+  /** Names of the settings that the address gave. @type {Set<string>} */
+  given = new Set();
+  #values;
+  #defaults;
+
+  /**
+   * @param {Record<string, any>} defaults
+   * @param {string} [query]
+   */
+  constructor(defaults, query = location.search) {
+    super();
+    this.#defaults = defaults;
+    this.#values = { ...defaults };
+    for (const [name, text] of new URLSearchParams(query)) {
+      const value = Object.hasOwn(READ, name) ? READ[name](text) : undefined;
+      if (value === undefined) continue;
+      this.#values[name] = value;
+      this.given.add(name);
+    }
+  }
+
+  get(name) {
+    return this.#values[name];
+  }
+
+  default(name) {
+    return this.#defaults[name];
+  }
+
+  /**
+   * Dispatches `change`, whose `detail` is `{ names, origin }`, where anything did.
+   *
+   * @param {Record<string, any>} values
+   * @param {string} [origin] who says so: "reader", "stage", "scene"
+   */
+  set(values, origin = "reader") {
+    const names = Object.keys(values).filter((name) => `${values[name]}` !== `${this.#values[name]}`);
+    if (!names.length) return;
+    for (const name of names) this.#values[name] = values[name];
+    this.dispatchEvent(new CustomEvent("change", { detail: { names, origin } }));
+    this.#write();
+  }
+
+  /** The address of things as they are. */
+  get url() {
+    const url = new URL(location.href);
+    for (const name of Object.keys(READ)) {
+      const value = this.#values[name];
+      const isUsual = value === null || `${value}` === `${this.#defaults[name]}`;
+      if (isUsual) url.searchParams.delete(name);
+      else url.searchParams.set(name, Array.isArray(value) ? value.join(",") : `${value}`);
+    }
+    url.search = url.search.replaceAll("%2C", ",");
+    return url;
+  }
+
+  #write() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => history.replaceState(history.state, "", this.url), 150);
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * Keys, wherever nothing is being typed or pressed. They can be switched off (WCAG 2.1.4): who
+ * dictates says more than one letter.
+ *
+ * @param {Record<string, (event: KeyboardEvent) => unknown>} keys by `KeyboardEvent.key`
+ * @param {() => boolean} areOn
+ */
+export function listenForKeys(keys, areOn) {
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (!Object.hasOwn(keys, key) || !areOn() || isInUse(target, key)) return;
+    event.preventDefault();
+    keys[key](event);
+  });
+}
+
+const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog *";
+const PRESSED = "button, a, summary, input";
+const SCROLLED = "[data-scrolls]";
+
+/** Whether what has the focus has a use of its own for the key. */
+function isInUse(target, key) {
+  if (!(target instanceof Element)) return false;
+  if (target.matches(TYPED)) return true;
+  if (key === " " && target.matches(PRESSED)) return true;
+  return /^(Arrow|Home|End)/.test(key) && target.matches(`[type=radio], ${SCROLLED}`);
+}

@@ -1,0 +1,89 @@
+/**
+ * Requests as the browser sees them: when each began, when its response began and ended. What
+ * a source fetches is seen through its `fetch` option; EventSource and WebSocket show nothing
+ * but that they are open and that they broke.
+ */
+import { now } from "./clock.js";
+
+const OPEN = 1;
+
+export class Observer {
+  #track;
+  #hasFetched = false;
+
+  /** @param {import("./timeline.js").Track} track is told of every request */
+  constructor(track) {
+    this.#track = track;
+  }
+
+  /** For a source's options. @type {typeof globalThis.fetch} */
+  fetch = async (input, init) => {
+    const track = this.#track;
+    this.#hasFetched = true;
+    const exchange = track.begin(now());
+    let response;
+    try {
+      response = await fetch(input, init);
+    } catch (error) {
+      track.finish(exchange, now());
+      throw error;
+    }
+    exchange.head = now();
+    const ended = (answered) => track.finish(exchange, now(), answered);
+    if (response.body) return new Response(watched(response.body, ended), response);
+    ended(true);
+    return response;
+  };
+
+  /** @param {EventTarget & { readyState: number }} source that was just made */
+  watch(source) {
+    const track = this.#track;
+    let startedAt = now();
+    let connection = null;
+    source.addEventListener("open", () => {
+      if (this.#hasFetched) {
+        // Open before its response is over: one that is not meant to end.
+        track.isStream = Number.isNaN(track.exchanges.at(-1)?.end);
+        return;
+      }
+      track.isStream = true;
+      // When the browser began to ask again it keeps to itself; not before it was due to.
+      connection = track.begin(startedAt || now());
+      connection.head = now();
+    });
+    source.addEventListener("error", ({ detail }) => {
+      if (source.readyState === OPEN) return;
+      if (connection) track.finish(connection, now());
+      this.#hasFetched = false;
+      startedAt = detail.retryIn === null ? 0 : now() + detail.retryIn;
+    });
+  }
+}
+
+/** The same bytes; `ended(true)` after the last, `ended(false)` when they break off. */
+function watched(body, ended) {
+  const reader = body.getReader();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) {
+            ended(true);
+            controller.close();
+          } else {
+            controller.enqueue(value);
+          }
+        } catch (error) {
+          ended(false);
+          controller.error(error);
+        }
+      },
+      cancel(reason) {
+        ended(false);
+        return reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

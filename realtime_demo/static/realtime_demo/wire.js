@@ -1,0 +1,74 @@
+/**
+ * The bytes that carried an event, part by part, each with a sentence and where that is written.
+ *
+ * @typedef {{ kind: string, hex: string, text: string, says: string, rfc: string, event: boolean }} Part
+ * @typedef {{ request_head: string, response_head: string, carrier: Part[], sent?: Part[],
+ *   note?: string }} Wire
+ */
+import { knows, say } from "./strings.js";
+
+const LONGEST = 600; // characters of a part that are shown
+
+const make = (name, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+};
+
+/**
+ * @param {Wire} wire
+ * @param {Record<string, string>} says what each part is, by its key
+ * @returns {Node[]}
+ */
+export function wireView({ request_head: request, response_head: response, carrier, sent, note }, says) {
+  const nodes = [];
+  const words = (key) => says[key] ?? (knows(key) ? say(key) : key);
+  if (note) nodes.push(make("p", { className: "wire-note", textContent: words(note) }));
+  nodes.push(...section(say("wireCarrier"), parts(carrier, words)));
+  if (sent?.length) nodes.push(...section(say("wireSent"), parts(sent, words)));
+  nodes.push(...section(say("wireRequest"), head(request)));
+  nodes.push(...section(say("wireResponse"), head(response)));
+  return nodes;
+}
+
+const section = (title, body) => [make("h4", { textContent: title }), body];
+
+const head = (text) => {
+  const [first, ...rest] = text.trimEnd().split(/\r?\n/);
+  const code = make("code");
+  code.append(make("b", { textContent: first }));
+  for (const line of rest) {
+    const colon = line.indexOf(":");
+    const name = make("span", { className: "field", textContent: line.slice(0, colon) });
+    code.append("\n", name, line.slice(colon));
+  }
+  return make("pre", { tabIndex: 0 }, code);
+};
+
+/** @param {Part[]} list */
+function parts(list, words) {
+  return make("ol", { className: "parts" }, ...list.map((part) => {
+    const isBytes = !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text) || part.kind.startsWith("frame-header") || part.kind === "frame-mask";
+    const shown = isBytes ? part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 ") : visible(part.text);
+    const code = make("code", { textContent: cut(shown), dir: "ltr" });
+    const item = make("li", {}, code);
+    item.dataset.kind = part.kind;
+    if (part.event) item.dataset.event = "";
+    if (part.says || part.rfc) {
+      const sentence = make("p", { textContent: `${words(part.says)} ` });
+      if (part.rfc) sentence.append(make("a", { href: part.rfc, textContent: reference(part.rfc) }));
+      item.append(sentence);
+    }
+    return item;
+  }));
+}
+
+const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
+const visible = (text) => text.replaceAll("\r", "␍").replaceAll("\n", "␊");
+
+/** "RFC 9112 §7.1" of a link into one. @param {string} link */
+function reference(link) {
+  const [, number, , place] = /rfc(\d+)(?:\.html|\.txt)?(#section-([\d.]+))?/.exec(link) ?? [];
+  if (number) return place ? `RFC ${number} §${place}` : `RFC ${number}`;
+  return say(link.includes("whatwg") ? "standardHtml" : "source");
+}

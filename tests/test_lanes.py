@@ -1,0 +1,394 @@
+"""The side-by-side page on its stage, in a real Chromium: every control, and what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from .browser import chromium, complaints
+from .frames import DRAW
+from .live import LiveServer
+from .page import (
+    LANES,
+    RECOVERY,
+    all_lanes,
+    lane,
+    ledger,
+    look_at_the_last,
+    open_page,
+    publish,
+    received,
+    write,
+)
+from .stage import Demo
+from .waiting import until_asked
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.own_server,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("lanes"),
+]
+
+OPEN = ["streaming", "sse", "websocket"]
+expect.set_options(timeout=10_000)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(tmp_path_factory.mktemp("demo"), "--no-conversation") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context
+    await context.close()
+
+
+def state(demo: Demo) -> Any:
+    return httpx.get(f"{demo.url}/stage/").json()
+
+
+def query(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+async def press(page: Page, name: str) -> None:
+    await page.locator("#controls").get_by_role("button", name=name, exact=True).click()
+
+
+async def slide(page: Page, name: str, key: str, times: int = 1) -> None:
+    slider = page.locator("#controls").get_by_role("slider", name=name)
+    for _ in range(times):
+        await slider.press(key)
+
+
+async def reads(page: Page, name: str, count: str, value: str) -> None:
+    cell = lane(page, name).locator(f'[data-count="{count}"]')
+    await expect(cell).to_have_text(value, timeout=RECOVERY)
+
+
+async def told(page: Page, words: str) -> None:
+    """The lanes bear a flag of these words, which screen readers are told too."""
+    await expect(page.locator("#summary")).to_have_text(words)
+
+
+# --- Controls ----------------------------------------------------------------------------------
+
+
+async def test_settings_reach_the_stage_the_figures_and_the_address(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    # The stage is as the test before left it; the address says otherwise.
+    page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    curve = lane(page, "polling").locator(".prediction")
+    await expect(curve).to_have_attribute("d", re.compile("^M"))
+    before = await curve.get_attribute("d")
+
+    await slide(page, "Poll every", "ArrowLeft")
+    await told(page, "Poll every 500\u00a0ms")
+    await expect(curve).not_to_have_attribute("d", before or "")
+    await slide(page, "Feed", "ArrowRight")
+    await told(page, "Feed 2\u00a0/\u00a0s")
+    await slide(page, "Round trip", "ArrowRight", 5)
+    await told(page, "Round trip 200\u00a0ms")
+    await slide(page, "Jitter", "ArrowRight")
+    await slide(page, "Bandwidth", "ArrowLeft")
+    await told(page, "Bandwidth 1.0\u00a0MB/s")
+    network = {"rtt": 200, "jitter": 5, "bandwidth": 1000}
+    await until_asked(lambda: _agrees(demo, network=network))
+    assert state(demo)["feed"]["rate"] == 2
+    await expect(page).to_have_url(re.compile("bandwidth=1000"))
+    settings = {"interval": "500", "rate": "2", "rtt": "200", "jitter": "5", "bandwidth": "1000"}
+    assert query(page) == {"room": room, **settings}
+
+    publish(demo.url, room, "far away")
+    for name in OPEN:
+        late = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
+        await expect(late).to_have_text(re.compile(r"^[1-9]\d\d\sms$"))
+
+    # Another page is told, and what is as always stays out of its address.
+    await page.get_by_role("radio", name="60").check(force=True)
+    await expect(page).to_have_url(re.compile("window=60"))
+    other = await context.new_page()
+    await other.goto(page.url.replace("rtt=200", "rtt=0"))
+    for name in ("Jitter", "Bandwidth"):
+        slider = other.locator("#controls").get_by_role("slider", name=name)
+        await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
+    await expect(other.get_by_role("radio", name="60")).to_be_checked()
+    await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    await slide(page, "Jitter", "Home")
+    await slide(page, "Bandwidth", "End")
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await expect(page).not_to_have_url(re.compile("bandwidth|jitter|rtt"))
+
+
+async def _agrees(demo: Demo, **expected: object) -> bool:
+    now = state(demo)
+    return all(now[name] == value for name, value in expected.items())
+
+
+async def test_the_feed_and_its_bursts_are_in_every_lane(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room, "&rate=20")
+    await press(page, "Burst")
+    await told(page, "Burst of 20")
+    for name in LANES:
+        await ledger(page, name, sent=20, received=20)
+    await press(page, "Start")
+    await expect(page.locator("#controls .play")).to_have_text("Stop")
+    await expect(lane(page, "sse").locator(".measured")).to_have_text(re.compile(r"^[3-9]\d$"))
+    await press(page, "Stop")
+    await expect(page.locator("#controls .play")).to_have_text("Start")
+    for name in LANES:
+        await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
+        for count in ("up", "down"):  # from the tap
+            bytes_of = lane(page, name).locator(f'[data-count="{count}"]')
+            await expect(bytes_of).to_have_text(re.compile(r"^[\d.]+\s(B|kB)$"))
+    await reads(page, "sse", "open", "1")
+
+
+async def test_cut_stalled_and_restarted_the_lanes_come_back_complete(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    ids = publish(demo.url, room, "before")
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Cut all")
+    for name in OPEN:
+        await reads(page, name, "reconnects", "1")
+    ids += publish(demo.url, room, "after the cut")
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Stall")
+    await expect(page.get_by_role("button", name="Stall")).to_have_attribute("aria-pressed", "true")
+    ids += publish(demo.url, room, "while stalled")
+    await page.get_by_role("button", name="Stall").click()
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Restart")
+    for name in LANES:
+        await expect(lane(page, name).locator(".state")).to_contain_text("Reconnecting")
+    await all_lanes(page, "open")
+    after = publish(demo.url, room, "after the restart")
+    for name in LANES:
+        await received(page, name, *ids, *after, verdict="Complete since the reset")
+
+    for fault in ("Buffer", "gzip"):
+        for on in ("true", "false"):
+            button = page.get_by_role("button", name=fault, exact=True)
+            await button.click()
+            await expect(button).to_have_attribute("aria-pressed", on)
+            faults = state(demo)["faults"]
+            assert (faults["buffering"] or faults["gzip"]) == (on == "true")
+
+
+# --- Freeze and inspect ------------------------------------------------------------------------
+
+
+async def test_an_event_is_picked_and_its_bytes_are_explained(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    publish(demo.url, room, "look at me")
+    for name in LANES:
+        await ledger(page, name, sent=1, received=1)
+    await page.get_by_role("button", name="Freeze").click()
+    publish(demo.url, room, "too late for the picture")
+    box = await page.locator("#lanes").bounding_box()
+    assert box is not None
+    for left in range(int(box["width"]) - 20, 0, -24):  # somewhere in the published lane
+        await page.locator("#lanes").click(position={"x": left, "y": 30})
+        if await page.locator("#inspector").is_visible():
+            break
+    await expect(page.locator(".picked")).to_have_text("ada: look at me")
+    rows = page.locator(".inspector tbody tr")
+    await expect(rows).to_have_count(len(LANES))
+    for row in await rows.all():
+        await expect(row.locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
+    await expect(rows.nth(0)).to_contain_text("asked again")
+    await expect(rows.nth(2)).to_contain_text("The connection was open")
+
+    wire = page.locator(".wire")
+    for name, words, link in [
+        ("Polling", "HTTP/1.1 200", "RFC 8259"),
+        ("Long polling", "GET /longpoll/", "RFC 8259"),
+        ("Streaming", "application/x-ndjson", "RFC 9112"),
+        ("Server-Sent Events", "data: ", "HTML Standard"),
+        ("WebSocket", "Sec-WebSocket-Accept", "RFC 6455"),
+    ]:
+        await rows.get_by_role("button", name=name, exact=True).click()
+        await expect(wire.locator("h3")).to_have_text(f"On the wire: {name}")
+        await expect(wire).to_contain_text(words)
+        await expect(wire.get_by_role("link").filter(has_text=link).first).to_be_visible()
+        await expect(wire.locator("[data-event]").first).to_contain_text("look at me")
+    await page.locator("#lanes").press("Escape")
+    await expect(page.locator("#inspector")).to_be_hidden()
+    await expect(page.locator("#legend")).to_be_visible()
+
+
+async def test_hidden_time_is_left_out(context: BrowserContext, demo: Demo, room: str) -> None:
+    page = await open_page(context, demo.url, room)
+    hide = """(hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await page.evaluate(hide, True)
+    ids = publish(demo.url, room, "unseen")
+    for name in LANES:
+        await received(page, name, *ids)
+        await expect(lane(page, name).locator(".measured")).to_have_text("0")
+    await page.evaluate(hide, False)
+    ids += publish(demo.url, room, "seen")
+    for name in LANES:
+        await received(page, name, *ids)
+        await expect(lane(page, name).locator(".measured")).to_have_text("1")
+
+
+# --- Chat --------------------------------------------------------------------------------------
+
+
+async def test_two_browsers_see_each_other(
+    context: BrowserContext, browser: Browser, demo: Demo, room: str
+) -> None:
+    ada = await open_page(context, demo.url, room)
+    elsewhere = await browser.new_context()
+    ben = await elsewhere.new_page()
+    await ben.goto(f"{demo.url}/?room={room}&lanes=sse,websocket")
+    await expect(lane(ben, "sse")).to_have_attribute("data-state", "open")
+    await expect(lane(ben, "polling")).to_have_attribute("data-state", "stopped")
+    await write(ada, "Hello", sender="ada")
+    await write(ben, "Hello yourself", sender="ben")
+    for page, own in ((ada, "Hello"), (ben, "Hello yourself")):
+        said = page.locator("#conversation .event[data-type=message] .text")
+        await expect(said).to_have_text(["Hello", "Hello yourself"])
+        await expect(page.locator("#conversation [data-own] .text")).to_have_text(own)
+        joined = page.locator("#conversation [data-type=join] .sender")
+        await expect(joined).to_have_text(["ada", "ben"])
+        await expect(page.locator("#here")).to_have_text("Here: ada, ben")
+    assert query(ben)["lanes"] == "sse,websocket"
+    await elsewhere.close()
+    left = ada.locator("#conversation [data-type=leave] .sender")
+    await expect(left).to_have_text("ben", timeout=RECOVERY)
+
+
+# --- Situations --------------------------------------------------------------------------------
+
+
+async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    # Fifteen seconds pass in three.
+    await page.add_init_script(
+        "const real = setTimeout;"
+        "window.setTimeout = (act, delay) => real(act, delay === 15000 ? 3000 : delay);"
+    )
+    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    await all_lanes(page, "open")
+    await expect(page.locator("#legend")).to_be_hidden()
+    run = page.locator(".scene-run")
+    await expect(run).to_be_disabled()  # before one has dared a guess
+    await page.locator(".scene-choices input").last.check()
+    await run.click()
+    await until_asked(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
+    answer = page.locator(".scene-answer")
+    await expect(answer).to_contain_text(re.compile(r"Right\..*streaming \d+\sms"))
+    assert "{" not in (await answer.text_content() or "")
+    await page.get_by_label("Situation").select_option("")
+    await expect(page.locator("#legend")).to_be_visible()
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
+    await press(page, "Stop")
+
+
+# --- For everyone ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious(
+    context: BrowserContext, demo: Demo, room: str, scheme: Any
+) -> None:
+    page = await open_page(context, demo.url, room)
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    heard = complaints(page)
+    publish(demo.url, room, "look at me")
+    await ledger(page, "polling", sent=1, received=1)
+    await assert_accessible(page)
+    await look_at_the_last(page)
+    await expect(page.locator(".wire h3")).to_be_visible()
+    await assert_accessible(page)
+    await page.keyboard.press("Escape")
+    await page.get_by_label("Situation").select_option("cut")
+    await page.keyboard.press("Tab")
+    await assert_accessible(page)
+    await page.get_by_role("button", name="Keys").click()
+    await assert_accessible(page)
+    assert heard == []
+
+
+async def assert_accessible(page: Page) -> None:
+    found = (await Axe().run(page)).response["violations"]
+    serious = [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], json.dumps(serious, indent=1)
+
+
+async def test_outside_the_demo_the_page_says_what_it_lacks(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await open_page(context, memory_live_server.url, room)
+    await expect(page.locator(".no-stage")).to_contain_text("make demo")
+    await expect(page.get_by_role("button", name="Cut all")).to_be_hidden()
+    await expect(page.get_by_role("slider")).to_have_count(1)
+    await slide(page, "Poll every", "Home")
+    await told(page, "Poll every 100\u00a0ms")
+    ids = publish(memory_live_server.url, room, "one")
+    for name in LANES:
+        await received(page, name, *ids)
+        await reads(page, name, "up", "\u2013")
+
+
+# --- Drawing -----------------------------------------------------------------------------------
+
+
+async def test_a_frame_draws_no_more_than_the_pixels_can_show(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
+    slow, fast, faster = [await page.evaluate(DRAW, [rate, 70, 1]) for rate in (1, 100, 500)]
+    # A column of a lane: the pile and its edge, a tick, a bar and its end.
+    bound = fast["width"] * (5 * fast["lanes"] + 1) + 300
+    assert slow["marks"] < fast["marks"] < bound
+    assert faster["marks"] < bound
+    # Nor is more kept than a minute and a bit, or than ten thousand.
+    assert fast["kept"] <= 70 * 100 + 200
+    assert faster["kept"] <= 10_000
+    assert faster["exchanges"] <= 10_000
