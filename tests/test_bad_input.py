@@ -122,10 +122,10 @@ def server(
         Neighbours(running, opened),
     ):
         yield running
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
-        reporter.write_line(f"\n{counted.total():,} cases of input: {kinds}")
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n{counted.total():,} cases of input: {kinds}")
 
 
 # --- HTTP, from the published description ---------------------------------------------------
