@@ -16,13 +16,13 @@ from . import schedule
 from .adapters import Adapter
 from .child import Child
 from .clock import Clock
-from .figures import Spread, blocks, quantile
+from .figures import quantile
 from .host import cores, cpu_seconds, resident_bytes
-from .ledger import Ledger, Sample, Sent, first_deliveries
+from .ledger import Ledger, Sample, Sent
 from .network import Network
 from .probes import LENGTH, Volley, numbers, pause
 from .replay import Heard, play
-from .result import Cost, Measurement, Watch
+from .result import Cost, Measurement, Watch, spread
 from .settings import Settings
 from .theory import Path, Sizes, framed, predict
 
@@ -85,7 +85,7 @@ async def measure(
     report: Report,
     fresh: Callable[[], AbstractAsyncContextManager[Target]] | None = None,
 ) -> list[Measurement]:
-    """Every technique of `settings`, each by itself or all together.
+    """One round: every technique of `settings`, each by itself or all together.
 
     With `fresh`, each technique of so many clients that memory is measured gets a server of
     its own: what an earlier technique has left free would be used again, and not be seen.
@@ -380,18 +380,6 @@ class _Phase:
         settings, name = self.settings, adapter.name
         mine = samples[name]
         ledger = Ledger.of(sent, mine, settings.clients)
-        by_event = first_deliveries(mine)
-
-        def spread(origin: str) -> Spread:
-            clusters = [
-                [
-                    sample.received - getattr(event, origin)
-                    for sample in by_event.get(event.number, ())
-                ]
-                for event in sent
-            ]
-            return Spread.of(blocks(clusters))
-
         began, ended = (_total(mark, name) for mark in marks)
         last = _total(ends, name)
         change = {key: ended[key] - began[key] for key in ended}
@@ -430,9 +418,9 @@ class _Phase:
             technique=adapter.technique,
             clients=settings.clients,
             ledger=ledger,
-            intended=spread("intended"),
-            actual=spread("actual"),
-            published=spread("published"),
+            intended=spread(sent, mine, "intended"),
+            actual=spread(sent, mine, "actual"),
+            published=spread(sent, mine, "published"),
             cost=cost,
             watch=watch,
             prediction=predict(adapter.technique, workload, path, sizes),

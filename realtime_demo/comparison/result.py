@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .figures import Spread
+from .figures import Spread, blocks
 from .ledger import Ledger, Sample, Sent, first_deliveries
 from .probes import Volley
 from .replay import Played
@@ -114,6 +115,7 @@ class Measurement:
     played: Played | None = None  # the theory over these very events
     cores: int = 1  # of the machine that the clients share
     resets: int = 0
+    rounds: int = 1  # of new clients each, which this is merged from
     sent: tuple[Sent, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)
 
@@ -174,7 +176,7 @@ class Measurement:
             rate = cost.requests / self.clients / cost.seconds
             per_event = cost.requests_per_event or 0.0
             # The window cuts a cycle at each end.
-            edge = 1 / max(1, len(self.sent))
+            edge = self.rounds / max(1, len(self.sent))
             polls = max(1.0, cost.requests / self.clients)
             share = predicted.empty_share
             luck = 2 * (share * (1 - share) / polls) ** 0.5
@@ -207,6 +209,16 @@ class Measurement:
                 chance = expected * min(1.0, beat / self.idle_seconds)
                 checks.append(Check(name, "B", expected, idle, 0.0, chance))
         return checks
+
+
+def spread(sent: Sequence[Sent], samples: Iterable[Sample], origin: str) -> Spread:
+    """The delays of all first deliveries from each event's `origin`, a time of `Sent`."""
+    by_event = first_deliveries(samples)
+    clusters = (
+        [sample.received - getattr(event, origin) for sample in by_event.get(event.number, ())]
+        for event in sent
+    )
+    return Spread.of(blocks(clusters))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ OPTIONS = (
     ("clients", "clients", 1, "clients of each technique"),
     ("rate", "rate", 1, "events a second"),
     ("duration", "duration", 1, "seconds measured, for each technique"),
-    ("warmup", "warmup", 1, "seconds of load before that, left out"),
+    ("rounds", "rounds", 1, "into which that is split, with new clients each"),
+    ("warmup", "warmup", 1, "seconds of load before each round, left out"),
     ("interval", "interval", 1, "seconds a polling client pauses"),
     ("hold", "hold", 1, "longest hold of a long poll, in seconds"),
     ("size", "size", 1, "characters of an event's text"),
@@ -39,7 +40,7 @@ OPTIONS = (
     ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
-WHOLE = ("clients", "size", "seed")
+WHOLE = ("clients", "rounds", "size", "seed")
 
 
 class Command(BaseCommand):
@@ -210,7 +211,8 @@ class Command(BaseCommand):
         """The run, with its progress on the screen where there is one."""
         console = Console(stderr=True)
         phases = sum(
-            1 if settings.together else len(settings.techniques) for settings in plan.configurations
+            len(settings.each_round()) * (1 if settings.together else len(settings.techniques))
+            for settings in plan.configurations
         )
         if not console.is_terminal:
             return asyncio.run(run(plan))
