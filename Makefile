@@ -7,7 +7,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help messages screenshots install demo production doctor test test-fast coverage lint format types check bench compare advise lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types messages screenshots check bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,15 @@ check: lint types test ## Everything CI checks
 
 bench: install ## Measure cost side by side with the Channels tutorial's chat
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+faults: install ## Kill, stop, flush and pause parts of a production, and read every ledger
+	@$(BIN)/python -m faults $(ARGS)
+
+soak: install ## An hour of a steady feed: does anything grow? (ARGS="--minutes 10")
+	@$(BIN)/python -m faults.soak $(ARGS)
+
+fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
+	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/test_bad_input.py $(ARGS)
 
 compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
 	@$(BIN)/python manage.py compare $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from typing import Any
@@ -50,7 +51,7 @@ class TaskRequest:
         demo = settings.DEMO and is_on_this_machine(scope)
         if not scope["user"].is_staff and not demo:
             raise Refusal(403, "staff", "Tasks are for staff alone.")
-        self.task_id: uuid.UUID | str = scope["url_route"]["kwargs"].get("task", "")
+        self.task_id: str = scope["url_route"]["kwargs"].get("task", "")
 
 
 class TasksConsumer(Endpoint):
@@ -77,7 +78,10 @@ class TaskStatusConsumer(Endpoint):
     request_class = TaskRequest
 
     async def respond(self, request: TaskRequest, receive: Receive, send: Send) -> None:
-        found = await database_sync_to_async(Task.objects.filter(pk=request.task_id).first)()
+        found = None
+        with contextlib.suppress(ValueError):
+            identity = uuid.UUID(request.task_id)
+            found = await database_sync_to_async(Task.objects.filter(pk=identity).first)()
         if found is None:
             raise Refusal(404, "task", "There is no such task.")
         await answer(send, 200, b"application/json", encode(found.document))

@@ -72,6 +72,8 @@ REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and ch
 HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
+# Messages that wait for one process before the layer drops what comes; the history has them.
+LAYER_CAPACITY = int(os.environ.get("LAYER_CAPACITY", 10_000))
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
@@ -94,7 +96,7 @@ if REDIS_URL:
                 "CONFIG": {
                     "hosts": [_host],
                     "prefix": f"{REDIS_PREFIX}:layer",
-                    "capacity": 10_000,
+                    "capacity": LAYER_CAPACITY,
                     "expiry": 60,
                 },
             }
@@ -103,7 +105,7 @@ else:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": 10_000},
+            "CONFIG": {"capacity": LAYER_CAPACITY},
         }
     }
 
@@ -157,6 +159,14 @@ DATABASES = {
         "NAME": os.environ.get("DATABASE_PATH", BASE_DIR / "db.sqlite3"),
         "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
     }
+}
+# A Host that is none of ours is answered 400, and is no news: scanners send them all day, and
+# each would be a traceback in the log (docs.djangoproject.com, "django.security.*").
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"null": {"class": "logging.NullHandler"}},
+    "loggers": {"django.security.DisallowedHost": {"handlers": ["null"], "propagate": False}},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"

@@ -107,8 +107,8 @@ SITUATIONS: tuple[Situation, ...] = (
             "Of {requests.polling} answers {empty.polling} were empty; the theory says "
             "e^(-λ(I+R)), here 90 %. For that price an event took {median.polling}; the theory "
             "expects half the interval, 100 ms, and the way. Server-Sent Events asked no question "
-            "in all that time, and took {median.sse}. Now set the interval to 5 seconds and see the "
-            "other end of the bargain: few requests, stale news."
+            "in all that time, and took {median.sse}. Now set the interval to 5 seconds and see "
+            "the other end of the bargain: few requests, stale news."
         ),
         link=f"{RFC}rfc6202#section-1",
     ),

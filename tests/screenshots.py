@@ -33,9 +33,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SHOWN = {  # in the documentation: its name there, and the picture taken
     "page.png": "en/page-projector-light.png",
     "page-ko.png": "ko/page-projector-light.png",
-    "page-dark.png": "en/page-projector-dark.png",
-    "burst.png": "en/situation-burst-projector-light.png",
-    "longpoll.png": "en/longpoll-projector-light.png",
+    "inspect.png": "en/frozen-projector-dark.png",
 }
 PLACES = {
     "polling": "/polling/",

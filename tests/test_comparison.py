@@ -20,12 +20,19 @@ from realtime_demo.comparison.adapters import Adapter, events_in
 from realtime_demo.comparison.asker import Asker
 from realtime_demo.comparison.charts import Axis, Line, amount, axis, chart, distribution
 from realtime_demo.comparison.clock import Clock
-from realtime_demo.comparison.figures import Spread, median_interval, quantile, student
+from realtime_demo.comparison.figures import (
+    Spread,
+    between,
+    blocks,
+    median_interval,
+    quantile,
+    student,
+)
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.load import Load, Publisher, PublishFailed
 from realtime_demo.comparison.result import Check, Watch
 from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
-from transports.client import Refused, TryLater
+from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
 # --- Figures -----------------------------------------------------------------------------
@@ -57,11 +64,28 @@ def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> Non
     assert found.mean == pytest.approx(statistics.fmean(merged))
 
 
-def test_the_instrument_widens_the_interval_and_nothing_else() -> None:
-    groups = [[float(value)] for value in range(100)]
-    plain, wide = Spread.of(groups), Spread.of(groups, 0.5)
-    assert (wide.low, wide.high) == (plain.low - 0.5, plain.high + 0.5)
-    assert (wide.p50, wide.mean, wide.p99) == (plain.p50, plain.mean, plain.p99)
+def test_blocks_are_stretches_of_time() -> None:
+    clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
+    found = blocks(clusters)
+    assert [sample for block in found for sample in block] == [s for c in clusters for s in c]
+    assert {len(block) for block in found} == {20}, "ten blocks of ten events"
+    assert len(blocks([[1.0]] * 7)) == 5 and len(blocks([[1.0]] * 3)) == 3
+    assert len(blocks([[1.0]] * 5_000)) == 30 and blocks([]) == []
+
+
+def test_the_interval_knows_that_neighbours_in_time_are_alike() -> None:
+    """A slow wave under the samples: events as clusters claim too much, blocks do not."""
+    chance, trials, held = random.Random(7), 300, {"events": 0, "blocks": 0}
+    for _ in range(trials):
+        wave, clusters = chance.gauss(0, 1), list[list[float]]()
+        for _ in range(400):
+            wave = 0.8 * wave + 0.6 * chance.gauss(0, 1)  # stationary, of variance 1
+            clusters.append([wave + chance.gauss(0, 0.3)])
+        for name, groups in (("events", clusters), ("blocks", blocks(clusters))):
+            spread = Spread.of(groups)
+            held[name] += spread.low <= 0 <= spread.high
+    assert held["blocks"] / trials >= 0.9
+    assert held["events"] / trials < 0.75
 
 
 def test_no_sample_gives_no_figure() -> None:
@@ -86,8 +110,25 @@ def test_the_interval_holds_the_median_as_often_as_it_says(shared: float) -> Non
     assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
 
 
+def test_runs_tell_what_samples_cannot() -> None:
+    mean, half = between([3.0, 4.0, 5.0])
+    assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
+    chance, held = random.Random(11), 0
+    for _ in range(500):
+        mean, half = between([chance.gauss(7, 2) for _ in range(4)])
+        held += abs(mean - 7) <= half
+    assert 0.92 <= held / 500 <= 0.98
+
+
 def test_student_s_t_by_the_table() -> None:
-    for freedom, value in ((4, 2.776), (10, 2.228), (30, 2.042), (1_000, 1.962)):
+    for freedom, value in (
+        (1, 12.706),
+        (3, 3.182),
+        (4, 2.776),
+        (10, 2.228),
+        (30, 2.042),
+        (1_000, 1.962),
+    ):
         assert student(freedom) == pytest.approx(value, rel=0.005)
 
 
@@ -285,28 +326,65 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
                 return
 
     async with serving(once) as url, Asker(url) as asker:
-        assert await asker.get("/x") == content
-        assert await asker.get("/x") == content  # again, over the same or a new connection
+        assert (await asker.get("/x")).body == content
+        assert (await asker.get("/x")).body == content  # again, over the same or a new connection
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
-        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nno field\r\n\r\n", InvalidEvent),
         (b"garbage\r\n\r\n", InvalidEvent),
     ],
 )
 async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with serving(once(answer)) as url, Asker(url) as asker:
+        with pytest.raises(error):
+            await asker.get("/x")
+
+
+@pytest.mark.parametrize("open_client", [open_http, Asker])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),
+    ],
+)
+async def test_both_http_clients_tell_a_refusal_and_a_batch_that_is_none(
+    open_client: OpenHttp, answer: bytes, error: type[Exception]
+) -> None:
+    async with serving(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
+        with pytest.raises(error):
+            await get_batch(client, "/x", {"since": "a-1"})
+
+
+@pytest.mark.parametrize("open_client", [open_http, Asker])
+async def test_both_http_clients_send_the_query_and_the_fields(open_client: OpenHttp) -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"room":"r","cursor":"a-7","events":[]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving(answer) as url, open_client(url, {"X-One": "1"}) as client:
+        batch = await get_batch(client, "/x/", {"since": "a-1", "wait": "25"})
+    assert str(batch.cursor) == "a-7"
+    assert heads[0].startswith(b"GET /x/?since=a-1&wait=25 HTTP/1.1\r\n")
+    assert b"x-one: 1\r\n" in heads[0].lower()
+
+
+def once(answer: bytes) -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
 
-    async with serving(once) as url, Asker(url) as asker:
-        with pytest.raises(error):
-            await asker.get("/x")
+    return handle
 
 
 def test_adapters_read_events_lists_and_batches() -> None:

@@ -163,6 +163,9 @@ async def test_redis_that_takes_no_more_is_said(redis_server: RedisServer) -> No
         try:
             with pytest.raises(HistoryUnavailable):
                 await log.append("r", "message", "ada", "x")
+            (kept,) = (await log.read("r", None)).events
+            assert (await log.read("r", kept.cursor)).events == (), "it can still be read"
+            assert (await log.heads(["r"]))["r"] == kept.cursor
         finally:
             client.config_set("maxmemory", "0")
         (event,) = await fill(log, 1)

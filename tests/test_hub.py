@@ -168,6 +168,17 @@ async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: A
         await head_reaches(hub, await publish(hub, "after"))
 
 
+async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> None:
+    """As by a Redis that was flushed: the layer still answers, and has no groups any more."""
+    async with hub.using("r"):
+        hub.layer.groups.clear()
+        await head_reaches(hub, await publish(hub, "found by the sweep"))
+        await until(lambda: hub._channel in hub.layer.groups.get(group_of("r"), {}))
+        refills = hub.statistics.refills
+        await head_reaches(hub, await publish(hub, "by the layer again"))
+        assert hub.statistics.refills == refills
+
+
 async def _into_the_void(channel: str, message: dict[str, Any]) -> None:
     """A send that is taken and lost."""
 

@@ -104,9 +104,11 @@ async def test_a_user_publishes_under_their_own_name(
 ) -> None:
     from django.contrib.auth.models import User
 
-    async def record(room: str, sender: str, text: str, *, verified: bool) -> tuple[str, str, str]:
+    async def record(
+        room: str, sender: str, text: str, kind: Any, *, verified: bool, **_: Any
+    ) -> Event:
         assert verified
-        return room, sender, text
+        return Event("e-1", kind, room, sender, text, 0.0)
 
     class Signed:
         user = User(username="grace")
@@ -114,4 +116,4 @@ async def test_a_user_publishes_under_their_own_name(
 
     monkeypatch.setattr(feed, "publish", record)
     said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]
-    assert said == ("r", "grace", "hi")
+    assert (said.room, said.sender, said.text) == ("r", "grace", "hi")

@@ -570,7 +570,7 @@ async def test_back_off_doubles_to_a_bound_and_starts_over_after_success(
     errors = await source.errors(8)
     delays = [round(error["detail"]["retryIn"]) for error in errors]
     # A hundredth of the ceilings: `Math.random` is what it was made in the fixture.
-    assert delays[:8] == [5, 10, 20, 40, 50, 50, 5, 10]
+    assert delays[:8] == [5, 10, 20, 30, 30, 30, 5, 10]
 
 
 async def test_the_jitter_is_full(source: InPage, server: ScriptedServer) -> None:

@@ -211,9 +211,9 @@ async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer
 async def test_the_page_knows_the_stage(demo: Demo) -> None:
     async with demo.page() as page:
         text = (await page.http.get("/")).text
-        found = re.search(r'"stage": ({.*?}), "theory"', text)
+        found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
         assert found is not None
-        stage = json.loads(found[1])
+        stage = json.loads(found[1])["stage"]
         assert (stage["url"], stage["live"], stage["mayControl"]) == (
             "/stage/",
             "/stage/live/",

@@ -8,19 +8,21 @@ It may end or raise at any byte; the loop below goes on behind the last whole ev
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlencode
 
 import httpx
 from websockets.exceptions import WebSocketException
 
-from .events import Event, InvalidEvent
+from .events import Batch, Event, InvalidEvent
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +54,13 @@ class TryLater(Exception):
 class BackOff:
     """Pauses between attempts, in seconds: full jitter, doubling from `first` to `most`.
 
-    The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff And Jitter" (2015).
+    With a Retry-After of one second, the longest is short enough for who comes back to have
+    what it missed within five. The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff
+    And Jitter" (2015).
     """
 
     first: float = 0.5
-    most: float = 4.0
+    most: float = 3.0
     attempts: int = 0
 
     def pause(self) -> float:
@@ -99,10 +103,64 @@ def http_client(base_url: str, headers: Mapping[str, str] | None = None) -> http
     return httpx.AsyncClient(
         base_url=base_url,
         headers=headers,
-        # Reading the certificates takes longer than a request, so it is done once, if at all.
-        verify=_tls() if base_url.startswith("https:") else False,
+        verify=tls_for(base_url) or False,
         timeout=httpx.Timeout(SILENCE, connect=CONNECT_TIMEOUT),
     )
+
+
+class Response(NamedTuple):
+    """A whole HTTP response; the names of its header fields are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient(Protocol):
+    """What asks one server again and again. `OSError` and `httpx.TransportError` are cuts."""
+
+    async def get(self, target: str) -> Response: ...
+
+
+# How polling and long polling reach a server, given its base URL and header fields to send.
+OpenHttp = Callable[[str, Mapping[str, str] | None], AbstractAsyncContextManager[HttpClient]]
+
+
+@dataclass(frozen=True)
+class _Httpx:
+    client: httpx.AsyncClient
+
+    async def get(self, target: str) -> Response:
+        response = await self.client.get(target)
+        return Response(response.status_code, response.headers, response.content)
+
+
+@asynccontextmanager
+async def open_http(
+    base_url: str, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[HttpClient]:
+    """httpx, on a connection of its own."""
+    async with http_client(base_url, headers) as client:
+        yield _Httpx(client)
+
+
+async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) -> Batch:
+    """The batch that one request brings. Raises `Refused`, `TryLater`, `InvalidEvent`."""
+    response = await http.get(f"{path}?{urlencode(parameters)}" if parameters else path)
+    if response.status != 200:
+        check_status(response.status, response.headers.get("retry-after"), response.body)
+    try:
+        return Batch.from_document(json.loads(response.body))
+    except ValueError as error:  # no JSON, or a cursor that is none
+        raise InvalidEvent(f"Not a batch: {response.body[:200]!r}") from error
+
+
+def tls_for(base_url: str) -> ssl.SSLContext | None:
+    """What `base_url` needs of TLS; None where it is not https.
+
+    Reading the certificates takes longer than a request (50 ms), so it is done once, if at all.
+    """
+    return _tls() if base_url.startswith("https:") else None
 
 
 @cache

@@ -5,6 +5,7 @@ Each process answers for itself. For operators: a proxy keeps it from the world.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import accumulate
@@ -57,6 +58,9 @@ class FeedCollector(Collector):
             self.source.hub_lag,
         )
         yield from _of_hub(feed.hub())
+        yield GaugeMetricFamily(
+            "realtime_tasks", "Tasks of the event loop.", value=len(asyncio.all_tasks())
+        )
 
     def _by_technique(self) -> Iterator[Metric]:
         open_now = GaugeMetricFamily(

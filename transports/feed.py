@@ -31,6 +31,13 @@ logger = logging.getLogger(__name__)
 
 LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
 
+KEY_EXPIRY = 3600  # seconds a key of `publish` is remembered
+
+
+class KeptNoLonger(Exception):
+    """An event was published under this key, and the history has it no more."""
+
+
 _memory: MemoryHistory | None = None
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -76,20 +83,40 @@ async def publish(
     *,
     of: str | None = None,
     verified: bool = False,
+    key: str | None = None,
 ) -> Event:
     """Append to the history, then wake the processes that serve the room.
 
-    `of` and `verified` are the event's. Raises `HistoryUnavailable`: then the event is not
-    known to be published.
+    `of` and `verified` are the event's. With a `key`, remembered for `KEY_EXPIRY`, what has been
+    published under it is given back instead. Raises `HistoryUnavailable`: then the event is not
+    known to be published; and `KeptNoLonger`.
     """
     began = time.perf_counter()
+    log = hub().history
     try:
-        event = await hub().history.append(room, kind, sender, text, of=of, verified=verified)
+        if key is None:
+            event = await log.append(room, kind, sender, text, of=of, verified=verified)
+        else:
+            appended = await log.append_once(
+                *(key, room, kind, sender, text), of=of, verified=verified, remember=KEY_EXPIRY
+            )
+            if appended is None:
+                return await _published(key, room)
+            event = appended
     except HistoryUnavailable:
         metrics.unpublished += 1
         raise
     await _wake(event)
     metrics.published.observe(time.perf_counter() - began)
+    return event
+
+
+async def _published(key: str, room: str) -> Event:
+    """What has been published under `key`. Nobody is woken again: the sweeps have seen to it."""
+    identity = await hub().history.identity(key)
+    event = await find(room, Cursor.parse(identity)) if identity is not None else None
+    if event is None:
+        raise KeptNoLonger
     return event
 
 

@@ -23,6 +23,7 @@ from .events import Batch, Event, EventType
 # store that was lost from one that was merely empty.
 STORE_TOKEN_LENGTH = 6
 ROOM_TOKEN_LENGTH = 4
+DAY = 24 * 3600  # seconds
 ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered in memory
 _ALPHABET = string.ascii_lowercase + string.digits
 
@@ -59,13 +60,26 @@ class History(Protocol):
         ...
 
     async def append_once(
-        self, key: str, room: str, kind: EventType, sender: str, text: str
+        self,
+        key: str,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+        remember: int = DAY,
     ) -> Event | None:
         """As `append`, in the same atomic step, unless `key` has been taken: then None.
 
-        A key is remembered for a day at least, in memory for `ONCE_LENGTH` keys. So an append
-        whose answer was lost can be tried again.
+        A key is remembered for `remember` seconds, in memory for `ONCE_LENGTH` keys. So an
+        append whose answer was lost can be tried again.
         """
+        ...
+
+    async def identity(self, key: str) -> str | None:
+        """The id of the event that was appended under `key`; None where none is remembered."""
         ...
 
     async def rooms(self) -> list[str]:
@@ -161,7 +175,7 @@ class MemoryHistory:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _once: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _once: OrderedDict[str, str] = field(default_factory=OrderedDict)  # the ids, by key
 
     async def append(
         self,
@@ -194,14 +208,27 @@ class MemoryHistory:
         return event
 
     async def append_once(
-        self, key: str, room: str, kind: EventType, sender: str, text: str
+        self,
+        key: str,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+        remember: int = DAY,
     ) -> Event | None:
         if key in self._once:
             return None
-        self._once[key] = None
+        event = await self.append(room, kind, sender, text, of=of, verified=verified)
+        self._once[key] = event.id
         if len(self._once) > ONCE_LENGTH:
             self._once.popitem(last=False)
-        return await self.append(room, kind, sender, text)
+        return event
+
+    async def identity(self, key: str) -> str | None:
+        return self._once.get(key)
 
     async def rooms(self) -> list[str]:
         return sorted(self._rooms)

@@ -70,6 +70,7 @@ class Hub:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _heard_at: float = 0.0
     _joined_at: float = 0.0
+    _unheard: set[str] = field(default_factory=set)  # rooms of which a message did not come
     _joined: asyncio.Event = field(default_factory=asyncio.Event)
 
     # --- Rooms in use ---------------------------------------------------------------------
@@ -251,6 +252,7 @@ class Hub:
             if head != tail.head and tail.head == before[tail.room]:
                 self.statistics.refills += 1
                 self._load(tail)
+                self._unheard.add(tail.room)
 
     async def _ping(self, now: float) -> None:
         if now - self._heard_at > PING_PATIENCE:
@@ -260,9 +262,15 @@ class Hub:
             self.statistics.rejoins += 1
             self._heard_at = now
             self._tasks[0] = self._spawn(self._listen())
-        elif now - self._joined_at > GROUP_REFRESH:
-            self._joined_at = now
-            for room in list(self._tails):
+        else:
+            # A message that did not come may have been sent to a group without us: a Redis
+            # that was flushed has no groups, and one of a machine whose clock leapt ahead has
+            # forgotten the members that joined before.
+            again, self._unheard = self._unheard, set()
+            if now - self._joined_at > GROUP_REFRESH:
+                self._joined_at = now
+                again = set(self._tails)
+            for room in again & self._tails.keys():
                 await self.layer.group_add(group_of(room), self._channel)
         await self.layer.send(self._channel, {"type": "hub.ping"})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, cast
 
 from django.conf import settings
 
@@ -14,6 +15,8 @@ from .endpoint import Endpoint, answer, read_body
 from .events import Event, EventType
 from .refusals import Refusal
 from .requests import Request, has_own_name, name_of, parse_since, text_of
+
+_KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
@@ -43,13 +46,35 @@ def check_content_type(scope: Scope) -> None:
         )
 
 
+def idempotency_key(scope: Scope) -> str | None:
+    """What the client calls this publish, so that it may try again; None where it does not.
+
+    The header `Idempotency-Key` of draft-ietf-httpapi-idempotency-key-header §2.1, a text in
+    quotes; without them it is taken too. Raises `Refusal`.
+    """
+    value = header(scope, b"idempotency-key").decode("latin-1").strip()
+    if not value:
+        return None
+    match = _KEY.fullmatch(value)
+    if match is None:
+        raise Refusal(
+            400, "key", "An Idempotency-Key has 1 to 64 visible ASCII characters, such as a UUID."
+        )
+    return match[2]
+
+
 async def publish(
-    request: Request, room: str, document: dict[str, Any], kind: str = "message"
+    request: Request,
+    room: str,
+    document: dict[str, Any],
+    kind: str = "message",
+    key: str | None = None,
 ) -> Event:
     """Publish what the client sent, under the user's name where there is a user.
 
-    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`.
-    Raises `Refusal`, and `HistoryUnavailable` as `feed.publish` does.
+    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. Who
+    comes again with the same `key`, and the same document, is given what came of it the first
+    time. Raises `Refusal`, and `HistoryUnavailable` as `feed.publish` does.
     """
     if kind not in ("message", "edit", "delete"):
         raise Refusal(400, "type", "'type' is message (or left out), edit or delete.")
@@ -63,11 +88,19 @@ async def publish(
         challenge = {"WWW-Authenticate": "Bearer"}
         raise Refusal(401, "user", f"To {kind} an event, log in or send a token.", challenge)
     take_turn(request.scope)
-    if kind == "message":
-        return await feed.publish(room, sender, text, verified=verified)
-    of = await changeable(request.user, room, document)
-    change: EventType = "edit" if kind == "edit" else "delete"
-    return await feed.publish(room, sender, text, change, of=of, verified=verified)
+    of = None if kind == "message" else await changeable(request.user, room, document)
+    if key is not None:  # each user's own, for each room; all of those who are nobody share theirs
+        key = f"publish:{room}:{request.user.pk or ''}:{key}"
+    said = cast(EventType, kind)
+    try:
+        event = await feed.publish(room, sender, text, said, of=of, verified=verified, key=key)
+    except feed.KeptNoLonger as error:
+        raise Refusal(
+            409, "key", "What was published under this Idempotency-Key is kept no longer."
+        ) from error
+    if (event.type, event.sender, event.text, event.of) != (said, sender, text, of):
+        raise Refusal(422, "key", "This Idempotency-Key was used for something else.")
+    return event
 
 
 async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
@@ -105,5 +138,6 @@ class PublishConsumer(Endpoint):
         body = await read_body(receive, settings.BODY_SIZE)
         document = parse_json(body)
         kind = document.get("type", "message")
-        event = await publish(request, request.room, document, str(kind))
+        key = idempotency_key(request.scope)
+        event = await publish(request, request.room, document, str(kind), key)
         await answer(send, 201, b"application/json", event.encoded)

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from .cursors import Cursor
 from .events import Batch, Event, EventType
 from .history import (
+    DAY,
     ROOM_TOKEN_LENGTH,
     STORE_TOKEN_LENGTH,
     Extent,
@@ -52,8 +53,6 @@ end
 return id
 """
 
-ONCE_EXPIRY = 24 * 3600  # seconds a key of `append_once` is remembered
-
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
@@ -82,6 +81,9 @@ class RedisHistory:
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{room}"
 
+    def _once_key(self, key: str) -> str:
+        return f"{self._prefix}:once:{key}"
+
     async def append(
         self,
         room: str,
@@ -98,12 +100,25 @@ class RedisHistory:
         return event
 
     async def append_once(
-        self, key: str, room: str, kind: EventType, sender: str, text: str
+        self,
+        key: str,
+        room: str,
+        kind: EventType,
+        sender: str,
+        text: str,
+        *,
+        of: str | None = None,
+        verified: bool = False,
+        remember: int = DAY,
     ) -> Event | None:
-        draft = Event("", kind, room, sender, text, now())
-        return await self._appended([f"{self._prefix}:once:{key}"], draft)
+        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
+        return await self._appended([self._once_key(key)], draft, remember)
 
-    async def _appended(self, once: list[str], draft: Event) -> Event | None:
+    async def identity(self, key: str) -> str | None:
+        found: bytes | None = await _reached(self._reader.get(self._once_key(key)))
+        return None if found is None else found.decode()
+
+    async def _appended(self, once: list[str], draft: Event, remember: int = DAY) -> Event | None:
         keys = [self._key(draft.room), self._store_key, *once]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
@@ -111,7 +126,7 @@ class RedisHistory:
             draft.encoded.removeprefix(b'{"id":""'),
             self._length,
             self._expiry,
-            ONCE_EXPIRY,
+            remember,
         ]
         identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
         if identity is None:
@@ -134,23 +149,26 @@ class RedisHistory:
         return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
+        # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
+        # append, or flush, between these. What is said rests on one of them alone.
         key = self._key(room)
-        async with self._reader.pipeline(transaction=True) as pipe:
+        async with self._reader.pipeline(transaction=False) as pipe:
             pipe.get(self._store_key)
-            pipe.xrange(key, count=1)
             pipe.xrevrange(key, count=1 if since else self._backlog)
             if since is not None:
                 pipe.xrange(key, min=f"{since.seq + 1}-0")
-            store, first, newest, *rest = await _reached(pipe.execute())
-        if not newest:
-            extent = Extent(store.decode() if store else await self._begin(), 1, 0)
-        else:
-            extent = Extent(newest[0][1][b"epoch"].decode(), _seq(first[0]), _seq(newest[0]))
-        head = Cursor(extent.epoch, extent.last)
+            store, newest, *following = await _reached(pipe.execute())
         if since is None:
-            return Batch(room, head, _events(reversed(newest)))
-        if not extent.resume(since).reset:
-            return Batch(room, head, _events(rest[0]))
+            if newest:
+                return Batch(room, _place(newest[0]), _events(reversed(newest)))
+            return Batch(room, Cursor(store.decode() if store else await self._begin(), 0))
+        (entries,) = following
+        if entries:
+            last = _place(entries[-1])
+            if since.belongs_to(last.epoch) and _seq(entries[0]) == since.seq + 1:
+                return Batch(room, last, _events(entries))
+        elif since == (_place(newest[0]) if newest else Cursor((store or b"").decode(), 0)):
+            return Batch(room, since)
         return await self._read_with_reset(room, since)
 
     async def _read_with_reset(self, room: str, since: Cursor) -> Batch:
@@ -160,8 +178,8 @@ class RedisHistory:
             head = (await self.heads([room]))[room]
             extent = Extent(head.epoch, 1, 0)
         else:
-            epoch = entries[0][1][b"epoch"].decode()
-            extent = Extent(epoch, _seq(entries[0]), _seq(entries[-1]))
+            last = _place(entries[-1])
+            extent = Extent(last.epoch, _seq(entries[0]), last.seq)
         return extent.batch(room, since, _events(entries))
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
@@ -174,9 +192,7 @@ class RedisHistory:
         if not store:
             store = (await self._begin()).encode()
         return {
-            room: Cursor(entries[0][1][b"epoch"].decode(), _seq(entries[0]))
-            if entries
-            else Cursor(store.decode(), 0)
+            room: _place(entries[0]) if entries else Cursor(store.decode(), 0)
             for room, entries in zip(rooms, newest, strict=True)
         }
 
@@ -210,6 +226,10 @@ async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _seq(entry: Entry) -> int:
     return int(entry[0].partition(b"-")[0])
+
+
+def _place(entry: Entry) -> Cursor:
+    return Cursor(entry[1][b"epoch"].decode(), _seq(entry))
 
 
 def _events(entries: Iterable[Entry]) -> tuple[Event, ...]:

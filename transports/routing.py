@@ -5,6 +5,7 @@ from django.urls import re_path
 from .exposition import MetricsConsumer
 from .health import HealthConsumer, ReadinessConsumer
 from .mirror import MirrorConsumer
+from .openapi import DescriptionConsumer
 from .publish import PublishConsumer
 from .rooms import RoomsConsumer
 
@@ -14,5 +15,6 @@ http_urlpatterns = [
     re_path(r"^healthz$", HealthConsumer.as_asgi()),
     re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
     re_path(r"^mirror/$", MirrorConsumer.as_asgi()),
+    re_path(r"^openapi\.json$", DescriptionConsumer.as_asgi()),
     re_path(r"^metrics$", MetricsConsumer.as_asgi()),
 ]

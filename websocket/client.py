@@ -16,6 +16,7 @@ from transports.client import (
     check_status,
     query,
     resume,
+    tls_for,
 )
 from transports.events import Batch, Event
 
@@ -43,6 +44,7 @@ def events(
             async with connect(
                 f"{url}?{urlencode(query(cursor))}",
                 additional_headers=headers,
+                ssl=tls_for(base_url),
                 compression=None,  # the size on the wire is the frame's
                 max_size=LARGEST_MESSAGE,
                 open_timeout=CONNECT_TIMEOUT,

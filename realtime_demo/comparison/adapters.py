@@ -17,7 +17,16 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import connect
 
 from streaming.client import EventStreamParser
-from transports.client import CONNECT_TIMEOUT, Arrival, check, http_client, query, resume
+from transports.client import (
+    CONNECT_TIMEOUT,
+    Arrival,
+    OpenHttp,
+    check,
+    check_status,
+    http_client,
+    query,
+    resume,
+)
 from transports.events import Event, InvalidEvent
 from transports.techniques import BY_NAME
 
@@ -31,8 +40,8 @@ class Adapter:
     """One column of the comparison.
 
     `technique` says how the theory sees it; `path` (with `{room}`) is None for this project's
-    own endpoint. Streams and sockets are then the project's own Python clients; what asks
-    again and again is `Asker` everywhere, which says why.
+    own endpoint, which the project's own Python clients follow. Those that ask again and
+    again do it through `Asker`, which says why.
     """
 
     name: str
@@ -56,18 +65,18 @@ class Adapter:
         return cls(f"{name} {path}", name, path)
 
     def events(
-        self, base_url: str, room: str, *, interval: float, hold: float
+        self, base_url: str, room: str, *, interval: float, hold: float, http: OpenHttp = Asker
     ) -> AsyncIterator[Event]:
         """The events of `room` as they arrive, reconnecting."""
         options: dict[str, Any] = {}
         if self.technique == "polling":
-            options = {"interval": interval}
+            options = {"interval": interval, "http": http}
         elif self.technique == "longpoll":
-            options = {"hold": hold}
-        if self.path is None and self.technique not in ("polling", "longpoll"):
+            options = {"hold": hold, "http": http}
+        if self.path is None:
             return BY_NAME[self.technique].events(base_url, room, **options)
         receive = _RECEIVERS[self.technique]
-        path = (self.path or BY_NAME[self.technique].path).format(room=room)
+        path = self.path.format(room=room)
         return resume(lambda since: receive(base_url, path, since, **options), None)
 
 
@@ -86,27 +95,33 @@ def events_in(document: Any) -> tuple[Event, ...]:
     return tuple(Event.from_document(item) for item in items)
 
 
-def _parse(data: bytes | str) -> tuple[Event, ...]:
+def _arrival(data: bytes | str, since: str | None) -> Arrival:
+    """The events in `data`, and the cursor behind them: a batch's own, or the last event's id."""
     try:
-        return events_in(json.loads(data))
+        document = json.loads(data)
+        events = events_in(document)
     except ValueError as error:
         raise InvalidEvent(f"Not our event JSON: {data[:200]!r}") from error
-
-
-def _behind(events: tuple[Event, ...], since: str | None) -> str:
-    return events[-1].id if events else since or ""
+    cursor = document.get("cursor") if isinstance(document, dict) else None
+    return events, cursor or (events[-1].id if events else since or "")
 
 
 async def _poll(
-    base_url: str, path: str, since: str | None, interval: float = 0.0, hold: float | None = None
+    base_url: str,
+    path: str,
+    since: str | None,
+    *,
+    interval: float = 0.0,
+    hold: float | None = None,
+    http: OpenHttp = Asker,
 ) -> AsyncGenerator[Arrival, None]:
     wait = {} if hold is None else {"wait": f"{hold:g}"}
-    async with Asker(base_url) as asker:
+    async with http(base_url, None) as client:
         while True:
-            document = json.loads(await asker.get(target(path, query(since or None, **wait))))
-            events = events_in(document)
-            cursor = document.get("cursor") if isinstance(document, dict) else None
-            since = cursor or _behind(events, since)
+            response = await client.get(target(path, query(since or None, **wait)))
+            if response.status != 200:
+                check_status(response.status, response.headers.get("retry-after"), response.body)
+            events, since = _arrival(response.body, since)
             yield events, since
             await asyncio.sleep(interval)
 
@@ -122,8 +137,7 @@ async def _lines(base_url: str, path: str, since: str | None) -> AsyncGenerator[
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 if line.strip():
-                    events = _parse(line)
-                    yield events, _behind(events, since)
+                    yield _arrival(line, since)
 
 
 async def _server_sent(
@@ -138,7 +152,8 @@ async def _server_sent(
         parser = EventStreamParser()
         async for data in response.aiter_bytes():
             for message in parser.feed(data):
-                yield _parse(message), parser.last_event_id
+                events, behind = _arrival(message, since)
+                yield events, parser.last_event_id or behind
 
 
 async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator[Arrival, None]:
@@ -146,8 +161,7 @@ async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator
     url += target(path, query(since or None))
     async with connect(url, compression=None, open_timeout=CONNECT_TIMEOUT) as socket:
         async for message in socket:
-            events = _parse(message)
-            yield events, _behind(events, since)
+            yield _arrival(message, since)
 
 
 _RECEIVERS: dict[str, Callable[..., AsyncGenerator[Arrival, None]]] = {

@@ -30,6 +30,8 @@ ASSUMED = (
     "Costs grow in proportion to deliveries or requests, from the measured load on; several "
     "processes share one Redis, whose own cost is not in these figures.",
     "TLS, TCP and IP headers are not counted: add 40 bytes a segment and 22 or more a TLS record.",
+    "A process writes an event to its clients one after the other, so that the last has it later "
+    "than the first by deliveries times the CPU of one.",
     "Events come at random (Poisson); a burst shared by all rooms is worse.",
 )
 
@@ -163,11 +165,14 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     if need.size is not None:
         sizes = replace(sizes, event=max(0.0, sizes.event + need.size - basis.event))
     prediction = predict(name, workload, path, sizes)
-    requests = need.clients * prediction.requests_per_second
     cores = _cores(name, need, basis, prediction)
     processes = None
     if cores is not None:
         processes = max(1, math.ceil(cores / UTILISATION), math.ceil(need.clients / CONNECTIONS))
+        if name != "polling":  # whose clients each come when it suits them
+            fan = need.clients / processes * (basis.cpu_per_delivery or 0.0)
+            prediction = predict(name, workload, replace(path, fan=fan), sizes)
+    requests = need.clients * prediction.requests_per_second
     return Option(
         name=name,
         label=label,

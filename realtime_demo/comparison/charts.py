@@ -146,7 +146,7 @@ def _draw(line: Line, x: Axis, y: Axis) -> str:
 
 
 def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
-    """Each line's name at its last point, moved apart where two would overlap."""
+    """Each line's name at its last point, or as near as no other name and no axis is."""
     wanted = [
         (y.place(line.points[-1][1]), x.place(line.points[-1][0]), line)
         for line in lines
@@ -155,9 +155,16 @@ def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
     parts: list[str] = []
     taken: list[tuple[float, float]] = []
     for height, at, line in sorted(wanted, key=lambda item: item[0]):
-        place = max(TOP + 4.0, height - 7)
-        while any(abs(place - other) < 13 and abs(at - near) < 120 for other, near in taken):
-            place += 3
+        places = [height - 7 + step * sign for step in range(0, HEIGHT, 3) for sign in (1, -1)]
+        place = next(
+            (
+                place
+                for place in places
+                if TOP + 4 <= place <= HEIGHT - BOTTOM - 3
+                and all(abs(place - other) >= 13 or abs(at - near) >= 120 for other, near in taken)
+            ),
+            height - 7,
+        )
         taken.append((place, at))
         anchor = "end" if at > WIDTH / 2 else "start"
         offset = -7 if anchor == "end" else 7

@@ -49,9 +49,13 @@ class Child:
         self._lock = asyncio.Lock()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def dismiss(self) -> None:
+        """Let it end; leaving the block waits for that."""
         assert self._process.stdin is not None
         self._process.stdin.close()  # the child ends at the end of its input
+
+    async def __aexit__(self, *_: object) -> None:
+        self.dismiss()
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._process.wait()

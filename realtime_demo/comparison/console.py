@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -12,10 +13,12 @@ from rich.text import Text
 
 from transports.techniques import BY_NAME
 
-from .figures import Spread
+from .figures import Spread, between
 from .measure import Progress
 from .result import FEWEST, Measurement
 from .run import Configuration, Result
+from .selfcheck import Added
+from .settings import Settings
 
 DASH = "\N{EN DASH}"
 
@@ -62,14 +65,8 @@ def tables(result: Result) -> list[RenderableType]:
     """Everything the run has found, in the order in which it should be read."""
     found: list[RenderableType] = []
     for configuration in result.configurations:
-        found += [
-            Text(describe(configuration), style="bold"),
-            ledger(configuration),
-            delays(configuration),
-            costs(configuration),
-            server(configuration),
-            predictions(configuration),
-        ]
+        found += [Text(describe(configuration), style="bold"), *parts(configuration)]
+    found += repeated(result)
     for warning in [*result.warnings, *withheld(result)]:
         found.append(Text(f"! {warning}", style="bold red"))
     if not result.same_host:
@@ -80,6 +77,46 @@ def tables(result: Result) -> list[RenderableType]:
             )
         )
     return found
+
+
+def repeated(result: Result) -> list[Table]:
+    """Where a configuration was measured more than once: how far its runs lie apart."""
+    runs: dict[Settings, list[Configuration]] = {}
+    for configuration in result.configurations:
+        runs.setdefault(configuration.settings, []).append(configuration)
+    found: list[Table] = []
+    for same in runs.values():
+        if len(same) < 2:
+            continue
+        table = _table(
+            f"Between runs: {describe(same[0])}",
+            *("", "median in ms of each run", "mean", "95 % between runs", "95 % within one"),
+        )
+        for name in [measurement.name for measurement in same[0].measurements]:
+            delays = [m.intended for one in same for m in shown(one) if m.name == name]
+            if len(delays) < 2:
+                continue
+            mean, half = between([delay.p50 for delay in delays])
+            within = sum(delay.high - delay.low for delay in delays) / 2 / len(delays)
+            table.add_row(
+                label(name),
+                "  ".join(milliseconds(delay.p50) for delay in delays),
+                milliseconds(mean),
+                f"± {milliseconds(half)}",
+                f"± {milliseconds(within)}",
+            )
+        found.append(table)
+    return found
+
+
+def parts(configuration: Configuration) -> list[Table]:
+    """A configuration's tables, without those in which nothing could be known (no tap, TLS)."""
+    made = (ledger, delays, costs, server, predictions)
+    return [table for make in made if not _blank(table := make(configuration))]
+
+
+def _blank(table: Table) -> bool:
+    return all(cell == DASH for column in table.columns[1:] for cell in column.cells)
 
 
 def describe(configuration: Configuration) -> str:
@@ -187,14 +224,21 @@ def costs(configuration: Configuration) -> Table:
 
 
 def server(configuration: Configuration) -> Table:
-    table = _table("Server", "", "connections", "CPU ms for 1,000 deliveries", "KiB a connection")
+    table = _table(
+        "Server; CPU ms of one event to all clients",
+        *("", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"),
+        *("server, an event", "clients, an event"),
+    )
+    alone = not configuration.settings.together  # else an event's work is everyone's
     for measurement in shown(configuration):
         cost = measurement.cost
         table.add_row(
             label(measurement.name),
             number(cost.connections),
-            milliseconds(cost.cpu),
             number(None if cost.memory is None else cost.memory / 1024, "bytes"),
+            milliseconds(cost.cpu),
+            milliseconds(measurement.volley.server if alone else None),
+            milliseconds(measurement.volley.clients if alone else None),
         )
     return table
 
@@ -202,7 +246,7 @@ def server(configuration: Configuration) -> Table:
 def predictions(configuration: Configuration) -> Table:
     table = _table(
         "Predicted and measured (delays from the publication at the server)",
-        *("", "figure", "predicted", "measured", "difference", "verdict"),
+        *("", "figure", "predicted", "for these events", "measured", "difference", "verdict"),
         left=2,
     )
     for measurement in shown(configuration):
@@ -213,6 +257,7 @@ def predictions(configuration: Configuration) -> Table:
                     name,
                     f"{check.name} {check.unit}".strip(),
                     figure(check.predicted),
+                    DASH if check.here is None else figure(check.here),
                     figure(check.measured),
                     figure(check.difference, "+"),
                     verdict(check.agrees, check.consistent),
@@ -225,6 +270,8 @@ def figure(value: float, sign: str = "") -> str:
     """Three digits that mean something, without an exponent."""
     if abs(value) >= 100:
         return f"{value:{sign},.0f}"
+    if abs(value) < 1e-6:
+        return "0"
     return f"{value:{sign}.3g}" if abs(value) >= 0.001 or not value else f"{value:{sign}.1g}"
 
 
@@ -256,6 +303,28 @@ def _against(measurement: Measurement) -> list[str]:
     if watch.errors:
         found.append(f"{label(measurement.name)}: a client gave up: {watch.errors[0]}")
     return found
+
+
+def self_check(found: Sequence[Added]) -> Table:
+    table = _table(
+        "What this tool adds: medians in ms, on the same events (allowed: below 0.5)",
+        *("", "n", "bare client", "this tool", "difference", "event by event", "95 % of that"),
+    )
+    for added in found:
+        later = added.later
+        table.add_row(
+            label(added.technique),
+            f"{later.count:,}",
+            f"{added.bare * 1e3:.2f}",
+            f"{added.tool * 1e3:.2f}",
+            Text(
+                f"{(added.tool - added.bare) * 1e3:+.2f}",
+                style="green" if added.within else "bold red",
+            ),
+            f"{later.p50 * 1e3:+.2f}",
+            f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
+        )
+    return table
 
 
 def show(console: Console, result: Result) -> None:

@@ -72,6 +72,9 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
+            "push": measurement.push,
+            "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
+            "crowding": measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
+BLOCKS, FEWEST_BLOCKS = 30, 5
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -32,12 +33,11 @@ class Spread:
     high: float
 
     @classmethod
-    def of(cls, clusters: Iterable[Sequence[float]], instrument: float = 0.0) -> Spread:
+    def of(cls, clusters: Iterable[Sequence[float]]) -> Spread:
         """The spread of all samples merged, which came in clusters.
 
         A cluster holds the samples that share their luck: one event's delays to all its
-        clients. See `median_interval`. `instrument` is how far the instrument itself may be
-        off; it widens the interval on both sides, since no number of samples averages it out.
+        clients, or those of a stretch of time. See `median_interval` and `blocks`.
         """
         groups = [cluster for cluster in clusters if cluster]
         merged = sorted(sample for group in groups for sample in group)
@@ -53,9 +53,30 @@ class Spread:
             quantile(merged, 0.99),
             quantile(merged, 0.999),
             merged[-1],
-            low - instrument,
-            high + instrument,
+            low,
+            high,
         )
+
+
+def blocks(clusters: Iterable[Sequence[float]]) -> list[list[float]]:
+    """Clusters in the order of time, joined to stretches of as many clusters each.
+
+    Events near each other in time share more than chance: a process that was moved to another
+    core, a neighbour on the machine, a phase. Stretches longer than that memory are independent
+    where events are not ("batch means": Schmeiser, Operations Research 30, 1982, who finds 10 to
+    30 of them enough); there are as many as events in each, and 30 at most.
+    """
+    groups = [cluster for cluster in clusters if cluster]
+    number = min(BLOCKS, max(FEWEST_BLOCKS, round(math.sqrt(len(groups)))))
+    number = min(number, len(groups))
+    return [
+        [
+            sample
+            for group in groups[len(groups) * k // number : len(groups) * (k + 1) // number]
+            for sample in group
+        ]
+        for k in range(number)
+    ]
 
 
 def median_interval(
@@ -88,9 +109,24 @@ def median_interval(
     return quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
 
 
+def between(medians: Sequence[float]) -> tuple[float, float]:
+    """The mean of several runs' medians, and the half-width of its 95 % interval.
+
+    Processes lie and wake differently in each run, and the machine is at something else; no
+    number of samples of one run can tell that, only other runs can (Kalibera and Jones,
+    "Rigorous Benchmarking in Reasonable Time", 2013). Needs two runs; three say something.
+    """
+    number = len(medians)
+    mean = math.fsum(medians) / number
+    variance = math.fsum((median - mean) ** 2 for median in medians) / (number - 1)
+    return mean, student(number - 1) * math.sqrt(variance / number)
+
+
 def student(freedom: int) -> float:
     """The 97.5 % point of Student's t, by the expansion of Abramowitz and Stegun 26.7.5
-    (within 0.5 % from 4 degrees of freedom on)."""
+    (within 0.5 % from 4 degrees of freedom on), and by the table below that."""
+    if freedom < 4:
+        return {1: 12.706, 2: 4.303, 3: 3.182}[freedom]
     z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
     g1 = (z**3 + z) / 4
     g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96

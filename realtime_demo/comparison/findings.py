@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .console import DASH, figure, label, milliseconds, withheld
+from .glance import size
 from .result import Measurement
 from .run import Configuration, Result
 
-WORST = 6  # disagreements told in words; the tables have all
+WORST = 3  # disagreements told in words; the tables have all
 
 
 def findings(result: Result) -> list[str]:
@@ -20,6 +21,7 @@ def findings(result: Result) -> list[str]:
         found += _delays(shown)
         found += _requests(first, shown)
         found += _idle(shown)
+    found += _crowding(result)
     found += _agreement(result)
     return found
 
@@ -47,7 +49,7 @@ def _delays(shown: Sequence[Measurement]) -> list[str]:
     found = [
         f"{label(best.name)} had the lowest median delay, {_median(best)}; "
         f"{label(worst.name)} the highest, {_median(worst)}: "
-        f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.1f} times as long."
+        f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.3g} times as long."
     ]
     alike = [m for m in ordered[1:] if m.intended.low <= best.intended.high]
     if alike:
@@ -77,16 +79,52 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
             found.append(
                 f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
                 f"requests an event, {cost.empty_share:.0%} of them for nothing, and an event "
-                f"waited {milliseconds(measurement.published.mean)} ms on average, of which "
-                f"{milliseconds(measurement.prediction.delay.mean)} ms is what asking at that "
-                "interval must cost."
+                f"waited {milliseconds(measurement.published.mean)} ms on average; asking at that "
+                f"interval must cost {milliseconds(measurement.prediction.delay.mean)} ms in the "
+                f"long run{_here(measurement)}."
             )
         elif measurement.technique == "longpoll":
+            shared = (
+                ": below 1, since events that came while a client was asking again shared an answer"
+                if cost.requests_per_event < 0.995
+                else ""
+            )
             found.append(
-                f"Long polling took {cost.requests_per_event:.3g} requests an event: below 1, "
-                "events that came while a client was asking again shared an answer."
+                f"Long polling took {cost.requests_per_event:.3g} requests an event{shared}."
             )
     return found
+
+
+def _crowding(result: Result) -> list[str]:
+    """Where an event's deliveries wait for each other, and for whose work."""
+    found: list[str] = []
+    for configuration in result.configurations:
+        crowded = [m for m in configuration.measurements if m.crowded and not m.bottleneck]
+        if not crowded:
+            continue
+        parts = [
+            f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
+            "ms" + ("" if m.volley.server is None else f" (server {_half(m.volley.server)} ms)")
+            for m in crowded
+        ]
+        settings = configuration.settings
+        found.append(
+            f"At {settings.clients} clients and {settings.rate:g} events/s an event's deliveries "
+            "wait for the work of the clients before them, which share this machine: "
+            f"{'; '.join(parts)}. Elsewhere clients do not wait for each other, only for the "
+            "server to write to those before: half of what it works on an event."
+        )
+    return found
+
+
+def _here(measurement: Measurement) -> str:
+    if measurement.played is None:
+        return ""
+    return f", {milliseconds(measurement.played.mean)} ms for the events that there were"
+
+
+def _half(seconds: float) -> str:
+    return milliseconds(seconds / 2)
 
 
 def _idle(shown: Sequence[Measurement]) -> list[str]:
@@ -100,7 +138,7 @@ def _idle(shown: Sequence[Measurement]) -> list[str]:
     least, most = min(known, key=lambda item: item[0]), max(known, key=lambda item: item[0])
     return [
         f"In an hour in which nothing happens a client of {label(most[1].name)} moves "
-        f"{most[0]:,.0f} bytes, one of {label(least[1].name)} {least[0]:,.0f}."
+        f"{size(most[0])}, one of {label(least[1].name)} {size(least[0])}."
     ]
 
 
@@ -122,13 +160,19 @@ def _agreement(result: Result) -> list[str]:
         f"Theory: of {len(checks)} predicted figures {agreeing} agree with the measured ones, "
         f"{consistent} more are within chance, {len(wrong)} disagree."
     ]
+    wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
     for configuration, measurement, check in wrong[:WORST]:
         settings = configuration.settings
         found.append(
             f"Theory disagrees: {label(measurement.name)}, {check.name}, at {settings.rate:g} "
-            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted {figure(check.predicted)} "
-            f"{check.unit}, measured {figure(check.measured)} {check.unit}."
+            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted "
+            f"{_with_unit(check.expected, check.unit)}, measured "
+            f"{_with_unit(check.measured, check.unit)}."
         )
     if len(wrong) > WORST:
         found.append(f"{len(wrong) - WORST} more disagreements stand in the tables.")
     return found
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{figure(value)} {unit}".strip()

@@ -16,19 +16,18 @@ from . import schedule
 from .adapters import Adapter
 from .child import Child
 from .clock import Clock
-from .figures import Spread, quantile
-from .host import cpu_seconds, resident_bytes
-from .ledger import Ledger, Sample, Sent, first_deliveries
+from .figures import quantile
+from .host import cores, cpu_seconds, resident_bytes
+from .ledger import Ledger, Sample, Sent
 from .network import Network
-from .result import Cost, Measurement, Watch
+from .probes import LENGTH, Volley, numbers, pause
+from .replay import Heard, play
+from .result import Cost, Measurement, Watch, spread
 from .settings import Settings
 from .theory import Path, Sizes, framed, predict
 
 PER_PROCESS = 50  # clients in one subscriber process
 WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
-# Seconds by which medians of two runs with one seed were seen to differ beyond what sampling
-# explains: the processes lie and wake differently each time (docs/comparison.md).
-INSTRUMENT = 0.0005
 LEAD = 0.25  # seconds between giving the order to publish and the first intended time
 PATIENCE = 30.0  # seconds in which every client has to have received something
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
@@ -86,7 +85,7 @@ async def measure(
     report: Report,
     fresh: Callable[[], AbstractAsyncContextManager[Target]] | None = None,
 ) -> list[Measurement]:
-    """Every technique of `settings`, each by itself or all together.
+    """One round: every technique of `settings`, each by itself or all together.
 
     With `fresh`, each technique of so many clients that memory is measured gets a server of
     its own: what an earlier technique has left free would be used again, and not be seen.
@@ -127,19 +126,26 @@ class _Phase:
         self.memory: int | None = None
         self.identity = 0.0  # the mean length of an event's id, and of its JSON
         self.event_size = 0.0
+        self.every: list[float] = []  # when each event was published, the warm-up's too
+        self.asked: dict[str, list[list[float]]] = {}  # when each polling client asked
 
     async def run(self) -> list[Measurement]:
         async with AsyncExitStack() as stack:
             await self._open(stack)
             await self._warm_up()
             probes = await self._probe()
+            volley = await self._volley(0)
             await self._ask("settle")
             sent, watch, marks, cpu = await self._load()
             await self._drain(sent)
             ends = await self._marks()
+            volley += await self._volley(1)
+            await asyncio.sleep(0.1 + self.settings.rtt)
             samples = await self._close()
+            for child in self.children:
+                child.dismiss()  # all at once
         return [
-            self._measurement(adapter, sent, watch, marks, ends, cpu, probes, samples)
+            self._measurement(adapter, sent, watch, marks, ends, cpu, probes, volley, samples)
             for adapter in self.adapters
         ]
 
@@ -176,10 +182,15 @@ class _Phase:
                 }
                 for first in range(0, settings.clients, PER_PROCESS)
             ]
-        for group in groups:
+        for _ in groups:
             child = await stack.enter_async_context(Child("realtime_demo.comparison.subscribers"))
             self.children.append(child)
-            await child.ask("open", groups=[group])
+        await asyncio.gather(
+            *[
+                child.ask("open", groups=[group])
+                for child, group in zip(self.children, groups, strict=True)
+            ]
+        )
         self._resident_before = before
 
     async def _probe(self) -> dict[str, dict[str, float]]:
@@ -187,6 +198,25 @@ class _Phase:
         for answer in await self._ask("probe"):
             found |= {name: probe for name, probe in answer.items() if probe}
         return found
+
+    async def _volley(self, before: int) -> Volley:
+        """Single events, to clients that wait for them."""
+        settings, pid = self.settings, self.target.pid
+        if all(adapter.technique == "polling" for adapter in self.adapters):
+            return Volley()  # nobody waits
+        published: dict[int, float] = {}
+        began, cpu_began = await self._marks(), cpu_seconds(pid) if pid else None
+        apart = pause(settings.rtt + settings.jitter, settings.clients * len(self.adapters))
+        for number in numbers(before, min(LENGTH, settings.duration / 5), apart):
+            event = await self.load.ask("probe", room=self.room, index=number, size=settings.size)
+            published[number] = self._published(event)
+            await asyncio.sleep(apart)
+        ended, cpu_ended = await self._marks(), cpu_seconds(pid) if pid else None
+        server = None
+        if cpu_began is not None and cpu_ended is not None:
+            server = (cpu_ended - cpu_began) / len(published) - (self.target.publish_cpu or 0.0)
+        clients = sum(b["cpu"] - a["cpu"] for a, b in zip(began, ended, strict=True))
+        return Volley(published, server, clients / len(published))
 
     async def _warm_up(self) -> None:
         """Publish until every client has received something."""
@@ -252,7 +282,9 @@ class _Phase:
             answer = await publishing
         finally:
             publishing.cancel()
-        sent = [event for event in map(self._sent, answer["events"]) if event.number >= 0]
+        every = sorted(map(self._sent, answer["events"]), key=lambda event: event.published)
+        self.every = [event.published for event in every]
+        sent = [event for event in every if event.number >= 0]
         if not sent:
             said = answer["failures"][0] if answer["failures"] else "no event fell into the window"
             raise MeasurementFailed(f"Nothing was published: {said}.")
@@ -285,15 +317,19 @@ class _Phase:
             seq = Cursor.parse(str(event["id"])).seq
         except InvalidCursor:
             seq = event["index"] + 1_000_000
-        published = event["published_at"]
         return Sent(
             number=event["index"],
             intended=event["intended"],
             actual=event["sent"],
-            published=event["sent"] if published is None else self.target.clock.local(published),
+            published=self._published(event),
             acknowledged=event["acknowledged"],
             seq=seq,
         )
+
+    def _published(self, event: dict[str, Any]) -> float:
+        """When the server published it, on this host's clock; else when it was sent."""
+        at = event.get("published_at")
+        return float(event["sent"]) if at is None else self.target.clock.local(at)
 
     async def _show(self, done: float) -> None:
         received: dict[str, int] = {}
@@ -324,8 +360,9 @@ class _Phase:
     async def _close(self) -> dict[str, list[Sample]]:
         found: dict[str, list[Sample]] = {name: [] for name in self.names}
         for answer in await self._ask("close"):
-            for name, samples in answer.items():
+            for name, (samples, asked) in answer.items():
                 found[name] += [Sample(*sample) for sample in samples]
+                self.asked.setdefault(name, []).extend(asked)
         return found
 
     def _measurement(
@@ -337,26 +374,16 @@ class _Phase:
         ends: list[dict[str, Any]],
         cpu: float | None,
         probes: dict[str, dict[str, float]],
+        volley: Volley,
         samples: dict[str, list[Sample]],
     ) -> Measurement:
         settings, name = self.settings, adapter.name
         mine = samples[name]
         ledger = Ledger.of(sent, mine, settings.clients)
-        by_event = first_deliveries(mine)
-
-        def spread(origin: str) -> Spread:
-            clusters = [
-                [
-                    sample.received - getattr(event, origin)
-                    for sample in by_event.get(event.number, ())
-                ]
-                for event in sent
-            ]
-            return Spread.of(clusters, INSTRUMENT)
-
         began, ended = (_total(mark, name) for mark in marks)
         last = _total(ends, name)
         change = {key: ended[key] - began[key] for key in ended}
+        processes = sum(name in mark["groups"] for mark in marks[0])
         alone = len(self.adapters) == 1
         tapped = self.target.tapped
         memory = None
@@ -364,7 +391,7 @@ class _Phase:
             memory = self.memory / settings.clients
         deliveries = int(change["received"])
         cost = Cost(
-            seconds=change["time"] / sum(name in mark["groups"] for mark in marks[0]),
+            seconds=change["time"] / processes,
             published=len(sent) * settings.clients,
             deliveries=deliveries,
             requests=int(change["requests"]) if tapped else None,
@@ -376,26 +403,47 @@ class _Phase:
             cpu=cpu / deliveries * 1_000 if alone and cpu is not None and deliveries else None,
             memory=memory,
         )
-        path, sizes = self._path(probes.get(name)), self._sizes(adapter, probes.get(name))
+        sizes = self._sizes(adapter, probes.get(name))
+        path, work = self._path(probes.get(name)), list[float]()
+        if adapter.technique != "polling":
+            path, work = self._push(path, sizes, volley.delays(mine))
+        # What was published before may still be brought by the first answers of the window.
+        begin = sent[0].published
+        published = sorted(
+            [*self.every, *(time for time in volley.published.values() if time < begin)]
+        )
         workload = replace(settings.workload, rate=len(sent) / settings.duration)
         return Measurement(
             name=name,
             technique=adapter.technique,
             clients=settings.clients,
             ledger=ledger,
-            intended=spread("intended"),
-            actual=spread("actual"),
-            published=spread("published"),
+            intended=spread(sent, mine, "intended"),
+            actual=spread(sent, mine, "actual"),
+            published=spread(sent, mine, "published"),
             cost=cost,
             watch=watch,
-            prediction=predict(
+            prediction=predict(adapter.technique, workload, path, sizes),
+            played=play(
                 adapter.technique,
                 workload,
                 path,
                 sizes,
+                Heard(
+                    published=published,
+                    first=len(published) - len(sent),
+                    window=(began["time"] / processes, ended["time"] / processes),
+                    clients=settings.clients,
+                    asked=self.asked.get(name, ()),
+                    work=work,
+                    busy=volley.busy / cores(),
+                ),
             ),
             sizes=sizes,
             service=path.service,
+            push=path.push,
+            volley=volley,
+            cores=cores(),
             event_bytes=self.event_size,
             idle_up=None,
             idle_down=None,
@@ -409,6 +457,18 @@ class _Phase:
         if probe is None:
             return Path(network)
         return Path(network, service=max(0.0, probe["seconds"] - network.rtt))
+
+    @staticmethod
+    def _push(path: Path, sizes: Sizes, delays: Sequence[float]) -> tuple[Path, list[float]]:
+        """The work on an event's way down, from the volleys' delays, in which the network's
+        part is known."""
+        if not delays:
+            return path, []
+        start, jitter = path.way_down(sizes.down + sizes.event, 0.0)
+        work = [delay - start - jitter / 2 for delay in delays]
+        push = max(0.0, sum(work) / len(work))
+        # Where the way is uneven, one delivery's work cannot be told from its jitter.
+        return replace(path, push=push), [push] if jitter else work
 
     def _sizes(self, adapter: Adapter, probe: dict[str, float] | None) -> Sizes:
         event = self.event_size

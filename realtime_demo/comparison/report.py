@@ -11,7 +11,7 @@ from rich.table import Table
 
 from transports.techniques import BY_NAME, TECHNIQUES
 
-from . import console
+from . import console, glance
 from .charts import Line, chart, curve, distribution, spaced
 from .figures import quantile
 from .findings import findings
@@ -31,7 +31,7 @@ font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
 main{max-width:1080px;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.2rem 0 .6rem}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
-p,li{max-width:72ch}.lead{color:var(--soft);margin:0 0 1.5rem}
+p,li{max-width:80ch}.lead{color:var(--soft);margin:0 0 1.5rem}
 ul.findings{padding-left:1.2rem}ul.findings li{margin:.35rem 0}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:1rem}
 figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;
@@ -47,7 +47,13 @@ svg .predicted.own{stroke:var(--c);opacity:1}
 svg .mark{fill:var(--c);stroke:var(--ground);stroke-width:1.2}
 svg .name{fill:var(--c);font-weight:600}
 svg .plain{--c:var(--soft)}
+svg .name{paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoin:round}
 .scroll{overflow-x:auto}
+table.glance{font-size:1.02rem;width:100%}table.glance caption{font-weight:400;color:var(--soft)}
+table.glance td{padding:.42rem .7rem}table.glance strong{font-size:1.15em}
+th small{display:block;font-weight:400;color:var(--soft)}
+.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.6em;
+background:var(--c)}.swatch.plain{--c:var(--soft)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86rem;margin:.3rem 0}
 caption{text-align:left;font-weight:600;padding:.3rem 0}
 th,td{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
@@ -58,14 +64,18 @@ dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}d
 dd{margin:0;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
 --panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
-figure,table{break-inside:avoid}.charts{grid-template-columns:1fr 1fr}}
+body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
+table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
+th{white-space:normal;vertical-align:bottom}
+figure,table,li{break-inside:avoid}h2,h3,caption{break-after:avoid}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><style>$style</style></head><body><main>
 <h1>$title</h1><p class="lead">$lead</p>
-<section><h2>Findings</h2><ul class="findings">$findings</ul></section>
+<section>$glance<h2>Findings</h2><ul class="findings">$findings</ul></section>
 $body
 <section><h2>Setup</h2>$setup</section>
 </main></body></html>
@@ -79,12 +89,15 @@ def page(result: Result) -> str:
     style = Template(STYLE).substitute(light=light, dark=dark)
     style += "".join(f".{t.name}{{--c:var(--{t.name})}}" for t in TECHNIQUES)
     body = _overview(result)
+    for table in console.repeated(result):
+        body += f'<div class="scroll">{html_table(table)}</div>'
     for configuration in result.configurations:
         body += _configuration(configuration)
     return PAGE.substitute(
         title="Real-time techniques, measured",
         style=style,
         lead=escape(f"{result.server}, {result.began}"),
+        glance=glance.table(result.configurations[0]),
         findings="".join(f"<li>{escape(text)}</li>" for text in findings(result)),
         body=body,
         setup=_setup(result),
@@ -225,14 +238,7 @@ def _growth(result: Result) -> str:
 def _configuration(configuration: Configuration) -> str:
     charts = "".join(_distribution(measurement) for measurement in _shown(configuration))
     tables = "".join(
-        f'<div class="scroll">{html_table(table)}</div>'
-        for table in (
-            console.ledger(configuration),
-            console.delays(configuration),
-            console.costs(configuration),
-            console.server(configuration),
-            console.predictions(configuration),
-        )
+        f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
     return (
         f"<section><h2>{escape(console.describe(configuration))}</h2>"
@@ -246,10 +252,16 @@ def _distribution(measurement: Measurement) -> str:
     if not ordered:
         return ""
     delay = measurement.prediction.delay
-    # The last percent would squeeze all the rest to a line; it is in the table.
-    high = max(quantile(ordered, 0.99), delay.longest * 1e3) * 1.08
+    # The last few percent would squeeze all the rest to a line; they are in the table.
+    high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
     inside = [sample for sample in ordered if sample <= high]
     measured = [(x, y * len(inside) / len(ordered)) for x, y in distribution(inside)]
+    if measurement.played is not None:
+        expected = [delay * 1e3 for delay in measurement.played.delays if delay * 1e3 <= high]
+        share = len(expected) / len(measurement.played.delays)
+        predicted = [(x, y * share) for x, y in distribution(expected)] if expected else []
+    else:
+        predicted = curve(lambda x: delay.cdf(x / 1e3), high)
     name = console.label(measurement.name)
     svg = chart(
         f"{name}: share of events within a delay",
@@ -257,18 +269,12 @@ def _distribution(measurement: Measurement) -> str:
         "share of deliveries",
         [
             Line("measured", _css(measurement), measured, named=False),
-            Line(
-                "predicted",
-                _css(measurement),
-                curve(lambda x: delay.cdf(x / 1e3), high),
-                predicted=True,
-                named=False,
-            ),
+            Line("predicted", _css(measurement), predicted, predicted=True, named=False),
         ],
         most=1.0,
     )
     beyond = len(ordered) - len(inside)
-    caption = "Solid: measured; dashed: predicted." + (
+    caption = "Solid: measured; dashed: predicted for these events." + (
         f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""
     )
     return _figure(svg, caption)

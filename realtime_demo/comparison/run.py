@@ -17,7 +17,9 @@ from .child import Child
 from .host import environment
 from .local_server import APPLICATION, local_server
 from .measure import Progress, Report, Target, calibrate, measure
+from .network import Network
 from .result import Measurement
+from .rounds import merged
 from .settings import Settings
 
 CONNECTIONS = 1  # of the publisher, where the server is near
@@ -102,9 +104,14 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
                 "open", base_url=target.url, path=target.publish_path, connections=connections
             )
             await calibrate(target, load, settings, same_host)
-            measured = await measure(
-                target, load, settings, report, None if plan.server else lambda: _fresh(plan)
-            )
+            rounds = [
+                await measure(
+                    target, load, one, report, None if plan.server else lambda: _fresh(plan)
+                )
+                for one in settings.each_round()
+            ]
+            network = settings.network if target.tapped else Network()
+            measured = [merged(same, settings, network) for same in zip(*rounds, strict=True)]
             found.append(Configuration(settings, tuple(measured)))
             if abs(target.clock.stepped) > 0.001:
                 warnings.append(
@@ -161,7 +168,11 @@ async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings)
         while not connected:
             await asyncio.sleep(0.1)
             mark = await child.ask("mark")
-            connected = all(group["down"] for group in mark["groups"].values())
+            # A long poll in a quiet room is held before its first byte.
+            connected = all(
+                mark["groups"][adapter.name]["up" if adapter.technique == "longpoll" else "down"]
+                for adapter in settings.adapters
+            )
     await asyncio.sleep(SETTLING)
     await child.ask("settle")
     return child

@@ -12,6 +12,8 @@ from .adapters import Adapter
 from .network import Network
 from .theory import Arrivals, Workload
 
+SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
+FEWEST_EVENTS = 10  # that a round has on average
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 
 
@@ -21,14 +23,16 @@ class Settings:
 
     `techniques` are in the form of `Adapter.parse`. `together` measures all techniques on the
     same events at the same time; else each has the machine to itself, and the same seed gives
-    each the same schedule. Raises `ValueError` for what cannot be measured.
+    each the same schedule. `duration` is all that is measured of a technique, in so many `rounds`
+    with new clients each. Raises `ValueError` for what cannot be measured.
     """
 
     techniques: tuple[str, ...] = COMPARED
     clients: int = 5
     rate: float = 10.0
     arrivals: Arrivals = "poisson"
-    duration: float = 7.0
+    duration: float = 9.0
+    rounds: int = 3
     warmup: float = 1.0
     interval: float = 1.0
     hold: float = 25.0
@@ -40,7 +44,7 @@ class Settings:
     together: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("clients", "rate", "duration", "hold", "bandwidth"):
+        for name in ("clients", "rate", "duration", "rounds", "hold", "bandwidth"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} has to be above 0; got {getattr(self, name)}.")
         for name in ("warmup", "interval", "rtt", "jitter", "size"):
@@ -64,6 +68,19 @@ class Settings:
     @property
     def workload(self) -> Workload:
         return Workload(self.rate, self.arrivals, self.interval, self.hold)
+
+    def each_round(self) -> list[Settings]:
+        """The settings of each round: its share of the time, and a schedule of its own.
+
+        Fewer rounds where there would be too few events to a round.
+        """
+        rounds = min(self.rounds, max(1, int(self.rate * self.duration / FEWEST_EVENTS)))
+        return [
+            replace(
+                self, duration=self.duration / rounds, rounds=1, seed=self.seed + SEED_STEP * number
+            )
+            for number in range(rounds)
+        ]
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON can hold them (no bandwidth: no limit)."""

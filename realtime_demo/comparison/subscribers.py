@@ -12,6 +12,7 @@ import statistics
 import time
 from collections import deque
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -70,6 +71,7 @@ class Group:
         self.resets = 0
         self.counted = 0  # samples of the measured window, whose numbers are not negative
         self.errors: list[str] = []
+        self.asked: list[list[float]] = [[] for _ in phases]  # of those that poll
         self._recent: deque[float] = deque(maxlen=RECENT)
         self.empty = 0
         self._responses: dict[int, bytearray] = {}
@@ -95,9 +97,14 @@ class Group:
 
     async def _follow(self, client: int, phase: float) -> None:
         await asyncio.sleep(phase)
+        asked = self.asked[client - self.first] if self.adapter.technique == "polling" else None
         try:
             events = self.adapter.events(
-                self.base_url, self.room, interval=self.interval, hold=self.hold
+                self.base_url,
+                self.room,
+                interval=self.interval,
+                hold=self.hold,
+                http=partial(Asker, asked=asked),
             )
             async with aclosing(cast(Any, events)):
                 async for event in events:
@@ -176,13 +183,13 @@ class Group:
 
         async def ask(base_url: str) -> None:
             async with Asker(base_url) as asker:
-                first = json.loads(await asker.get(target(path, asking)))
+                first = json.loads((await asker.get(target(path, asking))).body)
                 cursor = first.get("cursor") if isinstance(first, dict) else None
                 again = target(path, query(cursor, **asking))
                 for _ in range(PROBES):
                     await barrier.wait()
                     began = time.monotonic()
-                    json.loads(await asker.get(again))
+                    json.loads((await asker.get(again)).body)
                     times.append(time.monotonic() - began)
 
         # A tap of its own, so that the clients' traffic is not counted with it.
@@ -192,7 +199,7 @@ class Group:
             size = {"up": 0.0, "down": 0.0, "cursor": 0.0}
             if self.tapped:  # the sizes of one more, by itself
                 async with Asker(base_url) as asker:
-                    first = json.loads(await asker.get(target(path, asking)))
+                    first = json.loads((await asker.get(target(path, asking))).body)
                     cursor = first.get("cursor") if isinstance(first, dict) else None
                     last = tap.total
                     await asker.get(target(path, query(cursor, **asking)))
@@ -250,12 +257,12 @@ class Subscribers:
         return {group.adapter.name: group.idle() for group in self.groups}
 
     async def close(self) -> dict[str, Any]:
-        """End every client; all samples."""
+        """End every client; all samples, and when each client asked."""
         if self._watch is not None:
             self._watch.cancel()
         for group in self.groups:
             await group.close()
-        return {group.adapter.name: group.samples for group in self.groups}
+        return {group.adapter.name: (group.samples, group.asked) for group in self.groups}
 
 
 if __name__ == "__main__":

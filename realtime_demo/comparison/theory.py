@@ -104,21 +104,35 @@ class Workload:
 class Path:
     """The way between client and server: the network, and the work in one round trip.
 
-    `service` (seconds) is what a request takes on no network at all; half of it is put to
-    an event's way down.
+    `service` (seconds) is what a request takes on no network at all, half of it each way.
+    `push` is what an event takes to a client that waits for it, all of an event's deliveries
+    averaged; where that was not probed, it counts as half a request. `fan` is by how much the
+    last of an event's deliveries leaves the server behind the first, where `push` has it not:
+    deliveries times what one costs, since one process writes them one by one.
     """
 
     network: Network = field(default_factory=Network)
     service: float = 0.0
+    push: float | None = None
+    fan: float = 0.0
 
     @property
     def round_trip(self) -> float:
         return self.network.rtt + self.service
 
-    def way_down(self, size: float) -> tuple[float, float]:
+    @property
+    def push_work(self) -> float:
+        return self.service / 2 if self.push is None else self.push
+
+    @property
+    def again(self) -> float:
+        """From one answer of a held request to the next request's arrival, on average."""
+        return self.network.rtt + self.push_work + self.fan / 2 + self.service / 2
+
+    def way_down(self, size: float, work: float) -> tuple[float, float]:
         """Seconds that `size` bytes take down: the fixed part, and the width of the jitter."""
         down = self.network.down
-        return down.delay + self.service / 2 + size / down.bandwidth, down.jitter
+        return down.delay + work + size / down.bandwidth, down.jitter
 
 
 @dataclass(frozen=True)
@@ -176,7 +190,9 @@ def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
         empty = math.exp(-rate * period)
     else:
         empty = max(0.0, 1 - rate * period)
-    start, jitter = path.way_down(sizes.down + sizes.event * max(1.0, rate * period))
+    start, jitter = path.way_down(
+        sizes.down + sizes.event * max(1.0, rate * period), path.service / 2
+    )
     return Prediction(
         technique="polling",
         # The server is asked every T seconds; an event falls anywhere between two askings.
@@ -192,7 +208,7 @@ def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
 
 
 def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
-    rate, away, hold = workload.rate, path.round_trip, workload.hold
+    rate, away, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
         # Between a response and the next request's arrival the server has nobody to tell,
         # for R. Quiet all that time: probability e^(-λR). The request then waits for an
@@ -212,13 +228,13 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
         # number of beats.
         cycle, empty, at_once = away, 0.0, 0.0
     per_event = 1 / (rate * cycle)
-    start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle)
+    start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle, path.push_work)
     return Prediction(
         technique="longpoll",
         delay=Delay(
             (
-                Component(at_once, start, (0.0, jitter)),
-                Component(1 - at_once, start, (away, jitter)),
+                Component(at_once, start, (path.fan, jitter)),
+                Component(1 - at_once, start + path.fan / 2, (away, jitter)),
             )
         ),
         requests_per_second=1 / cycle,
@@ -226,8 +242,8 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
         requests_per_event=per_event,
         up_per_event=per_event * sizes.up,
         down_per_event=_batched(per_event, empty, sizes),
-        idle_up=3600 / (path.round_trip + hold) * sizes.up,
-        idle_down=3600 / (path.round_trip + hold) * sizes.down,
+        idle_up=3600 / (away + hold) * sizes.up,
+        idle_down=3600 / (away + hold) * sizes.down,
     )
 
 
@@ -244,14 +260,14 @@ def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Predi
             f"{workload.rate:g} events of {sizes.event:g} bytes a second do not fit through "
             f"{path.network.down.bandwidth:g} bytes a second."
         )
-    start, jitter = path.way_down(sizes.event)
+    start, jitter = path.way_down(sizes.event, path.push_work)
     # A heartbeat is due only when nothing else was sent for so long; a ping regardless.
     signs = silences(workload, workload.heartbeat)
     pings = 1 / (workload.rate * workload.ping)
     beats, hourly = 3600 / workload.heartbeat, 3600 / workload.ping
     return Prediction(
         technique=technique,
-        delay=Delay((Component(1.0, start, (0.0, jitter)),)),
+        delay=Delay((Component(1.0, start, (path.fan, jitter)),)),
         requests_per_second=0.0,
         empty_share=0.0,
         requests_per_event=0.0,

@@ -22,6 +22,7 @@ from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.measure import MeasurementFailed, Progress
 from realtime_demo.comparison.run import Plan, Result, run
+from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
 
 # Option, the setting, the unit in which it is given, and what it says.
@@ -29,7 +30,8 @@ OPTIONS = (
     ("clients", "clients", 1, "clients of each technique"),
     ("rate", "rate", 1, "events a second"),
     ("duration", "duration", 1, "seconds measured, for each technique"),
-    ("warmup", "warmup", 1, "seconds of load before that, left out"),
+    ("rounds", "rounds", 1, "into which that is split, with new clients each"),
+    ("warmup", "warmup", 1, "seconds of load before each round, left out"),
     ("interval", "interval", 1, "seconds a polling client pauses"),
     ("hold", "hold", 1, "longest hold of a long poll, in seconds"),
     ("size", "size", 1, "characters of an event's text"),
@@ -38,7 +40,7 @@ OPTIONS = (
     ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
-WHOLE = ("clients", "size", "seed")
+WHOLE = ("clients", "rounds", "size", "seed")
 
 
 class Command(BaseCommand):
@@ -79,6 +81,18 @@ class Command(BaseCommand):
             metavar="NAME=A,B,C",
             help=f"once for each value: {', '.join(SWEPT)} (rtt and jitter in ms)",
         )
+        parser.add_argument(
+            "--self-check",
+            action="store_true",
+            help="only measure what the comparison itself adds, beside bare clients",
+        )
+        parser.add_argument(
+            "--repeat",
+            type=int,
+            default=1,
+            metavar="N",
+            help="measure everything N times, with new clients; tells how far runs lie apart",
+        )
         parser.add_argument("--json", metavar="FILE", help="write everything, samples included")
         parser.add_argument("--csv", metavar="FILE", help="write the table")
         parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
@@ -89,6 +103,9 @@ class Command(BaseCommand):
             plan = self.plan(options)
         except (ValueError, KeyError, OSError) as error:
             raise CommandError(str(error)) from error
+        if options["self_check"]:
+            self.self_check(plan)
+            return
         outputs = [options[name] for name in ("json", "csv", "report") if options[name]]
         for name in outputs:
             if not Path(name).absolute().parent.is_dir():
@@ -99,9 +116,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the end: there are no figures.") from None
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=100)
+        console = self.printer()
         screen.show(console, result)
         if options["json"]:
             Path(options["json"]).write_text(json.dumps(document.document(result)))
@@ -115,6 +130,24 @@ class Command(BaseCommand):
             raise CommandError(
                 "The ledger is not complete: events were lost, doubled or disordered."
             )
+
+    @staticmethod
+    def printer() -> Console:
+        """The terminal, or a page of 100 columns."""
+        console = Console()
+        return console if console.is_terminal else Console(width=100)
+
+    def self_check(self, plan: Plan) -> None:
+        """Print what the comparison adds; an error where that is too much."""
+        try:
+            found = asyncio.run(
+                self_check(Trial(seed=plan.configurations[0].seed), plan.application)
+            )
+        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+            raise CommandError(str(error)) from error
+        self.printer().print(screen.self_check(found))
+        if not all(added.within for added in found):
+            raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
 
     def plan(self, options: dict[str, Any]) -> Plan:
         """What the options ask for. Raises `ValueError`, `KeyError`, `OSError`."""
@@ -154,8 +187,10 @@ class Command(BaseCommand):
             ]
         if options["server"] and not options["server"].startswith(("http://", "https://")):
             raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
+        if options["repeat"] < 1:
+            raise ValueError(f"repeat is a number of times, 1 or more; got {options['repeat']}.")
         plan = Plan(
-            configurations=tuple(configurations),
+            configurations=tuple(configurations * options["repeat"]),
             server=options["server"],
             publish_path=options["publish"],
             tapped=not options["no_tap"],
@@ -176,7 +211,8 @@ class Command(BaseCommand):
         """The run, with its progress on the screen where there is one."""
         console = Console(stderr=True)
         phases = sum(
-            1 if settings.together else len(settings.techniques) for settings in plan.configurations
+            len(settings.each_round()) * (1 if settings.together else len(settings.techniques))
+            for settings in plan.configurations
         )
         if not console.is_terminal:
             return asyncio.run(run(plan))

@@ -45,7 +45,7 @@ export const CLOSED = 2;
 
 /** Back-off: the first ceiling, doubled by each failure in a row up to the longest. */
 const FIRST_DELAY = 500;
-const LONGEST_DELAY = 5_000;
+const LONGEST_DELAY = 3_000;
 
 export class Source extends EventTarget {
   static CONNECTING = CONNECTING;

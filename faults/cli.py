@@ -1,0 +1,100 @@
+"""The command line: `python -m faults`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.machine import allow_open_files
+from realtime_demo.comparison.host import environment
+
+from .report import markdown, show
+from .run import Outcome, run
+from .shape import ROOT, NotStarted, Shape
+from .strikes import BY_NAME, FAULTS, Fault
+
+CLIENTS, RATE = 50, 2.0
+SHORT_CLIENTS, SHORT_RATE = 3, 5.0
+
+
+def main() -> int:
+    options = parser().parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    allow_open_files(8_192)
+    faults = [BY_NAME[name] for name in options.only] or [
+        fault for fault in FAULTS if fault.in_short or not options.short
+    ]
+    clients = options.clients or (SHORT_CLIENTS if options.short else CLIENTS)
+    rate = options.rate or (SHORT_RATE if options.short else RATE)
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    outcomes = []
+    for outcome in strike(faults, clients, rate, console):
+        outcomes.append(outcome)
+        if options.json:
+            document = {
+                "command": ["python", "-m", "faults", *sys.argv[1:]],
+                "measured_at": began,
+                "environment": environment(),
+                "faults": [each.document() for each in outcomes],
+            }
+            options.json.write_text(json.dumps(document, indent=1) + "\n")
+    show(outcomes, console)
+    if options.markdown:
+        options.markdown.write_text(markdown(outcomes))
+    return int(len(outcomes) < len(faults) or any(each.complaints for each in outcomes))
+
+
+def strike(
+    faults: Sequence[Fault], clients: int, rate: float, console: Console
+) -> Iterable[Outcome]:
+    """The faults one after another, those that need the same environment at the same shape."""
+    ordered = sorted(faults, key=lambda fault: sorted(fault.env.items()))
+    for env, group in groupby(ordered, key=lambda fault: fault.env):
+        with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
+            clock = Path(directory) / "clock"
+            clock.write_bytes(struct.pack("d", 0.0))
+            stepped = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
+            try:
+                with Shape(Path(directory), env={**stepped, **env}) as shape:
+                    for fault in group:
+                        console.print(f"[dim]{time.strftime('%T')}[/dim] {fault.title} …")
+                        try:
+                            yield asyncio.run(run(fault, shape, clock, clients=clients, rate=rate))
+                        except* TimeoutError:
+                            console.print(f"[red]{fault.name}: somebody did not recover[/red]")
+            except NotStarted as error:
+                console.print(f"[red]The shape did not start: {error}[/red]")
+            # What the processes said outlives their directory.
+            shutil.copyfile(shape.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
+
+
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(
+        prog="python -m faults",
+        description="Let faults strike a production shape, and read every client's ledger.",
+    )
+    arguments.add_argument("--short", action="store_true", help="a few faults, few clients")
+    arguments.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=list(BY_NAME),
+        metavar="FAULT",
+        help=f"may be repeated: {', '.join(BY_NAME)}",
+    )
+    arguments.add_argument("--clients", type=int, help=f"of each technique ({CLIENTS})")
+    arguments.add_argument("--rate", type=float, help=f"events a second ({RATE:g})")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
+    return arguments

@@ -1,0 +1,100 @@
+"""The outcomes as a table in the terminal, as Markdown, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from .run import RECOVERY, Outcome, Row
+
+COLUMNS = (
+    "fault",
+    "technique",
+    "clients",
+    "sent",
+    "delivered",
+    "lost",
+    "doubled",
+    "reordered",
+    "resets",
+    "missed",
+    "recovered, s",
+    "then, ms",
+)
+
+
+def show(outcomes: Sequence[Outcome], console: Console) -> None:
+    table = Table(title="What each technique's clients were given")
+    for number, column in enumerate(COLUMNS[1:]):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for outcome in outcomes:
+        table.add_row(f"[bold]{outcome.fault.title}[/bold]")
+        for row in outcome.rows:
+            style = "" if row.is_whole and row.recovery < RECOVERY else "bold red"
+            table.add_row(*cells(row), style=style)
+        table.add_section()
+    console.print(table)
+    for outcome in outcomes:
+        said = outcome.complaints
+        mark = "[bold red]NOT HELD[/bold red]" if said else "[green]held[/green]    "
+        console.print(f"{mark} {outcome.fault.title}: {publishes(outcome)}", highlight=False)
+        for each in said:
+            console.print(f"         {each}", style="red")
+
+
+def cells(row: Row) -> list[str]:
+    """Everything but the fault's title, in the order of `COLUMNS`."""
+    return [
+        row.technique,
+        str(row.clients),
+        f"{row.sent:,}",
+        f"{row.delivered:,}",
+        *(str(each) for each in (row.lost + row.altered, row.doubled, row.reordered, row.resets)),
+        "unknown" if row.uncounted else f"{row.missed:,}",
+        f"{row.recovery:.1f}",
+        f"{row.delay * 1000:.0f}",
+    ]
+
+
+def publishes(outcome: Outcome) -> str:
+    """What became of the publishes, and what else was seen."""
+    said = f"{outcome.acknowledged:,} answered 201"
+    if outcome.refused:
+        said += f", {outcome.refused:,} refused or broken, {outcome.repeated:,} of them repeated"
+    if outcome.forgotten:
+        said += f"; Redis itself lost {outcome.forgotten:,} that were answered 201"
+    return "; ".join([said, *outcome.notes])
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """Two tables: each fault in a line, and each technique in each of them."""
+    return "\n".join([*_overview(outcomes), "", *_details(outcomes)]) + "\n"
+
+
+def _overview(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    headings = "clients | sent | delivered | lost | doubled | reordered | resets | recovered"
+    yield f"| fault | {headings} | |"
+    yield "|---|" + "--:|" * 8 + "---|"
+    for outcome in outcomes:
+        rows = outcome.rows
+        sums = [
+            sum(getattr(row, name) for row in rows)
+            for name in ("clients", "delivered", "lost", "doubled", "reordered", "resets")
+        ]
+        clients, delivered, *rest = sums
+        counts = " | ".join(f"{each:,}" for each in (clients, rows[0].sent, delivered, *rest))
+        yield (
+            f"| {outcome.fault.title} | {counts} | {outcome.recovery:.1f} s | "
+            f"{publishes(outcome)} |"
+        )
+
+
+def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|---|---|" + "--:|" * (len(COLUMNS) - 2)
+    for outcome in outcomes:
+        for number, row in enumerate(outcome.rows):
+            title = outcome.fault.title if number == 0 else ""
+            yield f"| {title} | " + " | ".join(cells(row)) + " |"

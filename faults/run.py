@@ -1,0 +1,242 @@
+"""One fault from beginning to end, and what every client's ledger says afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import ssl
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from realtime_demo.comparison.tap import Tap
+from transports.cursors import Cursor
+from transports.events import Batch
+from transports.techniques import TECHNIQUES, Technique
+
+from .audience import Follower, trust
+from .publisher import SENDER, Publisher, place
+from .shape import Shape
+from .stage import BOUND, Stage, until
+from .strikes import TASK_LINES, Fault
+
+RECOVERY = 5.0  # seconds: the number to hold
+CALM = 2.0  # seconds of undisturbed feed on either side of the fault
+
+
+@dataclass
+class Row:
+    """One fault, one technique: the sums over its clients."""
+
+    fault: str
+    technique: str
+    clients: int
+    sent: int  # events of the feed that each of them was to have
+    delivered: int = 0
+    lost: int = 0
+    doubled: int = 0
+    reordered: int = 0
+    altered: int = 0  # events that were not what the history has
+    resets: int = 0
+    missed: int = 0  # what the resets said
+    uncounted: int = 0  # resets that could not say how much
+    recovery: float = 0.0  # seconds until the last client had an event of after the fault
+    delay: float = 0.0  # of what was published after that, in seconds: the median
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.lost or self.doubled or self.reordered or self.altered)
+
+
+@dataclass
+class Outcome:
+    fault: Fault
+    rows: list[Row]
+    acknowledged: int  # publishes answered 201
+    refused: int  # attempts that were not
+    repeated: int  # of those, made again under the same key
+    false: int  # answered 201, and not in the feed though Redis lost nothing
+    forgotten: int  # answered 201, and lost by Redis itself
+    published_twice: int  # texts that are in the feed more than once
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def recovery(self) -> float:
+        return max(row.recovery for row in self.rows)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What does not hold; empty if the fault was survived."""
+        said = [
+            f"{row.technique}: {row.lost} lost, {row.doubled} doubled, {row.reordered} reordered, "
+            f"{row.altered} altered"
+            for row in self.rows
+            if not row.is_whole
+        ]
+        said += [
+            f"{row.technique}: {row.recovery:.1f} s to recover"
+            for row in self.rows
+            if not row.recovery < RECOVERY
+        ]
+        if self.false:
+            said.append(f"{self.false} answered 201, and not in the feed")
+        if self.forgotten and not self.fault.forgets:
+            said.append(f"Redis lost {self.forgotten}")
+        if self.published_twice:
+            said.append(f"{self.published_twice} published twice")
+        resets = any(row.resets for row in self.rows)
+        if resets != (self.fault.resets or self.fault.forgets):
+            said.append("resets" if resets else "no reset")
+        return said
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "fault": self.fault.name,
+            "title": self.fault.title,
+            "recovery": self.recovery,
+            "complaints": self.complaints,
+            **{
+                name: getattr(self, name)
+                for name in ("acknowledged", "refused", "repeated", "false", "forgotten")
+            },
+            "published_twice": self.published_twice,
+            "notes": self.notes,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+async def run(
+    fault: Fault,
+    shape: Shape,
+    clock: Path,
+    *,
+    clients: int,
+    rate: float,
+    calm: float = CALM,
+    techniques: Sequence[Technique] = TECHNIQUES,
+) -> Outcome:
+    """Let the fault strike while `clients` of each technique follow a feed of `rate` a second.
+
+    Raises `TimeoutError` where something that has to happen does not.
+    """
+    trust(shape.layout.certificate)
+    tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
+    room = f"fault-{uuid.uuid4().hex[:12]}"
+    async with (
+        httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http,
+        Tap("127.0.0.1", shape.layout.port) as tap,
+    ):
+        since = await place(http, room)
+        publisher = Publisher(shape.url, room, fault.rate or rate, tls)
+        stage = Stage(shape, http, tap, publisher, clock)
+        url = f"https://127.0.0.1:{tap.port}" if fault.tapped else shape.url
+        followers = [
+            Follower(technique, url, room, since)
+            for technique in techniques
+            for _ in range(fault.clients or clients)
+        ]
+        async with asyncio.TaskGroup() as group:
+            following = [group.create_task(each.follow()) for each in followers]
+            publishing = group.create_task(publisher.run())
+            await until(lambda: all(each.arrivals for each in followers))
+            await asyncio.sleep(calm)
+            ended = await fault.strike(stage)
+            await until(lambda: all(_recovered(each, publisher, ended) for each in followers))
+            await asyncio.sleep(calm)
+            publisher.stop()
+            await publishing
+            truth = await everything(http, room, since)
+            with contextlib.suppress(TimeoutError):
+                await until(lambda: all(each.position == truth.cursor for each in followers), 20)
+            for task in following:
+                task.cancel()
+    return account(fault, followers, publisher, truth, ended, stage.notes)
+
+
+async def everything(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
+    """All that the history has now."""
+    async with asyncio.timeout(BOUND):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await http.get(f"/polling/{room}/", params={"since": str(since)})
+                if answer.status_code == 200:
+                    return Batch.from_document(answer.json())
+            await asyncio.sleep(0.2)
+
+
+def _recovered(follower: Follower, publisher: Publisher, ended: float) -> bool:
+    return _recovery(follower, publisher, ended) is not None
+
+
+def _recovery(follower: Follower, publisher: Publisher, ended: float) -> float | None:
+    """Seconds from the fault's end to the first event that was published after it."""
+    for at, event in follower.arrivals:
+        if at >= ended and publisher.begun.get(event.text, 0.0) >= ended:
+            return at - ended
+    return None
+
+
+def account(
+    fault: Fault,
+    followers: list[Follower],
+    publisher: Publisher,
+    truth: Batch,
+    ended: float,
+    notes: list[str],
+) -> Outcome:
+    kept = {event.id: event for event in truth.events if event.type != "reset"}
+    first = min((event.cursor.seq for event in kept.values()), default=1)
+    epoch = truth.cursor.epoch
+    acknowledged = publisher.acknowledged.values()
+    forgotten = [event for event in acknowledged if event.cursor.epoch != epoch]
+    false = [
+        event
+        for event in acknowledged
+        if event.cursor.epoch == epoch and event.cursor.seq >= first and kept.get(event.id) != event
+    ]
+    texts = Counter(event.text for event in kept.values() if event.sender == SENDER)
+    lines = [event.text for event in kept.values() if event.sender != SENDER]
+    if lines and len(lines) != TASK_LINES:
+        notes.append(f"the task published {len(lines)} lines instead of {TASK_LINES}")
+    rows: dict[str, Row] = {}
+    delays: defaultdict[str, list[float]] = defaultdict(list)
+    for follower in followers:
+        name = follower.technique.name
+        row = rows.setdefault(name, Row(fault.name, name, 0, truth.cursor.seq + len(forgotten)))
+        ledger = follower.ledger
+        ledger.close(truth.cursor)
+        row.clients += 1
+        for each in ("delivered", "lost", "doubled", "reordered", "resets", "missed", "uncounted"):
+            setattr(row, each, getattr(row, each) + getattr(ledger, each))
+        row.altered += sum(
+            event.id in kept and kept[event.id] != event for _, event in follower.arrivals
+        )
+        seen = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
+        row.doubled += sum(count - 1 for count in seen.values())
+        recovery = _recovery(follower, publisher, ended)
+        row.recovery = max(row.recovery, recovery if recovery is not None else math.inf)
+        delays[name] += [
+            at - publisher.begun[event.text]
+            for at, event in follower.arrivals
+            if publisher.begun.get(event.text, 0.0) > ended + row.recovery
+        ]
+    for name, row in rows.items():
+        row.delay = median(delays[name]) if delays[name] else math.nan
+    return Outcome(
+        fault,
+        list(rows.values()),
+        acknowledged=publisher.answered,
+        refused=publisher.refused,
+        repeated=publisher.insisted,
+        false=len(false),
+        forgotten=len(forgotten),
+        published_twice=sum(count > 1 for count in texts.values()),
+        notes=notes,
+    )

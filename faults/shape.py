@@ -1,0 +1,194 @@
+"""The production shape, as `manage.py production` runs it, on a Redis that can be taken away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+import redis
+
+from realtime_demo.production import configuration, programs
+from realtime_demo.production.layout import Layout
+
+ROOT = Path(__file__).resolve().parent.parent
+START, STOP = 90.0, 30.0  # seconds
+MIB = 1 << 20
+
+
+class NotStarted(Exception):
+    """A part of the shape did not start; the text is what it said."""
+
+
+class Redis:
+    """redis-server with the production's own configuration, append-only file included."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.path = layout.socket("redis")
+        self.url = f"unix://{self.path}?db=0"
+        self.configuration = layout.redis_conf
+        self.configuration.write_text(configuration.redis(layout))
+        self.client = redis.Redis(unix_socket_path=str(self.path), socket_timeout=5)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return once it answers. Raises `NotStarted`."""
+        self.process = subprocess.Popen(
+            [programs.redis_server(), str(self.configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.RedisError as error:  # not yet, or still reading its file
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise NotStarted(f"redis-server: {error}") from error
+                time.sleep(0.01)
+
+    def end(self, number: int) -> None:
+        """End it with that signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(STOP)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def close(self) -> None:
+        self.client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.end(signal.SIGTERM)
+
+
+class Shape:
+    """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
+
+    `env` is added to the environment of its processes.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        servers: int = 2,
+        workers: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        port, metrics_port = free_ports(2)
+        self.layout = Layout(directory, port=port, metrics_port=metrics_port, servers=servers)
+        self.layout.make_directories()
+        self.redis = Redis(self.layout)
+        self.url = f"https://localhost:{port}"
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}"
+        self.log = directory / "output.log"
+        self.command = [sys.executable, "manage.py", "production", "--directory", str(directory)]
+        self.command += ["--port", str(port), "--metrics-port", str(metrics_port)]
+        self.command += ["--servers", str(servers), "--workers", str(workers)]
+        self.env = {
+            **os.environ,
+            "DATABASE_PATH": "",
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self.redis.url,
+            **(env or {}),
+        }
+
+    def __enter__(self) -> Self:
+        self.redis.start()
+        self.process: subprocess.Popen[bytes] | None = None
+        try:
+            with self.log.open("wb") as output:
+                self.process = subprocess.Popen(
+                    self.command,
+                    cwd=ROOT,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.process is not None and self.process.poll() is None:
+                self.process.send_signal(signal.SIGINT)
+                self.process.wait(STOP)
+        finally:
+            if self.process is not None:
+                self.process.kill()
+            self.redis.close()
+
+    def output(self) -> str:
+        """What its processes have printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def _wait_until_ready(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + START
+        while f"Ready: {self.url}/" not in self.output():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise NotStarted(self.output()[-4000:])
+            time.sleep(0.05)
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """Its processes by part: `server-0` …, `worker`, `nginx` (master first), `redis`."""
+        parts: dict[str, list[psutil.Process]] = {
+            name: [] for name in (*self.layout.names, "worker", "nginx", "redis")
+        }
+        if self.redis.process is not None and self.redis.process.poll() is None:
+            parts["redis"].append(psutil.Process(self.redis.process.pid))
+        assert self.process is not None
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                command = " ".join(process.cmdline())
+            except psutil.Error:  # it has just ended
+                continue
+            part = self._part(command)
+            if part:
+                parts[part].append(process)
+        return parts
+
+    def _part(self, command: str) -> str:
+        if "production.keep" in command:
+            return ""
+        if "runworker" in command:
+            return "worker"
+        if "nginx: " in command:
+            return "nginx"
+        for name in self.layout.names:
+            if f"{name}.sock" in command:
+                return name
+        return ""
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,73 @@
+"""Where a fault strikes: the shape, the tap in front of it, and the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from realtime_demo.comparison.tap import Tap
+
+from .publisher import Publisher
+from .shape import Shape
+
+BOUND = 90.0  # seconds after which what has not happened is not going to
+
+
+@dataclass
+class Stage:
+    shape: Shape
+    http: httpx.AsyncClient
+    tap: Tap
+    publisher: Publisher
+    clock: Path
+    notes: list[str] = field(default_factory=list)  # what the fault was seen to do
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def process(self, part: str) -> psutil.Process:
+        """The part's first process; nginx's is its master."""
+        return self.shape.processes()[part][0]
+
+    def step_clock(self, seconds: float) -> None:
+        """Make the clock of every Python process of the shape wrong by so many seconds."""
+        with self.clock.open("r+b") as file:
+            file.write(struct.pack("d", seconds))
+
+    async def counters(self, name: str) -> float:
+        """The sum of a counter over the servers."""
+        total = 0.0
+        async with httpx.AsyncClient(base_url=self.shape.metrics_url, timeout=10) as metrics:
+            for server in self.shape.layout.names:
+                text = (await metrics.get(f"/{server}/metrics")).text
+                for line in text.splitlines():
+                    if line.startswith((f"{name} ", f"{name}{{")):
+                        total += float(line.rpartition(" ")[2])
+        return total
+
+    async def task(self, kind: str, **arguments: Any) -> str:
+        """Start a task for the worker; where it is asked for."""
+        answer = await self.http.post("/tasks/", json={"kind": kind, "arguments": arguments})
+        answer.raise_for_status()
+        return str(answer.headers["location"])
+
+
+async def until(condition: Callable[[], object], seconds: float = BOUND) -> None:
+    """Return as soon as `condition()` holds; raises `TimeoutError` after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 (there is no event to wait for)
+            await asyncio.sleep(0.02)
+
+
+async def until_asked(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
+    """As `until`, for a condition that has to be asked for."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

@@ -1,0 +1,337 @@
+"""The faults. Each strikes, and returns when it is over: on the loop's clock, in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+
+from transports.client import SILENCE
+
+from .stage import Stage, until, until_asked
+
+OUTAGE = 5.0  # seconds that something stays away
+PAUSE = 10.0  # seconds that something stands still
+STORM = 504  # clients that come back at the same time
+TASK_LINES = 20
+HISTORY = 40  # events, where a client is to fall off the history
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`clients` of each technique; `env` of the shape's processes; `says` what happens."""
+
+    name: str
+    title: str
+    says: str
+    strike: Callable[[Stage], Awaitable[float]]
+    clients: int | None = None  # of each technique, where the fault has its own number
+    rate: float | None = None  # events a second, likewise
+    env: Mapping[str, str] = field(default_factory=dict)
+    tapped: bool = False  # the clients come through the tap
+    forgets: bool = False  # Redis itself loses what was acknowledged
+    resets: bool = False  # somebody falls off the history, and is told so
+    in_short: bool = False
+
+
+# --- A server -------------------------------------------------------------------------------
+
+
+async def server_killed(stage: Stage) -> float:
+    stage.process("server-0").kill()
+    return stage.now()
+
+
+async def server_stopped(stage: Stage) -> float:
+    stage.process("server-1").terminate()
+    return stage.now()
+
+
+# --- nginx ----------------------------------------------------------------------------------
+
+
+async def nginx_reloaded(stage: Stage) -> float:
+    old = [
+        each for each in stage.shape.processes()["nginx"] if "worker" in " ".join(each.cmdline())
+    ]
+    stage.process("nginx").send_signal(signal.SIGHUP)
+    await until(lambda: not any(map(_runs, old)))
+    return stage.now()
+
+
+async def nginx_killed(stage: Stage) -> float:
+    stage.process("nginx").kill()
+    await until_asked(lambda: _answers(stage.shape.layout.port))
+    return stage.now()
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+# --- Redis ----------------------------------------------------------------------------------
+
+
+async def redis_stopped(stage: Stage) -> float:
+    redis = stage.shape.redis
+    await asyncio.to_thread(redis.end, signal.SIGTERM)
+    await asyncio.sleep(OUTAGE)
+    await asyncio.to_thread(redis.start)
+    return stage.now()
+
+
+async def redis_restarted(stage: Stage) -> float:
+    redis = stage.shape.redis
+    await asyncio.to_thread(redis.end, signal.SIGTERM)
+    await asyncio.to_thread(redis.start)
+    return stage.now()
+
+
+async def redis_killed(stage: Stage) -> float:
+    redis = stage.shape.redis
+    await asyncio.to_thread(redis.end, signal.SIGKILL)
+    await asyncio.to_thread(redis.start)
+    return stage.now()
+
+
+async def redis_lost(stage: Stage) -> float:
+    redis = stage.shape.redis
+    await asyncio.to_thread(redis.end, signal.SIGKILL)
+    shutil.rmtree(stage.shape.layout.directory / "redis" / "appendonlydir", ignore_errors=True)
+    (stage.shape.layout.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
+    await asyncio.to_thread(redis.start)
+    return stage.now()
+
+
+async def redis_flushed(stage: Stage) -> float:
+    await asyncio.to_thread(stage.shape.redis.client.flushall)
+    return stage.now()
+
+
+async def redis_paused(stage: Stage) -> float:
+    stage.shape.redis.signal(signal.SIGSTOP)
+    await asyncio.sleep(PAUSE)
+    stage.shape.redis.signal(signal.SIGCONT)
+    return stage.now()
+
+
+async def redis_full(stage: Stage) -> float:
+    client = stage.shape.redis.client
+    before = str(client.config_get("maxmemory")["maxmemory"])
+    client.config_set("maxmemory", "1mb")
+    refused = stage.publisher.refused
+    await asyncio.sleep(OUTAGE)
+    stage.notes.append(f"{stage.publisher.refused - refused} publishes refused")
+    client.config_set("maxmemory", before)
+    return stage.now()
+
+
+async def layer_overflows(stage: Stage) -> float:
+    before = await stage.counters("realtime_hub_refills_total")
+    received = await stage.counters("realtime_hub_received_total")
+    await stage.publisher.burst(300)
+    ended = stage.now()
+    await asyncio.sleep(1)
+    refills = await stage.counters("realtime_hub_refills_total") - before
+    received = await stage.counters("realtime_hub_received_total") - received
+    dropped = 300 * len(stage.shape.layout.names) - received
+    stage.notes.append(
+        f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
+    )
+    return ended
+
+
+# --- Clients --------------------------------------------------------------------------------
+
+
+async def clients_stall(stage: Stage) -> float:
+    stage.tap.stall()
+    await asyncio.sleep(PAUSE)
+    stage.tap.resume()
+    return stage.now()
+
+
+async def clients_half_open(stage: Stage) -> float:
+    began = stage.now()
+    stage.tap.stall()
+    return began + SILENCE
+
+
+async def clients_fall_off(stage: Stage) -> float:
+    stage.tap.stall()
+    await stage.publisher.burst(3 * HISTORY)
+    await asyncio.sleep(OUTAGE)
+    stage.tap.resume()
+    # What a stalled connection has been given already it brings now, and it is too much for
+    # none of them: so they are cut too, and resume from where the history no longer reaches.
+    stage.tap.cut()
+    return stage.now()
+
+
+# --- The worker, and the clock ---------------------------------------------------------------
+
+
+async def worker_killed(stage: Stage) -> float:
+    where = await stage.task("conversation", room=stage.publisher.room, lines=TASK_LINES, pause=0.2)
+
+    async def task() -> dict[str, object]:
+        with contextlib.suppress(httpx.TransportError, ValueError):
+            return dict((await stage.http.get(where)).json())
+        return {}
+
+    async def begun() -> bool:
+        return int(str((await task()).get("progress", 0))) >= 3
+
+    async def done() -> bool:
+        return (await task()).get("status") == "done"
+
+    await until_asked(begun)
+    stage.process("worker").kill()
+    ended = stage.now()
+    await until_asked(done)
+    attempts = (await task())["attempts"]
+    stage.notes.append(f"its task done at attempt {attempts}, after {stage.now() - ended:.1f} s")
+    return ended
+
+
+async def clock_steps(stage: Stage) -> float:
+    for seconds in (3_600.0, -3_600.0, 2 * 86_400.0, 0.0):
+        stage.step_clock(seconds)
+        await asyncio.sleep(3)
+    return stage.now()
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "server-killed",
+        "a server killed (SIGKILL)",
+        "Its clients come back at the other server, through nginx; recovery counts from the kill.",
+        server_killed,
+        in_short=True,
+    ),
+    Fault(
+        "server-stopped",
+        "a server stopped (SIGTERM)",
+        "It ends its responses in order, and is started again; recovery counts from the signal.",
+        server_stopped,
+    ),
+    Fault(
+        "nginx-reloaded",
+        "nginx reloaded (SIGHUP)",
+        "The old workers keep their connections for `worker_shutdown_timeout`, 10 s, and cut them "
+        "then; recovery counts from the end of the last.",
+        nginx_reloaded,
+    ),
+    Fault(
+        "storm",
+        f"nginx killed, and a storm of {STORM}",
+        "Every connection is cut at once, and all of the clients are back as soon as it listens.",
+        nginx_killed,
+        clients=STORM // 6,
+        rate=1.0,
+    ),
+    Fault(
+        "redis-stopped",
+        "Redis stopped for 5 s",
+        "SIGTERM, and started again from its append-only file five seconds later.",
+        redis_stopped,
+    ),
+    Fault("redis-restarted", "Redis restarted", "SIGTERM, and started at once.", redis_restarted),
+    Fault(
+        "redis-killed",
+        "Redis killed (SIGKILL)",
+        "The append-only file has what was acknowledged: it is written before the answer.",
+        redis_killed,
+        in_short=True,
+    ),
+    Fault(
+        "redis-lost",
+        "Redis killed, and its file lost",
+        "It comes back empty: everyone is told by a `reset`, which cannot say how much.",
+        redis_lost,
+        forgets=True,
+    ),
+    Fault(
+        "redis-flushed",
+        "Redis flushed (FLUSHALL)",
+        "As before, without an outage; the groups of the channel layer are gone too.",
+        redis_flushed,
+        forgets=True,
+        in_short=True,
+    ),
+    Fault(
+        "redis-paused",
+        "Redis paused for 10 s (SIGSTOP)",
+        "Connections stay open and nothing answers: publishes get 503, and may happen later.",
+        redis_paused,
+    ),
+    Fault(
+        "redis-full",
+        "Redis's memory full for 5 s",
+        "`maxmemory` is set below what is used, with `noeviction`: publishes get 503.",
+        redis_full,
+    ),
+    Fault(
+        "layer-overflows",
+        "the channel layer overflows",
+        "It has room for two messages a process, and 300 are published at once.",
+        layer_overflows,
+        env={"LAYER_CAPACITY": "2"},
+    ),
+    Fault(
+        "clients-stall",
+        "clients stall for 10 s",
+        "Nothing crosses their connections, which stay open; then all of it does.",
+        clients_stall,
+        tapped=True,
+    ),
+    Fault(
+        "clients-half-open",
+        "connections half-open",
+        "As when a NAT forgets them: nothing crosses ever again, and neither end is told. A client "
+        "gives up after 45 s of silence, three heartbeats; recovery counts from then.",
+        clients_half_open,
+        tapped=True,
+    ),
+    Fault(
+        "clients-fall-off",
+        "clients fall off the history",
+        f"They stall while 120 events pass a history of {HISTORY}, and are cut.",
+        clients_fall_off,
+        env={"HISTORY_LENGTH": str(HISTORY)},
+        tapped=True,
+        resets=True,
+    ),
+    Fault(
+        "worker-killed",
+        "the worker killed in a task",
+        "SIGKILL in the middle of a conversation of 20 lines; the next worker takes it over when "
+        "the dead one's lease of 15 s is over.",
+        worker_killed,
+        env={"DEMO": "1"},
+    ),
+    Fault(
+        "clock-steps",
+        "the clock steps",
+        "For every Python process: an hour ahead, an hour behind, two days ahead, and back.",
+        clock_steps,
+    ),
+)
+BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -1,0 +1,16 @@
+"""This project's server on a host whose clock is five seconds ahead."""
+
+from __future__ import annotations
+
+from realtime_demo.asgi import application as application
+from transports import history
+
+AHEAD = 5.0  # seconds
+honest_now = history.now
+
+
+def now() -> float:
+    return honest_now() + AHEAD
+
+
+history.now = now

@@ -1,0 +1,101 @@
+"""Rounds of a measurement, merged."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from realtime_demo.comparison.network import Network
+from realtime_demo.comparison.probes import Volley
+from realtime_demo.comparison.replay import Played
+from realtime_demo.comparison.result import Cost, Measurement, Watch, spread
+from realtime_demo.comparison.rounds import merged
+from realtime_demo.comparison.settings import Settings
+from realtime_demo.comparison.theory import Path, Sizes, predict
+
+SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
+
+
+def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measurement:
+    """Each delay is that of one event, to two clients; the last `lost` reach only one."""
+    sent = [Sent(n, n / 10, n / 10, n / 10, n / 10, n + 1) for n in range(len(delays))]
+    samples = [
+        Sample(client, event.number, event.published + delay)
+        for event, delay in zip(sent, delays, strict=True)
+        for client in range(2)
+        if client == 0 or event.number < len(sent) - lost
+    ]
+    samples.insert(0, Sample(0, -1, 0.0))  # of the warm-up
+    workload = SETTINGS.workload
+    deliveries = len(samples) - 1
+    return Measurement(
+        name="polling",
+        technique="polling",
+        clients=2,
+        ledger=Ledger.of(sent, samples, 2),
+        intended=spread(sent, samples, "intended"),
+        actual=spread(sent, samples, "actual"),
+        published=spread(sent, samples, "published"),
+        cost=Cost(2.0, len(sent) * 2, deliveries, 4, 1, 400, 800, 2, 0, cpu, None),
+        watch=Watch(0.1, 0.2, 0.001, cpu),
+        prediction=predict("polling", workload, Path(service=0.002), Sizes()),
+        idle_up=None,
+        idle_down=None,
+        service=0.002,
+        volley=Volley({-9: 1.0}, 0.001, 0.003),
+        played=Played(tuple(sorted(delays)), 2.0, 0.25),
+        sent=tuple(sent),
+        samples=tuple(samples),
+    )
+
+
+def test_one_round_is_left_as_it_is() -> None:
+    alone = a_round([0.1, 0.2])
+    assert merged([alone], SETTINGS, Network()) is alone
+
+
+def test_what_is_counted_is_added_up() -> None:
+    rounds = [a_round([0.1] * 20), a_round([0.2] * 30, lost=3), a_round([0.3] * 10, cpu=0.004)]
+    found = merged(rounds, SETTINGS, Network())
+    assert found.rounds == 3
+    assert found.ledger == Ledger(sent=120, received=117, lost=3)
+    assert Ledger.of(found.sent, found.samples, 2) == found.ledger, "and can be counted again"
+    assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
+    assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
+    assert found.cost.memory is None
+    assert found.watch.subscriber_late == 0.004, "the worst round"
+    assert found.published.count == 117
+    assert found.published.p50 == pytest.approx(0.2)
+    assert found.played is not None
+    assert (found.played.requests, found.played.empty) == (6.0, 0.25)
+    assert found.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
+    assert len({event.number for event in found.sent}) == 60
+
+
+def test_the_interval_holds_what_lies_between_starts() -> None:
+    """Each start has a shift of its own, far beyond what its samples show: two results of three
+    rounds each have to lie within the intervals that they state, as often as these say."""
+    chance = random.Random(7)
+
+    def result() -> Measurement:
+        rounds = []
+        for _ in range(3):
+            shift = 0.1 + chance.gauss(0, 0.001)
+            rounds.append(a_round([shift + chance.gauss(0, 0.0002) for _ in range(20)]))
+        return merged(rounds, SETTINGS, Network())
+
+    overlapping = 0
+    for _ in range(60):
+        one, other = result().published, result().published
+        overlapping += one.low <= other.high and other.low <= one.high
+    assert overlapping >= 55
+    assert (one.high - one.low) > 2 * (a_round([0.1] * 20).published.high - 0.1)
+
+
+def test_no_round_is_too_short_for_its_events() -> None:
+    assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
+    assert len({one.seed for one in SETTINGS.each_round()}) == 3
+    rare = Settings(rate=0.5, duration=30, rounds=3)
+    assert [(one.duration, one.seed) for one in rare.each_round()] == [(30.0, 1)]

@@ -1,0 +1,132 @@
+"""The fault suite: that its ledgers would see a loss, and a few faults at a real shape."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.flatness import trend
+from faults.ledger import Ledger
+from faults.run import run
+from faults.shape import ROOT, Shape
+from faults.strikes import BY_NAME, FAULTS
+from realtime_demo.production import programs
+from transports import client
+from transports.cursors import Cursor
+from transports.events import Event
+
+from .redis_server import missing
+
+BEGINNING = Cursor("s", 0)
+
+
+def event(place: str, missed: int | None = -1) -> Event:
+    if missed == -1:
+        return Event(place, "message", "r", "feed", place, 0.0)
+    return Event(place, "reset", "r", "", "", 0.0, missed=missed)
+
+
+def counts(ledger: Ledger) -> tuple[int, int, int]:
+    return ledger.lost, ledger.doubled, ledger.reordered
+
+
+@pytest.mark.parametrize(
+    ("places", "head", "expected"),
+    [
+        (["se-1", "se-2", "se-3"], "se-3", (0, 0, 0)),
+        (["se-1", "se-3"], "se-3", (1, 0, 0)),
+        (["se-1", "se-2"], "se-5", (3, 0, 0)),
+        ([], "se-2", (2, 0, 0)),
+        (["se-1", "se-1", "se-2"], "se-2", (0, 1, 0)),
+        (["se-2", "se-1", "se-3"], "se-3", (0, 0, 1)),
+        (["se-1", "tf-1"], "tf-1", (1, 0, 0)),  # a numbering that starts over without a word
+    ],
+)
+def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, int]) -> None:
+    ledger = Ledger(BEGINNING)
+    for place in places:
+        ledger.take(event(place))
+    ledger.close(Cursor.parse(head))
+    assert counts(ledger) == expected
+    assert ledger.is_whole == (expected == (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("reset", "lost"),
+    [
+        (event("se-5", missed=4), 0),  # exactly what is missing
+        (event("se-5", missed=3), 1),
+        (event("se-5", missed=6), 2),
+        (event("tf-5", missed=None), 0),  # another numbering: nobody can say
+    ],
+)
+def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
+    ledger = Ledger(BEGINNING)
+    ledger.take(event("se-1"))
+    ledger.take(reset)
+    epoch = reset.cursor.epoch
+    ledger.take(event(f"{epoch}-6"))
+    ledger.close(Cursor(epoch, 6))
+    assert counts(ledger) == (lost, 0, 0)
+    assert (ledger.resets, ledger.uncounted) == (1, reset.missed is None)
+    assert ledger.missed == (reset.missed or 0)
+
+
+def test_what_is_flat() -> None:
+    def noisy(slope: float) -> list[tuple[float, float]]:
+        """An hour, a sample every ten seconds, with noise of one."""
+        return [(t, 100 + slope * t / 3600 + math.sin(t * 12.9)) for t in range(0, 3600, 10)]
+
+    assert trend(noisy(0), tolerance=2).verdict == "flat"
+    assert trend(noisy(10), tolerance=2).verdict == "grows"
+    assert trend(noisy(-10), tolerance=2).verdict == "shrinks"
+    assert trend(noisy(0), tolerance=0.001).verdict == "unknown", "not shown is not flat"
+    found = trend(noisy(5), tolerance=2)
+    assert found.slope - found.margin < 5 < found.slope + found.margin
+    assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
+
+
+def test_every_fault_is_explained() -> None:
+    text = " ".join((ROOT / "docs" / "faults.md").read_text().split())
+    for fault in FAULTS:
+        assert f"**{fault.title}**: {fault.says}" in text
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clock") / "clock"
+    path.write_bytes(struct.pack("d", 0.0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Shape]:
+    for part, found in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
+        try:
+            found()
+        except programs.Missing as error:
+            missing(part, str(error))
+    env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", "")  # so that it is put back
+        with Shape(tmp_path_factory.mktemp("shape"), env=env) as running:
+            yield running
+    client._tls.cache_clear()
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+@pytest.mark.xdist_group("production")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
+def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:
+    # In a loop of its own: a client may not outlive it.
+    outcome = asyncio.run(run(BY_NAME[name], shape, clock, clients=1, rate=10, calm=0.5))
+    slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
+    assert [each for each in outcome.complaints if each not in slow] == []
+    assert all(row.delivered for row in outcome.rows)

@@ -1,0 +1,107 @@
+"""The theory played over given events: against the simulation of test_theory, and by hand."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from realtime_demo.comparison.ledger import Sample
+from realtime_demo.comparison.network import Link, Network
+from realtime_demo.comparison.probes import Volley
+from realtime_demo.comparison.replay import Heard, Played, play
+from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from tests.test_theory import DOWN, NETWORK, UP, arrivals, simulate
+
+EVER = (0.0, 1e9)
+
+
+def played(technique: str, workload: Workload, path: Path, heard: Heard) -> Played:
+    found = play(technique, workload, path, Sizes(), heard)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.5, 5, 50])
+def test_long_polling_is_the_simulation_s_event_by_event(rate: float) -> None:
+    events = [1 + event for event in arrivals(rate, 400 / rate)]  # the first finds it waiting
+    delays, requests, empty = simulate(events, None, 25.0, events[-1] + 1)
+    found = played("longpoll", Workload(rate), Path(NETWORK), Heard(events, 0, EVER, clients=1))
+    assert found.delays == pytest.approx(sorted(delays))
+    assert found.requests == pytest.approx(requests, rel=0.01, abs=1 + 1 / rate / 25)
+    assert found.empty == pytest.approx(empty / requests, abs=0.01)
+
+
+def test_polling_follows_the_phases_that_there_were() -> None:
+    asked = [[0.2 + 1.08 * k for k in range(10)], [0.9 + 1.08 * k for k in range(10)]]
+    path, workload = Path(NETWORK), Workload(1.0, interval=1.0)
+    heard = Heard([2.0, 2.5, 7.0], first=1, window=(1.0, 8.0), clients=2, asked=asked)
+    found = played("polling", workload, path, heard)
+    reached = [[time + UP for time in times] for times in asked]
+    expected = [
+        min(t for t in times if t >= at) + DOWN - at for times in reached for at in (2.5, 7)
+    ]
+    assert found.delays == pytest.approx(sorted(expected)), "the first event does not count"
+    counts = [sum(1.0 <= time < 8.0 for time in times) for times in asked]
+    assert found.requests == statistics.fmean(counts)
+    assert found.empty == pytest.approx(1 - 6 / sum(counts)), "three of each brought an event"
+
+
+@pytest.mark.parametrize("technique", ["polling", "longpoll", "sse"])
+def test_over_many_events_it_comes_to_the_formula(technique: str) -> None:
+    events, path = arrivals(5.0, 4_000), Path(NETWORK, service=0.004, push=0.003)
+    workload = Workload(5.0, interval=0.7)
+    asked = [[k * (0.7 + path.round_trip) for k in range(6_000)]]
+    found = played(technique, workload, path, Heard(events, 0, (0, 4_000), 1, asked))
+    predicted = predict(technique, workload, path)
+    assert found.mean == pytest.approx(predicted.delay.mean, rel=0.02)
+    for share in (0.5, 0.99):
+        assert found.quantile(share) == pytest.approx(predicted.delay.quantile(share), rel=0.03)
+    if technique != "sse":
+        assert found.requests == pytest.approx(predicted.requests_per_second * 4_000, rel=0.01)
+        assert found.empty == pytest.approx(predicted.empty_share, rel=0.05, abs=0.01)
+
+
+def test_a_narrow_or_uneven_way_keeps_order() -> None:
+    narrow = Path(Network(down=Link(bandwidth=1_000)))
+    heard = Heard([0.0, 0.0, 1.0], 0, EVER, clients=1)
+    found = play("sse", Workload(1), narrow, Sizes(event=100), heard)
+    assert found is not None and found.delays == pytest.approx([0.1, 0.1, 0.2])
+    uneven = Path(Network(down=Link(0.01, jitter=0.5)))
+    events = [k * 0.001 for k in range(200)]
+    delays = [
+        # Sorted, delays hide the order; one event at a time shows it.
+        played("sse", Workload(1), uneven, Heard(events[: k + 1], k, EVER, 1)).delays[0]
+        for k in range(200)
+    ]
+    come = [event + delay for event, delay in zip(events, delays, strict=True)]
+    assert come == sorted(come) and len(set(come)) < 100, "late ones hold the next ones up"
+
+
+def test_work_is_drawn_from_what_was_probed() -> None:
+    heard = Heard([float(k) for k in range(2_000)], 0, EVER, clients=1, work=[0.001, 0.003])
+    found = played("websocket", Workload(1), Path(NETWORK, push=0.002), heard)
+    assert {round(delay - DOWN, 6) for delay in found.delays} == {0.001, 0.003}
+    assert found.mean == pytest.approx(DOWN + 0.002, rel=0.01)
+    assert play("sse", Workload(1), Path(), Sizes(), Heard([], 0, EVER, 1)) is None
+    assert play("polling", Workload(1), Path(), Sizes(), Heard([1.0], 0, EVER, 1)) is None
+
+
+def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
+    heard = Heard([0.0, 0.001, 0.002, 1.0], 0, EVER, clients=1, busy=0.004)
+    expected = [DOWN, DOWN, DOWN + 0.003, DOWN + 0.006]
+    assert played("sse", Workload(1), Path(NETWORK), heard).delays == pytest.approx(expected)
+    # M/D/1: half of rho / (1 - rho) times the work.
+    events, busy = arrivals(50, 2_000), 0.01
+    found = played("sse", Workload(50), Path(NETWORK), Heard(events, 0, EVER, 1, busy=busy))
+    assert found.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
+
+
+def test_a_volley_leaves_a_stumble_of_the_machine_out() -> None:
+    volley = Volley({-number: float(number) for number in range(1, 9)})
+    samples = [Sample(c, -n, n + (0.5 if n == 3 else 0.002)) for n in range(1, 9) for c in (0, 1)]
+    delays = volley.delays([*samples, Sample(0, 7, 1.0)])
+    assert len(delays) == 14 and max(delays) == pytest.approx(0.002)
+    assert Volley().delays(samples) == []
+    both = volley + Volley({-9: 9.0}, server=0.002, clients=0.004)
+    assert len(both.published) == 9 and both.busy == pytest.approx(0.006)
