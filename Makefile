@@ -24,13 +24,13 @@ doctor: $(VENV)/.runtime ## Name what a proxy does to each technique (URL=https:
 	@$(BIN)/python manage.py doctor $(URL) $(ARGS)
 
 test: install ## Run every test, as CI does
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 coverage: install ## Run every test and show the branches that none takes (half as slow again)
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(ARGS)
 
 test-fast: install ## Run the tests that need no browser, stopping at the first failure
-	@$(BIN)/python -m pytest -x -n 3 --dist loadgroup -m "not browser" $(ARGS)
+	@$(BIN)/python -m pytest -x -n 3 -m "not browser" $(ARGS)
 
 lint: install ## Check style and formatting
 	@$(BIN)/python -m ruff check .

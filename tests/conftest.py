@@ -14,6 +14,8 @@ import pytest
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 django.setup()
 
+from xdist.scheduler import LoadScopeScheduling
+
 from .live import LiveServer
 from .redis_server import RedisServer
 
@@ -24,6 +26,39 @@ hypothesis.settings.load_profile("default")
 SERVER_URL = os.environ.get("SERVER_URL", "")
 HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]
 SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
+
+
+# Their servers and browsers take longer to start than most of their tests: each of these files
+# is one worker's. (xdist's own groups, by marker, are not seen by pytest from 9.2 on.)
+TOGETHER = {
+    f"tests/{name}.py"
+    for name in (
+        "test_access_live",
+        "test_background",
+        "test_bad_input",
+        "test_doctor",
+        "test_faults",
+        "test_lanes",
+        "test_page",
+        "test_production",
+        "test_sources",
+        "test_stage",
+        "test_technique_pages",
+    )
+}
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests go to whichever worker is free, one by one, but the files in `TOGETHER` as a whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

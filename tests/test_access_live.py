@@ -26,7 +26,7 @@ from .live import LiveServer
 from .redis_server import RedisServer
 from .waiting import until_asked
 
-pytestmark = [pytest.mark.own_server, pytest.mark.xdist_group("access")]
+pytestmark = [pytest.mark.own_server]
 
 BOUND = 20.0  # seconds
 SOON = 5.0  # seconds within which a connection ends that may no longer be

@@ -26,7 +26,7 @@ from .contract.feeds import collect, cursor_of
 from .live import ROOT, LiveServer
 from .redis_server import RedisServer
 
-pytestmark = [pytest.mark.own_server, pytest.mark.xdist_group("background")]
+pytestmark = [pytest.mark.own_server]
 
 # `TASKS=300 WORKERS=4` is the long form.
 TASKS, WORKERS = int(os.environ.get("TASKS", 60)), int(os.environ.get("WORKERS", 3))

@@ -48,7 +48,6 @@ counted: Counter[str] = Counter()
 
 pytestmark = [
     pytest.mark.own_server,
-    pytest.mark.xdist_group("bad-input"),
     pytest.mark.timeout(max(120, CASES // 10)),
     # The neighbours' threads may use `random` while a case is drawn, which is none of its business.
     pytest.mark.filterwarnings("ignore:Do not use the .random. module"),

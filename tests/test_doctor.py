@@ -22,7 +22,7 @@ from transports.techniques import TECHNIQUES
 from .live import ROOT, LiveServer
 from .redis_server import free_port, missing
 
-pytestmark = [pytest.mark.own_server, pytest.mark.xdist_group("doctor")]
+pytestmark = [pytest.mark.own_server]
 
 NGINX = """
 daemon off;

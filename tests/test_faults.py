@@ -121,7 +121,6 @@ def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Sha
 
 @pytest.mark.own_server
 @pytest.mark.redis
-@pytest.mark.xdist_group("production")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
 def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:

@@ -38,7 +38,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("lanes"),
 ]
 
 OPEN = ["streaming", "sse", "websocket"]

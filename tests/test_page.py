@@ -35,12 +35,12 @@ from .page import (
     write,
 )
 from .redis_server import RedisServer
+from .waiting import until_asked
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 APPLICATION = "realtime_demo.asgi:application"
@@ -144,7 +144,11 @@ async def test_text_is_shown_to_the_letter(page: Page) -> None:
     assert await events.evaluate("(list) => list.scrollWidth <= list.clientWidth")
     await look_at_the_last(page)
     await expect(page.locator("#inspector")).to_be_visible()
-    await page.wait_for_function("document.documentElement.scrollWidth === 390", timeout=10_000)
+
+    async def fits() -> bool:
+        return bool(await page.evaluate("document.documentElement.scrollWidth === 390"))
+
+    await until_asked(fits, 10)
 
 
 async def test_what_was_there_before_is_shown_and_not_counted_as_delay(

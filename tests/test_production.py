@@ -32,7 +32,6 @@ OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback t
 pytestmark = [
     pytest.mark.own_server,
     pytest.mark.redis,
-    pytest.mark.xdist_group("production"),
     pytest.mark.timeout(180),
 ]
 SERVERS = ("server-0", "server-1")

@@ -49,7 +49,7 @@ def test_the_right_choice_is_not_always_the_same_one() -> None:
 @each_situation
 def test_what_it_sets_and_does_is_known_to_the_page(situation: Situation) -> None:
     assert set(situation.settings) <= SETTINGS
-    controls = (SCRIPTS / "controls.js").read_text() + (SCRIPTS / "main.js").read_text()
+    controls = "".join((SCRIPTS / name).read_text() for name in ("controls.js", "scenes.js"))
     times = [action.after for action in situation.actions]
     assert times == sorted(times)
     for action in situation.actions:
@@ -59,7 +59,7 @@ def test_what_it_sets_and_does_is_known_to_the_page(situation: Situation) -> Non
 
 @each_situation
 def test_its_answer_asks_for_figures_that_there_are(situation: Situation) -> None:
-    measured = (SCRIPTS / "main.js").read_text().partition("function figures()")[2]
+    measured = (SCRIPTS / "scenes.js").read_text().partition("function figures(")[2]
     figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(situation.answer))
     assert figures
     for figure, technique in figures:

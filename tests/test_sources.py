@@ -27,7 +27,6 @@ from .browser import chromium, complaints
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 HTTP = ["polling", "longpoll", "streaming", "sse"]

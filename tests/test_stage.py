@@ -35,7 +35,7 @@ from .raw import RawConnection
 from .stage import Demo, Page
 from .waiting import BOUND, until_asked
 
-pytestmark = [pytest.mark.own_server, pytest.mark.xdist_group("stage")]
+pytestmark = [pytest.mark.own_server]
 
 CONTROLS = {
     "network": {"rtt": 1},

@@ -178,7 +178,6 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.mark.browser
 @pytest.mark.own_server
-@pytest.mark.xdist_group("browser")
 @pytest.mark.asyncio(loop_scope="module")
 @each_page
 async def test_it_lives_and_everyone_can_read_it(
@@ -208,7 +207,6 @@ async def test_it_lives_and_everyone_can_read_it(
 
 @pytest.mark.browser
 @pytest.mark.own_server
-@pytest.mark.xdist_group("browser")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_other_language_is_of_the_page_as_it_is_now(
     browser: Browser, memory_live_server: LiveServer

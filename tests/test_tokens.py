@@ -27,8 +27,6 @@ from transports.refusals import Refusal
 from .accounts import Accounts
 from .live import ROOT
 
-pytestmark = pytest.mark.xdist_group("access")
-
 
 @pytest.fixture(scope="module")
 def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
