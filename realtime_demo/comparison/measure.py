@@ -436,7 +436,9 @@ class _Phase:
                     clients=settings.clients,
                     asked=self.asked.get(name, ()),
                     work=work,
-                    busy=volley.busy / cores(),
+                    # Together, what the processes did between the probes was for everyone's
+                    # idle clients too: by event it says nothing.
+                    busy=volley.busy / cores() if alone else 0.0,
                 ),
             ),
             sizes=sizes,
