@@ -607,4 +607,5 @@ async def test_who_is_logged_in_writes_under_that_name(
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()
-        assert heard == []
+        # What the page that is being left still asks may be answered so, once the session is over.
+        assert [words for words in heard if "401 (Unauthorized)" not in words] == []
