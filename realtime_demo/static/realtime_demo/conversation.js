@@ -111,14 +111,16 @@ export class Conversation {
     return null;
   }
 
-  /** Asks who is here, and which rooms there are. */
-  async who() {
-    if (now() - this.#asked < ROOMS_EVERY) {
-      this.later ??= setTimeout(() => this.who(), ROOMS_EVERY);
-      return;
+  /**
+   * Asks who is here, and which rooms there are; and once more a little later, since the answer
+   * may be of a moment before. @param {boolean} [again]
+   */
+  async who(again = true) {
+    if (again) {
+      clearTimeout(this.later);
+      this.later = setTimeout(() => this.who(false), 2 * ROOMS_EVERY);
+      if (now() - this.#asked < ROOMS_EVERY) return;
     }
-    clearTimeout(this.later);
-    this.later = undefined;
     this.#asked = now();
     try {
       const response = await fetch(this.page.rooms, { cache: "no-store" });
