@@ -285,6 +285,11 @@ const takeOver = runAlone(
 );
 element("take-over")?.addEventListener("click", takeOver);
 
+// Whoever logs out takes leave first: what is still open would be ended with a 401.
+document.querySelector(".account form")?.addEventListener("submit", () => {
+  for (const each of receivers) each.allow(false);
+});
+
 function allow(running) {
   if (element("elsewhere")) element("elsewhere").hidden = running;
   element("board").inert = !running;
