@@ -32,7 +32,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from realtime_demo.server import core
 
-from .live import ROOT, LiveServer
+from .live import LiveServer
+from .program import ROOT
 
 APPLICATION = "tests.server_apps:application"
 KEY = base64.b64encode(b"sixteen bytes...").decode()
