@@ -91,11 +91,12 @@ class Program:
         """The first match in what it prints, within `start_timeout` seconds."""
         deadline = time.monotonic() + self.start_timeout
         while True:
-            ended = self.process.poll() is not None  # asked first: what it said last counts
+            code = self.process.poll()  # asked first: what it said last counts
             if found := pattern.search(self.output()):
                 return found
-            if ended or time.monotonic() > deadline:
-                raise AssertionError(f"it did not say {pattern.pattern!r}")
+            late = time.monotonic() > deadline
+            if late or code is not None:
+                raise AssertionError(f"it did not say {pattern.pattern!r}; exit code {code}")
             time.sleep(PAUSE)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
