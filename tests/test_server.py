@@ -687,7 +687,7 @@ def test_application_without_lifespan_is_served() -> None:
 
 
 def test_application_that_fails_to_start_is_not_served() -> None:
-    with pytest.raises(AssertionError, match="exit code 1$") as failure:
+    with pytest.raises(AssertionError, match=r"exit code 1\b") as failure:
         LiveServer("tests.server_apps:fails_to_start").__enter__()
     (note,) = failure.value.__notes__
     assert "The application failed to start: no history today" in note
