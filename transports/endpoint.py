@@ -180,6 +180,7 @@ class CancelledOnDisconnect:
         traceback: TracebackType | None,
     ) -> bool:
         self._watcher.cancel()
+        del self._watcher  # whose frame holds this object: no cycle for the collector
         if self._gone and self._task is not None:
             return self._task.uncancel() == 0 and kind is asyncio.CancelledError
         return False

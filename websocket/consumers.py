@@ -68,13 +68,6 @@ class Session:
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
         self._request: Request | None = None
-        self._commands = {
-            "publish": self._publish,
-            "edit": self._change,
-            "delete": self._change,
-            "join": self._join,
-            "leave": self._leave,
-        }
 
     async def open(self, scope: Scope) -> None:
         """Join the room of the path; a refusal closes the socket with its 4xxx code."""
@@ -95,14 +88,14 @@ class Session:
             if text is None:
                 raise Refusal(400, "binary", "Send text frames: JSON in UTF-8.")
             document = parse_json(text)
-            command = self._commands.get(str(document.get("type")))
+            command = self.COMMANDS.get(str(document.get("type")))
             if command is None:
-                raise Refusal(400, "type", f"'type' is one of {', '.join(self._commands)}.")
+                raise Refusal(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
             room = document.get("room")
             if not isinstance(room, str):
                 raise Refusal(400, "room", "'room' is the name of a room, a text.")
             check_room(room, self._request.user)
-            await command(self._request, room, document)
+            await command(self, self._request, room, document)
         except Refusal as refusal:
             return encode(refusal.message).decode()
         except HistoryUnavailable:
@@ -135,6 +128,14 @@ class Session:
         task.cancel()
         if "connection" in request.scope:
             request.scope["connection"].leave(room)
+
+    COMMANDS = {
+        "publish": _publish,
+        "edit": _change,
+        "delete": _change,
+        "join": _join,
+        "leave": _leave,
+    }
 
     def forget(self) -> None:
         """The socket is gone: leave every room. To be called on the event loop."""
@@ -197,6 +198,7 @@ class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await super().__call__(scope, receive, send)
             finally:
                 self.session.forget()
+                del self.session  # which holds this consumer: no cycle for the collector
 
     async def connect(self) -> None:
         _allow(self.scope)
@@ -227,6 +229,7 @@ class SyncFeedConsumer(WebsocketConsumer):  # type: ignore[misc]
                 await super().__call__(scope, receive, send)
             finally:
                 self.session.forget()
+                del self.session  # which holds this consumer: no cycle for the collector
 
     def connect(self) -> None:
         _allow(self.scope)

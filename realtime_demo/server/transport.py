@@ -96,8 +96,9 @@ class Deadline:
             self._set_timer(loop, self._due)
 
     def forget(self) -> None:
-        """For good: nothing holds on to what it belongs to any more."""
+        """For good: neither holds on to the other any more."""
         self._due = None
+        self._missed = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -116,6 +117,10 @@ class Deadline:
         else:
             self._due = None
             self._missed()
+
+
+def _nothing() -> None:
+    """What a deadline that is forgotten does."""
 
 
 class Inbox(asyncio.Queue[dict[str, Any]]):

@@ -42,6 +42,8 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         self.server.transports.pop(self.transport, None)
         self.gate.stopProducing()
         super().connectionLost(reason)
+        # Autobahn's Deferreds have fired with this protocol: no cycle for the collector.
+        self.is_open = self.is_closed = None
 
     def make_inbox(self) -> Inbox:
         return Inbox(self.transport)
