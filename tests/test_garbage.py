@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from .accounts import Accounts
 from .live import LiveServer
 from .raw import RawConnection
-from .waiting import until
+from .waiting import until, until_asked
 
 MANY = 20  # connections
 
@@ -44,22 +44,20 @@ def asking(target: str) -> Callable[[LiveServer], Awaitable[None]]:
     return ask
 
 
-def held(query: str = "") -> Callable[[LiveServer], Awaitable[None]]:
-    async def hold(server: LiveServer) -> None:
-        """A long poll whose client goes while it waits."""
-        async with (
-            httpx.AsyncClient(base_url=server.url) as http,
-            await RawConnection.open(server.url) as connection,
-        ):
-            cursor = (await http.get("/polling/lobby/")).json()["cursor"]
-            line = (
-                f"GET /longpoll/lobby/?since={cursor}&{query} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            )
-            connection.writer.write(line.encode())
-            while not (await http.get("/healthz")).json()["users"]:
-                pass
+async def held(server: LiveServer) -> None:
+    """A long poll whose client goes while it waits."""
+    async with (
+        httpx.AsyncClient(base_url=server.url) as http,
+        await RawConnection.open(server.url) as connection,
+    ):
+        cursor = (await http.get("/polling/lobby/")).json()["cursor"]
+        line = f"GET /longpoll/lobby/?since={cursor} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.writer.write(line.encode())
 
-    return hold
+        async def waits() -> object:
+            return (await http.get("/healthz")).json()["users"]
+
+        await until_asked(waits)
 
 
 async def publish(server: LiveServer) -> None:
@@ -76,12 +74,12 @@ async def idle(server: LiveServer) -> None:
 async def closed_socket(server: LiveServer) -> None:
     async with connect(f"{server.ws_url}/websocket/lobby/") as socket:
         await socket.recv()
-        await socket.send('{"type": "join", "room": "tower"}')
-        await socket.send('{"type": "leave", "room": "tower"}')
+        await socket.send('{"type": "join", "room": "market"}')
+        await socket.send('{"type": "leave", "room": "market"}')
 
 
 async def cut_socket(server: LiveServer) -> None:
-    async with connect(f"{server.ws_url}/websocket/lobby/?name=ada") as socket:
+    async with connect(f"{server.ws_url}/websocket/tower/?name=ada") as socket:
         await socket.recv()
         socket.transport.abort()
 
@@ -90,13 +88,12 @@ KINDS = {
     "idle": idle,
     "publish": publish,
     "polling": asking("/polling/lobby/"),
-    "polling, by name": asking("/polling/lobby/?name=ada"),
+    "polling, by name": asking("/polling/tower/?name=ada"),
     "refused": asking("/polling/LOBBY/"),
     "long polling": asking("/longpoll/lobby/"),
-    "long polling, cut": held(),
-    "long polling, by name, cut": held("name=ada"),
+    "long polling, cut": held,
     "streaming": asking("/streaming/lobby/"),
-    "Server-Sent Events": asking("/streaming/lobby/sse/?name=ada"),
+    "Server-Sent Events": asking("/streaming/tower/sse/?name=ada"),
     "WebSocket, closed": closed_socket,
     "WebSocket, cut": cut_socket,
 }
