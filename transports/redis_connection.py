@@ -15,19 +15,26 @@ The first two are redis-py's own, with all its options in the query.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 SENTINEL_SCHEMES = {"redis+sentinel": False, "rediss+sentinel": True}
 SENTINEL_PORT = 26379
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 # A Sentinel that is down is passed over for the next one.
 SENTINEL_TIMEOUT = 2.0  # seconds
+CONNECTIONS = 8  # of a pool, unless it is said otherwise
+PATIENCE = 5.0  # seconds that a command waits for one of them
 
 
 class InvalidRedisURL(ValueError):
@@ -35,7 +42,7 @@ class InvalidRedisURL(ValueError):
 
 
 def layer_host(url: str, **options: Any) -> dict[str, Any]:
-    """The entry of channels-redis' `hosts`; `options` are redis-py's, for each connection.
+    """The entry of channels-redis' `hosts`; `options` are redis-py's, for pool and connection.
 
     Raises `InvalidRedisURL`.
     """
@@ -54,15 +61,80 @@ def layer_host(url: str, **options: Any) -> dict[str, Any]:
 
 def client(url: str, **options: Any) -> Redis:
     """A client of the server, or of whoever is master now. Raises `InvalidRedisURL`."""
-    parts = _split(url)
-    if parts.scheme not in SENTINEL_SCHEMES:
-        return Redis.from_url(url, **options)
-    host = layer_host(url, **options)
-    sentinel = Sentinel(host.pop("sentinels"), sentinel_kwargs=host.pop("sentinel_kwargs"))
-    return Redis.from_pool(MasterPool(host.pop("master_name"), sentinel, **host))
+    return Redis.from_pool(pool(layer_host(url, **options)))
 
 
-class MasterPool(SentinelConnectionPool):
+def pool(host: dict[str, Any]) -> Pool:
+    """The connections of what `layer_host` has made."""
+    options = dict(host)
+    if "address" in options:
+        return Pool.from_url(options.pop("address"), **options)
+    sentinel = Sentinel(options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs"))
+    return MasterPool(options.pop("master_name"), sentinel, **options)
+
+
+class Pool(ConnectionPool):
+    """`max_connections` connections, all of them opened when the first is needed.
+
+    Whoever finds all of them in use waits, for up to `PATIENCE`: Redis does one thing at a time,
+    so that a storm of requests would gain nothing by a connection each, and redis-py would keep
+    as many as there ever were. (redis-py's BlockingConnectionPool waits too, on an
+    `asyncio.Condition`, which before Python 3.13 can lose a wake-up to a waiter that is
+    cancelled; requests are cancelled whenever a client leaves.)
+    """
+
+    def __init__(self, max_connections: int = CONNECTIONS, **options: Any) -> None:
+        super().__init__(max_connections=max_connections, **options)
+        self._free = asyncio.Semaphore(max_connections)
+        self._is_open = False
+
+    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
+        connection = await self._take()
+        if not self._is_open:
+            self._is_open = True
+            try:
+                await self._open_the_others()
+            except BaseException:
+                await self.release(connection)
+                raise
+        return connection
+
+    async def _open_the_others(self) -> None:
+        taken: list[AbstractConnection] = []
+        try:
+            with contextlib.suppress(RedisError, OSError):  # whoever needs one will hear of it
+                for _ in range(self.max_connections - 1):
+                    taken.append(await self._take())
+        finally:
+            for each in taken:
+                await self.release(each)
+
+    async def _take(self) -> AbstractConnection:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise RedisConnectionError("Every connection to Redis is in use.") from error
+        connection: AbstractConnection = self.get_available_connection()
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            # One whose set-up was cut short would be taken for ready, its answers for another's.
+            await connection.disconnect(nowait=True)
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        # In one go: a place that a cancellation kept would be gone for good.
+        self._in_use_connections.remove(connection)
+        self._available_connections.append(connection)
+        self._free.release()
+        if connection.should_reconnect():
+            await connection.disconnect(nowait=True)
+
+
+class MasterPool(SentinelConnectionPool, Pool):
     """Connections to the master; closing them closes those to the Sentinels too."""
 
     async def disconnect(self, inuse_connections: bool = True) -> None:

@@ -26,7 +26,7 @@ from .history import (
     new_token,
     now,
 )
-from .redis_connection import client
+from .redis_connection import CONNECTIONS, client
 
 # Redis runs a script as one atomic step: two processes never give one number twice, and a
 # reader never sees a number without its event. XADD with `0-*` would need Redis 7.
@@ -57,15 +57,32 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 class RedisHistory:
-    """`length` events a room; a room unused for `expiry` seconds is forgotten."""
+    """`length` events a room; a room unused for `expiry` seconds is forgotten.
 
-    def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
+    Two pools of `connections` each: one publishes, one reads.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        length: int,
+        backlog: int,
+        expiry: int,
+        prefix: str,
+        connections: int = CONNECTIONS,
+    ) -> None:
         # An append whose answer was lost may have happened, and a second one would double the
         # event: it is never tried again by itself. A read is, once: after a restart of Redis
         # the first thing that a connection says is that it was closed.
-        timeouts = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 0}
-        self._redis = client(url, retry=Retry(NoBackoff(), 0), **timeouts)
-        self._reader = client(url, retry=Retry(NoBackoff(), 1), **timeouts)
+        options: dict[str, Any] = {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 0,
+            "max_connections": connections,
+        }
+        self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
+        self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
         self._append = self._redis.register_script(_APPEND)
         self._length = length
         self._backlog = backlog
