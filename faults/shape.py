@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from realtime_demo.production.layout import Layout
 ROOT = Path(__file__).resolve().parent.parent
 START, STOP = 90.0, 30.0  # seconds
 MIB = 1 << 20
+STAFF = "staff"  # the name of who may start tasks
 
 
 class NotStarted(Exception):
@@ -143,6 +145,25 @@ class Shape:
     def output(self) -> str:
         """What its processes have printed so far."""
         return self.log.read_text(errors="replace")
+
+    def staff(self) -> dict[str, str]:
+        """The headers of a program that may start tasks."""
+        environment = {
+            **self.env,
+            **self.layout.environment(),
+            "DATABASE_PATH": str(self.layout.directory / "db.sqlite3"),
+            "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(),
+        }
+        said = ""
+        for arguments in (
+            ["createsuperuser", "--no-input", "--username", STAFF, "--email", "staff@localhost"],
+            ["token", "issue", STAFF],
+        ):
+            command = [sys.executable, "manage.py", *arguments]
+            said = subprocess.run(
+                command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+            ).stdout
+        return {"Authorization": f"Bearer {said.strip()}"}
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None

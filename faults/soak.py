@@ -39,7 +39,7 @@ from transports.cursors import Cursor
 from transports.techniques import TECHNIQUES
 
 from .audience import Follower, trust
-from .flatness import Trend, trend
+from .flatness import BLOCK, Trend, trend
 from .ledger import Ledger
 from .publisher import Publisher, place
 from .readings import Sample, look, rest
@@ -79,6 +79,7 @@ class Soak:
     totals: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     cuts: int = 0
+    _staff: dict[str, str] = field(default_factory=dict)  # the headers of who may start tasks
     _places: dict[int, Cursor] = field(default_factory=dict)  # where each client goes on
 
     async def run(self, shape: Shape, console: Console) -> None:
@@ -90,6 +91,7 @@ class Soak:
         ):
             since = await place(http, ROOM)
             self._places = dict.fromkeys(range(self.clients), since)
+            self._staff = await asyncio.to_thread(shape.staff)
             publisher = Publisher(shape.url, ROOM, self.rate, tls, keep=False)
             began = time.monotonic()
             seconds = self.minutes * 60
@@ -144,9 +146,10 @@ class Soak:
             self.totals[each] += getattr(ledger, each)
 
     async def _cut(self, tap: Tap) -> None:
+        await asyncio.sleep(CUT / 2)
         while True:
-            await asyncio.sleep(CUT)
             self.cuts += tap.cut()
+            await asyncio.sleep(CUT)
 
     async def _give_work(self, url: str, tls: ssl.SSLContext) -> None:
         """Something for the worker, in a room of its own."""
@@ -154,7 +157,7 @@ class Soak:
             document = {"kind": "conversation", "arguments": {"room": "work", "lines": 20}}
             with contextlib.suppress(httpx.TransportError):
                 async with httpx.AsyncClient(base_url=url, verify=tls, timeout=30) as http:
-                    answer = await http.post("/tasks/", json=document)
+                    answer = await http.post("/tasks/", json=document, headers=self._staff)
                     self.totals["tasks"] += answer.status_code == 202
             await asyncio.sleep(WORK)
 
@@ -236,7 +239,8 @@ def finding(quantity: str, samples: list[Sample]) -> Finding | None:
         return None
     values = [value for _, value in series]
     tolerance = max(TOLERANCE[quantity] * sum(values) / len(values), LEAST[quantity])
-    return Finding(trend(series, tolerance), min(values), max(values))
+    block = BLOCK if quantity == "memory" else ROUND / 2  # those at rest are far apart
+    return Finding(trend(series, tolerance, block), min(values), max(values))
 
 
 def rows(soak: Soak) -> list[list[str]]:
@@ -309,7 +313,7 @@ def main() -> int:
     console = Console(soft_wrap=True)
     soak = Soak(options.minutes, options.rate, options.clients)
     with tempfile.TemporaryDirectory(prefix="realtime-soak-") as temporary:
-        env = {"DEMO": "1"}
+        env: dict[str, str] = {}
         if options.leak:
             env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
         with Shape(options.directory or Path(temporary), env=env) as shape:

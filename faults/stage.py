@@ -27,6 +27,7 @@ class Stage:
     tap: Tap
     publisher: Publisher
     clock: Path
+    headers: dict[str, str] = field(default_factory=dict)  # of one who may start tasks
     notes: list[str] = field(default_factory=list)  # what the fault was seen to do
 
     def now(self) -> float:
@@ -54,7 +55,10 @@ class Stage:
 
     async def task(self, kind: str, **arguments: Any) -> str:
         """Start a task for the worker; where it is asked for."""
-        answer = await self.http.post("/tasks/", json={"kind": kind, "arguments": arguments})
+        if not self.headers:
+            self.headers = await asyncio.to_thread(self.shape.staff)
+        document = {"kind": kind, "arguments": arguments}
+        answer = await self.http.post("/tasks/", json=document, headers=self.headers)
         answer.raise_for_status()
         return str(answer.headers["location"])
 

@@ -193,7 +193,7 @@ async def worker_killed(stage: Stage) -> float:
 
     async def task() -> dict[str, object]:
         with contextlib.suppress(httpx.TransportError, ValueError):
-            return dict((await stage.http.get(where)).json())
+            return dict((await stage.http.get(where, headers=stage.headers)).json())
         return {}
 
     async def begun() -> bool:
@@ -325,7 +325,6 @@ FAULTS: tuple[Fault, ...] = (
         "SIGKILL in the middle of a conversation of 20 lines; the next worker takes it over when "
         "the dead one's lease of 15 s is over.",
         worker_killed,
-        env={"DEMO": "1"},
     ),
     Fault(
         "clock-steps",
