@@ -85,11 +85,9 @@ class Soak:
     async def run(self, shape: Shape, console: Console) -> None:
         trust(shape.layout.certificate)
         tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
-        async with (
-            httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http,
-            Tap("127.0.0.1", shape.layout.port) as tap,
-        ):
+        async with httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http:
             since = await place(http, ROOM)
+        async with Tap("127.0.0.1", shape.layout.port) as tap:
             self._places = dict.fromkeys(range(self.clients), since)
             self._staff = await asyncio.to_thread(shape.staff)
             publisher = Publisher(shape.url, ROOM, self.rate, tls, keep=False)
