@@ -34,6 +34,7 @@ TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cer
 # A Sentinel that is down is passed over for the next one.
 SENTINEL_TIMEOUT = 2.0  # seconds
 CONNECTIONS = 8  # of a pool, unless it is said otherwise
+FRESHNESS = 1.0  # seconds for which a Sentinel's word is taken
 PATIENCE = 5.0  # seconds that a command waits for one of them
 
 
@@ -135,11 +136,44 @@ class Pool(ConnectionPool):
 
 
 class MasterPool(SentinelConnectionPool, Pool):
-    """Connections to the master; closing them closes those to the Sentinels too."""
+    """Connections to whom the Sentinels name as master.
+
+    redis-py asks them for each new connection alone, and a former master that is alive goes on
+    taking what it will lose, for as long as nobody has told it (about ten seconds). So they are
+    asked once a second too, while the pool is used.
+    """
+
+    def __init__(self, name: str, sentinel: Sentinel, **options: Any) -> None:
+        super().__init__(name, sentinel, **options)
+        self._asking: asyncio.Task[Any] | None = None
+        self._asked_at = float("-inf")
+
+    async def _take(self) -> AbstractConnection:
+        loop = asyncio.get_running_loop()
+        if self._asking is None and loop.time() - self._asked_at > FRESHNESS:
+            self._asked_at = loop.time()
+            self._asking = loop.create_task(self._ask())
+        if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=FRESHNESS / 5)
+        return await super()._take()
+
+    async def _ask(self) -> None:
+        try:
+            former = self.master_address
+            if await self.get_master_address() != former:  # which has closed those not in use
+                for each in self._in_use_connections:
+                    each.mark_for_reconnect()
+        except (RedisError, OSError):
+            pass  # no Sentinel answers: the connections there are may be good
+        finally:
+            self._asking = None
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close them; if all, those to the Sentinels too."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
+            if self._asking is not None:
+                self._asking.cancel()
             for each in self.sentinel_manager.sentinels:
                 await each.aclose()
 
