@@ -107,7 +107,7 @@ class Failover:
                 f"port {sentinel.port}\nbind 127.0.0.1\n"
                 f"sentinel monitor {NAME} 127.0.0.1 {master.port} 2\n"
                 f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}\n"
-                f"sentinel failover-timeout {NAME} 5000\n"
+                f"sentinel failover-timeout {NAME} 2000\n"
             )
             sentinel.start(str(file), "--sentinel")
         until(lambda: all(map(_knows_the_others, self.sentinels)))
