@@ -21,7 +21,7 @@ from realtime_demo.production import programs
 from .ports import free_ports
 
 NAME = "mine"
-DOWN_AFTER = 500  # milliseconds of silence after which a Sentinel holds the master for dead
+DOWN_AFTER = 1_000  # milliseconds of silence after which a Sentinel holds the master for dead
 PATIENCE = 60.0  # seconds
 
 
@@ -35,7 +35,7 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> None:
-        self.directory.mkdir(exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [programs.redis_server(), *arguments],
             cwd=self.directory,
@@ -101,7 +101,7 @@ class Failover:
             self.serve(node, master)
         until(lambda: self.follows(self.nodes[1]))
         for sentinel in self.sentinels:
-            sentinel.directory.mkdir(exist_ok=True)
+            sentinel.directory.mkdir(parents=True, exist_ok=True)
             file = sentinel.directory / "sentinel.conf"
             file.write_text(
                 f"port {sentinel.port}\nbind 127.0.0.1\n"

@@ -14,6 +14,7 @@ import psutil
 
 from realtime_demo.comparison.tap import Tap
 
+from .failover import Failover
 from .publisher import Publisher
 from .shape import Shape
 
@@ -27,8 +28,12 @@ class Stage:
     tap: Tap
     publisher: Publisher
     clock: Path
-    headers: dict[str, str] = field(default_factory=dict)  # of one who may start tasks
     notes: list[str] = field(default_factory=list)  # what the fault was seen to do
+
+    @property
+    def failover(self) -> Failover:
+        assert self.shape.failover is not None
+        return self.shape.failover
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -55,10 +60,9 @@ class Stage:
 
     async def task(self, kind: str, **arguments: Any) -> str:
         """Start a task for the worker; where it is asked for."""
-        if not self.headers:
-            self.headers = await asyncio.to_thread(self.shape.staff)
+        headers = await asyncio.to_thread(self.shape.staff)
         document = {"kind": kind, "arguments": arguments}
-        answer = await self.http.post("/tasks/", json=document, headers=self.headers)
+        answer = await self.http.post("/tasks/", json=document, headers=headers)
         answer.raise_for_status()
         return str(answer.headers["location"])
 

@@ -130,6 +130,7 @@ INSTALLED_APPS = [
     "websocket",
 ]
 MIDDLEWARE = [
+    "realtime_demo.errors.DatabaseAwayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "realtime_demo.languages.LanguageMiddleware",
