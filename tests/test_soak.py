@@ -14,7 +14,7 @@ from faults.soak import finding
 from .live import LiveServer
 from .waiting import until
 
-MINUTES, EVERY = 5, 50
+MINUTES, EVERY = 4, 50
 
 
 async def visits(server: LiveServer, count: int) -> None:
