@@ -120,7 +120,7 @@ class Pool(ConnectionPool):
         try:
             await self.ensure_connection(connection)
         except BaseException:
-            # One whose set-up was cut short would be taken for ready, its answers for another's.
+            # Connected it may be, and redis-py would take it for ready: its set-up is not over.
             await connection.disconnect(nowait=True)
             await self.release(connection)
             raise
