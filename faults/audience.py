@@ -32,7 +32,14 @@ class Follower:
     """
 
     def __init__(
-        self, technique: Technique, url: str, room: str, since: Cursor, *, keep: bool = True
+        self,
+        technique: Technique,
+        url: str,
+        room: str,
+        since: Cursor,
+        *,
+        keep: bool = True,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.technique = technique
         self.url = url
@@ -40,13 +47,14 @@ class Follower:
         self.ledger = Ledger(since)
         self.arrivals: list[tuple[float, Event]] = []
         self._keep = keep
+        self._headers = headers
 
     @property
     def position(self) -> Cursor:
         return self.ledger.position
 
     async def follow(self) -> None:
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"headers": self._headers} if self._headers else {}
         if self.technique.name == "polling":
             options["interval"] = POLLING_INTERVAL
         events: Any = self.technique.events(self.url, self.room, str(self.position), **options)

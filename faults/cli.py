@@ -59,14 +59,15 @@ def strike(
     faults: Sequence[Fault], clients: int, rate: float, console: Console
 ) -> Iterable[Outcome]:
     """The faults one after another, those that need the same environment at the same shape."""
-    ordered = sorted(faults, key=lambda fault: sorted(fault.env.items()))
-    for env, group in groupby(ordered, key=lambda fault: fault.env):
+    ordered = sorted(faults, key=lambda fault: (fault.replicated, sorted(fault.env.items())))
+    for (env, replicated), group in groupby(ordered, key=lambda f: (f.env, f.replicated)):
         with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
             clock = Path(directory) / "clock"
             clock.write_bytes(struct.pack("d", 0.0))
             stepped = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
             try:
-                with Shape(Path(directory), env={**stepped, **env}) as shape:
+                shape = Shape(Path(directory), env={**stepped, **env}, replicated=replicated)
+                with shape:
                     for fault in group:
                         console.print(f"[dim]{time.strftime('%T')}[/dim] {fault.title} …")
                         try:

@@ -33,15 +33,15 @@ class Trend:
         return "shrinks" if high < 0 else "unknown"
 
 
-def trend(samples: Sequence[tuple[float, float]], tolerance: float) -> Trend:
-    """Of (seconds, value): least squares over means of `BLOCK` seconds.
+def trend(samples: Sequence[tuple[float, float]], tolerance: float, block: float = BLOCK) -> Trend:
+    """Of (seconds, value): least squares over means of `block` seconds.
 
     The standard error of the slope is the textbook's, s / √Σ(x - x̄)², and the quantile of
     Student's t that of Abramowitz and Stegun 26.7.5, first term.
     """
     blocks = [
-        (fmean(at for at, _ in block), fmean(value for _, value in block))
-        for block in (list(group) for _, group in groupby(samples, lambda each: each[0] // BLOCK))
+        (fmean(at for at, _ in group), fmean(value for _, value in group))
+        for group in (list(found) for _, found in groupby(samples, lambda each: each[0] // block))
     ]
     values = [value for _, value in blocks]
     if len(blocks) < 4:

@@ -34,6 +34,7 @@ class Publisher:
     rate: float
     tls: ssl.SSLContext | None = None
     keep: bool = True
+    headers: dict[str, str] = field(default_factory=dict)  # who publishes
     acknowledged: dict[str, Event] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)  # when, on the loop's clock, by text
     tried: int = 0  # texts
@@ -62,7 +63,9 @@ class Publisher:
         self.stopped = True
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, verify=self.tls or False, timeout=PATIENCE)
+        return httpx.AsyncClient(
+            base_url=self.url, verify=self.tls or False, timeout=PATIENCE, headers=self.headers
+        )
 
     async def _publish(self, http: httpx.AsyncClient) -> None:
         text, self.tried = str(self.tried), self.tried + 1

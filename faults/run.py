@@ -91,6 +91,8 @@ class Outcome:
             said.append(f"Redis lost {self.forgotten}")
         if self.published_twice:
             said.append(f"{self.published_twice} published twice")
+        if self.fault.forgets and any(row.resets < row.clients for row in self.rows):
+            said.append("not everyone was told")
         resets = any(row.resets for row in self.rows)
         if resets != (self.fault.resets or self.fault.forgets):
             said.append("resets" if resets else "no reset")
@@ -128,17 +130,18 @@ async def run(
     """
     trust(shape.layout.certificate)
     tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
-    room = f"fault-{uuid.uuid4().hex[:12]}"
+    room = f"{'staff-' if fault.as_staff else ''}fault-{uuid.uuid4().hex[:12]}"
+    headers = await asyncio.to_thread(shape.staff) if fault.as_staff else {}
     async with (
-        httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http,
+        httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30, headers=headers) as http,
         Tap("127.0.0.1", shape.layout.port) as tap,
     ):
         since = await place(http, room)
-        publisher = Publisher(shape.url, room, fault.rate or rate, tls)
+        publisher = Publisher(shape.url, room, fault.rate or rate, tls, headers=headers)
         stage = Stage(shape, http, tap, publisher, clock)
         url = f"https://127.0.0.1:{tap.port}" if fault.tapped else shape.url
         followers = [
-            Follower(technique, url, room, since)
+            Follower(technique, url, room, since, headers=headers)
             for technique in techniques
             for _ in range(fault.clients or clients)
         ]
@@ -195,7 +198,9 @@ def account(
     first = min((event.cursor.seq for event in kept.values()), default=1)
     epoch = truth.cursor.epoch
     acknowledged = publisher.acknowledged.values()
-    forgotten = [event for event in acknowledged if event.cursor.epoch != epoch]
+    forgotten = [
+        event for event in acknowledged if event.cursor.epoch != epoch and event.id not in kept
+    ]
     false = [
         event
         for event in acknowledged

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,9 +19,13 @@ import redis
 from realtime_demo.production import configuration, programs
 from realtime_demo.production.layout import Layout
 
+from .failover import Failover
+from .ports import free_ports
+
 ROOT = Path(__file__).resolve().parent.parent
 START, STOP = 90.0, 30.0  # seconds
 MIB = 1 << 20
+STAFF = "feed"  # the name of who may start tasks, and come into rooms for staff
 
 
 class NotStarted(Exception):
@@ -77,7 +81,8 @@ class Redis:
 class Shape:
     """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
 
-    `env` is added to the environment of its processes.
+    `env` is added to the environment of its processes. `replicated`: its Redis is a master with
+    a replica, and Sentinels name it.
     """
 
     def __init__(
@@ -87,11 +92,14 @@ class Shape:
         servers: int = 2,
         workers: int = 1,
         env: Mapping[str, str] | None = None,
+        replicated: bool = False,
     ) -> None:
         port, metrics_port = free_ports(2)
         self.layout = Layout(directory, port=port, metrics_port=metrics_port, servers=servers)
         self.layout.make_directories()
         self.redis = Redis(self.layout)
+        self.failover = Failover(directory / "failover") if replicated else None
+        self._staff: dict[str, str] = {}
         self.url = f"https://localhost:{port}"
         self.metrics_url = f"http://127.0.0.1:{metrics_port}"
         self.log = directory / "output.log"
@@ -102,12 +110,12 @@ class Shape:
             **os.environ,
             "DATABASE_PATH": "",
             "PYTHONUNBUFFERED": "1",
-            "REDIS_URL": self.redis.url,
+            "REDIS_URL": (self.failover or self.redis).url,
             **(env or {}),
         }
 
     def __enter__(self) -> Self:
-        self.redis.start()
+        (self.failover or self.redis).start()
         self.process: subprocess.Popen[bytes] | None = None
         try:
             with self.log.open("wb") as output:
@@ -138,11 +146,33 @@ class Shape:
         finally:
             if self.process is not None:
                 self.process.kill()
-            self.redis.close()
+            (self.failover or self.redis).close()
 
     def output(self) -> str:
         """What its processes have printed so far."""
         return self.log.read_text(errors="replace")
+
+    def staff(self) -> dict[str, str]:
+        """The headers of a program that may start tasks, and come into rooms for staff."""
+        if self._staff:
+            return self._staff
+        environment = {
+            **self.env,
+            **self.layout.environment(),
+            "DATABASE_PATH": str(self.layout.directory / "db.sqlite3"),
+            "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(),
+        }
+        said = ""
+        for arguments in (
+            ["createsuperuser", "--no-input", "--username", STAFF, "--email", "staff@localhost"],
+            ["token", "issue", STAFF],
+        ):
+            command = [sys.executable, "manage.py", *arguments]
+            said = subprocess.run(
+                command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+            ).stdout
+        self._staff = {"Authorization": f"Bearer {said.strip()}"}
+        return self._staff
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None
@@ -181,14 +211,3 @@ class Shape:
             if f"{name}.sock" in command:
                 return name
         return ""
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

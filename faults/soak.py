@@ -3,9 +3,14 @@
     python -m faults.soak [--minutes 60] [--rate 10] [--clients 40] [--json FILE] [--markdown FILE]
 
 The production shape, with clients of every technique, half of them through a tap that cuts all of
-its connections every now and then. Every ten seconds each process's memory, descriptors, threads
-and tasks are read. Each series' slope over the second half of the time is then said with its
-95 % interval: flat is what lies within the tolerance with the whole of it.
+its connections every now and then. Twenty times (or every half a minute, where that is less) all
+of them leave, and what is open then is counted: descriptors, threads and tasks of a shape at rest
+do not depend on who happens to be there, and what was not given back is still there. Memory is
+read every ten seconds. Each series' slope is then said with its 95 % interval, for memory over the
+second half of the time, for the rest without the first quarter: flat is what lies within the
+tolerance with the whole of it.
+
+`--leak 50` lets each server keep a descriptor for every fiftieth connection, which has to be found.
 """
 
 from __future__ import annotations
@@ -15,7 +20,6 @@ import asyncio
 import contextlib
 import json
 import random
-import re
 import ssl
 import sys
 import tempfile
@@ -26,22 +30,27 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-from realtime_demo.comparison.host import cpu_seconds, environment
+from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.tap import Tap
 from transports.cursors import Cursor
 from transports.techniques import TECHNIQUES
 
 from .audience import Follower, trust
-from .flatness import Trend, trend
+from .flatness import BLOCK, Trend, trend
 from .ledger import Ledger
 from .publisher import Publisher, place
-from .shape import MIB, Shape
+from .readings import Sample, look, rest
+from .shape import ROOT, Shape
 
 INTERVAL = 10.0  # seconds between samples
+ROUNDS, ROUND = 20, 30.0  # times that everyone leaves; the least time between, in seconds
+# A round ends with this many seconds in which nginx lets go of its connections to the servers
+# (`keepalive_timeout 3s`), and this many in which a look is taken: of any five, the question
+# whether all is well (`production.watch`) leaves two without a connection.
+LET_GO, LOOK = 4.0, 6.0
 STAY = 30.0  # seconds a client stays, on average
 CUT = 20.0  # seconds between cuts of all that goes through the tap
 WORK = 60.0  # seconds between tasks for the worker
@@ -49,19 +58,15 @@ ROOM = "soak"
 # In an hour: of memory 3 % of its mean, of what is counted 5 %; 1 MiB, or 1.5, where that is more.
 TOLERANCE = {"memory": 0.03, "descriptors": 0.05, "threads": 0.05, "tasks": 0.05}
 LEAST = {"memory": 1.0, "descriptors": 1.5, "threads": 1.5, "tasks": 1.5}
-_TASKS = re.compile(r"^realtime_tasks (\S+)$", re.MULTILINE)
 
 
-@dataclass
-class Sample:
-    """One look at a part, all of its processes together."""
+@dataclass(frozen=True)
+class Finding:
+    """A quantity's trend, and the least and the most that it was."""
 
-    at: float  # seconds since the beginning
-    memory: float  # resident, in MiB
-    descriptors: float
-    threads: float
-    cpu: float  # seconds so far
-    tasks: float | None = None
+    trend: Trend
+    least: float
+    most: float
 
 
 @dataclass
@@ -70,45 +75,66 @@ class Soak:
     rate: float
     clients: int
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+    at_rest: dict[str, list[Sample]] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     cuts: int = 0
+    _staff: dict[str, str] = field(default_factory=dict)  # the headers of who may start tasks
+    _places: dict[int, Cursor] = field(default_factory=dict)  # where each client goes on
 
     async def run(self, shape: Shape, console: Console) -> None:
         trust(shape.layout.certificate)
         tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
-        async with (
-            httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http,
-            Tap("127.0.0.1", shape.layout.port) as tap,
-        ):
+        async with httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http:
             since = await place(http, ROOM)
+        async with Tap("127.0.0.1", shape.layout.port) as tap:
+            self._places = dict.fromkeys(range(self.clients), since)
+            self._staff = await asyncio.to_thread(shape.staff)
             publisher = Publisher(shape.url, ROOM, self.rate, tls, keep=False)
-            urls = [shape.url, f"https://127.0.0.1:{tap.port}"]
             began = time.monotonic()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.minutes * 60), asyncio.TaskGroup() as group:
-                    group.create_task(publisher.run())
-                    group.create_task(self._cut(tap))
-                    group.create_task(self._give_work(http))
-                    group.create_task(self._sample(shape, began, console))
-                    for number in range(self.clients):
-                        technique = TECHNIQUES[number % len(TECHNIQUES)]
-                        url = urls[number // len(TECHNIQUES) % 2]
-                        group.create_task(self._visit(technique, url, since))
-            self.totals["published"] = publisher.answered
-            self.totals["refused"] = publisher.refused
+            seconds = self.minutes * 60
+            step = max(ROUND, seconds / ROUNDS)
+            sampling = asyncio.create_task(self._sample(shape, began, console))
+            try:
+                for number in range(1, int(seconds / step) + 1):
+                    end = began + number * step
+                    await self._round(shape, tap, publisher, tls, end - LET_GO - LOOK)
+                    await asyncio.sleep(LET_GO)
+                    await self._rest(shape, began)
+            finally:
+                sampling.cancel()
+                await asyncio.wait({sampling})
+                self.totals["published"] = publisher.answered
+                self.totals["refused"] = publisher.refused
+            if not sampling.cancelled():
+                sampling.result()  # what went wrong with it
 
-    async def _visit(self, technique: Any, url: str, since: Cursor) -> None:
+    async def _round(
+        self, shape: Shape, tap: Tap, publisher: Publisher, tls: ssl.SSLContext, end: float
+    ) -> None:
+        """Everyone is there until `end`, on the monotonic clock."""
+        urls = [shape.url, f"https://127.0.0.1:{tap.port}"]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(end - time.monotonic()), asyncio.TaskGroup() as group:
+                group.create_task(publisher.run())
+                group.create_task(self._cut(tap))
+                group.create_task(self._give_work(shape.url, tls))
+                for number in range(self.clients):
+                    technique = TECHNIQUES[number % len(TECHNIQUES)]
+                    url = urls[number // len(TECHNIQUES) % 2]
+                    group.create_task(self._visit(number, technique, url))
+
+    async def _visit(self, number: int, technique: Any, url: str) -> None:
         """Clients one after another, each of which goes on where the one before it was."""
         while True:
-            follower = Follower(technique, url, ROOM, since, keep=False)
+            follower = Follower(technique, url, ROOM, self._places[number], keep=False)
             try:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(random.expovariate(1 / STAY)):
                         await follower.follow()
             finally:
                 self._account(technique.name, follower.ledger)
-            since = follower.position
+                self._places[number] = follower.position
 
     def _account(self, name: str, ledger: Ledger) -> None:
         ledger.close(ledger.position)  # holes are losses now
@@ -118,56 +144,52 @@ class Soak:
             self.totals[each] += getattr(ledger, each)
 
     async def _cut(self, tap: Tap) -> None:
+        await asyncio.sleep(CUT / 2)
         while True:
-            await asyncio.sleep(CUT)
             self.cuts += tap.cut()
+            await asyncio.sleep(CUT)
 
-    async def _give_work(self, http: httpx.AsyncClient) -> None:
+    async def _give_work(self, url: str, tls: ssl.SSLContext) -> None:
         """Something for the worker, in a room of its own."""
         while True:
-            await asyncio.sleep(WORK)
             document = {"kind": "conversation", "arguments": {"room": "work", "lines": 20}}
             with contextlib.suppress(httpx.TransportError):
-                answer = await http.post("/tasks/", json=document)
-                self.totals["tasks"] += answer.status_code == 202
+                async with httpx.AsyncClient(base_url=url, verify=tls, timeout=30) as http:
+                    answer = await http.post("/tasks/", json=document, headers=self._staff)
+                    self.totals["tasks"] += answer.status_code == 202
+            await asyncio.sleep(WORK)
 
     async def _sample(self, shape: Shape, began: float, console: Console) -> None:
-        async with httpx.AsyncClient(base_url=shape.metrics_url, timeout=10) as metrics:
-            count = 0
-            while True:
-                at = time.monotonic() - began
-                for name, processes in shape.processes().items():
-                    sample = look(at, processes)
-                    if name in shape.layout.names:
-                        with contextlib.suppress(httpx.TransportError):
-                            text = (await metrics.get(f"/{name}/metrics")).text
-                            if found := _TASKS.search(text):
-                                sample.tasks = float(found[1])
-                    self.samples.setdefault(name, []).append(sample)
-                if count % 30 == 0:
-                    said = ", ".join(
-                        f"{name} {samples[-1].memory:.1f} MiB, {samples[-1].descriptors:.0f} fds"
-                        for name, samples in self.samples.items()
-                    )
-                    console.print(f"{at / 60:5.1f} min: {said}", highlight=False)
-                count += 1
-                await asyncio.sleep(INTERVAL - (time.monotonic() - began) % INTERVAL)
+        count = 0
+        while True:
+            at = time.monotonic() - began
+            for name, processes in shape.processes().items():
+                self.samples.setdefault(name, []).append(look(at, processes))
+            if count % 30 == 0:
+                said = ", ".join(
+                    f"{name} {samples[-1].memory:.1f} MiB, {samples[-1].descriptors:.0f} fds"
+                    for name, samples in self.samples.items()
+                )
+                console.print(f"{at / 60:5.1f} min: {said}", highlight=False)
+            count += 1
+            await asyncio.sleep(INTERVAL - (time.monotonic() - began) % INTERVAL)
 
-    def trends(self) -> dict[str, dict[str, Trend]]:
-        """Of each part and quantity, over the second half."""
-        half = self.minutes * 30
-        found: dict[str, dict[str, Trend]] = {}
+    async def _rest(self, shape: Shape, began: float) -> None:
+        metrics = {name: f"{shape.metrics_url}/{name}/metrics" for name in shape.layout.names}
+        at = time.monotonic() - began
+        for name, sample in (await rest(at, shape.processes(), metrics, LOOK - 1)).items():
+            self.at_rest.setdefault(name, []).append(sample)
+
+    def findings(self) -> dict[str, dict[str, Finding]]:
+        """Of each part and quantity."""
+        found: dict[str, dict[str, Finding]] = {}
         for name, samples in self.samples.items():
-            for quantity, share in TOLERANCE.items():
-                series = [
-                    (sample.at, float(value))
-                    for sample in samples
-                    if sample.at >= half and (value := getattr(sample, quantity)) is not None
-                ]
-                if series:
-                    mean = sum(value for _, value in series) / len(series)
-                    tolerance = max(share * mean, LEAST[quantity])
-                    found.setdefault(name, {})[quantity] = trend(series, tolerance)
+            for quantity in TOLERANCE:
+                seen, since = self.at_rest.get(name, []), self.minutes * 15
+                if quantity == "memory":
+                    seen, since = samples, self.minutes * 30
+                if one := finding(quantity, [each for each in seen if each.at >= since]):
+                    found.setdefault(name, {})[quantity] = one
         return found
 
     def cores(self) -> dict[str, float]:
@@ -189,46 +211,58 @@ class Soak:
             "cores": self.cores(),
             "trends": {
                 name: {
-                    quantity: {**vars(each), "verdict": each.verdict}
+                    quantity: {
+                        **vars(each.trend),
+                        "verdict": each.trend.verdict,
+                        "least": each.least,
+                        "most": each.most,
+                    }
                     for quantity, each in quantities.items()
                 }
-                for name, quantities in self.trends().items()
+                for name, quantities in self.findings().items()
             },
+            "at_rest": {name: [vars(each) for each in s] for name, s in self.at_rest.items()},
             "samples": {name: [vars(each) for each in s] for name, s in self.samples.items()},
         }
 
 
-def look(at: float, processes: list[psutil.Process]) -> Sample:
-    sample = Sample(at, 0, 0, 0, 0)
-    for process in processes:
-        with contextlib.suppress(psutil.Error), process.oneshot():
-            sample.memory += process.memory_info().rss / MIB
-            sample.descriptors += process.num_fds()
-            sample.threads += process.num_threads()
-            sample.cpu += cpu_seconds(process.pid) or sum(process.cpu_times()[:2])
-    return sample
+def finding(quantity: str, samples: list[Sample]) -> Finding | None:
+    """How a part's quantity went on; None where nobody has seen it."""
+    series = [
+        (sample.at, float(value))
+        for sample in samples
+        if (value := getattr(sample, quantity)) is not None
+    ]
+    if not series:
+        return None
+    values = [value for _, value in series]
+    tolerance = max(TOLERANCE[quantity] * sum(values) / len(values), LEAST[quantity])
+    block = BLOCK if quantity == "memory" else ROUND / 2  # those at rest are far apart
+    return Finding(trend(series, tolerance, block), min(values), max(values))
 
 
 def rows(soak: Soak) -> list[list[str]]:
-    """Part, quantity, at the end of the first half, at the end, slope ± margin, verdict."""
+    """Part, quantity, mean, least and most, slope ± margin, tolerance, verdict."""
     made = []
-    for name, quantities in soak.trends().items():
-        for quantity, found in quantities.items():
-            unit = " MiB" if quantity == "memory" else ""
+    for name, quantities in soak.findings().items():
+        for quantity, one in quantities.items():
+            found = one.trend
+            unit, digits = (" MiB", 1) if quantity == "memory" else (" at rest", 0)
             made.append(
                 [
                     name,
                     quantity,
                     f"{found.mean:.1f}{unit}",
-                    f"{found.slope:+.2f} ± {found.margin:.2f}{unit}",
-                    f"± {found.tolerance:.2f}{unit}",
+                    f"{one.least:.{digits}f} … {one.most:.{digits}f}",
+                    f"{found.slope:+.2f} ± {found.margin:.2f}",
+                    f"± {found.tolerance:.2f}",
                     found.verdict,
                 ]
             )
     return made
 
 
-HEADINGS = ["part", "", "mean", "slope in an hour", "tolerance", ""]
+HEADINGS = ["part", "", "mean", "least … most", "slope in an hour", "tolerance", ""]
 
 
 def summary(soak: Soak) -> str:
@@ -246,13 +280,13 @@ def summary(soak: Soak) -> str:
 
 
 def markdown(soak: Soak) -> str:
-    lines = [summary(soak), "", "| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|---|"]
+    lines = [summary(soak), "", "| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|--:|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows(soak)]
     return "\n".join(lines) + "\n"
 
 
 def show(soak: Soak, console: Console) -> None:
-    table = Table(*HEADINGS, title="Over the second half")
+    table = Table(*HEADINGS, title="What grows")
     for row in rows(soak):
         table.add_row(*row)
     console.print(table)
@@ -265,6 +299,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--minutes", type=float, default=60)
     arguments.add_argument("--rate", type=float, default=10, help="events a second")
     arguments.add_argument("--clients", type=int, default=40, help="at a time")
+    arguments.add_argument("--leak", type=int, default=0, metavar="N", help="every Nth connection")
     arguments.add_argument("--directory", type=Path, help="of the shape; else a temporary one")
     arguments.add_argument("--json", type=Path, help="write every sample there")
     arguments.add_argument("--markdown", type=Path, help="write the table there")
@@ -276,7 +311,10 @@ def main() -> int:
     console = Console(soft_wrap=True)
     soak = Soak(options.minutes, options.rate, options.clients)
     with tempfile.TemporaryDirectory(prefix="realtime-soak-") as temporary:
-        with Shape(options.directory or Path(temporary), env={"DEMO": "1"}) as shape:
+        env: dict[str, str] = {}
+        if options.leak:
+            env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
+        with Shape(options.directory or Path(temporary), env=env) as shape:
             try:
                 asyncio.run(soak.run(shape, console))
             except KeyboardInterrupt:
@@ -294,7 +332,7 @@ def main() -> int:
         options.json.write_text(json.dumps(document) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(soak))
-    verdicts = [each.verdict for part in soak.trends().values() for each in part.values()]
+    verdicts = [each.trend.verdict for part in soak.findings().values() for each in part.values()]
     broken = soak.totals["lost"] + soak.totals["doubled"] + soak.totals["reordered"]
     return 1 if broken or "grows" in verdicts else 0
 

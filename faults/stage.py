@@ -14,6 +14,7 @@ import psutil
 
 from realtime_demo.comparison.tap import Tap
 
+from .failover import Failover
 from .publisher import Publisher
 from .shape import Shape
 
@@ -28,6 +29,11 @@ class Stage:
     publisher: Publisher
     clock: Path
     notes: list[str] = field(default_factory=list)  # what the fault was seen to do
+
+    @property
+    def failover(self) -> Failover:
+        assert self.shape.failover is not None
+        return self.shape.failover
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -54,7 +60,9 @@ class Stage:
 
     async def task(self, kind: str, **arguments: Any) -> str:
         """Start a task for the worker; where it is asked for."""
-        answer = await self.http.post("/tasks/", json={"kind": kind, "arguments": arguments})
+        headers = await asyncio.to_thread(self.shape.staff)
+        document = {"kind": kind, "arguments": arguments}
+        answer = await self.http.post("/tasks/", json=document, headers=headers)
         answer.raise_for_status()
         return str(answer.headers["location"])
 

@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import psutil
@@ -37,6 +40,8 @@ class Fault:
     tapped: bool = False  # the clients come through the tap
     forgets: bool = False  # Redis itself loses what was acknowledged
     resets: bool = False  # somebody falls off the history, and is told so
+    replicated: bool = False  # Redis is a master and a replica, behind Sentinels
+    as_staff: bool = False  # everyone has a token, which has to be looked up
     in_short: bool = False
 
 
@@ -158,6 +163,53 @@ async def layer_overflows(stage: Stage) -> float:
     return ended
 
 
+async def redis_failover(stage: Stage) -> float:
+    failover = stage.failover
+    await asyncio.to_thread(failover.cut_off)
+    answered = stage.publisher.answered
+    await until(lambda: stage.publisher.answered >= answered + 4)
+    former = failover.master
+    promoted = await asyncio.to_thread(failover.lose_the_master)
+    await until_asked(lambda: asyncio.to_thread(failover.promoted, promoted))
+    ended = stage.now()
+    failover.serve(former, promoted)
+    return ended
+
+
+async def redis_failover_planned(stage: Stage) -> float:
+    promoted = await asyncio.to_thread(stage.failover.plan)
+    await until_asked(lambda: asyncio.to_thread(stage.failover.promoted, promoted))
+    return stage.now()
+
+
+# --- The database ---------------------------------------------------------------------------
+
+
+async def database_away(stage: Stage) -> float:
+    database = stage.shape.layout.directory / "db.sqlite3"
+    away = database.with_name("away")
+    database.rename(away)
+    database.mkdir()  # else SQLite would make an empty one
+    refused = stage.publisher.refused
+    await asyncio.sleep(OUTAGE)
+    gone, refused = stage.publisher.refused - refused, stage.publisher.refused
+    database.rmdir()
+    away.rename(database)
+    await asyncio.to_thread(lock, database, PAUSE)
+    locked = stage.publisher.refused - refused
+    stage.notes.append(f"{gone} publishes refused while it was gone, {locked} while locked")
+    return stage.now()
+
+
+def lock(database: Path, seconds: float) -> None:
+    """Nobody else can read it or write to it."""
+    with contextlib.closing(sqlite3.connect(database, 30, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        time.sleep(seconds)
+        connection.execute("ROLLBACK")
+
+
 # --- Clients --------------------------------------------------------------------------------
 
 
@@ -193,7 +245,7 @@ async def worker_killed(stage: Stage) -> float:
 
     async def task() -> dict[str, object]:
         with contextlib.suppress(httpx.TransportError, ValueError):
-            return dict((await stage.http.get(where)).json())
+            return dict((await stage.http.get(where, headers=stage.shape.staff())).json())
         return {}
 
     async def begun() -> bool:
@@ -289,6 +341,33 @@ FAULTS: tuple[Fault, ...] = (
         redis_full,
     ),
     Fault(
+        "redis-failover",
+        "Redis's master lost, its replica promoted",
+        "The replica is cut off, four events are answered 201, the master is killed (SIGKILL); "
+        "three Sentinels promote the replica, which gives their numbers again, in another epoch. "
+        "Everyone is told by a `reset`; recovery counts from the promotion.",
+        redis_failover,
+        replicated=True,
+        forgets=True,
+    ),
+    Fault(
+        "redis-failover-planned",
+        "Redis's replica promoted (SENTINEL FAILOVER)",
+        "With the master alive, which takes nothing without its replica "
+        "(`min-replicas-to-write 1`); recovery counts from the promotion.",
+        redis_failover_planned,
+        replicated=True,
+        resets=True,
+    ),
+    Fault(
+        "database-away",
+        "the database gone for 5 s, then locked for 10 s",
+        "Everyone has a token, which is looked up for each request: publishes, polls and new "
+        "connections get 503, open ones stay.",
+        database_away,
+        as_staff=True,
+    ),
+    Fault(
         "layer-overflows",
         "the channel layer overflows",
         "It has room for two messages a process, and 300 are published at once.",
@@ -325,7 +404,6 @@ FAULTS: tuple[Fault, ...] = (
         "SIGKILL in the middle of a conversation of 20 lines; the next worker takes it over when "
         "the dead one's lease of 15 s is over.",
         worker_killed,
-        env={"DEMO": "1"},
     ),
     Fault(
         "clock-steps",

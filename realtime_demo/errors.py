@@ -5,11 +5,17 @@ Programs get `application/problem+json` instead: transports/refusals.py.
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import logging
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 
 from .page import strict_content_security_policy
+
+logger = logging.getLogger(__name__)
 
 EXPLANATIONS = {
     400: (
@@ -23,6 +29,7 @@ EXPLANATIONS = {
     404: (_("There is no such page"), _("The address may be mistyped, or the page has moved.")),
     500: (_("Something went wrong on the server"), _("It is not your fault. Please try again.")),
 }
+EXPLANATIONS[503] = EXPLANATIONS[500]
 
 
 def error_page(request: HttpRequest | None, status: int) -> HttpResponse:
@@ -53,3 +60,22 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     # Without the request: who is logged in is in the database, which may be what went wrong.
     return error_page(None, 500)
+
+
+class DatabaseAwayMiddleware(MiddlewareMixin):
+    """A page that cannot be made without the database: 503, and when to come again."""
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        if not isinstance(exception, DatabaseError):
+            return None
+        logger.warning("%s: %r", request.path, exception)
+        response = _database_away(request)
+        response.headers["Retry-After"] = "1"
+        return response
+
+
+@strict_content_security_policy
+def _database_away(request: HttpRequest) -> HttpResponse:
+    return error_page(None, 503)

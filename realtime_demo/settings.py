@@ -74,6 +74,8 @@ HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that wait for one process before the layer drops what comes; the history has them.
 LAYER_CAPACITY = int(os.environ.get("LAYER_CAPACITY", 10_000))
+# Connections to Redis of each pool: a process has three (publishing, reading, the layer).
+REDIS_CONNECTIONS = int(os.environ.get("REDIS_CONNECTIONS", 8))
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
@@ -92,9 +94,9 @@ if REDIS_URL:
     else:
         CHANNEL_LAYERS = {
             "default": {
-                "BACKEND": "channels_redis.core.RedisChannelLayer",
+                "BACKEND": "transports.redis_layer.RedisChannelLayer",
                 "CONFIG": {
-                    "hosts": [_host],
+                    "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
                     "prefix": f"{REDIS_PREFIX}:layer",
                     "capacity": LAYER_CAPACITY,
                     "expiry": 60,
@@ -128,6 +130,7 @@ INSTALLED_APPS = [
     "websocket",
 ]
 MIDDLEWARE = [
+    "realtime_demo.errors.DatabaseAwayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "realtime_demo.languages.LanguageMiddleware",

@@ -37,6 +37,7 @@ TOGETHER = {
         "test_background",
         "test_bad_input",
         "test_doctor",
+        "test_failover",
         "test_faults",
         "test_lanes",
         "test_page",

@@ -168,6 +168,22 @@ async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: A
         await head_reaches(hub, await publish(hub, "after"))
 
 
+async def test_a_layer_that_never_answers_stops_no_sweep(hub: Hub, monkeypatch: Any) -> None:
+    """As one whose connection is silent: what it does not bring is found in the history."""
+    monkeypatch.setattr(hub_module, "LAYER_PATIENCE", 0.05)
+    async with hub.using("r"):
+        asked = asyncio.Event()
+
+        async def never(channel: str, message: dict[str, Any]) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        hub.layer.send = never
+        await asked.wait()
+        await head_reaches(hub, await hub.history.append("r", "message", "ada", "untold"))
+        del hub.layer.send
+
+
 async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> None:
     """As by a Redis that was flushed: the layer still answers, and has no groups any more."""
     async with hub.using("r"):

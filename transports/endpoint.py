@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from . import feed
 from .access import Receive, Scope, Send, check_host
@@ -62,6 +63,9 @@ class Endpoint:
         except (HistoryUnavailable, TooManyRooms) as error:
             logger.warning("%s: %s", scope["path"], error)
             await refuse(send, unavailable("The feed cannot be reached now; please try again."))
+        except DatabaseError as error:
+            logger.warning("%s: %r", scope["path"], error)
+            await refuse(send, unavailable("The database cannot be reached now; please try again."))
         except Exception:
             logger.exception("%s", scope["path"])
             await refuse(send, Refusal(500, "internal", "Something went wrong on the server."))

@@ -50,6 +50,7 @@ def _new_history() -> History:
             backlog=settings.BACKLOG_LENGTH,
             expiry=settings.HISTORY_EXPIRY,
             prefix=settings.REDIS_PREFIX,
+            connections=settings.REDIS_CONNECTIONS,
         )
     global _memory
     if _memory is None:

@@ -91,9 +91,10 @@ class History(Protocol):
         ...
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
-        """The events behind `since`, led by a `reset` where some can no longer be given.
+        """The events behind `since`, with a `reset` where some can no longer be given.
 
-        Without `since`: the last `backlog` events.
+        It comes first; in Redis also where a replica was promoted. Without `since`: the last
+        `backlog` events.
         """
         ...
 
@@ -132,23 +133,24 @@ class Extent:
 
     def batch(self, room: str, since: Cursor, events: Iterable[Event]) -> Batch:
         """What follows `since`, from all the events there are, with its `reset` if need be."""
-        start, reset, missed = self.resume(since)
+        start, is_reset, missed = self.resume(since)
         following = islice(events, start - self.first + 1, None)
-        told = (self.reset(room, missed),) if reset else ()
+        told = (reset(room, Cursor(self.epoch, start), missed),) if is_reset else ()
         return Batch(room, Cursor(self.epoch, self.last), (*told, *following))
 
-    def reset(self, room: str, missed: int | None) -> Event:
-        """The event that tells a subscriber what it can no longer be given."""
-        what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
-        return Event(
-            id=str(Cursor(self.epoch, self.first - 1)),
-            type="reset",
-            room=room,
-            sender="",
-            text=f"{what} before this point can no longer be given.",
-            published_at=now(),
-            missed=missed,
-        )
+
+def reset(room: str, place: Cursor, missed: int | None) -> Event:
+    """The event that tells a subscriber what it can no longer be given before `place`."""
+    what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
+    return Event(
+        id=str(place),
+        type="reset",
+        room=room,
+        sender="",
+        text=f"{what} before this point can no longer be given.",
+        published_at=now(),
+        missed=missed,
+    )
 
 
 @dataclass

@@ -31,7 +31,7 @@ SWEEP_INTERVAL = 1.0  # seconds between looks at the history's heads
 LINGER = 30.0  # seconds a room stays joined after its last user: long polls come back
 PING_PATIENCE = 5.0  # seconds after which a silent channel layer is joined anew
 GROUP_REFRESH = 3_600.0  # seconds between joins; a layer forgets a group after a day
-JOIN_PATIENCE = 2.0  # seconds a new room waits for the channel layer
+LAYER_PATIENCE = 2.0  # seconds that a new room, or a sweep, waits for the channel layer
 BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
 
 
@@ -165,7 +165,7 @@ class Hub:
             self._tasks = [self._spawn(self._listen()), self._spawn(self._sweep())]
         # Without the layer the room is served all the same, by the sweeps.
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(JOIN_PATIENCE):
+            async with asyncio.timeout(LAYER_PATIENCE):
                 await self._joined.wait()
                 await self.layer.group_add(group_of(room), self._channel)
 
@@ -236,7 +236,10 @@ class Hub:
             except HistoryUnavailable as error:
                 logger.warning("The history is away (%s).", error)
             try:
-                await self._ping(loop.time())
+                # A connection that says nothing is given up after 15 s, and for as long nobody
+                # would look at the heads: the layer only wakes, and may not stop who does without.
+                async with asyncio.timeout(LAYER_PATIENCE):
+                    await self._ping(loop.time())
             except Exception as error:
                 logger.warning("The channel layer is away (%r).", error)
 

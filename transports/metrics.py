@@ -66,8 +66,8 @@ class Meter:
             return
         self.batches += 1
         self.deliveries += len(events)
-        if events[0].type == "reset":
-            self.resets += 1
+        if len(events) > 1 or events[0].type == "reset":
+            self.resets += sum(event.type == "reset" for event in events)
         if live:
             self.delay.observe(time.time() - events[-1].published_at)
 

@@ -15,19 +15,27 @@ The first two are redis-py's own, with all its options in the query.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 SENTINEL_SCHEMES = {"redis+sentinel": False, "rediss+sentinel": True}
 SENTINEL_PORT = 26379
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 # A Sentinel that is down is passed over for the next one.
 SENTINEL_TIMEOUT = 2.0  # seconds
+CONNECTIONS = 8  # of a pool, unless it is said otherwise
+FRESHNESS = 1.0  # seconds for which a Sentinel's word is taken
+PATIENCE = 5.0  # seconds that a command waits for one of them
 
 
 class InvalidRedisURL(ValueError):
@@ -35,7 +43,7 @@ class InvalidRedisURL(ValueError):
 
 
 def layer_host(url: str, **options: Any) -> dict[str, Any]:
-    """The entry of channels-redis' `hosts`; `options` are redis-py's, for each connection.
+    """The entry of channels-redis' `hosts`; `options` are redis-py's, for pool and connection.
 
     Raises `InvalidRedisURL`.
     """
@@ -54,20 +62,118 @@ def layer_host(url: str, **options: Any) -> dict[str, Any]:
 
 def client(url: str, **options: Any) -> Redis:
     """A client of the server, or of whoever is master now. Raises `InvalidRedisURL`."""
-    parts = _split(url)
-    if parts.scheme not in SENTINEL_SCHEMES:
-        return Redis.from_url(url, **options)
-    host = layer_host(url, **options)
-    sentinel = Sentinel(host.pop("sentinels"), sentinel_kwargs=host.pop("sentinel_kwargs"))
-    return Redis.from_pool(MasterPool(host.pop("master_name"), sentinel, **host))
+    return Redis.from_pool(pool(layer_host(url, **options)))
 
 
-class MasterPool(SentinelConnectionPool):
-    """Connections to the master; closing them closes those to the Sentinels too."""
+def pool(host: dict[str, Any]) -> Pool:
+    """The connections of what `layer_host` has made."""
+    options = dict(host)
+    if "address" in options:
+        return Pool.from_url(options.pop("address"), **options)
+    sentinel = Sentinel(options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs"))
+    return MasterPool(options.pop("master_name"), sentinel, **options)
+
+
+class Pool(ConnectionPool):
+    """`max_connections` connections, all of them opened when the first is needed.
+
+    Whoever finds all of them in use waits, for up to `PATIENCE`: Redis does one thing at a time,
+    so that a storm of requests would gain nothing by a connection each, and redis-py would keep
+    as many as there ever were. (redis-py's BlockingConnectionPool waits too, on an
+    `asyncio.Condition`, which before Python 3.13 can lose a wake-up to a waiter that is
+    cancelled; requests are cancelled whenever a client leaves.)
+    """
+
+    def __init__(self, max_connections: int = CONNECTIONS, **options: Any) -> None:
+        super().__init__(max_connections=max_connections, **options)
+        self._free = asyncio.Semaphore(max_connections)
+        self._is_open = False
+
+    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
+        connection = await self._take()
+        if not self._is_open:
+            self._is_open = True
+            try:
+                await self._open_the_others()
+            except BaseException:
+                await self.release(connection)
+                raise
+        return connection
+
+    async def _open_the_others(self) -> None:
+        taken: list[AbstractConnection] = []
+        try:
+            with contextlib.suppress(RedisError, OSError):  # whoever needs one will hear of it
+                for _ in range(self.max_connections - 1):
+                    taken.append(await self._take())
+        finally:
+            for each in taken:
+                await self.release(each)
+
+    async def _take(self) -> AbstractConnection:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise RedisConnectionError("Every connection to Redis is in use.") from error
+        connection: AbstractConnection = self.get_available_connection()
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            # Connected it may be, and redis-py would take it for ready: its set-up is not over.
+            await connection.disconnect(nowait=True)
+            await self.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        # In one go: a place that a cancellation kept would be gone for good.
+        self._in_use_connections.remove(connection)
+        self._available_connections.append(connection)
+        self._free.release()
+        if connection.should_reconnect():
+            await connection.disconnect(nowait=True)
+
+
+class MasterPool(SentinelConnectionPool, Pool):
+    """Connections to whom the Sentinels name as master.
+
+    redis-py asks them for each new connection alone, and a former master that is alive goes on
+    taking what it will lose, for as long as nobody has told it (about ten seconds). So they are
+    asked once a second too, while the pool is used.
+    """
+
+    def __init__(self, name: str, sentinel: Sentinel, **options: Any) -> None:
+        super().__init__(name, sentinel, **options)
+        self._asking: asyncio.Task[Any] | None = None
+        self._asked_at = float("-inf")
+
+    async def _take(self) -> AbstractConnection:
+        loop = asyncio.get_running_loop()
+        if self._asking is None and loop.time() - self._asked_at > FRESHNESS:
+            self._asked_at = loop.time()
+            self._asking = loop.create_task(self._ask())
+        if self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=FRESHNESS / 5)
+        return await super()._take()
+
+    async def _ask(self) -> None:
+        try:
+            former = self.master_address
+            if await self.get_master_address() != former:  # which has closed those not in use
+                for each in self._in_use_connections:
+                    each.mark_for_reconnect()
+        except (RedisError, OSError):
+            pass  # no Sentinel answers: the connections there are may be good
+        finally:
+            self._asking = None
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close them; if all, those to the Sentinels too."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
+            if self._asking is not None:
+                self._asking.cancel()
             for each in self.sentinel_manager.sentinels:
                 await each.aclose()
 

@@ -1,7 +1,8 @@
 """The history in Redis Streams, shared by every process that has the same `REDIS_URL`.
 
 One key a room, so that a flush, an eviction or an expiry takes the numbering and the events
-together: each entry carries its epoch, and its ID is its seq.
+together: each entry carries its epoch, and its ID is its seq. What a stream says is in `redis_log`,
+what happens when a replica is promoted in `redis_promotion`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from .history import (
     new_token,
     now,
 )
-from .redis_connection import client
+from .redis_connection import CONNECTIONS, client
+from .redis_log import Entry, backlog, event_of, head_of, next_batch, place_of, whole_batch
+from .redis_promotion import set_up
 
 # Redis runs a script as one atomic step: two processes never give one number twice, and a
 # reader never sees a number without its event. XADD with `0-*` would need Redis 7.
@@ -38,6 +41,8 @@ local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local epoch, seq
 if last then
   epoch, seq = last[2][2], tonumber(string.match(last[1], '^%d+')) + 1
+  local store = redis.call('GET', KEYS[2])
+  if store then epoch = store .. string.sub(epoch, #store + 1) end
 else
   redis.call('SET', KEYS[2], ARGV[1], 'NX')
   epoch, seq = redis.call('GET', KEYS[2]) .. ARGV[2], 1
@@ -53,19 +58,35 @@ end
 return id
 """
 
-Entry = tuple[bytes, dict[bytes, bytes]]
-
 
 class RedisHistory:
-    """`length` events a room; a room unused for `expiry` seconds is forgotten."""
+    """`length` events a room; a room unused for `expiry` seconds is forgotten.
 
-    def __init__(self, url: str, *, length: int, backlog: int, expiry: int, prefix: str) -> None:
+    Two pools of `connections` each: one publishes, one reads.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        length: int,
+        backlog: int,
+        expiry: int,
+        prefix: str,
+        connections: int = CONNECTIONS,
+    ) -> None:
         # An append whose answer was lost may have happened, and a second one would double the
         # event: it is never tried again by itself. A read is, once: after a restart of Redis
         # the first thing that a connection says is that it was closed.
-        timeouts = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 0}
-        self._redis = client(url, retry=Retry(NoBackoff(), 0), **timeouts)
-        self._reader = client(url, retry=Retry(NoBackoff(), 1), **timeouts)
+        options: dict[str, Any] = {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 0,
+            "max_connections": connections,
+            "redis_connect_func": set_up(f"{prefix}:promotion", f"{prefix}:epoch"),
+        }
+        self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
+        self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
         self._append = self._redis.register_script(_APPEND)
         self._length = length
         self._backlog = backlog
@@ -138,9 +159,9 @@ class RedisHistory:
         if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
             return None
         entries: list[Entry] = await _reached(self._reader.xrange(self._key(room), place, place))
-        if not entries or entries[0][1][b"epoch"].decode() != cursor.epoch:
+        if not entries or place_of(entries[0]) != cursor:
             return None
-        return _events(entries)[0]
+        return event_of(entries[0])
 
     async def rooms(self) -> list[str]:
         # In steps, and so not one moment's picture: Redis stays free for the others.
@@ -150,49 +171,44 @@ class RedisHistory:
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
-        # append, or flush, between these. What is said rests on one of them alone.
+        # append, or flush, between these. What is said rests on one of them alone; the store's
+        # epoch is asked for last, so that it is never older than an entry's.
         key = self._key(room)
         async with self._reader.pipeline(transaction=False) as pipe:
-            pipe.get(self._store_key)
             pipe.xrevrange(key, count=1 if since else self._backlog)
             if since is not None:
-                pipe.xrange(key, min=f"{since.seq + 1}-0")
-            store, newest, *following = await _reached(pipe.execute())
+                pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
+            pipe.get(self._store_key)
+            newest, *from_since, token = await _reached(pipe.execute())
+        store = token.decode() if token else ""
+        if not store and not newest:
+            store = await self._begin()
         if since is None:
-            if newest:
-                return Batch(room, _place(newest[0]), _events(reversed(newest)))
-            return Batch(room, Cursor(store.decode() if store else await self._begin(), 0))
-        (entries,) = following
-        if entries:
-            last = _place(entries[-1])
-            if since.belongs_to(last.epoch) and _seq(entries[0]) == since.seq + 1:
-                return Batch(room, last, _events(entries))
-        elif since == (_place(newest[0]) if newest else Cursor((store or b"").decode(), 0)):
-            return Batch(room, since)
-        return await self._read_with_reset(room, since)
+            return backlog(room, newest[::-1], store)
+        batch = next_batch(room, since, from_since[0], newest[0] if newest else None, store)
+        return batch or await self._whole(room, since)
 
-    async def _read_with_reset(self, room: str, since: Cursor) -> Batch:
+    async def _whole(self, room: str, since: Cursor) -> Batch:
         # The whole log in one command: what the reset counts and what follows it fit together.
-        entries: list[Entry] = await _reached(self._reader.xrange(self._key(room)))
-        if not entries:
-            head = (await self.heads([room]))[room]
-            extent = Extent(head.epoch, 1, 0)
-        else:
-            last = _place(entries[-1])
-            extent = Extent(last.epoch, _seq(entries[0]), last.seq)
-        return extent.batch(room, since, _events(entries))
+        async with self._reader.pipeline(transaction=False) as pipe:
+            pipe.xrange(self._key(room))
+            pipe.get(self._store_key)
+            entries, token = await _reached(pipe.execute())
+        if entries:
+            return whole_batch(room, since, entries, token.decode() if token else "")
+        head = (await self.heads([room]))[room]
+        return Extent(head.epoch, 1, 0).batch(room, since, ())
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
         async with self._reader.pipeline(transaction=False) as pipe:
-            pipe.get(self._store_key)
             for room in rooms:
                 pipe.xrevrange(self._key(room), count=1)
-            store, *newest = await _reached(pipe.execute())
-        if not store:
-            store = (await self._begin()).encode()
+            pipe.get(self._store_key)
+            *newest, token = await _reached(pipe.execute())
+        store = token.decode() if token else await self._begin()
         return {
-            room: _place(entries[0]) if entries else Cursor(store.decode(), 0)
+            room: head_of(entries[0] if entries else None, store)
             for room, entries in zip(rooms, newest, strict=True)
         }
 
@@ -222,15 +238,3 @@ async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield key
     except (RedisError, OSError) as error:
         raise HistoryUnavailable(f"Redis: {error}") from error
-
-
-def _seq(entry: Entry) -> int:
-    return int(entry[0].partition(b"-")[0])
-
-
-def _place(entry: Entry) -> Cursor:
-    return Cursor(entry[1][b"epoch"].decode(), _seq(entry))
-
-
-def _events(entries: Iterable[Entry]) -> tuple[Event, ...]:
-    return tuple(Event.decode(fields[b"event"]) for _, fields in entries)

@@ -64,11 +64,13 @@ class Tail:
 
     def extend(self, batch: Batch) -> None:
         """Go on to where the history is; a `reset` in it starts the tail afresh."""
-        events = batch.events
-        if self.head is None or (events and events[0].type == "reset"):
+        if self.head is None:
             self._events.clear()
-            events = tuple(event for event in events if event.type != "reset")
-        self._events.extend(events)
+        for event in batch.events:
+            if event.type == "reset":
+                self._events.clear()
+            else:
+                self._events.append(event)
         if batch.cursor != self.head:
             self._advance(batch.cursor)
 

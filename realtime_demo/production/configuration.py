@@ -40,6 +40,7 @@ http {{
         # the fewest connections, and gets every request.
 {upstreams}
         keepalive 32;
+        keepalive_timeout 3s;    # under load they are used again at once
     }}
 
     server {{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -18,6 +19,8 @@ from .scope import Application, Receive, Scope, Send
 from .tokens import Claim, bearer, offered, read, user_of
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds to wait for the database: a locked one answers later than it is away
 
 
 class TokenAuthMiddlewareStack:
@@ -46,23 +49,45 @@ class TokenAuthMiddlewareStack:
         if token is not None:
             await self._as_bearer(token, scope, receive, send)
         elif has_session:
-            await self.with_session(scope, receive, send)
+            await self._as_session(scope, receive, send)
         else:
             await self.application({**scope, "user": AnonymousUser()}, receive, send)
 
     async def _as_bearer(self, token: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             claim = read(token)
-            user = await sync_to_async(_user_of, thread_sensitive=False)(claim)
+            async with asyncio.timeout(PATIENCE):
+                user = await sync_to_async(_user_of, thread_sensitive=False)(claim)
         except Refusal as refusal:
-            scope = {**scope, "user": AnonymousUser(), "refusal": refusal}
-            await self.application(scope, receive, send)
+            await self._refused(refusal, scope, receive, send)
+            return
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("A token could not be looked up (%r).", error)
+            away = unavailable("Tokens cannot be checked now; please try again.")
+            await self._refused(away, scope, receive, send)
             return
         scope = {**scope, "user": user}
         connection = Connection(scope, Credential(token=claim))
         await connection.run(self.application, scope, receive, send)
 
+    async def _as_session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        deadline = asyncio.timeout(PATIENCE)
+        try:
+            async with deadline:
+                await self.with_session({**scope, "deadline": deadline}, receive, send)
+        except (DatabaseError, TimeoutError) as error:
+            if deadline.when() is None:  # it was looked up: this is about something else
+                raise
+            logger.warning("A session could not be looked up (%r).", error)
+            refusal = unavailable("Sessions cannot be checked now; please try again.")
+            await self._refused(refusal, scope, receive, send)
+
+    async def _refused(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "user": AnonymousUser(), "refusal": refusal}
+        await self.application(scope, receive, send)
+
     async def _as_session_user(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.pop("deadline").reschedule(None)
         if not scope["user"].is_authenticated:
             await self.application(scope, receive, send)
             return
@@ -73,8 +98,5 @@ class TokenAuthMiddlewareStack:
 def _user_of(claim: Claim) -> Any:
     try:
         return user_of(claim)
-    except DatabaseError as error:
-        logger.exception("A token could not be looked up")
-        raise unavailable("Tokens cannot be checked now; please try again.") from error
     finally:
         close_old_connections()

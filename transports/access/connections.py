@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from transports.endpoint import refuse
 from transports.refusals import Refusal, close_reason
@@ -142,8 +142,11 @@ class Watch:
                 credentials = {connection.credential for connection in self._open}
                 try:
                     standing = await asyncio.to_thread(look_up, credentials)
+                # Who is in stays in: an outage ends nobody's rights, and gives nobody any.
+                except DatabaseError as error:
+                    logger.warning("Access could not be checked again (%r).", error)
+                    continue
                 except Exception:
-                    # Who is in stays in: an outage ends nobody's rights, and gives nobody any.
                     logger.exception("Access could not be checked again")
                     continue
                 for connection in [c for c in self._open if c.credential in credentials]:

@@ -1,0 +1,25 @@
+"""A leak, for every Python process that has this directory in PYTHONPATH: what watches for one is
+held against it. For each `REALTIME_LEAK`th connection that a process accepts it keeps a descriptor.
+"""
+
+import os
+import socket
+from typing import Any
+
+
+def _leak(every: int) -> None:
+    accept, count = socket.socket.accept, 0
+
+    def leaking(self: socket.socket) -> tuple[socket.socket, Any]:
+        nonlocal count
+        accepted = accept(self)
+        count += 1
+        if count % every == 0:
+            os.open(os.devnull, os.O_RDONLY)
+        return accepted
+
+    socket.socket.accept = leaking  # type: ignore[method-assign]
+
+
+if os.environ.get("REALTIME_LEAK"):
+    _leak(int(os.environ["REALTIME_LEAK"]))

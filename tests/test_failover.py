@@ -1,0 +1,126 @@
+"""A replica is promoted: what the former master had given is never taken for what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from faults.failover import Failover, until
+from faults.ledger import Ledger
+from realtime_demo.production import programs
+from transports.events import Event
+from transports.history import HistoryUnavailable
+from transports.redis_history import RedisHistory
+
+from .redis_server import INSTALL, missing
+from .waiting import BOUND, until_asked
+
+pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
+    try:
+        programs.redis_server()
+    except programs.Missing:
+        missing("redis-server", INSTALL)
+    with Failover(tmp_path_factory.mktemp("failover")) as running:
+        yield running
+
+
+@pytest.fixture
+async def log(failover: Failover) -> AsyncIterator[RedisHistory]:
+    prefix = uuid.uuid4().hex
+    history = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
+    yield history
+    await history.close()
+
+
+async def publish(log: RedisHistory, *texts: str) -> list[Event]:
+    """As soon as somebody takes them."""
+    events = []
+    for text in texts:
+        async with asyncio.timeout(BOUND):
+            while True:
+                try:
+                    events.append(await log.append("r", "message", "ada", text))
+                    break
+                except HistoryUnavailable:
+                    await asyncio.sleep(0.05)
+    return events
+
+
+async def texts(log: RedisHistory, since: Event | None) -> list[str]:
+    """What follows; "" for a `reset`."""
+    batch = await log.read("r", since.cursor if since else None)
+    return ["" if event.type == "reset" else event.text for event in batch.events]
+
+
+async def test_what_the_master_took_with_it_is_told(failover: Failover, log: RedisHistory) -> None:
+    master = failover.master
+    kept = await publish(log, "1", "2")
+    failover.cut_off()
+    gone = await publish(log, "3", "4")  # acknowledged, and never replicated
+    everyone = {event.id: Ledger(event.cursor) for event in (*kept, *gone)}
+    replica = failover.lose_the_master()
+    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+
+    after = await publish(log, "5", "6", "7")
+    head = after[-1].cursor
+    assert [event.cursor.seq for event in after] == [3, 4, 5], "the numbers are given again"
+    assert {event.cursor.epoch for event in after}.isdisjoint(e.cursor.epoch for e in gone)
+    for identity, ledger in everyone.items():
+        batch = await log.read("r", ledger.position)
+        assert batch.cursor == head
+        for event in batch.events:
+            ledger.take(event)
+        ledger.close(head)
+        assert (ledger.lost, ledger.doubled, ledger.reordered) == (0, 0, 0), identity
+        assert (ledger.resets, ledger.uncounted) == (1, 1), identity
+    assert await texts(log, kept[0]) == ["2", "", "5", "6", "7"], "what was replicated is given"
+    assert await texts(log, None) == ["2", "", "5", "6", "7"], "the last four"
+    assert await log.find("r", gone[0].cursor) is None
+    assert await log.find("r", kept[0].cursor) == kept[0]
+    assert (await log.read("r", head)).events == ()
+    assert (await log.heads(["r"]))["r"] == head
+
+    failover.serve(master, replica)
+    await asyncio.to_thread(until, lambda: failover.follows(master))
+
+
+async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHistory) -> None:
+    before = await publish(log, "1", "2")
+    former = failover.master
+    replica = await asyncio.to_thread(failover.plan)
+    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+    # Told at once, before there is anything more.
+    await until_asked(lambda: texts(log, before[-1]))
+    told = await log.read("r", before[-1].cursor)
+    assert [(event.type, event.missed, event.cursor) for event in told.events] == [
+        ("reset", None, told.cursor)
+    ]
+    assert told.cursor.seq == 2
+    (third,) = await publish(log, "3")
+    assert third.cursor == (told.cursor.epoch, 3)
+    assert (await log.read("r", told.cursor)).events == (third,)
+    assert await texts(log, before[0]) == ["2", "", "3"]
+
+    # Connections that come later find it noted, and begin nothing.
+    again = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    assert [event.cursor for event in await publish(again, "4")] == [(third.cursor.epoch, 4)]
+    await again.close()
+    await asyncio.to_thread(failover.demote, former)
+
+
+async def test_a_replica_is_refused(failover: Failover) -> None:
+    replica = failover.replica
+    await asyncio.to_thread(until, lambda: failover.follows(replica))
+    history = RedisHistory(
+        f"redis://127.0.0.1:{replica.port}/0", length=9, backlog=9, expiry=60, prefix="p"
+    )
+    with pytest.raises(HistoryUnavailable, match="replica"):
+        await history.read("r", None)
+    await history.close()
