@@ -2,7 +2,7 @@
 import { Histogram } from "./histogram.js";
 import { ranges } from "./ledger.js";
 import { marker } from "./markers.js";
-import { bytes, count, duration, percent, say } from "./strings.js";
+import { bytes, count, duration, percent, say, write } from "./strings.js";
 
 const FAULTS = new Set(["lost", "doubled", "disordered"]);
 
@@ -78,11 +78,6 @@ export class Card {
     parts.verdict.dataset.verdict = kind;
     write(parts.verdict, words);
   }
-}
-
-/** Text that is there already is left alone: it costs a layout, and screen readers repeat it. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {import("./ledger.js").Ledger} ledger */

@@ -8,7 +8,8 @@ import { say } from "./strings.js";
 import { isWorded, wording } from "./wording.js";
 
 const SHOWN = 200;
-const EVERY = 120; // milliseconds between two drawings
+const EVERY = 250; // milliseconds between two drawings, at least
+const SOON = 40; // for what comes after a pause, and what comes with it
 const ROOMS_EVERY = 2_000;
 const time = new Intl.DateTimeFormat(document.documentElement.lang, {
   hour: "2-digit",
@@ -22,6 +23,7 @@ export class Conversation {
   #items = new Map();
   #waiting = [];
   #timer;
+  #drawnAt = -Infinity;
   #asked = -Infinity;
 
   /**
@@ -55,11 +57,12 @@ export class Conversation {
     this.#waiting.push({ occurrence, index, isNew });
     // Faster than anyone reads: the oldest are not drawn at all.
     if (this.#waiting.length > SHOWN * 6) this.#waiting.splice(0, SHOWN);
-    this.#timer ??= setTimeout(() => this.#draw(), EVERY);
+    this.#timer ??= setTimeout(() => this.#draw(), Math.max(SOON, this.#drawnAt + EVERY - now()));
   }
 
   #draw() {
     this.#timer = undefined;
+    this.#drawnAt = now();
     const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     const waiting = this.#waiting.splice(0);
     const added = waiting.filter(({ isNew }) => isNew).slice(-SHOWN);

@@ -92,7 +92,9 @@ function drawBars(picture, track, { top, height }, index) {
     context.globalAlpha = 1;
     run = null;
   };
+  const { from } = picture;
   for (const exchange of track.exchanges) {
+    if (exchange.end < from) continue;
     if (exchange.start > at) break;
     const isOver = exchange.end <= at;
     const right = Math.min(columns, picture.column(isOver ? exchange.end : at));

@@ -268,9 +268,12 @@ stage?.follow();
 await readClock(); // while there is nothing yet that could disturb the reading
 setInterval(readClock, CLOCK_EVERY);
 setInterval(summarise, SUMMARY_EVERY);
+// In turn: no frame has to draw them all.
+let turn = 0;
 setInterval(() => {
-  for (const card of cards) card.draw(timeline.latest);
-}, FIGURES_EVERY);
+  turn = (turn + 1) % cards.length;
+  cards[turn].draw(timeline.latest);
+}, FIGURES_EVERY / cards.length);
 where("events", (body) => {
   const shown = body.closest("details");
   const draw = () => shown.open && drawTable(body, timeline, receivers);
