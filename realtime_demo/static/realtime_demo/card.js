@@ -26,6 +26,7 @@ export class Card {
       state: part(".state"),
       median: part(".median strong"),
       p95: part(".p95 strong"),
+      length: part(".length"),
       measured: part(".measured"),
       verdict: part(".verdict"),
     };
@@ -47,13 +48,18 @@ export class Card {
     parts.toggle.setAttribute("aria-label", say("toggle", { action, technique: receiver.technique.label }));
   }
 
-  /** @param {{ epoch: string, seq: number }} [latest] the newest event known anywhere */
-  draw(latest) {
+  /**
+   * @param {number} length of its delay, beside the slowest one's: 0 to 1
+   * @param {{ epoch: string, seq: number }} [latest] the newest event known anywhere
+   */
+  draw(length, latest) {
     const { receiver, parts, tapped } = this;
     const { delays, ledger, track } = receiver;
     const { median, p95 } = delays.figures;
     write(parts.median, duration(median));
     write(parts.p95, duration(p95));
+    const long = length.toFixed(3);
+    if (parts.length.style.getPropertyValue("--long") !== long) parts.length.style.setProperty("--long", long);
     write(parts.measured, count(delays.count));
     this.histogram.draw(delays.shares, this.predicted, median);
     const values = {

@@ -3,7 +3,7 @@ import { duration } from "./strings.js";
 
 const NARROWEST = 5; // a bar, where there is room
 const FEW = 160; // ticks that get their technique's shape
-const PILED = 0.4; // how much of what is left of the height one more event on its way takes
+const PILED = 0.6; // how much of what is left of the height one more event on its way takes
 
 /** @param {import("./lanes.js").Lanes} picture @param {number} index of the lane */
 export function drawLane(picture, index) {
@@ -69,6 +69,9 @@ export function drawLane(picture, index) {
 
   if (!picture.isStacked) return;
   context.fillStyle = colour;
+  context.globalAlpha = 0.28;
+  pen.rect(0, top + 2, picture.long[index] * columns, 17);
+  context.globalAlpha = 1;
   pen.shape(shapes[index], 10, top + 11, 0.6);
   const { median } = picture.rows[index].receiver.delays.figures;
   const { label: name } = picture.rows[index].receiver.technique;

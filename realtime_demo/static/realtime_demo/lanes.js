@@ -8,6 +8,7 @@ import { Ground } from "./ground.js";
 import { drawLane } from "./lane.js";
 import { marker } from "./markers.js";
 import { Pen } from "./pen.js";
+import { beside } from "./statistics.js";
 import { duration, say } from "./strings.js";
 
 const GUTTER = 14; // to the right of now
@@ -140,6 +141,7 @@ export class Lanes {
       this.from,
     );
     this.folded = lanes;
+    this.long = this.isStacked ? beside(this.rows.map(({ receiver }) => receiver.delays)) : [];
     this.#drawPublished(published);
     this.rows.forEach((_, index) => drawLane(this, index));
     this.#drawNotes();

@@ -15,6 +15,7 @@ import { Moment } from "./moment.js";
 import { Receiver } from "./receiver.js";
 import { prepareScenes } from "./scenes.js";
 import { Stage } from "./stage.js";
+import { beside } from "./statistics.js";
 import { duration, say } from "./strings.js";
 import { drawTable } from "./table.js";
 import { Timeline } from "./timeline.js";
@@ -272,7 +273,7 @@ setInterval(summarise, SUMMARY_EVERY);
 let turn = 0;
 setInterval(() => {
   turn = (turn + 1) % cards.length;
-  cards[turn].draw(timeline.latest);
+  cards[turn].draw(beside(receivers.map(({ delays }) => delays))[turn], timeline.latest);
 }, FIGURES_EVERY / cards.length);
 where("events", (body) => {
   const shown = body.closest("details");
