@@ -8,6 +8,7 @@ import { say } from "./strings.js";
 import { isWorded, wording } from "./wording.js";
 
 const SHOWN = 200;
+const IN_SIGHT = 12; // at the end of the list, at most
 const EVERY = 250; // milliseconds between two drawings, at least
 const SOON = 40; // for what comes after a pause, and what comes with it
 const ROOMS_EVERY = 2_000;
@@ -74,6 +75,11 @@ export class Conversation {
     while (this.list.childElementCount > SHOWN) {
       this.#items.delete(this.list.firstElementChild.dataset.id);
       this.list.firstElementChild.remove();
+    }
+    // The last ones stay measured, so that the end is where it seems to be.
+    let past = this.list.children[this.list.childElementCount - IN_SIGHT - 1];
+    for (; past && !past.classList.contains("is-past"); past = past.previousElementSibling) {
+      past.classList.add("is-past");
     }
     if (atEnd) this.list.scrollTop = this.list.scrollHeight;
     if (added.some(({ occurrence: { event } }) => event.type === "join" || event.type === "leave")) this.who();

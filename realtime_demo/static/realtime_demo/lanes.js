@@ -5,7 +5,7 @@
  */
 import { fold } from "./columns.js";
 import { Ground } from "./ground.js";
-import { drawLane } from "./lane.js";
+import { drawLabel, drawLane } from "./lane.js";
 import { marker } from "./markers.js";
 import { Pen } from "./pen.js";
 import { beside } from "./statistics.js";
@@ -146,6 +146,7 @@ export class Lanes {
     this.rows.forEach((_, index) => drawLane(this, index));
     this.#drawNotes();
     if (this.selected) this.#drawSelected(this.selected);
+    if (this.isStacked) this.rows.forEach((_, index) => drawLabel(this, index));
   }
 
   /** Whether the picture of that time is another than the one drawn. @param {number} at */

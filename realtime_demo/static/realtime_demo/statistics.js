@@ -47,14 +47,15 @@ export class Delays {
 }
 
 /**
- * The median of each as a part of the longest of them, 0 to 1: what is slow is seen to be.
+ * The median of each as a part of the longest of them, 0 to 1: what is slow is seen to be. One by
+ * itself is beside nothing.
  *
  * @param {Delays[]} all
  */
 export function beside(all) {
   const medians = all.map(({ figures }) => Math.max(figures.median, 0) || 0);
   const longest = Math.max(...medians);
-  return medians.map((median) => (longest ? median / longest : 0));
+  return medians.map((median) => (longest && all.length > 1 ? median / longest : 0));
 }
 
 /** Linear between the two nearest ranks. @param {Float64Array} sorted */
