@@ -32,6 +32,7 @@ from .page import (
     write,
 )
 from .stage import Demo
+from .tabs import tabs
 from .waiting import until_asked
 
 pytestmark = [
@@ -41,6 +42,21 @@ pytestmark = [
 ]
 
 OPEN = ["streaming", "sse", "websocket"]
+# How often the lanes are drawn in so many milliseconds, how many columns they have, and how long
+# it was.
+DRAWN = """async (wait) => {
+  const canvas = document.getElementById("lanes");
+  const context = canvas.getContext("2d");
+  let drawn = 0;
+  context.drawImage = function (...given) {
+    drawn += 1;
+    return CanvasRenderingContext2D.prototype.drawImage.apply(this, given);
+  };
+  const began = performance.now();
+  while (performance.now() - began < wait) await new Promise(requestAnimationFrame);
+  delete context.drawImage;
+  return [drawn, canvas.clientWidth - 14, performance.now() - began];
+}"""
 expect.set_options(timeout=10_000)
 
 
@@ -269,22 +285,29 @@ async def test_an_event_is_picked_and_its_bytes_are_explained(
     await expect(rows.nth(0).locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
 
 
-async def test_hidden_time_is_left_out(context: BrowserContext, demo: Demo, room: str) -> None:
-    page = await open_page(context, demo.url, room)
-    hide = """(hidden) => {
-      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    await page.evaluate(hide, True)
-    ids = publish(demo.url, room, "unseen")
-    for name in LANES:
-        await received(page, name, *ids)
-        await expect(lane(page, name).locator(".measured")).to_have_text("0")
-    await page.evaluate(hide, False)
-    ids += publish(demo.url, room, "seen")
-    for name in LANES:
-        await received(page, name, *ids)
-        await expect(lane(page, name).locator(".measured")).to_have_text("1")
+async def test_hidden_time_is_left_out(demo: Demo, room: str) -> None:
+    counts = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
+    received = """(name) => document.querySelector(
+      `[data-technique=${name}] [data-count=received]`).textContent"""
+    async with tabs() as browser:
+        page = await browser.open(f"{demo.url}/?room={room}")
+
+        async def all_lanes_say(what: str, value: str) -> None:
+            await page.until(f"{json.dumps(LANES)}.every((name) => ({what})(name) === '{value}')")
+
+        await page.until("document.querySelectorAll('[data-state=open]').length === 5")
+        assert len(LANES) == 5
+        other = await browser.open("about:blank")
+        await page.until("document.hidden")
+        publish(demo.url, room, "unseen")
+        await all_lanes_say(received, "1")
+        await all_lanes_say(counts, "0")
+        await page.to_front()
+        await page.until("!document.hidden")
+        publish(demo.url, room, "seen")
+        await all_lanes_say(received, "2")
+        await all_lanes_say(counts, "1")
+        assert await other.evaluate("document.hidden")
 
 
 # --- Chat --------------------------------------------------------------------------------------
@@ -380,6 +403,28 @@ async def assert_nothing_serious(page: Page) -> None:
     assert serious == [], json.dumps(serious, indent=1)
 
 
+async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{demo.url}/?room={room}&lanes=none&lang=ko")
+    await page.route(
+        "**/stage/cut/",
+        lambda route: route.continue_(headers={**route.request.headers, "x-csrftoken": "x" * 64}),
+    )
+    await page.locator('[data-do="cut"]').click()
+    await expect(page.locator("#outcome")).to_have_text(
+        "서버가 이 페이지를 더는 알아보지 못해요. 다시 불러와 주세요."
+    )
+    await page.route(
+        "**/stage/cut/", lambda route: route.fulfill(status=503, json={"detail": "No."})
+    )
+    await page.locator('[data-do="cut"]').click()
+    await expect(page.locator("#outcome")).to_have_text(
+        "지금은 서버가 할 수 없어요. 다시 시도해 주세요."
+    )
+
+
 async def test_outside_the_demo_the_page_says_what_it_lacks(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
@@ -396,6 +441,27 @@ async def test_outside_the_demo_the_page_says_what_it_lacks(
 
 
 # --- Drawing -----------------------------------------------------------------------------------
+
+
+async def test_the_lanes_are_drawn_when_time_has_moved_by_a_column(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    await page.emulate_media(reduced_motion="no-preference")
+    await page.goto(f"{memory_live_server.url}/?room={room}&window=60&lanes=none")
+    await page.wait_for_function(
+        "document.getElementById('board').style.getPropertyValue('--lanes')"
+    )
+    drawn, columns, ago = await page.evaluate(DRAWN, 1_000)
+    moved = columns * ago / 60_000
+    assert moved / 3 < drawn < moved + 3  # a machine that is late draws less, and none draws more
+    await page.keyboard.press("Space")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
+    await page.evaluate(
+        "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))"
+    )
+    drawn, _, _ = await page.evaluate(DRAWN, 200)
+    assert drawn == 0
 
 
 async def test_a_frame_draws_no_more_than_the_pixels_can_show(

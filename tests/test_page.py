@@ -106,6 +106,14 @@ async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
     for name in LANES:  # what only a script may style is styled
         colour = "(lane) => getComputedStyle(lane).getPropertyValue('--colour')"
         assert await lane(page, name).evaluate(colour)
+    # The slowest one's delay is the longest bar, and each other's a part of it.
+    await page.wait_for_function(
+        """() => {
+          const bars = [...document.querySelectorAll(".length")];
+          const long = bars.map((bar) => Number(bar.style.getPropertyValue("--long")));
+          return long.filter((part) => part === 1).length === 1 && Math.min(...long) > 0;
+        }"""
+    )
     await expect(page.locator("#clock")).to_contain_text("The two clocks agree within ±")
     assert heard == []
     assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}
@@ -186,6 +194,31 @@ async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> N
     await write(page, "Good evening")
     await expect(page.get_by_role("alert")).to_have_text("The server cannot be reached.")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("Good evening")
+
+
+async def test_a_publish_that_is_tried_again_is_published_once(page: Page) -> None:
+    keys: list[str | None] = []
+
+    async def lose_the_answer(route: Route) -> None:
+        keys.append(await route.request.header_value("Idempotency-Key"))
+        if len(keys) == 1:
+            await route.fetch()  # it is published, and nobody hears of it
+            return await route.abort()
+        if len(keys) == 2:
+            return await route.fulfill(status=503, json={"code": "unavailable"})
+        await route.continue_()
+
+    await page.route("**/publish/**", lose_the_answer)
+    await write(page, "Good evening")
+    await expect(page.get_by_role("alert")).to_contain_text("Trying again …")
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("")
+    await expect(page.locator("#outcome")).to_be_empty()
+    await write(page, "Good evening")  # said on purpose, that is another one
+    said = page.locator("#conversation .event[data-type=message]")
+    await expect(said).to_have_count(2)
+    assert len(keys) == 4
+    assert len(set(keys[:3])) == 1
+    assert len(set(keys)) == 2
 
 
 async def test_the_keyboard_is_enough(
@@ -419,9 +452,11 @@ async def test_a_closed_lane_says_why(
         )
 
     await page.route(f"**/polling/{room}/**", refuse)
-    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling")
-    await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
-    await expect(lane(page, "polling").locator(".state")).to_have_text("Closed. Not for you.")
+    said = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
+    for language, words in said.items():  # the server's own words only where they are understood
+        await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
+        await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
+        await expect(lane(page, "polling").locator(".state")).to_have_text(words)
     await page.unroute(f"**/polling/{room}/**")
     await lane(page, "polling").get_by_role("button", name="Start").click()
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")

@@ -2,7 +2,7 @@
 import { Histogram } from "./histogram.js";
 import { ranges } from "./ledger.js";
 import { marker } from "./markers.js";
-import { bytes, count, duration, percent, say } from "./strings.js";
+import { bytes, count, duration, percent, say, write } from "./strings.js";
 
 const FAULTS = new Set(["lost", "doubled", "disordered"]);
 
@@ -26,6 +26,7 @@ export class Card {
       state: part(".state"),
       median: part(".median strong"),
       p95: part(".p95 strong"),
+      length: part(".length"),
       measured: part(".measured"),
       verdict: part(".verdict"),
     };
@@ -47,13 +48,18 @@ export class Card {
     parts.toggle.setAttribute("aria-label", say("toggle", { action, technique: receiver.technique.label }));
   }
 
-  /** @param {{ epoch: string, seq: number }} [latest] the newest event known anywhere */
-  draw(latest) {
+  /**
+   * @param {number} length of its delay, beside the slowest one's: 0 to 1
+   * @param {{ epoch: string, seq: number }} [latest] the newest event known anywhere
+   */
+  draw(length, latest) {
     const { receiver, parts, tapped } = this;
     const { delays, ledger, track } = receiver;
     const { median, p95 } = delays.figures;
     write(parts.median, duration(median));
     write(parts.p95, duration(p95));
+    const long = length.toFixed(3);
+    if (parts.length.style.getPropertyValue("--long") !== long) parts.length.style.setProperty("--long", long);
     write(parts.measured, count(delays.count));
     this.histogram.draw(delays.shares, this.predicted, median);
     const values = {
@@ -78,11 +84,6 @@ export class Card {
     parts.verdict.dataset.verdict = kind;
     write(parts.verdict, words);
   }
-}
-
-/** Text that is there already is left alone: it costs a layout, and screen readers repeat it. */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {import("./ledger.js").Ledger} ledger */

@@ -15,10 +15,11 @@ import { VOID } from "./timeline.js";
  * @param {import("./lanes.js").Row[]} rows
  * @param {number} columns
  * @param {(time: number) => number} column where a time is
+ * @param {number} from the time at the left edge: what was over by then is passed over
  * @returns {{ published: Uint8Array, lanes: Folded[] }} `published`: 3 where there was an
  *   announcement, 2 a message, 1 a coming or a going
  */
-export function fold(timeline, rows, columns, column) {
+export function fold(timeline, rows, columns, column, from) {
   const { tracks, occurrences } = timeline;
   const published = new Uint8Array(columns + 1);
   const lanes = rows.map(() => ({
@@ -37,6 +38,7 @@ export function fold(timeline, rows, columns, column) {
     for (let index = 0; index < rows.length; index += 1) {
       const track = tracks[index];
       const arrival = occurrence.arrivals[index];
+      if (arrival > 0 && arrival < from) continue;
       const { ticks, piles, rings } = lanes[index];
       const isLive = occurrence.live & track.bit;
       let end = columns;
@@ -50,9 +52,9 @@ export function fold(timeline, rows, columns, column) {
       } else if (!track.isRunning || occurrence.published < track.since) {
         continue;
       }
-      const from = Math.max(0, place);
-      if (end > from) {
-        piles[from] += 1;
+      const start = Math.max(0, place);
+      if (end > start) {
+        piles[start] += 1;
         piles[Math.min(end, columns + 1)] -= 1;
       }
     }

@@ -1,7 +1,9 @@
 /** The form that publishes. What was written stays until the server has taken it. */
-import { knows, say } from "./strings.js";
+import { refusal } from "./refusals.js";
+import { say } from "./strings.js";
 
 const REMEMBERED = "realtime-demo.sender";
+const PAUSES = [300, 900, 1_800]; // milliseconds, before it is tried again
 
 /**
  * @param {HTMLFormElement} form
@@ -12,6 +14,8 @@ export function prepareComposer(form, outcome, url) {
   const { sender, text } = form.elements;
   if (!sender.readOnly) sender.value = remembered() || sender.value;
   const button = form.querySelector("button");
+  // Pressed once more with the same words it is the same publish, which may have happened.
+  let tried = { words: "", key: "" };
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -20,8 +24,13 @@ export function prepareComposer(form, outcome, url) {
     tell(outcome, "");
     try {
       const limits = { text: text.maxLength, sender: sender.maxLength };
-      await publish(url, { sender: sender.value, text: text.value }, limits);
-      text.value = "";
+      const said = { sender: sender.value, text: text.value };
+      const words = JSON.stringify(said);
+      if (words !== tried.words) tried = { words, key: newKey() };
+      await publish(url, said, limits, tried.key, () => tell(outcome, say("tryingAgain")));
+      tried = { words: "", key: "" };
+      tell(outcome, "");
+      if (text.value === said.text) text.value = ""; // and not what was begun meanwhile
       remember(sender.value);
     } catch (error) {
       tell(outcome, error.message);
@@ -38,24 +47,51 @@ export function tell(outcome, words) {
   outcome.textContent = words;
 }
 
-/** Throws an error in the page's words, or where it has none in the server's own. */
-export async function publish(url, event, limits) {
+/** What may have happened, or not: an answer that never came, or one of a server in distress. */
+class Uncertain extends Error {}
+
+/** Of one publish, however often it is tried: the server takes it once. */
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/**
+ * Publishes, and tries again, under the same key, where it is uncertain whether it has. Throws
+ * an error in the page's words.
+ *
+ * @param {string} url
+ * @param {object} event
+ * @param {Record<string, number>} limits for the words
+ * @param {string} [key]
+ * @param {() => void} [again] called before each further try
+ */
+export async function publish(url, event, limits, key = newKey(), again = () => {}) {
+  for (const pause of PAUSES) {
+    try {
+      return await attempt(url, event, limits, key);
+    } catch (error) {
+      if (!(error instanceof Uncertain)) throw error;
+    }
+    again();
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return attempt(url, event, limits, key);
+}
+
+async function attempt(url, event, limits, key) {
   let response;
   try {
     response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", "Idempotency-Key": `"${key}"` },
       body: JSON.stringify(event),
     });
   } catch {
-    throw new Error(say("unreachable"));
+    throw new Uncertain(say("unreachable"));
   }
-  if (response.status !== 201) {
-    const problem = await response.json().catch(() => ({}));
-    const words = `refused_${problem.code}`;
-    if (knows(words)) throw new Error(say(words, limits));
-    throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
-  }
+  const { status } = response;
+  if (status === 201) return;
+  const problem = await response.json().catch(() => ({}));
+  const words = refusal({ ...problem, status }, limits);
+  throw status >= 500 ? new Uncertain(words) : new Error(words);
 }
 
 function remembered() {

@@ -1,5 +1,5 @@
 /** The controls: each sets something, and the lanes are told when. */
-import { bytes, duration, say } from "./strings.js";
+import { bytes, duration, say, write } from "./strings.js";
 
 /** The stops of a slider, and how its value is said. */
 const SLIDERS = {
@@ -149,7 +149,7 @@ export class Controls {
     const words = SLIDERS[name].words(value);
     const input = this.element.querySelector(`[data-setting="${name}"]`);
     input.setAttribute("aria-valuetext", words);
-    input.closest("label").querySelector(".value").textContent = words;
+    write(input.closest("label").querySelector(".value"), words);
   }
 
   /** Buttons that hold, and settings that another browser made. */
@@ -174,7 +174,7 @@ export class Controls {
     const button = this.element.querySelector('[data-do="feed"]');
     if (button) {
       button.removeAttribute("aria-pressed");
-      button.querySelector("span").textContent = say(feed.running ? "feedStop" : "feedStart");
+      write(button.querySelector("span"), say(feed.running ? "feedStop" : "feedStart"));
       button.dataset.running = `${feed.running}`;
     }
   }

@@ -8,7 +8,9 @@ import { say } from "./strings.js";
 import { isWorded, wording } from "./wording.js";
 
 const SHOWN = 200;
-const EVERY = 120; // milliseconds between two drawings
+const IN_SIGHT = 12; // at the end of the list, at most
+const EVERY = 250; // milliseconds between two drawings, at least
+const SOON = 40; // for what comes after a pause, and what comes with it
 const ROOMS_EVERY = 2_000;
 const time = new Intl.DateTimeFormat(document.documentElement.lang, {
   hour: "2-digit",
@@ -22,6 +24,7 @@ export class Conversation {
   #items = new Map();
   #waiting = [];
   #timer;
+  #drawnAt = -Infinity;
   #asked = -Infinity;
 
   /**
@@ -55,11 +58,12 @@ export class Conversation {
     this.#waiting.push({ occurrence, index, isNew });
     // Faster than anyone reads: the oldest are not drawn at all.
     if (this.#waiting.length > SHOWN * 6) this.#waiting.splice(0, SHOWN);
-    this.#timer ??= setTimeout(() => this.#draw(), EVERY);
+    this.#timer ??= setTimeout(() => this.#draw(), Math.max(SOON, this.#drawnAt + EVERY - now()));
   }
 
   #draw() {
     this.#timer = undefined;
+    this.#drawnAt = now();
     const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     const waiting = this.#waiting.splice(0);
     const added = waiting.filter(({ isNew }) => isNew).slice(-SHOWN);
@@ -71,6 +75,11 @@ export class Conversation {
     while (this.list.childElementCount > SHOWN) {
       this.#items.delete(this.list.firstElementChild.dataset.id);
       this.list.firstElementChild.remove();
+    }
+    // The last ones stay measured, so that the end is where it seems to be.
+    let past = this.list.children[this.list.childElementCount - IN_SIGHT - 1];
+    for (; past && !past.classList.contains("is-past"); past = past.previousElementSibling) {
+      past.classList.add("is-past");
     }
     if (atEnd) this.list.scrollTop = this.list.scrollHeight;
     if (added.some(({ occurrence: { event } }) => event.type === "join" || event.type === "leave")) this.who();

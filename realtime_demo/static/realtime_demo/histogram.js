@@ -12,24 +12,26 @@ const make = (name, attributes) => {
   return element;
 };
 
+/** What is drawn already is left alone: each change costs a layout. */
+function draw(path, outline) {
+  if (path.getAttribute("d") !== outline) path.setAttribute("d", outline);
+}
+
 export class Histogram {
-  #bars;
+  #measured;
   #prediction;
   #median;
 
   /** @param {SVGSVGElement} svg */
   constructor(svg) {
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 11}`);
-    const wide = WIDTH / BINS;
-    this.#bars = Array.from({ length: BINS }, (_, index) =>
-      make("rect", { x: index * wide + 0.4, width: wide - 0.8, y: HEIGHT, height: 0, class: "bin" }),
-    );
+    this.#measured = make("path", { class: "measured-bars" });
     this.#prediction = make("path", { class: "prediction" });
     this.#median = make("path", { class: "median-line" });
     const labels = [["1 ms", 0, "start"], ["10", 0.25, "middle"], ["100", 0.5, "middle"], ["1 s", 0.75, "middle"], ["10 s", 1, "end"]];
     svg.append(
       make("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}` }),
-      ...this.#bars,
+      this.#measured,
       this.#prediction,
       this.#median,
       ...labels.map(([text, at, anchor]) => {
@@ -49,17 +51,18 @@ export class Histogram {
     // A prediction of one delay for all would dwarf what was measured: it is cut off at the top.
     const most = Math.max(FLOOR, ...shares);
     const rise = (share) => Math.min(1, share / most) * (HEIGHT - 2);
-    shares.forEach((share, index) => {
-      this.#bars[index].setAttribute("height", `${rise(share)}`);
-      this.#bars[index].setAttribute("y", `${HEIGHT - rise(share)}`);
-    });
     const wide = WIDTH / BINS;
+    let bars = "";
+    shares.forEach((share, index) => {
+      if (share) bars += `M${index * wide + 0.4} ${HEIGHT}v${-rise(share).toFixed(1)}h${wide - 0.8}V${HEIGHT}Z`;
+    });
+    draw(this.#measured, bars);
     let outline = "";
     predicted?.forEach((share, index) => {
       outline += `${index ? "L" : "M"}${index * wide} ${HEIGHT - rise(share)}H${(index + 1) * wide}`;
     });
-    this.#prediction.setAttribute("d", outline);
-    const at = position(median) * WIDTH;
-    this.#median.setAttribute("d", Number.isNaN(median) ? "" : `M${at} 0V${HEIGHT}`);
+    draw(this.#prediction, outline);
+    const at = (position(median) * WIDTH).toFixed(1);
+    draw(this.#median, Number.isNaN(median) ? "" : `M${at} 0V${HEIGHT}`);
   }
 }

@@ -3,7 +3,7 @@ import { duration } from "./strings.js";
 
 const NARROWEST = 5; // a bar, where there is room
 const FEW = 160; // ticks that get their technique's shape
-const PILED = 0.4; // how much of what is left of the height one more event on its way takes
+const PILED = 0.6; // how much of what is left of the height one more event on its way takes
 
 /** @param {import("./lanes.js").Lanes} picture @param {number} index of the lane */
 export function drawLane(picture, index) {
@@ -66,14 +66,21 @@ export function drawLane(picture, index) {
   for (const column of rings.slice(-200)) pen.ring(column, foot - 5);
   for (const time of track.doubles) pen.diamond(picture.column(time), foot - 5);
   for (const time of track.cuts) pen.cross(picture.column(time), middle, Math.min(8, bars.height / 2));
+}
 
-  if (!picture.isStacked) return;
-  context.fillStyle = colour;
-  pen.shape(shapes[index], 10, top + 11, 0.6);
-  const { median } = picture.rows[index].receiver.delays.figures;
-  const { label: name } = picture.rows[index].receiver.technique;
-  pen.text(name, 20, top + 11, { colour: pen.colours.ink, weight: 600, size: 12 });
-  pen.text(duration(median), picture.width - 4, top + 11, { colour: pen.colours.ink, weight: 600, size: 13, align: "right" });
+/** Its name and its median, and how long that is, where its card is not beside it. */
+export function drawLabel(picture, index) {
+  const { pen, columns } = picture;
+  const { top } = picture.places[index];
+  const { delays, technique } = picture.rows[index].receiver;
+  pen.context.fillStyle = picture.colours[index];
+  pen.context.globalAlpha = 0.28;
+  pen.rect(0, top + 2, picture.long[index] * columns, 17);
+  pen.context.globalAlpha = 1;
+  pen.shape(picture.shapes[index], 10, top + 11, 0.6);
+  const bold = { colour: pen.colours.ink, weight: 600 };
+  pen.text(technique.label, 20, top + 11, { ...bold, size: 12 });
+  pen.text(duration(delays.figures.median), picture.width - 4, top + 11, { ...bold, size: 13, align: "right" });
 }
 
 /** Hatched while waiting, solid where bytes came, hollow where none did. */
@@ -92,7 +99,9 @@ function drawBars(picture, track, { top, height }, index) {
     context.globalAlpha = 1;
     run = null;
   };
+  const { from } = picture;
   for (const exchange of track.exchanges) {
+    if (exchange.end < from) continue;
     if (exchange.start > at) break;
     const isOver = exchange.end <= at;
     const right = Math.min(columns, picture.column(isOver ? exchange.end : at));

@@ -1,18 +1,19 @@
 /**
  * The lanes on their canvas. However fast the feed, a frame draws no more than a few marks for
  * each column of pixels: what falls into one column is drawn once. Time moves by whole columns,
- * so that marks keep their distances.
+ * so that marks keep their distances; until it has moved by one the picture stays as it is.
  */
 import { fold } from "./columns.js";
-import { drawLane } from "./lane.js";
+import { Ground } from "./ground.js";
+import { drawLabel, drawLane } from "./lane.js";
 import { marker } from "./markers.js";
 import { Pen } from "./pen.js";
+import { beside } from "./statistics.js";
 import { duration, say } from "./strings.js";
 
 const GUTTER = 14; // to the right of now
 const HATCH = 7;
 const REACH = 18; // pixels from a tick at which a click still means it
-const STEPS = { 10: 2, 30: 5, 60: 10 }; // seconds between two lines of the axis
 
 /**
  * @typedef {object} Row
@@ -27,7 +28,8 @@ export class Lanes {
   window = 30;
   /** @type {import("./timeline.js").Occurrence | null} */
   selected = null;
-  #base = 0;
+  /** Of the column at the left edge, since the epoch. */
+  #base = NaN;
   #scale = 1;
   /** Of pixels, from the left edge to now. */
   columns = 1;
@@ -39,7 +41,8 @@ export class Lanes {
    */
   constructor(canvas, timeline, rows) {
     this.canvas = canvas;
-    this.pen = new Pen(canvas.getContext("2d"));
+    this.pen = new Pen(canvas.getContext("2d", { alpha: false })); // which is cheaper to compose
+    this.ground = new Ground(this);
     this.timeline = timeline;
     this.rows = rows;
     this.shapes = rows.map(({ receiver }) => new Path2D(marker(receiver.technique.name)));
@@ -65,7 +68,7 @@ export class Lanes {
       ink: colour("--ink"),
       muted: colour("--muted"),
       line: colour("--line"),
-      ground: colour("--ground"),
+      ground: getComputedStyle(canvas.parentElement).backgroundColor,
       bad: colour("--bad"),
       note: colour("--accent"),
     };
@@ -121,19 +124,38 @@ export class Lanes {
     const { context } = this.pen;
     this.at = at;
     this.pen.marks = 0;
+    this.isStale = false;
     this.#scale = this.columns / (this.window * 1000);
-    this.#base = Math.floor(at * this.#scale) - this.columns;
+    this.#base = this.#left(at);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.ground.picture, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, this.width, this.height);
     const move = new DOMMatrix().translate(-(this.#base % HATCH), 0).scale(1 / ratio);
     for (const hatch of this.hatches) hatch.setTransform(move);
-    this.#drawGround();
-    const { published, lanes } = fold(this.timeline, this.rows, this.columns, (time) => this.column(time));
+    this.#drawHidden();
+    const { published, lanes } = fold(
+      this.timeline,
+      this.rows,
+      this.columns,
+      (time) => this.column(time),
+      this.from,
+    );
     this.folded = lanes;
+    this.long = this.isStacked ? beside(this.rows.map(({ receiver }) => receiver.delays)) : [];
     this.#drawPublished(published);
     this.rows.forEach((_, index) => drawLane(this, index));
     this.#drawNotes();
     if (this.selected) this.#drawSelected(this.selected);
+    if (this.isStacked) this.rows.forEach((_, index) => drawLabel(this, index));
+  }
+
+  /** Whether the picture of that time is another than the one drawn. @param {number} at */
+  isDue(at) {
+    return this.isStale || this.#left(at) !== this.#base;
+  }
+
+  #left(at) {
+    return Math.floor((at * this.columns) / (this.window * 1000)) - this.columns;
   }
 
   /** Where a time is. @param {number} time */
@@ -141,36 +163,25 @@ export class Lanes {
     return Math.floor(time * this.#scale) - this.#base;
   }
 
+  /** The time at the left edge, and none that lies in the column there. */
+  get from() {
+    return this.#base / this.#scale - 1;
+  }
+
   get marks() {
     return this.pen.marks;
   }
 
-  #drawGround() {
-    const { pen } = this;
-    const { context } = pen;
-    const columns = this.columns;
-    context.fillStyle = pen.colours.muted;
-    context.globalAlpha = 0.16;
+  #drawHidden() {
+    const { pen, columns } = this;
+    pen.context.fillStyle = pen.colours.muted;
+    pen.context.globalAlpha = 0.16;
     for (const [from, to] of this.timeline.hidden) {
       const left = Math.max(0, this.column(from));
       const right = Math.min(columns, this.column(Math.min(to, this.at)));
       if (right > left) pen.rect(left, 0, right - left, this.axis);
     }
-    context.globalAlpha = 1;
-    context.fillStyle = pen.colours.line;
-    for (const { top } of this.places) pen.rect(0, Math.round(top), this.width, 1);
-    pen.rect(0, Math.round(this.axis), this.width, 1);
-    const step = STEPS[this.window] * (columns < 560 ? 2 : 1);
-    for (let seconds = 0; seconds <= this.window; seconds += step) {
-      const x = Math.round(columns - seconds * 1000 * this.#scale);
-      context.fillStyle = pen.colours.line;
-      context.globalAlpha = seconds ? 0.6 : 1;
-      pen.rect(x, 0, 1, this.axis);
-      context.globalAlpha = 1;
-      const words = seconds ? say("ago", { seconds }) : say("now");
-      const align = seconds === this.window ? "left" : seconds ? "center" : "right";
-      pen.text(words, seconds ? x : this.width - 2, this.axis + 11, { align });
-    }
+    pen.context.globalAlpha = 1;
   }
 
   #drawPublished(columns) {

@@ -15,6 +15,7 @@ import { Moment } from "./moment.js";
 import { Receiver } from "./receiver.js";
 import { prepareScenes } from "./scenes.js";
 import { Stage } from "./stage.js";
+import { beside } from "./statistics.js";
 import { duration, say } from "./strings.js";
 import { drawTable } from "./table.js";
 import { Timeline } from "./timeline.js";
@@ -268,9 +269,12 @@ stage?.follow();
 await readClock(); // while there is nothing yet that could disturb the reading
 setInterval(readClock, CLOCK_EVERY);
 setInterval(summarise, SUMMARY_EVERY);
+// In turn: no frame has to draw them all.
+let turn = 0;
 setInterval(() => {
-  for (const card of cards) card.draw(timeline.latest);
-}, FIGURES_EVERY);
+  turn = (turn + 1) % cards.length;
+  cards[turn].draw(beside(receivers.map(({ delays }) => delays))[turn], timeline.latest);
+}, FIGURES_EVERY / cards.length);
 where("events", (body) => {
   const shown = body.closest("details");
   const draw = () => shown.open && drawTable(body, timeline, receivers);

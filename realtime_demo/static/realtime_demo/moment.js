@@ -30,14 +30,15 @@ export class Moment {
   run() {
     const { lanes } = this;
     const at = now();
-    const isDue = this.#frozenAt === null && (!this.#calm.matches || at - this.#drawnAt >= STEP);
-    if (isDue || lanes.isStale) {
-      lanes.isStale = false;
+    const mayMove = this.#frozenAt === null && (!this.#calm.matches || at - this.#drawnAt >= STEP);
+    if (mayMove ? lanes.isDue(at) : lanes.isStale) {
       lanes.draw(this.#frozenAt ?? at);
       this.#drawnAt = at;
     }
-    requestAnimationFrame(() => this.run());
+    requestAnimationFrame(this.#run);
   }
+
+  #run = () => this.run();
 
   freeze(isFrozen = this.#frozenAt === null) {
     this.#frozenAt = isFrozen ? (this.#frozenAt ?? now()) : null;

@@ -2,6 +2,7 @@
 import { now } from "./clock.js";
 import { Ledger } from "./ledger.js";
 import { Observer } from "./observed.js";
+import { refusal } from "./refusals.js";
 import { Delays } from "./statistics.js";
 import { knows, say } from "./strings.js";
 
@@ -153,15 +154,17 @@ export class Receiver {
     this.page.arrived(this, occurrence, isNew);
   }
 
-  #interrupted({ code, reason: words, retryIn }) {
-    const reason = knows(code) ? say(code) : words;
+  #interrupted({ code, reason: detail, status, retryIn }) {
     const { readyState } = this.#source;
-    if (readyState === OPEN) return this.#show("open", say("openRefused", { reason: words }));
+    if (readyState === OPEN) {
+      return this.#show("open", say("openRefused", { reason: refusal({ code, status, detail }) }));
+    }
+    const reason = knows(code) ? say(code) : refusal({ status, detail });
     if (!this.#isBroken) this.track.cut(now());
     this.#isBroken = true;
     if (readyState === CLOSED) {
       this.isWanted = false;
-      this.#stop("closed", say("closed", { reason: words }));
+      this.#stop("closed", say("closed", { reason }));
     } else if (retryIn === null) {
       this.#show("reconnecting", say("retrying", { reason }));
     } else {

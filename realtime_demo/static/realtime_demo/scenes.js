@@ -110,7 +110,10 @@ export function prepareScenes(part, menu, scenes, page) {
   };
   for (const { slug, title } of situation.scenes) menu.append(new Option(title, slug));
   menu.closest("[data-menu]").hidden = !situation.scenes.length;
-  menu.addEventListener("change", () => settings.set({ scene: menu.value }));
+  menu.addEventListener("change", () => {
+    settings.set({ scene: menu.value });
+    if (situation.scene) part.scrollIntoView({ block: "nearest" });
+  });
   situation.parts.close.addEventListener("click", () => settings.set({ scene: "" }));
   settings.addEventListener("change", ({ detail }) => detail.names.includes("scene") && open());
   return { situation, open };

@@ -2,10 +2,15 @@
  * The stage on which the demo runs: the network between, the feed, the faults, and what the
  * wire's tap counts. Dispatches `state`, whose `detail` is the stage's state document.
  */
+import { refusal } from "./refusals.js";
 import { say } from "./strings.js";
 
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
+
+/** Its codes are its own where it forbids; else they name a member, or are the feed's too. */
+const refused = ({ status }, { code, detail }) =>
+  refusal({ status, detail, code: status === 403 ? code : undefined });
 
 export class Stage extends EventTarget {
   /** As it was last said. @type {any} */
@@ -45,7 +50,7 @@ export class Stage extends EventTarget {
   }
 
   /**
-   * Throws an error in the server's own words.
+   * Throws an error whose message says what was refused.
    *
    * @param {string} action "feed", "burst", "network", "cut", "stall", "restart", "fault"
    * @param {object} [what]
@@ -59,7 +64,7 @@ export class Stage extends EventTarget {
       throw new Error(say("unreachable"));
     });
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(answer.detail ?? `${response.status} ${response.statusText}`);
+    if (!response.ok) throw new Error(refused(response, answer));
     return answer;
   }
 
@@ -69,7 +74,7 @@ export class Stage extends EventTarget {
     const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
     const answer = await response.json().catch(() => ({}));
     if (response.status === 404) throw new Error(say("wireGone"));
-    if (!response.ok) throw new Error(answer.detail ?? answer.reason ?? `${response.status} ${response.statusText}`);
+    if (!response.ok) throw new Error(refused(response, answer));
     return answer;
   }
 

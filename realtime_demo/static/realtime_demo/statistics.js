@@ -12,24 +12,30 @@ const bin = (delay) => Math.min(Math.floor(position(delay) * BINS), BINS - 1);
 export class Delays {
   /** The last ones, in milliseconds. @type {number[]} */
   #values = [];
+  #figures = null;
   /** How many there have been. */
   count = 0;
 
   add(delay) {
     this.count += 1;
+    this.#figures = null;
     this.#values.push(delay);
     if (this.#values.length > KEPT) this.#values.shift();
   }
 
   clear() {
     this.#values = [];
+    this.#figures = null;
     this.count = 0;
   }
 
   /** The median and the 95th percentile; NaN without any. */
   get figures() {
-    const sorted = Float64Array.from(this.#values).sort();
-    return { median: quantile(sorted, 0.5), p95: quantile(sorted, 0.95) };
+    if (!this.#figures) {
+      const sorted = Float64Array.from(this.#values).sort();
+      this.#figures = { median: quantile(sorted, 0.5), p95: quantile(sorted, 0.95) };
+    }
+    return this.#figures;
   }
 
   /** The share of the delays in each bin. */
@@ -38,6 +44,18 @@ export class Delays {
     for (const delay of this.#values) shares[bin(delay)] += 1 / this.#values.length;
     return shares;
   }
+}
+
+/**
+ * The median of each as a part of the longest of them, 0 to 1: what is slow is seen to be. One by
+ * itself is beside nothing.
+ *
+ * @param {Delays[]} all
+ */
+export function beside(all) {
+  const medians = all.map(({ figures }) => Math.max(figures.median, 0) || 0);
+  const longest = Math.max(...medians);
+  return medians.map((median) => (longest && all.length > 1 ? median / longest : 0));
 }
 
 /** Linear between the two nearest ranks. @param {Float64Array} sorted */

@@ -14,6 +14,11 @@ export const fill = (text, values) =>
 /** Whether there are words for it. @param {string} key */
 export const knows = (key) => Object.hasOwn(strings, key);
 
+/** Text that is there already is left alone: it costs a layout, and screen readers repeat it. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** A duration, with as many digits as it deserves. @param {number} milliseconds */
 export function duration(milliseconds) {
   const size = Math.abs(milliseconds);
