@@ -14,7 +14,7 @@ from rich.text import Text
 from transports.techniques import BY_NAME
 
 from .figures import Spread, between
-from .measure import Progress
+from .progress import Progress
 from .result import FEWEST, Measurement
 from .run import Configuration, Result
 from .selfcheck import Added

@@ -265,10 +265,15 @@ class Subscribers:
         return {group.adapter.name: (group.samples, group.asked) for group in self.groups}
 
 
-if __name__ == "__main__":
+def commands() -> dict[str, child.Command]:
+    """What a worker process with this module can be asked."""
     subscribers = Subscribers()
-    commands: dict[str, child.Command] = {
-        name: getattr(subscribers, name)
-        for name in ("open", "ready", "probe", "settle", "mark", "idle", "close")
+    return {
+        "open": subscribers.open,
+        "ready": subscribers.ready,
+        "probe": subscribers.probe,
+        "settle": subscribers.settle,
+        "mark": subscribers.mark,
+        "idle": subscribers.idle,
+        "close": subscribers.close,
     }
-    asyncio.run(child.serve(commands))

@@ -20,7 +20,8 @@ from realtime_demo.comparison import console as screen
 from realtime_demo.comparison import document, report
 from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
-from realtime_demo.comparison.measure import MeasurementFailed, Progress
+from realtime_demo.comparison.phase import MeasurementFailed
+from realtime_demo.comparison.progress import Progress
 from realtime_demo.comparison.run import Plan, Result, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
