@@ -206,7 +206,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
     told = [one for c in saved["configurations"] for one in c["techniques"].values()]
     drawn = sum(one["withheld"] is None for one in told)
     assert ("Predicted and measured" in done.stdout) == bool(drawn)
-    assert page.count('aria-label="Mean delay against interval"') == 1
+    assert page.count('aria-label="Mean delay against polling interval"') == 1
     assert page.count("share of events within a delay</text>") == drawn
 
 

@@ -270,9 +270,7 @@ def figure(value: float, sign: str = "") -> str:
     """Three digits that mean something, without an exponent."""
     if abs(value) >= 100:
         return f"{value:{sign},.0f}"
-    if abs(value) < 1e-6:
-        return "0"
-    return f"{value:{sign}.3g}" if abs(value) >= 0.001 or not value else f"{value:{sign}.1g}"
+    return f"{value:{sign}.3g}" if abs(value) >= 0.0005 else "0"
 
 
 def verdict(agrees: bool, consistent: bool) -> Text:

@@ -28,7 +28,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2rem 1.25rem 4rem}
+main{max-width:1180px;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.2rem 0 .6rem}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li{max-width:80ch}.lead{color:var(--soft);margin:0 0 1.5rem}
@@ -51,6 +51,7 @@ svg .name{paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoi
 .scroll{overflow-x:auto}
 table.glance{font-size:1.02rem;width:100%}table.glance caption{font-weight:400;color:var(--soft)}
 table.glance td{padding:.42rem .7rem}table.glance strong{font-size:1.15em}
+table.glance th{white-space:normal;vertical-align:bottom}
 th small{display:block;font-weight:400;color:var(--soft)}
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.6em;
 background:var(--c)}.swatch.plain{--c:var(--soft)}
@@ -62,12 +63,14 @@ td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
+@page{margin:14mm}
 @media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
 --panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
 body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
 table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
 th{white-space:normal;vertical-align:bottom}
-figure,table,li{break-inside:avoid}h2,h3,caption{break-after:avoid}
+figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
+.charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
 PAGE = Template("""<!doctype html>
@@ -80,6 +83,17 @@ $body
 <section><h2>Setup</h2>$setup</section>
 </main></body></html>
 """)
+
+# What is swept, as its axis says.
+NAMED = {
+    "interval": "polling interval in s",
+    "rtt": "round trip in ms",
+    "rate": "events a second",
+    "clients": "clients",
+    "jitter": "jitter in ms",
+    "size": "size of the text in characters",
+}
+LONG = 12  # rows from which on a table may be split between pages
 
 
 def page(result: Result) -> str:
@@ -126,6 +140,7 @@ def _shown(configuration: Configuration) -> list[Measurement]:
 
 
 def _sweep(result: Result, name: str) -> str:
+    """Mean delay against what was swept; `name` is the setting's."""
     measured: dict[str, Line] = {}
     predicted: dict[str, Line] = {}
     for configuration in result.configurations:
@@ -146,10 +161,9 @@ def _sweep(result: Result, name: str) -> str:
                     marks=not kind,
                     named=not kind,
                 )
-    unit = " in ms" if SWEPT[name] != 1 else ""
     svg = chart(
-        f"Mean delay against {name}",
-        f"{name}{unit}",
+        f"Mean delay against {NAMED[name].partition(' in ')[0]}",
+        NAMED[name],
         "mean delay in ms",
         [*predicted.values(), *measured.values()],
         log_y=True,
@@ -254,12 +268,9 @@ def _distribution(measurement: Measurement) -> str:
     delay = measurement.prediction.delay
     # The last few percent would squeeze all the rest to a line; they are in the table.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
-    inside = [sample for sample in ordered if sample <= high]
-    measured = [(x, y * len(inside) / len(ordered)) for x, y in distribution(inside)]
+    measured = _within(ordered, high)
     if measurement.played is not None:
-        expected = [delay * 1e3 for delay in measurement.played.delays if delay * 1e3 <= high]
-        share = len(expected) / len(measurement.played.delays)
-        predicted = [(x, y * share) for x, y in distribution(expected)] if expected else []
+        predicted = _within([delay * 1e3 for delay in measurement.played.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
     name = console.label(measurement.name)
@@ -273,11 +284,19 @@ def _distribution(measurement: Measurement) -> str:
         ],
         most=1.0,
     )
-    beyond = len(ordered) - len(inside)
+    beyond = sum(sample > high for sample in ordered)
     caption = "Solid: measured; dashed: predicted for these events." + (
         f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""
     )
     return _figure(svg, caption)
+
+
+def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
+    """The distribution of all of `ordered`, drawn up to `high`, from edge to edge."""
+    inside = [sample for sample in ordered if sample <= high]
+    share = len(inside) / len(ordered)
+    steps = [(x, y * share) for x, y in distribution(inside)] if inside else []
+    return [(0.0, 0.0), *steps, (high, share)]
 
 
 def html_table(table: Table) -> str:
@@ -287,7 +306,8 @@ def html_table(table: Table) -> str:
     columns = [list(column.cells) for column in table.columns]
     body = ""
     for cells in zip(*columns, strict=True):
-        body += "<tr>"
+        # Rows without a name of their own belong to the one above, and stay with it on paper.
+        body += "</tbody><tbody><tr>" if body and str(cells[0]) else "<tr>"
         for position, cell in enumerate(cells):
             with renderer.capture() as capture:
                 renderer.print(cell, end="")
@@ -296,8 +316,9 @@ def html_table(table: Table) -> str:
             css += " word" if table.columns[position].justify == "left" else ""
             body += f'<td class="{css.strip()}">{escape(capture.get().strip())}</td>'
         body += "</tr>"
+    whole = ' class="whole"' if table.row_count < LONG else ""
     return (
-        f"<table><caption>{escape(str(table.title))}</caption><thead><tr>{head}</tr></thead>"
+        f"<table{whole}><caption>{escape(str(table.title))}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
 
