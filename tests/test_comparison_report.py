@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from realtime_demo.comparison.charts import RIGHT, WIDTH
+from realtime_demo.comparison.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.console import figure
 from realtime_demo.comparison.findings import findings
 from realtime_demo.comparison.probes import Volley
@@ -15,6 +15,7 @@ from realtime_demo.comparison.report import NAMED, page
 from realtime_demo.comparison.result import Measurement
 from realtime_demo.comparison.run import Configuration, Plan, Result
 from realtime_demo.comparison.settings import SWEPT, Settings
+from realtime_demo.comparison.theory import Sizes
 from tests.test_comparison_rounds import SETTINGS, a_round
 
 ENVIRONMENT = {
@@ -78,11 +79,20 @@ def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
 
 def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
     found = page(of((SETTINGS, a_round([0.001 * k for k in range(1, 21)]))))
-    ends = [
-        path.split("L")[-1] for path in found.split('class="line ')[1:] if "measured" in path[:9]
-    ]
-    assert ends
-    assert all(float(end.split(",")[0]) > 440 for end in ends)
+    paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', found)[-2:]
+    ends = {path.split("L")[-1].split(",")[0] for path in paths}
+    assert len(ends) == 1 and float(ends.pop()) > (WIDTH - RIGHT) * 0.95
+    assert all(path.startswith(f"{LEFT}.0,") for path in paths)
+
+
+def test_a_round_may_have_a_ping_more_or_less() -> None:
+    socket = replace(a_round([0.01] * 20), technique="websocket", sizes=Sizes(ping_up=28.0))
+    for pings, consistent in ((0, True), (1, True), (2, True), (5, False)):
+        cost = replace(socket.cost, up=28 * pings * 2)
+        expected = replace(socket.prediction, up_per_event=28 / 20)
+        checks = replace(socket, cost=cost, prediction=expected).comparison()
+        (found,) = [check for check in checks if check.name == "bytes up/event"]
+        assert found.consistent == consistent, found
 
 
 def test_every_setting_that_can_be_swept_has_a_name() -> None:

@@ -70,6 +70,7 @@ body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
 table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
 th{white-space:normal;vertical-align:bottom}
 figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
+section.configuration{break-before:page}
 .charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
@@ -255,7 +256,7 @@ def _configuration(configuration: Configuration) -> str:
         f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
     return (
-        f"<section><h2>{escape(console.describe(configuration))}</h2>"
+        f'<section class="configuration"><h2>{escape(console.describe(configuration))}</h2>'
         f'<h3>Delay from the publication at the server</h3><div class="charts">{charts}</div>'
         f"{tables}</section>"
     )
