@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import escape
 from string import Template
@@ -70,7 +71,8 @@ body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
 table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
 th{white-space:normal;vertical-align:bottom}
 figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
-section.configuration{break-before:page}
+/* A heading is no longer than the row of charts that has to stay with it. */
+h2{break-inside:avoid}h2::after{content:"";display:block;height:75mm;margin-bottom:-75mm}
 .charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
@@ -113,10 +115,15 @@ def page(result: Result) -> str:
         style=style,
         lead=escape(f"{result.server}, {result.began}"),
         glance=glance.table(result.configurations[0]),
-        findings="".join(f"<li>{escape(text)}</li>" for text in findings(result)),
+        findings="".join(f"<li>{_words(text)}</li>" for text in findings(result)),
         body=body,
         setup=_setup(result),
     )
+
+
+def _words(text: str) -> str:
+    """A sentence as HTML, in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "&nbsp;", escape(text))
 
 
 def _css(measurement: Measurement) -> str:
@@ -256,7 +263,7 @@ def _configuration(configuration: Configuration) -> str:
         f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
     return (
-        f'<section class="configuration"><h2>{escape(console.describe(configuration))}</h2>'
+        f"<section><h2>{escape(console.describe(configuration))}</h2>"
         f'<h3>Delay from the publication at the server</h3><div class="charts">{charts}</div>'
         f"{tables}</section>"
     )
