@@ -23,7 +23,7 @@ from typing import Literal
 from playwright.async_api import Browser, Page
 
 from .browser import chromium, complaints
-from .live import ROOT
+from .program import ROOT
 
 TAKEN = ROOT / "build" / "screenshots"
 PUBLISHED = ROOT / "docs" / "screenshots"

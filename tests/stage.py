@@ -2,87 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import psutil
 
 from .conftest import SERVER_ENVIRONMENT
-from .live import ROOT
+from .program import Program
 from .waiting import BOUND
 
 ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
 
 
-class Demo:
+class Demo(Program):
     """`manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
 
     `env` is added to its environment, which is the tests' own (HEARTBEAT is 15 s there).
-    Leaving the block stops it as Ctrl-C does and raises `AssertionError` if that did not end well,
-    or if it left a traceback.
+    Leaving the block stops it as Ctrl-C does.
     """
 
     def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        self.command = [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser"]
-        self.command += arguments
-        self.env = {
-            **os.environ,
-            **SERVER_ENVIRONMENT,
-            "DATABASE_PATH": str(folder / "db.sqlite3"),
-            "PYTHONUNBUFFERED": "1",
-            **(env or {}),
-        }
-
-    def __enter__(self) -> Self:
-        self._output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
+        database = {"DATABASE_PATH": str(folder / "db.sqlite3")}
+        super().__init__(
+            [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser", *arguments],
+            ADDRESS,
+            {**SERVER_ENVIRONMENT, **database, **(env or {})},
+            start=BOUND,
+            stop=BOUND,
         )
-        deadline = time.monotonic() + BOUND
-        while not (found := ADDRESS.search(self.output())):
-            assert self.process.poll() is None, self.output()
-            assert time.monotonic() < deadline, self.output()
-            time.sleep(0.02)
-        self.url = found[1]
-        return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if self.process.poll() is None:
-                self.process.send_signal(signal.SIGINT)
-                code = self.process.wait(BOUND)
-                assert code == 0 or exception, self.output()
-                assert "Traceback" not in self.output() or exception, self.output()
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self._output.close()
-
-    def output(self) -> str:
-        """What it has printed so far."""
-        descriptor = self._output.fileno()
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
+    def started(self, said: re.Match[str]) -> None:
+        self.url = said[1]
 
     @property
     def child(self) -> psutil.Process:

@@ -23,7 +23,8 @@ from transports import feed
 from transports.techniques import TECHNIQUES
 
 from .contract.feeds import collect, cursor_of
-from .live import ROOT, LiveServer
+from .live import LiveServer
+from .program import ROOT
 from .redis_server import RedisServer
 
 pytestmark = [pytest.mark.own_server]

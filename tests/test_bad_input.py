@@ -36,7 +36,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from transports.openapi import DESCRIPTION
 
-from .live import ROOT, LiveServer
+from .live import LiveServer
+from .program import ROOT
 
 CASES = int(os.environ.get("FUZZ_CASES", 300))
 ROOM = "neighbours"

@@ -22,7 +22,8 @@ from realtime_demo.comparison.run import Plan, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
-from tests.live import ROOT, LiveServer
+from tests.live import LiveServer
+from tests.program import ROOT
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -19,7 +19,7 @@ import pytest
 from realtime_demo.management.commands import demo
 
 from .conftest import SERVER_ENVIRONMENT
-from .live import ROOT
+from .program import ROOT
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 

@@ -19,7 +19,8 @@ from realtime_demo.doctor.findings import CURES, Finding
 from realtime_demo.production import certificate, programs
 from transports.techniques import TECHNIQUES
 
-from .live import ROOT, LiveServer
+from .live import LiveServer
+from .program import ROOT
 from .redis_server import free_port, missing
 
 pytestmark = [pytest.mark.own_server]

@@ -19,7 +19,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from transports.techniques import TECHNIQUES
 
 from .browser import chromium, complaints
-from .live import ROOT, LiveServer
+from .live import LiveServer
 from .page import (
     LANES,
     VIEW,
@@ -34,6 +34,7 @@ from .page import (
     unfold,
     write,
 )
+from .program import ROOT
 from .redis_server import RedisServer
 
 pytestmark = [

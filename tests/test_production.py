@@ -23,8 +23,8 @@ from transports.techniques import TECHNIQUES, Technique
 
 from .browser import chromium
 from .contract.feeds import BOUND, collect, cursor_of, publish
-from .live import ROOT
 from .production import Production
+from .program import ROOT
 from .waiting import until, until_asked
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .live import ROOT
+from .program import ROOT
 
 VERIFIER = shutil.which("systemd-analyze")
 INSTALLED = "/opt/realtime-demo/.venv/bin/python"

@@ -25,7 +25,7 @@ from transports.access.login import failures
 from transports.refusals import Refusal
 
 from .accounts import Accounts
-from .live import ROOT
+from .program import ROOT
 
 
 @pytest.fixture(scope="module")
