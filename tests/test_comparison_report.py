@@ -104,3 +104,17 @@ def test_every_setting_that_can_be_swept_has_a_name() -> None:
 )
 def test_a_figure_has_no_exponent(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def test_a_technique_is_named_where_it_was_first_not_withheld() -> None:
+    """On a busy machine the first configuration or the last may have no figures."""
+    shown = replace(a_round([0.5] * 20), name="longpoll")
+    busy = replace(shown, watch=replace(shown.watch, publisher_busy=0.99))
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    for order in ([(few, busy), (many, shown)], [(few, shown), (many, busy)]):
+        found = page(of(*order))
+        growth = found.split('aria-label="Growth with clients"')[1].split("</svg>")[0]
+        trade = found.split('aria-label="Delay against overhead"')[1].split("</svg>")[0]
+        assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
+        assert growth.count("<circle") == growth.count("<path") == 1
+        assert found.count("Delay from the publication at the server</h3>") == 1

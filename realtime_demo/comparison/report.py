@@ -199,7 +199,7 @@ def _trade(result: Result) -> str:
             # A stream asks once; at the chart's left edge it can be seen.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = console.label(measurement.name)
-            named = configuration is first
+            named = all(line.name != name for line in lines)  # once is enough
             lines.append(Line(name, _css(measurement), [place], marks=True, named=named))
     svg = chart(
         "Delay against overhead",
@@ -227,24 +227,21 @@ def _service(configuration: Configuration) -> float:
 
 def _growth(result: Result) -> str:
     """Server CPU against clients, at the run's own rate."""
-    lines: list[Line] = []
     points: dict[str, list[tuple[float, float]]] = {}
     for configuration in result.configurations:
         for found in _shown(configuration):
             if found.cost.cpu is not None:
                 share = found.cost.cpu / 1_000 * found.cost.deliveries / found.cost.seconds * 100
                 points.setdefault(found.name, []).append((found.clients, share))
-                if configuration is result.configurations[-1]:
-                    each = share / found.clients
-                    ends = [(float(n), each * n) for n in (1, 10, 100, 1_000, 10_000)]
-                    lines.append(
-                        Line(console.label(found.name), _css(found) + " own", ends, predicted=True)
-                    )
+    if not points:
+        return ""
+    lines: list[Line] = []
     for name, places in points.items():
         css = name if name in BY_NAME else "plain"
+        clients, share = places[-1]
+        ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
+        lines.append(Line(console.label(name), f"{css} own", ends, predicted=True))
         lines.append(Line(name, css, places, marks=True, named=False))
-    if not lines:
-        return ""
     rate = result.configurations[-1].settings.rate
     svg = chart(
         "Growth with clients", "clients", "server CPU in % of a core", lines, log_x=True, log_y=True
@@ -262,11 +259,10 @@ def _configuration(configuration: Configuration) -> str:
     tables = "".join(
         f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
-    return (
-        f"<section><h2>{escape(console.describe(configuration))}</h2>"
-        f'<h3>Delay from the publication at the server</h3><div class="charts">{charts}</div>'
-        f"{tables}</section>"
-    )
+    if charts:
+        heading = "<h3>Delay from the publication at the server</h3>"
+        charts = f'{heading}<div class="charts">{charts}</div>'
+    return f"<section><h2>{escape(console.describe(configuration))}</h2>{charts}{tables}</section>"
 
 
 def _distribution(measurement: Measurement) -> str:
