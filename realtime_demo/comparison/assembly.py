@@ -27,9 +27,11 @@ PINGS = (10.0 + 18.0, 6.0 + 14.0)
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a phase has found. `memory` are the bytes by which the server grew with its clients;
+    """What a phase has found. `warmed` is when each event was published that came before the
+    volley and the window, `memory` are the bytes by which the server grew with its clients;
     `probes`, `samples` and `asked` are by the adapter's name, as `clients.Clients` gives them."""
 
+    warmed: Sequence[float]
     window: Window
     ends: Marks
     probes: Mapping[str, Mapping[str, float]]
@@ -52,7 +54,11 @@ def assemble(phase: Phase, adapter: Adapter, found: Evidence) -> Measurement:
     # What was published before may still be brought by the first answers of the window.
     begin = window.sent[0].published
     published = sorted(
-        [*window.every, *(time for time in volley.published.values() if time < begin)]
+        [
+            *found.warmed,
+            *window.every,
+            *(time for time in volley.published.values() if time < begin),
+        ]
     )
     workload = replace(settings.workload, rate=len(window.sent) / settings.duration)
     return Measurement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
 import time
 from collections.abc import Callable
@@ -61,7 +60,7 @@ async def _measure(phase: Phase) -> list[Measurement]:
     clients, target = phase.clients, phase.target
     before = resident_bytes(target.pid) if target.pid else None
     await clients.open(target.url, target.tapped)
-    await _warm_up(phase)
+    warmed = await _warm_up(phase)
     after = resident_bytes(target.pid) if target.pid else None
     probes = await clients.probe()
     volley = await fire(phase, 0)
@@ -75,21 +74,23 @@ async def _measure(phase: Phase) -> list[Measurement]:
     ends = await clients.marks()
     samples, asked = await clients.close()
     memory = None if before is None or after is None else after - before
-    found = Evidence(window, ends, probes, volley, memory, samples, asked)
+    found = Evidence(warmed, window, ends, probes, volley, memory, samples, asked)
     return [assemble(phase, adapter, found) for adapter in clients.adapters]
 
 
-async def _warm_up(phase: Phase) -> None:
-    """Publish until every client has received something. Raises `MeasurementFailed`."""
+async def _warm_up(phase: Phase) -> list[float]:
+    """Publish until every client has received something; when it was published. Raises
+    `MeasurementFailed`."""
     settings = phase.settings
     deadline = time.monotonic() + PATIENCE + settings.interval + 4 * settings.rtt
-    for number in itertools.count(1):
-        await phase.publish(-number)
+    published: list[float] = []
+    while True:
+        published.append(phase.published(await phase.publish(-1 - len(published))))
         again = time.monotonic() + AGAIN + settings.rtt
         while time.monotonic() < again:
             ready = await phase.clients.ready()
             if all(count == settings.clients for count in ready.values()):
-                return
+                return published
             await asyncio.sleep(LOOK)
         for mark in await phase.clients.marks():
             for name, group in mark["groups"].items():

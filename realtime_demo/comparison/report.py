@@ -72,7 +72,7 @@ table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2r
 th{white-space:normal;vertical-align:bottom}
 figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
 /* A heading is no longer than the row of charts that has to stay with it. */
-h2{break-inside:avoid}h2::after{content:"";display:block;height:75mm;margin-bottom:-75mm}
+h2{font-size:13pt;break-inside:avoid}h2::after{content:"";display:block;height:75mm;margin-bottom:-75mm}
 .charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
@@ -262,7 +262,7 @@ def _configuration(configuration: Configuration) -> str:
     if charts:
         heading = "<h3>Delay from the publication at the server</h3>"
         charts = f'{heading}<div class="charts">{charts}</div>'
-    return f"<section><h2>{escape(console.describe(configuration))}</h2>{charts}{tables}</section>"
+    return f"<section><h2>{_words(console.describe(configuration))}</h2>{charts}{tables}</section>"
 
 
 def _distribution(measurement: Measurement) -> str:
