@@ -11,6 +11,7 @@ from realtime_demo.comparison.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.console import figure
 from realtime_demo.comparison.findings import findings
 from realtime_demo.comparison.probes import Volley
+from realtime_demo.comparison.replay import Played
 from realtime_demo.comparison.report import NAMED, page
 from realtime_demo.comparison.result import Measurement
 from realtime_demo.comparison.run import Configuration, Plan, Result
@@ -78,7 +79,9 @@ def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
 
 
 def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
-    found = page(of((SETTINGS, a_round([0.001 * k for k in range(1, 21)]))))
+    played = Played(tuple(0.0005 * k for k in range(1, 21)))
+    late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), played=played)
+    found = page(of((SETTINGS, late)))
     paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', found)[-2:]
     ends = {path.split("L")[-1].split(",")[0] for path in paths}
     assert len(ends) == 1 and float(ends.pop()) > (WIDTH - RIGHT) * 0.95
@@ -86,10 +89,10 @@ def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
 
 
 def test_a_round_may_have_a_ping_more_or_less() -> None:
-    socket = replace(a_round([0.01] * 20), technique="websocket", sizes=Sizes(ping_up=28.0))
+    socket = replace(a_round([0.01] * 5), technique="websocket", sizes=Sizes(ping_up=28.0))
     for pings, consistent in ((0, True), (1, True), (2, True), (5, False)):
         cost = replace(socket.cost, up=28 * pings * 2)
-        expected = replace(socket.prediction, up_per_event=28 / 20)
+        expected = replace(socket.prediction, up_per_event=28 / 5)
         checks = replace(socket, cost=cost, prediction=expected).comparison()
         (found,) = [check for check in checks if check.name == "bytes up/event"]
         assert found.consistent == consistent, found
