@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +21,18 @@ from hypothesis import strategies as st
 from realtime_demo.comparison import schedule
 from realtime_demo.comparison.adapters import Adapter, events_in
 from realtime_demo.comparison.asker import Asker
-from realtime_demo.comparison.charts import Axis, Line, amount, axis, chart, distribution
+from realtime_demo.comparison.charts import (
+    LINE,
+    WIDTH,
+    Axis,
+    Line,
+    amount,
+    apart,
+    axis,
+    chart,
+    distribution,
+)
+from realtime_demo.comparison.clients import group
 from realtime_demo.comparison.clock import Clock
 from realtime_demo.comparison.figures import (
     Spread,
@@ -32,6 +46,7 @@ from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.load import Load, Publisher, PublishFailed
 from realtime_demo.comparison.result import Check, Watch
 from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
+from realtime_demo.comparison.subscribers import Group
 from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
@@ -451,3 +466,43 @@ def test_a_chart_names_its_lines_and_escapes_them() -> None:
     assert axis([], 0, 1).high > 0
     assert distribution([1.0, 2.0])[-1] == (2.0, 1.0)
     assert [amount(value) for value in (0.5, 2_000, 3e6)] == ["0.5", "2k", "3M"]
+
+
+@given(st.lists(st.floats(0, 300), max_size=12).map(sorted))
+def test_names_that_would_touch_make_room_in_their_order(wanted: list[float]) -> None:
+    found = apart(wanted, 34.0, 218.0)
+    assert len(found) == len(wanted)
+    assert all(b - a >= LINE - 1e-9 for a, b in pairwise(found))
+    assert all(34 <= height <= 218 for height in found)
+    far = all(b - a >= LINE for a, b in pairwise(wanted)) and min(wanted, default=34) >= 34
+    if far and max(wanted, default=0) <= 218:
+        assert found == wanted, "where there is room, each stays"
+
+
+def test_names_stand_in_the_order_of_their_points() -> None:
+    lines = [Line(f"of {k}", "sse", [(1, 1), (2, 5 + k / 10)]) for k in range(5)]
+    svg = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
+    places = {name: float(y) for y, name in re.findall(r'y="([^"]+)">(of \d)<', svg)}
+    upwards = [places[f"of {k}"] for k in range(5)]
+    assert upwards == sorted(upwards, reverse=True) and len(set(upwards)) == 5
+    assert max(float(x) for x in re.findall(r'x="([^"]+)" y="[^"]+">of', svg)) < WIDTH - 60
+
+
+@pytest.mark.parametrize(("technique", "counted"), [("polling", 1), ("streaming", 0)])
+def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
+    technique: str, counted: int
+) -> None:
+    """Not when the next request is made: that is a whole interval later, in another window."""
+    settings = Settings(techniques=(technique,))
+    described = group(settings.adapters[0], settings, target="http://h", tapped=True, room="r")
+    found, connection = Group(**described), cast(Any, SimpleNamespace(number=0))
+    for direction, data in (
+        ("up", b"GET / HTTP/1.1"),
+        ("down", b'{"events":[{"id":"1"}]}'),
+        ("up", b"GET / HTTP/1.1"),
+        ("down", b'{"room":"r","eve'),
+        ("down", b'nts":[]}'),
+        ("down", b"\r\n"),
+    ):
+        found.observe(connection, cast(Any, direction), data)
+    assert found.empty == counted

@@ -12,7 +12,7 @@ from realtime_demo.comparison.probes import Volley
 from realtime_demo.comparison.replay import Played
 from realtime_demo.comparison.result import Cost, Measurement, Watch, spread
 from realtime_demo.comparison.rounds import merged
-from realtime_demo.comparison.settings import Settings
+from realtime_demo.comparison.settings import FEWEST_EVENTS, Settings
 from realtime_demo.comparison.theory import Path, Sizes, predict
 
 SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
@@ -97,5 +97,11 @@ def test_the_interval_holds_what_lies_between_starts() -> None:
 def test_no_round_is_too_short_for_its_events() -> None:
     assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
     assert len({one.seed for one in SETTINGS.each_round()}) == 3
-    rare = Settings(rate=0.5, duration=30, rounds=3)
-    assert [(one.duration, one.seed) for one in rare.each_round()] == [(30.0, 1)]
+    for seed in range(1, 40):
+        rare = Settings(rate=0.5, duration=30, rounds=3, seed=seed).each_round()
+        assert sum(one.duration for one in rare) == 30
+        assert len(rare) == 1 or min(one.events() for one in rare) >= FEWEST_EVENTS
+    assert len(rare[0].each_round()) == 1, "a round has no rounds"
+    beat = Settings(rate=0.5, arrivals="fixed", duration=30, rounds=3, warmup=2)
+    assert [one.events() for one in beat.each_round()] == [5, 5, 5], "the warm-up has others"
+    assert len(Settings(rate=0.5, arrivals="fixed", duration=9).each_round()) == 1

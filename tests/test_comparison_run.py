@@ -16,8 +16,7 @@ from django.core.management import CommandError, call_command
 from realtime_demo.comparison import document
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.local_server import ServerFailed
-from realtime_demo.comparison.measure import MeasurementFailed
-from realtime_demo.comparison.network import Network
+from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.result import Measurement
 from realtime_demo.comparison.run import Plan, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
@@ -165,7 +164,7 @@ async def test_a_missing_room_and_a_missing_server_are_told() -> None:
 
 
 async def test_what_the_comparison_adds_is_found_beside_a_bare_client() -> None:
-    trial = Trial(("websocket",), rounds=1, seconds=0.8, network=Network.of(rtt=0.2))
+    trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
     (added,) = await self_check(trial)
     assert added.later.count >= 8 and added.bare > 0
     assert added.tool - added.bare > 0.05 and not added.within, "100 ms were put before it"
@@ -208,7 +207,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
     told = [one for c in saved["configurations"] for one in c["techniques"].values()]
     drawn = sum(one["withheld"] is None for one in told)
     assert ("Predicted and measured" in done.stdout) == bool(drawn)
-    assert page.count('aria-label="Mean delay against interval"') == 1
+    assert page.count('aria-label="Mean delay against polling interval"') == 1
     assert page.count("share of events within a delay</text>") == drawn
 
 

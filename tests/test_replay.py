@@ -97,11 +97,24 @@ def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
     assert found.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
 
 
-def test_a_volley_leaves_a_stumble_of_the_machine_out() -> None:
+@pytest.mark.parametrize("way", [0.0, 0.1])
+def test_a_volley_leaves_a_stumble_of_the_machine_out(way: float) -> None:
+    """However long the way is: a stumble is long beside the work, not beside the way."""
     volley = Volley({-number: float(number) for number in range(1, 9)})
-    samples = [Sample(c, -n, n + (0.5 if n == 3 else 0.002)) for n in range(1, 9) for c in (0, 1)]
-    delays = volley.delays([*samples, Sample(0, 7, 1.0)])
-    assert len(delays) == 14 and max(delays) == pytest.approx(0.002)
-    assert Volley().delays(samples) == []
+    samples = [
+        Sample(c, -n, n + way + (0.05 if n == 3 else 0.002)) for n in range(1, 9) for c in (0, 1)
+    ]
+    work = volley.work([*samples, Sample(0, 7, 1.0)], way, 0.0)
+    assert work == pytest.approx([0.002] * 14)
+    assert Volley().work(samples, way, 0.0) == []
     both = volley + Volley({-9: 9.0}, server=0.002, clients=0.004)
     assert len(both.published) == 9 and both.busy == pytest.approx(0.006)
+
+
+def test_jitter_is_no_stumble() -> None:
+    volley = Volley({-number: float(number) for number in range(1, 9)})
+    late = [0.01 + 0.04 * n / 8 for n in range(1, 9)]
+    samples = [Sample(0, -n, n + 0.002 + late[n - 1]) for n in range(1, 9)]
+    work = volley.work(samples, 0.01, 0.04)
+    assert len(work) == 8
+    assert statistics.fmean(work) == pytest.approx(0.002 + statistics.fmean(late) - 0.03)

@@ -77,11 +77,11 @@ class Bare:
         return [(int(n), time) for time, data in self._seen for n in _INDEX.findall(data)]
 
 
-if __name__ == "__main__":
+def commands() -> dict[str, child.Command]:
+    """What a worker process with this module can be asked."""
     bare = Bare()
-    commands: dict[str, child.Command] = {
+    return {
         "open": bare.open,
         "received": bare.received,
         "close": bare.close,
     }
-    asyncio.run(child.serve(commands))

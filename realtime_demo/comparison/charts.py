@@ -13,6 +13,8 @@ from html import escape
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
+NAMES = 118  # to the right of the last points, for the names of lines
+LINE = 13  # from one name to the next
 
 Point = tuple[float, float]
 
@@ -93,7 +95,8 @@ def chart(
 ) -> str:
     """One chart. `most` bounds the vertical axis."""
     points = [point for line in lines for point in line.points]
-    x = axis([point[0] for point in points], LEFT, WIDTH - RIGHT, log=log_x)
+    named = any(line.named for line in lines)
+    x = axis([point[0] for point in points], LEFT, WIDTH - (NAMES if named else RIGHT), log=log_x)
     if most is not None:
         y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
     else:
@@ -146,30 +149,40 @@ def _draw(line: Line, x: Axis, y: Axis) -> str:
 
 
 def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
-    """Each line's name at its last point, or as near as no other name and no axis is."""
+    """Each line's name beside its last point; names that would touch make room, in the order of
+    their points."""
+    columns: list[list[tuple[float, float, Line]]] = []
     wanted = [
         (y.place(line.points[-1][1]), x.place(line.points[-1][0]), line)
         for line in lines
         if line.named and line.points
     ]
-    parts: list[str] = []
-    taken: list[tuple[float, float]] = []
-    for height, at, line in sorted(wanted, key=lambda item: item[0]):
-        places = [height - 7 + step * sign for step in range(0, HEIGHT, 3) for sign in (1, -1)]
-        place = next(
-            (
-                place
-                for place in places
-                if TOP + 4 <= place <= HEIGHT - BOTTOM - 3
-                and all(abs(place - other) >= 13 or abs(at - near) >= 120 for other, near in taken)
-            ),
-            height - 7,
+    for name in sorted(wanted, key=lambda name: name[0]):
+        near = (column for column in columns if abs(column[0][1] - name[1]) < NAMES)
+        if (column := next(near, None)) is None:
+            columns.append(column := [])
+        column.append(name)
+    return [
+        _text(f"name {line.css}", at + 8, place, line.name, "start")
+        for column in columns
+        for place, (_, at, line) in zip(
+            apart([height + 4 for height, _, _ in column], TOP + 8, HEIGHT - BOTTOM),
+            column,
+            strict=True,
         )
-        taken.append((place, at))
-        anchor = "end" if at > WIDTH / 2 else "start"
-        offset = -7 if anchor == "end" else 7
-        parts.append(_text(f"name {line.css}", at + offset, place, line.name, anchor))
-    return parts
+    ]
+
+
+def apart(wanted: Sequence[float], low: float, high: float) -> list[float]:
+    """Heights near the `wanted` ones, which are in order and stay so: none nearer to another than
+    a line, and within `low` and `high` as far as there is room."""
+    found: list[float] = []
+    for height in wanted:
+        found.append(max(height, found[-1] + LINE if found else low))
+    for place in reversed(range(len(found))):
+        found[place] = min(found[place], high)
+        high = found[place] - LINE
+    return found
 
 
 def distribution(ordered: Sequence[float], *, most: int = 240) -> list[Point]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from transports.techniques import BY_NAME
 
 from .figures import Spread, between
-from .measure import Progress
+from .progress import Progress
 from .result import FEWEST, Measurement
 from .run import Configuration, Result
 from .selfcheck import Added
@@ -270,9 +270,7 @@ def figure(value: float, sign: str = "") -> str:
     """Three digits that mean something, without an exponent."""
     if abs(value) >= 100:
         return f"{value:{sign},.0f}"
-    if abs(value) < 1e-6:
-        return "0"
-    return f"{value:{sign}.3g}" if abs(value) >= 0.001 or not value else f"{value:{sign}.1g}"
+    return f"{value:{sign}.3g}" if abs(value) >= 0.0005 else "0"
 
 
 def verdict(agrees: bool, consistent: bool) -> Text:

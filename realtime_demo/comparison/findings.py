@@ -90,31 +90,47 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
                 else ""
             )
             found.append(
-                f"Long polling took {cost.requests_per_event:.3g} requests an event{shared}."
+                f"Long polling took {_requests_each(cost.requests_per_event)} an event{shared}."
             )
     return found
 
 
+def _requests_each(number: float) -> str:
+    return "1 request" if f"{number:.3g}" == "1" else f"{number:.3g} requests"
+
+
 def _crowding(result: Result) -> list[str]:
-    """Where an event's deliveries wait for each other, and for whose work."""
-    found: list[str] = []
-    for configuration in result.configurations:
-        crowded = [m for m in configuration.measurements if m.crowded and not m.bottleneck]
-        if not crowded:
-            continue
-        parts = [
-            f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
-            "ms" + ("" if m.volley.server is None else f" (server {_half(m.volley.server)} ms)")
-            for m in crowded
-        ]
-        settings = configuration.settings
-        found.append(
-            f"At {settings.clients} clients and {settings.rate:g} events/s an event's deliveries "
-            "wait for the work of the clients before them, which share this machine: "
-            f"{'; '.join(parts)}. Elsewhere clients do not wait for each other, only for the "
-            "server to write to those before: half of what it works on an event."
-        )
-    return found
+    """Where an event's deliveries wait for each other, and for whose work: the worst of it."""
+    crowded = [
+        (configuration, some)
+        for configuration in result.configurations
+        if (some := [m for m in configuration.measurements if m.crowded and not m.bottleneck])
+    ]
+    if not crowded:
+        return []
+    worst, measurements = max(crowded, key=lambda item: max(m.crowding for m in item[1]))
+    parts = [
+        f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
+        "ms" + ("" if m.volley.server is None else f" (server {_half(m.volley.server)} ms)")
+        for m in measurements
+    ]
+    others = len(crowded) - 1
+    also = f" So it is, with less, in {others} more of the configurations." if others else ""
+    return [
+        f"At {_where(worst)} an event's deliveries wait for the work of the clients before them, "
+        f"which share this machine: {'; '.join(parts)}. Elsewhere clients do not wait for each "
+        "other, only for the server to write to those before: half of what it works on an event."
+        f"{also}"
+    ]
+
+
+def _where(configuration: Configuration) -> str:
+    """What tells a configuration from others, in words."""
+    settings = configuration.settings
+    return (
+        f"{settings.clients} clients, {settings.rate:g} events/s, polling every "
+        f"{settings.interval:g} s and rtt {settings.rtt * 1e3:g} ms"
+    )
 
 
 def _here(measurement: Measurement) -> str:
@@ -162,10 +178,9 @@ def _agreement(result: Result) -> list[str]:
     ]
     wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
     for configuration, measurement, check in wrong[:WORST]:
-        settings = configuration.settings
         found.append(
-            f"Theory disagrees: {label(measurement.name)}, {check.name}, at {settings.rate:g} "
-            f"events/s and rtt {settings.rtt * 1e3:g} ms: predicted "
+            f"Theory disagrees: {label(measurement.name)}, {check.name}, at "
+            f"{_where(configuration)}: predicted "
             f"{_with_unit(check.expected, check.unit)}, measured "
             f"{_with_unit(check.measured, check.unit)}."
         )

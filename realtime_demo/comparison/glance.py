@@ -38,8 +38,8 @@ def table(configuration: Configuration) -> str:
     )
     body = "".join(_row(measurement) for measurement in configuration.measurements)
     return (
-        f'<div class="scroll"><table class="glance"><caption>{escape(describe(configuration))}'
-        f"</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        '<div class="scroll"><table class="glance whole">'
+        f"<caption>{escape(describe(configuration))}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

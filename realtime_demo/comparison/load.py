@@ -155,11 +155,12 @@ class Load:
 
 KEPT = ("id", "index", "intended", "sent", "acknowledged", "published_at", "size")
 
-if __name__ == "__main__":
+
+def commands() -> dict[str, child.Command]:
+    """What a worker process with this module can be asked."""
     load = Load()
-    commands: dict[str, child.Command] = {
+    return {
         "open": load.open,
         "probe": load.probe,
         "run": load.run,
     }
-    asyncio.run(child.serve(commands))

@@ -8,17 +8,24 @@ one client after another, and that the clients of one process read one after ano
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from .ledger import Sample
 
+if TYPE_CHECKING:
+    from .phase import Phase
+
 LENGTH = 1.5  # seconds of a volley at most; one is before the measured window, one behind it
+SHARE = 1 / 6  # of the window, at most
 FEWEST, MOST = 8, 24  # events in it
 FIRST = -1_000_000  # their numbers go down from here; no number below 0 is in any figure
 APART = 0.06  # seconds between them, beside two round trips
-APART_EACH = 0.0005  # and for each client
+APART_EACH = 0.0006  # and for each client
+LEAST = 0.0005  # seconds of work that no event is left out for
 
 
 @dataclass(frozen=True)
@@ -47,26 +54,48 @@ class Volley:
         """CPU seconds that one event takes, publishing left out."""
         return (self.server or 0.0) + (self.clients or 0.0)
 
-    def delays(self, samples: Iterable[Sample]) -> list[float]:
-        """Seconds from each publication to each of its deliveries among `samples`.
+    def work(self, samples: Iterable[Sample], start: float, jitter: float) -> list[float]:
+        """Seconds that client and server worked on each delivery of these events in `samples`.
 
-        Events that took three times the median event are left out: so few cannot tell how often
-        a machine stumbles, and one stumble would outweigh all the others.
+        The way takes `start` seconds and up to `jitter` more at random, which is taken off with
+        its mean. Events that took three times the work of the median event are left out: so few
+        cannot tell how often a machine stumbles, and one stumble would outweigh all the others.
+        On a long way that has to be asked of the work alone: nothing is three times the way.
         """
         events: dict[int, list[float]] = {}
         for sample in samples:
             if (published := self.published.get(sample.number)) is not None:
-                events.setdefault(sample.number, []).append(sample.received - published)
+                delay = sample.received - published
+                events.setdefault(sample.number, []).append(delay - start - jitter / 2)
         if not events:
             return []
-        means = {number: sum(delays) / len(delays) for number, delays in events.items()}
-        most = 3 * median(means.values())
-        return [delay for number in events if means[number] <= most for delay in events[number]]
+        means = {number: fmean(work) for number, work in events.items()}
+        most = 3 * max(LEAST, median(means.values())) + jitter
+        return [work for number in events if means[number] <= most for work in events[number]]
 
 
 def _mean(*values: float | None) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+async def fire(phase: Phase, volleys: int) -> Volley:
+    """One volley into a phase that has had so many; nothing where nobody waits for events."""
+    if not phase.waited:
+        return Volley()
+    settings, target = phase.settings, phase.target
+    published: dict[int, float] = {}
+    began, cpu_began = await phase.clients.marks(), target.cpu()
+    apart = pause(settings.rtt + settings.jitter, settings.clients * len(phase.names))
+    for number in numbers(volleys, min(LENGTH, settings.duration * SHARE), apart):
+        published[number] = phase.published(await phase.publish(number))
+        await asyncio.sleep(apart)
+    ended, cpu_ended = await phase.clients.marks(), target.cpu()
+    server = None
+    if cpu_began is not None and cpu_ended is not None:
+        server = (cpu_ended - cpu_began) / len(published) - (target.publish_cpu or 0.0)
+    clients = sum(b["cpu"] - a["cpu"] for a, b in zip(began, ended, strict=True))
+    return Volley(published, server, clients / len(published))
 
 
 def pause(rtt: float, clients: int) -> float:

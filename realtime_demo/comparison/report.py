@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import escape
 from string import Template
@@ -28,7 +29,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
-main{max-width:1080px;margin:0 auto;padding:2rem 1.25rem 4rem}
+main{max-width:1180px;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.2rem 0 .6rem}
 h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,li{max-width:80ch}.lead{color:var(--soft);margin:0 0 1.5rem}
@@ -51,6 +52,7 @@ svg .name{paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoi
 .scroll{overflow-x:auto}
 table.glance{font-size:1.02rem;width:100%}table.glance caption{font-weight:400;color:var(--soft)}
 table.glance td{padding:.42rem .7rem}table.glance strong{font-size:1.15em}
+table.glance th{white-space:normal;vertical-align:bottom}
 th small{display:block;font-weight:400;color:var(--soft)}
 .swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.6em;
 background:var(--c)}.swatch.plain{--c:var(--soft)}
@@ -62,12 +64,16 @@ td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
 code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
+@page{margin:14mm}
 @media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
 --panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
 body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
 table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
 th{white-space:normal;vertical-align:bottom}
-figure,table,li{break-inside:avoid}h2,h3,caption{break-after:avoid}
+figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
+/* A heading is no longer than the row of charts that has to stay with it. */
+h2{font-size:13pt;break-inside:avoid}h2::after{content:"";display:block;height:75mm;margin-bottom:-75mm}
+.charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
 """
 PAGE = Template("""<!doctype html>
@@ -80,6 +86,17 @@ $body
 <section><h2>Setup</h2>$setup</section>
 </main></body></html>
 """)
+
+# What is swept, as its axis says.
+NAMED = {
+    "interval": "polling interval in s",
+    "rtt": "round trip in ms",
+    "rate": "events a second",
+    "clients": "clients",
+    "jitter": "jitter in ms",
+    "size": "size of the text in characters",
+}
+LONG = 12  # rows from which on a table may be split between pages
 
 
 def page(result: Result) -> str:
@@ -98,10 +115,15 @@ def page(result: Result) -> str:
         style=style,
         lead=escape(f"{result.server}, {result.began}"),
         glance=glance.table(result.configurations[0]),
-        findings="".join(f"<li>{escape(text)}</li>" for text in findings(result)),
+        findings="".join(f"<li>{_words(text)}</li>" for text in findings(result)),
         body=body,
         setup=_setup(result),
     )
+
+
+def _words(text: str) -> str:
+    """A sentence as HTML, in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "&nbsp;", escape(text))
 
 
 def _css(measurement: Measurement) -> str:
@@ -126,6 +148,7 @@ def _shown(configuration: Configuration) -> list[Measurement]:
 
 
 def _sweep(result: Result, name: str) -> str:
+    """Mean delay against what was swept; `name` is the setting's."""
     measured: dict[str, Line] = {}
     predicted: dict[str, Line] = {}
     for configuration in result.configurations:
@@ -146,10 +169,9 @@ def _sweep(result: Result, name: str) -> str:
                     marks=not kind,
                     named=not kind,
                 )
-    unit = " in ms" if SWEPT[name] != 1 else ""
     svg = chart(
-        f"Mean delay against {name}",
-        f"{name}{unit}",
+        f"Mean delay against {NAMED[name].partition(' in ')[0]}",
+        NAMED[name],
         "mean delay in ms",
         [*predicted.values(), *measured.values()],
         log_y=True,
@@ -177,7 +199,7 @@ def _trade(result: Result) -> str:
             # A stream asks once; at the chart's left edge it can be seen.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = console.label(measurement.name)
-            named = configuration is first
+            named = all(line.name != name for line in lines)  # once is enough
             lines.append(Line(name, _css(measurement), [place], marks=True, named=named))
     svg = chart(
         "Delay against overhead",
@@ -205,24 +227,21 @@ def _service(configuration: Configuration) -> float:
 
 def _growth(result: Result) -> str:
     """Server CPU against clients, at the run's own rate."""
-    lines: list[Line] = []
     points: dict[str, list[tuple[float, float]]] = {}
     for configuration in result.configurations:
         for found in _shown(configuration):
             if found.cost.cpu is not None:
                 share = found.cost.cpu / 1_000 * found.cost.deliveries / found.cost.seconds * 100
                 points.setdefault(found.name, []).append((found.clients, share))
-                if configuration is result.configurations[-1]:
-                    each = share / found.clients
-                    ends = [(float(n), each * n) for n in (1, 10, 100, 1_000, 10_000)]
-                    lines.append(
-                        Line(console.label(found.name), _css(found) + " own", ends, predicted=True)
-                    )
+    if not points:
+        return ""
+    lines: list[Line] = []
     for name, places in points.items():
         css = name if name in BY_NAME else "plain"
+        clients, share = places[-1]
+        ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
+        lines.append(Line(console.label(name), f"{css} own", ends, predicted=True))
         lines.append(Line(name, css, places, marks=True, named=False))
-    if not lines:
-        return ""
     rate = result.configurations[-1].settings.rate
     svg = chart(
         "Growth with clients", "clients", "server CPU in % of a core", lines, log_x=True, log_y=True
@@ -240,11 +259,10 @@ def _configuration(configuration: Configuration) -> str:
     tables = "".join(
         f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
     )
-    return (
-        f"<section><h2>{escape(console.describe(configuration))}</h2>"
-        f'<h3>Delay from the publication at the server</h3><div class="charts">{charts}</div>'
-        f"{tables}</section>"
-    )
+    if charts:
+        heading = "<h3>Delay from the publication at the server</h3>"
+        charts = f'{heading}<div class="charts">{charts}</div>'
+    return f"<section><h2>{_words(console.describe(configuration))}</h2>{charts}{tables}</section>"
 
 
 def _distribution(measurement: Measurement) -> str:
@@ -254,12 +272,9 @@ def _distribution(measurement: Measurement) -> str:
     delay = measurement.prediction.delay
     # The last few percent would squeeze all the rest to a line; they are in the table.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
-    inside = [sample for sample in ordered if sample <= high]
-    measured = [(x, y * len(inside) / len(ordered)) for x, y in distribution(inside)]
+    measured = _within(ordered, high)
     if measurement.played is not None:
-        expected = [delay * 1e3 for delay in measurement.played.delays if delay * 1e3 <= high]
-        share = len(expected) / len(measurement.played.delays)
-        predicted = [(x, y * share) for x, y in distribution(expected)] if expected else []
+        predicted = _within([delay * 1e3 for delay in measurement.played.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
     name = console.label(measurement.name)
@@ -273,11 +288,19 @@ def _distribution(measurement: Measurement) -> str:
         ],
         most=1.0,
     )
-    beyond = len(ordered) - len(inside)
+    beyond = sum(sample > high for sample in ordered)
     caption = "Solid: measured; dashed: predicted for these events." + (
         f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""
     )
     return _figure(svg, caption)
+
+
+def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
+    """The distribution of all of `ordered`, drawn up to `high`, from edge to edge."""
+    inside = [sample for sample in ordered if sample <= high]
+    share = len(inside) / len(ordered)
+    steps = [(x, y * share) for x, y in distribution(inside)] if inside else []
+    return [(0.0, 0.0), *steps, (high, share)]
 
 
 def html_table(table: Table) -> str:
@@ -287,7 +310,8 @@ def html_table(table: Table) -> str:
     columns = [list(column.cells) for column in table.columns]
     body = ""
     for cells in zip(*columns, strict=True):
-        body += "<tr>"
+        # Rows without a name of their own belong to the one above, and stay with it on paper.
+        body += "</tbody><tbody><tr>" if body and str(cells[0]) else "<tr>"
         for position, cell in enumerate(cells):
             with renderer.capture() as capture:
                 renderer.print(cell, end="")
@@ -296,8 +320,9 @@ def html_table(table: Table) -> str:
             css += " word" if table.columns[position].justify == "left" else ""
             body += f'<td class="{css.strip()}">{escape(capture.get().strip())}</td>'
         body += "</tr>"
+    whole = ' class="whole"' if table.row_count < LONG else ""
     return (
-        f"<table><caption>{escape(str(table.title))}</caption><thead><tr>{head}</tr></thead>"
+        f"<table{whole}><caption>{escape(str(table.title))}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
 

@@ -181,6 +181,9 @@ class Measurement:
             share = predicted.empty_share
             luck = 2 * (share * (1 - share) / polls) ** 0.5
             up, down = cost.up_per_event or 0.0, cost.down_per_event or 0.0
+            # So is a ping, which a round shorter than the time between two may have or not.
+            up_edge = edge * (up + self.sizes.ping_up)
+            down_edge = edge * (down + self.sizes.ping_down)
             wanted = predicted.requests_per_event
             here_each = here_rate = here_empty = None
             if played is not None and played.requests is not None:
@@ -196,8 +199,8 @@ class Measurement:
                     *("empty share", "", share, cost.empty_share or 0.0, max(0.02, 1 / polls)),
                     *(luck, here_empty),
                 ),
-                Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, edge * up),
-                Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, edge * down),
+                Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
+                Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, down_edge),
             ]
         for name, idle, expected in (
             ("idle up/hour", self.idle_up, predicted.idle_up),

@@ -8,19 +8,26 @@ import datetime
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import load as publisher
+from . import subscribers
 from .child import Child
+from .clients import group
+from .fork_server import ForkServer
 from .host import environment
 from .local_server import APPLICATION, local_server
-from .measure import Progress, Report, Target, calibrate, measure
+from .measure import measure
 from .network import Network
+from .progress import Progress, Report
 from .result import Measurement
 from .rounds import merged
 from .settings import Settings
+from .target import Target
 
 CONNECTIONS = 1  # of the publisher, where the server is near
 PATIENCE = 30.0  # seconds in which every idle client has to be connected
@@ -86,6 +93,9 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
     host = environment()
     async with AsyncExitStack() as stack:
         report(Progress("starting", (), 0.0))
+        workers = await stack.enter_async_context(
+            ForkServer(publisher.__name__, subscribers.__name__)
+        )
         if plan.server is None:
             url, pid = await stack.enter_async_context(local_server(plan.application))
             target = Target(url, pid, plan.tapped, plan.publish_path)
@@ -94,8 +104,9 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             tapped = plan.tapped and not plan.server.startswith("https:")
             target = Target(plan.server.rstrip("/"), None, tapped, plan.publish_path)
         same_host = is_here(target.url)
-        load = await stack.enter_async_context(Child("realtime_demo.comparison.load"))
-        idle = await _watch_idle(stack, target, plan.configurations[0])
+        load = await stack.enter_async_context(workers.child(publisher.__name__))
+        idle = await _watch_idle(stack, workers, target, plan.configurations[0])
+        fresh = None if plan.server else partial(_fresh, plan)
         found: list[Configuration] = []
         warnings: list[str] = []
         for settings in plan.configurations:
@@ -103,11 +114,9 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             await load.ask(
                 "open", base_url=target.url, path=target.publish_path, connections=connections
             )
-            await calibrate(target, load, settings, same_host)
+            await target.calibrate(load, settings.size, same_host)
             rounds = [
-                await measure(
-                    target, load, one, report, None if plan.server else lambda: _fresh(plan)
-                )
+                await measure(target, workers, load, one, report, fresh)
                 for one in settings.each_round()
             ]
             network = settings.network if target.tapped else Network()
@@ -139,27 +148,18 @@ async def _fresh(plan: Plan) -> AsyncIterator[Target]:
         yield Target(url, pid, plan.tapped, plan.publish_path)
 
 
-async def _watch_idle(stack: AsyncExitStack, target: Target, settings: Settings) -> Child | None:
+async def _watch_idle(
+    stack: AsyncExitStack, workers: ForkServer, target: Target, settings: Settings
+) -> Child | None:
     """One client of each technique in a room where nothing happens, as long as the run lasts."""
     if not target.tapped:
         return None
-    child = await stack.enter_async_context(Child("realtime_demo.comparison.subscribers"))
+    child = await stack.enter_async_context(workers.child(subscribers.__name__))
+    room = f"compare-{secrets.token_hex(4)}"
     await child.ask(
         "open",
         groups=[
-            {
-                "name": adapter.name,
-                "technique": adapter.technique,
-                "path": adapter.path,
-                "target": target.url,
-                "network": asdict(settings.network),
-                "tapped": True,
-                "room": f"compare-{secrets.token_hex(4)}",
-                "phases": [0.0],
-                "first": 0,
-                "interval": settings.interval,
-                "hold": settings.hold,
-            }
+            group(adapter, settings, target=target.url, tapped=True, room=room)
             for adapter in settings.adapters
         ],
     )

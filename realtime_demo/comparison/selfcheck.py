@@ -14,18 +14,23 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 from transports.techniques import BY_NAME
 
-from . import schedule
+from . import bare as bare_client
+from . import load as publisher
+from . import schedule, subscribers
+from .adapters import Adapter
 from .bare import CLIENTS
 from .child import Child
+from .clients import group
 from .clock import Clock
 from .figures import Spread
+from .fork_server import ForkServer
 from .local_server import APPLICATION, local_server
-from .measure import MeasurementFailed
-from .network import Network
+from .phase import MeasurementFailed
+from .settings import Settings
 
 RATE = 20.0  # events a second
 PATIENCE = 10.0  # seconds in which both have to be connected
@@ -51,14 +56,14 @@ class Added:
 
 @dataclass(frozen=True)
 class Trial:
-    """How it is measured. `network` is put before the comparison's client alone: what that adds
-    has to be found."""
+    """How it is measured. `rtt` (seconds) is put before the comparison's client alone: what that
+    adds has to be found."""
 
     techniques: tuple[str, ...] = tuple(CLIENTS)
     rounds: int = 4  # the comparison's client connects first in every other one
     seconds: float = 4.0  # of events, in each round
     seed: int = 1
-    network: Network = field(default_factory=Network)
+    rtt: float = 0.0
 
 
 async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added]:
@@ -67,16 +72,19 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added
     Raises `ServerFailed`, `ChildFailed`, `MeasurementFailed`.
     """
     async with AsyncExitStack() as stack:
+        workers = await stack.enter_async_context(
+            ForkServer(publisher.__name__, subscribers.__name__, bare_client.__name__)
+        )
         url, _ = await stack.enter_async_context(local_server(application))
-        load = await stack.enter_async_context(Child("realtime_demo.comparison.load"))
+        load = await stack.enter_async_context(workers.child(publisher.__name__))
         await load.ask("open", base_url=url, path="/publish/{room}/", connections=1)
-        return [await _technique(name, url, load, trial) for name in trial.techniques]
+        return [await _technique(workers, name, url, load, trial) for name in trial.techniques]
 
 
-async def _technique(name: str, url: str, load: Child, trial: Trial) -> Added:
+async def _technique(workers: ForkServer, name: str, url: str, load: Child, trial: Trial) -> Added:
     bare, tool, later = list[float](), list[float](), list[list[float]]()
     for number in range(trial.rounds):
-        delays = await _round(name, url, load, trial, number)
+        delays = await _round(workers, name, url, load, trial, number)
         for by_bare, by_tool in delays:
             bare.append(by_bare)
             tool.append(by_tool)
@@ -85,18 +93,20 @@ async def _technique(name: str, url: str, load: Child, trial: Trial) -> Added:
 
 
 async def _round(
-    name: str, url: str, load: Child, trial: Trial, number: int
+    workers: ForkServer, name: str, url: str, load: Child, trial: Trial, number: int
 ) -> Sequence[tuple[float, float]]:
     """The delays of each event to the bare client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
     path = BY_NAME[name].path.format(room=room)
+    settings = Settings(rtt=trial.rtt)
+    ours = group(Adapter.parse(name), settings, target=url, tapped=True, room=room)
     async with (
-        Child("realtime_demo.comparison.bare") as bare,
-        Child("realtime_demo.comparison.subscribers") as tool,
+        workers.child(bare_client.__name__) as bare,
+        workers.child(subscribers.__name__) as tool,
     ):
         orders = [
             lambda: bare.ask("open", technique=name, url=url + path),
-            lambda: tool.ask("open", groups=[_group(name, url, room, trial.network)]),
+            lambda: tool.ask("open", groups=[ours]),
         ]
         for turn in (1, 0) if number % 2 else (0, 1):
             await orders[turn]()
@@ -104,7 +114,7 @@ async def _round(
         times = schedule.times(RATE, trial.seconds, "poisson", trial.seed + number)
         start = time.monotonic() + LEAD
         answer = await load.ask("run", room=room, start=start, times=times, first=0, size=100)
-        await asyncio.sleep(LEAD + 2 * trial.network.rtt)
+        await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_bare = dict(await bare.ask("close"))
         samples, _ = (await tool.ask("close"))[name]
         by_tool = {index: received for _, index, received in samples}
@@ -128,19 +138,3 @@ async def _until_received(load: Child, room: str, child: Child) -> None:
         elif all((await child.ask("ready")).values()):
             return
     raise MeasurementFailed(f"{child.module}: nothing has arrived in {PATIENCE:g} s.")
-
-
-def _group(name: str, url: str, room: str, network: Network) -> dict[str, object]:
-    return {
-        "name": name,
-        "technique": name,
-        "path": None,
-        "target": url,
-        "network": asdict(network),
-        "tapped": True,
-        "room": room,
-        "phases": [0.0],
-        "first": 0,
-        "interval": 1.0,
-        "hold": 25.0,
-    }

@@ -8,12 +8,13 @@ from typing import Any
 
 from transports.techniques import TECHNIQUES
 
+from . import schedule
 from .adapters import Adapter
 from .network import Network
 from .theory import Arrivals, Workload
 
 SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
-FEWEST_EVENTS = 10  # that a round has on average
+FEWEST_EVENTS = 4  # in each round
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 
 
@@ -31,9 +32,9 @@ class Settings:
     clients: int = 5
     rate: float = 10.0
     arrivals: Arrivals = "poisson"
-    duration: float = 9.0
+    duration: float = 8.0
     rounds: int = 3
-    warmup: float = 1.0
+    warmup: float = 0.3
     interval: float = 1.0
     hold: float = 25.0
     size: int = 100
@@ -72,15 +73,27 @@ class Settings:
     def each_round(self) -> list[Settings]:
         """The settings of each round: its share of the time, and a schedule of its own.
 
-        Fewer rounds where there would be too few events to a round.
+        Fewer rounds where one of them would have too few events.
         """
-        rounds = min(self.rounds, max(1, int(self.rate * self.duration / FEWEST_EVENTS)))
-        return [
-            replace(
-                self, duration=self.duration / rounds, rounds=1, seed=self.seed + SEED_STEP * number
-            )
-            for number in range(rounds)
-        ]
+        for rounds in range(self.rounds, 1, -1):
+            split = [
+                replace(
+                    self,
+                    duration=self.duration / rounds,
+                    rounds=1,
+                    seed=self.seed + SEED_STEP * number,
+                )
+                for number in range(rounds)
+            ]
+            if all(one.events() >= FEWEST_EVENTS for one in split):
+                return split
+        return [replace(self, rounds=1)]
+
+    def events(self) -> int:
+        """How many events the window of one round has."""
+        length = self.warmup + self.duration
+        times = schedule.times(self.rate, length, self.arrivals, self.seed)
+        return sum(time >= self.warmup for time in times)
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON can hold them (no bandwidth: no limit)."""

@@ -79,6 +79,11 @@ class Group:
         self._clients: list[asyncio.Task[None]] = []
 
     @property
+    def asks(self) -> bool:
+        """Whether each answer is to a request of its own."""
+        return self.adapter.technique in ("polling", "longpoll")
+
+    @property
     def base_url(self) -> str:
         return self.tap.url if self.tapped else self.target
 
@@ -119,14 +124,17 @@ class Group:
             self.errors.append(f"{type(error).__name__}: {error}")
 
     def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
-        """Find the responses that brought nothing, by the bytes that crossed."""
+        """Find the responses that brought nothing, by the bytes that crossed, as they come."""
         if direction == "down":
-            response = self._responses.setdefault(connection.number, bytearray())
-            response += data[: max(0, SCANNED - len(response))]
             self._signs.append((time.monotonic(), self.tap.total.up, self.tap.total.down))
             del self._signs[1:-1]
-        elif connection.counts.requests > 1:
-            self.empty += EMPTY in self._responses.pop(connection.number, b"")
+            if self.asks:
+                response = self._responses.setdefault(connection.number, bytearray())
+                before = EMPTY in response
+                response += data[: max(0, SCANNED - len(response))]
+                self.empty += EMPTY in response and not before
+        else:
+            self._responses.pop(connection.number, None)
 
     def mark(self) -> dict[str, Any]:
         """Everything counted so far."""
@@ -170,7 +178,7 @@ class Group:
         """
         technique = self.adapter.technique
         long = technique == "longpoll"
-        if technique not in ("polling", "longpoll") and self.adapter.path is not None:
+        if not self.asks and self.adapter.path is not None:
             return None
         path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
         path = path.format(room=self.room.replace("compare-", "probing-"))
@@ -265,10 +273,15 @@ class Subscribers:
         return {group.adapter.name: (group.samples, group.asked) for group in self.groups}
 
 
-if __name__ == "__main__":
+def commands() -> dict[str, child.Command]:
+    """What a worker process with this module can be asked."""
     subscribers = Subscribers()
-    commands: dict[str, child.Command] = {
-        name: getattr(subscribers, name)
-        for name in ("open", "ready", "probe", "settle", "mark", "idle", "close")
+    return {
+        "open": subscribers.open,
+        "ready": subscribers.ready,
+        "probe": subscribers.probe,
+        "settle": subscribers.settle,
+        "mark": subscribers.mark,
+        "idle": subscribers.idle,
+        "close": subscribers.close,
     }
-    asyncio.run(child.serve(commands))

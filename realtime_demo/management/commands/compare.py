@@ -20,7 +20,8 @@ from realtime_demo.comparison import console as screen
 from realtime_demo.comparison import document, report
 from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
-from realtime_demo.comparison.measure import MeasurementFailed, Progress
+from realtime_demo.comparison.phase import MeasurementFailed
+from realtime_demo.comparison.progress import Progress
 from realtime_demo.comparison.run import Plan, Result, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
@@ -40,6 +41,7 @@ OPTIONS = (
     ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
+WRITTEN = ("json", "summary", "csv", "report")
 WHOLE = ("clients", "rounds", "size", "seed")
 
 
@@ -94,6 +96,11 @@ class Command(BaseCommand):
             help="measure everything N times, with new clients; tells how far runs lie apart",
         )
         parser.add_argument("--json", metavar="FILE", help="write everything, samples included")
+        parser.add_argument(
+            "--summary",
+            metavar="FILE",
+            help="write everything but the samples: what `advise --measurements` reads",
+        )
         parser.add_argument("--csv", metavar="FILE", help="write the table")
         parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
         parser.add_argument("--rerun", metavar="FILE", help="the settings of a saved --json")
@@ -106,7 +113,7 @@ class Command(BaseCommand):
         if options["self_check"]:
             self.self_check(plan)
             return
-        outputs = [options[name] for name in ("json", "csv", "report") if options[name]]
+        outputs = [options[name] for name in WRITTEN if options[name]]
         for name in outputs:
             if not Path(name).absolute().parent.is_dir():
                 raise CommandError(f"There is no folder for {name}.")
@@ -120,6 +127,9 @@ class Command(BaseCommand):
         screen.show(console, result)
         if options["json"]:
             Path(options["json"]).write_text(json.dumps(document.document(result)))
+        if options["summary"]:
+            summary = document.document(result, samples=False)
+            Path(options["summary"]).write_text(json.dumps(summary, indent=1) + "\n")
         if options["csv"]:
             Path(options["csv"]).write_text(document.as_csv(result))
         if options["report"]:
