@@ -266,8 +266,8 @@ def spare_the_collector() -> None:
     """Let the garbage collector look less often, and never again at what startup has made.
 
     What a delivery allocates is freed by counting references: to look for cycles among all of
-    Django's and Twisted's objects every few hundred deliveries finds nothing, and is not cheap. A connection
-    that has ended leaves no cycles either; what libraries leave at times is found in the end.
+    Django's and Twisted's objects every few hundred deliveries finds nothing, and is not cheap.
+    A connection that has ended leaves no cycles either, and what libraries leave is found late.
     """
     gc.collect()
     gc.freeze()
