@@ -54,6 +54,9 @@ LET_GO, LOOK = 4.0, 6.0
 STAY = 30.0  # seconds a client stays, on average
 CUT = 20.0  # seconds between cuts of all that goes through the tap
 WORK = 60.0  # seconds between tasks for the worker
+# Seconds, for each minute of the soak, that Redis remembers the key of a publish: of an hour ten
+# minutes. With the hour that is the default it would still be filling up at the end.
+KEYS = 10
 ROOM = "soak"
 # In an hour: of memory 3 % of its mean, of what is counted 5 %; 1 MiB, or 1.5, where that is more.
 TOLERANCE = {"memory": 0.03, "descriptors": 0.05, "threads": 0.05, "tasks": 0.05}
@@ -311,7 +314,7 @@ def main() -> int:
     console = Console(soft_wrap=True)
     soak = Soak(options.minutes, options.rate, options.clients)
     with tempfile.TemporaryDirectory(prefix="realtime-soak-") as temporary:
-        env: dict[str, str] = {}
+        env = {"IDEMPOTENCY_EXPIRY": str(round(options.minutes * KEYS))}
         if options.leak:
             env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
         with Shape(options.directory or Path(temporary), env=env) as shape:

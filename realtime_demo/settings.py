@@ -70,6 +70,8 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
 # Seconds a room that nobody publishes in is kept in Redis.
 HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
+# Seconds for which an `Idempotency-Key` is remembered.
+IDEMPOTENCY_EXPIRY = int(os.environ.get("IDEMPOTENCY_EXPIRY", 3600))
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that wait for one process before the layer drops what comes; the history has them.

@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
 
-KEY_EXPIRY = 3600  # seconds a key of `publish` is remembered
-
 
 class KeptNoLonger(Exception):
     """An event was published under this key, and the history has it no more."""
@@ -88,9 +86,9 @@ async def publish(
 ) -> Event:
     """Append to the history, then wake the processes that serve the room.
 
-    `of` and `verified` are the event's. With a `key`, remembered for `KEY_EXPIRY`, what has been
-    published under it is given back instead. Raises `HistoryUnavailable`: then the event is not
-    known to be published; and `KeptNoLonger`.
+    `of` and `verified` are the event's. With a `key`, remembered for `IDEMPOTENCY_EXPIRY`, what has
+    been published under it is given back instead. Raises `HistoryUnavailable`: then the event is
+    not known to be published; and `KeptNoLonger`.
     """
     began = time.perf_counter()
     log = hub().history
@@ -99,7 +97,10 @@ async def publish(
             event = await log.append(room, kind, sender, text, of=of, verified=verified)
         else:
             appended = await log.append_once(
-                *(key, room, kind, sender, text), of=of, verified=verified, remember=KEY_EXPIRY
+                *(key, room, kind, sender, text),
+                of=of,
+                verified=verified,
+                remember=settings.IDEMPOTENCY_EXPIRY,
             )
             if appended is None:
                 return await _published(key, room)
