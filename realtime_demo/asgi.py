@@ -16,7 +16,6 @@ django_application: Any = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
 from django.conf import settings
-from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.urls import re_path
 
 import background.routing
@@ -28,6 +27,7 @@ import transports.routing
 import websocket.routing
 from background.worker import EmbeddedWorker
 from realtime_demo.stage.compression import compressing
+from realtime_demo.static_files import StaticFiles
 from transports.access.authentication import TokenAuthMiddlewareStack
 from transports.access.limits import ConnectionsPerAddress
 from transports.lifespan import lifespan
@@ -42,7 +42,7 @@ http_urlpatterns = [
     re_path(r"", django_application),
 ]
 if settings.SERVE_STATIC:
-    static_files: Any = ASGIStaticFilesHandler(django_application)
+    static_files: Any = StaticFiles(django_application)
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *websocket.routing.websocket_urlpatterns,

@@ -188,6 +188,19 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await reads(page, "sse", "open", "1")
 
 
+async def test_space_freezes_and_does_not_press_again_what_was_clicked(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    await press(page, "Burst")
+    for pressed in ("true", "false"):
+        await page.keyboard.press("Space")
+        await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", pressed)
+    await ledger(page, "sse", sent=20, received=20)
+    publish(demo.url, room, "behind what any burst brings")
+    await ledger(page, "sse", sent=21, received=21)
+
+
 async def test_cut_stalled_and_restarted_the_lanes_come_back_complete(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:

@@ -63,3 +63,11 @@ def test_how_long(query: str, seconds: float) -> None:
     assert asked == seconds
     with pytest.raises(Refusal):
         Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1_0", "-1", "0x1", "\u0663", "1 s", "."])
+def test_what_is_no_number_of_seconds(text: str) -> None:
+    request = object.__new__(Request)
+    request.query = {"wait": text}
+    with pytest.raises(Refusal):
+        request.seconds("wait", 25, 55)

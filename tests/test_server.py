@@ -162,7 +162,7 @@ def assert_problem(status: int, headers: dict[str, str], body: bytes, expected: 
     assert status == problem["status"] == expected
     assert headers["content-type"] == "application/problem+json"
     assert problem["type"] == "about:blank"
-    assert problem["title"] and problem["detail"]
+    assert problem["title"] and problem["code"] and problem["detail"]
 
 
 # Responses

@@ -18,7 +18,7 @@ def findings(result: Result) -> list[str]:
     first = result.configurations[0]
     shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
     if len(shown) > 1:
-        found += _delays(shown)
+        found += _delays(shown, of_all=len(shown) == len(first.measurements))
         found += _requests(first, shown)
         found += _idle(shown)
     found += _crowding(result)
@@ -43,11 +43,12 @@ def _completeness(result: Result) -> str:
     return f"NOT complete: {'; '.join(broken)}. A delay says little where events are missing."
 
 
-def _delays(shown: Sequence[Measurement]) -> list[str]:
+def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:
     ordered = sorted(shown, key=lambda measurement: measurement.intended.p50)
     best, worst = ordered[0], ordered[-1]
+    among = "" if of_all else "Of those that have figures, "
     found = [
-        f"{label(best.name)} had the lowest median delay, {_median(best)}; "
+        f"{among}{label(best.name)} had the lowest median delay, {_median(best)}; "
         f"{label(worst.name)} the highest, {_median(worst)}: "
         f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.3g} times as long."
     ]

@@ -16,6 +16,7 @@ def body(status: int, detail: str) -> bytes:
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
+        "code": HTTPStatus(status).name.lower().replace("_", "-"),
         "detail": detail,
     }
     return json.dumps(problem).encode()

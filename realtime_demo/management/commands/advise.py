@@ -20,10 +20,15 @@ class Command(BaseCommand):
     help = "Advise a technique for a workload, with what each would take."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--clients", type=int, required=True, help="clients at the same time")
-        parser.add_argument("--rate", type=float, required=True, help="events a second to each")
         parser.add_argument(
-            "--tolerate", type=float, required=True, help="delay for 99 of 100 events, in ms"
+            "--clients", type=int, default=1_000, help="clients at the same time (1,000)"
+        )
+        parser.add_argument("--rate", type=float, default=1.0, help="events a second to each (1)")
+        parser.add_argument(
+            "--tolerate",
+            type=float,
+            default=1_000.0,
+            help="delay for 99 of 100 events, in ms (1,000)",
         )
         parser.add_argument("--rtt", type=float, default=50.0, help="round trip in ms (50)")
         parser.add_argument("--size", type=int, help="bytes of an event's JSON")

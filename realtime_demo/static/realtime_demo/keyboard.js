@@ -13,6 +13,11 @@ export function listenForKeys(keys, areOn) {
     event.preventDefault();
     keys[key](event);
   });
+  // A button that was clicked with a pointer would keep the focus, and be pressed again by a space
+  // that is meant for the lanes. (A click by the keyboard has no detail: UI Events §3.5.)
+  document.addEventListener("click", ({ detail, target }) => {
+    if (detail > 0 && target instanceof Element) target.closest("button")?.blur();
+  });
 }
 
 const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog *";
