@@ -191,6 +191,9 @@ async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
 
     # Every width breaks the lines elsewhere.
     for width in (390, 1440, 800):
+        # Nothing more is on its way, so that it is the width alone that moves the end.
+        here = chat.locator(".event").last.locator(".is-here")
+        await expect(here).to_have_count(len(LANES))
         await page.set_viewport_size({"width": width, "height": 844})
         await until_asked(is_at_end)
         publish(memory_live_server.url, room, f"at {width}")
