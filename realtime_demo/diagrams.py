@@ -20,6 +20,7 @@ Text = str | Promise
 
 TRANSIT = 36  # user units a transit is drawn high
 WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
+ASIDE, LONG = 20, 28  # user units; characters
 DELAY, DELAY_NAME = 72, 44  # where the bar of a delay stands, left of the browser's line
 
 
@@ -193,11 +194,15 @@ def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) 
     angle = degrees(atan2(bottom - top, end - start))
     # The words run from left to right, whichever way the arrow points.
     slope = angle if end > start else angle - 180
+    # Where an answer starts the request has just ended: its words, if they are few, keep clear.
+    aside = ASIDE if end < start and len(str(label)) < LONG else 0
+    middle = (start + end) / 2 - aside
     return format_html(
         '<path class="arrow {0}" d="M{1} {2}L{3} {4}"/>'
         '<path class="tip" transform="translate({3} {4}) rotate({5})" d="M0 0-10-4v8z"/>'
         '<text class="{6}" transform="translate({7} {8}) rotate({9})" y="-5">{10}</text>',
         kind, start, f"{top:g}", end, f"{bottom:g}", f"{angle:.1f}",
         "wire" if wire else "word middle",
-        (start + end) / 2, f"{(top + bottom) / 2:g}", f"{slope:.1f}", label,
+        f"{middle:g}", f"{top + (bottom - top) * (middle - start) / (end - start):.1f}",
+        f"{slope:.1f}", label,
     )  # fmt: skip

@@ -45,6 +45,16 @@ PLACES = {
     "no-room": "/?room=No%20room!",
     "no-page": "/no/such/page/",
 }
+# In a picture of the whole page nothing keeps to the screen's foot, and everything is in sight.
+# (The page's policy forbids a <style>, but not this.)
+WHOLE = """(isWhole) => {
+    const sheet = new CSSStyleSheet();
+    if (isWhole) sheet.replaceSync(`
+        .composer { position: static !important }
+        .event { content-visibility: visible !important }
+    `);
+    document.adoptedStyleSheets = [sheet];
+}"""
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 LIVELY = 14_000  # milliseconds, until the lanes have something to show
 
@@ -89,12 +99,14 @@ class Camera:
         folder = TAKEN / self.language
         folder.mkdir(parents=True, exist_ok=True)
         for size, (width, height) in SIZES.items():
+            is_whole = whole or size == "phone"
             await page.set_viewport_size({"width": width, "height": height})
+            await page.evaluate(WHOLE, is_whole)
             for scheme in SCHEMES:
                 await page.emulate_media(color_scheme=scheme)
                 await page.wait_for_timeout(400)  # a few frames, for what is drawn by hand
                 path = folder / f"{name}-{size}-{scheme}.png"
-                await page.screenshot(path=path, full_page=whole or size == "phone")
+                await page.screenshot(path=path, full_page=is_whole)
         # A scene that cuts connections makes the browser complain of them.
         for words in (each for each in self.heard if "net::" not in each and "Failed" not in each):
             print(f"{self.language} {name}: the console says {words!r}")

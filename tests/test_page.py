@@ -36,6 +36,7 @@ from .page import (
 )
 from .program import ROOT
 from .redis_server import RedisServer
+from .waiting import until_asked
 
 pytestmark = [
     pytest.mark.browser,
@@ -174,6 +175,35 @@ async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
     await expect(page.locator("#conversation .event")).to_have_count(200)
     await expect(page.locator("#conversation .event .text").last).to_have_text("249")
     await expect(page.locator("#events tr")).to_have_count(50)
+
+
+async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await open_page(context, memory_live_server.url, room)
+    publish(memory_live_server.url, room, *(f"{number} " + "소식이 " * 25 for number in range(40)))
+    chat = page.locator("#conversation")
+    await expect(chat.locator(".event")).to_have_count(40)
+    below = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
+
+    async def is_at_end() -> bool:
+        return bool(await chat.evaluate(below) < 2)
+
+    # Every width breaks the lines elsewhere.
+    for width in (390, 1440, 800):
+        # Nothing more is on its way, so that it is the width alone that moves the end.
+        here = chat.locator(".event").last.locator(".is-here")
+        await expect(here).to_have_count(len(LANES))
+        await page.set_viewport_size({"width": width, "height": 844})
+        await until_asked(is_at_end)
+        publish(memory_live_server.url, room, f"at {width}")
+        await expect(chat.locator(".text").last).to_have_text(f"at {width}")
+        await until_asked(is_at_end)
+
+    await chat.evaluate("(list) => list.scrollBy(0, -200)")
+    publish(memory_live_server.url, room, "unseen")
+    await expect(chat.locator(".text").last).to_have_text("unseen")
+    assert await chat.evaluate(below) > 150
 
 
 async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> None:

@@ -26,6 +26,8 @@ export class Conversation {
   #timer;
   #drawnAt = -Infinity;
   #asked = -Infinity;
+  /** Whether the list shows its end, and has to go on doing so. */
+  #isAtEnd = true;
 
   /**
    * @param {HTMLOListElement} list
@@ -50,6 +52,15 @@ export class Conversation {
       seen.append(path);
     });
     seen.setAttribute("viewBox", `0 0 ${19 * techniques.length} 18`);
+    // Only upwards does anyone leave the end: what grows below moves it away without them.
+    let top = 0;
+    list.addEventListener("scroll", () => {
+      const isNear = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+      this.#isAtEnd = isNear || (this.#isAtEnd && list.scrollTop >= top);
+      top = list.scrollTop;
+    });
+    // Another width breaks the lines anew, and the end would be somewhere else.
+    new ResizeObserver(() => this.#follow()).observe(list);
     this.who();
   }
 
@@ -64,7 +75,6 @@ export class Conversation {
   #draw() {
     this.#timer = undefined;
     this.#drawnAt = now();
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
     const waiting = this.#waiting.splice(0);
     const added = waiting.filter(({ isNew }) => isNew).slice(-SHOWN);
     const items = added.map(({ occurrence }) => this.#show(occurrence)).filter(Boolean);
@@ -81,8 +91,12 @@ export class Conversation {
     for (; past && !past.classList.contains("is-past"); past = past.previousElementSibling) {
       past.classList.add("is-past");
     }
-    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+    this.#follow();
     if (added.some(({ occurrence: { event } }) => event.type === "join" || event.type === "leave")) this.who();
+  }
+
+  #follow() {
+    if (this.#isAtEnd) this.list.scrollTop = this.list.scrollHeight;
   }
 
   /** The item of an event, if it has one: an edit changes an earlier one, and a type unknown is passed over. */

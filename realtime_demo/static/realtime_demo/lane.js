@@ -80,7 +80,14 @@ export function drawLabel(picture, index) {
   pen.shape(picture.shapes[index], 10, top + 11, 0.6);
   const bold = { colour: pen.colours.ink, weight: 600 };
   pen.text(technique.label, 20, top + 11, { ...bold, size: 12 });
-  pen.text(duration(delays.figures.median), picture.width - 4, top + 11, { ...bold, size: 13, align: "right" });
+  const median = duration(delays.figures.median);
+  if (picture.selected) {
+    // The line that joins the event goes through here too.
+    const wide = pen.width(median, 13) + 4;
+    pen.context.fillStyle = pen.colours.ground;
+    pen.rect(picture.width - 4 - wide, top + 3, wide + 4, 16);
+  }
+  pen.text(median, picture.width - 4, top + 11, { ...bold, size: 13, align: "right" });
 }
 
 /** Hatched while waiting, solid where bytes came, hollow where none did. */

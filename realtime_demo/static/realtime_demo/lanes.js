@@ -204,7 +204,7 @@ export class Lanes {
   #drawNotes() {
     const { pen } = this;
     const { context } = pen;
-    let edge = -Infinity;
+    let edge = this.isStacked ? pen.width(say("published"), 11) + 10 : -Infinity;
     for (const { at, text } of this.timeline.notes) {
       const x = this.column(at);
       if (x < 0 || at > this.at) continue;
