@@ -156,6 +156,8 @@ async def test_settings_reach_the_stage_the_figures_and_the_address(
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
     await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    trip = page.locator("#controls").get_by_role("slider", name="Round trip")
+    await expect(trip).to_have_attribute("aria-valuetext", re.compile(r"^0\s"))  # it has heard
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
     await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
