@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,14 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from realtime_demo.comparison.tap import Tap
 from realtime_demo.doctor.examination import Examination, Unreachable
 from realtime_demo.doctor.findings import CURES, Finding
+from realtime_demo.doctor.wire import Exchange
 from realtime_demo.production import certificate, programs
-from transports.techniques import TECHNIQUES
+from transports.techniques import BY_NAME, TECHNIQUES
 
 from .live import LiveServer
 from .program import ROOT
@@ -183,6 +188,38 @@ async def test_what_is_broken_is_named(
     side_effects = {"upgrade", "downgrades", "refuses"}  # of HTTP/1.0, of another host
     assert {each for _, each in found} <= named | side_effects, findings
     assert all(each.evidence and each.cure for each in findings)
+
+
+STANDSTILL = 0.6  # seconds, more than an event may be late
+
+
+@pytest.mark.parametrize("once", [True, False])
+async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
+    once: bool, server: LiveServer
+) -> None:
+    """Nothing crosses a room's connection for a moment: at its first event, or at each."""
+    pushing = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
+    stumbled: set[str] = set()
+    waiting: set[asyncio.TimerHandle] = set()
+
+    class Stumbling(Examination):
+        async def _publish(self, room: str, *rest: Any, **more: Any) -> Exchange:
+            for connection in tap.connections:
+                name = pushing.get(connection.target.replace(room, ""), "")
+                if name and room in connection.target and not (once and name in stumbled):
+                    stumbled.add(name)
+                    connection.stall()
+                    loop = asyncio.get_running_loop()
+                    waiting.add(loop.call_later(STANDSTILL, connection.resume))
+            return await super()._publish(room, *rest, **more)
+
+    parts = urlsplit(server.url)
+    async with Tap(parts.hostname or "", parts.port or 0) as tap:
+        findings = await Stumbling(tap.url, 1.0).run()
+    for each in waiting:
+        each.cancel()
+    assert stumbled == {"streaming", "sse", "websocket"}
+    assert what(findings) == (set() if once else {(name, "buffers") for name in stumbled})
 
 
 async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
