@@ -70,17 +70,19 @@ class Work:
 
 def _check_conversation(arguments: Arguments) -> Arguments:
     lines = _number(arguments, "lines", len(LINES), most=1_000)
-    pause = _number(arguments, "pause", -1, most=60)
-    return {"room": _room(arguments, "lobby"), "lines": int(lines), "pause": pause}
+    checked = {"room": _room(arguments, "lobby"), "lines": int(lines)}
+    if "pause" in arguments:
+        checked["pause"] = _number(arguments, "pause", 0, most=60)
+    return checked
 
 
 async def _converse(job: Job) -> Any:
-    room, pause = job.arguments["room"], job.arguments["pause"]
+    room, pause = job.arguments["room"], job.arguments.get("pause")
     for number in range(job.task.progress, job.arguments["lines"]):
         sender, text = LINES[number % len(LINES)]
         await job.publish(number, room, sender, text)
         await job.advance(number + 1)
-        await asyncio.sleep(pause if pause >= 0 else random.uniform(*PAUSE))
+        await asyncio.sleep(random.uniform(*PAUSE) if pause is None else pause)
     return {"lines": job.arguments["lines"]}
 
 

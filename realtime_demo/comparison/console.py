@@ -180,7 +180,7 @@ def _withheld_row(table: Table, measurement: Measurement) -> bool:
 def delays(configuration: Configuration) -> Table:
     table = _table(
         "Delay in ms, from the intended sending (last column: from the actual one)",
-        *("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "p50"),
+        *("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "actual p50"),
     )
     for measurement in configuration.measurements:
         if _withheld_row(table, measurement):
