@@ -29,6 +29,8 @@ from .settings import BURST, Faults, Feed, Path, flag, only, technique, whole_nu
 
 # Seconds: the server writes an answer in the next turn of the loop, so before any timer ends.
 FLUSH = 0.02
+# What an object does not name is kept: as it is by then, whoever else has set it meanwhile.
+one_at_a_time = asyncio.Lock()
 
 
 class State(Endpoint):
@@ -63,19 +65,21 @@ class SetNetwork(Control):
     """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: what it is then."""
 
     async def control(self, request: Request, document: Document) -> Document:
-        state = await parent.ask("state")
-        path = Path(**state["network"]).changed(document)
-        return await parent.ask("network", network=path.document)
+        async with one_at_a_time:
+            state = await parent.ask("state")
+            path = Path(**state["network"]).changed(document)
+            return await parent.ask("network", network=path.document)
 
 
 class SetFeed(Control):
     """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: what it is then."""
 
     async def control(self, request: Request, document: Document) -> Document:
-        state = await parent.ask("state")
-        feed = Feed(**state["feed"]).changed(document)
-        check_room_of(request, feed.room)
-        return await parent.ask("feed", feed=feed.document)
+        async with one_at_a_time:
+            state = await parent.ask("state")
+            feed = Feed(**state["feed"]).changed(document)
+            check_room_of(request, feed.room)
+            return await parent.ask("feed", feed=feed.document)
 
 
 class Burst(Control):
@@ -112,9 +116,10 @@ class SetFaults(Control):
     """`POST /stage/fault/` with `{"buffering", "gzip"}`: what they are then."""
 
     async def control(self, request: Request, document: Document) -> Document:
-        state = await parent.ask("state")
-        was = Faults(state["faults"]["buffering"], state["faults"]["gzip"])
-        return await parent.ask("faults", faults=was.changed(document).document)
+        async with one_at_a_time:
+            state = await parent.ask("state")
+            was = Faults(state["faults"]["buffering"], state["faults"]["gzip"])
+            return await parent.ask("faults", faults=was.changed(document).document)
 
 
 class Restart(Control):

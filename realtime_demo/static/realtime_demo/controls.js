@@ -52,10 +52,17 @@ export class Controls {
 
   /** What the address says is what the stage is to be like. */
   #settle(mayControl) {
-    if (!mayControl) return;
-    const actions = new Set([...this.settings.given].map((name) => STAGED[name]).filter(Boolean));
-    if (actions.size) this.#touched = performance.now();
-    for (const action of actions) this.#ask(action);
+    if (mayControl) this.#stageIs([...this.settings.given]);
+  }
+
+  /** Asks for no more than these: the rest may be what another page is setting. */
+  #stageIs(names) {
+    const wanted = {};
+    for (const name of names.filter((name) => STAGED[name])) {
+      (wanted[STAGED[name]] ??= {})[name] = this.settings.get(name);
+      this.#touched = performance.now();
+    }
+    for (const [action, what] of Object.entries(wanted)) this.#ask(action, what);
   }
 
   /**
@@ -70,7 +77,7 @@ export class Controls {
     if (action === "feed") {
       const running = what?.running ?? !state?.feed.running;
       this.#note(say(running ? "noteFeedOn" : "noteFeedOff"));
-      return this.#ask("feed", { ...this.#feed, running });
+      return this.#ask("feed", { running });
     }
     if (action === "burst") {
       const count = what?.count ?? 20;
@@ -84,9 +91,8 @@ export class Controls {
     }
     if (action === "buffering" || action === "gzip") {
       const on = what?.on ?? !faults[action];
-      const next = { buffering: Boolean(faults.buffering), gzip: Boolean(faults.gzip), [action]: on };
       this.#note(say(on ? `note_${action}` : `note_${action}_over`));
-      return this.#ask("fault", next);
+      return this.#ask("fault", { [action]: on });
     }
     this.#note(say(action === "cut" ? "noteCut" : "noteRestart"));
     return this.#ask(action, what);
@@ -102,32 +108,21 @@ export class Controls {
       const words = SLIDERS[name].words(this.settings.get(name));
       this.#note(say("noteSetting", { setting: say(`setting_${name}`), value: words }));
     }
-    const actions = new Set(names.map((name) => STAGED[name]).filter(Boolean));
-    if (!this.stage?.mayControl || !actions.size) return;
-    this.#touched = performance.now();
-    for (const action of actions) this.#ask(action);
+    if (this.stage?.mayControl) this.#stageIs(names);
   }
 
-  async #ask(action, what) {
-    const { settings, stage, page } = this;
+  async #ask(action, what = {}) {
+    const { stage, page } = this;
     page.outcome.textContent = "";
-    const value = (name) => settings.get(name);
-    const usual = {
-      feed: () => this.#feed,
-      network: () => ({ rtt: value("rtt"), jitter: value("jitter"), bandwidth: value("bandwidth") }),
-    };
+    // The feed comes to the room that its controls are in.
+    const room = action === "feed" ? { room: page.room } : {};
     try {
-      return await stage.ask(action, what ?? usual[action]?.() ?? {});
+      return await stage.ask(action, { ...room, ...what });
     } catch (error) {
       // A server that is killed may take its own answer with it: the lanes show what happened.
       if (action !== "restart") page.outcome.textContent = error.message;
       return null;
     }
-  }
-
-  /** The feed comes to the room that its controls are in. */
-  get #feed() {
-    return { rate: this.settings.get("rate"), room: this.page.room };
   }
 
   #note(text) {
