@@ -373,7 +373,10 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
     await expect(page.locator("#legend")).to_be_hidden()
     run = page.locator(".scene-run")
     await expect(run).to_be_disabled()  # before one has dared a guess
+    await expect(run).to_have_accessible_description("Choose an answer first.")
+    await expect(page.locator("#scene-hint")).to_be_visible()
     await page.locator(".scene-choices input").last.check()
+    await expect(page.locator("#scene-hint")).to_be_hidden()
     await run.click()
     await until_asked(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
     answer = page.locator(".scene-answer")

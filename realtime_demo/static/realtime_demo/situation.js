@@ -39,6 +39,7 @@ export class Situation {
       question: part(".scene-question"),
       choices: part(".scene-choices"),
       run: part(".scene-run"),
+      hint: part("#scene-hint"),
       close: part(".scene-close"),
       progress: part("progress"),
       answer: part(".scene-answer"),
@@ -57,12 +58,18 @@ export class Situation {
     parts.title.textContent = title;
     parts.question.textContent = question;
     parts.choices.replaceChildren(...choices.map(choice));
-    parts.choices.onchange = () => (parts.run.disabled = !this.#isPossible);
+    parts.choices.onchange = () => this.#offer(this.#isPossible);
     parts.answer.replaceChildren();
-    parts.run.disabled = true;
+    this.#offer(false);
+    parts.hint.hidden = !this.#isPossible;
     parts.run.textContent = say("sceneRun");
     parts.progress.hidden = true;
     if (needsStage && !this.page.hasStage) parts.answer.textContent = say("sceneNeedsStage");
+  }
+
+  #offer(canRun) {
+    this.parts.run.disabled = !canRun;
+    this.parts.hint.hidden = true;
   }
 
   get #isPossible() {
@@ -74,7 +81,7 @@ export class Situation {
     const { parts, scene } = this;
     this.#stop();
     this.isRunning = true;
-    parts.run.disabled = true;
+    this.#offer(false);
     parts.answer.replaceChildren();
     parts.progress.hidden = false;
     this.page.prepare(scene);
@@ -98,7 +105,7 @@ export class Situation {
     const figures = this.page.figures();
     this.#stop();
     parts.progress.hidden = true;
-    parts.run.disabled = false;
+    this.#offer(true);
     parts.run.textContent = say("sceneAgain");
     const chosen = parts.choices.querySelector(":checked");
     const isRight = scene.choices[Number(chosen?.value)]?.right;
