@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import subprocess
 import time
@@ -141,17 +142,26 @@ class Failover:
         return next(node for node in self.nodes if node is not self.master)
 
     def follows(self, node: Node) -> bool:
-        """Whether it is a replica that has all its master has."""
+        """Whether it is a replica that has all its master has.
+
+        By the offsets: after a full synchronisation its link is up for up to a second before
+        anything more comes by it.
+        """
+        (master,) = (each for each in self.nodes if each is not node)
+        given = master.replication().get("master_repl_offset", math.inf)
         said = node.replication()
-        return said.get("role") == "slave" and said.get("master_link_status") == "up"
+        return (
+            said.get("role") == "slave"
+            and said.get("master_link_status") == "up"
+            and said["slave_repl_offset"] >= given
+        )
 
     def cut_off(self) -> None:
         """From now on the replica gets nothing: it stands still, and what is under way is lost."""
         replica = self.replica
-        until(lambda: self.follows(replica))
         for node in self.nodes:
             node.client.config_set("min-replicas-to-write", 0)
-        self.master.client.wait(1, int(PATIENCE * 1000))  # what there is so far, it has
+        until(lambda: self.follows(replica))  # what there is so far, it has
         replica.signal(signal.SIGSTOP)
         self.master.client.client_kill_filter(_type="replica")
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from channels.exceptions import ChannelFull
+from redis.exceptions import RedisError
 
-from faults.failover import Failover, until
+from faults.failover import Failover, Node, until
 from faults.ledger import Ledger
 from realtime_demo.production import programs
 from transports.events import Event
 from transports.history import HistoryUnavailable
+from transports.redis_connection import layer_host
 from transports.redis_history import RedisHistory
+from transports.redis_layer import RedisChannelLayer
 
 from .redis_server import INSTALL, missing
 from .waiting import BOUND, until_asked
@@ -113,6 +118,38 @@ async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHi
     assert [event.cursor for event in await publish(again, "4")] == [(third.cursor.epoch, 4)]
     await again.close()
     await asyncio.to_thread(failover.demote, former)
+
+
+async def test_the_channel_layer_goes_with_the_master(failover: Failover) -> None:
+    """Its reader waits at the former master, which is alive and has not been told."""
+    host = layer_host(failover.url, socket_timeout=3600)
+    layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
+    layer.brpop_timeout = 3600  # seconds until it would ask again by itself
+    channel = await layer.new_channel()
+    waiting = asyncio.create_task(layer.receive(channel))
+    former = failover.master
+    await until_asked(lambda: asyncio.to_thread(blocked, former))
+    replica = await asyncio.to_thread(failover.plan)
+    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+
+    async def woken() -> bool:
+        with contextlib.suppress(RedisError, ChannelFull):
+            await layer.send(channel, {"type": "told"})
+        return waiting.done()
+
+    await until_asked(woken)
+    assert former.replication()["role"] == "master", "it was told, which cuts everyone off"
+    with contextlib.suppress(RedisError):
+        await waiting
+    async with asyncio.timeout(BOUND):
+        assert await layer.receive(channel) == {"type": "told"}
+    await layer.close_pools()
+    await asyncio.to_thread(failover.demote, former)
+
+
+def blocked(node: Node) -> bool:
+    """Whether a client waits there."""
+    return bool(node.client.info("clients")["blocked_clients"])
 
 
 async def test_a_replica_is_refused(failover: Failover) -> None:

@@ -161,8 +161,9 @@ class MasterPool(SentinelConnectionPool, Pool):
         try:
             former = self.master_address
             if await self.get_master_address() != former:  # which has closed those not in use
-                for each in self._in_use_connections:
-                    each.mark_for_reconnect()
+                # Those in use too: a channel layer's reader would wait there in vain.
+                for each in list(self._in_use_connections):
+                    await each.disconnect(nowait=True)
         except (RedisError, OSError):
             pass  # no Sentinel answers: the connections there are may be good
         finally:
