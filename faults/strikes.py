@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import psutil
 
 from transports.client import SILENCE
 
+from . import database
 from .stage import Stage, until, until_asked
 
 OUTAGE = 5.0  # seconds that something stays away
@@ -186,28 +184,15 @@ async def redis_failover_planned(stage: Stage) -> float:
 
 
 async def database_away(stage: Stage) -> float:
-    database = stage.shape.layout.directory / "db.sqlite3"
-    away = database.with_name("away")
-    database.rename(away)
-    database.mkdir()  # else SQLite would make an empty one
+    file = stage.shape.layout.directory / "db.sqlite3"
     refused = stage.publisher.refused
-    await asyncio.sleep(OUTAGE)
+    with database.away(file):
+        await asyncio.sleep(OUTAGE)
     gone, refused = stage.publisher.refused - refused, stage.publisher.refused
-    database.rmdir()
-    away.rename(database)
-    await asyncio.to_thread(lock, database, PAUSE)
+    await asyncio.to_thread(database.lock, file, PAUSE)
     locked = stage.publisher.refused - refused
     stage.notes.append(f"{gone} publishes refused while it was gone, {locked} while locked")
     return stage.now()
-
-
-def lock(database: Path, seconds: float) -> None:
-    """Nobody else can read it or write to it."""
-    with contextlib.closing(sqlite3.connect(database, 30, isolation_level=None)) as connection:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        time.sleep(seconds)
-        connection.execute("ROLLBACK")
 
 
 # --- Clients --------------------------------------------------------------------------------

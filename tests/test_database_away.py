@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from faults.database import away
 from transports.events import Event
 from transports.techniques import TECHNIQUES, Technique
 
@@ -46,7 +47,6 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
     async def publish(text: str, headers: dict[str, str]) -> httpx.Response:
         return await http.post(f"/publish/{room}/", json={"text": text}, headers=headers)
 
-    away = accounts.path.with_name("away")
     with LiveServer(env={**accounts.env, "HEARTBEAT": "30"}) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
             http.headers.update(token)
@@ -58,9 +58,7 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
                 ]
                 assert (await publish("before", token)).status_code == 201
                 await until(lambda: all(len(each) == 1 for each in ledgers.values()), BOUND)
-                accounts.path.rename(away)
-                accounts.path.mkdir()  # else SQLite would make an empty one
-                try:
+                with away(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
                         for path in ("polling", "longpoll", "streaming"):
@@ -75,9 +73,6 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
                     answer = await http.post("/publish/open/", json=document)
                     assert answer.status_code == 201
                     await until(lambda: "Access could not be checked" in server.output(), BOUND)
-                finally:
-                    accounts.path.rmdir()
-                    away.rename(accounts.path)
                 for headers in (token, session):
                     assert (await publish("after", headers)).status_code == 201
                 await until(lambda: all(len(each) == 3 for each in ledgers.values()), BOUND)
