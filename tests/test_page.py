@@ -87,6 +87,10 @@ async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
     assert "unsafe" not in policy
     await all_lanes(page, "open")
     await unfold(page)
+    for name, requests in {"streaming": "1", "sse": "2", "websocket": "1"}.items():
+        # EventSource is told its place beforehand, by a request that is over then.
+        for counted, value in {"requests": requests, "open": "1"}.items():
+            await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
     await write(page, "Good morning")
     said = page.locator("#conversation .event[data-type=message]")
     await expect(said).to_have_count(1)
