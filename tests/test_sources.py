@@ -760,6 +760,27 @@ async def test_a_socket_that_restarts_resumes_every_room(
         await asyncio.wait_for(third.recv(), 0.1)
 
 
+async def test_a_room_that_a_listener_leaves_stays_left(
+    source: InPage, sockets: tuple[Sockets, str]
+) -> None:
+    handler, url = sockets
+    await source.page.evaluate("void (onseen = ({ data }) => data && source.leave('other'))")
+    await source.open("websocket", url)
+    first = await handler.connection(1)
+    await source.until("seen.length")
+    await source.page.evaluate("source.join('other')")
+    events = ",".join(event(number, "o") for number in (1, 2, 3))
+    await first.send(f'{{"room":"other","cursor":"o-3","events":[{events}]}}')
+    await first.send(f'{{"room":"other","cursor":"o-4","events":[{event(4, "o")}]}}')
+    await first.send(batch("e-1", 1))
+    assert await source.messages(2) == ["o-1", "e-1"]
+    await first.close(1012)
+    second = await handler.connection(2)
+    await source.page.evaluate("source.join('next')")
+    await source.until("seen.filter(({ type }) => type === 'open').length === 2")
+    assert json.loads(await second.recv()) == {"type": "join", "room": "next"}
+
+
 async def test_a_socket_says_what_was_refused_and_stays_open(
     source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
