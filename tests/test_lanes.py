@@ -389,6 +389,34 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
     await press(page, "Stop")
 
 
+async def test_a_situation_that_is_left_leaves_no_fault_behind(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    await page.locator(".scene-choices input").last.check()
+    await buffer_and_compress(page, demo)
+    await page.locator(".scene-run").click()  # it begins without what was before
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await press(page, "Stop")
+    await buffer_and_compress(page, demo)
+    await page.goto("about:blank")
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+
+
+async def buffer_and_compress(page: Page, demo: Demo) -> None:
+    for name in ("Buffer", "gzip"):
+        await press(page, name)
+        button = page.get_by_role("button", name=name)
+        await expect(button).to_have_attribute("aria-pressed", "true")
+    assert await _has_faults(demo, buffering=True, gzip=True)
+
+
+async def _has_faults(demo: Demo, **expected: bool) -> bool:
+    faults = state(demo)["faults"]
+    return all(faults[name] == on for name, on in expected.items())
+
+
 # --- For everyone ------------------------------------------------------------------------------
 
 

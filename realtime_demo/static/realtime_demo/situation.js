@@ -45,6 +45,7 @@ export class Situation {
       answer: part(".scene-answer"),
     };
     this.parts.run.addEventListener("click", () => this.run());
+    addEventListener("pagehide", () => this.isRunning && this.open(this.scene.slug));
   }
 
   /** @param {string} slug "" closes it */
