@@ -152,12 +152,14 @@ async def test_settings_reach_the_stage_the_figures_and_the_address(
     await page.get_by_role("radio", name="60").check(force=True)
     await expect(page).to_have_url(re.compile("window=60"))
     other = await context.new_page()
-    await other.goto(page.url.replace("rtt=200", "rtt=0"))
+    async with other.expect_response("**/stage/feed/"):
+        await other.goto(page.url.replace("rtt=200", "rtt=0").replace(room, f"{room}-b"))
     for name in ("Jitter", "Bandwidth"):
         slider = other.locator("#controls").get_by_role("slider", name=name)
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
     await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    assert state(demo)["feed"]["room"] == room, "looking into another room moves the feed nowhere"
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
     await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
