@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from transports.techniques import TECHNIQUES
 
-from .browser import chromium, complaints
+from .browser import ELSEWHERE, chromium, complaints
 from .live import LiveServer
 from .page import (
     LANES,
@@ -521,12 +521,15 @@ async def test_a_clock_that_is_ahead_is_corrected(
 # --- One tab -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
 async def test_a_second_tab_is_told_and_can_take_over(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
+    context: BrowserContext, memory_live_server: LiveServer, room: str, host: str
 ) -> None:
-    first = await open_page(context, memory_live_server.url, room)
+    url = memory_live_server.url.replace("127.0.0.1", host)
+    first = await open_page(context, url, room)
+    assert await first.evaluate("'locks' in navigator") == (host != ELSEWHERE)
     second = await context.new_page()
-    await second.goto(f"{memory_live_server.url}/?room={room}")
+    await second.goto(f"{url}/?room={room}")
     await expect(second.get_by_text("already running in another tab")).to_be_visible()
     await expect(second.get_by_text("six to one host")).to_be_visible()
     await all_lanes(second, "stopped")
