@@ -484,6 +484,29 @@ class AnyText(str):
     __hash__ = str.__hash__
 
 
+# What of a lane's card is cut off or runs into its neighbour, whatever it has to say.
+CRAMPED = """() => {
+  const say = JSON.parse(document.getElementById("strings").textContent);
+  const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
+  const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
+  const found = [];
+  part(".verdict").textContent = say.completeSince;
+  for (const reason of ["unreachable", "lost", "ended", "silent", "refused_503"]) {
+    const words = say.reconnecting.replace("{seconds}", "3").replace("{reason}", say[reason]);
+    part(".state").textContent = words;
+    if (bottom(".verdict") > bottom(".standing") + 1) found.push(reason);
+  }
+  for (const [count, value] of Object.entries(LONG)) {
+    part(`[data-count=${count}]`).textContent = value;
+  }
+  const cells = [...part(".counts").querySelectorAll("dd")];
+  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) found.push(cell.textContent);
+  const last = Math.max(...cells.map((cell) => cell.getBoundingClientRect().right));
+  if (last > part(".figures").getBoundingClientRect().right) found.push("figures");
+  return found;
+}""".replace("LONG", '{ requests: "123,456", up: "192 kB", down: "308 kB", sent: "12,345" }')
+
+
 async def test_a_closed_lane_says_why(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
@@ -500,6 +523,7 @@ async def test_a_closed_lane_says_why(
         await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
         await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
         await expect(lane(page, "polling").locator(".state")).to_have_text(words)
+        assert await page.evaluate(CRAMPED) == []
     await page.unroute(f"**/polling/{room}/**")
     await lane(page, "polling").get_by_role("button", name="Start").click()
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
