@@ -159,6 +159,9 @@ STRINGS = {
     "sceneRight": _("Right."),
     "sceneWrong": _("Not quite."),
     "sceneNeedsStage": _("This one needs the demo's stage: start it with make demo."),
+    "sceneElsewhere": _(
+        "The feed and the network are controlled on the machine that runs the demo."
+    ),
     # --- For screen readers
     "summary": _("{count} events so far. Median delay: {medians}."),
     "summaryItem": _("{technique} {delay}"),

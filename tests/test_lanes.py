@@ -479,6 +479,19 @@ async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
     )
 
 
+async def test_on_another_machine_a_situation_says_where_it_can_be_played(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
+    await page.goto(f"{demo.url}/?room={room}&lanes=none&scene=cut")
+    where = "The feed and the network are controlled on the machine that runs the demo."
+    await expect(page.locator(".scene-answer")).to_have_text(where)
+    await expect(page.locator(".no-stage")).to_have_text(where)
+    await page.get_by_label("Situation").select_option("hidden")  # which needs no control
+    await expect(page.locator(".scene-answer")).to_be_empty()
+
+
 async def test_outside_the_demo_the_page_says_what_it_lacks(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
@@ -492,6 +505,8 @@ async def test_outside_the_demo_the_page_says_what_it_lacks(
     for name in LANES:
         await received(page, name, *ids)
         await reads(page, name, "up", "\u2013")
+    await page.get_by_label("Situation").select_option("cut")
+    await expect(page.locator(".scene-answer")).to_contain_text("make demo")
 
 
 # --- Drawing -----------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ export function prepareScenes(part, menu, scenes, page) {
   const usual = () => Object.fromEntries(CHANGED.map((name) => [name, settings.default(name)]));
 
   const situation = new Situation(part, scenes, {
-    hasStage: stage?.mayControl ?? false,
+    lacks: stage?.mayControl ? "" : stage ? "sceneElsewhere" : "sceneNeedsStage",
     prepare: (scene) => {
       moment.freeze(false);
       actions.resume(); // whatever a run that did not come to its end has left behind
