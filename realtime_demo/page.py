@@ -139,6 +139,7 @@ STRINGS = {
     "setting_bandwidth": _("Bandwidth"),
     "feedStart": _("Start"),
     "feedStop": _("Stop"),
+    "feedIn": _("in {room}"),
     "noteSetting": _("{setting} {value}"),
     "noteFeedOn": _("Feed on"),
     "noteFeedOff": _("Feed off"),

@@ -188,6 +188,12 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await press(page, "Start")
     await expect(page.locator("#controls .play")).to_have_text("Stop")
     await expect(lane(page, "sse").locator(".measured")).to_have_text(re.compile(r"^[3-9]\d$"))
+    await expect(page.locator(".feed-room")).to_be_hidden()
+    other = await context.new_page()
+    await other.goto(f"{demo.url}/?room={room}-b&lanes=none")
+    await expect(other.locator("#controls .play")).to_have_text("Stop")
+    await expect(other.locator(".feed-room")).to_have_text(f"in {room}")
+    await other.close()
     await press(page, "Stop")
     await expect(page.locator("#controls .play")).to_have_text("Start")
     for name in LANES:

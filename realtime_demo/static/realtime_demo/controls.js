@@ -175,6 +175,9 @@ export class Controls {
       button.removeAttribute("aria-pressed");
       write(button.querySelector("span"), say(feed.running ? "feedStop" : "feedStart"));
       button.dataset.running = `${feed.running}`;
+      const where = this.element.querySelector(".feed-room");
+      where.hidden = !feed.running || feed.room === this.page.room;
+      write(where, where.hidden ? "" : say("feedIn", { room: feed.room }));
     }
   }
 }
