@@ -709,3 +709,38 @@ async def test_who_is_logged_in_writes_under_that_name(
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()
         assert heard == []
+        await session_ends(page, f"{server.url}/?room={room}")
+
+
+async def session_ends(page: Page, url: str) -> None:
+    """A page whose session ends says so: told by what it holds open, or by what it publishes."""
+
+    async def log_in() -> None:
+        await page.get_by_role("link", name="Log in").last.click()
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill("lovelace")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(name).not_to_be_editable()
+
+    async def has_ended() -> None:
+        await expect(page.locator("#session")).to_contain_text("The session has ended")
+        await expect(name).to_be_editable()
+        for button in ("Edit", "Log out"):
+            await expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+    name = page.get_by_label("Name", exact=True)
+    await page.goto(f"{url}&lanes=websocket")
+    await log_in()
+    await write(page, "Mine", sender=None)
+    await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
+    await expect(page.locator("#session")).to_be_hidden()
+    other = await page.context.new_page()
+    await other.goto(str(httpx.URL(url).join("/login/")))
+    await other.get_by_role("button", name="Log out").click()
+    await has_ended()
+    await other.close()
+    await page.goto(f"{url}&lanes=none")
+    await log_in()
+    await page.context.clear_cookies()
+    await write(page, "Whose?", sender=None)
+    await has_ended()
