@@ -467,6 +467,12 @@ async def test_announcements_comings_resets_and_changes_stand_out(
         AnyText("deleted"),
         AnyText("Events missed, number unknown"),
     ]
+    sentence = """async (events) => {
+      const { sentence } = await import("/static/realtime_demo/wording.js");
+      return events.map(sentence);
+    }"""  # as screen readers are told
+    told = await page.evaluate(sentence, [events[1], {**events[4], "text": "hello"}])
+    assert told == ["ada joined", "ada: hello"]
     await expect(page.get_by_text("too late")).to_have_count(0)
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Complete since the reset")
     background = "(item) => getComputedStyle(item).backgroundColor"
@@ -694,7 +700,9 @@ async def test_who_is_logged_in_writes_under_that_name(
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill("wrong")
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+        await expect(page.get_by_role("alert")).to_have_text(
+            "The name or the password is wrong. Capital letters count."
+        )
         await page.get_by_label("Password").fill("lovelace")
         await page.get_by_role("button", name="Log in").click()
         await all_lanes(page, "open")
