@@ -102,6 +102,9 @@ if REDIS_URL:
                     "prefix": f"{REDIS_PREFIX}:layer",
                     "capacity": LAYER_CAPACITY,
                     "expiry": 60,
+                    # A process that was killed leaves no group, and until it is forgotten every
+                    # event is copied for it too. Who lives joins anew each ten minutes (`hub`).
+                    "group_expiry": 3_600,
                 },
             }
         }

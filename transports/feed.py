@@ -225,9 +225,12 @@ async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> 
             return batch
 
 
-def close() -> None:
-    """Wake every waiter of this loop's hub for the last time: the server is stopping."""
-    hub().close()
+async def leave() -> None:
+    """Wake every waiter of this loop's hub for the last time, and be sent nothing more.
+
+    The server is stopping: what is open still reads the history.
+    """
+    await hub().leave()
 
 
 async def aclose() -> None:
