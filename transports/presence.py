@@ -178,10 +178,12 @@ class Presence:
             await self._tell("leave", left)
         if now - self._reported_at > REPORT_INTERVAL:
             self._reported_at = now
+            # First those who are here: a store that was flushed has forgotten them, and after an
+            # outage their time is over.
+            await self._arrived(list(self._stays))
             async with self._asking:
                 gone = await self.store.report(feed.hub().connections)
             await self._tell("leave", gone)
-            await self._arrived(list(self._stays))  # a store that was flushed has forgotten them
 
     async def _arrived(self, people: list[Person]) -> None:
         if not people:
