@@ -74,6 +74,18 @@ async def test_backlog(log: History) -> None:
     assert batch.cursor == events[-1].cursor
 
 
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def test_a_backlog_of_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
+    async with history_of(kind, url, backlog=0) as log:
+        empty = await log.read("r", None)
+        assert (empty.events, empty.cursor.seq) == ((), 0)
+        events = await fill(log, 2)
+        batch = await log.read("r", None)
+        assert (batch.events, batch.cursor) == ((), events[-1].cursor)
+        assert (await log.read("r", empty.cursor)).events == tuple(events)
+
+
 async def test_an_empty_room_has_a_cursor_that_stays_good(log: History) -> None:
     empty = await log.read("r", None)
     assert empty.events == ()
