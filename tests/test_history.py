@@ -17,6 +17,7 @@ from transports.redis_history import RedisHistory
 
 from .histories import BACKLOG, LENGTH, history_of
 from .redis_server import RedisServer, free_port
+from .waiting import until_asked
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -57,6 +58,15 @@ async def test_a_key_is_taken_once_by_many(log: History) -> None:
         *(log.append_once("k", "r", "message", "ada", "x") for _ in range(10))
     )
     assert len([event for event in many if event is not None]) == 1
+
+
+async def test_a_key_is_remembered_for_its_time(log: History) -> None:
+    async def anew() -> Event | None:
+        return await log.append_once("k", "r", "message", "ada", "x", remember=1)
+
+    assert await anew() is not None
+    await until_asked(anew)
+    assert len((await log.read("r", None)).events) == 2
 
 
 async def test_rooms_are_listed(log: History) -> None:

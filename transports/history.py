@@ -177,7 +177,8 @@ class MemoryHistory:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _once: OrderedDict[str, str] = field(default_factory=OrderedDict)  # the ids, by key
+    # By key: the id, and until when it is remembered, on `time.monotonic`.
+    _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
 
     async def append(
         self,
@@ -221,16 +222,20 @@ class MemoryHistory:
         verified: bool = False,
         remember: int = DAY,
     ) -> Event | None:
-        if key in self._once:
+        if await self.identity(key) is not None:
             return None
         event = await self.append(room, kind, sender, text, of=of, verified=verified)
-        self._once[key] = event.id
+        self._once[key] = event.id, time.monotonic() + remember
         if len(self._once) > ONCE_LENGTH:
             self._once.popitem(last=False)
         return event
 
     async def identity(self, key: str) -> str | None:
-        return self._once.get(key)
+        identity, until = self._once.get(key, (None, 0.0))
+        if identity is not None and time.monotonic() >= until:
+            del self._once[key]
+            return None
+        return identity
 
     async def rooms(self) -> list[str]:
         return sorted(self._rooms)
