@@ -10,6 +10,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transports import history
 from transports.cursors import Cursor
 from transports.events import Event
 from transports.history import Extent, History, HistoryUnavailable, MemoryHistory
@@ -161,6 +162,28 @@ async def test_memory_forgets_the_room_longest_out_of_use() -> None:
     assert (await log.read("b", None)).events == (), "the one that gave way"
     (again,) = await fill(log, 1, "b")
     assert again.cursor.seq == 1
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
+    many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where more of them gave way than it remembers."""
+    monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
+    log = MemoryHistory(length=LENGTH, backlog=BACKLOG, max_rooms=1)
+    empty = (await log.read("a", None)).cursor
+    await fill(log, 2, "a")
+    for other in ("b", "c", "d"):
+        await fill(log, 1, other)
+    assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
+    anew = (await log.heads(["a"]))["a"]
+    assert (await log.read("a", anew)).events == (), "which is a place like any other"
+    events = await fill(log, 2, "a")
+    reset, *rest = (await log.read("a", empty)).events
+    assert (reset.type, reset.missed, rest) == ("reset", None, events)
+    assert (await log.read("a", anew)).events == tuple(events)
+    never = (await log.read("never", empty)).events
+    assert [event.type for event in never] == (["reset"] if many else [])
 
 
 async def test_redis_away_is_said_and_never_tried_twice() -> None:
