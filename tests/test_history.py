@@ -9,8 +9,9 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio.connection import AbstractConnection
 
-from transports import history
+from transports import history, redis_promotion
 from transports.cursors import Cursor
 from transports.events import Event
 from transports.history import Extent, History, HistoryUnavailable, MemoryHistory
@@ -184,6 +185,24 @@ async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
     assert (await log.read("a", anew)).events == tuple(events)
     never = (await log.read("never", empty)).events
     assert [event.type for event in never] == (["reset"] if many else [])
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("lacking", ["role", "second_repl_offset"])
+async def test_a_redis_that_says_less_of_its_replication_is_used(
+    lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers that speak its protocol may."""
+    whole = redis_promotion._ask
+
+    async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
+        lines = (await whole(connection, *command)).split(b"\r\n")
+        return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
+
+    monkeypatch.setattr(redis_promotion, "_ask", ask)
+    async with history_of("redis", redis_server.url) as log:
+        events = await fill(log, 2)
+        assert (await log.read("r", None)).events == tuple(events)
 
 
 async def test_redis_away_is_said_and_never_tried_twice() -> None:
