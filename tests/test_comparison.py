@@ -293,7 +293,29 @@ async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -
     assert all(event["sent"] >= event["intended"] for event in events)
     # The sixth was due 20 ms behind the fifth, and could go only when that was answered.
     assert events[5]["sent"] - events[5]["intended"] >= 0.37
-    assert answer["failures"] == []
+    assert answer["failures"] == answer["refused"] == []
+
+
+async def test_the_events_that_the_server_refuses_are_told_by_their_numbers() -> None:
+    taken = 0
+
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+            taken += 1
+            status = b"503 Busy" if taken % 2 else b"201 Created"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with serving(refusing) as url:
+        load = Load()
+        await load.open(url, "/publish/{room}/", 1)
+        answer = await load.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
+        for publisher in load._publishers:
+            publisher.close()
+    assert answer["refused"] == [-1, 1, 3] and answer["failures"] == ["503: {}"] * 3
+    assert [event["index"] for event in answer["events"]] == [0, 2]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,12 @@ def test_crowding_is_told_once_where_it_is_worst() -> None:
     assert text.startswith("At 20 clients") and "more of the" not in text
 
 
+def test_an_event_that_was_refused_is_missing() -> None:
+    text = findings(of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
+    assert text.startswith("NOT complete") and "refused 14 of 54" in text
+    assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
+
+
 def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
     late = replace(a_round([5.0] * 20), played=None)
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))

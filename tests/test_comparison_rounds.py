@@ -18,7 +18,9 @@ from realtime_demo.comparison.theory import Path, Sizes, predict
 SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
 
 
-def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measurement:
+def a_round(
+    delays: list[float], *, lost: int = 0, cpu: float = 0.002, refused: int = 0
+) -> Measurement:
     """Each delay is that of one event, to two clients; the last `lost` reach only one."""
     sent = [Sent(n, n / 10, n / 10, n / 10, n / 10, n + 1) for n in range(len(delays))]
     samples = [
@@ -34,7 +36,7 @@ def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measur
         name="polling",
         technique="polling",
         clients=2,
-        ledger=Ledger.of(sent, samples, 2),
+        ledger=Ledger.of(sent, samples, 2, refused),
         intended=spread(sent, samples, "intended"),
         actual=spread(sent, samples, "actual"),
         published=spread(sent, samples, "published"),
@@ -57,11 +59,17 @@ def test_one_round_is_left_as_it_is() -> None:
 
 
 def test_what_is_counted_is_added_up() -> None:
-    rounds = [a_round([0.1] * 20), a_round([0.2] * 30, lost=3), a_round([0.3] * 10, cpu=0.004)]
+    rounds = [
+        a_round([0.1] * 20),
+        a_round([0.2] * 30, lost=3),
+        a_round([0.3] * 10, cpu=0.004, refused=1),
+    ]
     found = merged(rounds, SETTINGS, Network())
     assert found.rounds == 3
-    assert found.ledger == Ledger(sent=120, received=117, lost=3)
-    assert Ledger.of(found.sent, found.samples, 2) == found.ledger, "and can be counted again"
+    assert found.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
+    assert Ledger.of(found.sent, found.samples, 2, refused=1) == found.ledger, (
+        "and can be counted again"
+    )
     assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
     assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
     assert found.cost.memory is None

@@ -65,7 +65,7 @@ def assemble(phase: Phase, adapter: Adapter, found: Evidence) -> Measurement:
         name=name,
         technique=adapter.technique,
         clients=settings.clients,
-        ledger=Ledger.of(window.sent, samples, settings.clients),
+        ledger=Ledger.of(window.sent, samples, settings.clients, window.refused),
         intended=spread(window.sent, samples, "intended"),
         actual=spread(window.sent, samples, "actual"),
         published=spread(window.sent, samples, "published"),

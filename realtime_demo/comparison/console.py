@@ -146,13 +146,15 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
 
 def ledger(configuration: Configuration) -> Table:
     table = _table(
-        "Ledger: deliveries", "", "sent", "received", "lost", "doubled", "out of order", "resets"
+        "Ledger: deliveries",
+        *("", "sent", "refused", "received", "lost", "doubled", "out of order", "resets"),
     )
     for measurement in configuration.measurements:
         book = measurement.ledger
         table.add_row(
             label(measurement.name),
             f"{book.sent:,}",
+            _wrong(book.refused),
             f"{book.received:,}",
             *(_wrong(count) for count in (book.lost, book.doubled, book.disordered)),
             _wrong(measurement.resets),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .console import DASH, figure, label, milliseconds, withheld
 from .glance import size
+from .ledger import Ledger
 from .result import Measurement
 from .run import Configuration, Result
 
@@ -36,11 +37,18 @@ def _completeness(result: Result) -> str:
         )
     broken = [
         f"{label(m.name)} lost {m.ledger.lost:,}, doubled {m.ledger.doubled:,} and disordered "
-        f"{m.ledger.disordered:,} of {m.ledger.sent:,}"
+        f"{m.ledger.disordered:,} of {m.ledger.sent:,}{_refused(m.ledger)}"
         for m in every
         if not m.ledger.complete
     ]
     return f"NOT complete: {'; '.join(broken)}. A delay says little where events are missing."
+
+
+def _refused(ledger: Ledger) -> str:
+    """Deliveries that never were, since the server did not take their events."""
+    if not ledger.refused:
+        return ""
+    return f", and the server refused {ledger.refused:,} of {ledger.sent + ledger.refused:,}"
 
 
 def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:

@@ -109,6 +109,7 @@ class Load:
         due: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
         events: list[dict[str, Any]] = []
         failures: list[str] = []
+        refused: list[int] = []
         late: list[float] = []
         busy = time.process_time()
 
@@ -120,6 +121,7 @@ class Load:
                     events.append({**event, "index": index, "intended": intended})
                 except (PublishFailed, OSError) as error:
                     failures.append(str(error) or repr(error))
+                    refused.append(index)
                     publisher.close()
                 due.task_done()
 
@@ -139,6 +141,7 @@ class Load:
         return {
             "events": [{name: event.get(name) for name in KEPT} for event in events],
             "failures": failures,
+            "refused": refused,  # the numbers of the events that failed
             "late": sorted(late),
             "busy": (time.process_time() - busy) / max(elapsed, 1e-9),
         }

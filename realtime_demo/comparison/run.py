@@ -71,7 +71,7 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Nothing lost, doubled or out of order, nowhere."""
+        """Nothing refused, lost, doubled or out of order, nowhere."""
         return all(
             measurement.ledger.complete
             for configuration in self.configurations

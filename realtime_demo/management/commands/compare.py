@@ -138,7 +138,7 @@ class Command(BaseCommand):
             console.print(f"Written: {name}")
         if not result.complete:
             raise CommandError(
-                "The ledger is not complete: events were lost, doubled or disordered."
+                "The ledger is not complete: events were refused, lost, doubled or disordered."
             )
 
     @staticmethod
