@@ -444,6 +444,7 @@ def test_adapters_read_events_lists_and_batches() -> None:
 def test_scenarios_and_sweeps_are_settings() -> None:
     for scenario in SCENARIOS.values():
         assert Settings.from_document(scenario.document()) == scenario
+        scenario.foresee()
     swept = sweep(Settings(), "rtt", (0, 50, 200))
     assert [one.rtt for one in swept] == [0, 0.05, 0.2]
     assert [one.clients for one in sweep(Settings(), "clients", (1, 2))] == [1, 2]

@@ -6,12 +6,13 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from transports.events import Event
 from transports.techniques import TECHNIQUES
 
 from . import schedule
 from .adapters import Adapter
 from .network import Network
-from .theory import Arrivals, Workload
+from .theory import Arrivals, Path, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
 FEWEST_EVENTS = 4  # in each round
@@ -94,6 +95,22 @@ class Settings:
         length = self.warmup + self.duration
         times = schedule.times(self.rate, length, self.arrivals, self.seed)
         return sum(time >= self.warmup for time in times)
+
+    def foresee(self) -> None:
+        """Ask of each round what theory will be asked at its end, so that no run is lost there.
+
+        Raises `ValueError` where no event falls into a round, `DoesNotFit` where they are more
+        than the bandwidth carries.
+        """
+        for one in self.each_round():
+            if not (events := one.events()):
+                raise ValueError("No event falls into the measured time: let it last longer.")
+            workload = replace(one.workload, rate=events / one.duration)
+            event = Event("12345678-1", "message", "compare-12345678", "compare", "", 1e9 + 1e-6)
+            size = len(event.encoded) + len(schedule.text(0, one.size))
+            for technique in (adapter.technique for adapter in one.adapters):
+                framing = framed(technique, size, len(event.id), len(event.room))
+                predict(technique, workload, Path(one.network), Sizes(event=framing))
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON can hold them (no bandwidth: no limit)."""

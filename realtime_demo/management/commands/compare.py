@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -25,6 +26,7 @@ from realtime_demo.comparison.progress import Progress
 from realtime_demo.comparison.run import Plan, Result, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
+from realtime_demo.comparison.theory import DoesNotFit
 
 # Option, the setting, the unit in which it is given, and what it says.
 OPTIONS = (
@@ -115,11 +117,10 @@ class Command(BaseCommand):
             return
         outputs = [options[name] for name in WRITTEN if options[name]]
         for name in outputs:
-            if not Path(name).absolute().parent.is_dir():
-                raise CommandError(f"There is no folder for {name}.")
+            self.check_output(Path(name).absolute())
         try:
             result = self.watched(plan)
-        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+        except (ServerFailed, ChildFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the end: there are no figures.") from None
@@ -140,6 +141,16 @@ class Command(BaseCommand):
             raise CommandError(
                 "The ledger is not complete: events were refused, lost, doubled or disordered."
             )
+
+    @staticmethod
+    def check_output(path: Path) -> None:
+        """Raise `CommandError` where nothing can be written: before the run, not after it."""
+        if not path.parent.is_dir():
+            raise CommandError(f"There is no folder for {path}.")
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder, not a file to write.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise CommandError(f"{path} may not be written.")
 
     @staticmethod
     def printer() -> Console:
@@ -195,6 +206,8 @@ class Command(BaseCommand):
             configurations = [
                 one for settings in configurations for one in sweep(settings, name, numbers)
             ]
+        for one in configurations:
+            one.foresee()
         if options["server"] and not options["server"].startswith(("http://", "https://")):
             raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
         if options["repeat"] < 1:
