@@ -16,6 +16,7 @@ from .theory import Arrivals, Path, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
 FEWEST_EVENTS = 4  # in each round
+MOST_EVENTS = 1_000_000  # in all, on average: a schedule is made before it is kept
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 
 
@@ -52,6 +53,11 @@ class Settings:
         for name in ("warmup", "interval", "rtt", "jitter", "size"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} has to be 0 or more; got {getattr(self, name)}.")
+        for name in ("rate", "duration", "warmup", "interval", "hold", "rtt", "jitter"):
+            if math.isinf(getattr(self, name)):
+                raise ValueError(f"{name} has to be finite; got {getattr(self, name)}.")
+        if (events := self.rate * (self.duration + self.warmup * self.rounds)) > MOST_EVENTS:
+            raise ValueError(f"No run has more than {MOST_EVENTS:,} events; got {events:.3g}.")
         if self.arrivals not in ("poisson", "fixed"):
             raise ValueError(f"Arrivals are poisson or fixed; got {self.arrivals!r}.")
         if not self.techniques:
