@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import re
+import socket
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -337,6 +338,20 @@ async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
         with pytest.raises(PublishFailed, match=words):
             await publisher.publish("room", "text")
         publisher.close()
+
+
+async def test_a_connection_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_demo.comparison.load.CONNECT_TIMEOUT", 0.05)
+    with socket.socket() as full:  # its backlog: connections beyond it wait
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        publishers = [Publisher(url, "/publish/{room}/") for _ in range(5)]
+        with pytest.raises(TimeoutError, match="no connection in"):
+            for publisher in publishers:
+                await publisher.connect()
+        for publisher in publishers:
+            publisher.close()
 
 
 # --- The clients -------------------------------------------------------------------------

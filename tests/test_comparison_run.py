@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import re
@@ -24,6 +25,7 @@ from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
 from tests.live import LiveServer
 from tests.program import ROOT
+from tests.redis_server import free_port
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -161,6 +163,25 @@ async def test_a_missing_room_and_a_missing_server_are_told() -> None:
         await run(Plan((settings,), server=server.url, tapped=True))
     with pytest.raises(ServerFailed, match="nothing_of_the_kind"):
         await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
+
+
+async def test_a_dead_address_is_told_before_any_client_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ServerFailed, match=f"No server can be reached at {address}: .*Errno"):
+        await run(Plan((Settings(techniques=("sse",), clients=1),), server=address))
+    monkeypatch.setattr("realtime_demo.comparison.run.PATIENCE", 0.3)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # up to its end, and no word
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(MeasurementFailed, match=f"{address} has not answered sse, polling in"):
+            await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
 
 
 async def test_what_the_comparison_adds_is_found_beside_a_bare_client() -> None:
