@@ -105,6 +105,10 @@ def test_the_command_answers_first_and_names_its_sources(
     ("arguments", "words"),
     [
         (["--clients", "0", "--rate", "1", "--tolerate", "1"], "have to be above 0"),
+        (["--rate", "inf"], "above 0, and finite"),
+        (["--tolerate", "nan"], "above 0, and finite"),
+        (["--rtt", "inf"], "0 or more, and finite"),
+        (["--size", "-5"], "0 or more, and finite"),
         (
             ["--clients", "1", "--rate", "1", "--tolerate", "1", "--measurements", "/nowhere"],
             "No such file",

@@ -246,7 +246,11 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         (["--rate", "1e300"], "more than 1,000,000 events"),
         (["--rtt", "inf"], "rtt has to be finite"),
         (["--adapter", "carrier=/pigeon"], "An adapter looks like"),
+        (["--sweep", "clients=inf"], "clients has to be finite"),
+        (["--sweep", "clients=1.5"], "clients is a whole number"),
         (["--server", "example"], "http://host:port"),
+        (["--server", "http://"], "http://host:port"),
+        (["--server", "http://127.0.0.1:99999"], "Port out of range"),
         (["--repeat", "0"], "1 or more"),
         (["--no-tap", "--rtt", "10"], "where the tap is"),
         (["--json", "/nowhere/out.json"], "no folder"),
@@ -260,3 +264,28 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
 def test_a_wrong_option_is_told_in_a_line(arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=re.escape(words)):
         call_command("compare", *arguments)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    ["[]", "{}", "no JSON", '{"configurations": [{"settings": {"techniques": [], "colour": 1}}]}'],
+)
+def test_a_result_that_is_none_cannot_be_run_again(tmp_path: Path, saved: str) -> None:
+    (file := tmp_path / "saved.json").write_text(saved)
+    with pytest.raises(CommandError, match="is no result of compare --json"):
+        call_command("compare", "--rerun", str(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["127.0.0.1"], "begins with http"),
+        (["http://127.0.0.1:99999"], "Port out of range"),
+        (["http://:80"], "names no host"),
+        (["http://[::1"], "Invalid IPv6 URL"),
+        (["http://127.0.0.1", "--idle", "-1"], "above 0"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_an_address(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        call_command("doctor", *arguments)

@@ -56,8 +56,11 @@ class Need:
     talkative: bool = False
 
     def __post_init__(self) -> None:
-        if self.clients < 1 or not self.rate > 0 or not self.tolerated > 0 or self.rtt < 0:
-            raise ValueError("Clients, rate and tolerated delay have to be above 0, rtt 0 or more.")
+        above, least = (self.clients, self.rate, self.tolerated), (self.rtt, self.size or 0)
+        if not all(0 < value < math.inf for value in above):
+            raise ValueError("Clients, rate and tolerated delay have to be above 0, and finite.")
+        if not all(0 <= value < math.inf for value in least):
+            raise ValueError("Round trip and size have to be 0 or more, and finite.")
 
 
 @dataclass(frozen=True)

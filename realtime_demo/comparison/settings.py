@@ -158,6 +158,10 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
         raise ValueError(f"A sweep looks like {name}=1,2,5.")
     scaled = [value * SWEPT[name] for value in values]
     whole = name in ("clients", "size")
+    if not all(map(math.isfinite, scaled)):
+        raise ValueError(f"{name} has to be finite; got {', '.join(map(str, values))}.")
+    if whole and any(value % 1 for value in scaled):
+        raise ValueError(f"{name} is a whole number; got {', '.join(map(str, values))}.")
     return [
         replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
         for value in scaled

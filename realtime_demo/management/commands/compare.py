@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -110,7 +111,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plan = self.plan(options)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise CommandError(str(error)) from error
         if options["self_check"]:
             self.self_check(plan)
@@ -171,15 +172,11 @@ class Command(BaseCommand):
             raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
 
     def plan(self, options: dict[str, Any]) -> Plan:
-        """What the options ask for. Raises `ValueError`, `KeyError`, `OSError`."""
+        """What the options ask for. Raises `ValueError`, `OSError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
-            found = json.loads(Path(options["rerun"]).read_text())
-            saved = tuple(
-                Settings.from_document(configuration["settings"])
-                for configuration in found["configurations"]
-            )
+            saved = self.saved(Path(options["rerun"]))
         given: dict[str, Any] = {
             setting: options[option] * unit
             for option, setting, unit, _ in OPTIONS
@@ -208,8 +205,12 @@ class Command(BaseCommand):
             ]
         for one in configurations:
             one.foresee()
-        if options["server"] and not options["server"].startswith(("http://", "https://")):
-            raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
+        if options["server"]:
+            parts = urlsplit(options["server"])  # raises `ValueError`, and so does `port`
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+                raise ValueError(
+                    f"A server is given as http://host:port; got {options['server']!r}."
+                )
         if options["repeat"] < 1:
             raise ValueError(f"repeat is a number of times, 1 or more; got {options['repeat']}.")
         plan = Plan(
@@ -229,6 +230,18 @@ class Command(BaseCommand):
                 "A network can only be put in where the tap is: not with --no-tap or TLS."
             )
         return plan
+
+    @staticmethod
+    def saved(path: Path) -> tuple[Settings, ...]:
+        """The settings in a result of `compare --json`. Raises `ValueError`, `OSError`."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return tuple(
+                Settings.from_document(configuration["settings"])
+                for configuration in found["configurations"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no result of compare --json: {error!r}") from error
 
     def watched(self, plan: Plan) -> Result:
         """The run, with its progress on the screen where there is one."""
