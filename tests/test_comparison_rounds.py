@@ -102,6 +102,15 @@ def test_the_interval_holds_what_lies_between_starts() -> None:
     assert (one.high - one.low) > 2 * (a_round([0.1] * 20).published.high - 0.1)
 
 
+def test_no_interval_on_a_delay_begins_below_nothing() -> None:
+    """Three rounds of few events each, as polling has them: the t of three is 4.3."""
+    rounds = [a_round([median - 0.01, median, median + 0.01]) for median in (0.2, 0.7, 1.2)]
+    found = merged(rounds, SETTINGS, Network()).published
+    assert found.low == 0.0 < found.p50 < found.high
+    skewed = [a_round([delay] * 3) for delay in (-0.02, 0.1, 0.2)]
+    assert merged(skewed, SETTINGS, Network()).published.low == pytest.approx(-0.02)
+
+
 def test_no_round_is_too_short_for_its_events() -> None:
     assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
     assert len({one.seed for one in SETTINGS.each_round()}) == 3
