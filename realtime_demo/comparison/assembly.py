@@ -84,9 +84,7 @@ def assemble(phase: Phase, adapter: Adapter, found: Evidence) -> Measurement:
                 clients=settings.clients,
                 asked=found.asked[name],
                 work=work,
-                # Together, what the processes did between the probes was for everyone's
-                # idle clients too: by event it says nothing.
-                busy=volley.busy / cores() if phase.alone else 0.0,
+                busy=volley.busy / cores(),
             ),
         ),
         sizes=sizes,

@@ -231,7 +231,6 @@ def server(configuration: Configuration) -> Table:
         *("", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"),
         *("server, an event", "clients, an event"),
     )
-    alone = not configuration.settings.together  # else an event's work is everyone's
     for measurement in shown(configuration):
         cost = measurement.cost
         table.add_row(
@@ -239,8 +238,8 @@ def server(configuration: Configuration) -> Table:
             number(cost.connections),
             number(None if cost.memory is None else cost.memory / 1024, "bytes"),
             milliseconds(cost.cpu),
-            milliseconds(measurement.volley.server if alone else None),
-            milliseconds(measurement.volley.clients if alone else None),
+            milliseconds(measurement.volley.server),
+            milliseconds(measurement.volley.clients),
         )
     return table
 

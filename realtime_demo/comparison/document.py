@@ -74,7 +74,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "service": measurement.service,
             "push": measurement.push,
             "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
-            "crowding": measurement.crowding,
+            "crowding": None if measurement.volley.clients is None else measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }

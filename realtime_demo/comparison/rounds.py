@@ -82,8 +82,8 @@ def _spread(
     if len(medians) < 2:
         return within
     _, half = between(medians)
-    # No delay is below 0 (unless two hosts' clocks say so): to cut there costs no confidence. To cut
-    # at the longest delay seen would: another start may well have its median beyond it.
+    # No delay is below 0 (unless two hosts' clocks say so): to cut there costs no confidence. To
+    # cut at the longest delay seen would: another start may well have its median beyond it.
     return replace(
         within,
         low=min(within.low, max(0.0, within.p50 - half)),
