@@ -431,6 +431,32 @@ async def test_both_http_clients_send_the_query_and_the_fields(open_client: Open
     assert b"x-one: 1\r\n" in heads[0].lower()
 
 
+@pytest.mark.parametrize(("technique", "crowd"), [("longpoll", 4), ("polling", 1)])
+async def test_a_request_is_probed_under_load_and_by_itself(technique: str, crowd: int) -> None:
+    waiting, most = 0, list[int]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal waiting
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            waiting += 1
+            most.append(waiting)
+            await asyncio.sleep(0.01)
+            waiting -= 1
+            body = b'{"room":"r","cursor":"a-7","events":[]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    settings = Settings(techniques=(technique,), rtt=0.01)
+    async with serving(answer) as url:
+        described = group(
+            settings.adapters[0], settings, target=url, tapped=True, room="r", phases=[0.0] * 4
+        )
+        found = Group(**described)
+        assert await found.probe() is not None and max(most) == crowd
+        most.clear()
+        assert await found.request() is not None and set(most) == {1}
+
+
 def once(answer: bytes) -> Handler:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -46,6 +46,7 @@ def a_round(
         idle_up=None,
         idle_down=None,
         service=0.002,
+        request=0.001 + cpu,
         volley=Volley({-9: 1.0}, 0.001, 0.003),
         played=Played(tuple(sorted(delays)), 2.0, 0.25),
         sent=tuple(sent),
@@ -73,6 +74,7 @@ def test_what_is_counted_is_added_up() -> None:
     assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
     assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
     assert found.cost.memory is None
+    assert found.request == pytest.approx(0.001 + 0.008 / 3)
     assert found.watch.subscriber_late == 0.004, "the worst round"
     assert found.published.count == 117
     assert found.published.p50 == pytest.approx(0.2)

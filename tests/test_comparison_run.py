@@ -88,6 +88,7 @@ async def test_every_technique_of_an_honest_server_is_complete() -> None:
         assert min(measurement.delays()) >= 0.0085, "no event is faster than the network"
         assert measurement.intended.p50 >= measurement.actual.p50
         assert measurement.rounds == settings.rounds
+        assert measurement.request > 0
         assert measurement.cost.reconnects == 0
         assert measurement.cost.connections == 3
         assert measurement.watch.errors == measurement.watch.failures == ()

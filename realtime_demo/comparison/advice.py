@@ -31,7 +31,7 @@ ASSUMED = (
     "processes share one Redis, whose own cost is not in these figures.",
     "TLS, TCP and IP headers are not counted: add 40 bytes a segment and 22 or more a TLS record.",
     "A process writes an event to its clients one after the other, so that the last has it later "
-    "than the first by deliveries times the CPU of one.",
+    "than the first by deliveries times the CPU of one (of a long poll's, half is asking again).",
     "Events come at random (Poisson); a burst shared by all rooms is worse.",
 )
 
@@ -68,11 +68,12 @@ class Basis:
     """What was measured of one technique, and where."""
 
     sizes: Sizes
-    service: float
+    service: float  # seconds of work in one request by itself
     event: float  # bytes of the measured event's JSON
-    cpu_per_delivery: float | None  # seconds
+    cpu_per_delivery: float | None  # seconds, of all that the server was at
     cpu_per_request: float | None
     memory: float | None  # bytes a connection
+    work: float | None = None  # seconds of the server for one delivery, and nothing else
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,13 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
             total = None if cost["cpu"] is None else cost["cpu"] / 1_000 * cost["deliveries"]
             found[name] = Basis(
                 sizes=sizes,
-                service=one["service"],
+                # Not `service`: that is probed with all of a process's clients at once.
+                service=one["request"],
                 event=one["event_bytes"],
                 cpu_per_delivery=None if total is None else total / cost["deliveries"],
                 cpu_per_request=total / cost["requests"] if total and cost["requests"] else None,
                 memory=cost["memory"],
+                work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
             )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"This is no result of compare --json: {error!r}") from error
@@ -172,9 +175,8 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     processes = None
     if cores is not None:
         processes = max(1, math.ceil(cores / UTILISATION), math.ceil(need.clients / CONNECTIONS))
-        if name != "polling":  # whose clients each come when it suits them
-            fan = need.clients / processes * (basis.cpu_per_delivery or 0.0)
-            prediction = predict(name, workload, replace(path, fan=fan), sizes)
+        path = _fanned(name, path, need.clients / processes * (basis.work or 0.0))
+        prediction = predict(name, workload, path, sizes)
     requests = need.clients * prediction.requests_per_second
     return Option(
         name=name,
@@ -190,6 +192,17 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
         wakes=_wakes(name, workload, prediction),
         against=_against(name, need, prediction),
     )
+
+
+def _fanned(name: str, path: Path, work: float) -> Path:
+    """`path` where a process works so many seconds on one event (docs/theory.md, Many clients)."""
+    if name == "polling":  # whose clients each come when it suits them
+        return path
+    if name != "longpoll":
+        return replace(path, fan=work)
+    # Half of it is the answers; the other half, that all ask again, comes behind the last of them.
+    answers = work / 2
+    return replace(path, push=path.push_work, fan=answers, service=path.service + work - answers)
 
 
 def _cores(name: str, need: Need, basis: Basis, prediction: Prediction) -> float | None:

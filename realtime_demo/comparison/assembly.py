@@ -89,6 +89,7 @@ def assemble(phase: Phase, adapter: Adapter, found: Evidence) -> Measurement:
         ),
         sizes=sizes,
         service=path.service,
+        request=(found.probes.get(name) or {}).get("request", 0.0),
         push=path.push,
         volley=volley,
         cores=cores(),

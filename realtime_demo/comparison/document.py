@@ -72,6 +72,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
+            "request": measurement.request,
             "push": measurement.push,
             "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
             "crowding": None if measurement.volley.clients is None else measurement.crowding,

@@ -6,7 +6,7 @@ clients that wait for it, when nothing else is under way. That includes that the
 one client after another, and that the clients of one process read one after another.
 
 The CPU that an event takes is what a volley of them took beyond a silence of the same length:
-timers and heartbeats run on in the pauses between events, which are longer the longer the network is.
+timers and heartbeats run on in the pauses between events, the longer the longer the network is.
 """
 
 from __future__ import annotations

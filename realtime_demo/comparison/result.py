@@ -110,6 +110,7 @@ class Measurement:
     sizes: Sizes = field(default_factory=Sizes)
     event_bytes: float = 0.0  # of an event's JSON
     service: float = 0.0  # seconds of work in a round trip, as probed
+    request: float = 0.0  # the same by itself, whoever else asks under load
     push: float | None = None  # seconds of work on an event's way down, as probed
     volley: Volley = field(default_factory=Volley)  # what that was probed by
     played: Played | None = None  # the theory over these very events

@@ -49,6 +49,7 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         played=_played([one.played for one in rounds]),
         sizes=sizes,
         service=path.service,
+        request=fmean(one.request for one in rounds),
         push=path.push,
         volley=Volley(
             server=_mean(one.volley.server for one in rounds),
