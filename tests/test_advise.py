@@ -101,6 +101,36 @@ def test_polling_s_interval_just_meets_the_tolerated_delay() -> None:
     assert option.prediction.delay.quantile(0.99) == pytest.approx(2.0, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (
+            {"rate": 10, "rtt": 0.001, "tolerated": 0.01},
+            {"polling": "need up to", "sse": "up to 60.9 ms, since a process writes to its"},
+        ),
+        (
+            {"rate": 1, "rtt": 0.08, "tolerated": 0.001},
+            dict.fromkeys(KNOWN, "of which one way through the network is 40"),
+        ),
+        (
+            {"clients": 1, "rate": 20, "rtt": 0.08, "tolerated": 0.1}
+            | {"buffering": True, "no_websocket": True},
+            {"longpoll": "need up to 12", "sse": "holds a stream back", "websocket": "refuse"},
+        ),
+    ],
+)
+def test_where_none_fits_the_obstacle_of_each_is_its_own(
+    need: dict[str, Any], words: dict[str, str]
+) -> None:
+    advice = advise(Need(**{"clients": 2_000_000} | need), "a test", KNOWN)
+    assert advice.choice is None and "network" not in advice.reason
+    against = {option.name: "; ".join(option.against) for option in advice.options}
+    for name, text in words.items():
+        assert text in against[name], against
+    if need["rtt"] / 2 <= need["tolerated"]:
+        assert not any("network" in text for text in against.values())
+
+
 def test_the_reference_measurement_is_complete() -> None:
     source, known = load()
     assert "clients" in source and REFERENCE.name in source

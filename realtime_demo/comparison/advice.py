@@ -190,7 +190,7 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
         processes=processes,
         memory=None if basis.memory is None else need.clients * basis.memory,
         wakes=_wakes(name, workload, prediction),
-        against=_against(name, need, prediction),
+        against=_against(name, need, prediction, path.fan),
     )
 
 
@@ -232,16 +232,25 @@ def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
     return signs * 3600
 
 
-def _against(name: str, need: Need, prediction: Prediction) -> tuple[str, ...]:
+def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple[str, ...]:
     found: list[str] = []
     late = prediction.delay.quantile(0.99)
     if late > need.tolerated * 1.001:
-        found.append(f"99 of 100 events need up to {late * 1e3:,.0f} ms")
+        text = f"99 of 100 events need up to {_milliseconds(late)} ms"
+        if need.rtt / 2 > need.tolerated:
+            text += f", of which one way through the network is {_milliseconds(need.rtt / 2)} ms"
+        elif late - 0.99 * fan <= need.tolerated * 1.001:
+            text += f", since a process writes to its clients for {_milliseconds(fan)} ms"
+        found.append(text)
     if need.buffering and name in ("streaming", "sse"):
         found.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
     if need.no_websocket and name == "websocket":
         found.append("the proxies refuse the upgrade")
     return tuple(found)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.3g}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
 # Where the cost is alike: the simplest to run and to write for comes first.
@@ -251,7 +260,7 @@ SIMPLEST = ("sse", "polling", "streaming", "websocket", "longpoll")
 def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
     fit = [option for option in options if not option.against]
     if not fit:
-        return None, "None fits: the network alone takes longer than is tolerated."
+        return None, "None fits, for what is said below of each."
 
     def simplicity(option: Option) -> int:
         return SIMPLEST.index(option.name)
