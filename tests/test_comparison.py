@@ -75,9 +75,18 @@ def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> Non
     merged = sorted(value for group in groups for value in group)
     assert found.count == len(merged) and found.longest == merged[-1]
     assert found.p50 == statistics.median_low(merged)
-    assert found.p99 == quantile(merged, 0.99)
     assert found.low <= found.p50 <= found.high
     assert found.mean == pytest.approx(statistics.fmean(merged))
+
+
+def test_a_percentile_needs_an_event_beyond_it() -> None:
+    """Deliveries do not count: the clients of one event are not as many events."""
+    for events, known in ((9, 0), (10, 1), (99, 1), (100, 2), (999, 2), (1_000, 3)):
+        clusters = [[event + client / 100 for client in range(20)] for event in range(events)]
+        found, merged = Spread.of(clusters), [value for group in clusters for value in group]
+        told = [(found.p90, 0.9), (found.p99, 0.99), (found.p999, 0.999)]
+        assert all(value == quantile(merged, share) for value, share in told[:known])
+        assert all(math.isnan(value) for value, _ in told[known:]), events
 
 
 def test_blocks_are_stretches_of_time() -> None:
@@ -97,9 +106,12 @@ def test_the_interval_knows_that_neighbours_in_time_are_alike() -> None:
         for _ in range(400):
             wave = 0.8 * wave + 0.6 * chance.gauss(0, 1)  # stationary, of variance 1
             clusters.append([wave + chance.gauss(0, 0.3)])
-        for name, groups in (("events", clusters), ("blocks", blocks(clusters))):
-            spread = Spread.of(groups)
-            held[name] += spread.low <= 0 <= spread.high
+        ordered = sorted(sample for cluster in clusters for sample in cluster)
+        spread = Spread.of(clusters)
+        intervals = {"events": median_interval(clusters, ordered)}
+        intervals["blocks"] = spread.low, spread.high
+        for name, (low, high) in intervals.items():
+            held[name] += low <= 0 <= high
     assert held["blocks"] / trials >= 0.9
     assert held["events"] / trials < 0.75
 

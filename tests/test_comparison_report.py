@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import replace
 
 import pytest
 
+from realtime_demo.comparison import document
 from realtime_demo.comparison.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.console import figure
 from realtime_demo.comparison.findings import findings
@@ -113,6 +115,18 @@ def test_every_setting_that_can_be_swept_has_a_name() -> None:
 )
 def test_a_figure_has_no_exponent(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def test_no_percentile_is_written_that_the_events_do_not_give() -> None:
+    """Neither in JSON nor in CSV: 20 events have no 99th, though they have 40 deliveries."""
+    result = of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
+    (told,) = document.document(result)["configurations"][0]["techniques"].values()
+    (row,) = csv.DictReader(document.as_csv(result).splitlines())
+    for origin, prefix in (("intended", ""), ("published", "from_published_")):
+        delay = told["delay"][origin]
+        assert delay["p90"] == pytest.approx(0.67) and float(row[f"{prefix}p90"]) > 0
+        assert (delay["p99"], delay["p999"]) == (None, None)
+        assert (row[f"{prefix}p99"], row[f"{prefix}p999"]) == ("", "")
 
 
 def test_a_technique_is_named_where_it_was_first_not_withheld() -> None:

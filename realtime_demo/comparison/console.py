@@ -15,7 +15,7 @@ from transports.techniques import BY_NAME
 
 from .figures import Spread, between
 from .progress import Progress
-from .result import FEWEST, Measurement
+from .result import Measurement
 from .run import Configuration, Result
 from .selfcheck import Added
 from .settings import Settings
@@ -197,10 +197,9 @@ def spread(delay: Spread) -> list[str]:
         f"{delay.count:,}",
         milliseconds(delay.p50),
         f"{milliseconds(delay.low)}{DASH}{milliseconds(delay.high)}",
-        # A percentile needs samples beyond it to be one.
-        milliseconds(delay.p90 if delay.count >= 10 else None),
-        milliseconds(delay.p99 if delay.count >= FEWEST else None),
-        milliseconds(delay.p999 if delay.count >= 1_000 else None),
+        milliseconds(delay.p90),
+        milliseconds(delay.p99),
+        milliseconds(delay.p999),
         milliseconds(delay.longest),
     ]
 

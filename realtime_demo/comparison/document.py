@@ -135,7 +135,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
 
 def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
     return {
-        f"{prefix}{name}": value if name == "count" else value * 1e3
+        f"{prefix}{name}": None if math.isnan(value) else value if name == "count" else value * 1e3
         for name, value in asdict(spread).items()
     }
 
