@@ -61,6 +61,19 @@ def test_an_event_that_was_refused_is_missing() -> None:
     assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
 
 
+def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
+    both = (a_round([0.5] * 20), replace(a_round([0.1] * 20), name="sse", technique="sse"))
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    result = of((few, both[0]), (many, both[0]))
+    swept = tuple(Configuration(settings, both) for settings in (few, many))
+    told = findings(replace(result, configurations=swept))
+    (lowest,) = [text for text in told if "lowest median" in text]
+    assert lowest.startswith("At 2 clients, 10 events/s") and "Server-Sent Events had" in lowest
+    for same in (swept[:1], swept[:1] * 3):  # the latter with --repeat
+        told = findings(replace(result, configurations=same))
+        assert any(text.startswith("Server-Sent Events had the lowest") for text in told)
+
+
 def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
     late = replace(a_round([5.0] * 20), played=None)
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))

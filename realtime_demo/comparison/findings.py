@@ -19,9 +19,11 @@ def findings(result: Result) -> list[str]:
     first = result.configurations[0]
     shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
     if len(shown) > 1:
-        found += _delays(shown, of_all=len(shown) == len(first.measurements))
-        found += _requests(first, shown)
-        found += _idle(shown)
+        told = _delays(shown, of_all=len(shown) == len(first.measurements))
+        told += [*_requests(first, shown), *_idle(shown)]
+        # The other configurations of a sweep stand in the tables and charts.
+        others = any(one.settings != first.settings for one in result.configurations)
+        found += [f"At {_where(first)}: {text}" if others else text for text in told]
     found += _crowding(result)
     found += _agreement(result)
     return found
