@@ -280,6 +280,24 @@ def test_a_result_that_is_none_cannot_be_run_again(tmp_path: Path, saved: str) -
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--rate", "5", "--together"], "not rate, together"),
+        (["--scenario", "chat"], "not scenario"),
+        (["--techniques", "sse", "--adapter", "sse=/x/"], "not techniques, adapter"),
+    ],
+)
+def test_a_run_again_takes_no_other_settings(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (file := tmp_path / "saved.json").write_text(
+        json.dumps({"configurations": [{"settings": Settings().document()}]})
+    )
+    with pytest.raises(CommandError, match=words):
+        call_command("compare", "--rerun", str(file), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (["127.0.0.1"], "begins with http"),
         (["http://127.0.0.1:99999"], "Port out of range"),
         (["http://:80"], "names no host"),

@@ -44,6 +44,7 @@ OPTIONS = (
     ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
+CHOOSING = ("scenario", "techniques", "adapter")
 WRITTEN = ("json", "summary", "csv", "report")
 WHOLE = ("clients", "rounds", "size", "seed")
 
@@ -106,7 +107,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--csv", metavar="FILE", help="write the table")
         parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
-        parser.add_argument("--rerun", metavar="FILE", help="the settings of a saved --json")
+        parser.add_argument(
+            "--rerun", metavar="FILE", help="the settings of a saved --json, and no others"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -190,6 +193,12 @@ class Command(BaseCommand):
             techniques = [name.strip() for name in options["techniques"].split(",")]
         elif options["adapter"] and options["server"]:
             techniques = []  # theirs alone, unless ours are asked for
+        if saved:
+            changed = [*given, *(name for name in CHOOSING if options[name])]
+            if changed:
+                raise ValueError(
+                    f"--rerun has its settings from the file: not {', '.join(changed)}."
+                )
         given["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **given)]
         names: list[str] = []
