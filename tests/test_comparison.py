@@ -503,6 +503,8 @@ def test_scenarios_and_sweeps_are_settings() -> None:
     assert [one.clients for one in sweep(Settings(), "clients", (1, 2))] == [1, 2]
     with pytest.raises(ValueError, match="cannot be swept"):
         sweep(Settings(), "seed", (1,))
+    for other in ("sse", "longpoll=/news/{room}/"):
+        assert Settings(techniques=(other,), hold=90).hold == 90, "who knows what others hold"
 
 
 @pytest.mark.parametrize(

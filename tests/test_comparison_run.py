@@ -253,6 +253,7 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         (["--server", "http://"], "http://host:port"),
         (["--server", "http://127.0.0.1:99999"], "Port out of range"),
         (["--repeat", "0"], "1 or more"),
+        (["--hold", "56"], "held 55 s at most"),
         (["--no-tap", "--rtt", "10"], "where the tap is"),
         (["--json", "/nowhere/out.json"], "no folder"),
         (["--report", "/"], "is a folder"),

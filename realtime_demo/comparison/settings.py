@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from longpoll.consumers import LONGEST_HOLD
 from transports.events import Event
 from transports.techniques import TECHNIQUES
 
@@ -64,6 +65,9 @@ class Settings:
             raise ValueError("No technique is given to measure.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             raise ValueError("A technique is given twice.")
+        ours = any(one.name == "longpoll" and one.path is None for one in self.adapters)
+        if ours and self.hold > LONGEST_HOLD:
+            raise ValueError(f"Long polls are held {LONGEST_HOLD:g} s at most; got {self.hold:g}.")
 
     @property
     def adapters(self) -> list[Adapter]:
