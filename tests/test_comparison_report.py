@@ -119,6 +119,17 @@ def test_a_round_may_have_a_ping_more_or_less() -> None:
         assert found.consistent == consistent, found
 
 
+def test_the_empty_share_may_be_one_request_off() -> None:
+    """Of 200 that each client made; the window's edges cut one."""
+    asking = replace(a_round([0.5] * 5), played=None)
+    expected = replace(asking.prediction, empty_share=0.0)
+    for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
+        cost = replace(asking.cost, requests=400, empty=empty)
+        checks = replace(asking, cost=cost, prediction=expected).comparison()
+        (found,) = [check for check in checks if check.name == "empty share"]
+        assert found.agrees == agrees, found
+
+
 def test_every_setting_that_can_be_swept_has_a_name() -> None:
     assert NAMED.keys() == SWEPT.keys()
 

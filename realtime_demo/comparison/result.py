@@ -196,7 +196,7 @@ class Measurement:
                     *(1 / cost.seconds, here_rate),
                 ),
                 Check(
-                    *("empty share", "", share, cost.empty_share or 0.0, max(0.02, 1 / polls)),
+                    *("empty share", "", share, cost.empty_share or 0.0, 1 / polls),
                     *(luck, here_empty),
                 ),
                 Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
