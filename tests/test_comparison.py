@@ -89,6 +89,20 @@ def test_a_percentile_needs_an_event_beyond_it() -> None:
         assert all(math.isnan(value) for value, _ in told[known:]), events
 
 
+def test_clients_that_ask_in_turn_leave_this_much_to_luck() -> None:
+    """The variance of one event's mean wait that docs/theory.md states, for schedule.phases."""
+    clients, period, steps = 4, 2.0, 200
+    variance = statistics.fmean(
+        statistics.pvariance(
+            statistics.fmean((phase - step * period / steps) % period for phase in phases)
+            for step in range(steps)
+        )
+        for phases in (schedule.phases(clients, period, seed) for seed in range(300))
+    )
+    stated = period**2 * (1 / 6 - 1 / (12 * clients)) / clients**2
+    assert variance == pytest.approx(stated, rel=0.05)
+
+
 def test_blocks_are_stretches_of_time() -> None:
     clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
     found = blocks(clusters)
