@@ -20,7 +20,7 @@ from channels.layers import BaseChannelLayer
 
 from .cursors import Cursor
 from .events import Event
-from .history import History, HistoryUnavailable, now
+from .history import History, now
 from .metrics import metrics
 from .tail import Tail
 
@@ -30,8 +30,9 @@ TAIL_LENGTH = 256  # events
 SWEEP_INTERVAL = 1.0  # seconds between looks at the history's heads
 LINGER = 30.0  # seconds a room stays joined after its last user: long polls come back
 PING_PATIENCE = 5.0  # seconds after which a silent channel layer is joined anew
-GROUP_REFRESH = 3_600.0  # seconds between joins; a layer forgets a group after a day
+GROUP_REFRESH = 600.0  # seconds between joins; the layer forgets who has not for an hour
 LAYER_PATIENCE = 2.0  # seconds that a new room, or a sweep, waits for the channel layer
+LEAVING = 1.0  # seconds at most, of an orderly stop
 BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
 
 
@@ -134,13 +135,15 @@ class Hub:
     def _load(self, tail: Tail) -> asyncio.Task[None]:
         """Bring the tail up to the history; one at a time for each room."""
         task = self._loading.get(tail.room)
-        if task is None:
+        # One that is done is of the room's former tail, and its callback is yet to come.
+        if task is None or task.done():
             task = self._loading[tail.room] = self._spawn(self._read_history(tail))
             task.add_done_callback(lambda done: self._loaded(tail.room, done))
         return task
 
     def _loaded(self, room: str, done: asyncio.Task[None]) -> None:
-        del self._loading[room]
+        if self._loading.get(room) is done:
+            del self._loading[room]
         if not done.cancelled() and (error := done.exception()):
             # Who waits for it hears of it too; the next sweep tries again.
             logger.warning("The history of %s could not be read (%s).", room, error)
@@ -161,6 +164,8 @@ class Hub:
             del self._arrived[tail.room]
 
     async def _join(self, room: str) -> None:
+        if self.closing:
+            return
         if not self._tasks:
             self._tasks = [self._spawn(self._listen()), self._spawn(self._sweep())]
         # Without the layer the room is served all the same, by the sweeps.
@@ -233,8 +238,9 @@ class Hub:
                     self._drop(tail)
             try:
                 await self._compare_heads()
-            except HistoryUnavailable as error:
-                logger.warning("The history is away (%s).", error)
+            # Whatever it is: this is the one loop that finds what nobody was told of.
+            except Exception as error:
+                logger.warning("The history is away (%r).", error)
             try:
                 # A connection that says nothing is given up after 15 s, and for as long nobody
                 # would look at the heads: the layer only wakes, and may not stop who does without.
@@ -285,8 +291,28 @@ class Hub:
         for tail in self._tails.values():
             tail.wake()
 
-    async def aclose(self) -> None:
+    async def leave(self) -> None:
+        """Close, and leave every group, for at most `LEAVING` seconds.
+
+        Who does not is sent every event for as long as the layer remembers them, and nobody
+        takes it.
+        """
         self.close()
+        leaving = self._spawn(self._leave_all())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({leaving}, timeout=LEAVING)
+
+    async def _leave_all(self) -> None:
+        await ended({*self._tasks})
+        if self._loading:  # who is about to join
+            await asyncio.wait(self._loading.values())
+        with contextlib.suppress(Exception):
+            groups = [group_of(room) for room in self._tails]
+            await asyncio.gather(*(self.layer.group_discard(g, self._channel) for g in groups))
+
+    async def aclose(self) -> None:
+        await self.leave()
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
         await ended(tasks)
         self._tasks = []
