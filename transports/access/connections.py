@@ -75,6 +75,10 @@ class Connection:
         except asyncio.CancelledError:
             if self._refusal is None or self._task is None or self._task.uncancel() > 0:
                 raise
+            if self._said == "http.response.start":
+                # The length it announced is owed, and the body is gone with the application. The
+                # server knows how to end what is incomplete: no later response is read as this one.
+                raise
             await self._say(self._refusal, send)
         finally:
             watch().discard(self)
