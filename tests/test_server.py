@@ -102,6 +102,13 @@ class Raw:
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
         return self.send(bytes([first, 0x80 | len(payload)]) + mask + masked)
 
+    def message(self) -> tuple[int, bytes]:
+        """A frame's first byte and its payload, which is shorter than 64 KiB."""
+        first, length = self.exactly(2)
+        if length == 126:
+            (length,) = struct.unpack("!H", self.exactly(2))
+        return first, self.exactly(length)
+
     def until(self, mark: bytes) -> bytes:
         """What comes up to `mark`, and that."""
         while mark not in self.buffer:
@@ -510,6 +517,27 @@ def test_client_that_sends_faster_than_its_application_receives_is_not_read() ->
         with pytest.raises(TimeoutError):
             for _ in range(2000):  # 120 MB
                 client.send(frame)
+        assert resident(server) - before < 8_000_000
+
+
+def test_pings_of_a_client_that_does_not_read_do_not_pile_up() -> None:
+    with LiveServer(APPLICATION) as server, Raw(server) as client:
+        counters(server)
+        before = resident(server)
+        client.upgrade("/ws/flood")
+        assert_stands_still(server, "ws_flood", before)
+        for payload in (b"first", b"second", b"latest"):
+            client.frame(0x89, payload)
+        counters(server)  # by the time of this answer the server has read them
+        pongs = []
+        while b"latest" not in pongs:
+            first, payload = client.message()
+            if first == 0x8A:
+                pongs.append(payload)
+        assert pongs == [b"latest"]  # RFC 6455 §5.5.3
+        thousand = (b"\x89\xfd" + b"\0\0\0\0" + b"p" * 125) * 1000
+        for _ in range(100):  # 13 MB
+            client.send(thousand)
         assert resident(server) - before < 8_000_000
 
 

@@ -49,10 +49,12 @@ class Gate:
     full, resumed when it is empty, stopped when the connection is lost.
     """
 
-    __slots__ = ("closed",)
+    __slots__ = ("closed", "postponed")
 
     def __init__(self) -> None:
         self.closed: asyncio.Event | None = None
+        # What is to be written as soon as it opens, by a protocol that cannot wait.
+        self.postponed: Callable[[], None] | None = None
 
     def pauseProducing(self) -> None:
         if self.closed is None:
@@ -62,8 +64,13 @@ class Gate:
         if self.closed is not None:
             self.closed.set()
             self.closed = None
+        if self.postponed is not None:
+            write, self.postponed = self.postponed, None
+            write()
 
-    stopProducing = resumeProducing
+    def stopProducing(self) -> None:
+        self.postponed = None
+        self.resumeProducing()
 
     async def wait(self) -> None:
         """Return once the client has read on, or is gone."""
