@@ -246,6 +246,21 @@ async def ws_flood(scope: Message, receive: Receive, send: Send) -> None:
     await pour("ws_flood", message, receive, send)
 
 
+async def ws_senders(scope: Message, receive: Receive, send: Send) -> None:
+    """`count` tasks that each send three messages of `size` characters, numbered, when told to."""
+    count, size = option(scope, "count", 3), option(scope, "size", 8)
+    await accept(receive, send)
+    texts = [f"{number:0{size}}" for number in range(count)]
+
+    async def sender(text: str) -> None:
+        for _ in range(3):
+            await send({"type": "websocket.send", "text": text})
+
+    await send({"type": "websocket.send", "text": "ready"})
+    await receive()
+    await asyncio.gather(*map(sender, texts))
+
+
 async def ws_numbers(scope: Message, receive: Receive, send: Send) -> None:
     """`count` messages of `size` characters, numbered."""
     count, size = option(scope, "count", 3), option(scope, "size", 8)

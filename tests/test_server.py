@@ -103,10 +103,11 @@ class Raw:
         return self.send(bytes([first, 0x80 | len(payload)]) + mask + masked)
 
     def message(self) -> tuple[int, bytes]:
-        """A frame's first byte and its payload, which is shorter than 64 KiB."""
+        """A frame's first byte and its payload."""
         first, length = self.exactly(2)
-        if length == 126:
-            (length,) = struct.unpack("!H", self.exactly(2))
+        if length > 125:
+            kind, size = ("!H", 2) if length == 126 else ("!Q", 8)
+            (length,) = struct.unpack(kind, self.exactly(size))
         return first, self.exactly(length)
 
     def until(self, mark: bytes) -> bytes:
@@ -518,6 +519,24 @@ def test_client_that_sends_faster_than_its_application_receives_is_not_read() ->
             for _ in range(2000):  # 120 MB
                 client.send(frame)
         assert resident(server) - before < 8_000_000
+
+
+def test_senders_to_a_client_that_does_not_read_wait_and_then_take_turns() -> None:
+    count = 20
+    with LiveServer(APPLICATION) as server, Raw(server, receive_buffer=65_536) as client:
+        client.upgrade(f"/ws/senders?count={count}&size=1000000")
+        assert client.message() == (0x81, b"ready")
+        before = resident(server)
+        client.frame(0x81, b"go")
+        counters(server)  # by the time of this answer all have begun to send
+        assert resident(server) - before < 8_000_000
+        received = dict.fromkeys(range(count), 0)
+        for _ in range(3 * count):
+            received[int(client.message()[1][-9:])] += 1
+            # Who has written may once be ready again before the next in turn.
+            assert max(received.values()) - min(received.values()) <= 2
+        assert resident(server) - before < 8_000_000
+        assert client.message() == (0x88, struct.pack("!H", 1000))
 
 
 def test_pings_of_a_client_that_does_not_read_do_not_pile_up() -> None:

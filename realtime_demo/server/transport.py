@@ -49,12 +49,13 @@ class Gate:
     full, resumed when it is empty, stopped when the connection is lost.
     """
 
-    __slots__ = ("closed", "postponed")
+    __slots__ = ("_turn", "closed", "postponed")
 
     def __init__(self) -> None:
         self.closed: asyncio.Event | None = None
         # What is to be written as soon as it opens, by a protocol that cannot wait.
         self.postponed: Callable[[], None] | None = None
+        self._turn: asyncio.Lock | None = None
 
     def pauseProducing(self) -> None:
         if self.closed is None:
@@ -73,9 +74,16 @@ class Gate:
         self.resumeProducing()
 
     async def wait(self) -> None:
-        """Return once the client has read on, or is gone."""
-        while self.closed is not None:
-            await self.closed.wait()
+        """Return once the client has read on, or is gone.
+
+        Those who wait pass one by one, first come, first served: what the first one writes may
+        close the gate again before the next.
+        """
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        async with self._turn:
+            while self.closed is not None:
+                await self.closed.wait()
 
 
 class Deadline:
