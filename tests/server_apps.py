@@ -27,6 +27,8 @@ sent: dict[str, int] = {}
 
 if "REQUEST_TIMEOUT" in os.environ:
     realtime_demo.server.http.REQUEST_TIMEOUT = float(os.environ["REQUEST_TIMEOUT"])
+if "ABORT_TIMEOUT" in os.environ:
+    realtime_demo.server.http.Channel.abortTimeout = float(os.environ["ABORT_TIMEOUT"])
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:

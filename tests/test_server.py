@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -670,6 +671,31 @@ def test_request_that_drips_is_cut_off_and_an_open_stream_is_not() -> None:
         stream.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             stream.socket.recv(1)
+
+
+def test_response_may_take_as_long_as_it_is_read() -> None:
+    env = {"REQUEST_TIMEOUT": "0.5", "ABORT_TIMEOUT": "1"}
+    size = 12_000_000  # of which the kernel takes four
+    with (
+        LiveServer(APPLICATION, env=env) as server,
+        Raw(server, receive_buffer=65_536) as slow,
+        Raw(server, receive_buffer=65_536) as absent,
+    ):
+        absent.get(f"/big?size={size}")
+        begun = time.monotonic()
+        slow.get(f"/big?size={size}")
+        length = int(slow.head()[1]["content-length"])
+        for _ in range(length // 150_000):  # 80 times
+            assert slow.exactly(150_000) == b"b" * 150_000
+            time.sleep(0.03)
+        assert time.monotonic() - begun > 2, "several time-outs"
+        assert slow.get("/hello").response()[2] == b"hello"
+        assert slow.to_the_end() == b""  # idle now
+        cut = select.poll()
+        cut.register(absent.socket, 0)
+        assert cut.poll(10_000)  # by a reset: there is more to read
+        with pytest.raises(ConnectionResetError):
+            absent.to_the_end()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 # Before anything of Twisted: this installs the reactor on an asyncio event loop.
@@ -39,6 +43,22 @@ def write_at_once(port: Any) -> Any:
     kind = port.transport
     port.transport = type(f"AtOnce{kind.__name__}", (WriteAtOnce, kind), {})
     return port
+
+
+def unread(transport: Any) -> int:
+    """How many bytes written to `transport` (TCP, UNIX or TLS) its client has yet to take.
+
+    Those in the kernel count, where it tells: it asks for more only when a third of its buffer,
+    of megabytes, is free.
+    """
+    while not isinstance(transport, FileDescriptor):
+        transport = transport.transport  # of TLS
+    buffer: Any = transport
+    waiting: int = len(buffer.dataBuffer) - buffer.offset + buffer._tempDataLen
+    with suppress(OSError):
+        answer = fcntl.ioctl(buffer.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+        waiting += struct.unpack("i", answer)[0]
+    return waiting
 
 
 @implementer(IPushProducer)
