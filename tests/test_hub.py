@@ -242,3 +242,50 @@ async def test_an_idle_room_is_left(hub: Hub, monkeypatch: Any) -> None:
 
 def _event(message: dict[str, Any]) -> Event:
     return Event.decode(message["event"].encode())
+
+
+async def test_whatever_the_history_raises_the_sweep_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    history = MemoryHistory(length=9, backlog=9, max_rooms=9)
+    hub = Hub(layer=InMemoryChannelLayer(), history=history, backlog=9, max_rooms=9)
+    async with hub.using("r") as tail:
+        raised = asyncio.Event()
+
+        async def broken(rooms: Any) -> Any:
+            raised.set()
+            raise AttributeError("a library's own")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(history, "heads", broken)
+            await raised.wait()
+        event = await history.append("r", "message", "ada", "nobody is told")
+        await until(lambda: tail.head == event.cursor, BOUND)
+    await hub.aclose()
+
+
+@pytest.mark.timeout(20)
+async def test_a_room_comes_back_in_the_turn_in_which_its_former_tail_was_read() -> None:
+    """Who asks for it then does not wait, without a pause, for what is done."""
+    history = MemoryHistory(length=9, backlog=9, max_rooms=9)
+    hub = Hub(layer=InMemoryChannelLayer(), history=history, backlog=9, max_rooms=2)
+
+    async def use(room: str) -> None:
+        async with hub.using(room):
+            entered.add(room)
+            await asyncio.sleep(60)
+
+    entered: set[str] = set()
+    tasks = [asyncio.create_task(use("other"))]
+    await until(lambda: "other" in entered, BOUND)
+    tasks.append(asyncio.create_task(use("room")))
+    await asyncio.sleep(0)  # the task that reads its history is about to begin
+    tasks[1].cancel()
+    tasks.append(asyncio.create_task(use("third")))  # in the place of the first, which is idle
+    tasks[0].cancel()
+    tasks.append(asyncio.create_task(use("room")))
+    await until(lambda: "room" in entered, BOUND)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await hub.aclose()

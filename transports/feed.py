@@ -136,7 +136,8 @@ async def publish_once(
 
 
 async def _wake(event: Event) -> None:
-    here, room = hub(), event.room
+    here, room, task = hub(), event.room, asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
     try:
         message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
         async with asyncio.timeout(LAYER_PATIENCE):
@@ -144,6 +145,8 @@ async def _wake(event: Event) -> None:
     except Exception as error:
         # The event is in the history: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)
+    if task and task.cancelling() > cancellations:  # a layer may swallow one (`redis_socket`)
+        raise asyncio.CancelledError
 
 
 async def rooms() -> list[str]:

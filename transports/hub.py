@@ -20,7 +20,7 @@ from channels.layers import BaseChannelLayer
 
 from .cursors import Cursor
 from .events import Event
-from .history import History, HistoryUnavailable, now
+from .history import History, now
 from .metrics import metrics
 from .tail import Tail
 
@@ -134,13 +134,15 @@ class Hub:
     def _load(self, tail: Tail) -> asyncio.Task[None]:
         """Bring the tail up to the history; one at a time for each room."""
         task = self._loading.get(tail.room)
-        if task is None:
+        # One that is done is of the room's former tail, and its callback is yet to come.
+        if task is None or task.done():
             task = self._loading[tail.room] = self._spawn(self._read_history(tail))
             task.add_done_callback(lambda done: self._loaded(tail.room, done))
         return task
 
     def _loaded(self, room: str, done: asyncio.Task[None]) -> None:
-        del self._loading[room]
+        if self._loading.get(room) is done:
+            del self._loading[room]
         if not done.cancelled() and (error := done.exception()):
             # Who waits for it hears of it too; the next sweep tries again.
             logger.warning("The history of %s could not be read (%s).", room, error)
@@ -233,8 +235,9 @@ class Hub:
                     self._drop(tail)
             try:
                 await self._compare_heads()
-            except HistoryUnavailable as error:
-                logger.warning("The history is away (%s).", error)
+            # Whatever it is: this is the one loop that finds what nobody was told of.
+            except Exception as error:
+                logger.warning("The history is away (%r).", error)
             try:
                 # A connection that says nothing is given up after 15 s, and for as long nobody
                 # would look at the heads: the layer only wakes, and may not stop who does without.

@@ -20,6 +20,7 @@ import contextlib
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+import redis.asyncio
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -27,6 +28,8 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from .redis_socket import IN_PLACE_OF
 
 SENTINEL_SCHEMES = {"redis+sentinel": False, "rediss+sentinel": True}
 SENTINEL_PORT = 26379
@@ -85,7 +88,8 @@ class Pool(ConnectionPool):
     """
 
     def __init__(self, max_connections: int = CONNECTIONS, **options: Any) -> None:
-        super().__init__(max_connections=max_connections, **options)
+        kind = options.pop("connection_class", redis.asyncio.Connection)
+        super().__init__(IN_PLACE_OF[kind], max_connections, **options)
         self._free = asyncio.Semaphore(max_connections)
         self._is_open = False
 
@@ -159,15 +163,23 @@ class MasterPool(SentinelConnectionPool, Pool):
 
     async def _ask(self) -> None:
         try:
-            former = self.master_address
-            if await self.get_master_address() != former:  # which has closed those not in use
-                # Those in use too: a channel layer's reader would wait there in vain.
-                for each in list(self._in_use_connections):
-                    await each.disconnect(nowait=True)
+            await self.get_master_address()
         except (RedisError, OSError):
             pass  # no Sentinel answers: the connections there are may be good
         finally:
             self._asking = None
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Whom the Sentinels name. Closes the connections to anybody else.
+
+        Also those in use, which redis-py leaves: a channel layer's reader would wait there in vain.
+        """
+        address: tuple[str, int] = await super().get_master_address()
+        in_use: list[Any] = list(self._in_use_connections)
+        for each in in_use:
+            if each.is_connected and (each.host, each.port) != address:
+                each.cut()
+        return address
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         """Close them; if all, those to the Sentinels too."""

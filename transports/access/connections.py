@@ -49,6 +49,7 @@ class Connection:
         self.rooms: set[str] = set()
         self._refusal: Refusal | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._cancellations = 0
         self._said = ""  # the type of the last message sent
         self._is_complete = False
 
@@ -73,7 +74,10 @@ class Connection:
         try:
             await application({**scope, "connection": self}, receive, heard)
         except asyncio.CancelledError:
-            if self._refusal is None or self._task is None or self._task.uncancel() > 0:
+            task, self._task = self._task, None  # from here on it is not cancelled again
+            if self._refusal is None or task is None:
+                raise
+            if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
                 raise
             if self._said == "http.response.start":
                 # The length it announced is owed, and the body is gone with the application. The
@@ -84,9 +88,10 @@ class Connection:
             watch().discard(self)
 
     def end(self, refusal: Refusal) -> None:
-        if self._refusal is None and self._task is not None:
-            self._refusal = refusal
-            watch().discard(self)
+        """Cancel it: at every sweep, until it takes; libraries can swallow a cancellation."""
+        if self._task is not None:
+            self._refusal = self._refusal or refusal
+            self._cancellations += 1
             self._task.cancel()
 
     async def _say(self, refusal: Refusal, send: Send) -> None:
