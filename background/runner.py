@@ -70,6 +70,8 @@ class Runner:
                 if str(error) != self._complained:  # once: it is tried every few seconds
                     logger.warning("No tasks without the database: %s", error)
                 self._complained = str(error)
+            except Exception:  # the next look may go better; and without one nobody looks again
+                logger.exception("Tasks could not be looked for")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.TASK_SWEEP):
                     await self._woken.wait()

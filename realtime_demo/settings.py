@@ -6,6 +6,7 @@ process; set, both live in Redis and any number of processes share one feed.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from django.core.management.utils import get_random_secret_key
 from transports.redis_connection import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+SHORTEST = 0.01  # seconds: what is done over and over is not done without a pause
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -24,6 +26,22 @@ def _flag(name: str, default: bool) -> bool:
 
 def _list(name: str, default: str) -> list[str]:
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
+
+
+def _whole(name: str, default: int, least: int = 1) -> int:
+    return int(_number(name, default, least, int))
+
+
+def _number(name: str, default: float, least: float, kind: type[int | float] = float) -> float:
+    text = os.environ.get(name, str(default))
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not value >= least:
+        a_number = "a whole number" if kind is int else "a number"
+        raise ImproperlyConfigured(f"{name} is {a_number}, at least {least:g}; not {text!r}.")
+    return value
 
 
 DEBUG = _flag("DEBUG", False)
@@ -40,19 +58,19 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY el
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # --- Limits ------------------------------------------------------------------------------
-TEXT_LENGTH = int(os.environ.get("TEXT_LENGTH", 2_000))  # characters in an event's text
-SENDER_LENGTH = int(os.environ.get("SENDER_LENGTH", 40))  # characters in a sender's name
-BODY_SIZE = int(os.environ.get("BODY_SIZE", 64 * 1024))  # bytes in a request body or a frame
-HISTORY_LENGTH = int(os.environ.get("HISTORY_LENGTH", 1_000))  # events kept for each room
-BACKLOG_LENGTH = int(os.environ.get("BACKLOG_LENGTH", 50))  # events given where no cursor is
-MAX_ROOMS = int(os.environ.get("MAX_ROOMS", 1_000))  # rooms a process keeps in memory
-MAX_SOCKET_ROOMS = int(os.environ.get("MAX_SOCKET_ROOMS", 20))  # rooms joined on one socket
-MAX_CONNECTIONS = int(os.environ.get("MAX_CONNECTIONS", 10_000))  # connections to a process
+TEXT_LENGTH = _whole("TEXT_LENGTH", 2_000)  # characters in an event's text
+SENDER_LENGTH = _whole("SENDER_LENGTH", 40)  # characters in a sender's name
+BODY_SIZE = _whole("BODY_SIZE", 64 * 1024)  # bytes in a request body or a frame
+HISTORY_LENGTH = _whole("HISTORY_LENGTH", 1_000)  # events kept for each room
+BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", 50, 0)  # events given where no cursor is
+MAX_ROOMS = _whole("MAX_ROOMS", 1_000)  # rooms a process keeps in memory
+MAX_SOCKET_ROOMS = _whole("MAX_SOCKET_ROOMS", 20)  # rooms joined on one socket
+MAX_CONNECTIONS = _whole("MAX_CONNECTIONS", 10_000)  # connections to a process
 # Connections to a process from one address; 0: any number.
-MAX_CONNECTIONS_PER_ADDRESS = int(os.environ.get("MAX_CONNECTIONS_PER_ADDRESS", 0))
-LOGIN_RATE = float(os.environ.get("LOGIN_RATE", 20))  # failed log-ins a minute an address; 0: off
-PUBLISH_RATE = float(os.environ.get("PUBLISH_RATE", 0))  # publishes a second a client; 0: off
-HEARTBEAT = float(os.environ.get("HEARTBEAT", 15))  # seconds between signs of life on a stream
+MAX_CONNECTIONS_PER_ADDRESS = _whole("MAX_CONNECTIONS_PER_ADDRESS", 0, 0)
+LOGIN_RATE = _number("LOGIN_RATE", 20, 0)  # failed log-ins a minute an address; 0: off
+PUBLISH_RATE = _number("PUBLISH_RATE", 0, 0)  # publishes a second a client; 0: off
+HEARTBEAT = _number("HEARTBEAT", 15, SHORTEST)  # seconds between signs of life on a stream
 
 # --- The stage ----------------------------------------------------------------------------
 # Where the parent of `manage.py demo` listens, which sets it: its server takes the controls then.
@@ -61,23 +79,24 @@ STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
 # --- Background tasks ---------------------------------------------------------------------
 # Whoever is on this machine may start tasks, as staff may: `manage.py demo` sets it.
 DEMO = _flag("DEMO", False)
-TASK_LEASE = float(os.environ.get("TASK_LEASE", 15))  # seconds until a silent worker is dead
-TASK_SWEEP = float(os.environ.get("TASK_SWEEP", 5))  # seconds between looks without a wake-up
-TASK_CONCURRENCY = int(os.environ.get("TASK_CONCURRENCY", 4))  # tasks at a time in a worker
+TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker is dead
+TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between looks without a wake-up
+TASK_CONCURRENCY = _whole("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
 # Seconds a room that nobody publishes in is kept in Redis.
-HISTORY_EXPIRY = int(os.environ.get("HISTORY_EXPIRY", 7 * 24 * 3600))
+HISTORY_EXPIRY = _whole("HISTORY_EXPIRY", 7 * 24 * 3600)
 # Seconds for which an `Idempotency-Key` is remembered.
-IDEMPOTENCY_EXPIRY = int(os.environ.get("IDEMPOTENCY_EXPIRY", 3600))
+IDEMPOTENCY_EXPIRY = _whole("IDEMPOTENCY_EXPIRY", 3600)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that wait for one process before the layer drops what comes; the history has them.
-LAYER_CAPACITY = int(os.environ.get("LAYER_CAPACITY", 10_000))
-# Connections to Redis of each pool: a process has three (publishing, reading, the layer).
-REDIS_CONNECTIONS = int(os.environ.get("REDIS_CONNECTIONS", 8))
+LAYER_CAPACITY = _whole("LAYER_CAPACITY", 10_000)
+# Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
+# whose connections waits for messages all the time).
+REDIS_CONNECTIONS = _whole("REDIS_CONNECTIONS", 8, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
@@ -102,6 +121,9 @@ if REDIS_URL:
                     "prefix": f"{REDIS_PREFIX}:layer",
                     "capacity": LAYER_CAPACITY,
                     "expiry": 60,
+                    # A process that was killed leaves no group, and until it is forgotten every
+                    # event is copied for it too. Who lives joins anew each ten minutes (`hub`).
+                    "group_expiry": 3_600,
                 },
             }
         }

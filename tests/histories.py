@@ -13,14 +13,16 @@ LENGTH, BACKLOG = 10, 4
 
 
 @asynccontextmanager
-async def history_of(kind: str, redis_url: str = "") -> AsyncIterator[History]:
+async def history_of(
+    kind: str, redis_url: str = "", backlog: int = BACKLOG
+) -> AsyncIterator[History]:
     """A fresh history of `LENGTH` events a room, in memory or in a corner of Redis."""
     history: History
     if kind == "memory":
-        history = MemoryHistory(length=LENGTH, backlog=BACKLOG, max_rooms=3)
+        history = MemoryHistory(length=LENGTH, backlog=backlog, max_rooms=3)
     else:
         history = RedisHistory(
-            redis_url, length=LENGTH, backlog=BACKLOG, expiry=60, prefix=uuid.uuid4().hex
+            redis_url, length=LENGTH, backlog=backlog, expiry=60, prefix=uuid.uuid4().hex
         )
     try:
         yield history

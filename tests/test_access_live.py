@@ -516,6 +516,41 @@ async def test_who_may_change_what(
             assert await delete(of, author) == 400
 
 
+@pytest.mark.redis
+async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
+    redis_access_server: LiveServer,
+    redis_server: RedisServer,
+    accounts: Accounts,
+    user: str,
+    staff: str,
+    room: str,
+) -> None:
+    author, other, path = accounts.token(user), accounts.token(staff), f"/publish/{room}/"
+
+    def keep_one() -> None:
+        redis_server.client.xtrim(f"realtime:room:{room}", maxlen=1, approximate=False)
+
+    async with httpx.AsyncClient(base_url=redis_access_server.url) as http:
+
+        async def edit(user: dict[str, str], key: str, text: str = "hello") -> httpx.Response:
+            change = {"type": "edit", "of": said.json()["id"], "text": text}
+            return await http.post(path, json=change, headers={**user, "Idempotency-Key": key})
+
+        said = await http.post(path, json={"text": "helo"}, headers=author)
+        first = await edit(author, "k")
+        assert first.status_code == 201
+        keep_one()
+        again = await edit(author, "k")
+        assert (again.status_code, again.json()) == (201, first.json())
+        assert (await edit(author, "k", "something else")).status_code == 422
+        # The key is its user's own; and without it what is there no more cannot be changed.
+        assert (await edit(other, "k")).status_code == 404
+        assert (await edit(author, "another")).status_code == 404
+        await http.post(path, json={"text": "next"}, headers=author)
+        keep_one()
+        assert (await edit(author, "k")).status_code == 409
+
+
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_an_author_changes_on_a_socket(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str

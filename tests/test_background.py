@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from background import runner
 from background.models import Task
 from background.work import WORK, Job
 from realtime_demo.conversation import LINES
@@ -26,6 +27,7 @@ from .contract.feeds import collect, cursor_of
 from .live import LiveServer
 from .program import ROOT
 from .redis_server import RedisServer
+from .waiting import until
 
 pytestmark = [pytest.mark.own_server]
 
@@ -135,6 +137,27 @@ async def test_each_effect_once_though_a_worker_is_killed(
                 batch = (await http.get(f"/polling/{room}/")).json()
                 said = [(event["sender"], event["text"]) for event in batch["events"]]
                 assert said == list(LINES[:STEPS]), room
+
+
+async def test_a_runner_looks_again_whatever_kept_it_from_looking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    async def claim(name: str, lease: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ValueError("odd")
+
+    monkeypatch.setattr(runner, "claim", claim)
+    made = runner.Runner()
+    made.start()
+    await until(lambda: looks == 1)
+    made.wake()
+    await until(lambda: looks == 2)
+    await made.stop()
+    assert "odd" in caplog.text
 
 
 async def test_run_again_from_the_start_it_doubles_nothing(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
-from channels.layers import channel_layers
+from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
-from transports import feed
+from transports import feed, presence
 from transports.cursors import Cursor
 from transports.events import Event
 from transports.history import HistoryUnavailable
+from transports.hub import group_of
+from transports.lifespan import lifespan
 
 from .waiting import BOUND, until
 
@@ -105,10 +108,36 @@ async def test_closing_ends_waits_and_subscriptions(room: str) -> None:
 
     following = asyncio.create_task(follow())
     await until(lambda: feed.hub().users == 2)
-    feed.close()
     async with asyncio.timeout(BOUND):
+        await feed.leave()
         assert (await waiting).events == ()
         assert await following >= 1
+
+
+async def members(room: str) -> list[Any]:
+    """The channels to which the layer copies each of the room's events."""
+    layer: Any = channel_layers["default"]
+    if isinstance(layer, InMemoryChannelLayer):
+        return list(layer.groups.get(group_of(room), ()))
+    return list(await layer.connection(0).zrange(layer._group_key(group_of(room)), 0, -1))
+
+
+async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    living = asyncio.create_task(lifespan({"type": "lifespan"}, told.get, said.put))
+    async with asyncio.timeout(BOUND):
+        told.put_nowait({"type": "lifespan.startup"})
+        assert (await said.get())["type"] == "lifespan.startup.complete"
+        async with feed.hub().using(room):
+            assert len(await members(room)) == 1
+            told.put_nowait({"type": "lifespan.shutdown"})
+            assert (await said.get())["type"] == "lifespan.shutdown.complete"
+            assert await members(room) == []
+        async with feed.hub().using(f"{room}-b"):
+            assert await members(f"{room}-b") == [], "nor does it join any more"
+        await living
+    await presence.aclose()
 
 
 async def test_a_subscriber_outlives_an_outage_of_the_history(

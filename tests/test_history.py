@@ -9,7 +9,9 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio.connection import AbstractConnection
 
+from transports import history, redis_promotion
 from transports.cursors import Cursor
 from transports.events import Event
 from transports.history import Extent, History, HistoryUnavailable, MemoryHistory
@@ -17,6 +19,7 @@ from transports.redis_history import RedisHistory
 
 from .histories import BACKLOG, LENGTH, history_of
 from .redis_server import RedisServer, free_port
+from .waiting import until_asked
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -59,6 +62,15 @@ async def test_a_key_is_taken_once_by_many(log: History) -> None:
     assert len([event for event in many if event is not None]) == 1
 
 
+async def test_a_key_is_remembered_for_its_time(log: History) -> None:
+    async def anew() -> Event | None:
+        return await log.append_once("k", "r", "message", "ada", "x", remember=1)
+
+    assert await anew() is not None
+    await until_asked(anew)
+    assert len((await log.read("r", None)).events) == 2
+
+
 async def test_rooms_are_listed(log: History) -> None:
     assert await log.rooms() == []
     for room in ("b", "a", "a-1"):
@@ -72,6 +84,18 @@ async def test_backlog(log: History) -> None:
     batch = await log.read("r", None)
     assert batch.events == tuple(events[2:])
     assert batch.cursor == events[-1].cursor
+
+
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def test_a_backlog_of_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
+    async with history_of(kind, url, backlog=0) as log:
+        empty = await log.read("r", None)
+        assert (empty.events, empty.cursor.seq) == ((), 0)
+        events = await fill(log, 2)
+        batch = await log.read("r", None)
+        assert (batch.events, batch.cursor) == ((), events[-1].cursor)
+        assert (await log.read("r", empty.cursor)).events == tuple(events)
 
 
 async def test_an_empty_room_has_a_cursor_that_stays_good(log: History) -> None:
@@ -139,6 +163,46 @@ async def test_memory_forgets_the_room_longest_out_of_use() -> None:
     assert (await log.read("b", None)).events == (), "the one that gave way"
     (again,) = await fill(log, 1, "b")
     assert again.cursor.seq == 1
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
+    many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where more of them gave way than it remembers."""
+    monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
+    log = MemoryHistory(length=LENGTH, backlog=BACKLOG, max_rooms=1)
+    empty = (await log.read("a", None)).cursor
+    await fill(log, 2, "a")
+    for other in ("b", "c", "d"):
+        await fill(log, 1, other)
+    assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
+    anew = (await log.heads(["a"]))["a"]
+    assert (await log.read("a", anew)).events == (), "which is a place like any other"
+    events = await fill(log, 2, "a")
+    reset, *rest = (await log.read("a", empty)).events
+    assert (reset.type, reset.missed, rest) == ("reset", None, events)
+    assert (await log.read("a", anew)).events == tuple(events)
+    never = (await log.read("never", empty)).events
+    assert [event.type for event in never] == (["reset"] if many else [])
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("lacking", ["role", "second_repl_offset"])
+async def test_a_redis_that_says_less_of_its_replication_is_used(
+    lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers that speak its protocol may."""
+    whole = redis_promotion._ask
+
+    async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
+        lines = (await whole(connection, *command)).split(b"\r\n")
+        return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
+
+    monkeypatch.setattr(redis_promotion, "_ask", ask)
+    async with history_of("redis", redis_server.url) as log:
+        events = await fill(log, 2)
+        assert (await log.read("r", None)).events == tuple(events)
 
 
 async def test_redis_away_is_said_and_never_tried_twice() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -193,6 +194,26 @@ async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> No
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "by the layer again"))
         assert hub.statistics.refills == refills
+
+
+async def test_a_layer_that_never_answers_holds_up_no_end(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "LEAVING", 0.05)
+    asked = asyncio.Event()
+
+    async def never(group: str, channel: str) -> None:
+        asked.set()
+        while True:  # redis-py can swallow a cancellation
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+                return
+
+    released = asyncio.Event()
+    async with hub.using("r"):
+        hub.layer.group_discard = never
+        async with asyncio.timeout(BOUND):
+            await hub.leave()
+        assert asked.is_set()
+    released.set()
 
 
 async def _into_the_void(channel: str, message: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpx
@@ -82,6 +82,26 @@ async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisSer
         assert (everyone.people, everyone.connections) == ({GRACE}, {})
 
 
+@pytest.mark.redis
+async def test_nobody_leaves_by_an_outage(redis_server: RedisServer) -> None:
+    """No process could say that it lives: whoever is the first to report judges nobody."""
+    prefix = uuid.uuid4().hex
+    async with Redis.from_url(redis_server.url) as redis:
+        one, two = (RedisPeople(redis, prefix=prefix, lease=1) for _ in range(2))
+        for each, person in ((one, ADA), (two, GRACE)):
+            await each.hold([person])
+            await each.report({})
+        seconds, _ = await redis.time()
+
+        async def their_time_is_over() -> bool:
+            return int((await redis.time())[0]) > seconds + 1
+
+        await until_asked(their_time_is_over)
+        assert await one.report({}) == []
+        assert await two.hold([GRACE]) == []
+        assert (await one.others()).people == {ADA, GRACE}
+
+
 # --- Over a live server ------------------------------------------------------------------------
 
 
@@ -155,26 +175,97 @@ async def test_staff_rooms_are_not_listed(http: httpx.AsyncClient) -> None:
 # --- Going -------------------------------------------------------------------------------------
 
 
-async def test_a_return_within_the_linger_is_no_going(monkeypatch: pytest.MonkeyPatch) -> None:
+class Request:
+    scope: dict[str, Any] = {}
+
+
+REQUEST: Any = Request()
+
+
+@pytest.fixture
+async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
+    """What is published of coming and going; the sweeps are brisk."""
     told: list[tuple[str, str]] = []
 
     async def publish(room: str, sender: str, text: str, kind: Any) -> None:
         told.append((kind, sender))
 
-    class Request:
-        scope: dict[str, Any] = {}
-
     monkeypatch.setattr(feed, "publish", publish)
     monkeypatch.setattr(presence, "SWEEP_INTERVAL", 0.01)
+    yield told
+    await feed.aclose()
+
+
+async def test_a_return_within_the_linger_is_no_going(
+    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(presence, "LINGER", 0.2)
     here = Presence(MemoryPeople())
-    request: Any = Request()
     for _ in range(3):
-        async with here.here(request, "r", "ada"), here.here(request, "r", "ada"):
+        async with here.here(REQUEST, "r", "ada"), here.here(REQUEST, "r", "ada"):
             pass
     assert told == [("join", "ada")]
     await until(lambda: told == [("join", "ada"), ("leave", "ada")])
-    async with here.here(request, "r", "ada"):
+    async with here.here(REQUEST, "r", "ada"):
         assert told[2:] == [("join", "ada")]
     await here.close()
-    await feed.aclose()
+
+
+class ForgetfulPeople(MemoryPeople):
+    """Strikes out whoever is not `held`: nobody is, after an outage."""
+
+    held: set[Person] = set()
+    reports = 0
+
+    async def hold(self, people: Iterable[Person]) -> list[Person]:
+        self.held = self.held.union(people)
+        return await super().hold(people)
+
+    async def report(self, connections: dict[str, int]) -> list[Person]:
+        self.reports += 1
+        return await self.release(self.people - self.held)
+
+
+async def test_who_is_here_is_renewed_before_anyone_is_struck_out(
+    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "REPORT_INTERVAL", 0.0)
+    store = ForgetfulPeople()
+    here = Presence(store)
+    async with here.here(REQUEST, "r", "ada"):
+        await until(lambda: store.reports > 0)
+        store.held, reports = set(), store.reports
+        await until(lambda: store.reports > reports)
+        assert told == [("join", "ada")]
+    await here.close()
+
+
+class SilentPeople(MemoryPeople):
+    """Says nothing until it is `back`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back = asyncio.Event()
+
+    async def hold(self, people: Iterable[Person]) -> list[Person]:
+        await self.back.wait()
+        return await super().hold(people)
+
+
+async def test_a_store_that_says_nothing_keeps_nobody_out(
+    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are announced when it is back: those who are here then."""
+    monkeypatch.setattr(presence, "PATIENCE", 0.02)
+    monkeypatch.setattr(presence, "LINGER", 0.0)
+    store = SilentPeople()
+    here = Presence(store)
+    async with asyncio.timeout(BOUND):
+        for name in ("grace", "alan", "edsger"):  # the first is asked about already
+            async with here.here(REQUEST, "r", name):
+                pass
+        async with here.here(REQUEST, "r", "ada"):
+            store.back.set()
+            await until(lambda: ("join", "ada") in told)
+    assert {name for _, name in told} == {"grace", "ada"}
+    await here.close()

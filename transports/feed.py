@@ -103,7 +103,10 @@ async def publish(
                 remember=settings.IDEMPOTENCY_EXPIRY,
             )
             if appended is None:
-                return await _published(key, room)
+                first = await published(key, room)
+                if first is None:
+                    raise KeptNoLonger
+                return first
             event = appended
     except HistoryUnavailable:
         metrics.unpublished += 1
@@ -113,10 +116,16 @@ async def publish(
     return event
 
 
-async def _published(key: str, room: str) -> Event:
-    """What has been published under `key`. Nobody is woken again: the sweeps have seen to it."""
+async def published(key: str, room: str) -> Event | None:
+    """What has been published under `key`; None where nothing is remembered.
+
+    Nobody is woken again: the sweeps have seen to it. Raises `HistoryUnavailable`, and
+    `KeptNoLonger`.
+    """
     identity = await hub().history.identity(key)
-    event = await find(room, Cursor.parse(identity)) if identity is not None else None
+    if identity is None:
+        return None
+    event = await find(room, Cursor.parse(identity))
     if event is None:
         raise KeptNoLonger
     return event
@@ -228,9 +237,12 @@ async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> 
             return batch
 
 
-def close() -> None:
-    """Wake every waiter of this loop's hub for the last time: the server is stopping."""
-    hub().close()
+async def leave() -> None:
+    """Wake every waiter of this loop's hub for the last time, and be sent nothing more.
+
+    The server is stopping: what is open still reads the history.
+    """
+    await hub().leave()
 
 
 async def aclose() -> None:

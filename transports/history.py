@@ -25,6 +25,7 @@ STORE_TOKEN_LENGTH = 6
 ROOM_TOKEN_LENGTH = 4
 DAY = 24 * 3600  # seconds
 ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered in memory
+GONE_LENGTH = 10_000  # rooms that gave way, which are told in memory from those that never were
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -169,7 +170,8 @@ class MemoryHistory:
     """The history of one process: `length` events a room, `max_rooms` rooms.
 
     The room longest out of use gives way to a new one; its numbering then starts over, which
-    its subscribers are told by a `reset`.
+    its subscribers are told by a `reset`. So is who holds the place before its first event: its
+    next epoch begins with another token than the store's.
     """
 
     length: int
@@ -177,7 +179,9 @@ class MemoryHistory:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _once: OrderedDict[str, str] = field(default_factory=OrderedDict)  # the ids, by key
+    _gone: dict[str, str] = field(default_factory=dict)  # the tokens of rooms that gave way
+    # By key: the id, and until when it is remembered, on `time.monotonic`.
+    _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
 
     async def append(
         self,
@@ -191,10 +195,10 @@ class MemoryHistory:
     ) -> Event:
         log = self._touch(room)
         if log is None:
-            epoch = self._token + new_token(ROOM_TOKEN_LENGTH)
+            epoch = self._empty(room).epoch + new_token(ROOM_TOKEN_LENGTH)
             log = self._rooms[room] = _Room(epoch, deque(maxlen=self.length))
             if len(self._rooms) > self.max_rooms:
-                self._rooms.popitem(last=False)
+                self._give_way()
         event = Event(
             str(Cursor(log.epoch, log.last + 1)),
             kind,
@@ -221,16 +225,20 @@ class MemoryHistory:
         verified: bool = False,
         remember: int = DAY,
     ) -> Event | None:
-        if key in self._once:
+        if await self.identity(key) is not None:
             return None
         event = await self.append(room, kind, sender, text, of=of, verified=verified)
-        self._once[key] = event.id
+        self._once[key] = event.id, time.monotonic() + remember
         if len(self._once) > ONCE_LENGTH:
             self._once.popitem(last=False)
         return event
 
     async def identity(self, key: str) -> str | None:
-        return self._once.get(key)
+        identity, until = self._once.get(key, (None, 0.0))
+        if identity is not None and time.monotonic() >= until:
+            del self._once[key]
+            return None
+        return identity
 
     async def rooms(self) -> list[str]:
         return sorted(self._rooms)
@@ -245,7 +253,7 @@ class MemoryHistory:
     async def read(self, room: str, since: Cursor | None) -> Batch:
         log = self._touch(room)
         events: Iterable[Event] = log.events if log is not None else ()
-        extent = log.extent if log is not None else Extent(self._token, 1, 0)
+        extent = log.extent if log is not None else Extent(self._empty(room).epoch, 1, 0)
         if since is None:
             since = Cursor(extent.epoch, max(extent.first - 1, extent.last - self.backlog))
         return extent.batch(room, since, events)
@@ -254,11 +262,22 @@ class MemoryHistory:
         heads = {}
         for room in rooms:
             log = self._touch(room)
-            heads[room] = Cursor(log.epoch, log.last) if log else Cursor(self._token, 0)
+            heads[room] = Cursor(log.epoch, log.last) if log else self._empty(room)
         return heads
 
     async def close(self) -> None:
         """Nothing to close."""
+
+    def _empty(self, room: str) -> Cursor:
+        """The place before the first event of a room that has none."""
+        return Cursor(self._gone.get(room, self._token), 0)
+
+    def _give_way(self) -> None:
+        room, _ = self._rooms.popitem(last=False)
+        if len(self._gone) == GONE_LENGTH:  # too many to tell: every empty room has another place
+            self._gone.clear()
+            self._token = new_token(STORE_TOKEN_LENGTH)
+        self._gone[room] = new_token(STORE_TOKEN_LENGTH)
 
     def _touch(self, room: str) -> _Room | None:
         log = self._rooms.get(room)

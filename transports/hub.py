@@ -30,8 +30,9 @@ TAIL_LENGTH = 256  # events
 SWEEP_INTERVAL = 1.0  # seconds between looks at the history's heads
 LINGER = 30.0  # seconds a room stays joined after its last user: long polls come back
 PING_PATIENCE = 5.0  # seconds after which a silent channel layer is joined anew
-GROUP_REFRESH = 3_600.0  # seconds between joins; a layer forgets a group after a day
+GROUP_REFRESH = 600.0  # seconds between joins; the layer forgets who has not for an hour
 LAYER_PATIENCE = 2.0  # seconds that a new room, or a sweep, waits for the channel layer
+LEAVING = 1.0  # seconds at most, of an orderly stop
 BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
 
 
@@ -163,6 +164,8 @@ class Hub:
             del self._arrived[tail.room]
 
     async def _join(self, room: str) -> None:
+        if self.closing:
+            return
         if not self._tasks:
             self._tasks = [self._spawn(self._listen()), self._spawn(self._sweep())]
         # Without the layer the room is served all the same, by the sweeps.
@@ -288,8 +291,28 @@ class Hub:
         for tail in self._tails.values():
             tail.wake()
 
-    async def aclose(self) -> None:
+    async def leave(self) -> None:
+        """Close, and leave every group, for at most `LEAVING` seconds.
+
+        Who does not is sent every event for as long as the layer remembers them, and nobody
+        takes it.
+        """
         self.close()
+        leaving = self._spawn(self._leave_all())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({leaving}, timeout=LEAVING)
+
+    async def _leave_all(self) -> None:
+        await ended({*self._tasks})
+        if self._loading:  # who is about to join
+            await asyncio.wait(self._loading.values())
+        with contextlib.suppress(Exception):
+            groups = [group_of(room) for room in self._tails]
+            await asyncio.gather(*(self.layer.group_discard(g, self._channel) for g in groups))
+
+    async def aclose(self) -> None:
+        await self.leave()
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
         await ended(tasks)
         self._tasks = []

@@ -16,5 +16,5 @@ async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         presence().start()  # so that the other processes hear from this one
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    feed.close()
+    await feed.leave()
     await send({"type": "lifespan.shutdown.complete"})

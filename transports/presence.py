@@ -27,6 +27,7 @@ from .requests import Request
 logger = logging.getLogger(__name__)
 
 LINGER = 10.0  # seconds someone stays after their last connection
+PATIENCE = 1.0  # seconds that who comes in waits to be announced
 SWEEP_INTERVAL = 1.0  # seconds between looks for those who stayed long enough
 REPORT_INTERVAL = 5.0  # seconds between two reports to the other processes
 FRESHNESS = 1.0  # seconds for which a list of everyone is given out again
@@ -96,6 +97,9 @@ class _Stay:
     ended_at: float = 0.0  # on the loop's clock; of use while connections is 0
     was_told: bool = False  # to the store
 
+    def is_over(self, now: float) -> bool:
+        return not self.connections and now - self.ended_at > LINGER
+
 
 @dataclass
 class Presence:
@@ -104,6 +108,7 @@ class Presence:
     store: Store
     _stays: dict[Person, _Stay] = field(default_factory=dict)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # one word to the store at a time
+    _announcing: set[asyncio.Task[None]] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _reported_at: float = float("-inf")
     _everyone: tuple[float, Everyone] | None = None
@@ -122,7 +127,7 @@ class Presence:
         try:
             if stay is not None and not stay.was_told:
                 stay.was_told = True
-                await self._arrived([person])
+                await self._announce(person)
             yield
         finally:
             if stay is not None:
@@ -148,9 +153,11 @@ class Presence:
             self._task = loop.create_task(self._sweep(), context=contextvars.Context())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = {*self._announcing, *([self._task] if self._task is not None else [])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -164,11 +171,7 @@ class Presence:
                 logger.exception("Who is here could not be looked through")
 
     async def _look(self, now: float) -> None:
-        ended = [
-            person
-            for person, stay in self._stays.items()
-            if not stay.connections and now - stay.ended_at > LINGER
-        ]
+        ended = [person for person, stay in self._stays.items() if stay.is_over(now)]
         for person in ended:
             del self._stays[person]
         if ended:
@@ -178,17 +181,27 @@ class Presence:
             await self._tell("leave", left)
         if now - self._reported_at > REPORT_INTERVAL:
             self._reported_at = now
+            # First those who are here: a store that was flushed has forgotten them, and after an
+            # outage their time is over.
+            await self._arrived(list(self._stays))
             async with self._asking:
                 gone = await self.store.report(feed.hub().connections)
             await self._tell("leave", gone)
-            await self._arrived(list(self._stays))  # a store that was flushed has forgotten them
+
+    async def _announce(self, person: Person) -> None:
+        # Not cancelled with who waits for it: the store says once who is new.
+        loop = asyncio.get_running_loop()
+        announcing = loop.create_task(self._arrived([person]), context=contextvars.Context())
+        self._announcing.add(announcing)
+        announcing.add_done_callback(self._announcing.discard)
+        await asyncio.wait({announcing}, timeout=PATIENCE)
 
     async def _arrived(self, people: list[Person]) -> None:
-        if not people:
-            return
         try:
             async with self._asking:
-                new = await self.store.hold(people)
+                now, stays = asyncio.get_running_loop().time(), self._stays
+                people = [each for each in people if each in stays and not stays[each].is_over(now)]
+                new = await self.store.hold(people) if people else []
             await self._tell("join", new)
         except HistoryUnavailable as error:  # the list is put right by the next sweep
             logger.warning("Nobody can be told who is here (%s).", error)

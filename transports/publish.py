@@ -74,7 +74,7 @@ async def publish(
 
     `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. Who
     comes again with the same `key`, and the same document, is given what came of it the first
-    time. Raises `Refusal`, and `HistoryUnavailable` as `feed.publish` does.
+    time. Raises `Refusal`, and `HistoryUnavailable` and `KeptNoLonger` as `feed.publish` does.
     """
     if kind not in ("message", "edit", "delete"):
         raise Refusal(400, "type", "'type' is message (or left out), edit or delete.")
@@ -88,16 +88,19 @@ async def publish(
         challenge = {"WWW-Authenticate": "Bearer"}
         raise Refusal(401, "user", f"To {kind} an event, log in or send a token.", challenge)
     take_turn(request.scope)
-    of = None if kind == "message" else await changeable(request.user, room, document)
     if key is not None:  # each user's own, for each room; all of those who are nobody share theirs
         key = f"publish:{room}:{request.user.pk or ''}:{key}"
-    said = cast(EventType, kind)
+    said, event = cast(EventType, kind), None
     try:
+        of = None if said == "message" else await changeable(request.user, room, document)
+    except Refusal as refusal:
+        # What it changes may have gone since the first attempt, whose event is the answer still.
+        if refusal.status == 404 and key is not None:
+            event, of = await feed.published(key, room), document["of"]
+        if event is None:
+            raise
+    if event is None:
         event = await feed.publish(room, sender, text, said, of=of, verified=verified, key=key)
-    except feed.KeptNoLonger as error:
-        raise Refusal(
-            409, "key", "What was published under this Idempotency-Key is kept no longer."
-        ) from error
     if (event.type, event.sender, event.text, event.of) != (said, sender, text, of):
         raise Refusal(422, "key", "This Idempotency-Key was used for something else.")
     return event
@@ -139,5 +142,10 @@ class PublishConsumer(Endpoint):
         document = parse_json(body)
         kind = document.get("type", "message")
         key = idempotency_key(request.scope)
-        event = await publish(request, request.room, document, str(kind), key)
+        try:
+            event = await publish(request, request.room, document, str(kind), key)
+        except feed.KeptNoLonger as error:
+            raise Refusal(
+                409, "key", "What was published under this Idempotency-Key is kept no longer."
+            ) from error
         await answer(send, 201, b"application/json", event.encoded)

@@ -175,7 +175,7 @@ class RedisHistory:
         # epoch is asked for last, so that it is never older than an entry's.
         key = self._key(room)
         async with self._reader.pipeline(transaction=False) as pipe:
-            pipe.xrevrange(key, count=1 if since else self._backlog)
+            pipe.xrevrange(key, count=1 if since else max(1, self._backlog))
             if since is not None:
                 pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
             pipe.get(self._store_key)
@@ -184,7 +184,7 @@ class RedisHistory:
         if not store and not newest:
             store = await self._begin()
         if since is None:
-            return backlog(room, newest[::-1], store)
+            return backlog(room, newest[::-1], self._backlog, store)
         batch = next_batch(room, since, from_since[0], newest[0] if newest else None, store)
         return batch or await self._whole(room, since)
 

@@ -35,10 +35,11 @@ def head_of(last: Entry | None, store: str) -> Cursor:
     return Cursor(store + place.epoch[STORE_TOKEN_LENGTH:], place.seq)
 
 
-def backlog(room: str, entries: Sequence[Entry], store: str) -> Batch:
-    """The room's last events, for one who has no place yet."""
+def backlog(room: str, entries: Sequence[Entry], length: int, store: str) -> Batch:
+    """The room's last `length` events, for one who has no place yet."""
     head = head_of(entries[-1] if entries else None, store)
-    return Batch(room, head, tuple(_told(room, entries, None, head)))
+    last = entries[max(0, len(entries) - length) :]
+    return Batch(room, head, tuple(_told(room, last, None, head)))
 
 
 def next_batch(

@@ -18,7 +18,9 @@ LEASE = 20.0  # seconds: four reports
 
 # Each script is one atomic step, on Redis' own clock, so that of all processes exactly one is
 # told that someone came or went. `people` has a field for each person, "room/name", with the
-# processes that have them and until when; `here` a field for each process.
+# processes that have them and until when; `here` a field for each process. Who reports strikes out
+# those whose time is over, so that one that finds itself among them knows that nobody could report:
+# it was Redis that was away, and who is still here shall have the time to say so.
 _HOLD = """
 local now, new = tonumber(redis.call('TIME')[1]), {}
 for i = 3, #ARGV do
@@ -28,7 +30,7 @@ for i = 3, #ARGV do
   processes[ARGV[1]] = now + tonumber(ARGV[2])
   redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(processes))
 end
-redis.call('EXPIRE', KEYS[1], 3 * tonumber(ARGV[2]))
+redis.call('EXPIRE', KEYS[1], 86400)  -- a day: longer than an outage
 return new
 """
 _RELEASE = """
@@ -50,8 +52,11 @@ return gone
 """
 _REPORT = """
 local now, gone = tonumber(redis.call('TIME')[1]), {}
-redis.call('HSET', KEYS[2], ARGV[1], (now + tonumber(ARGV[2])) .. ' ' .. ARGV[3])
-redis.call('EXPIRE', KEYS[2], 3 * tonumber(ARGV[2]))
+local renewed = now + tonumber(ARGV[2])
+local last = redis.call('HGET', KEYS[2], ARGV[1])
+local was_away = last and tonumber(string.match(last, '^%d+')) < now
+redis.call('HSET', KEYS[2], ARGV[1], renewed .. ' ' .. ARGV[3])
+redis.call('EXPIRE', KEYS[2], 86400)  -- a day: longer than an outage
 local reports = redis.call('HGETALL', KEYS[2])
 for i = 1, #reports, 2 do
   if tonumber(string.match(reports[i + 1], '^%d+')) < now then
@@ -62,6 +67,7 @@ local people = redis.call('HGETALL', KEYS[1])
 for i = 1, #people, 2 do
   local processes, kept, ended = cjson.decode(people[i + 1]), {}, false
   for process, expires in pairs(processes) do
+    if was_away and expires < now then expires, ended = renewed, true end
     if expires < now then ended = true else kept[process] = expires end
   end
   if not next(kept) then

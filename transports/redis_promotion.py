@@ -50,9 +50,12 @@ def set_up(promotion_key: str, store_key: str) -> SetUp:
             logger.warning("This user of Redis may not ask INFO: no promotion will be noticed.")
             return
         fields = dict(_FIELD.findall(replication.decode()))
-        if fields["role"] != "master":  # a master no more, and whoever named it does not know yet
+        if fields.get("role", "master") != "master":
+            # A master no more, and whoever named it does not know yet.
             raise RedisConnectionError("This Redis is a replica.")
-        if fields["second_repl_offset"] != NEVER:
+        if not fields.keys() >= {"master_replid2", "second_repl_offset"}:
+            logger.warning("This Redis does not say whether it was a replica.")
+        elif fields["second_repl_offset"] != NEVER:
             marker = f"{fields['master_replid2']}:{fields['second_repl_offset']}"
             keys = promotion_key, store_key
             token = new_token(STORE_TOKEN_LENGTH)
