@@ -139,6 +139,7 @@ STRINGS = {
     "setting_bandwidth": _("Bandwidth"),
     "feedStart": _("Start"),
     "feedStop": _("Stop"),
+    "feedIn": _("in {room}"),
     "noteSetting": _("{setting} {value}"),
     "noteFeedOn": _("Feed on"),
     "noteFeedOff": _("Feed off"),
@@ -159,6 +160,9 @@ STRINGS = {
     "sceneRight": _("Right."),
     "sceneWrong": _("Not quite."),
     "sceneNeedsStage": _("This one needs the demo's stage: start it with make demo."),
+    "sceneElsewhere": _(
+        "The feed and the network are controlled on the machine that runs the demo."
+    ),
     # --- For screen readers
     "summary": _("{count} events so far. Median delay: {medians}."),
     "summaryItem": _("{technique} {delay}"),

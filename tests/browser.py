@@ -12,6 +12,9 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+# A host that a browser does not take for this machine: what it keeps from a page that came over
+# plain http from another one, it keeps from a page of this one.
+ELSEWHERE = "elsewhere.test"
 # Nothing but the page under test is to reach for the network.
 ARGUMENTS = [
     "--no-sandbox",
@@ -20,6 +23,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 ]
 HOW_TO_INSTALL = "'apt-get install chromium' or '.venv/bin/playwright install chromium'"
 

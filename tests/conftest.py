@@ -16,6 +16,7 @@ django.setup()
 
 from xdist.scheduler import LoadScopeScheduling
 
+from .browser import ELSEWHERE
 from .live import LiveServer
 from .redis_server import RedisServer
 
@@ -70,7 +71,8 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def memory_live_server() -> Iterator[LiveServer]:
-    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+    hosts = {"ALLOWED_HOSTS": f"localhost,127.0.0.1,[::1],{ELSEWHERE}"}
+    with LiveServer(env={**SERVER_ENVIRONMENT, **hosts}) as server:
         yield server
 
 

@@ -152,12 +152,14 @@ async def test_settings_reach_the_stage_the_figures_and_the_address(
     await page.get_by_role("radio", name="60").check(force=True)
     await expect(page).to_have_url(re.compile("window=60"))
     other = await context.new_page()
-    await other.goto(page.url.replace("rtt=200", "rtt=0"))
+    async with other.expect_response("**/stage/feed/"):
+        await other.goto(page.url.replace("rtt=200", "rtt=0").replace(room, f"{room}-b"))
     for name in ("Jitter", "Bandwidth"):
         slider = other.locator("#controls").get_by_role("slider", name=name)
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
     await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    assert state(demo)["feed"]["room"] == room, "looking into another room moves the feed nowhere"
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
     await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
@@ -186,6 +188,12 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await press(page, "Start")
     await expect(page.locator("#controls .play")).to_have_text("Stop")
     await expect(lane(page, "sse").locator(".measured")).to_have_text(re.compile(r"^[3-9]\d$"))
+    await expect(page.locator(".feed-room")).to_be_hidden()
+    other = await context.new_page()
+    await other.goto(f"{demo.url}/?room={room}-b&lanes=none")
+    await expect(other.locator("#controls .play")).to_have_text("Stop")
+    await expect(other.locator(".feed-room")).to_have_text(f"in {room}")
+    await other.close()
     await press(page, "Stop")
     await expect(page.locator("#controls .play")).to_have_text("Start")
     for name in LANES:
@@ -389,6 +397,34 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
     await press(page, "Stop")
 
 
+async def test_a_situation_that_is_left_leaves_no_fault_behind(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    await page.locator(".scene-choices input").last.check()
+    await buffer_and_compress(page, demo)
+    await page.locator(".scene-run").click()  # it begins without what was before
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await press(page, "Stop")
+    await buffer_and_compress(page, demo)
+    await page.goto("about:blank")
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+
+
+async def buffer_and_compress(page: Page, demo: Demo) -> None:
+    for name in ("Buffer", "gzip"):
+        await press(page, name)
+        button = page.get_by_role("button", name=name)
+        await expect(button).to_have_attribute("aria-pressed", "true")
+    assert await _has_faults(demo, buffering=True, gzip=True)
+
+
+async def _has_faults(demo: Demo, **expected: bool) -> bool:
+    faults = state(demo)["faults"]
+    return all(faults[name] == on for name, on in expected.items())
+
+
 # --- For everyone ------------------------------------------------------------------------------
 
 
@@ -449,6 +485,19 @@ async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
     )
 
 
+async def test_on_another_machine_a_situation_says_where_it_can_be_played(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
+    await page.goto(f"{demo.url}/?room={room}&lanes=none&scene=cut")
+    where = "The feed and the network are controlled on the machine that runs the demo."
+    await expect(page.locator(".scene-answer")).to_have_text(where)
+    await expect(page.locator(".no-stage")).to_have_text(where)
+    await page.get_by_label("Situation").select_option("hidden")  # which needs no control
+    await expect(page.locator(".scene-answer")).to_be_empty()
+
+
 async def test_outside_the_demo_the_page_says_what_it_lacks(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
@@ -462,6 +511,8 @@ async def test_outside_the_demo_the_page_says_what_it_lacks(
     for name in LANES:
         await received(page, name, *ids)
         await reads(page, name, "up", "\u2013")
+    await page.get_by_label("Situation").select_option("cut")
+    await expect(page.locator(".scene-answer")).to_contain_text("make demo")
 
 
 # --- Drawing -----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from transports.techniques import TECHNIQUES
 
-from .browser import chromium, complaints
+from .browser import ELSEWHERE, chromium, complaints
 from .live import LiveServer
 from .page import (
     LANES,
@@ -87,6 +87,10 @@ async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
     assert "unsafe" not in policy
     await all_lanes(page, "open")
     await unfold(page)
+    for name, requests in {"streaming": "1", "sse": "2", "websocket": "1"}.items():
+        # EventSource is told its place beforehand, by a request that is over then.
+        for counted, value in {"requests": requests, "open": "1"}.items():
+            await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
     await write(page, "Good morning")
     said = page.locator("#conversation .event[data-type=message]")
     await expect(said).to_have_count(1)
@@ -99,7 +103,7 @@ async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
         cell = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
         await expect(cell).to_have_text(delay)
         await expect(lane(page, name).locator(".median strong")).to_have_text(delay)
-        await expect(lane(page, name).locator(".p95 strong")).to_have_text(delay)
+        await expect(lane(page, name).locator(".p95 strong")).to_have_text("–")  # of a single one
         await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.get_by_label("Text", exact=True)).to_be_focused()
@@ -394,7 +398,7 @@ async def test_a_feed_with_holes_is_shown_as_what_it_is(
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Missing: 3\u20136")
 
 
-async def test_the_ledger_knows_a_loss_from_a_reset(
+async def test_the_figures_say_of_how_many_and_the_ledger_knows_a_loss_from_a_reset(
     context: BrowserContext, memory_live_server: LiveServer
 ) -> None:
     page = await context.new_page()
@@ -406,6 +410,16 @@ async def test_the_ledger_knows_a_loss_from_a_reset(
       const { lost, doubled, disordered, missed } = ledger;
       return [ledger.sent(), ledger.received, lost, doubled, disordered, missed];
     }"""
+    figures = """async (number) => {
+      const { Delays } = await import("/static/realtime_demo/statistics.js");
+      const delays = new Delays();
+      for (let delay = 1; delay <= number; delay += 1) delays.add(delay);
+      const { median, p95 } = delays.figures;
+      return [delays.count, median, Number.isNaN(p95) ? null : Math.round(p95)];
+    }"""
+    # n is what the figures are of, and a 95th percentile is not of a few.
+    for number, of in [(19, [19, 10, None]), (20, [20, 10.5, 19]), (1341, [500, 1091.5, 1316])]:
+        assert await page.evaluate(figures, number) == of
     for events, expected in [
         # It begins anywhere, and a reset begins anew.
         ([["a-7", "message"], ["a-8", "message"]], [2, 2, 0, 0, 0, 0]),
@@ -453,6 +467,12 @@ async def test_announcements_comings_resets_and_changes_stand_out(
         AnyText("deleted"),
         AnyText("Events missed, number unknown"),
     ]
+    sentence = """async (events) => {
+      const { sentence } = await import("/static/realtime_demo/wording.js");
+      return events.map(sentence);
+    }"""  # as screen readers are told
+    told = await page.evaluate(sentence, [events[1], {**events[4], "text": "hello"}])
+    assert told == ["ada joined", "ada: hello"]
     await expect(page.get_by_text("too late")).to_have_count(0)
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Complete since the reset")
     background = "(item) => getComputedStyle(item).backgroundColor"
@@ -468,6 +488,29 @@ class AnyText(str):
         return isinstance(other, str) and str(self) in " ".join(other.split())
 
     __hash__ = str.__hash__
+
+
+# What of a lane's card is cut off or runs into its neighbour, whatever it has to say.
+CRAMPED = """() => {
+  const say = JSON.parse(document.getElementById("strings").textContent);
+  const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
+  const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
+  const found = [];
+  part(".verdict").textContent = say.completeSince;
+  for (const reason of ["unreachable", "lost", "ended", "silent", "refused_503"]) {
+    const words = say.reconnecting.replace("{seconds}", "3").replace("{reason}", say[reason]);
+    part(".state").textContent = words;
+    if (bottom(".verdict") > bottom(".standing") + 1) found.push(reason);
+  }
+  for (const [count, value] of Object.entries(LONG)) {
+    part(`[data-count=${count}]`).textContent = value;
+  }
+  const cells = [...part(".counts").querySelectorAll("dd")];
+  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) found.push(cell.textContent);
+  const last = Math.max(...cells.map((cell) => cell.getBoundingClientRect().right));
+  if (last > part(".figures").getBoundingClientRect().right) found.push("figures");
+  return found;
+}""".replace("LONG", '{ requests: "123,456", up: "192 kB", down: "308 kB", sent: "12,345" }')
 
 
 async def test_a_closed_lane_says_why(
@@ -486,6 +529,7 @@ async def test_a_closed_lane_says_why(
         await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
         await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
         await expect(lane(page, "polling").locator(".state")).to_have_text(words)
+        assert await page.evaluate(CRAMPED) == []
     await page.unroute(f"**/polling/{room}/**")
     await lane(page, "polling").get_by_role("button", name="Start").click()
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
@@ -517,12 +561,15 @@ async def test_a_clock_that_is_ahead_is_corrected(
 # --- One tab -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
 async def test_a_second_tab_is_told_and_can_take_over(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
+    context: BrowserContext, memory_live_server: LiveServer, room: str, host: str
 ) -> None:
-    first = await open_page(context, memory_live_server.url, room)
+    url = memory_live_server.url.replace("127.0.0.1", host)
+    first = await open_page(context, url, room)
+    assert await first.evaluate("'locks' in navigator") == (host != ELSEWHERE)
     second = await context.new_page()
-    await second.goto(f"{memory_live_server.url}/?room={room}")
+    await second.goto(f"{url}/?room={room}")
     await expect(second.get_by_text("already running in another tab")).to_be_visible()
     await expect(second.get_by_text("six to one host")).to_be_visible()
     await all_lanes(second, "stopped")
@@ -653,7 +700,9 @@ async def test_who_is_logged_in_writes_under_that_name(
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill("wrong")
         await page.get_by_role("button", name="Log in").click()
-        await expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+        await expect(page.get_by_role("alert")).to_have_text(
+            "The name or the password is wrong. Capital letters count."
+        )
         await page.get_by_label("Password").fill("lovelace")
         await page.get_by_role("button", name="Log in").click()
         await all_lanes(page, "open")
@@ -668,3 +717,38 @@ async def test_who_is_logged_in_writes_under_that_name(
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()
         assert heard == []
+        await session_ends(page, f"{server.url}/?room={room}")
+
+
+async def session_ends(page: Page, url: str) -> None:
+    """A page whose session ends says so: told by what it holds open, or by what it publishes."""
+
+    async def log_in() -> None:
+        await page.get_by_role("link", name="Log in").last.click()
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill("lovelace")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(name).not_to_be_editable()
+
+    async def has_ended() -> None:
+        await expect(page.locator("#session")).to_contain_text("The session has ended")
+        await expect(name).to_be_editable()
+        for button in ("Edit", "Log out"):
+            await expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+    name = page.get_by_label("Name", exact=True)
+    await page.goto(f"{url}&lanes=websocket")
+    await log_in()
+    await write(page, "Mine", sender=None)
+    await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
+    await expect(page.locator("#session")).to_be_hidden()
+    other = await page.context.new_page()
+    await other.goto(str(httpx.URL(url).join("/login/")))
+    await other.get_by_role("button", name="Log out").click()
+    await has_ended()
+    await other.close()
+    await page.goto(f"{url}&lanes=none")
+    await log_in()
+    await page.context.clear_cookies()
+    await write(page, "Whose?", sender=None)
+    await has_ended()

@@ -62,6 +62,7 @@ class Exchange:
 
     def __init__(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         line, *fields = head.decode().split("\r\n")
+        self.method = line.split()[0]
         self.path = urlsplit(line.split()[1]).path
         query = parse_qs(urlsplit(line.split()[1]).query)
         self.query = {name: values[0] for name, values in query.items()}
@@ -100,12 +101,17 @@ Script = Callable[[Exchange, asyncio.StreamReader], Awaitable[None]]
 
 
 class ScriptedServer:
-    """Static files, an empty page at `/`, and at `/feed/` whatever `script` does."""
+    """Static files, an empty page at `/`, and at `/feed/` whatever `script` does.
+
+    A HEAD there is told where the stream would begin, and is not counted with what is `seen`.
+    """
 
     script: Script
+    place: str | None = "e-0"  # None: refused with 404
 
     def __init__(self) -> None:
         self.seen = Arrivals[Exchange]()
+        self.asked = Arrivals[Exchange]()
 
     async def start(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -123,6 +129,11 @@ class ScriptedServer:
             if exchange.path.startswith("/static/"):
                 content = await asyncio.to_thread(static_file, exchange.path)
                 await exchange.answer("200 OK", "text/javascript", content)
+            elif exchange.path == "/feed/" and exchange.method == "HEAD":
+                await self.asked.arrive(exchange)
+                status = "404 Not Found" if self.place is None else "200 OK"
+                cursor = [f"Cursor: {self.place}"] if self.place else []
+                await exchange.answer(status, "text/event-stream", b"", *cursor)
             elif exchange.path == "/feed/":
                 await self.seen.arrive(exchange)
                 await self.script(exchange, reader)
@@ -478,10 +489,52 @@ async def test_a_stream_that_event_source_gives_up_is_opened_again(
     await source.open("sse")
     assert await source.messages(2) == ["e-1", "e-2"]
     assert server.seen[3].query == {"since": "e-1"}
+    assert len(server.asked) == 1  # it knows its place from then on
     errors = await source.errors(2)
     assert {error["readyState"] for error in errors} == {0}
     if not status.startswith("200"):
         assert errors[-1]["detail"]["status"] == int(status[:3])
+
+
+async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from_their_place(
+    source: InPage, server: ScriptedServer
+) -> None:
+    """`EventSource` keeps an `id:` without data to itself, and forgets it when it gives up."""
+
+    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
+        if len(server.seen) == 1:
+            await exchange.stream(b"retry: 10\nid: e-0\n\n", "text/event-stream")
+            await asyncio.sleep(0.15)  # silence is no sign of death
+            exchange.writer.close()
+        elif len(server.seen) <= 3:  # the browser's own attempt, and the question why
+            await exchange.answer("503 Service Unavailable", "text/plain", b"")
+        else:
+            await exchange.stream(sse(1), "text/event-stream")
+            await exchange.until_gone(reader)
+
+    server.script = script
+    await source.open("sse", heartbeat=40)
+    assert await source.messages(1) == ["e-1"]
+    native, again, _why, anew = server.seen
+    assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
+    assert again.headers["last-event-id"] == "e-0"
+    assert [exchange.query for exchange in server.asked] == [{}]
+    lost, *_ = await source.errors(2)
+    assert lost["detail"]["code"] == "lost"
+
+
+async def test_a_place_that_is_refused_is_refused_in_words(
+    source: InPage, server: ScriptedServer
+) -> None:
+    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
+        problem = b'{"status": 404, "detail": "There is none."}'
+        await exchange.answer("404 Not Found", "application/problem+json", problem)
+
+    server.script, server.place = script, None
+    await source.open("sse")
+    (error,) = await source.errors()
+    assert (error["readyState"], error["detail"]["reason"]) == (2, "There is none.")
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("technique", ["streaming", "sse"])
@@ -705,6 +758,27 @@ async def test_a_socket_that_restarts_resumes_every_room(
     await source.messages(5)
     with pytest.raises(TimeoutError):  # what was left is not joined again
         await asyncio.wait_for(third.recv(), 0.1)
+
+
+async def test_a_room_that_a_listener_leaves_stays_left(
+    source: InPage, sockets: tuple[Sockets, str]
+) -> None:
+    handler, url = sockets
+    await source.page.evaluate("void (onseen = ({ data }) => data && source.leave('other'))")
+    await source.open("websocket", url)
+    first = await handler.connection(1)
+    await source.until("seen.length")
+    await source.page.evaluate("source.join('other')")
+    events = ",".join(event(number, "o") for number in (1, 2, 3))
+    await first.send(f'{{"room":"other","cursor":"o-3","events":[{events}]}}')
+    await first.send(f'{{"room":"other","cursor":"o-4","events":[{event(4, "o")}]}}')
+    await first.send(batch("e-1", 1))
+    assert await source.messages(2) == ["o-1", "e-1"]
+    await first.close(1012)
+    second = await handler.connection(2)
+    await source.page.evaluate("source.join('next')")
+    await source.until("seen.filter(({ type }) => type === 'open').length === 2")
+    assert json.loads(await second.recv()) == {"type": "join", "room": "next"}
 
 
 async def test_a_socket_says_what_was_refused_and_stays_open(

@@ -9,8 +9,9 @@ const PAUSES = [300, 900, 1_800]; // milliseconds, before it is tried again
  * @param {HTMLFormElement} form
  * @param {HTMLElement} outcome
  * @param {string} url
+ * @param {(event: object) => void} published what the server made of it
  */
-export function prepareComposer(form, outcome, url) {
+export function prepareComposer(form, outcome, url, published) {
   const { sender, text } = form.elements;
   if (!sender.readOnly) sender.value = remembered() || sender.value;
   const button = form.querySelector("button");
@@ -27,7 +28,7 @@ export function prepareComposer(form, outcome, url) {
       const said = { sender: sender.value, text: text.value };
       const words = JSON.stringify(said);
       if (words !== tried.words) tried = { words, key: newKey() };
-      await publish(url, said, limits, tried.key, () => tell(outcome, say("tryingAgain")));
+      published(await publish(url, said, limits, tried.key, () => tell(outcome, say("tryingAgain"))));
       tried = { words: "", key: "" };
       tell(outcome, "");
       if (text.value === said.text) text.value = ""; // and not what was begun meanwhile
@@ -55,13 +56,14 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
 
 /**
  * Publishes, and tries again, under the same key, where it is uncertain whether it has. Throws
- * an error in the page's words.
+ * an error in the page's words, with the answer's `status` where there was one.
  *
  * @param {string} url
  * @param {object} event
  * @param {Record<string, number>} limits for the words
  * @param {string} [key]
  * @param {() => void} [again] called before each further try
+ * @returns {Promise<any>} the event
  */
 export async function publish(url, event, limits, key = newKey(), again = () => {}) {
   for (const pause of PAUSES) {
@@ -88,10 +90,10 @@ async function attempt(url, event, limits, key) {
     throw new Uncertain(say("unreachable"));
   }
   const { status } = response;
-  if (status === 201) return;
+  if (status === 201) return response.json();
   const problem = await response.json().catch(() => ({}));
   const words = refusal({ ...problem, status }, limits);
-  throw status >= 500 ? new Uncertain(words) : new Error(words);
+  throw status >= 500 ? new Uncertain(words) : Object.assign(new Error(words), { status });
 }
 
 function remembered() {

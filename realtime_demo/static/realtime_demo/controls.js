@@ -50,16 +50,17 @@ export class Controls {
     this.#settle(mayControl);
   }
 
-  /** What the address says is what the stage is to be like. */
+  /** What the address says is what the stage is to be like; it does not say where the feed is. */
   #settle(mayControl) {
     if (mayControl) this.#stageIs([...this.settings.given]);
   }
 
   /** Asks for no more than these: the rest may be what another page is setting. */
-  #stageIs(names) {
+  #stageIs(names, here = {}) {
     const wanted = {};
     for (const name of names.filter((name) => STAGED[name])) {
-      (wanted[STAGED[name]] ??= {})[name] = this.settings.get(name);
+      const action = STAGED[name];
+      (wanted[action] ??= action === "feed" ? { ...here } : {})[name] = this.settings.get(name);
       this.#touched = performance.now();
     }
     for (const [action, what] of Object.entries(wanted)) this.#ask(action, what);
@@ -77,7 +78,7 @@ export class Controls {
     if (action === "feed") {
       const running = what?.running ?? !state?.feed.running;
       this.#note(say(running ? "noteFeedOn" : "noteFeedOff"));
-      return this.#ask("feed", { running });
+      return this.#ask("feed", { running, ...this.#here });
     }
     if (action === "burst") {
       const count = what?.count ?? 20;
@@ -108,16 +109,19 @@ export class Controls {
       const words = SLIDERS[name].words(this.settings.get(name));
       this.#note(say("noteSetting", { setting: say(`setting_${name}`), value: words }));
     }
-    if (this.stage?.mayControl) this.#stageIs(names);
+    if (this.stage?.mayControl) this.#stageIs(names, this.#here);
+  }
+
+  /** The feed comes to the room that its controls are worked in. */
+  get #here() {
+    return { room: this.page.room };
   }
 
   async #ask(action, what = {}) {
     const { stage, page } = this;
     page.outcome.textContent = "";
-    // The feed comes to the room that its controls are in.
-    const room = action === "feed" ? { room: page.room } : {};
     try {
-      return await stage.ask(action, { ...room, ...what });
+      return await stage.ask(action, what);
     } catch (error) {
       // A server that is killed may take its own answer with it: the lanes show what happened.
       if (action !== "restart") page.outcome.textContent = error.message;
@@ -171,6 +175,9 @@ export class Controls {
       button.removeAttribute("aria-pressed");
       write(button.querySelector("span"), say(feed.running ? "feedStop" : "feedStart"));
       button.dataset.running = `${feed.running}`;
+      const where = this.element.querySelector(".feed-room");
+      where.hidden = !feed.running || feed.room === this.page.room;
+      write(where, where.hidden ? "" : say("feedIn", { room: feed.room }));
     }
   }
 }

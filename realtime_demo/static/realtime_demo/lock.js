@@ -1,13 +1,13 @@
 /**
  * One tab at a time: a tab of this page holds three of the six connections that a browser
- * opens to one host over HTTP/1.1 (https://www.w3.org/TR/web-locks/).
+ * opens to one host over HTTP/1.1 (RFC 9112 §9.4).
  */
 const NAME = "realtime-demo";
+const ANSWER = 1_000; // milliseconds in which the tab that runs has said so, if it is there
 
 /**
  * Calls `onHeld` whenever this tab may run and `onDenied` whenever another one does.
- * Returns the function that takes over. Where the browser has no locks (plain http from
- * another host), or HTTP/2 shares one connection, every tab may run.
+ * Returns the function that takes over. Where HTTP/2 shares one connection every tab may run.
  *
  * @param {() => void} onHeld
  * @param {() => void} onDenied
@@ -15,11 +15,15 @@ const NAME = "realtime-demo";
  */
 export function runAlone(onHeld, onDenied) {
   const [navigation] = performance.getEntriesByType("navigation");
-  if (!navigator.locks || navigation?.nextHopProtocol === "h2") {
+  if (navigation?.nextHopProtocol === "h2") {
     onHeld();
     return () => {};
   }
+  return (navigator.locks ? byLock : byWord)(onHeld, onDenied);
+}
 
+/** By a lock (https://www.w3.org/TR/web-locks/). */
+function byLock(onHeld, onDenied) {
   const hold = () => {
     onHeld();
     return new Promise(() => {}); // for as long as the tab lives, or until it is taken over
@@ -36,4 +40,36 @@ export function runAlone(onHeld, onDenied) {
 
   request({ ifAvailable: true }).then(queue);
   return () => request({ steal: true });
+}
+
+/**
+ * By word of mouth: over plain http from another machine a browser has no locks. Who waits asks
+ * again and again, and runs once nobody answers; of two that run, whoever has said so last goes on.
+ */
+function byWord(onHeld, onDenied) {
+  const channel = new BroadcastChannel(NAME);
+  let isRunning = false;
+  let timer;
+  const run = () => {
+    clearTimeout(timer);
+    isRunning = true;
+    channel.postMessage("runs");
+    onHeld();
+  };
+  const ask = () => {
+    channel.postMessage("who");
+    timer = setTimeout(run, ANSWER * (0.5 + Math.random() / 2)); // no two of them at once
+  };
+  channel.addEventListener("message", ({ data }) => {
+    if (data === "who") {
+      if (isRunning) channel.postMessage("runs");
+      return;
+    }
+    isRunning = false;
+    onDenied();
+    clearTimeout(timer);
+    timer = setTimeout(ask, ANSWER);
+  });
+  ask();
+  return run;
 }

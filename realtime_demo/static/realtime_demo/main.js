@@ -73,6 +73,7 @@ async function receiver(technique, index) {
       if (isNews) announce(say("stateChange", { technique: technique.label, state: from.words }));
       if (from.state === "stopped" || from.state === "open") rememberLanes();
     },
+    unknown: sessionEnded,
   };
   return new Receiver(technique, Source, timeline, timeline.tracks[index], page);
 }
@@ -138,7 +139,20 @@ async function change(of, text) {
   if (receivers.some((each) => each.change(room, of, text))) return;
   const what = text ? { type: "edit", of, text } : { type: "delete", of };
   const limits = { text: element("text").maxLength };
-  await publish(url, what, limits).catch(({ message }) => tell(element("outcome"), message));
+  await publish(url, what, limits).catch(({ message, status }) => {
+    tell(element("outcome"), message);
+    if (status === 401) sessionEnded();
+  });
+}
+
+/** Whoever was logged in is nobody from here on, until they log in again. */
+function sessionEnded() {
+  if (!configuration.name || !element("session")) return;
+  configuration.name = "";
+  Object.assign(configuration.changes, { name: "", isStaff: false });
+  element("session").hidden = false;
+  element("sender").readOnly = false;
+  for (const part of document.querySelectorAll(".event .actions, .account form")) part.remove();
 }
 
 // --- Time: it moves, or it is frozen -------------------------------------------------------
@@ -258,7 +272,9 @@ async function readClock() {
 // -----------------------------------------------------------------------------------------------------
 
 where("composer", (form) => {
-  prepareComposer(form, element("outcome"), configuration.publish);
+  // Who has a name of their own publishes under it, and is known by that.
+  const published = ({ verified }) => configuration.changes.name && !verified && sessionEnded();
+  prepareComposer(form, element("outcome"), configuration.publish, published);
   // A name is a presence: everyone is told, and all techniques come in under it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });

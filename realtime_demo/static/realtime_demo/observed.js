@@ -10,6 +10,8 @@ const OPEN = 1;
 export class Observer {
   #track;
   #hasFetched = false;
+  /** When the browser began to connect; 0: not known. */
+  #startedAt = 0;
 
   /** @param {import("./timeline.js").Track} track is told of every request */
   constructor(track) {
@@ -19,7 +21,8 @@ export class Observer {
   /** For a source's options. @type {typeof globalThis.fetch} */
   fetch = async (input, init) => {
     const track = this.#track;
-    this.#hasFetched = true;
+    const isQuestion = init?.method === "HEAD"; // before the connection that it is about
+    this.#hasFetched = !isQuestion;
     const exchange = track.begin(now());
     let response;
     try {
@@ -29,8 +32,9 @@ export class Observer {
       throw error;
     }
     exchange.head = now();
+    if (isQuestion) this.#startedAt = now();
     const ended = (answered) => track.finish(exchange, now(), answered);
-    if (response.body) return new Response(watched(response.body, ended), response);
+    if (response.body && !isQuestion) return new Response(watched(response.body, ended), response);
     ended(true);
     return response;
   };
@@ -38,7 +42,7 @@ export class Observer {
   /** @param {EventTarget & { readyState: number }} source that was just made */
   watch(source) {
     const track = this.#track;
-    let startedAt = now();
+    this.#startedAt = now();
     let connection = null;
     source.addEventListener("open", () => {
       if (this.#hasFetched) {
@@ -48,14 +52,14 @@ export class Observer {
       }
       track.isStream = true;
       // When the browser began to ask again it keeps to itself; not before it was due to.
-      connection = track.begin(startedAt || now());
+      connection = track.begin(this.#startedAt || now());
       connection.head = now();
     });
     source.addEventListener("error", ({ detail }) => {
       if (source.readyState === OPEN) return;
       if (connection) track.finish(connection, now());
       this.#hasFetched = false;
-      startedAt = detail.retryIn === null ? 0 : now() + detail.retryIn;
+      this.#startedAt = detail.retryIn === null ? 0 : now() + detail.retryIn;
     });
   }
 }

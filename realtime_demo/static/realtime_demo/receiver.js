@@ -37,6 +37,7 @@ export class Receiver {
    * @param {(receiver: Receiver, occurrence: object, isNew: boolean) => void} page.arrived
    * @param {(receiver: Receiver, isNews: boolean) => void} page.changed its state has
    * @param {(since: number) => boolean} page.isVisible
+   * @param {() => void} page.unknown the server does not know, or no longer, who this is
    */
   constructor(technique, Source, timeline, track, page) {
     this.technique = technique;
@@ -159,6 +160,7 @@ export class Receiver {
     if (readyState === OPEN) {
       return this.#show("open", say("openRefused", { reason: refusal({ code, status, detail }) }));
     }
+    if (status === 401 || status === 4401) this.page.unknown();
     const reason = knows(code) ? say(code) : refusal({ status, detail });
     if (!this.#isBroken) this.track.cut(now());
     this.#isBroken = true;

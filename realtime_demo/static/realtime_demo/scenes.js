@@ -66,13 +66,14 @@ export function prepareScenes(part, menu, scenes, page) {
       }
       note(say("noteConnections", { count }));
     },
-    resume: async () => {
+    resume: () => {
       for (const ending of extra.splice(0)) ending.abort();
       const faults = stage?.state?.faults;
       if (!faults || !stage.mayControl) return;
-      if (faults.stalled.length) await controls.do("stall", { on: false });
-      if (faults.buffering) await controls.do("buffering", { on: false });
-      if (faults.gzip) await controls.do("gzip", { on: false });
+      // All at once: a page that is being left asks nothing later.
+      if (faults.stalled.length) controls.do("stall", { on: false });
+      if (faults.buffering) controls.do("buffering", { on: false });
+      if (faults.gzip) controls.do("gzip", { on: false });
     },
   };
 
@@ -86,9 +87,10 @@ export function prepareScenes(part, menu, scenes, page) {
   const usual = () => Object.fromEntries(CHANGED.map((name) => [name, settings.default(name)]));
 
   const situation = new Situation(part, scenes, {
-    hasStage: stage?.mayControl ?? false,
+    lacks: stage?.mayControl ? "" : stage ? "sceneElsewhere" : "sceneNeedsStage",
     prepare: (scene) => {
       moment.freeze(false);
+      actions.resume(); // whatever a run that did not come to its end has left behind
       const { lanes: wanted, ...rest } = scene.settings ?? {};
       settings.set({ ...usual(), ...rest }, "scene");
       for (const each of receivers) each.want(!wanted || `${wanted}`.includes(each.technique.name));

@@ -25,7 +25,7 @@ export class Situation {
    * @param {HTMLElement} element
    * @param {Scene[]} scenes
    * @param {object} page
-   * @param {boolean} page.hasStage
+   * @param {string} page.lacks words for why the stage cannot be worked from here; "": it can
    * @param {(scene: Scene) => void} page.prepare settings, and figures from nought
    * @param {(action: object) => unknown} page.act
    * @param {() => Record<string, string>} page.figures
@@ -45,6 +45,7 @@ export class Situation {
       answer: part(".scene-answer"),
     };
     this.parts.run.addEventListener("click", () => this.run());
+    addEventListener("pagehide", () => this.isRunning && this.open(this.scene.slug));
   }
 
   /** @param {string} slug "" closes it */
@@ -53,7 +54,7 @@ export class Situation {
     this.scene = this.scenes.find((scene) => scene.slug === slug) ?? null;
     this.element.hidden = !this.scene;
     if (!this.scene) return;
-    const { title, question, choices, needsStage } = this.scene;
+    const { title, question, choices } = this.scene;
     const { parts } = this;
     parts.title.textContent = title;
     parts.question.textContent = question;
@@ -64,7 +65,7 @@ export class Situation {
     parts.hint.hidden = !this.#isPossible;
     parts.run.textContent = say("sceneRun");
     parts.progress.hidden = true;
-    if (needsStage && !this.page.hasStage) parts.answer.textContent = say("sceneNeedsStage");
+    if (!this.#isPossible) parts.answer.textContent = say(this.page.lacks);
   }
 
   #offer(canRun) {
@@ -73,7 +74,7 @@ export class Situation {
   }
 
   get #isPossible() {
-    return !this.scene.needsStage || this.page.hasStage;
+    return !this.scene.needsStage || !this.page.lacks;
   }
 
   /** The run, and at its end the answer. */

@@ -60,6 +60,7 @@ export class Stage extends EventTarget {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
       body: JSON.stringify(what),
+      keepalive: true, // said on leaving the page, it still counts
     }).catch(() => {
       throw new Error(say("unreachable"));
     });

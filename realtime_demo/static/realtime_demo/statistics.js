@@ -1,5 +1,6 @@
 /** Delays: their median, their 95th percentile, and how they spread over four decades. */
 const KEPT = 500;
+const ENOUGH = 20; // for a 95th percentile: from fewer it is no more than their longest
 export const DECADES = [1, 10_000]; // milliseconds: the scale's two ends
 export const BINS = 32;
 
@@ -13,11 +14,13 @@ export class Delays {
   /** The last ones, in milliseconds. @type {number[]} */
   #values = [];
   #figures = null;
-  /** How many there have been. */
-  count = 0;
+
+  /** How many the figures are of. */
+  get count() {
+    return this.#values.length;
+  }
 
   add(delay) {
-    this.count += 1;
     this.#figures = null;
     this.#values.push(delay);
     if (this.#values.length > KEPT) this.#values.shift();
@@ -26,14 +29,14 @@ export class Delays {
   clear() {
     this.#values = [];
     this.#figures = null;
-    this.count = 0;
   }
 
-  /** The median and the 95th percentile; NaN without any. */
+  /** The median and the 95th percentile; NaN without any, or without enough. */
   get figures() {
     if (!this.#figures) {
       const sorted = Float64Array.from(this.#values).sort();
-      this.#figures = { median: quantile(sorted, 0.5), p95: quantile(sorted, 0.95) };
+      const p95 = sorted.length < ENOUGH ? NaN : quantile(sorted, 0.95);
+      this.#figures = { median: quantile(sorted, 0.5), p95 };
     }
     return this.#figures;
   }

@@ -14,10 +14,13 @@ const WORDS = {
   ],
 };
 
+const ACTS = new Set(["join", "leave"]);
+
 /** Whether there are words for events of its type; a newer server may know more. */
 export const isWorded = ({ type }) => Object.hasOwn(WORDS, type);
 
 /** @returns {[string, string]} the sender, and what is said */
 export const wording = (event) => (isWorded(event) ? WORDS[event.type](event) : [event.sender, event.type]);
 
-export const sentence = (event) => wording(event).join(": ");
+/** What is said is quoted; what is done is told. */
+export const sentence = (event) => wording(event).join(ACTS.has(event.type) ? " " : ": ");

@@ -51,12 +51,38 @@ export async function* lines(body, heard) {
  * content type, and does not say which it was; here it is asked, and a stream that may come
  * back is opened again.
  *
+ * Nor does it say where the stream began, which it forgets when it gives up. So a stream without a
+ * place is asked for one first, by a HEAD, on the connection that `EventSource` goes on to use:
+ * whoever is cut before an event came resumes all the same.
+ *
  * Its heartbeats are comments, which `EventSource` keeps to itself: a silent stream cannot be
  * told from a dead one.
  */
 export class ServerSentEventsSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
+    if (this.since || (await this.#findPlace(signal))) await this.#follow(signal);
+    const { body, headers } = await this.request(signal); // throws what neither of them would tell
+    this.since ||= headers.get("Cursor") ?? "";
+    await body?.cancel();
+    throw new Failure("ended", "The browser gave the stream up.");
+  }
+
+  /** Whether the server would stream. @param {AbortSignal} signal */
+  async #findPlace(signal) {
+    try {
+      const { headers } = await this.request(signal, {}, "HEAD");
+      this.since = headers.get("Cursor") ?? "";
+      return true;
+    } catch {
+      return false; // with no body in which to say why
+    } finally {
+      this.unlisten();
+    }
+  }
+
+  /** Until the browser gives it up. @param {AbortSignal} signal */
+  async #follow(signal) {
     const native = new EventSource(this.address());
     await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
@@ -71,8 +97,5 @@ export class ServerSentEventsSource extends Source {
         this.interrupted(new Failure("lost", "The connection was lost."), null);
       });
     }).finally(() => native.close());
-    const { body } = await this.request(signal); // throws what EventSource would not tell
-    await body?.cancel();
-    throw new Failure("ended", "The browser gave the stream up.");
   }
 }

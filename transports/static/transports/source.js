@@ -106,19 +106,20 @@ export class Source extends EventTarget {
   }
 
   /**
-   * GET; throws a `Failure` unless the answer is 200.
+   * GET, or another method; throws a `Failure` unless the answer is 200.
    *
    * @param {AbortSignal} signal
    * @param {Record<string, string | number>} [query]
+   * @param {string} [method]
    */
-  async request(signal, query) {
+  async request(signal, query, method = "GET") {
     const fetch = this.#fetch; // called bare: the browser's fetch refuses another `this`
     this.listen();
     let response;
     try {
       // Two equal long polls wait for each other in the browser's cache, even where the
       // server forbids storing: only `cache` says so early enough.
-      response = await fetch(this.address(query), { cache: "no-store", signal });
+      response = await fetch(this.address(query), { method, cache: "no-store", signal });
     } catch (cause) {
       throw new Failure("unreachable", "The server cannot be reached.", { cause });
     }
@@ -160,6 +161,12 @@ export class Source extends EventTarget {
       const seconds = Math.round(this.patience / 1000);
       attempt.abort(new Failure("silent", `Nothing was heard for ${seconds} s.`));
     }, this.patience);
+  }
+
+  /** From now on its silence says nothing. */
+  unlisten() {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
   }
 
   /**
@@ -251,8 +258,7 @@ export class Source extends EventTarget {
 
   /** Stops what is left of an attempt: its watch, and a response still on its way. */
   #end(/** @type {AbortController} */ attempt) {
-    clearTimeout(this.#silence);
-    this.#silence = undefined;
+    this.unlisten();
     attempt.abort();
   }
 

@@ -113,11 +113,12 @@ export class WebSocketSource extends Source {
       this.deliverBatch(message);
     } else if (this.#joined.has(message.room)) {
       for (const event of message.events) {
-        if (this.readyState === CLOSED) return;
+        // A listener may have closed it, or left the room.
+        if (this.readyState === CLOSED || !this.#joined.has(message.room)) return;
         this.#joined.set(message.room, event.id);
         this.dispatch(JSON.stringify(event), event.id);
       }
-      this.#joined.set(message.room, message.cursor);
+      if (this.#joined.has(message.room)) this.#joined.set(message.room, message.cursor);
     }
   }
 
