@@ -27,6 +27,8 @@ sent: dict[str, int] = {}
 
 if "REQUEST_TIMEOUT" in os.environ:
     realtime_demo.server.http.REQUEST_TIMEOUT = float(os.environ["REQUEST_TIMEOUT"])
+if "ABORT_TIMEOUT" in os.environ:
+    realtime_demo.server.http.Channel.abortTimeout = float(os.environ["ABORT_TIMEOUT"])
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -244,6 +246,21 @@ async def ws_flood(scope: Message, receive: Receive, send: Send) -> None:
     await accept(receive, send)
     message = {"type": "websocket.send", "text": "w" * 16_384}
     await pour("ws_flood", message, receive, send)
+
+
+async def ws_senders(scope: Message, receive: Receive, send: Send) -> None:
+    """`count` tasks that each send three messages of `size` characters, numbered, when told to."""
+    count, size = option(scope, "count", 3), option(scope, "size", 8)
+    await accept(receive, send)
+    texts = [f"{number:0{size}}" for number in range(count)]
+
+    async def sender(text: str) -> None:
+        for _ in range(3):
+            await send({"type": "websocket.send", "text": text})
+
+    await send({"type": "websocket.send", "text": "ready"})
+    await receive()
+    await asyncio.gather(*map(sender, texts))
 
 
 async def ws_numbers(scope: Message, receive: Receive, send: Send) -> None:

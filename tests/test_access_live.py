@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +24,7 @@ from transports.techniques import TECHNIQUES, Technique
 
 from .accounts import Accounts
 from .live import LiveServer
+from .raw import RawConnection, headers_of
 from .redis_server import RedisServer
 from .waiting import until_asked
 
@@ -339,6 +341,46 @@ async def test_what_may_no_longer_be_open_is_closed(
         # The sweep that has ended those has left the others alone.
         assert not any(follower.task.done() for follower in nobodies)
         assert status == 401 or not any(follower.task.done() for follower in elsewhere)
+
+
+async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told(
+    server: LiveServer, accounts: Accounts, user: str, room: str, http: httpx.AsyncClient
+) -> None:
+    """Polls in a row that nobody reads: the one that is at the gate has announced its length."""
+    headers = accounts.token(user)
+    for _ in range(50):
+        said = {"text": "\N{PARTY POPPER}" * 2000, "sender": "ada"}
+        assert (await http.post(f"/publish/{room}/", json=said)).status_code == 201
+    waiting = 0
+
+    async def one_poll_waits() -> bool:
+        nonlocal waiting
+        found = (await http.get("/metrics")).text
+        waiting = waiting + 1 if 'realtime_connections{technique="polling"} 1.0\n' in found else 0
+        return waiting == 3
+
+    asked = 30  # 400 KB each: more than the kernel takes
+    ask = f"GET /polling/{room}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\n\r\n"
+    raw = socket.create_connection(("127.0.0.1", server.port))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    async with RawConnection(*await asyncio.open_connection(sock=raw)) as reader:
+        reader.writer.write((ask % headers["Authorization"]).encode() * asked)
+        await until_asked(one_poll_waits)
+        held = Follower(TECHNIQUES[1], server, room, headers)
+        await held.opened()
+        revoke(accounts, headers)
+        assert await held.ended() == 401  # by the sweep that has ended the other as well
+        statuses = []
+        for _ in range(asked):
+            head = (await reader.until(b"\r\n\r\n")).decode().split("\r\n")
+            body = await reader.exactly(int(headers_of(head)["content-length"]))
+            status = int(head[0].split()[1])
+            document = json.loads(body)
+            assert document["room"] == room if status == 200 else document["status"] == status
+            statuses.append(status)
+    sent = statuses.index(500)
+    assert sent > 0
+    assert statuses == [200] * sent + [500] + [401] * (asked - sent - 1)
 
 
 async def test_a_token_expires_while_it_is_in_use(

@@ -18,10 +18,10 @@ from realtime_demo.comparison.advice import (
     interval_for,
     load,
 )
-from realtime_demo.comparison.theory import Sizes
+from realtime_demo.comparison.theory import Delay, Sizes
 
-ASKING = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000)
-OPEN = Basis(Sizes(0, 6, 210), 0.002, 200, 5e-5, None, 13_000)
+ASKING = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000, 2e-4)
+OPEN = Basis(Sizes(0, 6, 210), 0.002, 200, 5e-5, None, 13_000, 5e-5)
 KNOWN = {"polling": ASKING, "longpoll": ASKING, "streaming": OPEN, "sse": OPEN, "websocket": OPEN}
 
 
@@ -66,11 +66,69 @@ def test_a_million_clients_on_paper() -> None:
     )
 
 
+def test_a_long_poll_is_charged_no_crowd_but_its_own() -> None:
+    """One client waits for nobody; of many, each waits for the answers before its own."""
+
+    def delay(clients: int, rtt: float) -> Delay:
+        need = Need(clients, rate=0.01, tolerated=1, rtt=rtt)
+        return advise(need, "a test", KNOWN).options[1].prediction.delay
+
+    assert delay(1, 0.05).mean == pytest.approx(0.05 / 2 + 0.001, abs=2e-4)
+    assert delay(1, 0.05).quantile(0.99) == pytest.approx(0.05 / 2 + 0.001, abs=2e-4)
+    # 200 times 0.2 ms: half of it answers, the last of them 20 ms behind the first.
+    assert delay(200, 0.0).mean == pytest.approx(0.001 + 0.01, abs=2e-4)
+    assert delay(200, 0.0).quantile(0.99) == pytest.approx(0.001 + 0.02, abs=4e-4)
+    # Then all ask again, and the last of these is heard another 20 ms later.
+    longest = delay(200, 0.0).longest
+    assert longest == pytest.approx(0.001 + 0.01 + (0.002 + 0.02))
+
+
+def test_what_is_used_of_a_measurement_is_one_request_s_and_one_event_s() -> None:
+    saved = json.loads(REFERENCE.read_text())
+    technique = saved["configurations"][0]["techniques"]["longpoll"]
+    technique |= {"service": 0.04, "request": 0.0005, "clients": 200}
+    technique["volley"]["server"] = 0.03
+    _, found = bases(saved)
+    assert found["longpoll"].service == 0.0005
+    assert found["longpoll"].work == pytest.approx(0.00015)
+    assert found["polling"].work is None
+
+
 def test_polling_s_interval_just_meets_the_tolerated_delay() -> None:
     need = Need(100, rate=1, tolerated=2.0, rtt=0.1)
     option = advise(need, "a test", KNOWN).options[0]
     assert option.interval == interval_for(need, 0.002)
     assert option.prediction.delay.quantile(0.99) == pytest.approx(2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (
+            {"rate": 10, "rtt": 0.001, "tolerated": 0.01},
+            {"polling": "need up to", "sse": "up to 60.9 ms, since a process writes to its"},
+        ),
+        (
+            {"rate": 1, "rtt": 0.08, "tolerated": 0.001},
+            dict.fromkeys(KNOWN, "of which one way through the network is 40"),
+        ),
+        (
+            {"clients": 1, "rate": 20, "rtt": 0.08, "tolerated": 0.1}
+            | {"buffering": True, "no_websocket": True},
+            {"longpoll": "need up to 12", "sse": "holds a stream back", "websocket": "refuse"},
+        ),
+    ],
+)
+def test_where_none_fits_the_obstacle_of_each_is_its_own(
+    need: dict[str, Any], words: dict[str, str]
+) -> None:
+    advice = advise(Need(**{"clients": 2_000_000} | need), "a test", KNOWN)
+    assert advice.choice is None and "network" not in advice.reason
+    against = {option.name: "; ".join(option.against) for option in advice.options}
+    for name, text in words.items():
+        assert text in against[name], against
+    if need["rtt"] / 2 <= need["tolerated"]:
+        assert not any("network" in text for text in against.values())
 
 
 def test_the_reference_measurement_is_complete() -> None:
@@ -105,6 +163,10 @@ def test_the_command_answers_first_and_names_its_sources(
     ("arguments", "words"),
     [
         (["--clients", "0", "--rate", "1", "--tolerate", "1"], "have to be above 0"),
+        (["--rate", "inf"], "above 0, and finite"),
+        (["--tolerate", "nan"], "above 0, and finite"),
+        (["--rtt", "inf"], "0 or more, and finite"),
+        (["--size", "-5"], "0 or more, and finite"),
         (
             ["--clients", "1", "--rate", "1", "--tolerate", "1", "--measurements", "/nowhere"],
             "No such file",

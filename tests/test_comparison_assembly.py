@@ -19,7 +19,7 @@ SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, i
 PROBE = {"seconds": 0.0, "up": 100.0, "down": 200.0, "cursor": 6.0}
 
 
-def polled(warmed: list[float]) -> Measurement:
+def polled(warmed: list[float], refused: int = 0) -> Measurement:
     """A window from 10 to 20 s, asked at 10.4, 11.4, …; one event, at 15.0."""
     sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
 
@@ -30,6 +30,7 @@ def polled(warmed: list[float]) -> Measurement:
 
     window = Window(
         sent=sent,
+        refused=refused,
         every=(15.0,),
         identity=6.0,
         event_size=150.0,
@@ -69,3 +70,10 @@ def test_the_window_s_first_answer_brings_what_the_warm_up_published(
     assert found.published.mean == pytest.approx(0.4)
     assert (found.cost.requests_per_event, found.ledger.received) == (10, 1)
     assert (found.cost.cpu, found.cost.memory, found.sizes.up) == (None, None, 100.0)
+
+
+def test_a_refused_publish_stands_in_the_ledger() -> None:
+    """What the server did not take was sent all the same: an event is missing."""
+    book = polled([], refused=2).ledger
+    assert (book.sent, book.received, book.lost, book.refused) == (1, 1, 0, 2)
+    assert not book.complete and polled([]).ledger.complete

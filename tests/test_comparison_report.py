@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import replace
 
 import pytest
 
+from realtime_demo.comparison import document
 from realtime_demo.comparison.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.console import figure
 from realtime_demo.comparison.findings import findings
@@ -51,6 +53,25 @@ def test_crowding_is_told_once_where_it_is_worst() -> None:
     alone = findings(of((few, crowded(0.02)), (many, crowded(0.0))))
     (text,) = [text for text in alone if "wait" in text]
     assert text.startswith("At 20 clients") and "more of the" not in text
+
+
+def test_an_event_that_was_refused_is_missing() -> None:
+    text = findings(of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
+    assert text.startswith("NOT complete") and "refused 14 of 54" in text
+    assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
+
+
+def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
+    both = (a_round([0.5] * 20), replace(a_round([0.1] * 20), name="sse", technique="sse"))
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    result = of((few, both[0]), (many, both[0]))
+    swept = tuple(Configuration(settings, both) for settings in (few, many))
+    told = findings(replace(result, configurations=swept))
+    (lowest,) = [text for text in told if "lowest median" in text]
+    assert lowest.startswith("At 2 clients, 10 events/s") and "Server-Sent Events had" in lowest
+    for same in (swept[:1], swept[:1] * 3):  # the latter with --repeat
+        told = findings(replace(result, configurations=same))
+        assert any(text.startswith("Server-Sent Events had the lowest") for text in told)
 
 
 def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
@@ -98,6 +119,17 @@ def test_a_round_may_have_a_ping_more_or_less() -> None:
         assert found.consistent == consistent, found
 
 
+def test_the_empty_share_may_be_one_request_off() -> None:
+    """Of 200 that each client made; the window's edges cut one."""
+    asking = replace(a_round([0.5] * 5), played=None)
+    expected = replace(asking.prediction, empty_share=0.0)
+    for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
+        cost = replace(asking.cost, requests=400, empty=empty)
+        checks = replace(asking, cost=cost, prediction=expected).comparison()
+        (found,) = [check for check in checks if check.name == "empty share"]
+        assert found.agrees == agrees, found
+
+
 def test_every_setting_that_can_be_swept_has_a_name() -> None:
     assert NAMED.keys() == SWEPT.keys()
 
@@ -107,6 +139,18 @@ def test_every_setting_that_can_be_swept_has_a_name() -> None:
 )
 def test_a_figure_has_no_exponent(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def test_no_percentile_is_written_that_the_events_do_not_give() -> None:
+    """Neither in JSON nor in CSV: 20 events have no 99th, though they have 40 deliveries."""
+    result = of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
+    (told,) = document.document(result)["configurations"][0]["techniques"].values()
+    (row,) = csv.DictReader(document.as_csv(result).splitlines())
+    for origin, prefix in (("intended", ""), ("published", "from_published_")):
+        delay = told["delay"][origin]
+        assert delay["p90"] == pytest.approx(0.67) and float(row[f"{prefix}p90"]) > 0
+        assert (delay["p99"], delay["p999"]) == (None, None)
+        assert (row[f"{prefix}p99"], row[f"{prefix}p999"]) == ("", "")
 
 
 def test_a_technique_is_named_where_it_was_first_not_withheld() -> None:

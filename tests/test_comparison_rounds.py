@@ -18,7 +18,9 @@ from realtime_demo.comparison.theory import Path, Sizes, predict
 SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
 
 
-def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measurement:
+def a_round(
+    delays: list[float], *, lost: int = 0, cpu: float = 0.002, refused: int = 0
+) -> Measurement:
     """Each delay is that of one event, to two clients; the last `lost` reach only one."""
     sent = [Sent(n, n / 10, n / 10, n / 10, n / 10, n + 1) for n in range(len(delays))]
     samples = [
@@ -34,7 +36,7 @@ def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measur
         name="polling",
         technique="polling",
         clients=2,
-        ledger=Ledger.of(sent, samples, 2),
+        ledger=Ledger.of(sent, samples, 2, refused),
         intended=spread(sent, samples, "intended"),
         actual=spread(sent, samples, "actual"),
         published=spread(sent, samples, "published"),
@@ -44,6 +46,7 @@ def a_round(delays: list[float], *, lost: int = 0, cpu: float = 0.002) -> Measur
         idle_up=None,
         idle_down=None,
         service=0.002,
+        request=0.001 + cpu,
         volley=Volley({-9: 1.0}, 0.001, 0.003),
         played=Played(tuple(sorted(delays)), 2.0, 0.25),
         sent=tuple(sent),
@@ -57,14 +60,21 @@ def test_one_round_is_left_as_it_is() -> None:
 
 
 def test_what_is_counted_is_added_up() -> None:
-    rounds = [a_round([0.1] * 20), a_round([0.2] * 30, lost=3), a_round([0.3] * 10, cpu=0.004)]
+    rounds = [
+        a_round([0.1] * 20),
+        a_round([0.2] * 30, lost=3),
+        a_round([0.3] * 10, cpu=0.004, refused=1),
+    ]
     found = merged(rounds, SETTINGS, Network())
     assert found.rounds == 3
-    assert found.ledger == Ledger(sent=120, received=117, lost=3)
-    assert Ledger.of(found.sent, found.samples, 2) == found.ledger, "and can be counted again"
+    assert found.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
+    assert Ledger.of(found.sent, found.samples, 2, refused=1) == found.ledger, (
+        "and can be counted again"
+    )
     assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
     assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
     assert found.cost.memory is None
+    assert found.request == pytest.approx(0.001 + 0.008 / 3)
     assert found.watch.subscriber_late == 0.004, "the worst round"
     assert found.published.count == 117
     assert found.published.p50 == pytest.approx(0.2)
@@ -92,6 +102,15 @@ def test_the_interval_holds_what_lies_between_starts() -> None:
         overlapping += one.low <= other.high and other.low <= one.high
     assert overlapping >= 55
     assert (one.high - one.low) > 2 * (a_round([0.1] * 20).published.high - 0.1)
+
+
+def test_no_interval_on_a_delay_begins_below_nothing() -> None:
+    """Three rounds of few events each, as polling has them: the t of three is 4.3."""
+    rounds = [a_round([median - 0.01, median, median + 0.01]) for median in (0.2, 0.7, 1.2)]
+    found = merged(rounds, SETTINGS, Network()).published
+    assert found.low == 0.0 < found.p50 < found.high
+    skewed = [a_round([delay] * 3) for delay in (-0.02, 0.1, 0.2)]
+    assert merged(skewed, SETTINGS, Network()).published.low == pytest.approx(-0.02)
 
 
 def test_no_round_is_too_short_for_its_events() -> None:

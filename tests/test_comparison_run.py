@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import re
@@ -24,6 +25,7 @@ from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
 from tests.live import LiveServer
 from tests.program import ROOT
+from tests.redis_server import free_port
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -86,6 +88,7 @@ async def test_every_technique_of_an_honest_server_is_complete() -> None:
         assert min(measurement.delays()) >= 0.0085, "no event is faster than the network"
         assert measurement.intended.p50 >= measurement.actual.p50
         assert measurement.rounds == settings.rounds
+        assert measurement.request > 0
         assert measurement.cost.reconnects == 0
         assert measurement.cost.connections == 3
         assert measurement.watch.errors == measurement.watch.failures == ()
@@ -163,6 +166,25 @@ async def test_a_missing_room_and_a_missing_server_are_told() -> None:
         await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
 
 
+async def test_a_dead_address_is_told_before_any_client_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ServerFailed, match=f"No server can be reached at {address}: .*Errno"):
+        await run(Plan((Settings(techniques=("sse",), clients=1),), server=address))
+    monkeypatch.setattr("realtime_demo.comparison.run.PATIENCE", 0.3)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # up to its end, and no word
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(MeasurementFailed, match=f"{address} has not answered sse, polling in"):
+            await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
+
+
 async def test_what_the_comparison_adds_is_found_beside_a_bare_client() -> None:
     trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
     (added,) = await self_check(trial)
@@ -218,11 +240,25 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
         (["--sweep", "rtt=slow"], "A sweep looks like"),
         (["--sweep", "colour=1"], "cannot be swept"),
         (["--rate", "0"], "rate has to be above 0"),
+        (["--rate", "nan"], "rate has to be above 0"),
+        (["--rate", "inf"], "rate has to be finite"),
+        (["--sweep", "rate=1,inf"], "rate has to be finite"),
+        (["--duration", "inf"], "duration has to be finite"),
+        (["--rate", "1e300"], "more than 1,000,000 events"),
+        (["--rtt", "inf"], "rtt has to be finite"),
         (["--adapter", "carrier=/pigeon"], "An adapter looks like"),
+        (["--sweep", "clients=inf"], "clients has to be finite"),
+        (["--sweep", "clients=1.5"], "clients is a whole number"),
         (["--server", "example"], "http://host:port"),
+        (["--server", "http://"], "http://host:port"),
+        (["--server", "http://127.0.0.1:99999"], "Port out of range"),
         (["--repeat", "0"], "1 or more"),
+        (["--hold", "56"], "held 55 s at most"),
         (["--no-tap", "--rtt", "10"], "where the tap is"),
         (["--json", "/nowhere/out.json"], "no folder"),
+        (["--report", "/"], "is a folder"),
+        (["--bandwidth", "1", "--rate", "50"], "do not fit through"),
+        (["--rate", "0.01", "--duration", "1"], "No event falls"),
         (["--rerun", "/nowhere.json"], "No such file"),
         (["--techniques", "sse,sse"], "given twice"),
     ],
@@ -230,3 +266,46 @@ def test_the_command_prints_and_writes_everything(tmp_path: Path) -> None:
 def test_a_wrong_option_is_told_in_a_line(arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=re.escape(words)):
         call_command("compare", *arguments)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    ["[]", "{}", "no JSON", '{"configurations": [{"settings": {"techniques": [], "colour": 1}}]}'],
+)
+def test_a_result_that_is_none_cannot_be_run_again(tmp_path: Path, saved: str) -> None:
+    (file := tmp_path / "saved.json").write_text(saved)
+    with pytest.raises(CommandError, match="is no result of compare --json"):
+        call_command("compare", "--rerun", str(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rate", "5", "--together"], "not rate, together"),
+        (["--scenario", "chat"], "not scenario"),
+        (["--techniques", "sse", "--adapter", "sse=/x/"], "not techniques, adapter"),
+    ],
+)
+def test_a_run_again_takes_no_other_settings(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (file := tmp_path / "saved.json").write_text(
+        json.dumps({"configurations": [{"settings": Settings().document()}]})
+    )
+    with pytest.raises(CommandError, match=words):
+        call_command("compare", "--rerun", str(file), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["127.0.0.1"], "begins with http"),
+        (["http://127.0.0.1:99999"], "Port out of range"),
+        (["http://:80"], "names no host"),
+        (["http://[::1"], "Invalid IPv6 URL"),
+        (["http://127.0.0.1", "--idle", "-1"], "above 0"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_an_address(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        call_command("doctor", *arguments)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -101,6 +102,14 @@ class Raw:
         mask = b"mask"
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
         return self.send(bytes([first, 0x80 | len(payload)]) + mask + masked)
+
+    def message(self) -> tuple[int, bytes]:
+        """A frame's first byte and its payload."""
+        first, length = self.exactly(2)
+        if length > 125:
+            kind, size = ("!H", 2) if length == 126 else ("!Q", 8)
+            (length,) = struct.unpack(kind, self.exactly(size))
+        return first, self.exactly(length)
 
     def until(self, mark: bytes) -> bytes:
         """What comes up to `mark`, and that."""
@@ -513,6 +522,45 @@ def test_client_that_sends_faster_than_its_application_receives_is_not_read() ->
         assert resident(server) - before < 8_000_000
 
 
+def test_senders_to_a_client_that_does_not_read_wait_and_then_take_turns() -> None:
+    count = 20
+    with LiveServer(APPLICATION) as server, Raw(server, receive_buffer=65_536) as client:
+        client.upgrade(f"/ws/senders?count={count}&size=1000000")
+        assert client.message() == (0x81, b"ready")
+        before = resident(server)
+        client.frame(0x81, b"go")
+        counters(server)  # by the time of this answer all have begun to send
+        assert resident(server) - before < 8_000_000
+        received = dict.fromkeys(range(count), 0)
+        for _ in range(3 * count):
+            received[int(client.message()[1][-9:])] += 1
+            # Who has written may once be ready again before the next in turn.
+            assert max(received.values()) - min(received.values()) <= 2
+        assert resident(server) - before < 8_000_000
+        assert client.message() == (0x88, struct.pack("!H", 1000))
+
+
+def test_pings_of_a_client_that_does_not_read_do_not_pile_up() -> None:
+    with LiveServer(APPLICATION) as server, Raw(server) as client:
+        counters(server)
+        before = resident(server)
+        client.upgrade("/ws/flood")
+        assert_stands_still(server, "ws_flood", before)
+        for payload in (b"first", b"second", b"latest"):
+            client.frame(0x89, payload)
+        counters(server)  # by the time of this answer the server has read them
+        pongs = []
+        while b"latest" not in pongs:
+            first, payload = client.message()
+            if first == 0x8A:
+                pongs.append(payload)
+        assert pongs == [b"latest"]  # RFC 6455 §5.5.3
+        thousand = (b"\x89\xfd" + b"\0\0\0\0" + b"p" * 125) * 1000
+        for _ in range(100):  # 13 MB
+            client.send(thousand)
+        assert resident(server) - before < 8_000_000
+
+
 # Limits
 
 
@@ -623,6 +671,31 @@ def test_request_that_drips_is_cut_off_and_an_open_stream_is_not() -> None:
         stream.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             stream.socket.recv(1)
+
+
+def test_response_may_take_as_long_as_it_is_read() -> None:
+    env = {"REQUEST_TIMEOUT": "0.5", "ABORT_TIMEOUT": "1"}
+    size = 12_000_000  # of which the kernel takes four
+    with (
+        LiveServer(APPLICATION, env=env) as server,
+        Raw(server, receive_buffer=65_536) as slow,
+        Raw(server, receive_buffer=65_536) as absent,
+    ):
+        absent.get(f"/big?size={size}")
+        begun = time.monotonic()
+        slow.get(f"/big?size={size}")
+        length = int(slow.head()[1]["content-length"])
+        for _ in range(length // 150_000):  # 80 times
+            assert slow.exactly(150_000) == b"b" * 150_000
+            time.sleep(0.03)
+        assert time.monotonic() - begun > 2, "several time-outs"
+        assert slow.get("/hello").response()[2] == b"hello"
+        assert slow.to_the_end() == b""  # idle now
+        cut = select.poll()
+        cut.register(absent.socket, 0)
+        assert cut.poll(10_000)  # by a reset: there is more to read
+        with pytest.raises(ConnectionResetError):
+            absent.to_the_end()
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,19 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth.backends import ModelBackend
 from django.core import signing
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -240,6 +244,58 @@ def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
     assert worn_out.status_code == 429
     assert int(worn_out.headers["Retry-After"]) > 1
     assert log_in("right", "192.0.2.2").status_code == 302
+
+
+class Unhurried(ModelBackend):
+    """Checks passwords slowly enough for a few attempts to come while others are under way."""
+
+    tried: ClassVar[list[str]] = []
+    are_many: ClassVar[threading.Event] = threading.Event()
+
+    def authenticate(self, *args: Any, **kwargs: Any) -> Any:
+        self.tried.append(kwargs["password"])
+        if len(self.tried) > 3:
+            self.are_many.set()
+        self.are_many.wait(0.5)
+        return super().authenticate(*args, **kwargs)
+
+
+@override_settings(
+    LOGIN_RATE=3,
+    ALLOWED_HOSTS=["testserver"],
+    AUTHENTICATION_BACKENDS=[f"{__name__}.{Unhurried.__name__}"],
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+)
+@pytest.mark.parametrize(
+    ("password", "statuses", "tried"),
+    [("wrong", [200] * 3 + [429] * 9, 3), ("right", [302] * 12, 12)],
+)
+def test_attempts_at_the_same_time_count_as_those_one_by_one(
+    accounts: Accounts, password: str, statuses: list[int], tried: int
+) -> None:
+    """A wave of guesses wears out; a class that logs in together does not."""
+
+    def make_user() -> None:
+        from django.contrib.auth.models import User
+
+        user, _ = User.objects.get_or_create(username="zoe")
+        user.set_password("right")
+        user.save()
+
+    def log_in(_: int) -> int:
+        try:
+            form = {"username": "zoe", "password": password}
+            return Client(REMOTE_ADDR="192.0.2.3").post("/login/", form).status_code
+        finally:
+            connections.close_all()
+
+    accounts.now(make_user)
+    failures._buckets.clear()
+    Unhurried.tried.clear()
+    Unhurried.are_many.clear()
+    with ThreadPoolExecutor(12) as threads:
+        assert sorted(threads.map(log_in, range(12))) == statuses
+    assert len(Unhurried.tried) == tried
 
 
 # --- Asking again ------------------------------------------------------------------------------

@@ -10,14 +10,16 @@ from typing import Any
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from websocket.consumers import OneThread
+from transports import feed
+from websocket.consumers import FeedConsumer, OneThread
 
 from .conftest import SERVER_ENVIRONMENT
 from .live import LiveServer
-from .waiting import BOUND
+from .waiting import BOUND, until
 
 PATHS = ["/websocket/{room}/", "/websocket/sync/{room}/"]
 
@@ -90,3 +92,47 @@ async def test_synchronous_code_has_a_thread_of_its_own() -> None:
         await asyncio.sleep(0)
         let_go.set()
         await asyncio.gather(stuck, fellow)
+
+
+async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
+    """What a client that does not read has joined is not read from the history all at once."""
+    arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    arriving.put_nowait({"type": "websocket.connect"})
+    for room in ("b", "c", "d", "d"):
+        command = json.dumps({"type": "join", "room": f"backlog-{room}"})
+        arriving.put_nowait({"type": "websocket.receive", "text": command})
+    sent: list[dict[str, Any]] = []
+    has_room = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            sent.append(json.loads(message["text"]))
+            if "events" in sent[-1]:
+                await has_room.wait()
+
+    scope = {
+        "type": "websocket",
+        "path": "/websocket/backlog-a/",
+        "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+        "subprotocols": [],
+        "client": ["127.0.0.1", 1],
+        "user": AnonymousUser(),
+        "url_route": {"kwargs": {"room": "backlog-a"}},
+    }
+    socket = asyncio.create_task(FeedConsumer.as_asgi()(scope, arriving.get, send))
+    try:
+        await until(lambda: any("code" in message for message in sent))  # "d" is joined already
+        for _ in range(100):  # turns enough for the others, were they not waiting
+            await asyncio.sleep(0)
+        assert [message.get("room", message.get("code")) for message in sent] == [
+            "backlog-a",
+            "joined",
+        ]
+        has_room.set()
+        await until(lambda: len(sent) == 5)
+        assert [message["room"] for message in sent[2:]] == ["backlog-b", "backlog-c", "backlog-d"]
+    finally:
+        arriving.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await socket
+        await feed.aclose()

@@ -67,6 +67,9 @@ class Session:
         self._meter = meter
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
+        # A backlog is read when the one before it is on its way: they may be many, and the
+        # client in no hurry.
+        self._joining = asyncio.Lock()
         self._request: Request | None = None
 
     async def open(self, scope: Scope) -> None:
@@ -152,11 +155,14 @@ class Session:
         batches = feed.subscribe(room, since, settings.HEARTBEAT)
         try:
             async with present(request, room), aclosing(batches):
-                live = False  # the first batch is the backlog
+                async with self._joining:
+                    backlog = await anext(batches, None)
+                    if backlog is not None:
+                        await self._deliver(backlog)
+                        self._meter.delivered(backlog, live=False)
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a sign of life
-                    self._meter.delivered(batch, live=live)
-                    live = True
+                    self._meter.delivered(batch)
         except Refusal as refusal:
             await self._end(refusal.close_code, refusal.detail)
         except (HistoryUnavailable, TooManyRooms):

@@ -31,7 +31,7 @@ ASSUMED = (
     "processes share one Redis, whose own cost is not in these figures.",
     "TLS, TCP and IP headers are not counted: add 40 bytes a segment and 22 or more a TLS record.",
     "A process writes an event to its clients one after the other, so that the last has it later "
-    "than the first by deliveries times the CPU of one.",
+    "than the first by deliveries times the CPU of one (of a long poll's, half is asking again).",
     "Events come at random (Poisson); a burst shared by all rooms is worse.",
 )
 
@@ -56,8 +56,11 @@ class Need:
     talkative: bool = False
 
     def __post_init__(self) -> None:
-        if self.clients < 1 or not self.rate > 0 or not self.tolerated > 0 or self.rtt < 0:
-            raise ValueError("Clients, rate and tolerated delay have to be above 0, rtt 0 or more.")
+        above, least = (self.clients, self.rate, self.tolerated), (self.rtt, self.size or 0)
+        if not all(0 < value < math.inf for value in above):
+            raise ValueError("Clients, rate and tolerated delay have to be above 0, and finite.")
+        if not all(0 <= value < math.inf for value in least):
+            raise ValueError("Round trip and size have to be 0 or more, and finite.")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,12 @@ class Basis:
     """What was measured of one technique, and where."""
 
     sizes: Sizes
-    service: float
+    service: float  # seconds of work in one request by itself
     event: float  # bytes of the measured event's JSON
-    cpu_per_delivery: float | None  # seconds
+    cpu_per_delivery: float | None  # seconds, of all that the server was at
     cpu_per_request: float | None
     memory: float | None  # bytes a connection
+    work: float | None = None  # seconds of the server for one delivery, and nothing else
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,13 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
             total = None if cost["cpu"] is None else cost["cpu"] / 1_000 * cost["deliveries"]
             found[name] = Basis(
                 sizes=sizes,
-                service=one["service"],
+                # Not `service`: that is probed with all of a process's clients at once.
+                service=one["request"],
                 event=one["event_bytes"],
                 cpu_per_delivery=None if total is None else total / cost["deliveries"],
                 cpu_per_request=total / cost["requests"] if total and cost["requests"] else None,
                 memory=cost["memory"],
+                work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
             )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"This is no result of compare --json: {error!r}") from error
@@ -169,9 +175,8 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     processes = None
     if cores is not None:
         processes = max(1, math.ceil(cores / UTILISATION), math.ceil(need.clients / CONNECTIONS))
-        if name != "polling":  # whose clients each come when it suits them
-            fan = need.clients / processes * (basis.cpu_per_delivery or 0.0)
-            prediction = predict(name, workload, replace(path, fan=fan), sizes)
+        path = _fanned(name, path, need.clients / processes * (basis.work or 0.0))
+        prediction = predict(name, workload, path, sizes)
     requests = need.clients * prediction.requests_per_second
     return Option(
         name=name,
@@ -185,8 +190,19 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
         processes=processes,
         memory=None if basis.memory is None else need.clients * basis.memory,
         wakes=_wakes(name, workload, prediction),
-        against=_against(name, need, prediction),
+        against=_against(name, need, prediction, path.fan),
     )
+
+
+def _fanned(name: str, path: Path, work: float) -> Path:
+    """`path` where a process works so many seconds on one event (docs/theory.md, Many clients)."""
+    if name == "polling":  # whose clients each come when it suits them
+        return path
+    if name != "longpoll":
+        return replace(path, fan=work)
+    # Half of it is the answers; the other half, that all ask again, comes behind the last of them.
+    answers = work / 2
+    return replace(path, push=path.push_work, fan=answers, service=path.service + work - answers)
 
 
 def _cores(name: str, need: Need, basis: Basis, prediction: Prediction) -> float | None:
@@ -216,16 +232,25 @@ def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
     return signs * 3600
 
 
-def _against(name: str, need: Need, prediction: Prediction) -> tuple[str, ...]:
+def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple[str, ...]:
     found: list[str] = []
     late = prediction.delay.quantile(0.99)
     if late > need.tolerated * 1.001:
-        found.append(f"99 of 100 events need up to {late * 1e3:,.0f} ms")
+        text = f"99 of 100 events need up to {_milliseconds(late)} ms"
+        if need.rtt / 2 > need.tolerated:
+            text += f", of which one way through the network is {_milliseconds(need.rtt / 2)} ms"
+        elif late - 0.99 * fan <= need.tolerated * 1.001:
+            text += f", since a process writes to its clients for {_milliseconds(fan)} ms"
+        found.append(text)
     if need.buffering and name in ("streaming", "sse"):
         found.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
     if need.no_websocket and name == "websocket":
         found.append("the proxies refuse the upgrade")
     return tuple(found)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:,.3g}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
 # Where the cost is alike: the simplest to run and to write for comes first.
@@ -235,7 +260,7 @@ SIMPLEST = ("sse", "polling", "streaming", "websocket", "longpoll")
 def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
     fit = [option for option in options if not option.against]
     if not fit:
-        return None, "None fits: the network alone takes longer than is tolerated."
+        return None, "None fits, for what is said below of each."
 
     def simplicity(option: Option) -> int:
         return SIMPLEST.index(option.name)

@@ -57,6 +57,7 @@ class Clients:
         self.room = room
         self._workers = workers
         self._children: list[Child] = []
+        self._names: list[str] = []  # of each child's adapter
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -86,6 +87,7 @@ class Clients:
                 )
                 for first in range(0, settings.clients, PER_PROCESS)
             ]
+        self._names = [one["name"] for one in groups]
         for _ in groups:
             child = self._workers.child(subscribers.__name__)
             self._children.append(await self._stack.enter_async_context(child))
@@ -108,10 +110,14 @@ class Clients:
         return found
 
     async def probe(self) -> dict[str, dict[str, float]]:
-        """What an empty request costs, for each adapter where it can be told."""
+        """What an empty request costs, for each adapter where it can be told: under load, and
+        ("request") by itself, which one process after another asks, the first of each adapter."""
         found: dict[str, dict[str, float]] = {}
         for answer in await self._ask("probe"):
             found |= {name: probe for name, probe in answer.items() if probe}
+        for child, name in zip(self._children, self._names, strict=True):
+            if name in found and "request" not in found[name]:
+                found[name] |= {"request": (await child.ask("request"))[name]}
         return found
 
     async def settle(self) -> None:

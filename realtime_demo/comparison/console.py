@@ -15,7 +15,7 @@ from transports.techniques import BY_NAME
 
 from .figures import Spread, between
 from .progress import Progress
-from .result import FEWEST, Measurement
+from .result import Measurement
 from .run import Configuration, Result
 from .selfcheck import Added
 from .settings import Settings
@@ -146,13 +146,15 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
 
 def ledger(configuration: Configuration) -> Table:
     table = _table(
-        "Ledger: deliveries", "", "sent", "received", "lost", "doubled", "out of order", "resets"
+        "Ledger: deliveries",
+        *("", "sent", "refused", "received", "lost", "doubled", "out of order", "resets"),
     )
     for measurement in configuration.measurements:
         book = measurement.ledger
         table.add_row(
             label(measurement.name),
             f"{book.sent:,}",
+            _wrong(book.refused),
             f"{book.received:,}",
             *(_wrong(count) for count in (book.lost, book.doubled, book.disordered)),
             _wrong(measurement.resets),
@@ -195,10 +197,9 @@ def spread(delay: Spread) -> list[str]:
         f"{delay.count:,}",
         milliseconds(delay.p50),
         f"{milliseconds(delay.low)}{DASH}{milliseconds(delay.high)}",
-        # A percentile needs samples beyond it to be one.
-        milliseconds(delay.p90 if delay.count >= 10 else None),
-        milliseconds(delay.p99 if delay.count >= FEWEST else None),
-        milliseconds(delay.p999 if delay.count >= 1_000 else None),
+        milliseconds(delay.p90),
+        milliseconds(delay.p99),
+        milliseconds(delay.p999),
         milliseconds(delay.longest),
     ]
 
@@ -229,7 +230,6 @@ def server(configuration: Configuration) -> Table:
         *("", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"),
         *("server, an event", "clients, an event"),
     )
-    alone = not configuration.settings.together  # else an event's work is everyone's
     for measurement in shown(configuration):
         cost = measurement.cost
         table.add_row(
@@ -237,8 +237,8 @@ def server(configuration: Configuration) -> Table:
             number(cost.connections),
             number(None if cost.memory is None else cost.memory / 1024, "bytes"),
             milliseconds(cost.cpu),
-            milliseconds(measurement.volley.server if alone else None),
-            milliseconds(measurement.volley.clients if alone else None),
+            milliseconds(measurement.volley.server),
+            milliseconds(measurement.volley.clients),
         )
     return table
 

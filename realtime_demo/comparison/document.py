@@ -72,9 +72,10 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
+            "request": measurement.request,
             "push": measurement.push,
             "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
-            "crowding": measurement.crowding,
+            "crowding": None if measurement.volley.clients is None else measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }
@@ -134,7 +135,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
 
 def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
     return {
-        f"{prefix}{name}": value if name == "count" else value * 1e3
+        f"{prefix}{name}": None if math.isnan(value) else value if name == "count" else value * 1e3
         for name, value in asdict(spread).items()
     }
 

@@ -18,9 +18,19 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
 
 
+def tail(ordered: Sequence[float], share: float, events: int) -> float:
+    """As `quantile`, and NaN where the samples are of too few events for one to lie beyond it.
+
+    A hundred clients of one event share its luck: they are no hundred events.
+    """
+    return quantile(ordered, share) if round(events * (1 - share), 9) >= 1 else math.nan
+
+
 @dataclass(frozen=True)
 class Spread:
-    """A distribution's summary, in the samples' own unit. All NaN where there is no sample."""
+    """A distribution's summary, in the samples' own unit. NaN is what is not known: everything
+    without a sample; the 90th percentile of fewer than 10 events, the 99th of fewer than 100, the
+    99.9th of fewer than 1,000."""
 
     count: int
     mean: float
@@ -34,24 +44,22 @@ class Spread:
 
     @classmethod
     def of(cls, clusters: Iterable[Sequence[float]]) -> Spread:
-        """The spread of all samples merged, which came in clusters.
-
-        A cluster holds the samples that share their luck: one event's delays to all its
-        clients, or those of a stretch of time. See `median_interval` and `blocks`.
+        """The spread of all samples merged, which came in clusters: one event's delays to all its
+        clients each, in the order of time. See `tail`, and `median_interval` over `blocks`.
         """
         groups = [cluster for cluster in clusters if cluster]
         merged = sorted(sample for group in groups for sample in group)
         if not merged:
             nan = math.nan
             return cls(0, nan, nan, nan, nan, nan, nan, nan, nan)
-        low, high = median_interval(groups, merged)
+        low, high = median_interval(blocks(groups), merged)
         return cls(
             len(merged),
             math.fsum(merged) / len(merged),
             quantile(merged, 0.5),
-            quantile(merged, 0.9),
-            quantile(merged, 0.99),
-            quantile(merged, 0.999),
+            tail(merged, 0.9, len(groups)),
+            tail(merged, 0.99, len(groups)),
+            tail(merged, 0.999, len(groups)),
             merged[-1],
             low,
             high,

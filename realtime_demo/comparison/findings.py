@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .console import DASH, figure, label, milliseconds, withheld
 from .glance import size
+from .ledger import Ledger
 from .result import Measurement
 from .run import Configuration, Result
 
@@ -18,9 +19,11 @@ def findings(result: Result) -> list[str]:
     first = result.configurations[0]
     shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
     if len(shown) > 1:
-        found += _delays(shown, of_all=len(shown) == len(first.measurements))
-        found += _requests(first, shown)
-        found += _idle(shown)
+        told = _delays(shown, of_all=len(shown) == len(first.measurements))
+        told += [*_requests(first, shown), *_idle(shown)]
+        # The other configurations of a sweep stand in the tables and charts.
+        others = any(one.settings != first.settings for one in result.configurations)
+        found += [f"At {_where(first)}: {text}" if others else text for text in told]
     found += _crowding(result)
     found += _agreement(result)
     return found
@@ -36,11 +39,18 @@ def _completeness(result: Result) -> str:
         )
     broken = [
         f"{label(m.name)} lost {m.ledger.lost:,}, doubled {m.ledger.doubled:,} and disordered "
-        f"{m.ledger.disordered:,} of {m.ledger.sent:,}"
+        f"{m.ledger.disordered:,} of {m.ledger.sent:,}{_refused(m.ledger)}"
         for m in every
         if not m.ledger.complete
     ]
     return f"NOT complete: {'; '.join(broken)}. A delay says little where events are missing."
+
+
+def _refused(ledger: Ledger) -> str:
+    """Deliveries that never were, since the server did not take their events."""
+    if not ledger.refused:
+        return ""
+    return f", and the server refused {ledger.refused:,} of {ledger.sent + ledger.refused:,}"
 
 
 def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:

@@ -7,7 +7,7 @@ from html import escape
 from transports.techniques import BY_NAME
 
 from .console import DASH, describe, label, milliseconds, number
-from .result import FEWEST, Measurement
+from .result import Measurement
 from .run import Configuration
 
 COLUMNS = (
@@ -58,7 +58,7 @@ def _row(measurement: Measurement) -> str:
     cells = (
         f"<strong>{milliseconds(delay.p50)}</strong>",
         f"{milliseconds(delay.low)}{DASH}{milliseconds(delay.high)}",
-        milliseconds(delay.p99 if delay.count >= FEWEST else None),
+        milliseconds(delay.p99),
         number(cost.requests_per_event),
         wire,
         idle,

@@ -31,9 +31,9 @@ class Sample(NamedTuple):
 class Ledger:
     """Deliveries: one event to one client counts once in each column it belongs to.
 
-    `sent` is events times clients; `received` distinct deliveries; `lost` = `sent` -
-    `received`; `doubled` deliveries beyond the first; `disordered` first deliveries behind
-    one with a later seq.
+    `sent` is events that the server accepted times clients, `refused` those that it did not;
+    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` deliveries beyond the
+    first; `disordered` first deliveries behind one with a later seq.
     """
 
     sent: int = 0
@@ -41,14 +41,17 @@ class Ledger:
     lost: int = 0
     doubled: int = 0
     disordered: int = 0
+    refused: int = 0
 
     @property
     def complete(self) -> bool:
-        return not (self.lost or self.doubled or self.disordered)
+        return not (self.lost or self.doubled or self.disordered or self.refused)
 
     @classmethod
-    def of(cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int) -> Ledger:
-        """`samples` in the order in which each client received them."""
+    def of(
+        cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int, refused: int = 0
+    ) -> Ledger:
+        """`samples` in the order in which each client received them; `refused` in events."""
         order: Mapping[int, int] = {event.number: event.seq for event in sent}
         seen: Counter[tuple[int, int]] = Counter()
         latest: dict[int, int] = {}
@@ -68,6 +71,7 @@ class Ledger:
             lost=due - len(seen),
             doubled=seen.total() - len(seen),
             disordered=disordered,
+            refused=refused * clients,
         )
 
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from transports.client import CONNECT_TIMEOUT
+
 from . import child
 from .schedule import text
 
@@ -35,12 +37,17 @@ class Publisher:
         self._writer: asyncio.StreamWriter | None = None
 
     async def connect(self) -> None:
+        """Raises `OSError`."""
         secure = self.url.scheme == "https"
-        self._reader, self._writer = await asyncio.open_connection(
-            self.url.hostname,
-            self.url.port or (443 if secure else 80),
-            ssl=ssl.create_default_context() if secure else None,
-        )
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                self._reader, self._writer = await asyncio.open_connection(
+                    self.url.hostname,
+                    self.url.port or (443 if secure else 80),
+                    ssl=ssl.create_default_context() if secure else None,
+                )
+        except TimeoutError as error:  # which has no words
+            raise TimeoutError(f"no connection in {CONNECT_TIMEOUT:g} s") from error
 
     def close(self) -> None:
         if self._writer is not None:
@@ -92,6 +99,8 @@ class Load:
         self._publishers: list[Publisher] = []
 
     async def open(self, base_url: str, path: str, connections: int) -> None:
+        for publisher in self._publishers:
+            publisher.close()
         self._publishers = [Publisher(base_url, path) for _ in range(connections)]
         for publisher in self._publishers:
             await publisher.connect()
@@ -109,6 +118,7 @@ class Load:
         due: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
         events: list[dict[str, Any]] = []
         failures: list[str] = []
+        refused: list[int] = []
         late: list[float] = []
         busy = time.process_time()
 
@@ -120,6 +130,7 @@ class Load:
                     events.append({**event, "index": index, "intended": intended})
                 except (PublishFailed, OSError) as error:
                     failures.append(str(error) or repr(error))
+                    refused.append(index)
                     publisher.close()
                 due.task_done()
 
@@ -139,6 +150,7 @@ class Load:
         return {
             "events": [{name: event.get(name) for name in KEPT} for event in events],
             "failures": failures,
+            "refused": refused,  # the numbers of the events that failed
             "late": sorted(late),
             "busy": (time.process_time() - busy) / max(elapsed, 1e-9),
         }

@@ -14,7 +14,7 @@ from .clients import Clients
 from .fork_server import ForkServer
 from .host import resident_bytes
 from .phase import MeasurementFailed, Phase
-from .probes import fire
+from .probes import fire, silence
 from .progress import Report
 from .result import Measurement
 from .settings import Settings
@@ -63,12 +63,13 @@ async def _measure(phase: Phase) -> list[Measurement]:
     warmed = await _warm_up(phase)
     after = resident_bytes(target.pid) if target.pid else None
     probes = await clients.probe()
-    volley = await fire(phase, 0)
+    silent = await silence(phase)
+    volley = await fire(phase, 0, silent)
     await clients.settle()
     window = await observe(phase)
     await _drain(phase, window)
     if phase.waited:
-        volley += await fire(phase, 1)
+        volley += await fire(phase, 1, silent)
     else:
         await asyncio.sleep(BEHIND + phase.settings.rtt)
     ends = await clients.marks()

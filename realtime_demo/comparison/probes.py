@@ -4,11 +4,15 @@ A theory of techniques does not know the machine. Two things are measured of it:
 request takes that finds nothing (`subscribers.Group.probe`), and here, how long an event takes to
 clients that wait for it, when nothing else is under way. That includes that the server writes to
 one client after another, and that the clients of one process read one after another.
+
+The CPU that an event takes is what a volley of them took beyond a silence of the same length:
+timers and heartbeats run on in the pauses between events, the longer the longer the network is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
@@ -32,8 +36,8 @@ LEAST = 0.0005  # seconds of work that no event is left out for
 class Volley:
     """Events sent one by one to clients that wait: when each was published, by its number.
 
-    `server` and `clients` are the CPU seconds that one event took (publishing taken off; None:
-    not known).
+    `server` and `clients` are the CPU seconds that one event took, publishing and the pause behind
+    it taken off. None: not known; together, an event's work is everyone's.
     """
 
     published: dict[int, float] = field(default_factory=dict)
@@ -79,23 +83,64 @@ def _mean(*values: float | None) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-async def fire(phase: Phase, volleys: int) -> Volley:
+@dataclass(frozen=True)
+class Spent:
+    """CPU seconds of the server (None: not known) and of the clients, up to `time`."""
+
+    time: float
+    server: float | None
+    clients: float
+
+    @classmethod
+    async def of(cls, phase: Phase) -> Spent:
+        """What they have had up to now."""
+        marks = await phase.clients.marks()
+        return cls(time.monotonic(), phase.target.cpu(), sum(mark["cpu"] for mark in marks))
+
+    def __sub__(self, other: Spent) -> Spent:
+        server = None
+        if self.server is not None and other.server is not None:
+            server = self.server - other.server
+        return Spent(self.time - other.time, server, self.clients - other.clients)
+
+
+async def silence(phase: Phase) -> Spent | None:
+    """What is spent while nothing happens, as long as a volley takes; None where no volley's CPU
+    is told: nobody waits for events, or several techniques do."""
+    if not (phase.waited and phase.alone):
+        return None
+    apart, events = _volley(phase, 0)
+    began = await Spent.of(phase)
+    await asyncio.sleep(apart * len(events))
+    return await Spent.of(phase) - began
+
+
+async def fire(phase: Phase, volleys: int, silent: Spent | None) -> Volley:
     """One volley into a phase that has had so many; nothing where nobody waits for events."""
     if not phase.waited:
         return Volley()
-    settings, target = phase.settings, phase.target
     published: dict[int, float] = {}
-    began, cpu_began = await phase.clients.marks(), target.cpu()
-    apart = pause(settings.rtt + settings.jitter, settings.clients * len(phase.names))
-    for number in numbers(volleys, min(LENGTH, settings.duration * SHARE), apart):
+    apart, events = _volley(phase, volleys)
+    began = await Spent.of(phase)
+    for number in events:
         published[number] = phase.published(await phase.publish(number))
         await asyncio.sleep(apart)
-    ended, cpu_ended = await phase.clients.marks(), target.cpu()
-    server = None
-    if cpu_began is not None and cpu_ended is not None:
-        server = (cpu_ended - cpu_began) / len(published) - (target.publish_cpu or 0.0)
-    clients = sum(b["cpu"] - a["cpu"] for a, b in zip(began, ended, strict=True))
-    return Volley(published, server, clients / len(published))
+    if silent is None:
+        return Volley(published)
+    spent = await Spent.of(phase) - began
+    silences, server = spent.time / silent.time, None
+    if spent.server is not None and silent.server is not None:
+        server = (spent.server - silences * silent.server) / len(published)
+        server = max(0.0, server - (phase.target.publish_cpu or 0.0))
+    clients = (spent.clients - silences * silent.clients) / len(published)
+    return Volley(published, server, max(0.0, clients))
+
+
+def _volley(phase: Phase, volleys: int) -> tuple[float, Sequence[int]]:
+    """The seconds between the next volley's events, and their numbers."""
+    settings = phase.settings
+    apart = pause(settings.rtt + settings.jitter, settings.clients * len(phase.names))
+    return apart, numbers(volleys, min(LENGTH, settings.duration * SHARE), apart)
 
 
 def pause(rtt: float, clients: int) -> float:

@@ -49,6 +49,7 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         played=_played([one.played for one in rounds]),
         sizes=sizes,
         service=path.service,
+        request=fmean(one.request for one in rounds),
         push=path.push,
         volley=Volley(
             server=_mean(one.volley.server for one in rounds),
@@ -82,8 +83,12 @@ def _spread(
     if len(medians) < 2:
         return within
     _, half = between(medians)
+    # No delay is below 0 (unless two hosts' clocks say so): to cut there costs no confidence. To
+    # cut at the longest delay seen would: another start may well have its median beyond it.
     return replace(
-        within, low=min(within.low, within.p50 - half), high=max(within.high, within.p50 + half)
+        within,
+        low=min(within.low, max(0.0, within.p50 - half)),
+        high=max(within.high, within.p50 + half),
     )
 
 

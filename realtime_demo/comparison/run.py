@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,13 +17,14 @@ from urllib.parse import urlsplit
 
 from . import load as publisher
 from . import subscribers
-from .child import Child
+from .child import Child, ChildFailed
 from .clients import group
 from .fork_server import ForkServer
 from .host import environment
-from .local_server import APPLICATION, local_server
+from .local_server import APPLICATION, ServerFailed, local_server
 from .measure import measure
 from .network import Network
+from .phase import MeasurementFailed
 from .progress import Progress, Report
 from .result import Measurement
 from .rounds import merged
@@ -71,7 +73,7 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Nothing lost, doubled or out of order, nowhere."""
+        """Nothing refused, lost, doubled or out of order, nowhere."""
         return all(
             measurement.ledger.complete
             for configuration in self.configurations
@@ -105,6 +107,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             target = Target(plan.server.rstrip("/"), None, tapped, plan.publish_path)
         same_host = is_here(target.url)
         load = await stack.enter_async_context(workers.child(publisher.__name__))
+        await _reach(load, target)
         idle = await _watch_idle(stack, workers, target, plan.configurations[0])
         fresh = None if plan.server else partial(_fresh, plan)
         found: list[Configuration] = []
@@ -148,10 +151,21 @@ async def _fresh(plan: Plan) -> AsyncIterator[Target]:
         yield Target(url, pid, plan.tapped, plan.publish_path)
 
 
+async def _reach(load: Child, target: Target) -> None:
+    """Connect once, before so many clients wait for what is not there. Raises `ServerFailed`."""
+    try:
+        await load.ask("open", base_url=target.url, path=target.publish_path, connections=1)
+    except ChildFailed as error:
+        raise ServerFailed(f"No server can be reached at {target.url}: {error}") from error
+
+
 async def _watch_idle(
     stack: AsyncExitStack, workers: ForkServer, target: Target, settings: Settings
 ) -> Child | None:
-    """One client of each technique in a room where nothing happens, as long as the run lasts."""
+    """One client of each technique in a room where nothing happens, as long as the run lasts.
+
+    Raises `MeasurementFailed` where one has not been answered in time.
+    """
     if not target.tapped:
         return None
     child = await stack.enter_async_context(workers.child(subscribers.__name__))
@@ -163,16 +177,21 @@ async def _watch_idle(
             for adapter in settings.adapters
         ],
     )
-    async with asyncio.timeout(PATIENCE):
-        connected = False
-        while not connected:
-            await asyncio.sleep(0.1)
-            mark = await child.ask("mark")
-            # A long poll in a quiet room is held before its first byte.
-            connected = all(
-                mark["groups"][adapter.name]["up" if adapter.technique == "longpoll" else "down"]
-                for adapter in settings.adapters
+    deadline = time.monotonic() + PATIENCE
+    waiting = [adapter.name for adapter in settings.adapters]
+    while waiting:
+        if time.monotonic() > deadline:
+            raise MeasurementFailed(
+                f"{target.url} has not answered {', '.join(waiting)} in {PATIENCE:g} s."
             )
+        await asyncio.sleep(0.1)
+        mark = await child.ask("mark")
+        # A long poll in a quiet room is held before its first byte.
+        waiting = [
+            adapter.name
+            for adapter in settings.adapters
+            if not mark["groups"][adapter.name]["up" if adapter.technique == "longpoll" else "down"]
+        ]
     await asyncio.sleep(SETTLING)
     await child.ask("settle")
     return child

@@ -6,15 +6,18 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from longpoll.consumers import LONGEST_HOLD
+from transports.events import Event
 from transports.techniques import TECHNIQUES
 
 from . import schedule
 from .adapters import Adapter
 from .network import Network
-from .theory import Arrivals, Workload
+from .theory import Arrivals, Path, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
 FEWEST_EVENTS = 4  # in each round
+MOST_EVENTS = 1_000_000  # in all, on average: a schedule is made before it is kept
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 
 
@@ -51,12 +54,20 @@ class Settings:
         for name in ("warmup", "interval", "rtt", "jitter", "size"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} has to be 0 or more; got {getattr(self, name)}.")
+        for name in ("rate", "duration", "warmup", "interval", "hold", "rtt", "jitter"):
+            if math.isinf(getattr(self, name)):
+                raise ValueError(f"{name} has to be finite; got {getattr(self, name)}.")
+        if (events := self.rate * (self.duration + self.warmup * self.rounds)) > MOST_EVENTS:
+            raise ValueError(f"No run has more than {MOST_EVENTS:,} events; got {events:.3g}.")
         if self.arrivals not in ("poisson", "fixed"):
             raise ValueError(f"Arrivals are poisson or fixed; got {self.arrivals!r}.")
         if not self.techniques:
             raise ValueError("No technique is given to measure.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             raise ValueError("A technique is given twice.")
+        ours = any(one.name == "longpoll" and one.path is None for one in self.adapters)
+        if ours and self.hold > LONGEST_HOLD:
+            raise ValueError(f"Long polls are held {LONGEST_HOLD:g} s at most; got {self.hold:g}.")
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -94,6 +105,22 @@ class Settings:
         length = self.warmup + self.duration
         times = schedule.times(self.rate, length, self.arrivals, self.seed)
         return sum(time >= self.warmup for time in times)
+
+    def foresee(self) -> None:
+        """Ask of each round what theory will be asked at its end, so that no run is lost there.
+
+        Raises `ValueError` where no event falls into a round, `DoesNotFit` where they are more
+        than the bandwidth carries.
+        """
+        for one in self.each_round():
+            if not (events := one.events()):
+                raise ValueError("No event falls into the measured time: let it last longer.")
+            workload = replace(one.workload, rate=events / one.duration)
+            event = Event("12345678-1", "message", "compare-12345678", "compare", "", 1e9 + 1e-6)
+            size = len(event.encoded) + len(schedule.text(0, one.size))
+            for technique in (adapter.technique for adapter in one.adapters):
+                framing = framed(technique, size, len(event.id), len(event.room))
+                predict(technique, workload, Path(one.network), Sizes(event=framing))
 
     def document(self) -> dict[str, Any]:
         """The settings as JSON can hold them (no bandwidth: no limit)."""
@@ -135,6 +162,10 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
         raise ValueError(f"A sweep looks like {name}=1,2,5.")
     scaled = [value * SWEPT[name] for value in values]
     whole = name in ("clients", "size")
+    if not all(map(math.isfinite, scaled)):
+        raise ValueError(f"{name} has to be finite; got {', '.join(map(str, values))}.")
+    if whole and any(value % 1 for value in scaled):
+        raise ValueError(f"{name} is a whole number; got {', '.join(map(str, values))}.")
     return [
         replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
         for value in scaled

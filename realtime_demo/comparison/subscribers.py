@@ -176,34 +176,15 @@ class Group:
         other. Open connections do not ask; there a poll of this project's shows how long
         client and server work, and None is the answer for someone else's.
         """
-        technique = self.adapter.technique
-        long = technique == "longpoll"
         if not self.asks and self.adapter.path is not None:
             return None
-        path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
-        path = path.format(room=self.room.replace("compare-", "probing-"))
-        # "wait=0" answers at once; the digits of the real hold are added to the size.
-        asking: dict[str, str] = {"wait": "0"} if long else {}
-        extra = len(f"{self.hold:g}") - 1 if long else 0
-        times: list[float] = []
-        together = len(self.phases) if long else 1
-        barrier = asyncio.Barrier(together)
-
-        async def ask(base_url: str) -> None:
-            async with Asker(base_url) as asker:
-                first = json.loads((await asker.get(target(path, asking))).body)
-                cursor = first.get("cursor") if isinstance(first, dict) else None
-                again = target(path, query(cursor, **asking))
-                for _ in range(PROBES):
-                    await barrier.wait()
-                    began = time.monotonic()
-                    json.loads((await asker.get(again)).body)
-                    times.append(time.monotonic() - began)
-
+        path, asking = self._probed()
+        # The digits of the real hold are added to the size.
+        extra = len(f"{self.hold:g}") - 1 if asking else 0
         # A tap of its own, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
             base_url = tap.url if self.tapped else self.target
-            await asyncio.gather(*[ask(base_url) for _ in range(together)])
+            times = await self._ask(base_url, len(self.phases) if asking else 1)
             size = {"up": 0.0, "down": 0.0, "cursor": 0.0}
             if self.tapped:  # the sizes of one more, by itself
                 async with Asker(base_url) as asker:
@@ -215,6 +196,41 @@ class Group:
                 size = {"up": float(spent.up + extra), "down": float(spent.down)}
                 size["cursor"] = float(len(cursor)) if cursor else 0.0
         return {"seconds": statistics.median(times), **size}
+
+    async def request(self) -> float | None:
+        """Seconds that one empty request takes by itself, without the network that is put in: what
+        client and server work on it, whoever else would ask under load."""
+        if not self.asks and self.adapter.path is not None:
+            return None
+        async with Tap(*self.tap.target) as tap:
+            return statistics.median(await self._ask(tap.url if self.tapped else self.target, 1))
+
+    def _probed(self) -> tuple[str, dict[str, str]]:
+        """The path and the query of an empty request; "wait=0" answers a long poll at once."""
+        long = self.adapter.technique == "longpoll"
+        path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
+        room = self.room.replace("compare-", "probing-")
+        return path.format(room=room), {"wait": "0"} if long else {}
+
+    async def _ask(self, base_url: str, together: int) -> list[float]:
+        """The seconds that `PROBES` empty requests take, of so many clients at once each."""
+        path, asking = self._probed()
+        times: list[float] = []
+        barrier = asyncio.Barrier(together)
+
+        async def ask() -> None:
+            async with Asker(base_url) as asker:
+                first = json.loads((await asker.get(target(path, asking))).body)
+                cursor = first.get("cursor") if isinstance(first, dict) else None
+                again = target(path, query(cursor, **asking))
+                for _ in range(PROBES):
+                    await barrier.wait()
+                    began = time.monotonic()
+                    json.loads((await asker.get(again)).body)
+                    times.append(time.monotonic() - began)
+
+        await asyncio.gather(*[ask() for _ in range(together)])
+        return times
 
 
 class Subscribers:
@@ -248,6 +264,9 @@ class Subscribers:
     async def probe(self) -> dict[str, Any]:
         return {group.adapter.name: await group.probe() for group in self.groups}
 
+    async def request(self) -> dict[str, float | None]:
+        return {group.adapter.name: await group.request() for group in self.groups}
+
     async def settle(self) -> None:
         self._lags.clear()
         for group in self.groups:
@@ -280,6 +299,7 @@ def commands() -> dict[str, child.Command]:
         "open": subscribers.open,
         "ready": subscribers.ready,
         "probe": subscribers.probe,
+        "request": subscribers.request,
         "settle": subscribers.settle,
         "mark": subscribers.mark,
         "idle": subscribers.idle,

@@ -18,6 +18,10 @@ from .network import Network
 Arrivals = Literal["poisson", "fixed"]
 
 
+class DoesNotFit(ValueError):
+    """A stream of such events needs more than the network's bandwidth."""
+
+
 @dataclass(frozen=True)
 class Component:
     """A share `weight` of all events, delayed by `start` plus uniform draws from [0, width]."""
@@ -172,7 +176,7 @@ def predict(
     """The prediction for a technique of `transports.techniques`, or any of its names' families.
 
     Whatever is neither "polling" nor "longpoll" keeps a response or a socket open. Raises
-    `ValueError` where a stream of such events needs more than the network's bandwidth.
+    `DoesNotFit`.
     """
     sizes = sizes or Sizes()
     if technique == "polling":
@@ -256,7 +260,7 @@ def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
 
 def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
-        raise ValueError(
+        raise DoesNotFit(
             f"{workload.rate:g} events of {sizes.event:g} bytes a second do not fit through "
             f"{path.network.down.bandwidth:g} bytes a second."
         )

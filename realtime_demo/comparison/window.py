@@ -25,10 +25,12 @@ SHOWN = 0.5  # seconds between looks for the screen
 class Window:
     """What was published in a window, and what was counted of it.
 
-    `cpu` are the server's seconds in it, what publishing takes left out (None: not known).
+    `refused` are events that were to be published in it and failed. `cpu` are the server's
+    seconds in it, what publishing takes left out (None: not known).
     """
 
     sent: tuple[Sent, ...]
+    refused: int
     every: tuple[float, ...]  # when each event was published, the warm-up's too
     identity: float  # the mean length of an event's id, and the bytes of its JSON
     event_size: float
@@ -76,6 +78,7 @@ async def observe(phase: Phase) -> Window:
         cpu = cpu_ended - cpu_began - (phase.target.publish_cpu or 0.0) * len(sent)
     return Window(
         sent=tuple(sent),
+        refused=sum(number >= 0 for number in answer["refused"]),
         every=tuple(event.published for event in every),
         identity=_mean([len(str(event["id"])) for event in answer["events"]]),
         event_size=_mean([event["size"] for event in answer["events"]]),

@@ -175,10 +175,14 @@ class Server(daphne.server.Server):  # type: ignore[misc]
 
     async def handle_reply(self, protocol: Any, message: Message) -> None:
         """`send`, to an application: return when the client has room for more."""
+        gate = protocol.gate
+        # Of a socket several tasks may send, each as much as a whole history.
+        if gate.closed is not None and message["type"] == "websocket.send":
+            await gate.wait()
         if not protocol.write_at_once(message):
             await super().handle_reply(protocol, message)
-        if protocol.gate.closed is not None:
-            await protocol.gate.wait()
+        if gate.closed is not None:
+            await gate.wait()
 
     def _application_done(self, protocol: Any, instance: asyncio.Future[None]) -> None:
         self._applications.discard(instance)

@@ -25,7 +25,7 @@ from twisted.web.http_headers import Headers
 
 from realtime_demo import proxy_protocol
 from realtime_demo.server import problem
-from realtime_demo.server.transport import Deadline, Gate
+from realtime_demo.server.transport import Deadline, Gate, unread
 
 # Seconds in which a connection must bring a whole request: after it was accepted, after the
 # last response, and from the request's first byte on.
@@ -275,6 +275,9 @@ class Channel(http.HTTPChannel):
     timeOut: Any  # seconds, or None
     # Set for a connection past the server's cap: its first request is refused.
     refusing = False
+    # Seconds: a client that leaves a response unread has to take some of it in each such time.
+    abortTimeout: Any = 15
+    _unread = 0  # bytes, when the deadline was last missed
 
     def __init__(self) -> None:
         super().__init__()
@@ -293,6 +296,7 @@ class Channel(http.HTTPChannel):
         # As Twisted's `TimeoutMixin`, which makes a timer for each request and drops it again.
         before: float | None = self.timeOut
         self.timeOut = period
+        self._unread = 0
         self.deadline.move(period)
         return before
 
@@ -300,6 +304,16 @@ class Channel(http.HTTPChannel):
         # A request has its time from its first byte on, however slowly it drips.
         if self.timeOut is not None and not self.requests and not self._buffer:
             self.deadline.move(self.timeOut)
+
+    def timeoutConnection(self) -> None:
+        # Idle is who has read the last response. To read it may take any time, without a pause.
+        before, self._unread = self._unread, unread(self.transport)
+        if self._unread != before:
+            self.deadline.move(self.abortTimeout if self._unread else self.timeOut)
+        elif self._unread:
+            self.abortConnection()
+        else:
+            super().timeoutConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 # Before anything of Twisted: this installs the reactor on an asyncio event loop.
@@ -41,6 +45,22 @@ def write_at_once(port: Any) -> Any:
     return port
 
 
+def unread(transport: Any) -> int:
+    """How many bytes written to `transport` (TCP, UNIX or TLS) its client has yet to take.
+
+    Those in the kernel count, where it tells: it asks for more only when a third of its buffer,
+    of megabytes, is free.
+    """
+    while not isinstance(transport, FileDescriptor):
+        transport = transport.transport  # of TLS
+    buffer: Any = transport
+    waiting: int = len(buffer.dataBuffer) - buffer.offset + buffer._tempDataLen
+    with suppress(OSError):
+        answer = fcntl.ioctl(buffer.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+        waiting += struct.unpack("i", answer)[0]
+    return waiting
+
+
 @implementer(IPushProducer)
 class Gate:
     """Closed while a client leaves more than 64 KiB unread (Twisted's `bufferSize`).
@@ -49,10 +69,13 @@ class Gate:
     full, resumed when it is empty, stopped when the connection is lost.
     """
 
-    __slots__ = ("closed",)
+    __slots__ = ("_turn", "closed", "postponed")
 
     def __init__(self) -> None:
         self.closed: asyncio.Event | None = None
+        # What is to be written as soon as it opens, by a protocol that cannot wait.
+        self.postponed: Callable[[], None] | None = None
+        self._turn: asyncio.Lock | None = None
 
     def pauseProducing(self) -> None:
         if self.closed is None:
@@ -62,13 +85,25 @@ class Gate:
         if self.closed is not None:
             self.closed.set()
             self.closed = None
+        if self.postponed is not None:
+            write, self.postponed = self.postponed, None
+            write()
 
-    stopProducing = resumeProducing
+    def stopProducing(self) -> None:
+        self.postponed = None
+        self.resumeProducing()
 
     async def wait(self) -> None:
-        """Return once the client has read on, or is gone."""
-        while self.closed is not None:
-            await self.closed.wait()
+        """Return once the client has read on, or is gone.
+
+        Those who wait pass one by one, first come, first served: what the first one writes may
+        close the gate again before the next.
+        """
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        async with self._turn:
+            while self.closed is not None:
+                await self.closed.wait()
 
 
 class Deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
@@ -52,6 +53,13 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         # Daphne expects a handshake that came as far as `onConnect`.
         if hasattr(self, "request"):
             super().onClose(wasClean, code, reason)
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer; while the client does not read, its latest Ping alone (RFC 6455 §5.5.3)."""
+        if self.gate.closed is None:
+            super().onPing(payload)
+        else:
+            self.gate.postponed = partial(super().onPing, payload)
 
     # Sending
 

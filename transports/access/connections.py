@@ -79,6 +79,10 @@ class Connection:
                 raise
             if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
                 raise
+            if self._said == "http.response.start":
+                # The length it announced is owed, and the body is gone with the application. The
+                # server knows how to end what is incomplete: no later response is read as this one.
+                raise
             await self._say(self._refusal, send)
         finally:
             watch().discard(self)

@@ -65,10 +65,8 @@ class RateLimit:
     detail: str = "At most {rate:g} events a second may be published"
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
-    def take(
-        self, client: str, rate: float, *, burst: float | None = None, tokens: float = 1.0
-    ) -> None:
-        """Take a token (0: only see if there is one); raises `Refusal` (429) if there is none."""
+    def take(self, client: str, rate: float, *, burst: float | None = None) -> None:
+        """Take a token; raises `Refusal` (429) if there is none."""
         now = time.monotonic()
         burst = burst or max(1.0, 2 * rate)
         left, at = self._buckets.pop(client, (burst, now))
@@ -82,9 +80,15 @@ class RateLimit:
                 f"{self.detail.format(rate=rate)}; try again in {seconds} s.",
                 {"Retry-After": str(seconds)},
             )
-        self._buckets[client] = left - tokens, now
+        self._buckets[client] = left - 1, now
         if len(self._buckets) > self.most:
             self._buckets.popitem(last=False)
+
+    def put_back(self, client: str) -> None:
+        """Return the token that `client` took."""
+        if client in self._buckets:  # else it was forgotten, and has them all
+            left, at = self._buckets[client]
+            self._buckets[client] = left + 1, at
 
 
 publishing = RateLimit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from typing import Any
 
 from django.conf import settings
@@ -18,16 +20,70 @@ from .limits import RateLimit
 failures = RateLimit(detail="Too many log-ins from this address have failed")
 
 
+class Attempts:
+    """The log-ins under way, in as many threads: each holds a token, and loses it by failing.
+
+    A failure that was only counted afterwards would not bind those that came meanwhile: to check
+    a password takes long, on purpose.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+        self._changed = threading.Condition()
+
+    def begin(self, client: str, a_minute: float) -> None:
+        """Take a token, of `a_minute`; raises `Refusal` (429) if all were lost by failures."""
+        with self._changed:
+            while True:
+                try:
+                    failures.take(client, a_minute / 60, burst=a_minute)
+                    break
+                except Refusal:
+                    if not self._under_way[client]:
+                        raise
+                self._changed.wait()  # one of those may yet put its token back
+            self._under_way[client] += 1
+
+    def end(self, client: str, *, failed: bool) -> None:
+        with self._changed:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+            if not failed:
+                failures.put_back(client)
+            self._changed.notify_all()
+
+
+attempts = Attempts()
+
+
 class LimitedLoginView(LoginView):
     """Django's `LoginView`; after `LOGIN_RATE` failures in a minute from one address, 429.
 
     Failures alone count, so that a class behind one address can log in together.
     """
 
+    _failed = False
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        refusal = self._refusal(request, tokens=0)
-        if refusal is None:
+        if settings.LOGIN_RATE <= 0:
             return super().post(request, *args, **kwargs)
+        client = request.META.get("REMOTE_ADDR", "")
+        try:
+            attempts.begin(client, settings.LOGIN_RATE)
+        except Refusal as refusal:
+            return self._refuse(request, refusal)
+        try:
+            return super().post(request, *args, **kwargs)
+        finally:
+            attempts.end(client, failed=self._failed)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        self._failed = True
+        return super().form_invalid(form)
+
+    @staticmethod
+    def _refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         response = render(  # a person reads it
             request,
             "error.html",
@@ -40,19 +96,3 @@ class LimitedLoginView(LoginView):
         for name, value in refusal.headers.items():
             response.headers[name] = value
         return response
-
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        self._refusal(self.request, tokens=1)
-        return super().form_invalid(form)
-
-    @staticmethod
-    def _refusal(request: HttpRequest, tokens: float) -> Refusal | None:
-        rate = settings.LOGIN_RATE / 60
-        if rate <= 0:
-            return None
-        try:
-            client = request.META.get("REMOTE_ADDR", "")
-            failures.take(client, rate, burst=settings.LOGIN_RATE, tokens=tokens)
-        except Refusal as refusal:
-            return refusal
-        return None

@@ -85,7 +85,7 @@ def show(console: Console, advice: Advice) -> None:
         for reason in option.against:
             console.print(f"Not {option.label}: {reason}.")
     console.print("\nWhere the numbers come from", style="bold")
-    console.print("F  a formula of docs/theory.md, with request and frame sizes from M")
+    console.print("F  a formula of docs/theory.md, with sizes and seconds of work from M")
     console.print(f"M  {advice.source}", soft_wrap=True)
     console.print("A  an assumption below")
     console.print("\nAssumed", style="bold")

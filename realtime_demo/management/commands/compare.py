@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import json
 import math
+import os
 import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -25,6 +27,7 @@ from realtime_demo.comparison.progress import Progress
 from realtime_demo.comparison.run import Plan, Result, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
+from realtime_demo.comparison.theory import DoesNotFit
 
 # Option, the setting, the unit in which it is given, and what it says.
 OPTIONS = (
@@ -41,6 +44,7 @@ OPTIONS = (
     ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
+CHOOSING = ("scenario", "techniques", "adapter")
 WRITTEN = ("json", "summary", "csv", "report")
 WHOLE = ("clients", "rounds", "size", "seed")
 
@@ -103,23 +107,24 @@ class Command(BaseCommand):
         )
         parser.add_argument("--csv", metavar="FILE", help="write the table")
         parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
-        parser.add_argument("--rerun", metavar="FILE", help="the settings of a saved --json")
+        parser.add_argument(
+            "--rerun", metavar="FILE", help="the settings of a saved --json, and no others"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plan = self.plan(options)
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise CommandError(str(error)) from error
         if options["self_check"]:
             self.self_check(plan)
             return
         outputs = [options[name] for name in WRITTEN if options[name]]
         for name in outputs:
-            if not Path(name).absolute().parent.is_dir():
-                raise CommandError(f"There is no folder for {name}.")
+            self.check_output(Path(name).absolute())
         try:
             result = self.watched(plan)
-        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+        except (ServerFailed, ChildFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the end: there are no figures.") from None
@@ -138,8 +143,18 @@ class Command(BaseCommand):
             console.print(f"Written: {name}")
         if not result.complete:
             raise CommandError(
-                "The ledger is not complete: events were lost, doubled or disordered."
+                "The ledger is not complete: events were refused, lost, doubled or disordered."
             )
+
+    @staticmethod
+    def check_output(path: Path) -> None:
+        """Raise `CommandError` where nothing can be written: before the run, not after it."""
+        if not path.parent.is_dir():
+            raise CommandError(f"There is no folder for {path}.")
+        if path.is_dir():
+            raise CommandError(f"{path} is a folder, not a file to write.")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise CommandError(f"{path} may not be written.")
 
     @staticmethod
     def printer() -> Console:
@@ -160,15 +175,11 @@ class Command(BaseCommand):
             raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
 
     def plan(self, options: dict[str, Any]) -> Plan:
-        """What the options ask for. Raises `ValueError`, `KeyError`, `OSError`."""
+        """What the options ask for. Raises `ValueError`, `OSError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
-            found = json.loads(Path(options["rerun"]).read_text())
-            saved = tuple(
-                Settings.from_document(configuration["settings"])
-                for configuration in found["configurations"]
-            )
+            saved = self.saved(Path(options["rerun"]))
         given: dict[str, Any] = {
             setting: options[option] * unit
             for option, setting, unit, _ in OPTIONS
@@ -182,6 +193,12 @@ class Command(BaseCommand):
             techniques = [name.strip() for name in options["techniques"].split(",")]
         elif options["adapter"] and options["server"]:
             techniques = []  # theirs alone, unless ours are asked for
+        if saved:
+            changed = [*given, *(name for name in CHOOSING if options[name])]
+            if changed:
+                raise ValueError(
+                    f"--rerun has its settings from the file: not {', '.join(changed)}."
+                )
         given["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **given)]
         names: list[str] = []
@@ -195,8 +212,14 @@ class Command(BaseCommand):
             configurations = [
                 one for settings in configurations for one in sweep(settings, name, numbers)
             ]
-        if options["server"] and not options["server"].startswith(("http://", "https://")):
-            raise ValueError(f"A server is given as http://host:port; got {options['server']!r}.")
+        for one in configurations:
+            one.foresee()
+        if options["server"]:
+            parts = urlsplit(options["server"])  # raises `ValueError`, and so does `port`
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+                raise ValueError(
+                    f"A server is given as http://host:port; got {options['server']!r}."
+                )
         if options["repeat"] < 1:
             raise ValueError(f"repeat is a number of times, 1 or more; got {options['repeat']}.")
         plan = Plan(
@@ -216,6 +239,18 @@ class Command(BaseCommand):
                 "A network can only be put in where the tap is: not with --no-tap or TLS."
             )
         return plan
+
+    @staticmethod
+    def saved(path: Path) -> tuple[Settings, ...]:
+        """The settings in a result of `compare --json`. Raises `ValueError`, `OSError`."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return tuple(
+                Settings.from_document(configuration["settings"])
+                for configuration in found["configurations"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no result of compare --json: {error!r}") from error
 
     def watched(self, plan: Plan) -> Result:
         """The run, with its progress on the screen where there is one."""

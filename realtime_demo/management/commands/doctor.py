@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -35,6 +36,14 @@ class Command(BaseCommand):
         url: str = options["url"]
         if not url.startswith(("http://", "https://")):
             raise CommandError(f"{url!r} is no URL; it begins with http:// or https://")
+        try:
+            parts = urlsplit(url)
+            if not parts.hostname or parts.port == 0:
+                raise ValueError("it names no host, or a port that nobody can listen on")
+        except ValueError as error:
+            raise CommandError(f"{url!r} is no URL: {error}") from error
+        if not options["idle"] > 0:
+            raise CommandError(f"--idle is seconds, above 0; got {options['idle']:g}.")
         examination = Examination(url, options["idle"])
         try:
             findings = asyncio.run(examination.run())

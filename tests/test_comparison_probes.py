@@ -1,0 +1,75 @@
+"""What is probed of the machine: the work of an event, and not of the pause behind it."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from realtime_demo.comparison import probes
+from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.probes import Volley, fire, silence
+from realtime_demo.comparison.settings import Settings
+
+IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds: a second; an event
+
+
+class Machine:
+    """A server and two processes of clients that are busy at nothing half of the time."""
+
+    publish_cpu = PUBLISH
+
+    def __init__(self) -> None:
+        self.events = 0
+
+    def cpu(self) -> float:
+        return IDLE * time.monotonic() + self.events * (SERVER + PUBLISH)
+
+    async def marks(self) -> list[dict[str, float]]:
+        cpu = (IDLE * time.monotonic() + self.events * CLIENTS) / 2
+        return [{"cpu": cpu}, {"cpu": cpu}]
+
+    async def publish(self, number: int) -> dict[str, Any]:
+        self.events += 1
+        return {"sent": float(number)}
+
+
+def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
+    machine = Machine()
+    made = SimpleNamespace(
+        settings=Settings(clients=2, rtt=rtt, duration=0.6),
+        target=machine,
+        clients=machine,
+        publish=machine.publish,
+        published=lambda event: event["sent"],
+        names=("sse",),
+        alone=alone,
+        waited=waited,
+    )
+    return cast(Phase, made)
+
+
+@pytest.mark.parametrize("rtt", [0.0, 0.02])
+async def test_an_event_s_cpu_is_not_the_pause_s(
+    monkeypatch: pytest.MonkeyPatch, rtt: float
+) -> None:
+    """The pause is longer the longer the network is; the work of an event is the same."""
+    monkeypatch.setattr(probes, "APART", 0.01)
+    phase = a_phase(rtt)
+    silent = await silence(phase)
+    volley = await fire(phase, 0, silent) + await fire(phase, 1, silent)
+    assert len(volley.published) >= 2 * probes.FEWEST
+    assert volley.server == pytest.approx(SERVER, abs=0.001)
+    assert volley.clients == pytest.approx(CLIENTS, abs=0.001)
+
+
+async def test_together_an_event_s_cpu_is_not_told() -> None:
+    """What the processes did in the pauses was for everyone's clients."""
+    together = a_phase(0.0, alone=False)
+    assert await silence(together) is None
+    assert Volley().clients is Volley({-9: 1.0}).server is None
+    polling = a_phase(0.0, waited=False)
+    assert await silence(polling) is None
+    assert await fire(polling, 0, None) == Volley()
