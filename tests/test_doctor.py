@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from realtime_demo.comparison.tap import Tap
-from realtime_demo.doctor.examination import Examination, Unreachable
+from realtime_demo.comparison.tap import Connection, Tap
+from realtime_demo.doctor.examination import LATE, Examination, Unreachable
 from realtime_demo.doctor.findings import CURES, Finding
 from realtime_demo.doctor.wire import Exchange
 from realtime_demo.production import certificate, programs
@@ -190,9 +190,6 @@ async def test_what_is_broken_is_named(
     assert all(each.evidence and each.cure for each in findings)
 
 
-STANDSTILL = 0.6  # seconds, more than an event may be late
-
-
 @pytest.mark.parametrize("once", [True, False])
 async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
     once: bool, server: LiveServer
@@ -200,7 +197,7 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
     """Nothing crosses a room's connection for a moment: at its first event, or at each."""
     pushing = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
     stumbled: set[str] = set()
-    waiting: set[asyncio.TimerHandle] = set()
+    resuming: dict[Connection, asyncio.TimerHandle] = {}
 
     class Stumbling(Examination):
         async def _publish(self, room: str, *rest: Any, **more: Any) -> Exchange:
@@ -209,14 +206,17 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
                 if name and room in connection.target and not (once and name in stumbled):
                     stumbled.add(name)
                     connection.stall()
+                    if connection in resuming:
+                        resuming[connection].cancel()
+                    late = 2 * (LATE + 4 * self.round_trip)  # twice what an event may be
                     loop = asyncio.get_running_loop()
-                    waiting.add(loop.call_later(STANDSTILL, connection.resume))
+                    resuming[connection] = loop.call_later(late, connection.resume)
             return await super()._publish(room, *rest, **more)
 
     parts = urlsplit(server.url)
     async with Tap(parts.hostname or "", parts.port or 0) as tap:
         findings = await Stumbling(tap.url, 1.0).run()
-    for each in waiting:
+    for each in resuming.values():
         each.cancel()
     assert stumbled == {"streaming", "sse", "websocket"}
     assert what(findings) == (set() if once else {(name, "buffers") for name in stumbled})
