@@ -425,3 +425,11 @@ def test_websocket_bytes(server: LiveServer, data: bytes) -> None:
             wire.sendall(data)
             while answer := wire.recv(65_536):
                 assert b"Traceback" not in answer
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/polling/", "/no/such/page/"])
+def test_a_page_asked_for_at_another_host(server: LiveServer, path: str) -> None:
+    answer = httpx.get(server.url + path, headers={"Host": "x-forwarded-for"})
+    assert answer.status_code == 400
+    assert "cannot be understood" in answer.text
+    assert "connect-src 'self';" in answer.headers["content-security-policy"]
