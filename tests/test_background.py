@@ -110,26 +110,30 @@ async def test_each_effect_once_though_a_worker_is_killed(
     with LiveServer(env=env) as server, ExitStack() as stack:
         workers = [stack.enter_context(Worker(env)) for _ in range(WORKERS)]
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
-            locations = [
-                await started(http, "conversation", room=room, lines=STEPS, pause=0.1)
-                for room in rooms
-            ]
             victim = workers[0].process
+            locations: list[str] = []
 
-            async def midway() -> None:
-                """Until the victim has begun at least one task and some are behind us."""
+            async def start() -> None:
+                for room in rooms:
+                    locations.append(
+                        await started(http, "conversation", room=room, lines=STEPS, pause=0.1)
+                    )
+
+            async def kill_midway() -> None:
+                """Once a quarter is behind us and the victim has begun a task."""
+                done: set[str] = set()
                 while True:
-                    tasks = [(await http.get(each)).json() for each in locations]
-                    done = sum(task["status"] == "done" for task in tasks)
-                    if done > TASKS // 4 and any(
-                        task["status"] == "running" and f":{victim.pid}:" in task["worker"]
-                        for task in tasks
-                    ):
-                        return
+                    for location in [each for each in locations if each not in done]:
+                        task = (await http.get(location)).json()
+                        if task["status"] == "done":
+                            done.add(location)
+                        elif len(done) > TASKS // 4 and f":{victim.pid}:" in task["worker"]:
+                            victim.kill()
+                            return
+                    assert len(done) < TASKS, "all of it was done before the victim was met"
+                    await asyncio.sleep(0.01)
 
-            async with asyncio.timeout(120):
-                await midway()
-            victim.kill()
+            await asyncio.gather(start(), kill_midway())
             tasks = [await ended(http, each, 300) for each in locations]
             assert {task["status"] for task in tasks} == {"done"}
             assert any(task["attempts"] > 1 for task in tasks), "some were begun by the victim"

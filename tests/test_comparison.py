@@ -9,8 +9,6 @@ import re
 import socket
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -50,6 +48,8 @@ from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
 from realtime_demo.comparison.subscribers import Group
 from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
+
+from .raw_server import Handler, request_of, serving_at
 
 # --- Figures -----------------------------------------------------------------------------
 
@@ -264,31 +264,6 @@ def test_the_clock_is_known_to_half_the_lowest_round_trip() -> None:
 
 # --- The load ----------------------------------------------------------------------------
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    handling: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        handling.add(task)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await handler(reader, writer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
-        await asyncio.gather(*handling)
-
 
 async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -> None:
     """No coordinated omission: a stall of 0.4 s shows in the events that it kept waiting."""
@@ -297,16 +272,14 @@ async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -
     async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal taken
         while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
+            await request_of(reader)
             taken += 1
             if taken == 5:
                 await asyncio.sleep(0.4)
             body = b'{"id":"a-%d","published_at":1.0}' % taken
             writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async with serving(stalling) as url:
+    async with serving_at(stalling) as url:
         load = Load()
         await load.open(url, "/publish/{room}/", 1)
         start = time.monotonic() + 0.05
@@ -329,13 +302,12 @@ async def test_the_events_that_the_server_refuses_are_told_by_their_numbers() ->
     async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal taken
         while True:
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))
+            await request_of(reader)
             taken += 1
             status = b"503 Busy" if taken % 2 else b"201 Created"
             writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
 
-    async with serving(refusing) as url:
+    async with serving_at(refusing) as url:
         load = Load()
         await load.open(url, "/publish/{room}/", 1)
         answer = await load.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
@@ -359,7 +331,7 @@ async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
 
-    async with serving(once) as url:
+    async with serving_at(once) as url:
         publisher = Publisher(url, "/publish/{room}/")
         with pytest.raises(PublishFailed, match=words):
             await publisher.publish("room", "text")
@@ -403,7 +375,7 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
             if b"close" in answer:
                 return
 
-    async with serving(once) as url, Asker(url) as asker:
+    async with serving_at(once) as url, Asker(url) as asker:
         assert (await asker.get("/x")).body == content
         assert (await asker.get("/x")).body == content  # again, over the same or a new connection
 
@@ -418,7 +390,7 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
     ],
 )
 async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
-    async with serving(once(answer)) as url, Asker(url) as asker:
+    async with serving_at(once(answer)) as url, Asker(url) as asker:
         with pytest.raises(error):
             await asker.get("/x")
 
@@ -436,7 +408,7 @@ async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Except
 async def test_both_http_clients_tell_a_refusal_and_a_batch_that_is_none(
     open_client: OpenHttp, answer: bytes, error: type[Exception]
 ) -> None:
-    async with serving(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
+    async with serving_at(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
         with pytest.raises(error):
             await get_batch(client, "/x", {"since": "a-1"})
 
@@ -450,7 +422,7 @@ async def test_both_http_clients_send_the_query_and_the_fields(open_client: Open
         body = b'{"room":"r","cursor":"a-7","events":[]}'
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async with serving(answer) as url, open_client(url, {"X-One": "1"}) as client:
+    async with serving_at(answer) as url, open_client(url, {"X-One": "1"}) as client:
         batch = await get_batch(client, "/x/", {"since": "a-1", "wait": "25"})
     assert str(batch.cursor) == "a-7"
     assert heads[0].startswith(b"GET /x/?since=a-1&wait=25 HTTP/1.1\r\n")
@@ -473,7 +445,7 @@ async def test_a_request_is_probed_under_load_and_by_itself(technique: str, crow
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     settings = Settings(techniques=(technique,), rtt=0.01)
-    async with serving(answer) as url:
+    async with serving_at(answer) as url:
         described = group(
             settings.adapters[0], settings, target=url, tapped=True, room="r", phases=[0.0] * 4
         )

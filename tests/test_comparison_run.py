@@ -25,6 +25,7 @@ from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
 from tests.live import LiveServer
 from tests.program import ROOT
+from tests.raw_server import serving_at
 from tests.redis_server import free_port
 
 pytestmark = pytest.mark.timeout(180)
@@ -176,11 +177,8 @@ async def test_a_dead_address_is_told_before_any_client_waits(
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # up to its end, and no word
-        writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server:
-        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving_at(silent) as address:
         with pytest.raises(MeasurementFailed, match=f"{address} has not answered sse, polling in"):
             await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from realtime_demo.comparison.network import Link, Network, Schedule
 from realtime_demo.comparison.tap import Counts, Tap
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from .raw_server import serving
+
 BOUND = 10.0  # seconds after which a condition that was waited for counts as missed
 
 
@@ -24,30 +25,6 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     while data := await reader.read(65_536):
         writer.write(data)
         await writer.drain()
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[int]:
-    """A server of `handler` on a free port; what breaks in it is the test's concern."""
-    handling: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        handling.add(task)
-        with suppress(ConnectionError):
-            await handler(reader, writer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await server.wait_closed()
-        await asyncio.gather(*handling)  # the tap and the clients are gone by now
 
 
 @asynccontextmanager
@@ -314,6 +291,51 @@ async def test_a_large_cut_is_exact_for_a_client_that_reads() -> None:
     ):
         received, reset = await read_to_end(reader)
         assert (len(received), reset) == (3_333_333, True)
+
+
+async def test_a_cut_waits_until_what_came_before_it_has_arrived() -> None:
+    """A reset drops what the kernel has not sent yet (RFC 9293 §3.10.5)."""
+    limit = 1_000_000
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(2 * limit))
+        await writer.drain()
+
+    async with (
+        serving(pour) as port,
+        Tap("127.0.0.1", port, cut_after={0: limit}) as tap,
+        connected(tap) as (reader, writer),
+    ):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: tap.total.down == limit)  # in the kernel's hands, and not read
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        received, reset = await read_to_end(reader)
+        assert (len(received), reset) == (limit, True)
+
+
+async def test_who_leaves_while_a_cut_waits_takes_the_servers_end_along() -> None:
+    much = 100_000_000  # bytes: more than the kernel takes for a client that does not read
+    ends: list[BaseException] = []
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(bytes(much))
+            await writer.drain()
+        except ConnectionError as error:
+            ends.append(error)
+
+    async with (
+        serving(pour) as port,
+        Tap("127.0.0.1", port) as tap,
+        connected(tap) as (_, writer),
+    ):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: tap.total.down > 0 and not tap.connections[0].pipes["down"]._writable)
+        tap.cut_after[0] = tap.total.down  # all of it written, not all of it taken
+        tap.connections[0].pipes["down"]._cut_if_due()
+        assert not ends
+        writer.transport.abort()
+        await until(lambda: ends)
 
 
 async def test_cut_resets_both_ends_and_only_what_bears_the_label() -> None:

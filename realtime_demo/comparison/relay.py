@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import math
 import re
 import socket
 import struct
+import sys
+import termios
 from collections import deque
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -26,6 +29,7 @@ QUEUE = 64 * 1024  # bytes that may wait for bandwidth before the sender is held
 # The event loop's timers are late by up to 2 ms, as asyncio and then epoll each round up to
 # a whole millisecond: aim so much earlier that a delay is right on average.
 TICK = 0.00075
+ACKNOWLEDGED = 0.001  # seconds until a cut looks again whether all has arrived
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop what is unsent
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.[01]\r\n")
 
@@ -159,6 +163,8 @@ class Connection:
             back.sink_lost()
         if direction == "up":
             self.tap.remove(self)
+            if self.cutting:  # who left while a cut waited: the server's end is reset still
+                self.cut()
 
 
 class End(asyncio.Protocol):
@@ -279,7 +285,7 @@ class Pipe:
 
     def _deliver(self, data: bytes | None) -> None:
         sink, connection = self.sink, self.connection
-        if sink is None or sink.is_closing():
+        if sink is None or sink.is_closing() or connection.cutting:
             return
         if data is None:
             connection.cut()
@@ -316,9 +322,19 @@ class Pipe:
             connection.stall()
 
     def _cut_if_due(self) -> None:
-        """Cut at the limit, once what may cross has been handed to the kernel."""
+        """Cut at the limit, once what may cross has arrived.
+
+        A reset drops what the kernel still has to send (RFC 9293 §3.10.5).
+        """
         limit = self.connection.tap.cut_after.get(self.connection.number)
-        if limit is not None and self.connection.counts.down >= limit and self._writable:
+        if limit is None or self.connection.counts.down < limit:
+            return
+        self.connection.cutting = True  # nothing crosses any more
+        if not self._writable:
+            return
+        if self.sink is not None and not self.sink.is_closing() and _unacknowledged(self.sink):
+            self._loop.call_later(ACKNOWLEDGED, self._cut_if_due)
+        else:
             self.connection.cut()
 
     def flow(self) -> None:
@@ -374,3 +390,14 @@ class Pipe:
                         socket.SOL_SOCKET, socket.SO_LINGER, RESET
                     )
                 transport.abort()
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """The bytes that the kernel has taken and the far end has not acknowledged."""
+    try:
+        answer = fcntl.ioctl(
+            transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)
+        )
+    except OSError:  # closed already, or a kernel that does not say
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
