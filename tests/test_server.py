@@ -35,6 +35,7 @@ from realtime_demo.server import core
 
 from .live import LiveServer
 from .program import ROOT
+from .waiting import in_time
 
 APPLICATION = "tests.server_apps:application"
 KEY = base64.b64encode(b"sixteen bytes...").decode()
@@ -647,8 +648,12 @@ def test_message_of_the_limit_is_received_and_one_past_it_closes_with_1009(
 
 
 def test_request_that_drips_is_cut_off_and_an_open_stream_is_not() -> None:
+    with LiveServer(APPLICATION, env={"REQUEST_TIMEOUT": "0.5"}) as server:
+        in_time(0.2, lambda: drips_are_cut_off(server))
+
+
+def drips_are_cut_off(server: LiveServer) -> None:
     with (
-        LiveServer(APPLICATION, env={"REQUEST_TIMEOUT": "0.5"}) as server,
         Raw(server) as stream,
         Raw(server) as half,
         Raw(server) as idle,
@@ -676,21 +681,25 @@ def test_request_that_drips_is_cut_off_and_an_open_stream_is_not() -> None:
 def test_response_may_take_as_long_as_it_is_read() -> None:
     env = {"REQUEST_TIMEOUT": "0.5", "ABORT_TIMEOUT": "1"}
     size = 12_000_000  # of which the kernel takes four
+
+    def slowly() -> None:
+        with Raw(server, receive_buffer=65_536) as slow:
+            begun = time.monotonic()
+            slow.get(f"/big?size={size}")
+            length = int(slow.head()[1]["content-length"])
+            for _ in range(length // 150_000):  # 80 times
+                assert slow.exactly(150_000) == b"b" * 150_000
+                time.sleep(0.03)
+            assert time.monotonic() - begun > 2, "several time-outs"
+            assert slow.get("/hello").response()[2] == b"hello"
+            assert slow.to_the_end() == b""  # idle now
+
     with (
         LiveServer(APPLICATION, env=env) as server,
-        Raw(server, receive_buffer=65_536) as slow,
         Raw(server, receive_buffer=65_536) as absent,
     ):
         absent.get(f"/big?size={size}")
-        begun = time.monotonic()
-        slow.get(f"/big?size={size}")
-        length = int(slow.head()[1]["content-length"])
-        for _ in range(length // 150_000):  # 80 times
-            assert slow.exactly(150_000) == b"b" * 150_000
-            time.sleep(0.03)
-        assert time.monotonic() - begun > 2, "several time-outs"
-        assert slow.get("/hello").response()[2] == b"hello"
-        assert slow.to_the_end() == b""  # idle now
+        in_time(0.2, slowly)
         cut = select.poll()
         cut.register(absent.socket, 0)
         assert cut.poll(10_000)  # by a reset: there is more to read
@@ -1082,9 +1091,11 @@ def test_runserver_stops_in_order_before_it_reloads(tmp_path: Path) -> None:
             eventually(lambda: "Watching for file changes" in runserver.output())
 
             def stopped() -> bool:
+                if "shutdown complete" in runserver.output():
+                    return True
                 # The reloader compares times in its own loop, which starts when it likes.
                 runserver.settings.touch()
-                return "shutdown complete" in runserver.output()
+                return False
 
             eventually(stopped, 30)
             assert_closed_with_1012(client)

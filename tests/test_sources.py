@@ -31,7 +31,7 @@ pytestmark = [
 
 HTTP = ["polling", "longpoll", "streaming", "sse"]
 BATCHES = ["polling", "longpoll"]
-BOUND = 10.0  # seconds after which a condition that was waited for counts as missed
+BOUND = 60.0  # seconds after which a condition that was waited for counts as missed
 
 
 # --- A server that does as it is told --------------------------------------------------------
@@ -182,6 +182,18 @@ OPEN_SOURCE = """async ({ module, name, url, options }) => {
 }"""
 
 
+# The page's time goes on by `pass` alone; `begun` counts the timers.
+HOLD_TIME = """() => {
+  const waiting = new Map();
+  let now = 0;
+  window.begun = 0;
+  window.setTimeout = (act, delay) => (waiting.set((begun += 1), [now + delay, act]), begun);
+  window.clearTimeout = (timer) => waiting.delete(timer);
+  window.pass = (delay) => {
+    now += delay;
+    for (const [timer, [due, act]] of waiting) if (due <= now && waiting.delete(timer)) act();
+  };
+}"""
 CLOSE_AT_ONCE = "void (onseen = ({ lastEventId }) => lastEventId && source.close())"
 
 
@@ -199,7 +211,9 @@ class InPage:
     async def until(self, condition: str) -> list[dict[str, Any]]:
         """Everything dispatched so far, once `condition` (of `seen`, in JavaScript) holds."""
         try:
-            await self.page.wait_for_function(condition, timeout=BOUND * 1000, polling=10)
+            async with asyncio.timeout(BOUND):  # by our own clock: the page's may be held
+                while not await self.page.evaluate(condition):
+                    await asyncio.sleep(0.01)
         finally:
             self.last = await self.page.evaluate("window.seen")
         return list(self.last)
@@ -217,6 +231,13 @@ class InPage:
 
     async def since(self) -> str:
         return str(await self.page.evaluate("source.since"))
+
+    async def hold_time(self) -> None:
+        """No time passes in the page, however slow the machine is, but by `pass_time`."""
+        await self.page.evaluate(HOLD_TIME)
+
+    async def pass_time(self, milliseconds: int) -> None:
+        await self.page.evaluate(f"pass({milliseconds})")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -414,13 +435,15 @@ async def test_a_blank_line_is_no_event_and_keeps_the_stream_alive(
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.stream(b"\n")
-        for _ in range(10):
-            await asyncio.sleep(0.1)
+        for heard in range(1, 5):
+            await source.until(f"begun === 1 + {heard}")  # one timer for the request, one for each
+            await source.pass_time(400)  # of the 600 that it may be silent
             await exchange.send(b"\n")
         await exchange.send(ndjson(1))
         await exchange.until_gone(reader)
 
     server.script = script
+    await source.hold_time()
     await source.open("streaming", heartbeat=200)
     assert await source.messages(1) == ["e-1"]
     assert [item["type"] for item in source.last] == ["open", "message"]
@@ -435,10 +458,16 @@ async def test_a_silent_stream_is_dead_and_opened_again(
         await exchange.until_gone(reader)
 
     server.script = script
+    await source.hold_time()
     await source.open("streaming", heartbeat=40)
-    assert await source.messages(2) == ["e-1", "e-2"]
-    (error, *_) = await source.errors()
+    await source.messages(1)
+    await source.pass_time(119)
+    assert source.last == await source.until("true")
+    await source.pass_time(1)
+    (error,) = await source.errors()
     assert error["detail"]["code"] == "silent"
+    await source.pass_time(1_000)  # the back-off
+    assert await source.messages(2) == ["e-1", "e-2"]
     assert server.seen[1].query == {"since": "e-1"}
 
 
@@ -504,7 +533,8 @@ async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if len(server.seen) == 1:
             await exchange.stream(b"retry: 10\nid: e-0\n\n", "text/event-stream")
-            await asyncio.sleep(0.15)  # silence is no sign of death
+            await source.until("seen.some(({ type }) => type === 'open')")
+            await source.pass_time(1_000)  # silence is no sign of death
             exchange.writer.close()
         elif len(server.seen) <= 3:  # the browser's own attempt, and the question why
             await exchange.answer("503 Service Unavailable", "text/plain", b"")
@@ -513,15 +543,17 @@ async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from
             await exchange.until_gone(reader)
 
     server.script = script
+    await source.hold_time()
     await source.open("sse", heartbeat=40)
+    lost, *_ = await source.errors(2)
+    assert lost["detail"]["code"] == "lost"
+    await source.pass_time(1_000)  # the back-off
     assert await source.messages(1) == ["e-1"]
     native, again, _why, anew = server.seen
     assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
     assert again.headers["last-event-id"] == "e-0"
     # Once, or again by the browser's own doing: it may repeat what is idempotent (RFC 9110 §9.2.2).
     assert {len(exchange.query) for exchange in server.asked} == {0}
-    lost, *_ = await source.errors(2)
-    assert lost["detail"]["code"] == "lost"
 
 
 async def test_a_place_that_is_refused_is_refused_in_words(
@@ -824,16 +856,22 @@ async def test_a_silent_socket_is_dead_and_opened_again(
     source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
+    await source.hold_time()
     await source.open("websocket", url, heartbeat=50)
     first = await handler.connection(1)
-    for _ in range(6):  # empty batches are the heartbeat
-        await first.send(batch("e-9"))
-        await asyncio.sleep(0.05)
+    for _ in range(4):
+        begun = await source.page.evaluate("begun")
+        await first.send(batch("e-9"))  # empty batches are the heartbeat
+        await source.until(f"begun > {begun}")
+        await source.pass_time(100)  # of the 150 that it may be silent
     assert len(handler.connections) == 1
+    await source.pass_time(150)
+    (error,) = await source.errors()
+    assert error["detail"]["code"] == "silent"
+    await source.pass_time(1_000)  # the back-off
     second = await handler.connection(2)
     assert second.request is not None
     assert second.request.path.endswith("?since=e-9")
-    assert (await source.errors())[0]["detail"]["code"] == "silent"
 
 
 async def test_nothing_comes_from_a_closed_socket(

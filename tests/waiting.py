@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
+T = TypeVar("T")
+TICK = 0.01  # seconds
 BOUND = 60.0  # seconds after which what has not happened is not going to
 
 
@@ -20,3 +26,51 @@ async def until_asked(condition: Callable[[], Awaitable[object]], seconds: float
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+@contextmanager
+def standstill() -> Iterator[Callable[[], float]]:
+    """For how many seconds this process has stood still at most, since the block began."""
+    longest, over = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal longest
+        last = time.monotonic()
+        while not over.wait(TICK):
+            last, before = time.monotonic(), last
+            longest = max(longest, last - before - TICK)
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield lambda: longest
+    finally:
+        over.set()
+        watching.join()
+
+
+def in_time(seconds: float, attempt: Callable[[], T]) -> T:
+    """What `attempt` returns; again where it fails and we had stood still for so many seconds.
+
+    For a race with the clock, which a machine that stalls decides.
+    """
+    while True:
+        with standstill() as longest:
+            try:
+                return attempt()
+            except Exception:
+                time.sleep(2 * TICK)  # so that it has been noticed
+                if longest() < seconds:
+                    raise
+
+
+async def in_time_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
+    """As `in_time`, for a coroutine."""
+    while True:
+        with standstill() as longest:
+            try:
+                return await attempt()
+            except Exception:
+                await asyncio.sleep(2 * TICK)
+                if longest() < seconds:
+                    raise
