@@ -209,7 +209,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_has(
 @pytest.mark.redis
 async def test_a_worker_outlives_redis(tmp_path: Path, room: str) -> None:
     with RedisServer() as redis:
-        env = environment(tmp_path, redis.url)
+        env = {**environment(tmp_path, redis.url), "TASK_LEASE": "600"}  # nobody takes it over
         with LiveServer(env=env, outage=True) as server, Worker(env):
             async with httpx.AsyncClient(base_url=server.url) as http:
                 await ended(http, await started(http, "announcement", room=room, text="before"))

@@ -917,6 +917,18 @@ def test_seconds_of_a_stop_add_up_to_less_than_five() -> None:
     assert core.GRACE + core.CLOSING + core.FLUSHING + core.CANCELLING < core.EXITING < 5
 
 
+def test_a_stop_that_is_stalled_is_orderly_all_the_same() -> None:
+    with LiveServer(APPLICATION) as server, Raw(server).get("/deaf/longpoll") as client:
+        assert httpx.get(f"{server.url}/hello").text == "hello"
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "lifespan.shutdown" in server.output())
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(core.EXITING - core.GRACE + 0.5)
+        server.process.send_signal(signal.SIGCONT)
+        assert client.response()[0] == 503
+        assert server.process.wait(10) == 0
+
+
 def test_stop_does_not_wait_for_a_thread_that_does_not_end() -> None:
     with LiveServer(APPLICATION, stop_timeout=10) as server, Raw(server) as client:
         client.get("/thread")
@@ -926,6 +938,10 @@ def test_stop_does_not_wait_for_a_thread_that_does_not_end() -> None:
 
 
 def test_second_signal_ends_the_process_at_once() -> None:
+    in_time(core.GRACE / 4, signal_twice)
+
+
+def signal_twice() -> None:
     with LiveServer(APPLICATION) as server, Raw(server) as client:
         client.get("/deaf/stream").until(b"first\n")
         server.process.send_signal(signal.SIGTERM)
