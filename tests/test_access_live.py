@@ -26,7 +26,7 @@ from .accounts import Accounts
 from .live import LiveServer
 from .raw import RawConnection, headers_of
 from .redis_server import RedisServer
-from .waiting import until_asked
+from .waiting import in_time_async, until_asked
 
 pytestmark = [pytest.mark.own_server]
 
@@ -326,21 +326,26 @@ async def test_what_may_no_longer_be_open_is_closed(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
     means, status, end = ENDINGS[ending]
-    headers = getattr(accounts, means)(staff)
-    async with (
-        followers(server, staff_room, headers) as inside,
-        followers(server, room, headers) as elsewhere,
-        followers(server, room, {}) as nobodies,
-    ):
-        begun = time.monotonic()
-        end(accounts, staff, headers)
-        # Of a demoted user only what is in a staff room ends.
-        for follower in [*inside, *(elsewhere if status == 401 else [])]:
-            assert await follower.ended() == status_of(follower.technique, status)
-        assert time.monotonic() - begun < SOON
-        # The sweep that has ended those has left the others alone.
-        assert not any(follower.task.done() for follower in nobodies)
-        assert status == 401 or not any(follower.task.done() for follower in elsewhere)
+
+    async def all_end_soon() -> None:
+        accounts.user(staff, is_staff=True, is_active=True)
+        headers = getattr(accounts, means)(staff)
+        async with (
+            followers(server, staff_room, headers) as inside,
+            followers(server, room, headers) as elsewhere,
+            followers(server, room, {}) as nobodies,
+        ):
+            begun = time.monotonic()
+            end(accounts, staff, headers)
+            # Of a demoted user only what is in a staff room ends.
+            for follower in [*inside, *(elsewhere if status == 401 else [])]:
+                assert await follower.ended() == status_of(follower.technique, status)
+            assert time.monotonic() - begun < SOON
+            # The sweep that has ended those has left the others alone.
+            assert not any(follower.task.done() for follower in nobodies)
+            assert status == 401 or not any(follower.task.done() for follower in elsewhere)
+
+    await in_time_async(0.5, all_end_soon)
 
 
 async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told(
@@ -386,10 +391,13 @@ async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told
 async def test_a_token_expires_while_it_is_in_use(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    headers = accounts.token(user, timedelta(seconds=3))
-    async with followers(server, room, headers) as inside:
-        for follower in inside:
-            assert await follower.ended() == status_of(follower.technique, 401)
+    async def all_end() -> None:
+        headers = accounts.token(user, timedelta(seconds=3))
+        async with followers(server, room, headers) as inside:
+            for follower in inside:
+                assert await follower.ended() == status_of(follower.technique, 401)
+
+    await in_time_async(0.5, all_end)  # all of them are open before it expires
 
 
 async def test_a_client_that_was_put_out_gives_up(

@@ -28,6 +28,8 @@ from benchmarks.servers import OURS, TUTORIAL, running
 from benchmarks.subscribers import Subscriber, audience
 from benchmarks.tables import tables
 
+from .waiting import until
+
 LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 
 
@@ -183,6 +185,7 @@ async def test_audience_notices_a_closed_connection() -> None:
         audience(WebSocketFraming("/", "host"), port, 2) as listeners,
     ):
         assert not await listeners.complete(2, patience=0.1)
+        await until(lambda: len(listeners.failures) == 2)
         assert listeners.failures == ["the server closed the connection"] * 2
 
 

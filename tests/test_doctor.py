@@ -27,6 +27,7 @@ from transports.techniques import BY_NAME, TECHNIQUES
 from .live import LiveServer
 from .program import ROOT
 from .redis_server import free_port, missing
+from .waiting import in_time_async
 
 pytestmark = [pytest.mark.own_server]
 
@@ -223,15 +224,19 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
 
 
 async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
-    with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
+
+    async def are_found() -> None:
         findings = await examined(url, idle=4)
-    assert what(findings) == {
-        ("longpoll", "times out"),
-        ("streaming", "drops idle"),
-        ("sse", "drops idle"),
-        ("websocket", "drops idle"),
-    }
-    assert any("after 2." in each.evidence for each in findings)
+        assert what(findings) == {
+            ("longpoll", "times out"),
+            ("streaming", "drops idle"),
+            ("sse", "drops idle"),
+            ("websocket", "drops idle"),
+        }
+        assert any("after 2." in each.evidence for each in findings)
+
+    with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
+        await in_time_async(0.5, are_found)
 
 
 async def test_tls(server: LiveServer, tmp_path: Path) -> None:

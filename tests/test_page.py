@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -232,6 +233,7 @@ async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> N
 
 async def test_a_publish_that_is_tried_again_is_published_once(page: Page) -> None:
     keys: list[str | None] = []
+    told = asyncio.Event()
 
     async def lose_the_answer(route: Route) -> None:
         keys.append(await route.request.header_value("Idempotency-Key"))
@@ -240,11 +242,13 @@ async def test_a_publish_that_is_tried_again_is_published_once(page: Page) -> No
             return await route.abort()
         if len(keys) == 2:
             return await route.fulfill(status=503, json={"code": "unavailable"})
+        await told.wait()
         await route.continue_()
 
     await page.route("**/publish/**", lose_the_answer)
     await write(page, "Good evening")
     await expect(page.get_by_role("alert")).to_contain_text("Trying again …")
+    told.set()
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.locator("#outcome")).to_be_empty()
     await write(page, "Good evening")  # said on purpose, that is another one
