@@ -38,7 +38,10 @@ async def test_a_connection_that_says_nothing_does_not_hold_up_the_reader(
     async def silent_at_first(self: Any, index: int, channel: str) -> None:
         nonlocal cleaned
         cleaned += 1
-        await (asyncio.Event().wait() if cleaned == 1 else theirs(self, index, channel))
+        if cleaned == 1:
+            monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # of those after this one
+            await asyncio.Event().wait()
+        await theirs(self, index, channel)
 
     monkeypatch.setattr(redis_layer, "CLEANING", 0.05)
     monkeypatch.setattr(Theirs, "_clean_receive_backup", silent_at_first)
