@@ -27,6 +27,7 @@ from tests.live import LiveServer
 from tests.program import ROOT
 from tests.raw_server import serving_at
 from tests.redis_server import free_port
+from tests.waiting import repeated_after_a_standstill
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -35,6 +36,7 @@ def by_technique(measurements: tuple[Measurement, ...]) -> dict[str, Measurement
     return {measurement.technique: measurement for measurement in measurements}
 
 
+@repeated_after_a_standstill(0.3)
 async def test_a_broken_server_is_caught() -> None:
     """It drops every 50th event, doubles every 70th and delays one technique by 30 ms."""
     settings = Settings(
@@ -69,6 +71,7 @@ async def test_a_broken_server_is_caught() -> None:
     ]
 
 
+@repeated_after_a_standstill(0.3)
 async def test_every_technique_of_an_honest_server_is_complete() -> None:
     settings = Settings(
         techniques=(*Settings().techniques, "websocket-sync"),
@@ -183,6 +186,7 @@ async def test_a_dead_address_is_told_before_any_client_waits(
             await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
 
 
+@repeated_after_a_standstill(0.1)
 async def test_what_the_comparison_adds_is_found_beside_a_bare_client() -> None:
     trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
     (added,) = await self_check(trial)

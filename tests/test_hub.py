@@ -60,6 +60,12 @@ def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_sweep(_brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that could find in the history what is on its way by the layer."""
+    monkeypatch.setattr(hub_module, "SWEEP_INTERVAL", 2 * BOUND)
+
+
+@pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
     history = AwayHistory(length=100, backlog=5, max_rooms=100)
     made = Hub(layer=FaultyLayer(capacity=100), history=history, backlog=5, max_rooms=3)
@@ -79,7 +85,7 @@ async def head_reaches(hub: Hub, event: Event) -> None:
     await until(lambda: tail.head == event.cursor)
 
 
-async def test_messages_save_the_reads(hub: Hub) -> None:
+async def test_messages_save_the_reads(hub: Hub, no_sweep: None) -> None:
     async with hub.using("r") as tail:
         start = tail.head
         events = [await publish(hub, str(n)) for n in range(20)]
@@ -144,7 +150,9 @@ async def test_published_between_joining_and_reading(hub: Hub) -> None:
     assert hub.statistics.refills == 0, "nothing had to be looked for"
 
 
-async def test_a_layer_that_fails_is_joined_anew(hub: Hub, monkeypatch: Any) -> None:
+async def test_a_layer_that_fails_is_joined_anew(
+    hub: Hub, monkeypatch: Any, no_sweep: None
+) -> None:
     monkeypatch.setattr(hub_module, "BACK_OFF", (0.01, 0.02))
     async with hub.using("r"):
         hub.layer.broken = True

@@ -42,8 +42,8 @@ pytestmark = [
 ]
 
 OPEN = ["streaming", "sse", "websocket"]
-# How often the lanes are drawn in so many milliseconds, how many columns they have, how long it was,
-# and how many frames there were.
+# How often the lanes are drawn in so many milliseconds, how many columns they have, how long it
+# was, and how many frames there were.
 DRAWN = """async (wait) => {
   const canvas = document.getElementById("lanes");
   const context = canvas.getContext("2d");

@@ -25,7 +25,7 @@ from .browser import chromium
 from .contract.feeds import BOUND, collect, cursor_of, publish
 from .production import Production
 from .program import ROOT
-from .waiting import until, until_asked
+from .waiting import repeated_after_a_standstill, until, until_asked
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code
 
@@ -163,6 +163,7 @@ async def test_nginx_answers_what_it_has_to(
         assert sent_on.headers["location"] == f"{production.url}/?a=b"
 
 
+@repeated_after_a_standstill(0.5)
 async def test_the_doctor_finds_nothing(production: Production) -> None:
     assert await Examination(production.url, idle=3).run() == []
 

@@ -682,7 +682,7 @@ def test_response_may_take_as_long_as_it_is_read() -> None:
     env = {"REQUEST_TIMEOUT": "0.5", "ABORT_TIMEOUT": "1"}
     size = 12_000_000  # of which the kernel takes four
 
-    def slowly() -> None:
+    def slowly(server: LiveServer) -> None:
         with Raw(server, receive_buffer=65_536) as slow:
             begun = time.monotonic()
             slow.get(f"/big?size={size}")
@@ -699,7 +699,7 @@ def test_response_may_take_as_long_as_it_is_read() -> None:
         Raw(server, receive_buffer=65_536) as absent,
     ):
         absent.get(f"/big?size={size}")
-        in_time(0.2, slowly)
+        in_time(0.2, lambda: slowly(server))
         cut = select.poll()
         cut.register(absent.socket, 0)
         assert cut.poll(10_000)  # by a reset: there is more to read

@@ -212,7 +212,7 @@ class InPage:
         """Everything dispatched so far, once `condition` (of `seen`, in JavaScript) holds."""
         try:
             async with asyncio.timeout(BOUND):  # by our own clock: the page's may be held
-                while not await self.page.evaluate(condition):
+                while not await self.page.evaluate(condition):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         finally:
             self.last = await self.page.evaluate("window.seen")

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 TICK = 0.01  # seconds
 BOUND = 60.0  # seconds after which what has not happened is not going to
 
@@ -62,6 +64,21 @@ def in_time(seconds: float, attempt: Callable[[], T]) -> T:
                 time.sleep(2 * TICK)  # so that it has been noticed
                 if longest() < seconds:
                     raise
+
+
+def repeated_after_a_standstill(
+    seconds: float,
+) -> Callable[[Callable[P, Awaitable[None]]], Callable[P, Awaitable[None]]]:
+    """A test of figures that were measured, as `in_time_async` does it."""
+
+    def decorate(test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+        @wraps(test)
+        async def repeated(*args: P.args, **kwargs: P.kwargs) -> None:
+            await in_time_async(seconds, lambda: test(*args, **kwargs))
+
+        return repeated
+
+    return decorate
 
 
 async def in_time_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
