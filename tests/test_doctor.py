@@ -27,7 +27,7 @@ from transports.techniques import BY_NAME, TECHNIQUES
 from .live import LiveServer
 from .program import ROOT
 from .redis_server import free_port, missing
-from .waiting import in_time_async
+from .waiting import repeated_after_a_standstill
 
 pytestmark = [pytest.mark.own_server]
 
@@ -69,6 +69,8 @@ UPGRADE += "proxy_set_header Connection $realtime_connection;"
 HOST = "proxy_set_header Host $http_host;"
 APPLICATION = "realtime_demo.asgi:application"
 NOTES = {"http/1.1", "exposes"}  # of every one of these: plain HTTP, and no rule for /metrics
+# What is late is a finding, wherever it was held up.
+unhindered = repeated_after_a_standstill(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,7 @@ def what(findings: list[Finding], severity: str = "problem") -> set[tuple[str, s
     return {(each.technique, each.what) for each in findings if each.severity == severity}
 
 
+@unhindered
 async def test_nothing_is_said_of_what_is_right(server: LiveServer, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url) as url:
         findings = await examined(url)
@@ -178,6 +181,7 @@ COMPRESSED += "proxy_hide_header Content-Encoding;"
         ),
     ],
 )
+@unhindered
 async def test_what_is_broken_is_named(
     broken: str, expected: set[tuple[str, str]], server: LiveServer, tmp_path: Path
 ) -> None:
@@ -192,6 +196,7 @@ async def test_what_is_broken_is_named(
 
 
 @pytest.mark.parametrize("once", [True, False])
+@unhindered
 async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
     once: bool, server: LiveServer
 ) -> None:
@@ -223,22 +228,20 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
     assert what(findings) == (set() if once else {(name, "buffers") for name in stumbled})
 
 
+@unhindered
 async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
-
-    async def are_found() -> None:
-        findings = await examined(url, idle=4)
-        assert what(findings) == {
-            ("longpoll", "times out"),
-            ("streaming", "drops idle"),
-            ("sse", "drops idle"),
-            ("websocket", "drops idle"),
-        }
-        assert any("after 2." in each.evidence for each in findings)
-
     with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
-        await in_time_async(0.5, are_found)
+        findings = await examined(url, idle=4)
+    assert what(findings) == {
+        ("longpoll", "times out"),
+        ("streaming", "drops idle"),
+        ("sse", "drops idle"),
+        ("websocket", "drops idle"),
+    }
+    assert any("after 2." in each.evidence for each in findings)
 
 
+@unhindered
 async def test_tls(server: LiveServer, tmp_path: Path) -> None:
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.ensure(*files, host="127.0.0.1")

@@ -83,7 +83,7 @@ def test_clients_remembered_are_bounded() -> None:
 
 
 async def test_the_limit_over_a_live_server(room: str) -> None:
-    with LiveServer(env={**SERVER_ENVIRONMENT, "PUBLISH_RATE": "1"}) as server:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "PUBLISH_RATE": "2"}) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
             answers = [
                 await http.post(f"/publish/{room}/", json={"sender": "ada", "text": str(n)})
