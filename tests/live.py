@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from .program import Program
+from .waiting import BOUND
 
 OURS = "realtime_demo.asgi:application"
 LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)/")
@@ -34,7 +35,7 @@ class LiveServer(Program):
             LISTENING,
             env or {},
             signal_number=signal.SIGTERM,
-            start=30,
+            start=BOUND,
             stop=stop_timeout,
             spotless=application == OURS and not outage,
         )

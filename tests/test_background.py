@@ -27,7 +27,7 @@ from .contract.feeds import collect, cursor_of
 from .live import LiveServer
 from .program import ROOT
 from .redis_server import RedisServer
-from .waiting import until
+from .waiting import BOUND, until
 
 pytestmark = [pytest.mark.own_server]
 
@@ -74,7 +74,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        output, _none = self.process.communicate(timeout=20)
+        output, _none = self.process.communicate(timeout=BOUND)
         assert self.process.returncode in (0, -signal.SIGKILL), output.decode()
         assert b"Traceback" not in output, output.decode()
 
@@ -88,7 +88,7 @@ async def started(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
     return str(answer.headers["location"])
 
 
-async def ended(http: httpx.AsyncClient, location: str, seconds: float = 60) -> dict[str, Any]:
+async def ended(http: httpx.AsyncClient, location: str, seconds: float = BOUND) -> dict[str, Any]:
     async with asyncio.timeout(seconds):
         while True:
             answer = await http.get(location)
@@ -194,7 +194,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_has(
         async with httpx.AsyncClient(base_url=server.url) as http:
             location = await started(http, "conversation", room=room, lines=3, pause=3)
             with Worker(env):
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(BOUND):
                     while (await http.get(location)).json()["progress"] < 1:  # noqa: ASYNC110
                         await asyncio.sleep(0.05)
             given = (await http.get(location)).json()

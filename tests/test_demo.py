@@ -20,6 +20,7 @@ from realtime_demo.management.commands import demo
 
 from .conftest import SERVER_ENVIRONMENT
 from .program import ROOT
+from .waiting import BOUND
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
@@ -55,7 +56,7 @@ def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
         with httpx.Client(base_url=url) as http:
             page = http.get("/")
             assert page.status_code == 200
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + BOUND
             events: list[dict[str, str]] = []
             while len(events) < 2:
                 assert time.monotonic() < deadline, "nobody says anything"
@@ -63,7 +64,7 @@ def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
                 time.sleep(0.1)
             assert {event["sender"] for event in events} <= {"ada", "민준", "grace", "서연", "tim"}
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=BOUND)
         assert process.returncode == 0, output
         assert "Stopped." in output
         assert "Traceback" not in output
@@ -75,7 +76,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with running(tmp_path, "--port", str(port)) as process:
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=BOUND)
     assert process.returncode != 0
     assert f"make demo PORT={port + 1}" in output
     assert "in use" in output

@@ -35,7 +35,7 @@ from realtime_demo.server import core
 
 from .live import LiveServer
 from .program import ROOT
-from .waiting import in_time
+from .waiting import BOUND, in_time
 
 APPLICATION = "tests.server_apps:application"
 KEY = base64.b64encode(b"sixteen bytes...").decode()
@@ -149,7 +149,7 @@ class Raw:
         return int(first.split()[1]), {name.lower(): value for name, value in fields}
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = BOUND) -> None:
     """Return once `condition` holds; fail if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -926,7 +926,7 @@ def test_a_stop_that_is_stalled_is_orderly_all_the_same() -> None:
         time.sleep(core.EXITING - core.GRACE + 0.5)
         server.process.send_signal(signal.SIGCONT)
         assert client.response()[0] == 503
-        assert server.process.wait(10) == 0
+        assert server.process.wait(BOUND) == 0
 
 
 def test_stop_does_not_wait_for_a_thread_that_does_not_end() -> None:
@@ -957,7 +957,7 @@ def critical(*arguments: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=BOUND,
     )
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
@@ -1007,14 +1007,14 @@ def test_serve_tells_its_url_and_returns_after_the_stop() -> None:
         url = process.stdout.readline().strip()
         assert httpx.get(f"{url}hello").text == "hello"
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=BOUND)
     assert (process.returncode, output) == (0, "stopped\n")
     assert "Traceback" not in errors
 
 
 def test_serve_returns_at_once_if_it_cannot_listen(server: LiveServer) -> None:
     with serve_in_process(server.port) as process:
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=BOUND)
     assert (process.returncode, output) == (1, "stopped\n")
     assert f"127.0.0.1:{server.port}: it is already in use" in errors
 
@@ -1085,7 +1085,7 @@ class RunServer:
         return re.findall(r"Listening on http://(\S+)/", self.output())
 
     def wait_until_listening(self, times: int = 1) -> str:
-        eventually(lambda: len(self.urls()) == times, 30)
+        eventually(lambda: len(self.urls()) == times)
         return self.urls()[-1]
 
 
@@ -1096,7 +1096,7 @@ def test_runserver_stops_in_order(tmp_path: Path, arguments: list[str], signal_n
         with connect(f"ws://{runserver.wait_until_listening()}/ws/quiet") as client:
             runserver.process.send_signal(signal_number)
             assert_closed_with_1012(client)
-        assert runserver.process.wait(10) == 0
+        assert runserver.process.wait(BOUND) == 0
         assert "shutdown complete" in runserver.output()
         assert "Traceback" not in runserver.output()
 
@@ -1113,16 +1113,16 @@ def test_runserver_stops_in_order_before_it_reloads(tmp_path: Path) -> None:
                 runserver.settings.touch()
                 return False
 
-            eventually(stopped, 30)
+            eventually(stopped)
             assert_closed_with_1012(client)
         runserver.wait_until_listening(times=2)
         runserver.process.send_signal(signal.SIGTERM)
-        assert runserver.process.wait(30) == 0
+        assert runserver.process.wait(BOUND) == 0
 
 
 def test_runserver_tells_that_its_port_is_in_use(tmp_path: Path, server: LiveServer) -> None:
     with RunServer(tmp_path, str(server.port)) as runserver:
-        assert runserver.process.wait(30) == 1
+        assert runserver.process.wait(BOUND) == 1
         assert f"127.0.0.1:{server.port}: it is already in use" in runserver.output()
 
 
