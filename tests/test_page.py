@@ -205,7 +205,11 @@ async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
         await expect(chat.locator(".text").last).to_have_text(f"at {width}")
         await until_asked(is_at_end)
 
-    await chat.evaluate("(list) => list.scrollBy(0, -200)")
+    up = """(list) => new Promise((scrolled) => {
+      list.addEventListener("scroll", scrolled, { once: true });
+      list.scrollBy(0, -200);
+    })"""  # of which the page hears with the next frame, whenever that is
+    await chat.evaluate(up)
     publish(memory_live_server.url, room, "unseen")
     await expect(chat.locator(".text").last).to_have_text("unseen")
     assert await chat.evaluate(below) > 150
