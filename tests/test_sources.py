@@ -552,7 +552,8 @@ async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from
     native, again, _why, anew = server.seen
     assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
     assert again.headers["last-event-id"] == "e-0"
-    # Once, or again by the browser's own doing: it may repeat what is idempotent (RFC 9110 §9.2.2).
+    # With its time held the source asks once: it would ask again after a silence of 120 ms. The
+    # browser itself may repeat what is idempotent (RFC 9110 §9.2.2).
     assert {len(exchange.query) for exchange in server.asked} == {0}
 
 
