@@ -72,9 +72,10 @@ def test_a_proxy_is_believed_where_django_believes_it() -> None:
 
 @override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
 def test_hosts() -> None:
-    for good in ("demo.test", "demo.test:8000", "[::1]:8000", ""):
+    for good in ("demo.test", "DEMO.test:8000", "demo.test.:8000", "[::1]:8000", ""):
         check_host(scope(host=good))
-    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test"):
+    userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
+    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test", userinfo, path):
         with pytest.raises(Refusal) as refused:
             check_host(scope(host=bad))
         assert refused.value.status == 400
