@@ -31,7 +31,7 @@ def _list(name: str, default: str) -> list[str]:
 
 
 def _origins(name: str) -> list[str]:
-    """Scheme, host and port as a browser sends them, with which they are compared (RFC 6454 §6.2)."""
+    """As a browser sends them (RFC 6454 §6.2), with which they are compared."""
     origins = _list(name, "")
     for origin in origins:
         found = _ORIGIN.fullmatch(origin)

@@ -1,4 +1,4 @@
-"""What a session that has ended does to the next one, and what a page for one person may be kept."""
+"""What a session that has ended does to the next one, and pages that are one person's."""
 
 from __future__ import annotations
 

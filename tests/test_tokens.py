@@ -204,9 +204,9 @@ def test_no_token_without_a_key_to_sign_it_with(accounts: Accounts) -> None:
 
 @pytest.mark.parametrize("action", [["issue", "ada"], ["list"], ["revoke", "--user", "ada"]])
 def test_no_token_without_tables(action: list[str], tmp_path: Path) -> None:
-    with Accounts(tmp_path, migrated=False) as empty:
-        with pytest.raises(CommandError, match=r"manage\.py migrate"):
-            command(empty, *action)
+    helpful = pytest.raises(CommandError, match=r"manage\.py migrate")
+    with Accounts(tmp_path, migrated=False) as empty, helpful:
+        command(empty, *action)
 
 
 # --- Limits ------------------------------------------------------------------------------------

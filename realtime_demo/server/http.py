@@ -94,9 +94,22 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         # The response before this one, on the same connection, may still be unread.
         if getattr(self.channel, "_waitingForTransport", False):
             self.gate.pauseProducing()
+        if self.server.proxy_forwarded_address_header and not self._is_forwarded_text():
+            return self.basic_error(400, b"", "Invalid header value")
         if self.requestHeaders.hasHeader(b"Upgrade"):
             return super().process()
         return self._process_plain()
+
+    def _is_forwarded_text(self) -> bool:
+        """Whether Daphne can decode what a proxy says of its client, or passes on unread."""
+        server, headers = self.server, self.requestHeaders
+        names = (
+            server.proxy_forwarded_address_header,
+            server.proxy_forwarded_port_header,
+            server.proxy_forwarded_proto_header,
+        )
+        found = (headers.getRawHeaders(name.encode(), ()) for name in names if name)
+        return all(value.isascii() for values in found for value in values)
 
     def _process_plain(self) -> None:
         """As Daphne's `process` where no upgrade is asked for, but without the generator and

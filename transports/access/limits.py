@@ -13,8 +13,7 @@ from transports.refusals import Refusal
 
 from .scope import Application, Receive, Scope, Send, client_address
 
-
-NETWORK = 64  # bits of an IPv6 address that are not its owner's to choose (RFC 6177 §2)
+NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
 
 
 def counted_as(address: str) -> str:
