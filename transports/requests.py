@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from unicodedata import category
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from .access.tokens import check_query
 from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
+_NO_NAME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
+_UNSEEN = frozenset({"Cf", "Zs"})  # formats and spaces, as Unicode categorises characters
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
@@ -46,7 +49,7 @@ class Request:
             return None
         if self.user.is_authenticated:
             return name_of(self.user)
-        return text_of(self.query, "name", settings.SENDER_LENGTH)
+        return name_in(self.query, "name")
 
     @property
     def since(self) -> Cursor | None:
@@ -89,6 +92,23 @@ def text_of(document: Mapping[str, Any], name: str, most: int) -> str:
             400, name, f"'{name}' has half a surrogate pair, which is no text."
         ) from error
     return value
+
+
+def name_in(document: Mapping[str, Any], member: str) -> str:
+    """The member `member`: a name of 1 to `SENDER_LENGTH` characters. Raises `Refusal`.
+
+    It stands on one line with others: nothing in it ends that line, or turns the direction of
+    what comes after it (UAX #9 §2), and something of it is to be seen.
+    """
+    name = text_of(document, member, settings.SENDER_LENGTH)
+    if _NO_NAME.search(name) or all(category(each) in _UNSEEN for each in name):
+        raise Refusal(
+            400,
+            "name",
+            f"'{member}' is one line with something to see, without control characters or marks "
+            "that turn the direction.",
+        )
+    return name
 
 
 def name_of(user: Any) -> str:
