@@ -17,16 +17,9 @@ from transports.publish import publish
 from transports.refusals import Refusal
 from transports.requests import Request
 
-NAMES = ["ada", "에이다", "<b>", "a b", "👩\u200d💻", "\u200f\u05d0\u05d3\u05d4", "\u0646\u06cc\u0645\u200c\u0641"]
-    "ada",
-    "에이다",
-    "آدا",
-    "نیم\u200cفاصله",
-    "👩\u200d💻",
-    "\u200fאדה",
-    "a b",
-    "<b>",
-    "\U0001fae8",
+NAMES = [
+    *("ada", "에이다", "<b>", "a b", "👩\u200d💻", "\U0001fae8"),
+    *("\u200f\u05d0\u05d3\u05d4", "\u0646\u06cc\u0645\u200c\u0641"),  # a mark of its own direction
 ]
 NO_NAMES = {
     "blank": " \t",
