@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from transports.access import check_host, check_origin, check_room
 from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.access.connections import Connection, Credential
 from transports.hub import group_of
 from transports.refusals import Refusal
+from transports.requests import name_of
 
 
 def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
@@ -118,3 +120,11 @@ async def test_who_brings_no_session_costs_no_look_at_one() -> None:
     await stack(scope(), None, None)  # type: ignore[arg-type]
     await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
     assert seen == [(False, False)] * 2
+
+
+def test_a_connection_is_its_users_as_they_are_now() -> None:
+    """Promoted and renamed, they publish under the new name: the old one may be another's."""
+    came_in = User(username="ada")
+    connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    connection.judge({"key": User(username="grace", is_staff=True)})
+    assert (name_of(came_in), came_in.is_staff) == ("grace", True)
