@@ -244,7 +244,7 @@ def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]
             "rate": RATE,
             "language": get_language(),
             # Who is logged in is present under that name, whatever the form says.
-            "name": request.user.get_username(),
+            "name": name_of(request.user),
             "changes": {
                 "name": name_of(request.user) if has_own_name(request.user) else "",
                 "isStaff": getattr(request.user, "is_staff", False),

@@ -660,6 +660,8 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await expect(said).to_have_count(2)
     await expect(said.last.get_by_role("button")).to_have_count(0)
     own = said.first
+    await expect(own).to_have_attribute("data-own", "")
+    await expect(page.locator("#conversation [data-own]")).to_have_count(1)
     assert await page.evaluate(STAFF) == [True, True, False]
     await page.get_by_role("list", name="Chat in").focus()
     await page.keyboard.press("Tab")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -122,3 +123,19 @@ async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: Li
         assert page.status_code == 200
         for link in re.findall(r'href="([^"]*)"', page.text):
             assert "next=%2Flogin" not in link
+
+
+async def test_a_long_name_is_on_the_page_what_it_is_in_the_feed(
+    server: LiveServer, accounts: Accounts, room: str
+) -> None:
+    """Cut, so that who bears it finds what is theirs."""
+    name = f"{uuid.uuid4().hex}{'x' * 60}"
+    accounts.now(lambda: users().create_user(name))
+    session = accounts.session(name)
+    async with httpx.AsyncClient(base_url=server.url, headers=session) as http:
+        page = (await http.get("/")).text
+        said = (await http.post(f"/publish/{room}/", json={"text": "hi"})).json()
+    (field,) = re.findall(r'<input id="sender"[^>]*value="([^"]*)" readonly', page)
+    configuration = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert configuration is not None
+    assert field == json.loads(configuration[1])["name"] == said["sender"] == name[:40]
