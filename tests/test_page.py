@@ -715,6 +715,8 @@ async def test_who_is_logged_in_writes_under_that_name(
         sender = page.locator("#conversation .event[data-type=message] .sender")
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
+        mark = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
+        assert await sender.evaluate(mark) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
         await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
