@@ -53,7 +53,7 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
         value = kind(text)
     except ValueError:
         value = math.nan
-    if not value >= least:
+    if not least <= value < math.inf:  # which is no number in JSON
         a_number = "a whole number" if kind is int else "a number"
         raise ImproperlyConfigured(f"{name} is {a_number}, at least {least:g}; not {text!r}.")
     return value

@@ -24,8 +24,8 @@ MAY_BE_NONE = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", 
     [
         *((name, value) for name in WHOLE for value in ("0", "-1", "1.5", "many", "")),
         ("REDIS_CONNECTIONS", "1"),
-        *((name, value) for name in SECONDS for value in ("0", "-1", "nan", "soon", "")),
-        *((name, value) for name in MAY_BE_NONE for value in ("-1", "few")),
+        *((name, value) for name in SECONDS for value in ("0", "-1", "nan", "inf", "soon", "")),
+        *((name, value) for name in MAY_BE_NONE for value in ("-1", "inf", "few")),
     ],
 )
 def test_what_cannot_be_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
