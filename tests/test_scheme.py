@@ -93,6 +93,16 @@ async def test_what_was_forwarded_and_is_no_text(
     assert "Traceback" not in server.output()
 
 
+async def test_subprotocols_that_are_no_text(server: LiveServer) -> None:
+    async with await RawConnection.open(server.url) as raw:
+        raw.writer.write(
+            b"GET /websocket/lobby/ HTTP/1.1\r\nHost: 127.0.0.1\r\n%b"
+            b"Sec-WebSocket-Protocol: realtime.v1, \xff\r\n\r\n" % UPGRADE
+        )
+        assert (await raw.until(b"\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in server.output()
+
+
 async def test_a_handshake_that_fails_leaves_no_token_in_the_log(server: LiveServer) -> None:
     async with await RawConnection.open(server.url) as raw:
         raw.writer.write(
