@@ -117,7 +117,7 @@ async def test_a_page_with_somebodys_name_on_it_is_kept_by_nobody(
 
 @pytest.mark.parametrize("path", ["/login/", "/login/?next=/polling/"])
 async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: LiveServer) -> None:
-    """Who got there by it would be told that the account may not see that page."""
+    """Who logged in there would be asked to log in."""
     async with httpx.AsyncClient(base_url=server.url) as http:
         page = await http.get(path)
         assert page.status_code == 200
@@ -139,3 +139,17 @@ async def test_a_long_name_is_on_the_page_what_it_is_in_the_feed(
     configuration = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert configuration is not None
     assert field == json.loads(configuration[1])["name"] == said["sender"] == name[:40]
+
+
+@pytest.mark.parametrize(
+    ("asked", "link"),
+    [("", "/"), ("?next=/polling/", "/polling/"), ("?next=//evil.test/", "/")],
+)
+async def test_who_has_logged_in_elsewhere_is_led_on(
+    asked: str, link: str, server: LiveServer, accounts: Accounts, user: str
+) -> None:
+    """In another tab, that is, since this one has said that the session has ended."""
+    async with httpx.AsyncClient(base_url=server.url, headers=accounts.session(user)) as http:
+        page = (await http.get(f"/login/{asked}")).text
+    assert f'You are logged in already. <a href="{link}">' in page
+    assert "may not" not in page
