@@ -25,6 +25,8 @@ NO_NAMES = {
     "blank": " \t",
     "nothing to see": "\u200b",
     "nor here": "\u2060 \ufeff\u200d",
+    "fillers": "\u3164\u2800\uffa0",
+    "marks of no letter": "\u0301\ufe0f",
     "two lines": "ada\nserver: closed",
     "a separator": "ada\u2028",
     "an escape": "\x1b[2Jada",

@@ -17,7 +17,10 @@ from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
 _NO_NAME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
-_UNSEEN = frozenset({"Cf", "Zs"})  # formats and spaces, as Unicode categorises characters
+# What nobody sees by itself: formats, marks of a letter, spaces (general categories of Unicode),
+# and the letters that only fill a place.
+_UNSEEN = frozenset({"Cf", "Mn", "Me", "Zs"})
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
@@ -101,7 +104,8 @@ def name_in(document: Mapping[str, Any], member: str) -> str:
     what comes after it (UAX #9 §2), and something of it is to be seen.
     """
     name = text_of(document, member, settings.SENDER_LENGTH)
-    if _NO_NAME.search(name) or all(category(each) in _UNSEEN for each in name):
+    seen = (each for each in name if category(each) not in _UNSEEN and each not in _FILLERS)
+    if _NO_NAME.search(name) or next(seen, None) is None:
         raise Refusal(
             400,
             "name",
