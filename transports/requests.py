@@ -16,7 +16,7 @@ from .access.tokens import check_query
 from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
-_NO_NAME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 # What nobody sees by itself: formats, marks of a letter, spaces (general categories of Unicode),
 # and the letters that only fill a place.
 _UNSEEN = frozenset({"Cf", "Mn", "Me", "Zs"})

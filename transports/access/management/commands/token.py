@@ -55,7 +55,7 @@ class Command(BaseCommand):
         try:
             getattr(self, action)(**options)
         except DatabaseError as error:
-            raise CommandError(f"{error}: 'manage.py migrate' makes the tables.") from error
+            raise CommandError(f"{error} ('manage.py migrate' makes missing tables)") from error
 
     def issue(self, user: str, expires: timedelta, note: str, **_: Any) -> None:
         if settings.SECRET_KEY_IS_RANDOM:
