@@ -23,7 +23,7 @@ from transports import feed
 from transports.access import check_room
 from transports.events import EventType
 from transports.refusals import Refusal
-from transports.requests import text_of
+from transports.requests import name_in, text_of
 
 from .models import Task
 
@@ -92,7 +92,7 @@ async def _converse(job: Job) -> Any:
 def _check_announcement(arguments: Arguments) -> Arguments:
     checked = {"text": text_of(arguments, "text", settings.TEXT_LENGTH)}
     if "sender" in arguments:
-        checked["sender"] = text_of(arguments, "sender", settings.SENDER_LENGTH)
+        checked["sender"] = name_in(arguments, "sender")
     if "room" in arguments:
         checked["room"] = _room(arguments, "")
     return checked

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 
-from .page import strict_content_security_policy
+from .page import personal, strict_content_security_policy
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +39,13 @@ def error_page(request: HttpRequest | None, status: int) -> HttpResponse:
 
 
 @strict_content_security_policy
+@personal
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(request, 400)
 
 
 @strict_content_security_policy
+@personal
 def forbidden(
     request: HttpRequest, exception: Exception | None = None, reason: str = ""
 ) -> HttpResponse:
@@ -52,6 +54,7 @@ def forbidden(
 
 
 @strict_content_security_policy
+@personal
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_page(request, 404)
 

@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -195,8 +196,23 @@ def strict_content_security_policy(view: View) -> View:
     return wrapped
 
 
+def personal(view: View) -> View:
+    """A page with somebody's name on it is kept nowhere: neither by a proxy, nor by a browser
+    for whoever comes after them and goes back."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if hasattr(request, "user") and request.user.is_authenticated:
+            add_never_cache_headers(response)
+        return response
+
+    return wrapped
+
+
 @require_safe
 @strict_content_security_policy
+@personal
 def page(request: HttpRequest) -> HttpResponse:
     """Every technique in one room; `?room=` names it."""
     room = request.GET.get("room", DEFAULT_ROOM)
@@ -228,7 +244,7 @@ def for_scripts(request: HttpRequest, room: str, techniques: Iterable[Technique]
             "rate": RATE,
             "language": get_language(),
             # Who is logged in is present under that name, whatever the form says.
-            "name": request.user.get_username(),
+            "name": name_of(request.user),
             "changes": {
                 "name": name_of(request.user) if has_own_name(request.user) else "",
                 "isStaff": getattr(request.user, "is_staff", False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.core.management.utils import get_random_secret_key
 from transports.redis_connection import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: what is done over and over is not done without a pause
 
 
@@ -26,6 +28,19 @@ def _flag(name: str, default: bool) -> bool:
 
 def _list(name: str, default: str) -> list[str]:
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
+
+
+def _origins(name: str) -> list[str]:
+    """As a browser sends them (RFC 6454 §6.2), with which they are compared."""
+    origins = _list(name, "")
+    for origin in origins:
+        found = _ORIGIN.fullmatch(origin)
+        if found is None or found[1] == {"http": ":80", "https": ":443"}[origin.partition(":")[0]]:
+            raise ImproperlyConfigured(
+                f"{name} has origins as browsers send them, such as https://demo.example or "
+                f"http://demo.example:8080; not {origin!r}."
+            )
+    return origins
 
 
 def _whole(name: str, default: int, least: int = 1) -> int:
@@ -38,7 +53,7 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
         value = kind(text)
     except ValueError:
         value = math.nan
-    if not value >= least:
+    if not least <= value < math.inf:  # which is no number in JSON
         a_number = "a whole number" if kind is int else "a number"
         raise ImproperlyConfigured(f"{name} is {a_number}, at least {least:g}; not {text!r}.")
     return value
@@ -50,7 +65,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
-ALLOWED_ORIGINS = _list("ALLOWED_ORIGINS", "")
+ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # Whether a proxy that sets X-Forwarded-Proto itself, and speaks TLS, is all that can reach us.
 BEHIND_PROXY = _flag("BEHIND_PROXY", False)

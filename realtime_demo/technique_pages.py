@@ -14,7 +14,7 @@ from transports.techniques import BY_NAME, Technique
 from . import sequences
 from .diagrams import Diagram, Text
 from .excerpts import Excerpt
-from .page import DEFAULT_ROOM, for_scripts, strict_content_security_policy
+from .page import DEFAULT_ROOM, for_scripts, personal, strict_content_security_policy
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ PAGES = {
 
 @require_safe
 @strict_content_security_policy
+@personal
 def technique_page(request: HttpRequest, app: str) -> HttpResponse:
     pages = list(PAGES.values())
     place = list(PAGES).index(app)

@@ -24,7 +24,8 @@ class Accounts:
     Django's models want no event loop around them: each call runs in one thread of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, migrated: bool = True) -> None:
+        self.migrated = migrated
         self.path = folder / "db.sqlite3"
         self.env = {
             **SERVER_ENVIRONMENT,
@@ -36,7 +37,8 @@ class Accounts:
         self._thread = ThreadPoolExecutor(1)
         self._former = connections.settings["default"]["NAME"]
         connections.settings["default"]["NAME"] = str(self.path)
-        self.now(lambda: call_command("migrate", verbosity=0))
+        if self.migrated:
+            self.now(lambda: call_command("migrate", verbosity=0))
         return self
 
     def __exit__(

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from transports.access import check_host, check_origin, check_room
 from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.access.connections import Connection, Credential
 from transports.hub import group_of
 from transports.refusals import Refusal
+from transports.requests import name_of
 
 
 def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
@@ -72,9 +74,10 @@ def test_a_proxy_is_believed_where_django_believes_it() -> None:
 
 @override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
 def test_hosts() -> None:
-    for good in ("demo.test", "demo.test:8000", "[::1]:8000", ""):
+    for good in ("demo.test", "DEMO.test:8000", "demo.test.:8000", "[::1]:8000", ""):
         check_host(scope(host=good))
-    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test"):
+    userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
+    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test", userinfo, path):
         with pytest.raises(Refusal) as refused:
             check_host(scope(host=bad))
         assert refused.value.status == 400
@@ -117,3 +120,11 @@ async def test_who_brings_no_session_costs_no_look_at_one() -> None:
     await stack(scope(), None, None)  # type: ignore[arg-type]
     await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
     assert seen == [(False, False)] * 2
+
+
+def test_a_connection_is_its_users_as_they_are_now() -> None:
+    """Promoted and renamed, they publish under the new name: the old one may be another's."""
+    came_in = User(username="ada")
+    connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    connection.judge({"key": User(username="grace", is_staff=True)})
+    assert (name_of(came_in), came_in.is_staff) == ("grace", True)

@@ -668,6 +668,8 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await expect(said).to_have_count(2)
     await expect(said.last.get_by_role("button")).to_have_count(0)
     own = said.first
+    await expect(own).to_have_attribute("data-own", "")
+    await expect(page.locator("#conversation [data-own]")).to_have_count(1)
     assert await page.evaluate(STAFF) == [True, True, False]
     await page.get_by_role("list", name="Chat in").focus()
     await page.keyboard.press("Tab")
@@ -721,6 +723,8 @@ async def test_who_is_logged_in_writes_under_that_name(
         sender = page.locator("#conversation .event[data-type=message] .sender")
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
+        mark = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
+        assert await sender.evaluate(mark) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
         await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -36,6 +37,7 @@ from .program import ROOT
 def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
     with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
         accounts.user("ada")
+        accounts.user("ina", is_active=False)
         yield accounts
 
 
@@ -148,6 +150,17 @@ def test_issued_listed_and_revoked(accounts: Accounts) -> None:
     assert command(accounts, "list") == ""
 
 
+def test_what_has_expired_is_not_in_force(accounts: Accounts) -> None:
+    command(accounts, "revoke", "--user", "ada")
+    expired = accounts.token("ada", timedelta(seconds=-1))["Authorization"].partition(" ")[2]
+    assert command(accounts, "list") == command(accounts, "list", "--user", "ada") == ""
+    # Its row goes with the next that comes, and not before: until then it can be revoked.
+    command(accounts, "issue", "ada")
+    with pytest.raises(CommandError, match="no such token"):
+        command(accounts, "revoke", expired)
+    assert len(command(accounts, "list").splitlines()) == 1
+
+
 def test_the_expiry_asked_for(accounts: Accounts) -> None:
     claim = tokens.read(command(accounts, "issue", "ada", "--expires", "90s"))
     assert 60 < claim.expires - time.time() <= 90
@@ -159,6 +172,7 @@ def test_the_expiry_asked_for(accounts: Accounts) -> None:
     ("arguments", "helpful"),
     [
         (["issue", "nobody"], "no user 'nobody'"),
+        (["issue", "ina", "--expires", "1h"], "ina is not active"),
         (["issue", "ada", "--expires", "soon"], "30d"),
         (["issue", "ada", "--expires", "0s"], "30d"),
         (["issue", "ada", "--expires", "99999d"], "ten years"),
@@ -186,6 +200,13 @@ def test_no_token_without_a_key_to_sign_it_with(accounts: Accounts) -> None:
     assert ended.returncode == 1
     assert "SECRET_KEY" in ended.stderr
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("action", [["issue", "ada"], ["list"], ["revoke", "--user", "ada"]])
+def test_no_token_without_tables(action: list[str], tmp_path: Path) -> None:
+    helpful = pytest.raises(CommandError, match=r"manage\.py migrate")
+    with Accounts(tmp_path, migrated=False) as empty, helpful:
+        command(empty, *action)
 
 
 # --- Limits ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from .access.limits import take_turn
 from .endpoint import Endpoint, answer, read_body
 from .events import Event, EventType
 from .refusals import Refusal
-from .requests import Request, has_own_name, name_of, parse_since, text_of
+from .requests import Request, has_own_name, name_in, name_of, parse_since, text_of
 
 _KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 
@@ -83,7 +83,7 @@ async def publish(
     if request.user.is_authenticated:
         sender = name_of(request.user)
     elif kind == "message":
-        sender = text_of(document, "sender", settings.SENDER_LENGTH)
+        sender = name_in(document, "sender")
     else:
         challenge = {"WWW-Authenticate": "Bearer"}
         raise Refusal(401, "user", f"To {kind} an event, log in or send a token.", challenge)

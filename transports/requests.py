@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from unicodedata import category
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -15,6 +16,11 @@ from .access.tokens import check_query
 from .cursors import Cursor, InvalidCursor
 from .refusals import Refusal
 
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# What nobody sees by itself: formats, marks of a letter, spaces (general categories of Unicode),
+# and the letters that only fill a place.
+_UNSEEN = frozenset({"Cf", "Mn", "Me", "Zs"})
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
@@ -46,7 +52,7 @@ class Request:
             return None
         if self.user.is_authenticated:
             return name_of(self.user)
-        return text_of(self.query, "name", settings.SENDER_LENGTH)
+        return name_in(self.query, "name")
 
     @property
     def since(self) -> Cursor | None:
@@ -89,6 +95,24 @@ def text_of(document: Mapping[str, Any], name: str, most: int) -> str:
             400, name, f"'{name}' has half a surrogate pair, which is no text."
         ) from error
     return value
+
+
+def name_in(document: Mapping[str, Any], member: str) -> str:
+    """The member `member`: a name of 1 to `SENDER_LENGTH` characters. Raises `Refusal`.
+
+    It stands on one line with others: nothing in it ends that line, or turns the direction of
+    what comes after it (UAX #9 §2), and something of it is to be seen.
+    """
+    name = text_of(document, member, settings.SENDER_LENGTH)
+    seen = (each for each in name if category(each) not in _UNSEEN and each not in _FILLERS)
+    if _NO_NAME.search(name) or next(seen, None) is None:
+        raise Refusal(
+            400,
+            "name",
+            f"'{member}' is one line with something to see, without control characters or marks "
+            "that turn the direction.",
+        )
+    return name
 
 
 def name_of(user: Any) -> str:

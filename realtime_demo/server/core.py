@@ -165,6 +165,8 @@ class Server(daphne.server.Server):  # type: ignore[misc]
         if details is None:
             return None
         scope.setdefault("asgi", {"version": "3.0"})
+        if "scheme" not in scope:  # Daphne's of a socket
+            scope["scheme"] = protocol.scheme
         inbox: asyncio.Queue[Message] = protocol.make_inbox()
         send = partial(self.handle_reply, protocol)
         instance = asyncio.ensure_future(self.application(scope, inbox.get, send))

@@ -94,9 +94,26 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         # The response before this one, on the same connection, may still be unread.
         if getattr(self.channel, "_waitingForTransport", False):
             self.gate.pauseProducing()
-        if self.requestHeaders.hasHeader(b"Upgrade"):
+        is_upgrade = self.requestHeaders.hasHeader(b"Upgrade")
+        is_proxied = self.server.proxy_forwarded_address_header
+        if (is_upgrade or is_proxied) and not self._is_text():
+            return self.basic_error(400, b"", "Invalid header value")
+        if is_upgrade:
             return super().process()
         return self._process_plain()
+
+    def _is_text(self) -> bool:
+        """Whether Daphne can decode what it takes for text: a socket's subprotocols, and what a
+        proxy says of its client, or passes on unread."""
+        server, headers = self.server, self.requestHeaders
+        names = (
+            "Sec-WebSocket-Protocol",
+            server.proxy_forwarded_address_header,
+            server.proxy_forwarded_port_header,
+            server.proxy_forwarded_proto_header,
+        )
+        found = (headers.getRawHeaders(name.encode(), ()) for name in names if name)
+        return all(value.isascii() for values in found for value in values)
 
     def _process_plain(self) -> None:
         """As Daphne's `process` where no upgrade is asked for, but without the generator and

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import partial
 from typing import Any
 
 from autobahn.websocket.types import ConnectionDeny
 from daphne import ws_protocol
+from twisted.internet.interfaces import ISSLTransport
 
 from realtime_demo.server import problem
 from realtime_demo.server.transport import Gate, Inbox
@@ -45,6 +47,13 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         super().connectionLost(reason)
         # Autobahn's Deferreds have fired with this protocol: no cycle for the collector.
         self.is_open = self.is_closed = None
+
+    @property
+    def scheme(self) -> str:
+        """By the proxy's word where there is one that is believed (`--proxy-headers`)."""
+        told = getattr(self, "client_scheme", None)
+        secure = told in ("https", "wss") if told else ISSLTransport.providedBy(self.transport)
+        return "wss" if secure else "ws"
 
     def make_inbox(self) -> Inbox:
         return Inbox(self.transport)
@@ -128,6 +137,10 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             denial = ConnectionDeny(code=status, reason=reason)  # type: ignore[no-untyped-call]
             self.handshake_deferred.errback(denial)
             del self.handshake_deferred
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        # It is logged, and what it quotes of the request may be a token.
+        super().failHandshake(re.sub('"[^"]*"', '"…"', reason), code, responseHeaders)
 
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
         self.transport.write(problem.response(code, reason))

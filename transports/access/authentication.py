@@ -74,7 +74,8 @@ class TokenAuthMiddlewareStack:
         deadline = asyncio.timeout(PATIENCE)
         try:
             async with deadline:
-                await self.with_session({**scope, "deadline": deadline}, receive, send)
+                inner = {**scope, "deadline": deadline, "send": send}
+                await self.with_session(inner, receive, send)
         except (DatabaseError, TimeoutError) as error:
             if deadline.when() is None:  # it was looked up: this is about something else
                 raise
@@ -88,6 +89,9 @@ class TokenAuthMiddlewareStack:
 
     async def _as_session_user(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.pop("deadline").reschedule(None)
+        # Channels' own `send` takes the cookie of a session that has ended away again: with the
+        # response of a log-in, or with one so late that the browser has logged in meanwhile.
+        send = scope.pop("send")
         if not scope["user"].is_authenticated:
             await self.application(scope, receive, send)
             return

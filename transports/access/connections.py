@@ -120,6 +120,7 @@ class Connection:
                 ended = Refusal(401, "session", "The session has ended: log in again.", challenge)
                 return self.end(ended)
         self.user.is_staff = user.is_staff  # for the rooms that it has yet to enter
+        setattr(self.user, user.USERNAME_FIELD, user.get_username())  # for what it has yet to say
         if not all(is_open_to(room, user) for room in self.rooms):
             self.end(Refusal(403, "room", "This room is no longer open to you."))
 

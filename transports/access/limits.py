@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -11,6 +12,21 @@ from django.conf import settings
 from transports.refusals import Refusal
 
 from .scope import Application, Receive, Scope, Send, client_address
+
+NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
+
+
+def counted_as(address: str) -> str:
+    """What an address is counted as: itself, or of IPv6 the network that one client has whole."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # empty, or a name that a proxy has for it
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:  # of a socket that listens to both
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), NETWORK), strict=False))
 
 
 @dataclass
@@ -29,7 +45,7 @@ class ConnectionsPerAddress:
             return application
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            address = client_address(scope)
+            address = counted_as(client_address(scope))
             if not address:
                 await application(scope, receive, send)
                 return
@@ -68,7 +84,7 @@ class RateLimit:
     def take(self, client: str, rate: float, *, burst: float | None = None) -> None:
         """Take a token; raises `Refusal` (429) if there is none."""
         now = time.monotonic()
-        burst = burst or max(1.0, 2 * rate)
+        burst = max(1.0, 2 * rate if burst is None else burst)
         left, at = self._buckets.pop(client, (burst, now))
         left = min(burst, left + (now - at) * rate)
         if left < 1:
@@ -99,5 +115,7 @@ def take_turn(scope: Scope) -> None:
     rate: float = settings.PUBLISH_RATE
     if rate > 0:
         user = scope["user"]
-        client = f"user {user.pk}" if user.is_authenticated else client_address(scope)
-        publishing.take(client, rate)
+        known = user.is_authenticated
+        client = f"user {user.pk}" if known else counted_as(client_address(scope))
+        if client:
+            publishing.take(client, rate)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from transports.refusals import Refusal
 
-from .limits import RateLimit
+from .limits import RateLimit, counted_as
 
 failures = RateLimit(detail="Too many log-ins from this address have failed")
 
@@ -66,9 +66,9 @@ class LimitedLoginView(LoginView):
     _failed = False
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if settings.LOGIN_RATE <= 0:
+        client = counted_as(request.META.get("REMOTE_ADDR", ""))
+        if settings.LOGIN_RATE <= 0 or not client:
             return super().post(request, *args, **kwargs)
-        client = request.META.get("REMOTE_ADDR", "")
         try:
             attempts.begin(client, settings.LOGIN_RATE)
         except Refusal as refusal:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
 from django.utils.translation import gettext_noop as _
 
 from transports.refusals import Refusal
@@ -106,10 +106,5 @@ def _default_port(scheme: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _is_our_host(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    if name is None:
-        return False
-    return validate_host(f"[{name}]" if ":" in name else name, settings.ALLOWED_HOSTS)
+    name, _port = split_domain_port(host)
+    return bool(name) and validate_host(name, settings.ALLOWED_HOSTS)

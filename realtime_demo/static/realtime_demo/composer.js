@@ -25,14 +25,14 @@ export function prepareComposer(form, outcome, url, published) {
     tell(outcome, "");
     try {
       const limits = { text: text.maxLength, sender: sender.maxLength };
-      const said = { sender: sender.value, text: text.value };
+      const said = { sender: sender.value.trim(), text: text.value };
       const words = JSON.stringify(said);
       if (words !== tried.words) tried = { words, key: newKey() };
       published(await publish(url, said, limits, tried.key, () => tell(outcome, say("tryingAgain"))));
       tried = { words: "", key: "" };
       tell(outcome, "");
       if (text.value === said.text) text.value = ""; // and not what was begun meanwhile
-      remember(sender.value);
+      remember(said.sender);
     } catch (error) {
       tell(outcome, error.message);
     } finally {

@@ -34,7 +34,7 @@ export class Conversation {
    * @param {HTMLTemplateElement} template
    * @param {{ name: string, label: string, colour: object }[]} techniques
    * @param {{ room: string, rooms: string, here: HTMLElement, options: HTMLDataListElement,
-   *   ownName: () => string, changes: import("./changes.js").Changes }} page
+   *   isOwn: (event: object) => boolean, changes: import("./changes.js").Changes }} page
    */
   constructor(list, template, techniques, page) {
     Object.assign(this, { list, page });
@@ -107,8 +107,7 @@ export class Conversation {
     const part = (selector) => item.querySelector(selector);
     item.dataset.type = event.type;
     item.dataset.id = event.id;
-    const own = this.page.ownName();
-    if (event.type === "message" && own && event.sender === own) item.dataset.own = "";
+    if (this.page.isOwn(event)) item.dataset.own = "";
     const published = new Date(event.published_at * 1000);
     part("time").dateTime = published.toISOString();
     part("time").textContent = time.format(published);

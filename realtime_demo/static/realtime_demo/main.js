@@ -121,13 +121,16 @@ function summarise() {
 // --- The conversation ----------------------------------------------------------------------
 
 const ownName = () => element("sender")?.value.trim() ?? "";
+/** Anyone may write a user's name into the form: then it is not verified, nor the user's own. */
+const isOwn = ({ type, sender, verified }) =>
+  type === "message" && sender === ownName() && (verified === true) === (configuration.changes.name !== "");
 const conversation = where("conversation", (list) =>
   new Conversation(list, element("event-template"), techniques, {
     room: configuration.room,
     rooms: configuration.rooms,
     here: element("here"),
     options: element("rooms"),
-    ownName,
+    isOwn,
     changes: new Changes(configuration.changes, element("text").maxLength, change),
   }),
 );

@@ -11,6 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils import timezone
 
 from transports.access import tokens
 from transports.access.models import Token
@@ -50,7 +52,10 @@ class Command(BaseCommand):
         listing.add_argument("--user", help="only this user's")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        getattr(self, action)(**options)
+        try:
+            getattr(self, action)(**options)
+        except DatabaseError as error:
+            raise CommandError(f"{error} ('manage.py migrate' makes missing tables)") from error
 
     def issue(self, user: str, expires: timedelta, note: str, **_: Any) -> None:
         if settings.SECRET_KEY_IS_RANDOM:
@@ -58,7 +63,11 @@ class Command(BaseCommand):
                 "Tokens are signed with SECRET_KEY: set that environment variable, to the same "
                 "value here and for the server."
             )
-        text, row = tokens.issue(self._user(user), expires, note[:100])
+        owner = self._user(user)
+        if not owner.is_active:
+            raise CommandError(f"{user} is not active: no token of theirs would be taken.")
+        Token.objects.filter(expires_at__lte=timezone.now()).delete()
+        text, row = tokens.issue(owner, expires, note[:100])
         self.stderr.write(f"{row.id} of {user}, until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
         self.stdout.write(text)
 
@@ -73,7 +82,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Revoked: {count}. Open connections end within 5 s.")
 
     def list(self, user: str | None, **_: Any) -> None:
-        found = Token.objects.select_related("user")
+        found = Token.objects.filter(expires_at__gt=timezone.now()).select_related("user")
         if user is not None:
             found = found.filter(user=self._user(user))
         for row in found:
