@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 from realtime_demo.production import certificate, programs
 
 from .program import ROOT

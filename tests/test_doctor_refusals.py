@@ -83,7 +83,7 @@ async def test_who_may_not_publish_is_not_told_of_buffers(
 async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_path: Path) -> None:
     with (
         nginx(tmp_path, server.url, "return 308 https://$host$request_uri;") as url,
-        pytest.raises(Unreachable, match="https://127.0.0.1/healthz"),
+        pytest.raises(Unreachable, match=r"https://127\.0\.0\.1/healthz"),
     ):
         await examined(url)
 
