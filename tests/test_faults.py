@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
 import struct
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from faults import strikes
+from faults import cli, strikes
 from faults.audience import Follower
 from faults.flatness import trend
 from faults.ledger import Ledger
 from faults.publisher import SENDER, Publisher
+from faults.readings import Sample
 from faults.run import account, run
 from faults.shape import ROOT, Shape
+from faults.soak import Soak
+from faults.soak import parser as soak_parser
 from faults.strikes import BY_NAME, FAULTS, Fault
 from realtime_demo.production import programs
 from transports import client
@@ -114,6 +118,35 @@ def test_what_is_flat() -> None:
     found = trend(noisy(5), tolerance=2)
     assert found.slope - found.margin < 5 < found.slope + found.margin
     assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
+
+
+def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
+    soak = Soak(1.0, 1.0, 1)
+    assert not soak.holds
+    soak.totals["delivered"] = 1
+    soak.at_rest["server-0"] = [Sample(0.0)]
+    assert soak.holds
+    soak.totals["lost"] = 1
+    assert not soak.holds
+
+
+@pytest.mark.parametrize(
+    ("parser", "option", "least"),
+    [
+        (cli.parser(), "--clients", "1"),
+        (cli.parser(), "--rate", "0.01"),
+        (soak_parser(), "--clients", "1"),
+        (soak_parser(), "--minutes", "0.5"),
+    ],
+)
+def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
+    parser: argparse.ArgumentParser, option: str, least: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser.parse_args([option, least])
+    for wrong in ("0", "-1", "nan", "inf", "x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, wrong])
+        assert option in capsys.readouterr().err
 
 
 def test_every_fault_is_explained() -> None:
