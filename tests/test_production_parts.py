@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import ssl
@@ -10,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from realtime_demo.production import certificate
 from realtime_demo.production.layout import Layout
 from realtime_demo.production.owner import owned
 from realtime_demo.production.watch import look, opener
@@ -151,3 +154,42 @@ def test_a_secret_that_is_empty_is_made_anew(tmp_path: Path) -> None:
 
 def test_an_address_of_ipv6_is_a_url() -> None:
     assert Layout(Path("/x"), host="fd00::5").url == "https://[fd00::5]:8443/"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "certificate.pem", tmp_path / "key.pem"
+
+
+def made(pair: tuple[Path, Path], host: str = "localhost") -> tuple[bytes, bytes]:
+    certificate.ensure(*pair, host)
+    return pair[0].read_bytes(), pair[1].read_bytes()
+
+
+def test_a_certificate_is_kept_until_it_does_not_serve(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = made(pair)
+    assert made(pair) == first
+    other = made(pair, "realtime.example.org")
+    assert other != first
+    pair[1].write_bytes(first[1])  # another's key: nginx would not start
+    assert made(pair, "realtime.example.org") not in (first, other)
+    for days in (-certificate.VALID.days, 400):  # made by a clock that was behind, or ahead
+        with monkeypatch.context() as patch:
+            patch.setattr(certificate, "datetime", clock(days))
+            wrong = made(pair)
+        right = made(pair)
+        assert right != wrong, days
+        assert made(pair) == right
+
+
+def clock(days: int) -> SimpleNamespace:
+    """The module `datetime`, wrong by so many days."""
+
+    class Wrong(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Wrong:
+            return super().now(tz) + datetime.timedelta(days)
+
+    return SimpleNamespace(datetime=Wrong, timedelta=datetime.timedelta, UTC=datetime.UTC)
