@@ -32,7 +32,7 @@ def complaints(executable: str, conf: Path) -> str:
     return run.stderr if run.returncode else ""
 
 
-def placed(text: str, directory: Path, places: dict[str, object]) -> str:
+def placed(text: str, directory: Path, places: dict[str, Path]) -> str:
     """The file with what it names where this test has it."""
     certificate.ensure(directory / "certificate.pem", directory / "key.pem", "localhost")
     for there, here in places.items():
