@@ -126,9 +126,14 @@ def test_the_port_that_is_in_use_is_the_one_that_is_named(
     ("option", "value"),
     [("--servers", "0"), ("--workers", "-1"), ("--port", "0"), ("--port", "65536")],
 )
-def test_what_cannot_run_is_refused(option: str, value: str, tmp_path: Path) -> None:
+def test_a_number_that_cannot_be_is_refused(option: str, value: str, tmp_path: Path) -> None:
     said = production("--directory", str(tmp_path), "--metrics-port", "0", option, value)
     assert value in said
+
+
+def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "file/in" in production("--directory", str(tmp_path / "file" / "in"))
 
 
 @pytest.mark.own_server

@@ -61,7 +61,10 @@ class Command(BaseCommand):
             servers=options["servers"],
             redis_url=settings.REDIS_URL,
         )
-        layout.make_directories()
+        try:
+            layout.make_directories()
+        except OSError as error:
+            raise CommandError(f"{layout.directory} cannot be made: {error}") from error
         try:
             with owned(layout.run):
                 self.run(layout, options["workers"], Parts)
