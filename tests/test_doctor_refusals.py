@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from realtime_demo.doctor.examination import Examination, Unreachable
 from realtime_demo.doctor.wire import root_of
 from realtime_demo.production import certificate
+from transports.techniques import TECHNIQUES
 
 from .live import LiveServer
 from .redis_server import free_port
@@ -78,6 +79,16 @@ async def test_who_may_not_publish_is_not_told_of_buffers(
         found = what(await examined(url))
     waiting = {"all", "polling", "streaming", "sse", "websocket"}
     assert found == {(name, "refuses") for name in waiting}
+
+
+async def test_who_is_kept_out_is_told_so_and_nothing_else(
+    server: LiveServer, tmp_path: Path
+) -> None:
+    """As behind somebody's login: nothing is known of what a proxy does to whom it lets in."""
+    with nginx(tmp_path, server.url, "return 401;") as url:
+        findings = await examined(url)
+    everybody = {"all", *(each.name for each in TECHNIQUES)} - {"websocket-sync"}
+    assert what(findings) == {(name, "refuses") for name in everybody}
 
 
 async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ LONGEST_HOLD = 55.0  # seconds
 SHORTER = 0.5  # seconds by which a hold may be cut short and still be whole
 STREAMS = ("streaming", "sse")
 SELF_SIGNED = (18, 19)  # X509_verify_cert_error_string(3): on purpose, as `make production` has it
+KEPT_OUT = (401, 403, 407, 429)  # of a handshake: somebody would not, though it came through
 ACCEPTED = "gzip, deflate"  # what a browser says, as far as it can be read here
 
 
@@ -350,6 +351,9 @@ class Examination:
                     self.find("websocket", "buffers", f"an event came after {delay:.2f} s")
         except InvalidStatus as error:
             said = f"the handshake was answered {error.response.status_code}, not 101"
+            if error.response.status_code in KEPT_OUT:
+                self.find("websocket", "refuses", said)
+                return
             if self.seen.get("http_version") == "1.0":
                 said += "; the application was asked in HTTP/1.0, which knows no Upgrade"
             self.find("websocket", "upgrade", said)
