@@ -74,6 +74,16 @@ class Layout:
         if self.run.lstat().st_uid != os.getuid():
             raise PermissionError(f"{self.run} belongs to somebody else")
 
+    def clear(self) -> None:
+        """Remove what a machine that lost its power has left, while nobody of ours runs.
+
+        Twisted's lock on a socket holds the process id of whoever had it, which may be another's
+        since: that one is alive, and the server would never start.
+        """
+        for name in self.names:
+            for left in (self.socket(name), Path(f"{self.socket(name)}.lock")):
+                left.unlink(missing_ok=True)
+
     def environment(self) -> dict[str, str]:
         """What servers, worker and management commands are started with."""
         hosts = ["localhost", "127.0.0.1", "[::1]"]

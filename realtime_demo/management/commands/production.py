@@ -83,6 +83,7 @@ class Command(BaseCommand):
         if layout.metrics_port:
             instead = f'make production ARGS="--metrics-port {layout.metrics_port + 1}"'
             check_free("127.0.0.1", layout.metrics_port, instead)
+        layout.clear()
         environment = {**os.environ, **layout.environment()}
         commands = self.prepare(layout, workers)
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
