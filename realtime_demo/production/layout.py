@@ -81,8 +81,7 @@ class Layout:
         since: that one is alive, and the server would never start.
         """
         for name in self.names:
-            for left in (self.socket(name), Path(f"{self.socket(name)}.lock")):
-                left.unlink(missing_ok=True)
+            Path(f"{self.socket(name)}.lock").unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
         """What servers, worker and management commands are started with."""
