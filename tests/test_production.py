@@ -64,6 +64,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         before, _, stopping = running.output().partition("SIGINT received")
         assert stopping.rstrip().endswith("Stopped.")
         assert stopping.count("stopped (rc=0)") == 5, "all but the watch, in order"
+        assert "CRITICAL" not in before, "each server started at its first attempt"
         assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
         # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
         assert not OURS.search(before), before

@@ -78,10 +78,12 @@ class Layout:
         """Remove what a machine that lost its power has left, while nobody of ours runs.
 
         Twisted's lock on a socket holds the process id of whoever had it, which may be another's
-        since: that one is alive, and the server would never start.
+        since: that one is alive, and the server would never start. Without the lock it would take
+        the socket for somebody's.
         """
         for name in self.names:
-            Path(f"{self.socket(name)}.lock").unlink(missing_ok=True)
+            for left in (self.socket(name), Path(f"{self.socket(name)}.lock")):
+                left.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
         """What servers, worker and management commands are started with."""
