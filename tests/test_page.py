@@ -731,6 +731,13 @@ async def session_ends(page: Page, url: str) -> None:
         await page.get_by_role("button", name="Log in").click()
         await expect(name).not_to_be_editable()
 
+    async def log_out_elsewhere() -> None:
+        other = await page.context.new_page()
+        await other.goto(str(httpx.URL(url).join("/login/")))
+        await other.get_by_role("button", name="Log out").click()
+        await expect(other.get_by_role("link", name="Log in")).to_be_visible()
+        await other.close()
+
     async def has_ended() -> None:
         await expect(page.locator("#session")).to_contain_text("The session has ended")
         await expect(name).to_be_editable()
@@ -743,11 +750,13 @@ async def session_ends(page: Page, url: str) -> None:
     await write(page, "Mine", sender=None)
     await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
     await expect(page.locator("#session")).to_be_hidden()
-    other = await page.context.new_page()
-    await other.goto(str(httpx.URL(url).join("/login/")))
-    await other.get_by_role("button", name="Log out").click()
+    await log_out_elsewhere()
     await has_ended()
-    await other.close()
+    await log_in()
+    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's own page says it too
+    await expect(lane(page, "websocket")).to_have_attribute("data-state", "open")
+    await log_out_elsewhere()
+    await expect(page.locator("#session")).to_contain_text("The session has ended")
     await page.goto(f"{url}&lanes=none")
     await log_in()
     await page.context.clear_cookies()

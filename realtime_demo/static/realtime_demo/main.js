@@ -151,7 +151,7 @@ function sessionEnded() {
   configuration.name = "";
   Object.assign(configuration.changes, { name: "", isStaff: false });
   element("session").hidden = false;
-  element("sender").readOnly = false;
+  where("sender", (input) => (input.readOnly = false));
   for (const part of document.querySelectorAll(".event .actions, .account form")) part.remove();
 }
 
