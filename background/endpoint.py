@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import uuid
@@ -15,6 +16,7 @@ from transports.access import Receive, Scope, Send, check_origin
 from transports.access.scope import is_on_this_machine
 from transports.endpoint import Endpoint, answer, read_body
 from transports.events import encode
+from transports.feed import LAYER_PATIENCE
 from transports.publish import check_content_type, parse_json
 from transports.refusals import Refusal
 
@@ -33,7 +35,8 @@ async def start(kind: str, arguments: dict[str, Any]) -> Task:
     task = Task(kind=kind, arguments=work.check(arguments))
     await database_sync_to_async(task.save)()
     try:
-        await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
+        async with asyncio.timeout(LAYER_PATIENCE):
+            await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
     except Exception as error:
         # The row is there: a worker finds it at its next look.
         logger.warning("The channel layer took no wake-up (%r).", error)

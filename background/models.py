@@ -12,19 +12,26 @@ import uuid
 from typing import Any
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 MOST_ATTEMPTS = 5
 BACK_OFF = 2.0  # seconds before the second attempt; doubled for each one after
+LONGEST_PAUSE = BACK_OFF * 2.0 ** (MOST_ATTEMPTS - 2)  # seconds, before the last one
+AHEAD = 60.0  # seconds that another machine's clock may be ahead of ours
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    def claimable(self) -> TaskQuerySet:
-        """What waits for its turn, and what was claimed by a worker that is not heard of."""
+    def claimable(self, lease: float) -> TaskQuerySet:
+        """What waits for its turn, and what was claimed by a worker that is not heard of.
+
+        A turn that is further ahead than anybody puts it was given by a clock that has been put
+        back since: nobody waits until it is there again.
+        """
+        furthest = _in(max(lease, LONGEST_PAUSE) + AHEAD)
         return self.filter(
+            Q(claimable_at__lte=timezone.now()) | Q(claimable_at__gt=furthest),
             status__in=(Task.Status.WAITING, Task.Status.RUNNING),
-            claimable_at__lte=timezone.now(),
         )
 
     def claim(self, worker: str, lease: float) -> Task | None:
@@ -32,8 +39,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
         Two workers may read the same candidates: the update of only one finds it claimable.
         """
-        for candidate in self.claimable().order_by("created_at")[:20]:
-            mine = self.claimable().filter(pk=candidate.pk)
+        for candidate in self.claimable(lease).order_by("created_at")[:20]:
+            mine = self.claimable(lease).filter(pk=candidate.pk)
             if candidate.attempts >= MOST_ATTEMPTS:
                 mine.update(
                     status=Task.Status.FAILED,

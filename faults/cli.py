@@ -19,6 +19,7 @@ from rich.console import Console
 from benchmarks.machine import allow_open_files
 from realtime_demo.comparison.host import environment
 
+from .arguments import at_least
 from .report import markdown, show
 from .run import Outcome, run
 from .shape import ROOT, NotStarted, Shape
@@ -35,7 +36,9 @@ def main() -> int:
     faults = [BY_NAME[name] for name in options.only] or [
         fault for fault in FAULTS if fault.in_short or not options.short
     ]
-    clients = options.clients or (SHORT_CLIENTS if options.short else CLIENTS)
+    clients = (
+        int(options.clients) if options.clients else (SHORT_CLIENTS if options.short else CLIENTS)
+    )
     rate = options.rate or (SHORT_RATE if options.short else RATE)
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     outcomes = []
@@ -94,8 +97,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FAULT",
         help=f"may be repeated: {', '.join(BY_NAME)}",
     )
-    arguments.add_argument("--clients", type=int, help=f"of each technique ({CLIENTS})")
-    arguments.add_argument("--rate", type=float, help=f"events a second ({RATE:g})")
+    arguments.add_argument("--clients", type=at_least(1), help=f"of each technique ({CLIENTS})")
+    arguments.add_argument("--rate", type=at_least(0.01), help=f"events a second ({RATE:g})")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
     arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
     return arguments

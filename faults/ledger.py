@@ -13,7 +13,8 @@ class Ledger:
     """Takes events in the order in which they came. `position` is where the client began.
 
     `lost` counts what was lost in silence: a `reset` that says how many are missing loses
-    nothing, unless it is wrong about that.
+    nothing, unless it is wrong about that, or could have said and does not: within one epoch
+    the numbers do.
     """
 
     position: Cursor
@@ -51,6 +52,7 @@ class Ledger:
         self.resets += 1
         if missed is None:
             self.uncounted += 1
+            self.lost += max(0, cursor.seq - self.position.seq) if here else 0
         else:
             self.missed += missed
             self.lost += abs(cursor.seq - self.position.seq - missed) if here else missed

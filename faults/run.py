@@ -66,6 +66,7 @@ class Outcome:
     forgotten: int  # answered 201, and lost by Redis itself
     published_twice: int  # texts that are in the feed more than once
     notes: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)  # why it is not sure that it took place
 
     @property
     def recovery(self) -> float:
@@ -93,6 +94,7 @@ class Outcome:
             said.append(f"{self.published_twice} published twice")
         if self.fault.forgets and any(row.resets < row.clients for row in self.rows):
             said.append("not everyone was told")
+        said += [f"it did not take place: {each}" for each in self.unproven]
         resets = any(row.resets for row in self.rows)
         if resets != (self.fault.resets or self.fault.forgets):
             said.append("resets" if resets else "no reset")
@@ -145,6 +147,7 @@ async def run(
             for technique in techniques
             for _ in range(fault.clients or clients)
         ]
+        stage.followers = followers
         async with asyncio.TaskGroup() as group:
             following = [group.create_task(each.follow()) for each in followers]
             publishing = group.create_task(publisher.run())
@@ -160,7 +163,7 @@ async def run(
                 await until(lambda: all(each.position == truth.cursor for each in followers), 20)
             for task in following:
                 task.cancel()
-    return account(fault, followers, publisher, truth, ended, stage.notes)
+    return account(fault, followers, publisher, truth, ended, stage.notes, stage.unproven)
 
 
 async def everything(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
@@ -193,7 +196,9 @@ def account(
     truth: Batch,
     ended: float,
     notes: list[str],
+    unproven: list[str],
 ) -> Outcome:
+    """Each ledger against the history `truth`, by its numbers and by what the events say."""
     kept = {event.id: event for event in truth.events if event.type != "reset"}
     first = min((event.cursor.seq for event in kept.values()), default=1)
     epoch = truth.cursor.epoch
@@ -225,6 +230,8 @@ def account(
         )
         seen = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
         row.doubled += sum(count - 1 for count in seen.values())
+        # Where the numbering changed the numbers say nothing of what was passed over.
+        row.lost += max(0, len(texts.keys() - seen.keys()) - ledger.missed - ledger.lost)
         recovery = _recovery(follower, publisher, ended)
         row.recovery = max(row.recovery, recovery if recovery is not None else math.inf)
         delays[name] += [
@@ -244,4 +251,5 @@ def account(
         forgotten=len(forgotten),
         published_twice=sum(count > 1 for count in texts.values()),
         notes=notes,
+        unproven=unproven,
     )

@@ -38,6 +38,7 @@ from realtime_demo.comparison.tap import Tap
 from transports.cursors import Cursor
 from transports.techniques import TECHNIQUES
 
+from .arguments import at_least
 from .audience import Follower, trust
 from .flatness import BLOCK, Trend, trend
 from .ledger import Ledger
@@ -203,6 +204,14 @@ class Soak:
             if len(samples) > 1
         }
 
+    @property
+    def holds(self) -> bool:
+        """Something was delivered and counted, all of it was right, and nothing grows."""
+        verdicts = [one.trend.verdict for part in self.findings().values() for one in part.values()]
+        broken = sum(self.totals[each] for each in ("lost", "doubled", "reordered"))
+        seen = self.totals["delivered"] and self.at_rest
+        return bool(seen) and not broken and "grows" not in verdicts
+
     def document(self) -> dict[str, Any]:
         return {
             "minutes": self.minutes,
@@ -299,9 +308,9 @@ def show(soak: Soak, console: Console) -> None:
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="python -m faults.soak", description=__doc__)
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
-    arguments.add_argument("--minutes", type=float, default=60)
-    arguments.add_argument("--rate", type=float, default=10, help="events a second")
-    arguments.add_argument("--clients", type=int, default=40, help="at a time")
+    arguments.add_argument("--minutes", type=at_least(ROUND / 60), default=60)
+    arguments.add_argument("--rate", type=at_least(0.01), default=10, help="events a second")
+    arguments.add_argument("--clients", type=at_least(1), default=40, help="at a time")
     arguments.add_argument("--leak", type=int, default=0, metavar="N", help="every Nth connection")
     arguments.add_argument("--directory", type=Path, help="of the shape; else a temporary one")
     arguments.add_argument("--json", type=Path, help="write every sample there")
@@ -312,14 +321,16 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     options = parser().parse_args()
     console = Console(soft_wrap=True)
-    soak = Soak(options.minutes, options.rate, options.clients)
+    soak = Soak(options.minutes, options.rate, int(options.clients))
     with tempfile.TemporaryDirectory(prefix="realtime-soak-") as temporary:
         env = {"IDEMPOTENCY_EXPIRY": str(round(options.minutes * KEYS))}
         if options.leak:
             env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
         with Shape(options.directory or Path(temporary), env=env) as shape:
+            whole = False
             try:
                 asyncio.run(soak.run(shape, console))
+                whole = True
             except KeyboardInterrupt:
                 console.print("Interrupted: what there is so far.")
         errors = shape.output().count("Traceback")
@@ -335,9 +346,7 @@ def main() -> int:
         options.json.write_text(json.dumps(document) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(soak))
-    verdicts = [each.trend.verdict for part in soak.findings().values() for each in part.values()]
-    broken = soak.totals["lost"] + soak.totals["doubled"] + soak.totals["reordered"]
-    return 1 if broken or "grows" in verdicts else 0
+    return 0 if whole and soak.holds else 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import psutil
 
 from realtime_demo.comparison.tap import Tap
 
+from .audience import Follower
 from .failover import Failover
 from .publisher import Publisher
 from .shape import Shape
@@ -28,7 +29,9 @@ class Stage:
     tap: Tap
     publisher: Publisher
     clock: Path
+    followers: Sequence[Follower] = ()
     notes: list[str] = field(default_factory=list)  # what the fault was seen to do
+    unproven: list[str] = field(default_factory=list)  # what it was not seen to do, and had to
 
     @property
     def failover(self) -> Failover:
@@ -37,6 +40,16 @@ class Stage:
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def expect(self, is_so: object, otherwise: str) -> None:
+        """A fault that did not take place is survived by anybody: that it did is held too."""
+        if not is_so:
+            self.unproven.append(otherwise)
+
+    @property
+    def arrived(self) -> int:
+        """Events that the followers were given so far."""
+        return sum(len(each.arrivals) for each in self.followers)
 
     def process(self, part: str) -> psutil.Process:
         """The part's first process; nginx's is its master."""

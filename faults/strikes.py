@@ -19,6 +19,7 @@ from .stage import Stage, until, until_asked
 
 OUTAGE = 5.0  # seconds that something stays away
 PAUSE = 10.0  # seconds that something stands still
+UNDER_WAY = 2.0  # seconds in which what a connection has been given already arrives
 STORM = 504  # clients that come back at the same time
 TASK_LINES = 20
 HISTORY = 40  # events, where a client is to fall off the history
@@ -47,12 +48,16 @@ class Fault:
 
 
 async def server_killed(stage: Stage) -> float:
-    stage.process("server-0").kill()
+    process = stage.process("server-0")
+    process.kill()
+    await until(lambda: not _runs(process))
     return stage.now()
 
 
 async def server_stopped(stage: Stage) -> float:
-    stage.process("server-1").terminate()
+    process = stage.process("server-1")
+    process.terminate()
+    await until(lambda: not _runs(process))  # before, nobody may have noticed anything
     return stage.now()
 
 
@@ -63,13 +68,16 @@ async def nginx_reloaded(stage: Stage) -> float:
     old = [
         each for each in stage.shape.processes()["nginx"] if "worker" in " ".join(each.cmdline())
     ]
+    stage.expect(old, "nginx has no worker")
     stage.process("nginx").send_signal(signal.SIGHUP)
     await until(lambda: not any(map(_runs, old)))
     return stage.now()
 
 
 async def nginx_killed(stage: Stage) -> float:
+    old = stage.shape.processes()["nginx"]
     stage.process("nginx").kill()
+    await until(lambda: not any(map(_runs, old)))  # its workers listen as long as they live
     await until_asked(lambda: _answers(stage.shape.layout.port))
     return stage.now()
 
@@ -129,8 +137,10 @@ async def redis_flushed(stage: Stage) -> float:
 
 
 async def redis_paused(stage: Stage) -> float:
+    refused = stage.publisher.refused
     stage.shape.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(PAUSE)
+    stage.expect(stage.publisher.refused > refused, "no publish was refused")
     stage.shape.redis.signal(signal.SIGCONT)
     return stage.now()
 
@@ -141,7 +151,9 @@ async def redis_full(stage: Stage) -> float:
     client.config_set("maxmemory", "1mb")
     refused = stage.publisher.refused
     await asyncio.sleep(OUTAGE)
-    stage.notes.append(f"{stage.publisher.refused - refused} publishes refused")
+    refused = stage.publisher.refused - refused
+    stage.notes.append(f"{refused} publishes refused")
+    stage.expect(refused, "no publish was refused")
     client.config_set("maxmemory", before)
     return stage.now()
 
@@ -155,6 +167,7 @@ async def layer_overflows(stage: Stage) -> float:
     refills = await stage.counters("realtime_hub_refills_total") - before
     received = await stage.counters("realtime_hub_received_total") - received
     dropped = 300 * len(stage.shape.layout.names) - received
+    stage.expect(dropped > 0 and refills, "the layer dropped nothing")
     stage.notes.append(
         f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
     )
@@ -192,15 +205,25 @@ async def database_away(stage: Stage) -> float:
     await asyncio.to_thread(database.lock, file, PAUSE)
     locked = stage.publisher.refused - refused
     stage.notes.append(f"{gone} publishes refused while it was gone, {locked} while locked")
+    stage.expect(gone and locked, "no publish was refused")
     return stage.now()
 
 
 # --- Clients --------------------------------------------------------------------------------
 
 
+async def _nothing_crosses(stage: Stage, seconds: float) -> None:
+    """Return after `seconds` in which nobody was given anything but what was under way."""
+    await asyncio.sleep(UNDER_WAY)
+    arrived, published = stage.arrived, stage.publisher.answered
+    await asyncio.sleep(seconds - UNDER_WAY)
+    stage.expect(stage.arrived == arrived, "events crossed connections that stand still")
+    stage.expect(stage.publisher.answered > published, "nothing was published meanwhile")
+
+
 async def clients_stall(stage: Stage) -> float:
     stage.tap.stall()
-    await asyncio.sleep(PAUSE)
+    await _nothing_crosses(stage, PAUSE)
     stage.tap.resume()
     return stage.now()
 
@@ -208,13 +231,14 @@ async def clients_stall(stage: Stage) -> float:
 async def clients_half_open(stage: Stage) -> float:
     began = stage.now()
     stage.tap.stall()
+    await _nothing_crosses(stage, PAUSE)
     return began + SILENCE
 
 
 async def clients_fall_off(stage: Stage) -> float:
     stage.tap.stall()
     await stage.publisher.burst(3 * HISTORY)
-    await asyncio.sleep(OUTAGE)
+    await _nothing_crosses(stage, OUTAGE)
     stage.tap.resume()
     # What a stalled connection has been given already it brings now, and it is too much for
     # none of them: so they are cut too, and resume from where the history no longer reaches.
@@ -244,6 +268,7 @@ async def worker_killed(stage: Stage) -> float:
     ended = stage.now()
     await until_asked(done)
     attempts = (await task())["attempts"]
+    stage.expect(int(str(attempts)) > 1, "its task was done at the first attempt")
     stage.notes.append(f"its task done at attempt {attempts}, after {stage.now() - ended:.1f} s")
     return ended
 
@@ -252,7 +277,10 @@ async def clock_steps(stage: Stage) -> float:
     for seconds in (3_600.0, -3_600.0, 2 * 86_400.0, 0.0):
         stage.step_clock(seconds)
         await asyncio.sleep(3)
-    return stage.now()
+    ended = stage.now()
+    said = [event.published_at for event in stage.publisher.acknowledged.values()]
+    stage.expect(max(said) - min(said) > 2 * 86_400.0, "no clock has stepped")
+    return ended
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -266,7 +294,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "server-stopped",
         "a server stopped (SIGTERM)",
-        "It ends its responses in order, and is started again; recovery counts from the signal.",
+        "It ends its responses in order, and is started again; recovery counts from its end.",
         server_stopped,
     ),
     Fault(

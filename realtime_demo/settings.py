@@ -63,6 +63,8 @@ DEBUG = _flag("DEBUG", False)
 # Sessions and tokens are signed with it: without one of its own, each process signs for itself.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
+if SECRET_KEY == "change-me":  # of deploy/systemd/environment.example: everybody knows it
+    raise ImproperlyConfigured("SECRET_KEY is the example's; make one: openssl rand -hex 32")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from faults import cli, strikes
+from faults.audience import Follower
 from faults.flatness import trend
 from faults.ledger import Ledger
-from faults.run import run
+from faults.publisher import SENDER, Publisher
+from faults.readings import Sample
+from faults.run import account, run
 from faults.shape import ROOT, Shape
-from faults.strikes import BY_NAME, FAULTS
+from faults.soak import Soak
+from faults.soak import parser as soak_parser
+from faults.strikes import BY_NAME, FAULTS, Fault
 from realtime_demo.production import programs
 from transports import client
 from transports.cursors import Cursor
-from transports.events import Event
+from transports.events import Batch, Event
+from transports.techniques import TECHNIQUES
 
 from .redis_server import missing
 
@@ -63,6 +72,7 @@ def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, i
         (event("se-5", missed=3), 1),
         (event("se-5", missed=6), 2),
         (event("tf-5", missed=None), 0),  # another numbering: nobody can say
+        (event("se-5", missed=None), 4),  # the same: it could have said
     ],
 )
 def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
@@ -77,6 +87,25 @@ def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
     assert ledger.missed == (reset.missed or 0)
 
 
+def test_a_reset_into_another_numbering_hides_nothing() -> None:
+    """What the history still has was to be given, whatever a reset says that counts nothing."""
+    truth = [said(f"tf-{number}") for number in (1, 2, 3)]
+    follower = Follower(TECHNIQUES[0], "", "r", BEGINNING)
+    for each in (said("se-1"), event("tf-2", missed=None), truth[2]):
+        follower.ledger.take(each)
+        follower.arrivals.append((1.0, each))
+    publisher = Publisher("", "r", 1.0, begun={"tf-3": 0.5})
+    batch = Batch("r", truth[2].cursor, tuple(truth))
+    flushed = BY_NAME["redis-flushed"]
+    (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows
+    assert (row.lost, row.doubled, row.resets) == (2, 0, 1)
+
+
+def said(place: str) -> Event:
+    """An event of the feed, whose text is its place."""
+    return Event(place, "message", "r", SENDER, place, 0.0)
+
+
 def test_what_is_flat() -> None:
     def noisy(slope: float) -> list[tuple[float, float]]:
         """An hour, a sample every ten seconds, with noise of one."""
@@ -89,6 +118,35 @@ def test_what_is_flat() -> None:
     found = trend(noisy(5), tolerance=2)
     assert found.slope - found.margin < 5 < found.slope + found.margin
     assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
+
+
+def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
+    soak = Soak(1.0, 1.0, 1)
+    assert not soak.holds
+    soak.totals["delivered"] = 1
+    soak.at_rest["server-0"] = [Sample(0.0)]
+    assert soak.holds
+    soak.totals["lost"] = 1
+    assert not soak.holds
+
+
+@pytest.mark.parametrize(
+    ("parser", "option", "least"),
+    [
+        (cli.parser(), "--clients", "1"),
+        (cli.parser(), "--rate", "0.01"),
+        (soak_parser(), "--clients", "1"),
+        (soak_parser(), "--minutes", "0.5"),
+    ],
+)
+def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
+    parser: argparse.ArgumentParser, option: str, least: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser.parse_args([option, least])
+    for wrong in ("0", "-1", "nan", "inf", "x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, wrong])
+        assert option in capsys.readouterr().err
 
 
 def test_every_fault_is_explained() -> None:
@@ -129,3 +187,23 @@ def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:
     slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
     assert [each for each in outcome.complaints if each not in slow] == []
     assert all(row.delivered for row in outcome.rows)
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("fault", "otherwise"),
+    [
+        (replace(BY_NAME["layer-overflows"], env={}), "the layer dropped nothing"),
+        (replace(BY_NAME["clients-stall"], tapped=False), "events crossed connections"),
+    ],
+    ids=["no overflow", "no stall"],
+)
+def test_a_fault_that_does_not_take_place_is_not_survived(
+    fault: Fault, otherwise: str, shape: Shape, clock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strikes, "PAUSE", strikes.UNDER_WAY + 2)
+    outcome = asyncio.run(run(fault, shape, clock, clients=1, rate=10, calm=0.5))
+    assert all(row.is_whole for row in outcome.rows)
+    assert any(otherwise in each for each in outcome.complaints)

@@ -68,6 +68,10 @@ async def read(http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
 async def test_what_a_server_says(one: LiveServer, room: str) -> None:
     names = [technique.name for technique in TECHNIQUES]
     async with httpx.AsyncClient(base_url=one.url) as http:
+        found = await read(http)
+        for counted in ("connections", "opened_total", "resets_total", "delivery_seconds_count"):
+            for name in names:  # before anybody came
+                assert found[f"realtime_{counted}", name] == 0, (counted, name)
         since = await cursor_of(http, room)
         await publish(http, room, map(str, range(7)))
         for technique in TECHNIQUES:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -17,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from realtime_demo.doctor.examination import Examination
+from realtime_demo.production.layout import Layout
 from transports import client
 from transports.events import Event
 from transports.techniques import TECHNIQUES, Technique
@@ -40,20 +43,28 @@ THROUGH_HTTP = [technique for technique in TECHNIQUES if technique.scheme == "ht
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    with Production(tmp_path_factory.mktemp("production")) as running:
+    directory = tmp_path_factory.mktemp("production")
+    left = Layout(directory)
+    left.make_directories()
+    # As a machine that lost its power leaves them: the process id is another's now.
+    with socket.socket(socket.AF_UNIX) as listened:
+        listened.bind(str(left.socket(SERVERS[0])))
+    Path(f"{left.socket(SERVERS[0])}.lock").symlink_to(str(os.getpid()))
+    with Production(directory) as running:
         yield running
         url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
-        with connect(url, ssl=running.tls) as socket:
+        with connect(url, ssl=running.tls) as opened:
             running.process.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
-                    socket.recv(BOUND)
+                    opened.recv(BOUND)
         assert closed.value.rcvd is not None, "the server, which stops first, tells through nginx"
         assert closed.value.rcvd.code == 1012
         assert running.process.wait(30) == 0
         before, _, stopping = running.output().partition("SIGINT received")
         assert stopping.rstrip().endswith("Stopped.")
         assert stopping.count("stopped (rc=0)") == 5, "all but the watch, in order"
+        assert "CRITICAL" not in before, "each server started at its first attempt"
         assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
         # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
         assert not OURS.search(before), before

@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,11 +27,20 @@ HEARTBEAT = 15.0  # seconds, as the contract has it
 LONGEST_HOLD = 55.0  # seconds
 SHORTER = 0.5  # seconds by which a hold may be cut short and still be whole
 STREAMS = ("streaming", "sse")
+SELF_SIGNED = (18, 19)  # X509_verify_cert_error_string(3): on purpose, as `make production` has it
+KEPT_OUT = (401, 403, 407, 429)  # of a handshake: somebody would not, though it came through
 ACCEPTED = "gzip, deflate"  # what a browser says, as far as it can be read here
 
 
 class Unreachable(Exception):
     """There is nobody to examine; the text says why."""
+
+
+class NotPublished(Exception):
+    """What a probe waits for will not come, whatever a proxy does to it."""
+
+    def __init__(self, answered: Exchange) -> None:
+        super().__init__(f"POST /publish/: {_said(answered)}")
 
 
 class Examination:
@@ -52,20 +61,29 @@ class Examination:
     async def run(self) -> list[Finding]:
         """All that was found, problems first. Raises `Unreachable`."""
         await self._reach()
-        await self._reflect()
+        await self._probe("all", self._reflect())
         await asyncio.gather(
-            self._publishing(),
-            self._polling(),
-            *(self._stream(name) for name in STREAMS),
-            self._socket(),
-            self._browser_protocol(),
-            self._exposed(),
-            *(self._idle_stream(name) for name in STREAMS),
-            self._hold(),
-            self._idle_socket(),
+            self._probe("all", self._publishing()),
+            self._probe("polling", self._polling()),
+            *(self._probe(name, self._stream(name)) for name in STREAMS),
+            self._probe("websocket", self._socket()),
+            self._probe("all", self._browser_protocol()),
+            self._probe("all", self._exposed()),
+            *(self._probe(name, self._idle_stream(name)) for name in STREAMS),
+            self._probe("longpoll", self._hold()),
+            self._probe("websocket", self._idle_socket()),
         )
         unique = dict.fromkeys(self.findings)
         return sorted(unique, key=lambda found: (found.severity != "problem", found.technique))
+
+    async def _probe(self, name: str, probing: Awaitable[None]) -> None:
+        """A probe that comes to nothing is a finding too, and keeps no other from its own."""
+        try:
+            await probing
+        except NotPublished as error:
+            self.find(name, "refuses", str(error))
+        except (OSError, TimeoutError) as error:
+            self.find(name, "unreachable", str(error) or type(error).__name__)
 
     # --- What concerns all ----------------------------------------------------------------
 
@@ -78,6 +96,10 @@ class Examination:
             self.round_trip = now() - began
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{self.target.url}: {error or 'no answer'}") from error
+        if 300 <= answered.status < 400:
+            where = answered.headers.get("location", "elsewhere")
+            said = f"sends on to {where} ({answered.status}); examine what answers itself"
+            raise Unreachable(f"{self.target.url} {said}")
         if answered.status != 200:
             self.find("all", "refuses", f"GET /healthz: {_said(answered)}")
 
@@ -86,7 +108,8 @@ class Examination:
         try:
             await ask(Target(self.target.url, trusting), "/healthz")
         except ssl.SSLCertVerificationError as error:
-            self.find("all", "certificate", error.verify_message, "note")
+            severity: Severity = "note" if error.verify_code in SELF_SIGNED else "problem"
+            self.find("all", "certificate", error.verify_message, severity)
             trusting.check_hostname = False
             trusting.verify_mode = ssl.CERT_NONE
         except (OSError, TimeoutError):
@@ -135,11 +158,25 @@ class Examination:
         headers: dict[str, str] | None = None,
         padding: int = 0,
     ) -> Exchange:
+        """What became of it; where it comes too fast (429), of the last of several tries."""
         body = json.dumps({"sender": "doctor", "text": text}).encode() + b" " * padding
         headers = {"Content-Type": "application/json", **(headers or {})}
-        return await ask(
-            self.target, f"/publish/{room}/", method="POST", headers=headers, body=body
-        )
+        for attempt in range(1, TRIES + 1):
+            answered = await ask(
+                self.target, f"/publish/{room}/", method="POST", headers=headers, body=body
+            )
+            if answered.status != 429 or attempt == TRIES:
+                break
+            said = answered.headers.get("retry-after", "")
+            await asyncio.sleep(min(float(said), PATIENCE) if said.isdecimal() else 1.0)
+        return answered
+
+    async def _published(self, room: str, text: str) -> float:
+        """When it was sent, on the loop's clock. Raises `NotPublished`."""
+        answered = await self._publish(room, text)
+        if answered.status != 201:
+            raise NotPublished(answered)
+        return answered.began
 
     async def _browser_protocol(self) -> None:
         if self.target.tls is None:
@@ -170,7 +207,7 @@ class Examination:
         if before.status != 200:
             self.find("polling", "refuses", _said(before))
             return
-        await self._publish(room, "fresh")
+        await self._published(room, "fresh")
         after = await ask(self.target, path, headers=headers)
         if b"fresh" not in after.body:
             self.find("polling", "caches", "the same poll was answered as before the publish")
@@ -214,8 +251,7 @@ class Examination:
         texts = [f"event {attempt}.{number}.".encode() for number in range(EVENTS)]
         published = []
         for text in texts:
-            published.append(now() - stream.began)
-            await self._publish(room, text.decode())
+            published.append(await self._published(room, text.decode()) - stream.began)
             await stream.read(APART)
         await stream.read(PATIENCE, until=texts[-1])
         arrived = map(stream.at, texts)
@@ -289,6 +325,7 @@ class Examination:
             ssl=self.target.tls,
             origin=self.target.origin,  # type: ignore[arg-type]
             open_timeout=PATIENCE + 4 * self.round_trip,
+            proxy=None,  # as all the other probes: straight there
             ping_interval=None,  # silence is what is examined
             close_timeout=1,
         ) as socket:
@@ -304,8 +341,7 @@ class Examination:
                     names = ", ".join(each.name for each in socket.protocol.extensions)
                     self.find("websocket", "compresses", f"{names} was agreed on", "note")
                 for _ in range(TRIES):
-                    began = now()
-                    await self._publish(room, "to the socket")
+                    began = await self._published(room, "to the socket")
                     async with asyncio.timeout(PATIENCE):
                         await socket.recv()
                     delay = now() - began
@@ -315,6 +351,9 @@ class Examination:
                     self.find("websocket", "buffers", f"an event came after {delay:.2f} s")
         except InvalidStatus as error:
             said = f"the handshake was answered {error.response.status_code}, not 101"
+            if error.response.status_code in KEPT_OUT:
+                self.find("websocket", "refuses", said)
+                return
             if self.seen.get("http_version") == "1.0":
                 said += "; the application was asked in HTTP/1.0, which knows no Upgrade"
             self.find("websocket", "upgrade", said)

@@ -12,7 +12,7 @@ CURES = {
     "address": "proxy_set_header X-Forwarded-For $remote_addr;  and the server's --proxy-headers",
     "buffers": "proxy_buffering off;  and no proxy_ignore_headers X-Accel-Buffering",
     "caches": "proxy_cache off;  (the answers say Cache-Control: no-store)",
-    "certificate": "ssl_certificate: one that is signed by an authority, for this name",
+    "certificate": "ssl_certificate: one for this name, of an authority, with its chain, renewed",
     "compresses": "gzip off;  and no proxy_hide_header Content-Encoding",
     "downgrades": 'proxy_http_version 1.1;  proxy_set_header Connection "";',
     "drops idle": "proxy_read_timeout 75s;  (heartbeats come every 15 s)",

@@ -15,6 +15,30 @@ from urllib.parse import SplitResult, urlsplit
 import h11
 
 CONNECTING = 10.0  # seconds
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def root_of(url: str) -> str:
+    """The URL of a deployment as it is asked for: its root, without a default port, in ASCII.
+
+    Raises `ValueError`, which says what is wrong with it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ValueError("it begins with http:// or https://")
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("it names no host, or a port that nobody can listen on")
+    if parts.username is not None:
+        raise ValueError("a name and a password in it are sent to nobody; leave them out")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("the deployment is at the root of its host; leave out what follows that")
+    try:
+        host = parts.hostname.encode("idna").decode()
+    except UnicodeError as error:
+        raise ValueError(f"{parts.hostname!r} is no name of a host") from error
+    host = f"[{host}]" if ":" in host else host
+    default = parts.port in (None, DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}{'' if default else f':{parts.port}'}"
 
 
 @dataclass
@@ -34,7 +58,7 @@ class Target:
 
     @property
     def port(self) -> int:
-        return self.parts.port or (443 if self.parts.scheme == "https" else 80)
+        return self.parts.port or DEFAULT_PORTS[self.parts.scheme]
 
     @property
     def origin(self) -> str:
@@ -108,8 +132,12 @@ class Exchange:
                 self._decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
         elif isinstance(event, h11.Data):
             self.chunks += bool(event.chunk_start)
-            data = bytes(event.data)
-            self.pieces.append((moment, self._decoder.decompress(data) if self._decoder else data))
+            try:
+                data = self._decoder.decompress(event.data) if self._decoder else bytes(event.data)
+            except zlib.error as error:
+                self._end(f"Content-Encoding: {error}")
+                return
+            self.pieces.append((moment, data))
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
             self._end("")
 

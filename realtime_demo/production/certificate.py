@@ -19,7 +19,7 @@ RENEW = datetime.timedelta(days=7)  # before it ends
 
 def ensure(certificate: Path, key: Path, host: str) -> None:
     """Make both files (PEM) unless there is a certificate that is valid for a week and `host`."""
-    if key.exists() and certificate.exists() and _serves(certificate, host):
+    if key.exists() and certificate.exists() and _serves(certificate, key, host):
         return
     private = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
@@ -60,11 +60,18 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _serves(certificate: Path, host: str) -> bool:
+def _serves(certificate: Path, key: Path, host: str) -> bool:
+    """Valid now and for a week, for `host`, and of that very key."""
     try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    except (ValueError, TypeError, x509.ExtensionNotFound):
         return False
-    left = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    return left > RENEW and _general_name(host) in names
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        # One that was made while the clock was ahead is not valid yet.
+        found.not_valid_before_utc <= now < found.not_valid_after_utc - RENEW
+        and _general_name(host) in names
+        and found.public_key() == private.public_key()
+    )

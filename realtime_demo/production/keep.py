@@ -2,9 +2,10 @@
 
     python -m realtime_demo.production.keep NAME --run DIRECTORY [--after OTHER]… -- COMMAND…
 
-SIGTERM stops it, but only once every process named with `--after` has ended: clients are told of
-the end by servers that still reach them through nginx and still have their Redis. Each keeper
-holds a lock on `DIRECTORY/NAME.lock` as long as it lives, however it ends.
+SIGTERM stops it, and so does the end of whoever runs all of them (`owner`); but only once every
+process named with `--after` has ended: clients are told of the end by servers that still reach
+them through nginx and still have their Redis. Each keeper holds a lock on `DIRECTORY/NAME.lock` as
+long as it lives, however it ends.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from .owner import end_with_owner
+
 PAUSE = (0.2, 5.0)  # seconds before it is started again: the first time, and the most
 STEADY = 10.0  # seconds of running after which a death is a first one again
 HOPELESS = 6  # deaths in a row after which it is given up
+PATIENCE = 8.0  # seconds that it is given to end in order; a server takes less than five
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -45,6 +49,7 @@ class Keeper:
         fcntl.flock(lock, fcntl.LOCK_EX)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        end_with_owner(self.run)
         deaths = 0
         while not self.stopping.is_set():
             began = time.monotonic()
@@ -53,7 +58,7 @@ class Keeper:
                 self.command, start_new_session=True, preexec_fn=_die_with_parent
             )
             if self.its_turn.is_set():  # while it was being started
-                self.child.terminate()
+                threading.Thread(target=self._end_child, daemon=True).start()
             code = self.child.wait()
             _kill_what_is_left(self.child.pid)
             if self.stopping.is_set():
@@ -77,8 +82,18 @@ class Keeper:
             with _lock_file(self.run, other) as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH)  # returns when its keeper is gone
         self.its_turn.set()
-        if self.child is not None:
-            self.child.terminate()
+        self._end_child()
+
+    def _end_child(self) -> None:
+        child = self.child
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} did not end in {PATIENCE:g} s: killing it.", flush=True)
+            child.kill()
 
 
 def command_line(name: str, command: list[str], run: Path, after: list[str]) -> str:

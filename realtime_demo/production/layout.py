@@ -65,7 +65,7 @@ class Layout:
     @property
     def url(self) -> str:
         host = "localhost" if self.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else self.host
-        return f"https://{host}:{self.port}/"
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def make_directories(self) -> None:
         for path in (self.directory, self.site, self.directory / "nginx", self.directory / "redis"):
@@ -73,6 +73,17 @@ class Layout:
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run.lstat().st_uid != os.getuid():
             raise PermissionError(f"{self.run} belongs to somebody else")
+
+    def clear(self) -> None:
+        """Remove what a machine that lost its power has left, while nobody of ours runs.
+
+        Twisted's lock on a socket holds the process id of whoever had it, which may be another's
+        since: that one is alive, and the server would never start. Without the lock it would take
+        the socket for somebody's.
+        """
+        for name in self.names:
+            for left in (self.socket(name), Path(f"{self.socket(name)}.lock")):
+                left.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
         """What servers, worker and management commands are started with."""
@@ -98,7 +109,8 @@ class Layout:
     def _secret_key(self) -> str:
         """Made once, so that sessions outlive a restart and are good at every server."""
         path = self.directory / "secret-key"
-        if not path.exists():
+        if not path.exists() or not path.read_text().strip():  # as a full disk leaves it
+            path.unlink(missing_ok=True)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(50))
-        return path.read_text()
+        return path.read_text().strip()

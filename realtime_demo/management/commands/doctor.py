@@ -7,7 +7,6 @@ import json
 import sys
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from realtime_demo.doctor.examination import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.findings import Finding
+from realtime_demo.doctor.wire import root_of
 
 
 class Command(BaseCommand):
@@ -34,14 +34,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         url: str = options["url"]
-        if not url.startswith(("http://", "https://")):
-            raise CommandError(f"{url!r} is no URL; it begins with http:// or https://")
         try:
-            parts = urlsplit(url)
-            if not parts.hostname or parts.port == 0:
-                raise ValueError("it names no host, or a port that nobody can listen on")
+            url = root_of(url)
         except ValueError as error:
-            raise CommandError(f"{url!r} is no URL: {error}") from error
+            raise CommandError(f"{url!r} is no URL of a deployment: {error}") from error
         if not options["idle"] > 0:
             raise CommandError(f"--idle is seconds, above 0; got {options['idle']:g}.")
         examination = Examination(url, options["idle"])

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime_demo.production import certificate, configuration, programs
 from realtime_demo.production.keep import command_line
 from realtime_demo.production.layout import Layout
+from realtime_demo.production.owner import Owned, owned
 
 STOPPING = 20  # seconds after which what has not stopped is killed
 INTERRUPTED = (130, 143)  # what honcho returns after Ctrl-C, and after SIGTERM
@@ -42,8 +43,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             from honcho import manager
+
+            from realtime_demo.production.parts import Parts
         except ImportError as error:
             raise CommandError("Honcho is missing; 'make install' installs it.") from error
+        manager.KILL_WAIT = STOPPING
+        for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
+            if options[name] < least:
+                option = name.replace("_", "-")
+                raise CommandError(f"--{option} is at least {least}; got {options[name]}.")
 
         layout = Layout(
             directory=options["directory"].absolute(),
@@ -53,17 +61,44 @@ class Command(BaseCommand):
             servers=options["servers"],
             redis_url=settings.REDIS_URL,
         )
-        for port in filter(None, (layout.port, layout.metrics_port)):
-            check_free(layout.host if port == layout.port else "127.0.0.1", port)
-        layout.make_directories()
+        try:
+            layout.make_directories()
+        except OSError as error:
+            raise CommandError(f"{layout.directory} cannot be made: {error}") from error
+        try:
+            with owned(layout.run):
+                self.run(layout, options["workers"], Parts)
+        except Owned as error:
+            raise CommandError(
+                f"A production runs in {layout.directory} already, or is about to end; "
+                "another one needs a --directory and ports of its own."
+            ) from error
+        except KeyboardInterrupt:
+            pass
+        self.stdout.write("Stopped.")
+
+    def run(self, layout: Layout, workers: int, manager: type[Any]) -> None:
+        """Prepare it, and run it until it is interrupted. Raises `CommandError`."""
+        check_free(layout.host, layout.port, f"make production HTTPS_PORT={layout.port + 1}")
+        if layout.metrics_port:
+            instead = f'make production ARGS="--metrics-port {layout.metrics_port + 1}"'
+            check_free("127.0.0.1", layout.metrics_port, instead)
+        layout.clear()
         environment = {**os.environ, **layout.environment()}
-        commands = self.prepare(layout, options["workers"])
+        commands = self.prepare(layout, workers)
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
             manage = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
-            subprocess.run(manage, cwd=settings.BASE_DIR, env=environment, check=True)
-
-        manager.KILL_WAIT = STOPPING
-        running = manager.Manager()
+            try:  # in a session of its own: of Ctrl-C we tell it ourselves
+                subprocess.run(
+                    manage,
+                    cwd=settings.BASE_DIR,
+                    env=environment,
+                    check=True,
+                    start_new_session=True,
+                )
+            except subprocess.CalledProcessError as error:
+                raise CommandError(f"manage.py {arguments[0]} failed: see above.") from error
+        running = manager()
         for name, command in commands.items():
             running.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
         self.stdout.write(f"Starting {', '.join(commands)} in {layout.directory}")
@@ -71,7 +106,6 @@ class Command(BaseCommand):
         running.loop()
         if running.returncode not in INTERRUPTED:
             raise CommandError(f"It ended by itself (code {running.returncode}): see above.")
-        self.stdout.write("Stopped.")
 
     def prepare(self, layout: Layout, workers: int) -> dict[str, str]:
         """Write the configuration; return each process's shell command, by name.
@@ -106,19 +140,18 @@ class Command(BaseCommand):
             for name, (command, after) in kept.items()
         }
         watch = [python, "-m", "realtime_demo.production.watch"]
-        commands["watch"] = "exec " + shlex.join([*watch, layout.url, str(layout.certificate)])
+        watched = [layout.url, str(layout.certificate), str(layout.run)]
+        commands["watch"] = "exec " + shlex.join([*watch, *watched])
         return commands
 
 
-def check_free(host: str, port: int) -> None:
-    """Raise `CommandError` where somebody listens already."""
+def check_free(host: str, port: int, instead: str) -> None:
+    """Raise `CommandError` where nobody can listen there, and say what may be done `instead`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(
-                f"Cannot listen on {host}:{port} ({error.strerror}); choose others: "
-                f"make production HTTPS_PORT={port + 1}, --port, --metrics-port"
-            ) from error
+        except (OSError, OverflowError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise CommandError(f"Cannot listen on {host}:{port} ({why}); try {instead}") from error
