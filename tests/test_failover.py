@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, cast
 
 import pytest
 from channels.exceptions import ChannelFull
@@ -16,7 +17,7 @@ from faults.ledger import Ledger
 from realtime_demo.production import programs
 from transports.events import Event
 from transports.history import HistoryUnavailable
-from transports.redis_connection import layer_host
+from transports.redis_connection import Sentinels, layer_host
 from transports.redis_history import RedisHistory
 from transports.redis_layer import RedisChannelLayer
 
@@ -40,6 +41,16 @@ def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
 async def log(failover: Failover) -> AsyncIterator[RedisHistory]:
     prefix = uuid.uuid4().hex
     history = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
+    yield history
+    await history.close()
+
+
+@pytest.fixture
+async def behind(failover: Failover, log: RedisHistory) -> AsyncIterator[RedisHistory]:
+    """Another process's, with connections, which asks the Sentinels no more by itself."""
+    history = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    await history.read("r", None)
+    cast(Any, history._reader.connection_pool)._asked_at = float("inf")
     yield history
     await history.close()
 
@@ -118,6 +129,59 @@ async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHi
     assert [event.cursor for event in await publish(again, "4")] == [(third.cursor.epoch, 4)]
     await again.close()
     await asyncio.to_thread(failover.demote, former)
+
+
+async def test_a_former_master_gives_nothing_twice(
+    failover: Failover, log: RedisHistory, behind: RedisHistory
+) -> None:
+    """To who comes from a server that has heard of the failover already, to one that has not."""
+    before = await publish(log, "1", "2")
+    former = failover.master
+    replica = await asyncio.to_thread(failover.plan)
+    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+    await until_asked(lambda: texts(log, before[-1]))
+    told = await log.read("r", before[-1].cursor)
+    assert told.cursor.epoch != before[-1].cursor.epoch
+    assert await texts(behind, before[0]) == ["2"], "it is at the former one"
+
+    assert former.replication()["role"] == "master", "it was told, which cuts everyone off"
+    again = await behind.read("r", told.cursor)
+    assert (again.events, again.cursor) == ((), told.cursor)
+    assert await texts(behind, before[0]) == ["2", ""], "and from here on it is at the new one"
+    await asyncio.to_thread(failover.demote, former)
+
+
+async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Sentinels that say different things, one of which never answers."""
+    sentinels: Any = Sentinels([("one", 1), ("two", 2), ("three", 3), ("four", 4)])  # type: ignore[no-untyped-call]
+    forever = asyncio.Event()
+
+    def says(which: int, epoch: int, **state: bool) -> None:
+        async def masters() -> dict[str, Any]:
+            flags = {"is_master": True, "is_sdown": False, "is_odown": False, **state}
+            where = {"ip": "127.0.0.1", "port": 7000 + epoch, "num-other-sentinels": 3}
+            return {"mine": {"config-epoch": epoch, **where, **flags}}
+
+        monkeypatch.setattr(sentinels.sentinels[which], "sentinel_masters", masters)
+
+    async def away() -> None:
+        raise RedisError("away")
+
+    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", forever.wait)
+    monkeypatch.setattr(sentinels.sentinels[1], "sentinel_masters", away)
+    says(2, 1)
+    says(3, 2)
+    assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
+    says(3, 2, is_sdown=True)
+    with pytest.raises(RedisError, match="2 of 4 Sentinels answer"):  # not the former one
+        await sentinels.discover_master("mine")
+    says(2, 2)
+    assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
+    monkeypatch.setattr(sentinels.sentinels[2], "sentinel_masters", away)
+    monkeypatch.setattr(sentinels.sentinels[3], "sentinel_masters", away)
+    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", away)
+    with pytest.raises(RedisError, match="0 of 4 Sentinels answer"):
+        await sentinels.discover_master("mine")
 
 
 async def test_the_channel_layer_goes_with_the_master(failover: Failover) -> None:

@@ -24,7 +24,7 @@ import redis.asyncio
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -37,7 +37,8 @@ TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cer
 # A Sentinel that is down is passed over for the next one.
 SENTINEL_TIMEOUT = 2.0  # seconds
 CONNECTIONS = 8  # of a pool, unless it is said otherwise
-FRESHNESS = 1.0  # seconds for which a Sentinel's word is taken
+FRESHNESS = 1.0  # seconds for which the Sentinels' word is taken
+HESITATION = 0.1  # seconds in which the other Sentinels may answer once one has
 PATIENCE = 5.0  # seconds that a command waits for one of them
 
 
@@ -73,7 +74,7 @@ def pool(host: dict[str, Any]) -> Pool:
     options = dict(host)
     if "address" in options:
         return Pool.from_url(options.pop("address"), **options)
-    sentinel = Sentinel(options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs"))
+    sentinel = Sentinels(options.pop("sentinels"), sentinel_kwargs=options.pop("sentinel_kwargs"))
     return MasterPool(options.pop("master_name"), sentinel, **options)
 
 
@@ -130,6 +131,10 @@ class Pool(ConnectionPool):
             raise
         return connection
 
+    async def confirm(self) -> bool:
+        """Lead to who is master now; False where there is nobody else it could be."""
+        return False
+
     async def release(self, connection: AbstractConnection) -> None:
         # In one go: a place that a cancellation kept would be gone for good.
         self._in_use_connections.remove(connection)
@@ -139,18 +144,55 @@ class Pool(ConnectionPool):
             await connection.disconnect(nowait=True)
 
 
+class Sentinels(Sentinel):
+    """All of them are asked: they learn of a failover one after the other, for two seconds.
+
+    The newest configuration is right, which is the one with the highest epoch
+    (redis.io/docs/latest/operate/oss_and_stack/management/sentinel, "Configuration epochs").
+    redis-py believes the first that answers.
+    """
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Where the master is. Raises `MasterNotFoundError`."""
+        asking = [asyncio.ensure_future(each.sentinel_masters()) for each in self.sentinels]
+        try:
+            late = set(asking)
+            while late and not any(map(_has_answered, asking)):
+                _, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+            if late:
+                await asyncio.wait(late, timeout=HESITATION)
+            answers: list[Any] = [each.result() for each in asking if _has_answered(each)]
+        finally:
+            for each in asking:
+                each.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        states = [answer[service_name] for answer in answers if service_name in answer]
+        newest = max((state["config-epoch"] for state in states), default=0)
+        for state in states:
+            if state["config-epoch"] == newest and self.check_master_state(state, service_name):
+                return state["ip"], state["port"]
+        raise MasterNotFoundError(
+            f"{len(answers)} of {len(asking)} Sentinels answer, and name no {service_name!r}."
+        )
+
+
+def _has_answered(asking: asyncio.Future[Any]) -> bool:
+    return asking.done() and not asking.cancelled() and asking.exception() is None
+
+
 class MasterPool(SentinelConnectionPool, Pool):
     """Connections to whom the Sentinels name as master.
 
-    redis-py asks them for each new connection alone, and a former master that is alive goes on
+    redis-py asks for each new connection alone, and a former master that is alive goes on
     taking what it will lose, for as long as nobody has told it (about ten seconds). So they are
     asked once a second too, while the pool is used.
     """
 
     def __init__(self, name: str, sentinel: Sentinel, **options: Any) -> None:
         super().__init__(name, sentinel, **options)
-        self._asking: asyncio.Task[Any] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._asked_at = float("-inf")
+        self._confirming: asyncio.Task[None] | None = None
 
     async def _take(self) -> AbstractConnection:
         loop = asyncio.get_running_loop()
@@ -159,15 +201,25 @@ class MasterPool(SentinelConnectionPool, Pool):
             self._asking = loop.create_task(self._ask())
         if self._asking is not None:
             await asyncio.wait({self._asking}, timeout=FRESHNESS / 5)
+            if self._asking is not None and self._asking.done():
+                self._asking = None
         return await super()._take()
 
+    async def confirm(self) -> bool:
+        # Anew: what asks for it may be newer than the Sentinels' last word.
+        if self._confirming is None:
+            self._confirming = asyncio.get_running_loop().create_task(self._ask_anew())
+        await asyncio.wait({self._confirming})
+        return True
+
+    async def _ask_anew(self) -> None:
+        self._confirming = None  # who comes later asks anew; those before it share the answer
+        await self._ask()
+
     async def _ask(self) -> None:
-        try:
+        # Where no Sentinel answers the connections there are may be good.
+        with contextlib.suppress(RedisError, OSError):
             await self.get_master_address()
-        except (RedisError, OSError):
-            pass  # no Sentinel answers: the connections there are may be good
-        finally:
-            self._asking = None
 
     async def get_master_address(self) -> tuple[str, int]:
         """Whom the Sentinels name. Closes the connections to anybody else.
@@ -185,8 +237,9 @@ class MasterPool(SentinelConnectionPool, Pool):
         """Close them; if all, those to the Sentinels too."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
-            if self._asking is not None:
-                self._asking.cancel()
+            for asking in (self._asking, self._confirming):
+                if asking is not None:
+                    asking.cancel()
             for each in self.sentinel_manager.sentinels:
                 await each.aclose()
 

@@ -27,7 +27,7 @@ from .history import (
     new_token,
     now,
 )
-from .redis_connection import CONNECTIONS, client
+from .redis_connection import CONNECTIONS, Pool, client
 from .redis_log import Entry, backlog, event_of, head_of, next_batch, place_of, whole_batch
 from .redis_promotion import set_up
 
@@ -87,6 +87,7 @@ class RedisHistory:
         }
         self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
         self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
+        self._pool = cast(Pool, self._reader.connection_pool)
         self._append = self._redis.register_script(_APPEND)
         self._length = length
         self._backlog = backlog
@@ -170,6 +171,15 @@ class RedisHistory:
         return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
+        batch = await self._next(room, since)
+        if batch is None and await self._pool.confirm():
+            # A former master that is alive does not know the epoch that its replica has begun: it
+            # would give all it has once more, to who has been at the replica already.
+            batch = await self._next(room, since)
+        return batch or await self._whole(room, cast(Cursor, since))
+
+    async def _next(self, room: str, since: Cursor | None) -> Batch | None:
+        """What follows `since`; None where something may be missing between."""
         # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
         # append, or flush, between these. What is said rests on one of them alone; the store's
         # epoch is asked for last, so that it is never older than an entry's.
@@ -185,8 +195,7 @@ class RedisHistory:
             store = await self._begin()
         if since is None:
             return backlog(room, newest[::-1], self._backlog, store)
-        batch = next_batch(room, since, from_since[0], newest[0] if newest else None, store)
-        return batch or await self._whole(room, since)
+        return next_batch(room, since, from_since[0], newest[0] if newest else None, store)
 
     async def _whole(self, room: str, since: Cursor) -> Batch:
         # The whole log in one command: what the reset counts and what follows it fit together.
