@@ -203,7 +203,7 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
         for count in ("up", "down"):  # from the tap
             bytes_of = lane(page, name).locator(f'[data-count="{count}"]')
             await expect(bytes_of).to_have_text(re.compile(r"^[\d.]+\s(B|kB)$"))
-    await reads(page, "sse", "open", "1")
+    await reads(page, "websocket", "open", "1")  # whose connection is nobody else's
 
 
 async def test_space_freezes_and_does_not_press_again_what_was_clicked(

@@ -52,8 +52,8 @@ export async function* lines(body, heard) {
  * back is opened again.
  *
  * Nor does it say where the stream began, which it forgets when it gives up. So a stream without a
- * place is asked for one first, by a HEAD, on the connection that `EventSource` goes on to use:
- * whoever is cut before an event came resumes all the same.
+ * place is asked for one first, by a HEAD, as a rule on the connection that `EventSource` goes on
+ * to use: whoever is cut before an event came resumes all the same.
  *
  * Its heartbeats are comments, which `EventSource` keeps to itself: a silent stream cannot be
  * told from a dead one.
