@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from .browser import ELSEWHERE
 from .live import LiveServer
-from .redis_server import RedisServer
+from .redis_server import RedisServer, free_port
 
 # A machine that is busy is no reason for a generated case to fail.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -119,3 +119,12 @@ def own_server(request: pytest.FixtureRequest) -> None:
     """Skips what another's server cannot be asked for, where SERVER_URL names one."""
     if SERVER_URL and request.node.get_closest_marker("own_server"):
         pytest.skip("needs a server of its own, not SERVER_URL")
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names a proxy, at which nobody listens."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)

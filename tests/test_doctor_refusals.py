@@ -16,7 +16,6 @@ from realtime_demo.production import certificate
 from transports.techniques import TECHNIQUES
 
 from .live import LiveServer
-from .redis_server import free_port
 from .test_doctor import APPLICATION, NOTES, examined, nginx, what
 
 pytestmark = [pytest.mark.own_server]
@@ -61,13 +60,8 @@ def test_what_is_no_deployment_is_said(url: str) -> None:
         call_command("doctor", url)
 
 
-async def test_no_probe_goes_by_a_proxy_of_the_environment(
-    server: LiveServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.usefixtures("dead_proxy")
+async def test_no_probe_goes_by_a_proxy_of_the_environment(server: LiveServer) -> None:
     assert {each.what for each in await examined(server.url)} <= NOTES
 
 

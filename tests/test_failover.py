@@ -55,6 +55,12 @@ async def behind(failover: Failover, log: RedisHistory) -> AsyncIterator[RedisHi
     await history.close()
 
 
+async def promote(failover: Failover) -> None:
+    """As planned: the former master lives, and has not been told."""
+    replica = await asyncio.to_thread(failover.plan)
+    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+
+
 async def publish(log: RedisHistory, *texts: str) -> list[Event]:
     """As soon as somebody takes them."""
     events = []
@@ -110,8 +116,7 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
 async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHistory) -> None:
     before = await publish(log, "1", "2")
     former = failover.master
-    replica = await asyncio.to_thread(failover.plan)
-    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+    await promote(failover)
     # Told at once, before there is anything more.
     await until_asked(lambda: texts(log, before[-1]))
     told = await log.read("r", before[-1].cursor)
@@ -137,8 +142,7 @@ async def test_a_former_master_gives_nothing_twice(
     """To who comes from a server that has heard of the failover already, to one that has not."""
     before = await publish(log, "1", "2")
     former = failover.master
-    replica = await asyncio.to_thread(failover.plan)
-    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+    await promote(failover)
     await until_asked(lambda: texts(log, before[-1]))
     told = await log.read("r", before[-1].cursor)
     assert told.cursor.epoch != before[-1].cursor.epoch
@@ -193,8 +197,7 @@ async def test_the_channel_layer_goes_with_the_master(failover: Failover) -> Non
     waiting = asyncio.create_task(layer.receive(channel))
     former = failover.master
     await until_asked(lambda: asyncio.to_thread(blocked, former))
-    replica = await asyncio.to_thread(failover.plan)
-    await asyncio.to_thread(until, lambda: failover.promoted(replica))
+    await promote(failover)
 
     async def woken() -> bool:
         with contextlib.suppress(RedisError, ChannelFull):

@@ -137,13 +137,10 @@ def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.own_server
+@pytest.mark.usefixtures("dead_proxy")
 def test_the_watch_asks_this_machine_whatever_proxy_is_named(
-    memory_live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+    memory_live_server: LiveServer,
 ) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     asking = opener(ssl.create_default_context())
     assert look(f"{memory_live_server.url}/", asking) == ""
 

@@ -6,6 +6,7 @@ import ipaddress
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -16,6 +17,7 @@ from .scope import Application, Receive, Scope, Send, client_address
 NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
 
 
+@lru_cache(maxsize=1024)
 def counted_as(address: str) -> str:
     """What an address is counted as: itself, or of IPv6 the network that one client has whole."""
     try:
