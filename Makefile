@@ -83,10 +83,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV) …"
-	@$(PIP) install -q --require-hashes -r requirements/runtime.lock
+	@$(PIP) install -qq --no-deps --require-hashes -r requirements/runtime.lock
 	@touch $@
 
 $(VENV)/.development: requirements/development.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with the tools of development …"
-	@$(PIP) install -q --require-hashes -r requirements/development.lock
+	@$(PIP) install -qq --no-deps --require-hashes -r requirements/development.lock
 	@touch $@ $(VENV)/.runtime
