@@ -8,6 +8,7 @@ EmbeddedWorker                                without: inside the server, which 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import signal
 from typing import Any
@@ -17,7 +18,6 @@ from channels.worker import Worker
 from django.conf import settings
 
 from transports import feed
-from transports.access import Application, Receive, Scope, Send
 from transports.hub import ended
 
 from .consumers import CHANNEL
@@ -71,19 +71,19 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
 
 
 class EmbeddedWorker:
-    """Around the application's lifespan: a worker inside the server where there is no Redis."""
+    """A worker inside the server where there is no Redis: a service of `Boundary`."""
 
-    def __init__(self, lifespan: Application, application: Any) -> None:
-        self.lifespan = lifespan
+    def __init__(self, application: Any) -> None:
         self.application = application
+        self._worker: BackgroundWorker | None = None
+        self._working: asyncio.Task[None] | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def start(self) -> None:
         if settings.REDIS_URL:
-            await self.lifespan(scope, receive, send)
             return
-        worker = BackgroundWorker(self.application, [CHANNEL], channel_layers["default"])
-        working = asyncio.create_task(worker.arun())
-        try:
-            await self.lifespan(scope, receive, send)
-        finally:
-            await worker.stop(working)
+        self._worker = BackgroundWorker(self.application, [CHANNEL], channel_layers["default"])
+        self._working = asyncio.create_task(self._worker.arun(), context=contextvars.Context())
+
+    async def stop(self) -> None:
+        if self._worker is not None and self._working is not None:
+            await self._worker.stop(self._working)

@@ -1,4 +1,4 @@
-"""The ASGI application: by protocol, then who it is, then where to.
+"""The ASGI application: limits, then the protocol, then authentication, then the address.
 
 The techniques stand ahead of Django's own application, all on the same footing.
 """
@@ -26,11 +26,14 @@ import streaming.routing
 import transports.routing
 import websocket.routing
 from background.worker import EmbeddedWorker
+from realtime_demo.stage.beat import beat
+from realtime_demo.stage.clients import with_client_addresses
 from realtime_demo.stage.compression import compressing
+from realtime_demo.stage.link import parent
 from realtime_demo.static_files import StaticFiles
 from transports.access.authentication import TokenAuthMiddlewareStack
-from transports.access.limits import ConnectionsPerAddress
-from transports.lifespan import lifespan
+from transports.boundary import Boundary, Service
+from transports.lifespan import FeedService
 
 http_urlpatterns = [
     *polling.routing.http_urlpatterns,
@@ -50,15 +53,26 @@ websocket_urlpatterns = [
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 
-addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
-http_application: Any = TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))
-if settings.STAGE_SOCKET:
-    http_application = compressing(http_application)
-application = ProtocolTypeRouter(
+application: Any = ProtocolTypeRouter(
     {
-        "http": addresses.around(http_application),
-        "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "http": TokenAuthMiddlewareStack(URLRouter(http_urlpatterns)),
+        "websocket": TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
         "channel": background.routing.channels,
-        "lifespan": EmbeddedWorker(lifespan, background.routing.channels),
     }
 )
+services: list[Service] = [FeedService(), EmbeddedWorker(background.routing.channels)]
+if settings.STAGE_SOCKET:
+    application = compressing(application)
+    parent.followers.append(beat.follow)
+    services.append(parent)
+application = Boundary(
+    application,
+    services,
+    most=settings.MAX_CONNECTIONS,
+    most_per_address=settings.MAX_CONNECTIONS_PER_ADDRESS,
+    body_size=settings.BODY_SIZE,
+    behind_proxy=settings.BEHIND_PROXY,
+    root_path=settings.FORCE_SCRIPT_NAME or "",
+)
+if settings.STAGE_SOCKET:
+    application = with_client_addresses(application)

@@ -59,6 +59,8 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
     return value
 
 
+# The ASGI server that `manage.py demo`, `production` and `compare` start.
+SERVER = os.environ.get("SERVER", "uvicorn")
 DEBUG = _flag("DEBUG", False)
 # Sessions and tokens are signed with it: without one of its own, each process signs for itself.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
@@ -69,7 +71,7 @@ ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
-# Whether a proxy that sets X-Forwarded-Proto itself, and speaks TLS, is all that can reach us.
+# Whether only a proxy can reach the servers: it writes X-Forwarded-For and X-Forwarded-Proto.
 BEHIND_PROXY = _flag("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
@@ -154,9 +156,9 @@ else:
 
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "realtime_demo",  # before Daphne, so that its runserver is the one found
+    "realtime_demo",
     "background",  # before Channels, for its runworker
-    "daphne",
+    "daphne",  # before staticfiles, for its runserver
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -209,7 +211,12 @@ DATABASES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"null": {"class": "logging.NullHandler"}},
+    "formatters": {"plain": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "null": {"class": "logging.NullHandler"},
+        "console": {"class": "logging.StreamHandler", "formatter": "plain"},
+    },
+    "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"django.security.DisallowedHost": {"handlers": ["null"], "propagate": False}},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -1,20 +1,19 @@
-"""The ASGI lifespan: when the server stops, the feed ends, and so every open response."""
+"""The feed as a service of the server: it ends first, and so every open response."""
 
 from __future__ import annotations
 
 from django.conf import settings
 
 from . import feed
-from .access import Receive, Scope, Send
 from .presence import presence
 
 
-async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers `startup` at once; at `shutdown` waits return, streams end, sockets close."""
-    await receive()
-    if settings.REDIS_URL:
-        presence().start()  # so that the other processes hear from this one
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await feed.leave()
-    await send({"type": "lifespan.shutdown.complete"})
+class FeedService:
+    """Starts with the server and ends before it: waits return, streams end, sockets close."""
+
+    async def start(self) -> None:
+        if settings.REDIS_URL:
+            presence().start()  # to receive what the other processes report
+
+    async def stop(self) -> None:
+        await feed.leave()

@@ -1,18 +1,21 @@
 """Between parent and child: lines of JSON over a Unix socket.
 
-Child to parent: `{"ready": port}` once, `{"ask": command, "id", …}`. Parent to child:
+Child to parent: `{"ready": true}` once, `{"ask": command, "id", …}`. Parent to child:
 `{"state": document}` whenever it has changed, `{"answer": id, "result"}`, `{"stopping": true}`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+
+from django.conf import settings
 
 from transports.refusals import Refusal, unavailable
 
@@ -53,19 +56,28 @@ class Parent:
         self._asked: dict[int, asyncio.Future[Document]] = {}
         self._numbers = itertools.count()
         self._news = asyncio.Event()
+        self.followers: list[Callable[[Document], None]] = []
 
-    async def connect(self, path: str, port: int, on_state: Callable[[Document], None]) -> None:
-        """Say that the server listens on `port`, and listen until the parent is gone.
+    async def start(self) -> None:
+        """Connect to the parent, and follow it in a task of its own until it is gone."""
+        self._lines = Lines(
+            *await asyncio.open_unix_connection(settings.STAGE_SOCKET, limit=LONGEST)
+        )
+        self._lines.send({"ready": True})
+        following = self._follow(self._lines)
+        self._following = asyncio.create_task(following, context=contextvars.Context())
 
-        Then this process is asked to stop: nobody is left to serve.
-        """
+    async def stop(self) -> None:
+        """The parent stays connected until the process ends."""
+
+    async def _follow(self, lines: Lines) -> None:
+        """Take what the parent sends. When the parent is gone, ask this process to stop."""
         try:
-            self._lines = Lines(*await asyncio.open_unix_connection(path, limit=LONGEST))
-            self._lines.send({"ready": port})
-            async for document in self._lines:
+            async for document in lines:
                 if "state" in document:
                     self.state = document["state"]
-                    on_state(document["state"])
+                    for follower in self.followers:
+                        follower(document["state"])
                 elif "answer" in document:
                     if (asked := self._asked.pop(document["answer"], None)) and not asked.done():
                         asked.set_result(document["result"])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
+import httpx
+
 from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.relay import Connection, Direction
 from realtime_demo.comparison.tap import Tap
+from realtime_demo.server import command, free_port
 from transports.techniques import BY_NAME
 
 from .anatomy import needle_of
@@ -25,8 +27,9 @@ from .settings import Faults, Feed, Path, Server
 from .stalling import Stalling
 from .supervisor import Supervisor
 
-CHILD = (sys.executable, "-m", "realtime_demo.stage.child")
 CHILD_HOST = "127.0.0.1"  # wherever the parent listens: nobody else is to reach it
+PROBE_TIMEOUT = 2.0  # seconds for an answer of a child that starts
+PROBE_PAUSE = 0.05  # seconds between two attempts
 TICK = 0.25  # seconds between two looks at what has been counted
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 
@@ -36,7 +39,8 @@ GONE = "These bytes are no longer kept, or that event never came to you this way
 class Stage:
     """Serves on `host`:`port` until it is told to stop.
 
-    `environment` is added to the child's. `say` prints a line for whoever started the demo.
+    `server` is the name of the ASGI server, and `environment` is added to its process's. `say`
+    prints a line for the person who started the demo. Raises `ValueError` for an unknown server.
     """
 
     def __init__(
@@ -46,26 +50,33 @@ class Stage:
         feed: Feed,
         *,
         environment: Mapping[str, str],
+        server: str = "uvicorn",
         say: Callable[[str], None] = print,
     ) -> None:
         self.path, self.feed, self.faults = Path(), feed, Faults()
         self.server: Server = "starting"
         self.running_since = 0.0
+        child_port = free_port(CHILD_HOST)
         self.tap = Tap(
             CHILD_HOST,
-            0,  # until the child says which it has
+            child_port,
             listen=(host, port),
             label=label_of,
             network=self._network_of,
             hold_back=self._held_back,
             observe=self._observe,
-            proxy_protocol=True,
         )
         self.stalling = Stalling(self.tap)
         self.recorder = Recorder()
         self._opened = dict.fromkeys(BY_NAME, 0)
         self._labels: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
-        self.supervisor = Supervisor(CHILD, say=say, farewell=self._farewell, ended=self._ended)
+        self.supervisor = Supervisor(
+            command(server, host=CHILD_HOST, port=child_port),
+            say=say,
+            serving=self._wait_for_child,
+            farewell=self._farewell,
+            ended=self._ended,
+        )
         self._environment = environment
         self._lines: Lines | None = None
         self._changed = asyncio.Event()
@@ -107,6 +118,20 @@ class Stage:
             self._lines.send({"state": self.document()})
             self._lines.send({"stopping": True})
 
+    async def _wait_for_child(self) -> None:
+        """Return once the child answers, whatever the answer, and has connected to this process."""
+        host, port = self.tap.target
+        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT) as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    await client.get(f"http://{host}:{port}/healthz")
+                    if self._lines is not None:
+                        break
+                await asyncio.sleep(PROBE_PAUSE)
+        self.running_since = time.time()
+        self._set_server("up")
+        self._lines.send({"state": self.document()})
+
     def _ended(self) -> None:
         """The child has ended, and will be started again."""
         self._lines = None
@@ -119,12 +144,7 @@ class Stage:
         try:
             async for document in lines:
                 if "ready" in document:
-                    self.tap.target = (CHILD_HOST, document["ready"])
                     self._lines = lines
-                    self.running_since = time.time()
-                    self._set_server("up")
-                    lines.send({"state": self.document()})
-                    self.supervisor.ready.set()
                 else:
                     result = self._obey(document)
                     lines.send({"answer": document["id"], "result": result})
@@ -150,6 +170,8 @@ class Stage:
         match command["ask"]:
             case "state":
                 return self.document()
+            case "client":
+                return {"client": self.tap.client_of(command["port"])}
             case "network":
                 self.path = Path(**command["network"])
                 result = self.path.document

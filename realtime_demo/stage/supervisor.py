@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-
-from realtime_demo.server.signals import REPEATED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STOP = 8.0  # seconds in which a child has to have stopped: its own limit is five
+# Seconds in which a repeated signal is the same one: a terminal sends Ctrl-C to a program and to
+# the wrapper that started it, and the wrapper passes it on.
+REPEATED = 0.3
 BRIEF, PAUSE = 5.0, 1.0  # seconds: after a child that lived as briefly, such a pause
 
 
@@ -24,8 +25,9 @@ class ServerFailed(Exception):
 class Supervisor:
     """Runs `command`.
 
-    `ready` is set by whoever hears that the child serves. `farewell` is called before the child
-    is asked to stop, `ended` when it has ended and is about to be started again.
+    `serving` returns once a child that has just been started serves; then `ready` is set.
+    `farewell` is called before the child is asked to stop, `ended` when it has ended and is about
+    to be started again.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Supervisor:
         command: Sequence[str],
         *,
         say: Callable[[str], None],
+        serving: Callable[[], Awaitable[None]],
         farewell: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
         self.command = command
         self.ready = asyncio.Event()
         self._say = say
+        self._serving = serving
         self._farewell = farewell
         self._ended = ended
         self._child: asyncio.subprocess.Process | None = None
@@ -66,7 +70,10 @@ class Supervisor:
             )
             if self._stopping.is_set():  # told so while it was being started
                 self._ask_to_stop()
+            waiting = asyncio.create_task(self._wait_until_ready())
             code = await self._child.wait()
+            waiting.cancel()
+            _kill_group(self._child.pid)  # Granian's main process leaves its workers behind
             if self._stopping.is_set():
                 return
             if not self.ready.is_set():
@@ -85,20 +92,25 @@ class Supervisor:
             self._asked_to_stop = time.monotonic()
             self._ask_to_stop()
         elif time.monotonic() - self._asked_to_stop > REPEATED:
-            self._signal(signal.SIGKILL)
+            self._kill()
 
     def restart(self, *, kill: bool) -> None:
         """End the child, in order or by SIGKILL; `run` starts the next."""
         self._restarting = True
         if kill:
-            self._signal(signal.SIGKILL)
+            self._kill()
         else:
             self._ask_to_stop()
 
+    async def _wait_until_ready(self) -> None:
+        await self._serving()
+        self.ready.set()
+
     def _ask_to_stop(self) -> None:
         self._farewell()
-        self._signal(signal.SIGTERM)
-        if self._child is not None:
+        if self._child is not None and self._child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._child.terminate()
             insisting = asyncio.get_running_loop().create_task(self._insist(self._child))
             self._insisting.add(insisting)
             insisting.add_done_callback(self._insisting.discard)
@@ -108,13 +120,17 @@ class Supervisor:
         try:
             await asyncio.wait_for(child.wait(), STOP)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+            _kill_group(child.pid)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _kill(self) -> None:
         if self._child is not None and self._child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.send_signal(number)
+            _kill_group(self._child.pid)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill what is left of the process group of `leader`, which began a session of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def ending(code: int) -> str:

@@ -1,10 +1,10 @@
-"""How much one client may take: connections at a time, events and log-ins in a time."""
+"""Rate limits: events and log-ins of one client."""
 
 from __future__ import annotations
 
 import ipaddress
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from django.conf import settings
 
 from transports.refusals import Refusal
 
-from .scope import Application, Receive, Scope, Send, client_address
+from .scope import Scope, client_address
 
 NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
 
@@ -29,47 +29,6 @@ def counted_as(address: str) -> str:
     if found.ipv4_mapped is not None:  # of a socket that listens to both
         return str(found.ipv4_mapped)
     return str(ipaddress.IPv6Network((int(found), NETWORK), strict=False))
-
-
-@dataclass
-class ConnectionsPerAddress:
-    """At most `most` requests and sockets open at a time for each address; 0: any number.
-
-    The address is the scope's: behind a proxy the server has to be told to believe the proxy
-    (`--proxy-headers`), or all clients have the proxy's. It counts for one process.
-    """
-
-    most: int
-    _open: Counter[str] = field(default_factory=Counter)
-
-    def around(self, application: Application) -> Application:
-        if self.most <= 0:
-            return application
-
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            address = counted_as(client_address(scope))
-            if not address:
-                await application(scope, receive, send)
-                return
-            self._open[address] += 1
-            try:
-                if self._open[address] > self.most:
-                    scope = {**scope, "refusal": self._too_many()}
-                await application(scope, receive, send)
-            finally:
-                self._open[address] -= 1
-                if not self._open[address]:
-                    del self._open[address]
-
-        return counted
-
-    def _too_many(self) -> Refusal:
-        return Refusal(
-            429,
-            "connections",
-            f"At most {self.most} connections may be open from one address; close one first.",
-            {"Retry-After": "5"},
-        )
 
 
 @dataclass

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime_demo.server.listening import open_files
+from realtime_demo.server import SERVERS, raise_open_files
 from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.supervisor import ServerFailed
@@ -35,6 +35,12 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for a whole class")
         parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
         parser.add_argument("--room", default="lobby", help="where the conversation is")
+        parser.add_argument(
+            "--server",
+            choices=sorted(SERVERS),
+            default=settings.SERVER,
+            help="the ASGI server (default: the environment variable SERVER, or uvicorn)",
+        )
         parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
         parser.add_argument(
             "--no-conversation", action="store_true", help="publish nothing by itself"
@@ -60,8 +66,15 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, host: str, port: int, feed: Feed) -> None:
-        open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
-        stage = Stage(host, port, feed, environment=environment(host), say=self.say)
+        raise_open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
+        stage = Stage(
+            host,
+            port,
+            feed,
+            environment=environment(host),
+            server=self.options["server"],
+            say=self.say,
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stage.stop)

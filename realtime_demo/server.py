@@ -1,0 +1,135 @@
+"""The server: Uvicorn with this project's limits, and the command lines of the other ASGI servers.
+
+    python -m realtime_demo.server [Uvicorn's options]
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn.main
+from uvicorn.config import LOGGING_CONFIG
+
+APPLICATION = "realtime_demo.asgi:application"
+BACKLOG = 4_096  # connections waiting to be accepted; the system's own maximum cuts it
+GRACE = 5  # seconds until open responses are cancelled in a stop
+SPARE_FILES = 100  # open files that are not connections: the log, the database, Redis, …
+
+
+def _uvicorn(host: str, port: int, uds: str) -> list[str]:
+    listen = ["--uds", uds] if uds else ["--host", host, "--port", str(port)]
+    return ["realtime_demo.server", *listen]
+
+
+def _daphne(host: str, port: int, uds: str) -> list[str]:
+    from django.conf import settings
+
+    listen = ["-u", uds] if uds else ["-b", host, "-p", str(port)]
+    size = str(settings.BODY_SIZE)
+    limits = ["--websocket-max-message-size", size, "--websocket-max-frame-size", size]
+    # By default, Daphne closes a socket after a day, and logs query strings.
+    return ["daphne", *listen, *limits, "--websocket_timeout", "-1", "-v", "0", APPLICATION]
+
+
+def _hypercorn(host: str, port: int, uds: str) -> list[str]:
+    address = f"unix:{uds}" if uds else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ["hypercorn", "--bind", address, "-w", "0", "--graceful-timeout", str(GRACE), APPLICATION]
+
+
+def _granian(host: str, port: int, uds: str) -> list[str]:
+    listen = ["--uds", uds] if uds else ["--host", host, "--port", str(port)]
+    backlog = ["--backlog", str(BACKLOG), "--backpressure", str(BACKLOG)]
+    return ["granian", "--interface", "asgi", *listen, *backlog, APPLICATION]
+
+
+# The arguments of `python -m` for each server, by the value of the setting SERVER.
+SERVERS: dict[str, Callable[[str, int, str], list[str]]] = {
+    "uvicorn": _uvicorn,
+    "daphne": _daphne,
+    "hypercorn": _hypercorn,
+    "granian": _granian,
+}
+
+
+def command(name: str, *, host: str = "127.0.0.1", port: int = 8000, uds: str = "") -> list[str]:
+    """Return the command line of server `name`, listening on `host` and `port`, or on `uds`.
+
+    Raises `ValueError` for an unknown name.
+    """
+    if name not in SERVERS:
+        raise ValueError(f"SERVER must be one of {', '.join(SERVERS)}; got {name!r}.")
+    return [sys.executable, "-m", *SERVERS[name](host, port, uds)]
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of `host` that nothing listens on now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def raise_open_files(connections: int) -> int:
+    """Raise the limit of open files for `connections`; return how many can be open.
+
+    A connection past that limit cannot be accepted, so it could not receive a 503 either.
+    """
+    if sys.platform == "win32":
+        return connections
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - SPARE_FILES)
+
+
+class WithoutQuery(logging.Filter):
+    """Removes query strings from Uvicorn's log: they contain cursors and names."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                argument.partition("?")[0] if isinstance(argument, str) else argument
+                for argument in record.args
+            )
+        return True
+
+
+def options() -> dict[str, Any]:
+    """Return this project's defaults for Uvicorn's options, from Django's settings."""
+    from django.conf import settings
+
+    return {
+        "app": APPLICATION,
+        "ws": "websockets-sansio",
+        "ws_max_size": settings.BODY_SIZE,
+        "ws_per_message_deflate": False,
+        # Idle connections count too; past MAX_CONNECTIONS the application itself answers 503.
+        "limit_concurrency": raise_open_files(settings.MAX_CONNECTIONS + SPARE_FILES),
+        "backlog": BACKLOG,
+        "timeout_graceful_shutdown": GRACE,
+        "access_log": False,
+        "proxy_headers": False,  # BEHIND_PROXY: the application's own, on any server
+        "server_header": False,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, with Uvicorn's command line over this project's defaults."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+    LOGGING_CONFIG["filters"] = {"without_query": {"()": "realtime_demo.server.WithoutQuery"}}
+    for handler in LOGGING_CONFIG["handlers"].values():
+        handler["filters"] = ["without_query"]
+    uvicorn.main.main(arguments, default_map=options(), prog_name="realtime_demo.server")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,0 @@
-from realtime_demo.server.cli import CommandLineInterface
-
-CommandLineInterface.entrypoint()

@@ -1,0 +1,221 @@
+"""What every request passes first, on any ASGI server: limits, and an orderly start and stop.
+
+ASGI servers differ in what they limit, in whether they speak the lifespan protocol (Daphne does
+not), and in whether a stop waits for open streams before it tells the application (Uvicorn does).
+No promise of the wire contract depends on that: it is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, Protocol
+
+from .access.limits import counted_as
+from .access.scope import Application, Receive, Scope, Send, client_address, header
+from .endpoint import refuse
+from .refusals import Refusal, unavailable
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE = 1.0  # seconds in which open responses may end before the server is told to stop
+
+
+class Service(Protocol):
+    """Something that runs beside the requests, in the server's event loop."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class Boundary:
+    """An ASGI application around `application`.
+
+    `services` start with `lifespan.startup`, or with the first request where no lifespan comes.
+    They stop before the server does: at SIGTERM or SIGINT, or with `lifespan.shutdown`.
+
+    `most` and `most_per_address` limit the requests and sockets open at a time in this process
+    (0: any number), `body_size` a request's body in bytes. With `behind_proxy` the client's
+    address is the last one in `X-Forwarded-For`, which the proxy itself has written. `root_path`
+    is where the application is mounted, whatever a request says of it.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        services: Sequence[Service] = (),
+        *,
+        most: int = 0,
+        most_per_address: int = 0,
+        body_size: int,
+        behind_proxy: bool = False,
+        root_path: str = "",
+    ) -> None:
+        self.application = application
+        self.services = services
+        self.most = most
+        self.most_per_address = most_per_address
+        self.body_size = body_size
+        self.behind_proxy = behind_proxy
+        self.root_path = root_path
+        self._open = 0
+        self._open_per_address: Counter[str] = Counter()
+        self._starting: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            if self._starting is None or not self._starting.done():
+                await self._start()
+            await self._serve(scope, receive, send)
+        else:
+            await self.application(scope, receive, send)
+
+    # Requests
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Daphne takes the mount point from the header Daphne-Root-Path, which any client can send.
+        scope["root_path"] = self.root_path
+        if self.behind_proxy:
+            forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
+            scope["client"] = (forwarded.strip(), 0)
+        address = counted_as(client_address(scope)) if self.most_per_address else ""
+        self._open += 1
+        if address:
+            self._open_per_address[address] += 1
+        try:
+            problem = self._over_limit(address)
+            if problem is not None and scope["type"] == "http":
+                await refuse(send, problem)
+                return
+            if problem is not None:
+                scope["refusal"] = problem  # a socket is accepted first, to be closed with a code
+            if scope["type"] == "http" and _has_body(scope):
+                await self._serve_body(scope, receive, send)
+            else:
+                await self.application(scope, receive, send)
+        finally:
+            self._open -= 1
+            if address:
+                self._open_per_address[address] -= 1
+                if not self._open_per_address[address]:
+                    del self._open_per_address[address]
+
+    def _over_limit(self, address: str) -> Refusal | None:
+        """The problem with one more connection; None if it may be open."""
+        if self.most and self._open > self.most:
+            return unavailable(f"At most {self.most} connections may be open to this server.")
+        if address and self._open_per_address[address] > self.most_per_address:
+            return Refusal(
+                429,
+                "connections",
+                f"At most {self.most_per_address} connections may be open from one address; "
+                "close one first.",
+                {"Retry-After": "5"},
+            )
+        return None
+
+    async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request with a body: a body over the limit is a 413 before it is read.
+
+        A chunked body (RFC 9112 §7.1) has no announced length: it is counted as it comes, and the
+        application receives `http.disconnect` in place of what is over the limit.
+        """
+        too_large = Refusal(413, "size", f"A body may have at most {self.body_size} bytes.")
+        length = header(scope, b"content-length")
+        if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
+            await refuse(send, too_large)
+            return
+        received, started, ended = 0, False, False
+
+        async def receive_limited() -> dict[str, Any]:
+            nonlocal received, ended
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received <= self.body_size:
+                return message
+            if not started and not ended:
+                ended = True
+                await refuse(send, too_large)
+            return {"type": "http.disconnect"}
+
+        async def send_unless_ended(message: dict[str, Any]) -> None:
+            nonlocal started
+            if not ended:
+                started = True
+                await send(message)
+
+        await self.application(scope, receive_limited, send_unless_ended)
+
+    # Start and stop
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start_services())
+        await asyncio.shield(self._starting)
+
+    async def _start_services(self) -> None:
+        for service in self.services:
+            await service.start()
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._stop_before_server(asyncio.get_running_loop(), number)
+
+    def _stop_before_server(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """At signal `number`, stop the services first, and only then let the server have it.
+
+        A second signal reaches the server at once.
+        """
+        handler_of_server = signal.getsignal(number)
+        received_once = False
+
+        def pass_on() -> None:
+            if callable(handler_of_server):
+                handler_of_server(number, None)
+            else:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+
+        async def stop() -> None:
+            await self._stop()
+            pass_on()
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            nonlocal received_once
+            if received_once or loop.is_closed():
+                pass_on()
+            else:
+                received_once = True
+                asyncio.run_coroutine_threadsafe(stop(), loop)
+
+        signal.signal(number, handle)
+
+    async def _stop(self) -> None:
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop_services())
+        await asyncio.shield(self._stopping)
+
+    async def _stop_services(self) -> None:
+        for service in self.services:
+            await service.stop()
+        deadline = asyncio.get_running_loop().time() + GRACE
+        while self._open and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
