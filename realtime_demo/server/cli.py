@@ -28,16 +28,15 @@ def serve(
     port: int = 8000,
     *,
     on_ready: Callable[[str], None] | None = None,
-    proxy_protocol: bool = False,
 ) -> int:
     """Serve in this process until SIGTERM or SIGINT; return an exit code.
 
     `on_ready` is called in the event loop with the URL, once the server listens: with port 0
-    this is how to learn the port. `proxy_protocol` is `Server`'s. The code is 1, and the reason
-    logged, if it never did. Call it once in a process, in the main thread.
+    this is how to learn the port. The code is 1, and the reason logged,
+    if it never did. Call it once in a process, in the main thread.
     """
     endpoints = build_endpoint_description_strings(host=host, port=port)
-    server = Server(application, endpoints, proxy_protocol=proxy_protocol, **limits())
+    server = Server(application, endpoints, **limits())
     if on_ready:
         server.ready_callable = lambda: on_ready(server.urls[0])
     server.run()

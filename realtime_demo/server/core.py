@@ -51,9 +51,8 @@ class Server(daphne.server.Server):  # type: ignore[misc]
     """Daphne's server, of the same options, whose `send` waits for clients that do not read.
 
     `max_connections` counts HTTP and WebSocket together; `body_size` is in bytes, for request
-    bodies and WebSocket messages alike. With `proxy_protocol` every connection has to begin with a
-    PROXY header, which is believed. After `run` has returned, `abort_start` is true if the
-    server never listened; why has been logged.
+    bodies and WebSocket messages alike. After `run` has returned,
+    `abort_start` is true if the server never listened; why has been logged.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Server(daphne.server.Server):  # type: ignore[misc]
         *,
         max_connections: int = 10_000,
         body_size: int = 64 * 1024,
-        proxy_protocol: bool = False,
         **options: Any,
     ) -> None:
         options.setdefault("websocket_timeout", -1)
@@ -72,7 +70,6 @@ class Server(daphne.server.Server):  # type: ignore[misc]
         super().__init__(application, endpoints, **options)
         self.max_connections = open_files(max_connections)
         self.body_size = body_size
-        self.proxy_protocol = proxy_protocol
         # Every open connection, by its transport; `connections` is Daphne's, by request.
         self.transports: dict[Any, Connection | WebSocketProtocol] = {}
         self.connections: dict[Any, dict[str, Any]] = {}

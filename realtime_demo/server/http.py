@@ -16,14 +16,12 @@ from urllib.parse import unquote
 from daphne import http_protocol
 from daphne.utils import HEADER_NAME_RE, INVALID_HEADER_VALUE_BYTES, parse_x_forwarded_for
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import NO_BODY_CODES
 from twisted.web.http_headers import Headers
 
-from realtime_demo import proxy_protocol
 from realtime_demo.server import problem
 from realtime_demo.server.transport import Deadline, Gate, unread
 
@@ -403,41 +401,6 @@ class Connection(http._GenericHTTPChannelProtocol):
             self._channel.loseConnection()
 
 
-class RelayedConnection(Connection):
-    """One connection that a relay brings: its first line says whose it is (PROXY protocol).
-
-    Only a server that nobody but the relay can reach may take its word. A connection that
-    begins otherwise is reset; a second header is a malformed request.
-    """
-
-    _header: bytes | None = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._header is not None:
-            self._header += data
-            line, end, data = self._header.partition(b"\r\n")
-            if not end and len(line) < proxy_protocol.LONGEST:
-                return
-            try:
-                peer = _address(proxy_protocol.source_of(line))
-            except proxy_protocol.InvalidHeader:
-                self._channel.abortConnection()
-                return
-            self._header = None
-            self._channel.transport.getPeer = lambda: peer
-            if not data:
-                return
-        super().dataReceived(data)
-
-
-def _address(source: proxy_protocol.Address | None) -> Any:
-    """What Twisted calls the address; one without a host where the relay does not know."""
-    if source is None:
-        return UNIXAddress(None)
-    kind = IPv6Address if ":" in source.host else IPv4Address
-    return kind("TCP", source.host, source.port)
-
-
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     """Makes a `Connection` of each accepted connection."""
 
@@ -446,8 +409,7 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
         self.timeOut = REQUEST_TIMEOUT
 
     def protocol(self) -> Connection:
-        kind = RelayedConnection if self.server.proxy_protocol else Connection
-        return kind(Channel())
+        return Connection(Channel())
 
     def buildProtocol(self, addr: Any) -> Any:
         connection = super().buildProtocol(addr)

@@ -25,9 +25,7 @@ def main() -> int:
         connecting = parent.connect(settings.STAGE_SOCKET, port, beat.follow)
         tasks.append(asyncio.get_running_loop().create_task(connecting))
 
-    # Without a PROXY header nobody is served, and the header is believed: it is the tap's, which
-    # writes it before anything that its client says.
-    return serve(application, CHILD_HOST, 0, on_ready=ready, proxy_protocol=True)
+    return serve(application, CHILD_HOST, 0, on_ready=ready)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
-from realtime_demo.comparison.network import Network
-from realtime_demo.comparison.relay import Connection, Direction
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.network import Network
+from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.techniques import BY_NAME
 
 from .anatomy import needle_of
@@ -59,7 +58,6 @@ class Stage:
             network=self._network_of,
             hold_back=self._held_back,
             observe=self._observe,
-            proxy_protocol=True,
         )
         self.stalling = Stalling(self.tap)
         self.recorder = Recorder()
