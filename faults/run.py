@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Tap
 from transports.cursors import Cursor
 from transports.events import Batch
 from transports.techniques import TECHNIQUES, Technique

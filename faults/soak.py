@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from realtime_demo.comparison.host import environment
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Tap
 from transports.cursors import Cursor
 from transports.techniques import TECHNIQUES
 

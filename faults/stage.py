@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Tap
 
 from .audience import Follower
 from .failover import Failover

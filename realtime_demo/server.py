@@ -23,7 +23,7 @@ SPARE_FILES = 100  # open files that are not connections: the log, the database,
 
 def _uvicorn(host: str, port: int, uds: str) -> list[str]:
     listen = ["--uds", uds] if uds else ["--host", host, "--port", str(port)]
-    return ["realtime_demo.server", *listen]
+    return ["realtime_demo.server", "--log-level", "warning", *listen]
 
 
 def _daphne(host: str, port: int, uds: str) -> list[str]:
@@ -33,18 +33,18 @@ def _daphne(host: str, port: int, uds: str) -> list[str]:
     size = str(settings.BODY_SIZE)
     limits = ["--websocket-max-message-size", size, "--websocket-max-frame-size", size]
     # By default, Daphne closes a socket after a day, and logs query strings.
-    return ["daphne", *listen, *limits, "--websocket_timeout", "-1", "-v", "0", APPLICATION]
+    return ["daphne", *listen, *limits, "--websocket_timeout", "-1", "-v", "0"]
 
 
 def _hypercorn(host: str, port: int, uds: str) -> list[str]:
     address = f"unix:{uds}" if uds else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return ["hypercorn", "--bind", address, "-w", "0", "--graceful-timeout", str(GRACE), APPLICATION]
+    return ["hypercorn", "--bind", address, "-w", "0", "--graceful-timeout", str(GRACE)]
 
 
 def _granian(host: str, port: int, uds: str) -> list[str]:
     listen = ["--uds", uds] if uds else ["--host", host, "--port", str(port)]
     backlog = ["--backlog", str(BACKLOG), "--backpressure", str(BACKLOG)]
-    return ["granian", "--interface", "asgi", *listen, *backlog, APPLICATION]
+    return ["granian", "--interface", "asgi", *listen, *backlog]
 
 
 # The arguments of `python -m` for each server, by the value of the setting SERVER.
@@ -56,14 +56,21 @@ SERVERS: dict[str, Callable[[str, int, str], list[str]]] = {
 }
 
 
-def command(name: str, *, host: str = "127.0.0.1", port: int = 8000, uds: str = "") -> list[str]:
+def command(
+    name: str,
+    *,
+    application: str = APPLICATION,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uds: str = "",
+) -> list[str]:
     """Return the command line of server `name`, listening on `host` and `port`, or on `uds`.
 
     Raises `ValueError` for an unknown name.
     """
     if name not in SERVERS:
         raise ValueError(f"SERVER must be one of {', '.join(SERVERS)}; got {name!r}.")
-    return [sys.executable, "-m", *SERVERS[name](host, port, uds)]
+    return [sys.executable, "-m", *SERVERS[name](host, port, uds), application]
 
 
 def free_port(host: str = "127.0.0.1") -> int:

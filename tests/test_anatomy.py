@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_demo.comparison.buffering import Buffer
 from realtime_demo.stage import anatomy, recorder
 from realtime_demo.stage.framing import chunk_end, frame_at_start, frame_end, unmask
 from realtime_demo.stage.recorder import Recorder, Splitter
 from realtime_demo.stage.says import SAYS
+from realtime_demo.tap.buffering import Buffer
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
 OTHER = b'{"id":"k3f9-41","type":"message","text":"]}"}'
@@ -203,8 +203,7 @@ class FakeConnection:
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.label, self.target, self.open = "", "", True
         self.counts = SimpleNamespace(requests=0)
-        source = SimpleNamespace(get_extra_info=lambda name: (address, 1))
-        self.pipes = {"up": SimpleNamespace(source=source)}
+        self.client = (address, 1)
 
     def ask(self, recorder: Recorder, label: str, response: bytes = b"") -> None:
         self.label, self.counts.requests = label, self.counts.requests + 1

@@ -7,13 +7,13 @@ import random
 import pytest
 
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
-from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.probes import Volley
 from realtime_demo.comparison.replay import Played
 from realtime_demo.comparison.result import Cost, Measurement, Watch, spread
 from realtime_demo.comparison.rounds import merged
 from realtime_demo.comparison.settings import FEWEST_EVENTS, Settings
 from realtime_demo.comparison.theory import Path, Sizes, predict
+from realtime_demo.tap.network import Network
 
 SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
 

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from realtime_demo.comparison.tap import Connection, Tap
 from realtime_demo.doctor.examination import LATE, Examination, Unreachable
 from realtime_demo.doctor.findings import CURES, Finding
 from realtime_demo.doctor.wire import Exchange
 from realtime_demo.production import certificate, programs
+from realtime_demo.tap.proxy import Connection, Tap
 from transports.techniques import BY_NAME, TECHNIQUES
 
 from .live import LiveServer

@@ -7,10 +7,10 @@ import statistics
 import pytest
 
 from realtime_demo.comparison.ledger import Sample
-from realtime_demo.comparison.network import Link, Network
 from realtime_demo.comparison.probes import Volley
 from realtime_demo.comparison.replay import Heard, Played, play
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from realtime_demo.tap.network import Link, Network
 from tests.test_theory import DOWN, NETWORK, UP, arrivals, simulate
 
 EVER = (0.0, 1e9)

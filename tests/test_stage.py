@@ -19,7 +19,6 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.theory import Path as NetworkPath
 from realtime_demo.comparison.theory import Workload, predict
 from realtime_demo.stage.labels import OTHER, label_of
@@ -27,6 +26,7 @@ from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.theory import SERVICE, SIZES
 from realtime_demo.stage.wire import rooms_of
+from realtime_demo.tap.network import Network
 from transports.refusals import Refusal
 from transports.techniques import TECHNIQUES
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_demo.comparison.network import Link, Network, Schedule
-from realtime_demo.comparison.tap import Counts, Tap
+from realtime_demo.tap.counters import Counts
+from realtime_demo.tap.network import Link, Network, Schedule
+from realtime_demo.tap.proxy import Tap
 
 from .raw_server import serving
 from .waiting import BOUND, in_time_async, until
@@ -406,6 +407,30 @@ async def test_stalls_after_exactly_so_many_bytes(rtt: float) -> None:
         assert tap.total.down == 20
         tap.resume()
         assert await reader.readexactly(len(RESPONSE) - 20) == RESPONSE[20:]
+
+
+# --- Whose connection it is ----------------------------------------------------------------
+
+
+async def test_names_the_client_behind_an_upstream_connection() -> None:
+    """From before the server has its first byte until the server's end is closed."""
+    seen: list[tuple[int, tuple[str, int] | None]] = []
+
+    async def look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1):
+            port = writer.get_extra_info("peername")[1]
+            seen.append((port, tap.client_of(port)))
+            writer.write(b".")
+
+    async with serving(look) as port, Tap("127.0.0.1", port) as tap:
+        async with connected(tap) as (first, one), connected(tap) as (second, two):
+            for reader, writer in ((first, one), (second, two), (first, one)):
+                writer.write(b"x")
+                await reader.readexactly(1)
+            clients = [writer.get_extra_info("sockname") for writer in (one, two, one)]
+            assert [client for _, client in seen] == clients
+        await until(lambda: not any(tap.client_of(port) for port, _ in seen))
+        assert tap.client_of(port) is None
 
 
 # --- Ends --------------------------------------------------------------------------------

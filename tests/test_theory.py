@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_demo.comparison.network import Link, Network
 from realtime_demo.comparison.theory import (
     Component,
     Delay,
@@ -22,6 +21,7 @@ from realtime_demo.comparison.theory import (
     predict,
     silences,
 )
+from realtime_demo.tap.network import Link, Network
 
 UP, DOWN = 0.03, 0.05
 NETWORK = Network(up=Link(UP), down=Link(DOWN))

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
+from realtime_demo.tap.network import Network
 from transports.techniques import TECHNIQUES
 
-from .network import Network
 from .theory import Path, Prediction, Sizes, Workload, predict, silences
 
 REFERENCE = FilePath(__file__).with_name("measurements.json")

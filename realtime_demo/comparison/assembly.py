@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from realtime_demo.tap.network import Network
+
 from .adapters import Adapter
 from .clients import Marks, total
 from .host import cores
 from .ledger import Ledger, Sample
-from .network import Network
 from .phase import Phase
 from .probes import Volley
 from .replay import Heard, play

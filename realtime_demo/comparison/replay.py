@@ -15,8 +15,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from realtime_demo.tap.network import Schedule
+
 from .figures import quantile
-from .network import Schedule
 from .theory import Path, Sizes, Workload
 
 

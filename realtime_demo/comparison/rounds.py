@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from statistics import fmean
 
+from realtime_demo.tap.network import Network
+
 from .figures import Spread, between
 from .ledger import Ledger, Sample, Sent
-from .network import Network
 from .probes import Volley
 from .replay import Played
 from .result import Cost, Measurement, Watch, spread

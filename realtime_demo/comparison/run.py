@@ -15,6 +15,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from realtime_demo.tap.network import Network
+
 from . import load as publisher
 from . import subscribers
 from .child import Child, ChildFailed
@@ -23,7 +25,6 @@ from .fork_server import ForkServer
 from .host import environment
 from .local_server import APPLICATION, ServerFailed, local_server
 from .measure import measure
-from .network import Network
 from .phase import MeasurementFailed
 from .progress import Progress, Report
 from .result import Measurement

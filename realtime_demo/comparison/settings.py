@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from longpoll.consumers import LONGEST_HOLD
+from realtime_demo.tap.network import Network
 from transports.events import Event
 from transports.techniques import TECHNIQUES
 
 from . import schedule
 from .adapters import Adapter
-from .network import Network
 from .theory import Arrivals, Path, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart

@@ -16,16 +16,15 @@ from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from realtime_demo.tap.network import Link, Network
+from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
 from transports.techniques import BY_NAME
 
 from . import child
 from .adapters import Adapter, target
 from .asker import Asker
-from .network import Link, Network
-from .relay import Connection, Direction
 from .schedule import index_of
-from .tap import Tap
 
 BEAT = 0.02  # seconds between looks at how late the event loop is
 EMPTY = b'"events":[]'

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .network import Network
+from realtime_demo.tap.network import Network
 
 Arrivals = Literal["poisson", "fixed"]
 

@@ -13,10 +13,9 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from realtime_demo.comparison.network import Network
-from realtime_demo.comparison.relay import Connection, Direction
-from realtime_demo.comparison.tap import Tap
 from realtime_demo.server import command, free_port
+from realtime_demo.tap.network import Network
+from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.techniques import BY_NAME
 
 from .anatomy import needle_of

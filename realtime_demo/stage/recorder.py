@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from realtime_demo.comparison.relay import Connection, Direction
+from realtime_demo.tap.proxy import Connection, Direction
 
 from .framing import chunk_end, frame_end, header_fields, inflated
 from .labels import is_technique
@@ -184,8 +184,7 @@ class Recorder:
         if size > TOTAL - MOST or len(self._recordings) >= CONNECTIONS:
             for closed in [each for each in self._recordings if not each.open]:
                 del self._recordings[closed]
-        peer = connection.pipes["up"].source.get_extra_info("peername")
-        recording = self._recordings[connection] = Recording(str(peer[0]))
+        recording = self._recordings[connection] = Recording(connection.client[0])
         return recording
 
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
-from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.theory import Arrivals
+from realtime_demo.tap.network import Network
 from transports.refusals import Refusal
 from transports.techniques import BY_NAME
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from realtime_demo.comparison.relay import Connection
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Connection, Tap
 from transports.techniques import BY_NAME
 
 REQUEST_AND_RESPONSE = ("polling", "longpoll")

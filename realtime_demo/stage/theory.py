@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from realtime_demo.tap.network import Network
 from transports.access import Receive, Send
 from transports.endpoint import Endpoint, answer
 from transports.events import encode

@@ -7,7 +7,7 @@ import random
 
 import httpx
 
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Tap
 from transports.techniques import Technique
 
 from .feeds import collect, cursor_of, publish

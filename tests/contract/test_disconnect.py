@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from realtime_demo.comparison.tap import Tap
+from realtime_demo.tap.proxy import Tap
 from transports.techniques import Technique
 
 from .feeds import BOUND, events_of, publish

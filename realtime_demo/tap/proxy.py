@@ -1,4 +1,13 @@
-"""One relayed connection: two sockets and a pipe each way between them."""
+"""A TCP proxy that counts, delays, cuts, stalls and records what crosses it.
+
+    async with Tap("127.0.0.1", 8000, network=Network.of(rtt=0.1)) as tap:
+        ...  # a client of tap.url
+        tap.total.down, tap.total.requests
+        tap.cut()
+
+Bytes are counted where they cross the client's end of the wire, TCP payload alone, so
+that they are what a packet capture beside the client would show.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +21,12 @@ import struct
 import sys
 import termios
 from collections import deque
-from typing import TYPE_CHECKING, Literal, cast
-
-from realtime_demo import proxy_protocol
+from collections.abc import Callable
+from typing import Literal, cast
 
 from .buffering import Buffer
-from .network import SEGMENT, Link, Schedule
-from .records import Counts, Record
-
-if TYPE_CHECKING:
-    from .tap import Tap
+from .counters import Counts, Record
+from .network import SEGMENT, Link, Network, Schedule
 
 Direction = Literal["up", "down"]
 
@@ -34,12 +39,158 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop what is 
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.[01]\r\n")
 
 
+class Tap:
+    """Relays connections to `host`:`port` through `network`, from a port of its own.
+
+    `label` names what is counted together: a name for every connection, or a function of
+    the request target (`/polling/lobby/?since=…`), asked again at each request of a
+    connection. `cut_after` and `stall_after` map a connection's number (0, 1, 2 … in the
+    order they came) to the bytes down after which, exactly, it is cut or stalled; 0 means
+    at the server's first byte. Both may be changed at any time, as may `network`, which may
+    be a function of the label.
+
+    Memory is bounded for each connection: `keep` bytes remembered each way, and `window`
+    bytes in flight each way, past which the sender is held back. The window limits
+    throughput to window / delay (16 MiB at 100 ms: 160 MB/s). `observe`, if given, is
+    called as (connection, direction, data) with what crosses, as it crosses.
+
+    `hold_back(label)` makes a buffering proxy of it: so many bytes of a chunked response are
+    collected before any of them go on (0: none), as are fewer at the response's end.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        network: Network | Callable[[str], Network] | None = None,
+        label: str | Callable[[str], str] = "all",
+        cut_after: dict[int, int] | None = None,
+        stall_after: dict[int, int] | None = None,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        keep: int = 16 * 1024,
+        window: int = 16 * 1024 * 1024,
+        observe: Callable[[Connection, Direction, bytes], None] | None = None,
+        hold_back: Callable[[str], int] = lambda label: 0,
+    ) -> None:
+        self.target = (host, port)
+        self.network: Network | Callable[[str], Network] = network or Network()
+        self.label = label
+        self.cut_after = cut_after if cut_after is not None else {}
+        self.stall_after = stall_after if stall_after is not None else {}
+        self.listen = listen
+        self.keep = keep
+        self.window = window
+        self.observe = observe
+        self.hold_back = hold_back
+        self.counts: dict[str, Counts] = {}
+        self.connections: list[Connection] = []
+        self.closed: deque[Connection] = deque(maxlen=64)
+        self.accepted = 0
+        self._server: asyncio.Server | None = None
+        self._upstream: dict[int, Connection] = {}  # by the local port of the server's end
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+
+    async def __aenter__(self) -> Tap:
+        loop = asyncio.get_running_loop()
+        host, port = self.listen
+        self._server = await loop.create_server(
+            lambda: End(Connection(self), "up"), host, port, backlog=1_024
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in list(self.connections):
+            connection.abort()
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        await self._server.wait_closed()
+        if self.connections:
+            await self._idle.wait()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None, "The tap listens inside `async with`."
+        return cast(int, self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.listen[0]}:{self.port}"
+
+    def network_of(self, label: str) -> Network:
+        """The network that a connection of `label` goes through."""
+        return self.network if isinstance(self.network, Network) else self.network(label)
+
+    def client_of(self, port: int) -> tuple[str, int] | None:
+        """Return the address of the client whose connection leaves the tap from `port`.
+
+        To the server, `port` is its peer's. The client is known before its first byte reaches
+        the server, until the connection to the server is closed.
+        """
+        connection = self._upstream.get(port)
+        return connection.client if connection is not None else None
+
+    @property
+    def total(self) -> Counts:
+        return sum(self.counts.values(), Counts())
+
+    def count(self, label: str) -> Counts:
+        """The counts kept under `label`, made when new."""
+        return self.counts.setdefault(label, Counts())
+
+    def labelled(self, label: str | None) -> list[Connection]:
+        """The open connections, or those of them that bear `label`."""
+        return [c for c in self.connections if label is None or c.label == label]
+
+    def cut(self, label: str | None = None) -> int:
+        """Reset the open connections (of `label`, if given) at both ends; says how many."""
+        connections = self.labelled(label)
+        for connection in connections:
+            connection.cut()
+        return len(connections)
+
+    def stall(self, label: str | None = None) -> int:
+        """Let nothing cross the open connections any more, and tell neither end.
+
+        To both it looks as when a NAT has forgotten the connection: half-open. What comes
+        later is held until `resume`. New connections are not touched.
+        """
+        connections = self.labelled(label)
+        for connection in connections:
+            connection.stall()
+        return len(connections)
+
+    def resume(self, label: str | None = None) -> None:
+        """Let stalled connections go on, with nothing lost."""
+        for connection in self.labelled(label):
+            connection.resume()
+
+    def release(self) -> None:
+        """Let go on what `hold_back` has held back."""
+        for connection in self.connections:
+            connection.release()
+
+    def remove(self, connection: Connection) -> None:
+        """Called by a connection whose client's end is gone."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.closed.append(connection)
+        if not self.connections:
+            self._idle.set()
+
+
 class Connection:
     """One relayed connection, with its own counts and its last bytes each way."""
 
     def __init__(self, tap: Tap) -> None:
         self.tap = tap
         self.number = -1
+        self.client = ("", 0)  # its address; empty if it had left before it was accepted
+        self.upstream_port = 0
         self.label = tap.label if isinstance(tap.label, str) else ""
         self.opened = 0.0
         self.counts = Counts(connections=1)
@@ -80,6 +231,7 @@ class Connection:
     def accepted(self, client: asyncio.Transport) -> None:
         tap = self.tap
         self.number, tap.accepted = tap.accepted, tap.accepted + 1
+        self.client = (client.get_extra_info("peername") or self.client)[:2]
         self.opened = asyncio.get_running_loop().time()
         tap.connections.append(self)
         if self.label:
@@ -107,9 +259,8 @@ class Connection:
         # A client may send only after the handshake's round trip (RFC 9293 §3.5), which
         # the kernel of this host has answered for the far end.
         self._shake_hands()
-        if self.tap.proxy_protocol:
-            ends = (up.source.get_extra_info(name) for name in ("peername", "sockname"))
-            server.write(proxy_protocol.header(*ends))
+        self.upstream_port = server.get_extra_info("sockname")[1]
+        self.tap._upstream[self.upstream_port] = self
         up.flow()
 
     def _shake_hands(self) -> None:
@@ -161,7 +312,10 @@ class Connection:
         back = self.pipes.get("down" if direction == "up" else "up")
         if back is not None:
             back.sink_lost()
-        if direction == "up":
+        if direction == "down":
+            if self.tap._upstream.get(self.upstream_port) is self:
+                del self.tap._upstream[self.upstream_port]
+        else:
             self.tap.remove(self)
             if self.cutting:  # who left while a cut waited: the server's end is reset still
                 self.cut()
