@@ -1,6 +1,6 @@
-"""The server: Uvicorn with this project's limits, and the command lines of the other ASGI servers.
+"""Uvicorn with this project's limits, and the command lines of the other ASGI servers.
 
-    python -m realtime_demo.server [Uvicorn's options]
+python -m realtime_demo.server [Uvicorn's options]
 """
 
 from __future__ import annotations
@@ -98,15 +98,19 @@ def raise_open_files(connections: int) -> int:
     return connections if soft == resource.RLIM_INFINITY else min(connections, soft - SPARE_FILES)
 
 
-class WithoutQuery(logging.Filter):
-    """Removes query strings from Uvicorn's log: they contain cursors and names."""
+class WithoutSecrets(logging.Filter):
+    """Removes query strings (cursors, names) and credentials from Uvicorn's log."""
+
+    CREDENTIALS = frozenset({"authorization", "cookie", "sec-websocket-protocol"})
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(
-                argument.partition("?")[0] if isinstance(argument, str) else argument
-                for argument in record.args
-            )
+            texts = [
+                each.partition("?")[0] if isinstance(each, str) else each for each in record.args
+            ]
+            if texts and str(texts[0]).lower() in self.CREDENTIALS:  # at level debug: "< %s: %s"
+                texts[1:] = ["…"] * (len(texts) - 1)
+            record.args = tuple(texts)
         return True
 
 
@@ -132,9 +136,9 @@ def options() -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, with Uvicorn's command line over this project's defaults."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
-    LOGGING_CONFIG["filters"] = {"without_query": {"()": "realtime_demo.server.WithoutQuery"}}
+    LOGGING_CONFIG["filters"] = {"without_secrets": {"()": "realtime_demo.server.WithoutSecrets"}}
     for handler in LOGGING_CONFIG["handlers"].values():
-        handler["filters"] = ["without_query"]
+        handler["filters"] = ["without_secrets"]
     uvicorn.main.main(arguments, default_map=options(), prog_name="realtime_demo.server")
 
 

@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
-import re
+import os
 import signal
-import sys
+import ssl
+import time
 from collections.abc import Mapping
 
-from .program import Program
+import httpx
+
+from realtime_demo.server import APPLICATION, command, free_port
+
+from .program import PAUSE, Program
 from .waiting import BOUND
 
-OURS = "realtime_demo.asgi:application"
-LISTENING = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)/")
+SERVER = os.environ.get("SERVER", "uvicorn")
 
 
 class LiveServer(Program):
-    """`python -m realtime_demo.server --port 0 [arguments] <application>`, while the block lasts.
+    """The ASGI server `server` with `application`, while the block lasts.
 
-    Leaving the block stops the server with SIGTERM. The project's own application may leave no
-    traceback (in an `outage`, libraries may).
+    `arguments` are added to its command line. Leaving the block stops the server with SIGTERM.
+    With `verify` it is asked over TLS. The project's own application may leave no traceback (in an
+    `outage`, libraries may).
     """
 
     def __init__(
         self,
-        application: str = OURS,
+        application: str = APPLICATION,
         *arguments: str,
+        server: str = SERVER,
         env: Mapping[str, str] | None = None,
         stop_timeout: float = 15,
         outage: bool = False,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
-        command = [sys.executable, "-m", "realtime_demo.server", "--port", "0"]
+        self.port = free_port()
+        self.verify = verify
+        self.url = (
+            f"http://127.0.0.1:{self.port}" if verify is None else f"https://localhost:{self.port}"
+        )
+        self.ws_url = f"ws://127.0.0.1:{self.port}"
         super().__init__(
-            [*command, *arguments, application],
-            LISTENING,
+            [*command(server, application=application, port=self.port), *arguments],
+            None,
             env or {},
             signal_number=signal.SIGTERM,
             start=BOUND,
             stop=stop_timeout,
-            spotless=application == OURS and not outage,
+            spotless=application == APPLICATION and not outage,
         )
 
-    def started(self, said: re.Match[str]) -> None:
-        self.port = int(said[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.ws_url = f"ws://127.0.0.1:{self.port}"
+    def wait_until_ready(self) -> None:
+        """Return once the server answers a request, whatever the answer."""
+        deadline = time.monotonic() + self.start_timeout
+        verify = self.verify or True
+        with httpx.Client(trust_env=False, timeout=2, verify=verify) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    client.get(f"{self.url}/healthz")
+                    return
+                except httpx.TransportError:
+                    time.sleep(PAUSE)
+        raise AssertionError(f"the server does not answer; exit code {self.process.poll()}")

@@ -22,14 +22,15 @@ class Program:
 
     Entering returns once it has printed what `ready` matches, and raises `AssertionError` if it
     ends before, or has not after `start` seconds. Leaving ends it with `signal_number` and raises
-    `AssertionError` if its exit code is not 0, or, being `spotless`, if it has left a traceback.
-    What it printed is added as a note to any exception that leaves the block.
+    `AssertionError` if it ends otherwise than by exit code 0 or that signal, or, being `spotless`,
+    if it has left a traceback. What it printed is added as a note to any exception that leaves the
+    block.
     """
 
     def __init__(
         self,
         command: list[str],
-        ready: re.Pattern[str],
+        ready: re.Pattern[str] | None,
         env: Mapping[str, str],
         *,
         signal_number: int = signal.SIGINT,
@@ -57,11 +58,16 @@ class Program:
         )
         self.pid = self.process.pid
         try:
-            self.started(self.wait_for(self.ready))
+            self.wait_until_ready()
         except BaseException as error:
             self._leave(error)
             raise
         return self
+
+    def wait_until_ready(self) -> None:
+        """Return once it has printed what `ready` matches."""
+        assert self.ready is not None
+        self.started(self.wait_for(self.ready))
 
     def started(self, said: re.Match[str]) -> None:
         """It has said that it is ready."""
@@ -75,7 +81,10 @@ class Program:
         try:
             if self.process.poll() is None:
                 code = self.stop(self.signal_number)
-                assert code == 0 or error, f"exit code {code}\n{self.output()}"
+                # Uvicorn ends by the signal that it was sent, once it has stopped in order.
+                assert code in (0, -self.signal_number) or error, (
+                    f"exit code {code}\n{self.output()}"
+                )
             if self.spotless and error is None:
                 assert "Traceback" not in self.output(), self.output()
         finally:

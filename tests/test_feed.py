@@ -12,11 +12,12 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
 from transports import feed, presence
+from transports.boundary import Boundary
 from transports.cursors import Cursor
 from transports.events import Event
 from transports.history import HistoryUnavailable
 from transports.hub import group_of
-from transports.lifespan import lifespan
+from transports.lifespan import FeedService
 
 from .waiting import BOUND, until
 
@@ -122,10 +123,15 @@ async def members(room: str) -> list[Any]:
     return list(await layer.connection(0).zrange(layer._group_key(group_of(room)), 0, -1))
 
 
+async def no_application(scope: Any, receive: Any, send: Any) -> None:
+    """Serves nothing."""
+
+
 async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
     told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    living = asyncio.create_task(lifespan({"type": "lifespan"}, told.get, said.put))
+    application = Boundary(no_application, [FeedService()], body_size=1)
+    living = asyncio.create_task(application({"type": "lifespan"}, told.get, said.put))
     async with asyncio.timeout(BOUND):
         told.put_nowait({"type": "lifespan.startup"})
         assert (await said.get())["type"] == "lifespan.startup.complete"

@@ -9,8 +9,9 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 
-from transports.access.limits import ConnectionsPerAddress, publishing, take_turn
+from transports.access.limits import publishing, take_turn
 from transports.access.login import failures
+from transports.boundary import Boundary
 from transports.refusals import Refusal
 
 from .accounts import Accounts
@@ -63,7 +64,11 @@ async def test_connections() -> None:
             client, *others = addresses
             await limited({"client": [client, 1], "others": others}, receive, send)
 
-    limited = ConnectionsPerAddress(2).around(application)
+    boundary = Boundary(application, most_per_address=2, body_size=1)
+
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
+
     nothing: Any = None
     others = [*ONE_CLIENT[1:], ANOTHER, *STRANGERS, STRANGERS[0]]
     await limited({"client": [ONE_CLIENT[0], 1], "others": others}, nothing, nothing)

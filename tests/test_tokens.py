@@ -25,8 +25,8 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from transports.access import tokens
-from transports.access.limits import ConnectionsPerAddress
 from transports.access.login import failures
+from transports.boundary import Boundary
 from transports.refusals import Refusal
 
 from .accounts import Accounts
@@ -212,12 +212,6 @@ def test_no_token_without_tables(action: list[str], tmp_path: Path) -> None:
 # --- Limits ------------------------------------------------------------------------------------
 
 
-async def test_no_limit_is_no_middleware() -> None:
-    async def application(scope: Any, receive: Any, send: Any) -> None: ...
-
-    assert ConnectionsPerAddress(0).around(application) is application
-
-
 async def test_connections_are_counted_while_they_last() -> None:
     found: list[bool] = []
 
@@ -228,7 +222,11 @@ async def test_connections_are_counted_while_they_last() -> None:
         if scope.get("fails"):
             raise LookupError
 
-    limited = ConnectionsPerAddress(1).around(application)
+    boundary = Boundary(application, most_per_address=1, body_size=1)
+
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
+
     nothing: Any = None
     for scope, refused in (
         ({"client": ["a", 1], "inner": ["a", 2]}, [False, True]),

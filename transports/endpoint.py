@@ -135,6 +135,8 @@ class StreamEndpoint(Endpoint):
                     async for batch in batches:
                         await send(_body(self._data(batch), more=True))
                         meter.delivered(batch)
+                except OSError:  # the client has gone (ASGI: what `send` raises)
+                    return
                 except Exception:  # too late for a status: the client resumes from its cursor
                     logger.exception("%s", request.scope["path"])
             await send(_body(b"", more=False))

@@ -167,6 +167,8 @@ class Session:
             await self._end(refusal.close_code, refusal.detail)
         except (HistoryUnavailable, TooManyRooms):
             await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
+        except OSError:  # the client has gone (ASGI: what `send` raises)
+            pass
         except Exception:
             logger.exception("%s", room)
             await self._end(INTERNAL_ERROR, "Something went wrong on the server.")
