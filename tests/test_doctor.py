@@ -76,7 +76,7 @@ unhindered = repeated_after_a_standstill(0.1)
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
     with LiveServer(
-        APPLICATION, "--proxy-headers", env={"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
+        APPLICATION, env={"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
     ) as running:
         yield running
 

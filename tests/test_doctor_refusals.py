@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.own_server]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    with LiveServer(APPLICATION, "--proxy-headers", env={"REDIS_URL": "", "DEBUG": "0"}) as running:
+    with LiveServer(APPLICATION, env={"REDIS_URL": "", "DEBUG": "0"}) as running:
         yield running
 
 

@@ -9,7 +9,7 @@ Severity = Literal["problem", "note"]
 
 # The cures, in nginx's words; deploy/nginx/server.conf has them all together.
 CURES = {
-    "address": "proxy_set_header X-Forwarded-For $remote_addr;  and the server's --proxy-headers",
+    "address": "proxy_set_header X-Forwarded-For $remote_addr;  and BEHIND_PROXY=1",
     "buffers": "proxy_buffering off;  and no proxy_ignore_headers X-Accel-Buffering",
     "caches": "proxy_cache off;  (the answers say Cache-Control: no-store)",
     "certificate": "ssl_certificate: one for this name, of an authority, with its chain, renewed",

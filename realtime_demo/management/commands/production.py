@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime_demo import server
 from realtime_demo.production import certificate, configuration, programs
 from realtime_demo.production.keep import command_line
 from realtime_demo.production.layout import Layout
@@ -128,9 +129,7 @@ class Command(BaseCommand):
             layout.redis_conf.write_text(configuration.redis(layout))
             kept["redis"] = [redis, str(layout.redis_conf)], [*layout.names, *working]
         for name in layout.names:
-            server = [python, "-m", "realtime_demo.server", "--proxy-headers"]
-            server += ["-u", str(layout.socket(name)), "realtime_demo.asgi:application"]
-            kept[name] = server, []
+            kept[name] = server.command(settings.SERVER, uds=str(layout.socket(name))), []
         for name in working:
             kept[name] = [python, "manage.py", "runworker", "background-tasks"], []
         conf, prefix = str(layout.nginx_conf), str(layout.directory / "nginx")
