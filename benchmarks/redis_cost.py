@@ -33,7 +33,7 @@ from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import Audience, audience
 from faults.shape import Redis
 from realtime_demo.comparison.host import environment
-from realtime_demo.production.layout import Layout
+from realtime_demo.production.paths import Paths
 from transports.techniques import BY_NAME
 
 SERVERS = 4
@@ -162,7 +162,7 @@ async def measure(redis: Redis, servers: list[Server], connections: int) -> Cost
 
 async def run() -> list[Cost]:
     with tempfile.TemporaryDirectory() as directory:
-        layout = Layout(Path(directory))
+        layout = Paths(Path(directory))
         layout.make_directories()
         redis = Redis(layout)
         try:

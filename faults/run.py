@@ -130,13 +130,13 @@ async def run(
 
     Raises `TimeoutError` where something that has to happen does not.
     """
-    trust(shape.layout.certificate)
-    tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
+    trust(shape.paths.certificate)
+    tls = ssl.create_default_context(cafile=str(shape.paths.certificate))
     room = f"{'staff-' if fault.as_staff else ''}fault-{uuid.uuid4().hex[:12]}"
     headers = await asyncio.to_thread(shape.staff) if fault.as_staff else {}
     async with (
         httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30, headers=headers) as http,
-        Tap("127.0.0.1", shape.layout.port) as tap,
+        Tap("127.0.0.1", shape.paths.port) as tap,
     ):
         since = await place(http, room)
         publisher = Publisher(shape.url, room, fault.rate or rate, tls, headers=headers)

@@ -87,11 +87,11 @@ class Soak:
     _places: dict[int, Cursor] = field(default_factory=dict)  # where each client goes on
 
     async def run(self, shape: Shape, console: Console) -> None:
-        trust(shape.layout.certificate)
-        tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
+        trust(shape.paths.certificate)
+        tls = ssl.create_default_context(cafile=str(shape.paths.certificate))
         async with httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http:
             since = await place(http, ROOM)
-        async with Tap("127.0.0.1", shape.layout.port) as tap:
+        async with Tap("127.0.0.1", shape.paths.port) as tap:
             self._places = dict.fromkeys(range(self.clients), since)
             self._staff = await asyncio.to_thread(shape.staff)
             publisher = Publisher(shape.url, ROOM, self.rate, tls, keep=False)
@@ -179,7 +179,7 @@ class Soak:
             await asyncio.sleep(INTERVAL - (time.monotonic() - began) % INTERVAL)
 
     async def _rest(self, shape: Shape, began: float) -> None:
-        metrics = {name: f"{shape.metrics_url}/{name}/metrics" for name in shape.layout.names}
+        metrics = {name: f"{shape.metrics_url}/{name}/metrics" for name in shape.paths.names}
         at = time.monotonic() - began
         for name, sample in (await rest(at, shape.processes(), metrics, LOOK - 1)).items():
             self.at_rest.setdefault(name, []).append(sample)

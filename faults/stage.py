@@ -64,7 +64,7 @@ class Stage:
         """The sum of a counter over the servers."""
         total = 0.0
         async with httpx.AsyncClient(base_url=self.shape.metrics_url, timeout=10) as metrics:
-            for server in self.shape.layout.names:
+            for server in self.shape.paths.names:
                 text = (await metrics.get(f"/{server}/metrics")).text
                 for line in text.splitlines():
                     if line.startswith((f"{name} ", f"{name}{{")):

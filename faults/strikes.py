@@ -78,7 +78,7 @@ async def nginx_killed(stage: Stage) -> float:
     old = stage.shape.processes()["nginx"]
     stage.process("nginx").kill()
     await until(lambda: not any(map(_runs, old)))  # its workers listen as long as they live
-    await until_asked(lambda: _answers(stage.shape.layout.port))
+    await until_asked(lambda: _answers(stage.shape.paths.port))
     return stage.now()
 
 
@@ -125,8 +125,8 @@ async def redis_killed(stage: Stage) -> float:
 async def redis_lost(stage: Stage) -> float:
     redis = stage.shape.redis
     await asyncio.to_thread(redis.end, signal.SIGKILL)
-    shutil.rmtree(stage.shape.layout.directory / "redis" / "appendonlydir", ignore_errors=True)
-    (stage.shape.layout.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
+    shutil.rmtree(stage.shape.paths.directory / "redis" / "appendonlydir", ignore_errors=True)
+    (stage.shape.paths.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
     await asyncio.to_thread(redis.start)
     return stage.now()
 
@@ -166,7 +166,7 @@ async def layer_overflows(stage: Stage) -> float:
     await asyncio.sleep(1)
     refills = await stage.counters("realtime_hub_refills_total") - before
     received = await stage.counters("realtime_hub_received_total") - received
-    dropped = 300 * len(stage.shape.layout.names) - received
+    dropped = 300 * len(stage.shape.paths.names) - received
     stage.expect(dropped > 0 and refills, "the layer dropped nothing")
     stage.notes.append(
         f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
@@ -197,7 +197,7 @@ async def redis_failover_planned(stage: Stage) -> float:
 
 
 async def database_away(stage: Stage) -> float:
-    file = stage.shape.layout.directory / "db.sqlite3"
+    file = stage.shape.paths.directory / "db.sqlite3"
     refused = stage.publisher.refused
     with database.away(file):
         await asyncio.sleep(OUTAGE)
