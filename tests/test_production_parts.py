@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from realtime_demo.production import certificate
-from realtime_demo.production.child import end_group
+from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import Paths
 from realtime_demo.production.readiness import look, opener
 from realtime_demo.production.supervisor import instance_lock
@@ -31,14 +31,22 @@ from .redis_server import free_port
 from .waiting import BOUND, until
 
 
+class Starting(Production):
+    """A production that counts as started once it has printed `until`."""
+
+    def __init__(self, directory: Path, until: str) -> None:
+        super().__init__(directory)
+        self.ready = re.compile(re.escape(until))
+
+    def started(self, said: re.Match[str]) -> None:
+        pass
+
+
 @contextmanager
 def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Production]:
     """A production that has printed `until`, and whose processes are all killed afterwards."""
-    production = Production(directory)
-    production.ready = re.compile(re.escape(until))
-    production.started = lambda match: None  # type: ignore[method-assign]
     try:
-        with production:
+        with Starting(directory, until) as production:
             yield production
     finally:
         for process in processes(directory):
@@ -61,7 +69,7 @@ def processes(directory: Path) -> list[psutil.Process]:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
 async def test_nothing_is_orphaned_when_the_command_ends(number: int, tmp_path: Path) -> None:
     with started(tmp_path) as running:
-        assert len(processes(tmp_path)) > 5
+        await until(lambda: len(processes(tmp_path)) > 5)
         running.process.send_signal(number)
         running.process.wait(BOUND)
         await until(lambda: not processes(tmp_path))
@@ -134,10 +142,16 @@ def test_a_child_ends_what_was_left_of_the_one_before(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "realtime_demo.production.child", str(pid_file)]
     with group(SLEEPS) as before:
         pid_file.write_text(str(before.pid))
-        done = subprocess.run(
-            [*command, "echo", "in its place"], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert done.stdout == "in its place\n"
+        for parent, expected in ((os.getppid(), ""), (os.getpid(), "in its place\n")):
+            done = subprocess.run(
+                [*command, "echo", "in its place"],
+                cwd=ROOT,
+                env={**os.environ, PARENT: str(parent)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.stdout == expected, "it does not start once its parent has died"
         assert before.wait(5) == -signal.SIGKILL
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+PARENT = "PRODUCTION_PARENT"  # environment variable
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PAUSE = 0.05  # seconds between checks whether a process group has ended
 
@@ -37,19 +38,22 @@ def end_group(pid_file: Path, patience: float = 0) -> None:
 
 
 def end_with_parent() -> None:
-    """Have Linux send this process SIGTERM when its parent dies; no other system can."""
+    """Have Linux send this process SIGTERM when its parent dies; no other system can.
+
+    `PARENT` has the parent's process id: it may have died before the call.
+    """
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the call
-            sys.exit(1)
+    if os.getppid() != int(os.environ[PARENT]):
+        sys.exit(1)
 
 
 def main() -> None:
     pid_file, *command = sys.argv[1:]
+    end_with_parent()
     end_group(Path(pid_file))
     Path(pid_file).write_text(str(os.getpid()))
-    end_with_parent()
+    os.environ[PARENT] = str(os.getpid())  # supervisord is the parent of the others
     os.execvp(command[0], command)
 
 

@@ -7,18 +7,21 @@ ends with the last of the two, however they end (flock(2)).
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from types import TracebackType
 from typing import IO, Any, Self
+from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from .child import end_group
+from .child import PARENT, end_group
 from .configuration import ATTEMPTS, PATIENCE
 from .paths import Paths
 
@@ -64,8 +67,7 @@ class Supervisor:
         self.environment = environment
         self.lock = lock
         self.write = write
-        transport: Any = SupervisorTransport("production", password, f"unix://{paths.control}")
-        self._control: Any = ServerProxy("http://localhost", transport)
+        self.password = password
 
     def __enter__(self) -> Self:
         child = [sys.executable, "-m", "realtime_demo.production.child", str(self.paths.pid_file())]
@@ -75,7 +77,7 @@ class Supervisor:
         with self.paths.supervisor_errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [*child, *daemon],
-                env=dict(self.environment),
+                env={**self.environment, PARENT: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -108,9 +110,14 @@ class Supervisor:
         if code is not None:
             errors = self.paths.supervisor_errors.read_text(errors="replace")
             return f"supervisord ended with {code}. {errors}".strip()
+        # A new one each time: after an error its connection is of no use.
+        transport: Any = SupervisorTransport(
+            "production", self.password, f"unix://{self.paths.control}"
+        )
         try:
-            processes: Any = self._control.supervisor.getAllProcessInfo()
-        except Exception:  # not listening yet: every error of sockets, HTTP and XML-RPC
+            with ServerProxy("http://localhost", transport) as supervisord:
+                processes: Any = supervisord.supervisor.getAllProcessInfo()
+        except (OSError, HTTPException, RpcError):  # it does not listen yet, or not any more
             return ""
         failed = [each["name"] for each in processes if each["statename"] == "FATAL"]
         if failed:
