@@ -31,7 +31,7 @@ from benchmarks.machine import allow_open_files
 from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import Audience, audience
-from faults.shape import Redis
+from faults.deployment import Redis
 from realtime_demo.comparison.host import environment
 from realtime_demo.production.paths import Paths
 from transports.techniques import BY_NAME

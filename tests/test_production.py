@@ -19,7 +19,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from realtime_demo.doctor.examination import Examination
+from realtime_demo.doctor.checks import Examination
 from realtime_demo.production.paths import Paths
 from transports import client
 from transports.events import Event

@@ -1,4 +1,4 @@
-"""The production shape, as `manage.py production` runs it, on a Redis that can be taken away."""
+"""A production, as `manage.py production` runs it, on a Redis that can be taken away."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STAFF = "feed"  # the name of who may start tasks, and come into rooms for staff
 
 
 class NotStarted(Exception):
-    """A part of the shape did not start; the text is what it said."""
+    """A part of the deployment did not start; the text is what it said."""
 
 
 class Redis:
@@ -78,7 +78,7 @@ class Redis:
             self.end(signal.SIGTERM)
 
 
-class Shape:
+class Deployment:
     """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
 
     `env` is added to the environment of its processes. `replicated`: its Redis is a master with
