@@ -19,8 +19,11 @@ from hypothesis import strategies as st
 
 from realtime_demo.comparison import schedule
 from realtime_demo.comparison.adapters import Adapter, events_in
-from realtime_demo.comparison.asker import Asker
-from realtime_demo.comparison.charts import (
+from realtime_demo.comparison.clients import group
+from realtime_demo.comparison.clock import Clock
+from realtime_demo.comparison.http_client import Asker
+from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from realtime_demo.comparison.output.charts import (
     LINE,
     WIDTH,
     Axis,
@@ -31,9 +34,10 @@ from realtime_demo.comparison.charts import (
     chart,
     distribution,
 )
-from realtime_demo.comparison.clients import group
-from realtime_demo.comparison.clock import Clock
-from realtime_demo.comparison.figures import (
+from realtime_demo.comparison.plan import SCENARIOS, Settings, sweep
+from realtime_demo.comparison.publisher import Load, Publisher, PublishFailed
+from realtime_demo.comparison.results import Check, Watch
+from realtime_demo.comparison.statistics import (
     Spread,
     between,
     blocks,
@@ -41,10 +45,6 @@ from realtime_demo.comparison.figures import (
     quantile,
     student,
 )
-from realtime_demo.comparison.ledger import Ledger, Sample, Sent
-from realtime_demo.comparison.load import Load, Publisher, PublishFailed
-from realtime_demo.comparison.result import Check, Watch
-from realtime_demo.comparison.settings import SCENARIOS, Settings, sweep
 from realtime_demo.comparison.subscribers import Group
 from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
@@ -339,7 +339,7 @@ async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
 
 
 async def test_a_connection_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_demo.comparison.load.CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr("realtime_demo.comparison.publisher.CONNECT_TIMEOUT", 0.05)
     with socket.socket() as full:  # its backlog: connections beyond it wait
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -10,9 +10,9 @@ import pytest
 from realtime_demo.comparison.assembly import Evidence, assemble
 from realtime_demo.comparison.ledger import Sample, Sent
 from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.result import Measurement, Watch
-from realtime_demo.comparison.settings import Settings
+from realtime_demo.comparison.results import Measurement, Watch
 from realtime_demo.comparison.window import Window
 
 SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, interval=1.0)

@@ -9,8 +9,8 @@ import pytest
 
 from realtime_demo.comparison import probes
 from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.probes import Volley, fire, silence
-from realtime_demo.comparison.settings import Settings
 
 IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds: a second; an event
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from realtime_demo.comparison import document
-from realtime_demo.comparison.charts import LEFT, RIGHT, WIDTH
-from realtime_demo.comparison.console import figure
-from realtime_demo.comparison.findings import findings
+from realtime_demo.comparison.output import json_csv as document
+from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
+from realtime_demo.comparison.output.findings import findings
+from realtime_demo.comparison.output.html import NAMED, page
+from realtime_demo.comparison.output.terminal import figure
+from realtime_demo.comparison.plan import SWEPT, Settings
 from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.replay import Played
-from realtime_demo.comparison.report import NAMED, page
-from realtime_demo.comparison.result import Measurement
-from realtime_demo.comparison.run import Configuration, Plan, Result
-from realtime_demo.comparison.settings import SWEPT, Settings
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Configuration, Plan, Result
+from realtime_demo.comparison.simulation import Played
 from realtime_demo.comparison.theory import Sizes
 from tests.test_comparison_rounds import SETTINGS, a_round
 

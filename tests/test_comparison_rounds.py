@@ -7,11 +7,11 @@ import random
 import pytest
 
 from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from realtime_demo.comparison.plan import FEWEST_EVENTS, Settings
 from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.replay import Played
-from realtime_demo.comparison.result import Cost, Measurement, Watch, spread
+from realtime_demo.comparison.results import Cost, Measurement, Watch, spread
 from realtime_demo.comparison.rounds import merged
-from realtime_demo.comparison.settings import FEWEST_EVENTS, Settings
+from realtime_demo.comparison.simulation import Played
 from realtime_demo.comparison.theory import Path, Sizes, predict
 from realtime_demo.tap.network import Network
 

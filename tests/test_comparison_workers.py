@@ -7,9 +7,10 @@ import signal
 
 import pytest
 
-from realtime_demo.comparison import load, subscribers
-from realtime_demo.comparison.child import Child, ChildFailed
+from realtime_demo.comparison import publisher as load
+from realtime_demo.comparison import subscribers
 from realtime_demo.comparison.fork_server import ForkServer
+from realtime_demo.comparison.workers import Child, ChildFailed
 from tests.waiting import until
 
 LOAD, SUBSCRIBERS = load.__name__, subscribers.__name__
@@ -56,7 +57,7 @@ async def test_a_worker_that_fails_says_so() -> None:
 
 
 async def test_a_worker_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_demo.comparison.child.PATIENCE", 0.1)
+    monkeypatch.setattr("realtime_demo.comparison.workers.PATIENCE", 0.1)
     async with ForkServer(LOAD) as workers:
         async with workers.child(LOAD) as child:
             os.kill(process(child), signal.SIGSTOP)

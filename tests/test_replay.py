@@ -8,7 +8,7 @@ import pytest
 
 from realtime_demo.comparison.ledger import Sample
 from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.replay import Heard, Played, play
+from realtime_demo.comparison.simulation import Heard, Played, play
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
 from realtime_demo.tap.network import Link, Network
 from tests.test_theory import DOWN, NETWORK, UP, arrivals, simulate

@@ -30,7 +30,7 @@ from transports.client import (
 from transports.events import Event, InvalidEvent
 from transports.techniques import BY_NAME
 
-from .asker import Asker
+from .http_client import Asker
 
 FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")
 

@@ -13,8 +13,8 @@ from .host import cores
 from .ledger import Ledger, Sample
 from .phase import Phase
 from .probes import Volley
-from .replay import Heard, play
-from .result import Cost, Measurement, spread
+from .results import Cost, Measurement, spread
+from .simulation import Heard, play
 from .theory import Path, Sizes, framed, predict
 from .window import Window
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 from websockets.asyncio.client import connect
 
-from . import child
+from . import workers as child
 
 _INDEX = re.compile(rb'"text": ?"(-?\d+)[ "]')
 

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from . import schedule, subscribers
 from .adapters import Adapter
-from .child import Child
 from .fork_server import ForkServer
 from .ledger import Sample
-from .settings import Settings
+from .plan import Settings
+from .workers import Child
 
 PER_PROCESS = 50  # clients in one subscriber process
 

@@ -3,8 +3,8 @@
 Started by itself, each would take half a second of a core to import the same modules, and a run
 has fifteen of them. They are still processes of their own, with their own place on the machine.
 
-    async with ForkServer("realtime_demo.comparison.load") as workers:
-        async with workers.child("realtime_demo.comparison.load") as load:
+    async with ForkServer("realtime_demo.comparison.publisher") as workers:
+        async with workers.child("realtime_demo.comparison.publisher") as load:
             await load.ask("open", ...)
 
 A worker is a module with `commands()`, which names what its process can be asked. What is imported
@@ -24,7 +24,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn, Self
 
-from . import child
+from . import workers as child
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_NAME = 1_024  # bytes of a module's

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .child import Child
 from .clients import Clients
+from .plan import Settings
 from .progress import Progress, Report
-from .settings import Settings
 from .target import Target
+from .workers import Child
 
 
 class MeasurementFailed(Exception):

@@ -15,12 +15,12 @@ from statistics import fmean
 
 from realtime_demo.tap.network import Network
 
-from .figures import Spread, between
 from .ledger import Ledger, Sample, Sent
+from .plan import Settings
 from .probes import Volley
-from .replay import Played
-from .result import Cost, Measurement, Watch, spread
-from .settings import Settings
+from .results import Cost, Measurement, Watch, spread
+from .simulation import Played
+from .statistics import Spread, between
 from .theory import Path, Sizes, predict
 
 

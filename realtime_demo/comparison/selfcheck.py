@@ -19,18 +19,17 @@ from dataclasses import dataclass
 from transports.techniques import BY_NAME
 
 from . import bare as bare_client
-from . import load as publisher
-from . import schedule, subscribers
+from . import publisher, schedule, subscribers
 from .adapters import Adapter
 from .bare import CLIENTS
-from .child import Child
 from .clients import group
 from .clock import Clock
-from .figures import Spread
 from .fork_server import ForkServer
 from .local_server import APPLICATION, local_server
 from .phase import MeasurementFailed
-from .settings import Settings
+from .plan import Settings
+from .statistics import Spread
+from .workers import Child
 
 RATE = 20.0  # events a second
 PATIENCE = 10.0  # seconds in which both have to be connected

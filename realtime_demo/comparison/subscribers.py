@@ -21,9 +21,9 @@ from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
 from transports.techniques import BY_NAME
 
-from . import child
+from . import workers as child
 from .adapters import Adapter, target
-from .asker import Asker
+from .http_client import Asker
 from .schedule import index_of
 
 BEAT = 0.02  # seconds between looks at how late the event loop is

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from .child import Child
 from .clock import Clock
 from .host import cpu_seconds
+from .workers import Child
 
 PROBES = 10  # publishes, of which the quickest tells the clocks apart
 BASELINE = 40  # events published to nobody, to know what publishing alone costs

@@ -12,10 +12,10 @@ from transports.cursors import Cursor, InvalidCursor
 
 from . import schedule
 from .clients import Marks
-from .figures import quantile
 from .ledger import Sent
 from .phase import MeasurementFailed, Phase
-from .result import Watch
+from .results import Watch
+from .statistics import quantile
 
 LEAD = 0.1  # seconds between giving the order to publish and the first intended time
 SHOWN = 0.5  # seconds between looks for the screen

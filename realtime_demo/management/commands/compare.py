@@ -18,16 +18,16 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.live import Live
 
-from realtime_demo.comparison import console as screen
-from realtime_demo.comparison import document, report
-from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.output import html, json_csv
+from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.phase import MeasurementFailed
+from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Settings, sweep
 from realtime_demo.comparison.progress import Progress
-from realtime_demo.comparison.run import Plan, Result, run
+from realtime_demo.comparison.runner import Plan, Result, run
 from realtime_demo.comparison.selfcheck import Trial, self_check
-from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
 from realtime_demo.comparison.theory import DoesNotFit
+from realtime_demo.comparison.workers import ChildFailed
 
 # Option, the setting, the unit in which it is given, and what it says.
 OPTIONS = (
@@ -131,14 +131,14 @@ class Command(BaseCommand):
         console = self.printer()
         screen.show(console, result)
         if options["json"]:
-            Path(options["json"]).write_text(json.dumps(document.document(result)))
+            Path(options["json"]).write_text(json.dumps(json_csv.document(result)))
         if options["summary"]:
-            summary = document.document(result, samples=False)
+            summary = json_csv.document(result, samples=False)
             Path(options["summary"]).write_text(json.dumps(summary, indent=1) + "\n")
         if options["csv"]:
-            Path(options["csv"]).write_text(document.as_csv(result))
+            Path(options["csv"]).write_text(json_csv.as_csv(result))
         if options["report"]:
-            Path(options["report"]).write_text(report.page(result), encoding="utf-8")
+            Path(options["report"]).write_text(html.page(result), encoding="utf-8")
         for name in outputs:
             console.print(f"Written: {name}")
         if not result.complete:

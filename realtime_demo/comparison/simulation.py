@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from realtime_demo.tap.network import Schedule
 
-from .figures import quantile
+from .statistics import quantile
 from .theory import Path, Sizes, Workload
 
 

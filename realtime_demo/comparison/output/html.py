@@ -10,16 +10,17 @@ from string import Template
 from rich.console import Console
 from rich.table import Table
 
+from realtime_demo.comparison.plan import SWEPT
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Configuration, Result
+from realtime_demo.comparison.statistics import quantile
+from realtime_demo.comparison.theory import Path, predict
 from transports.techniques import BY_NAME, TECHNIQUES
 
-from . import console, glance
+from . import glance
+from . import terminal as console
 from .charts import Line, chart, curve, distribution, spaced
-from .figures import quantile
 from .findings import findings
-from .result import Measurement
-from .run import Configuration, Result
-from .settings import SWEPT
-from .theory import Path, predict
 
 STYLE = """
 :root{color-scheme:light dark;--ground:#fff;--text:#16202c;--soft:#556270;--rule:#d5dbe2;

@@ -11,14 +11,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from realtime_demo.comparison.plan import Settings
+from realtime_demo.comparison.progress import Progress
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Configuration, Result
+from realtime_demo.comparison.selfcheck import Added
+from realtime_demo.comparison.statistics import Spread, between
 from transports.techniques import BY_NAME
-
-from .figures import Spread, between
-from .progress import Progress
-from .result import Measurement
-from .run import Configuration, Result
-from .selfcheck import Added
-from .settings import Settings
 
 DASH = "\N{EN DASH}"
 

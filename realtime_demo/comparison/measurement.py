@@ -9,17 +9,17 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from .assembly import WEIGHED, Evidence, assemble
-from .child import Child
 from .clients import Clients
 from .fork_server import ForkServer
 from .host import resident_bytes
 from .phase import MeasurementFailed, Phase
+from .plan import Settings
 from .probes import fire, silence
 from .progress import Report
-from .result import Measurement
-from .settings import Settings
+from .results import Measurement
 from .target import Target
 from .window import Window, observe
+from .workers import Child
 
 PATIENCE = 30.0  # seconds in which every client has to have received something
 LOOK = 0.02  # seconds between looks whether something has come

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .figures import Spread
 from .ledger import Ledger, Sample, Sent, first_deliveries
 from .probes import Volley
-from .replay import Played
+from .simulation import Played
+from .statistics import Spread
 from .theory import Prediction, Sizes, agrees
 
 

@@ -17,20 +17,19 @@ from urllib.parse import urlsplit
 
 from realtime_demo.tap.network import Network
 
-from . import load as publisher
-from . import subscribers
-from .child import Child, ChildFailed
+from . import publisher, subscribers
 from .clients import group
 from .fork_server import ForkServer
 from .host import environment
 from .local_server import APPLICATION, ServerFailed, local_server
-from .measure import measure
+from .measurement import measure
 from .phase import MeasurementFailed
+from .plan import Settings
 from .progress import Progress, Report
-from .result import Measurement
+from .results import Measurement
 from .rounds import merged
-from .settings import Settings
 from .target import Target
+from .workers import Child, ChildFailed
 
 CONNECTIONS = 1  # of the publisher, where the server is near
 PATIENCE = 30.0  # seconds in which every idle client has to be connected

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from transports.client import CONNECT_TIMEOUT
 
-from . import child
+from . import workers as child
 from .schedule import text
 
 FINE = 0.003  # seconds before an intended time from which the event loop's timers are too coarse

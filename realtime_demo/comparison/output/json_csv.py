@@ -8,9 +8,9 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from .figures import Spread
-from .result import Measurement
-from .run import Result
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Result
+from realtime_demo.comparison.statistics import Spread
 
 VERSION = 1
 

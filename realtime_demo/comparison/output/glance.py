@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Configuration
 from transports.techniques import BY_NAME
 
-from .console import DASH, describe, label, milliseconds, number
-from .result import Measurement
-from .run import Configuration
+from .terminal import DASH, describe, label, milliseconds, number
 
 COLUMNS = (
     ("", ""),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .console import DASH, figure, label, milliseconds, withheld
+from realtime_demo.comparison.ledger import Ledger
+from realtime_demo.comparison.results import Measurement
+from realtime_demo.comparison.runner import Configuration, Result
+
 from .glance import size
-from .ledger import Ledger
-from .result import Measurement
-from .run import Configuration, Result
+from .terminal import DASH, figure, label, milliseconds, withheld
 
 WORST = 3  # disagreements told in words; the tables have all
 
