@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.phase import MeasurementFailed
-from realtime_demo.comparison.plan import Settings
-from realtime_demo.comparison.results import Measurement
-from realtime_demo.comparison.runner import Plan, run
+from realtime_demo.comparison.plan import Plan, Settings
+from realtime_demo.comparison.results import Ledger, Measurement, Sample, Sent
+from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from tests import broken_server, skewed_server
 from tests.live import LiveServer

@@ -1,24 +1,63 @@
-"""What is to be measured: everything that a rerun needs."""
+"""What is to be measured: everything that a rerun needs, and the schedule that it makes."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from longpoll.consumers import LONGEST_HOLD
 from realtime_demo.tap.network import Network
 from transports.events import Event
-from transports.techniques import TECHNIQUES
+from transports.techniques import BY_NAME, TECHNIQUES
 
-from . import schedule
-from .adapters import Adapter
+from .local_server import APPLICATION
 from .theory import Arrivals, Path, Sizes, Workload, framed, predict
+from .traits import FRAMINGS, ResponseEnds, asks, response_ends
 
-SEED_STEP = 1_000_003  # between rounds: a prime, which no two seeds that people give lie apart
+SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ
 FEWEST_EVENTS = 4  # in each round
 MOST_EVENTS = 1_000_000  # in all, on average: a schedule is made before it is kept
+LONGEST_HOLD = 55.0  # seconds: the contract's cap of `wait`
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One column of the comparison: a technique of this project's, or someone else's endpoint.
+
+    `technique` is how the theory treats it; `path` (with `{room}`) is None for this project's
+    own endpoint, which the project's own Python clients follow.
+    """
+
+    name: str
+    technique: str
+    path: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Adapter:
+        """`sse` (ours), or `sse=/events/{room}/` (theirs). Raises `ValueError`."""
+        name, equals, path = text.partition("=")
+        if not equals:
+            if name not in BY_NAME:
+                known = ", ".join(BY_NAME)
+                raise ValueError(f"No technique is called {name!r}; there are {known}.")
+            return cls(name, name)
+        if name not in FRAMINGS or not path.startswith("/"):
+            raise ValueError(
+                f"An adapter looks like sse=/events/{{room}}/, with one of "
+                f"{', '.join(FRAMINGS)}; got {text!r}."
+            )
+        return cls(f"{name} {path}", name, path)
+
+    @property
+    def ends(self) -> ResponseEnds:
+        return response_ends(self.technique)
+
+    @property
+    def asks(self) -> bool:
+        return asks(self.technique)
 
 
 @dataclass(frozen=True)
@@ -65,8 +104,8 @@ class Settings:
             raise ValueError("No technique is given to measure.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             raise ValueError("A technique is given twice.")
-        ours = any(one.name == "longpoll" and one.path is None for one in self.adapters)
-        if ours and self.hold > LONGEST_HOLD:
+        held = any(one.ends == "at the first batch" and one.path is None for one in self.adapters)
+        if held and self.hold > LONGEST_HOLD:
             raise ValueError(f"Long polls are held {LONGEST_HOLD:g} s at most; got {self.hold:g}.")
 
     @property
@@ -102,9 +141,12 @@ class Settings:
 
     def events(self) -> int:
         """How many events the window of one round has."""
+        return sum(time >= self.warmup for time in self.times())
+
+    def times(self) -> list[float]:
+        """When the events of one round are to be sent, warm-up included, in seconds."""
         length = self.warmup + self.duration
-        times = schedule.times(self.rate, length, self.arrivals, self.seed)
-        return sum(time >= self.warmup for time in times)
+        return arrival_times(self.rate, length, self.arrivals, self.seed)
 
     def foresee(self) -> None:
         """Ask of each round what theory will be asked at its end, so that no run is lost there.
@@ -117,7 +159,7 @@ class Settings:
                 raise ValueError("No event falls into the measured time: let it last longer.")
             workload = replace(one.workload, rate=events / one.duration)
             event = Event("12345678-1", "message", "compare-12345678", "compare", "", 1e9 + 1e-6)
-            size = len(event.encoded) + len(schedule.text(0, one.size))
+            size = len(event.encoded) + len(text(0, one.size))
             for technique in (adapter.technique for adapter in one.adapters):
                 framing = framed(technique, size, len(event.id), len(event.room))
                 predict(technique, workload, Path(one.network), Sizes(event=framing))
@@ -170,3 +212,67 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
         replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
         for value in scaled
     ]
+
+
+def arrival_times(rate: float, seconds: float, arrivals: Arrivals, seed: int) -> list[float]:
+    """The intended send times in [0, `seconds`), in seconds from the start.
+
+    Poisson: exponential gaps of mean 1 / `rate`. Fixed: every 1 / `rate` seconds from a random
+    phase on. The same seed gives the same times, whatever the server does.
+    """
+    chance = random.Random(f"times {seed}")
+    gap = 1 / rate
+    now = chance.expovariate(rate) if arrivals == "poisson" else chance.uniform(0, gap)
+    times: list[float] = []
+    while now < seconds:
+        times.append(now)
+        now += chance.expovariate(rate) if arrivals == "poisson" else gap
+    return times
+
+
+def phases(clients: int, period: float, seed: int) -> list[float]:
+    """When each of so many polling clients first asks, in seconds from the start.
+
+    One falls at random into each `clients`-th part of the period: random for each client, as
+    real ones are, and together an even sample of it, which narrows the error of the mean.
+    """
+    chance = random.Random(f"phases {seed}")
+    return [(number + chance.random()) * period / clients for number in range(clients)]
+
+
+def text(index: int, size: int) -> str:
+    """The text of event `index`, padded to `size` characters; `index_of` reads it back."""
+    return f"{index} ".ljust(size, ".") if size > len(str(index)) else str(index)
+
+
+def index_of(text: str) -> int | None:
+    """The index in an event's text, or None for an event that is not of this run."""
+    first = text.partition(" ")[0]
+    return int(first) if first.lstrip("-").isdecimal() else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and where. `server` is a base URL, or None for a server of our own."""
+
+    configurations: tuple[Settings, ...]
+    server: str | None = None
+    application: str = APPLICATION
+    publish_path: str = "/publish/{room}/"
+    tapped: bool = True
+    command: str = ""
+    swept: str | None = None  # the setting that differs between the configurations
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    phase: str
+    techniques: tuple[str, ...]
+    done: float  # share of the phase
+    received: dict[str, int] = field(default_factory=dict)
+    medians: dict[str, float] = field(default_factory=dict)  # seconds, of the last deliveries
+
+
+Report = Callable[[Progress], None]

@@ -1,4 +1,4 @@
-"""The load: an open-loop publisher, in a process of its own, over connections of its own.
+"""The publisher: an open loop, in a process of its own, over connections of its own.
 
 Each event has an intended time that nothing can postpone. Where the server or the publisher
 is late, the event is sent late and its delay still counts from the intended time: what
@@ -9,170 +9,132 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
 
-from transports.client import CONNECT_TIMEOUT
+from transports.events import InvalidEvent
 
-from . import workers as child
-from .schedule import text
+from .http_client import HttpConnection
+from .plan import text
 
 FINE = 0.003  # seconds before an intended time from which the event loop's timers are too coarse
 
 
 class PublishFailed(Exception):
-    """The server did not take an event."""
+    """The server did not accept an event."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An event that the server has accepted.
+
+    `sent`, `acknowledged` and `intended` are on the monotonic clock, `published_at` on the
+    server's (None: it did not say); `size` is the bytes of the event's JSON.
+    """
+
+    id: str
+    sent: float
+    acknowledged: float
+    published_at: float | None
+    size: int
+    index: int = 0
+    intended: float = 0.0
+
+
+@dataclass
+class Published:
+    """What became of a schedule. `refused` has the numbers of the events that failed, `late`
+    the lateness of the publisher's own loop, sorted, `busy` its share of a core."""
+
+    events: list[Accepted] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    busy: float = 0.0
 
 
 class Publisher:
-    """POSTs events over one kept-alive HTTP/1.1 connection (RFC 9112 §9.3)."""
-
-    def __init__(self, base_url: str, path: str) -> None:
-        self.url = urlsplit(base_url)
-        self.path = path
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-
-    async def connect(self) -> None:
-        """Raises `OSError`."""
-        secure = self.url.scheme == "https"
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                self._reader, self._writer = await asyncio.open_connection(
-                    self.url.hostname,
-                    self.url.port or (443 if secure else 80),
-                    ssl=ssl.create_default_context() if secure else None,
-                )
-        except TimeoutError as error:  # which has no words
-            raise TimeoutError(f"no connection in {CONNECT_TIMEOUT:g} s") from error
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._reader = self._writer = None
-
-    async def publish(self, room: str, message: str) -> dict[str, Any]:
-        """The server's event, with `sent` and `acknowledged` on the monotonic clock and `size`,
-        the bytes of its JSON. Raises `PublishFailed`, `OSError`."""
-        if self._writer is None:
-            await self.connect()
-        assert self._reader is not None and self._writer is not None
-        body = json.dumps({"sender": "compare", "text": message}).encode()
-        head = (
-            f"POST {self.path.format(room=room)} HTTP/1.1\r\n"
-            f"Host: {self.url.netloc}\r\n"
-            "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        sent = time.monotonic()
-        try:
-            self._writer.write(head.encode() + body)
-            answer = await self._reader.readuntil(b"\r\n\r\n")
-            status = int(answer.split(None, 2)[1])
-            fields = dict(
-                line.lower().split(b":", 1) for line in answer.split(b"\r\n")[1:] if b":" in line
-            )
-            content = await self._reader.readexactly(int(fields[b"content-length"]))
-        except (asyncio.IncompleteReadError, KeyError, IndexError, ValueError) as error:
-            self.close()
-            raise PublishFailed(f"The server's answer to a publish is no HTTP: {error}") from error
-        acknowledged = time.monotonic()
-        if fields.get(b"connection", b"").strip() == b"close":
-            self.close()
-        if status not in (200, 201):
-            raise PublishFailed(f"{status}: {content[:300].decode('utf-8', 'replace')}")
-        return {
-            **json.loads(content),
-            "sent": sent,
-            "acknowledged": acknowledged,
-            "size": len(content),
-        }
-
-
-class Load:
-    """The child's commands."""
+    """POSTs events over kept-alive connections."""
 
     def __init__(self) -> None:
-        self._publishers: list[Publisher] = []
+        self._path = ""
+        self._connections: list[HttpConnection] = []
 
-    async def open(self, base_url: str, path: str, connections: int) -> None:
-        for publisher in self._publishers:
-            publisher.close()
-        self._publishers = [Publisher(base_url, path) for _ in range(connections)]
-        for publisher in self._publishers:
-            await publisher.connect()
+    async def open(self, base_url: str, path: str, connections: int = 1) -> None:
+        """Connect; `path` holds `{room}`. Raises `OSError`."""
+        await self.close()
+        self._path = path
+        self._connections = [HttpConnection(base_url) for _ in range(connections)]
+        for connection in self._connections:
+            await connection.connect()
 
-    async def probe(self, room: str, index: int, size: int) -> dict[str, Any]:
-        """Publish one event now; its times, and the wall clock at its middle."""
-        before = time.time()
-        event = await self._publishers[0].publish(room, text(index, size))
-        return {**event, "wall": (before + time.time()) / 2}
+    async def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    async def publish(self, room: str, index: int, size: int, connection: int = 0) -> Accepted:
+        """Publish event `index` now. Raises `PublishFailed`, `OSError`."""
+        http = self._connections[connection]
+        document = json.dumps({"sender": "compare", "text": text(index, size)}).encode()
+        await http.connect()
+        sent = time.monotonic()
+        try:
+            response = await http.post(self._path.format(room=room), document)
+            acknowledged = time.monotonic()
+            if response.status not in (200, 201):
+                words = response.body[:300].decode("utf-8", "replace")
+                raise PublishFailed(f"{response.status}: {words}")
+            event = json.loads(response.body)
+        except (OSError, InvalidEvent, ValueError) as error:
+            http.close()
+            raise PublishFailed(f"No answer to a publish: {error}") from error
+        at, size = event.get("published_at"), len(response.body)
+        return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent)
 
     async def run(
         self, room: str, start: float, times: Sequence[float], first: int, size: int
-    ) -> dict[str, Any]:
+    ) -> Published:
         """Publish at `start` + each of `times` (monotonic clock), numbered from `first`."""
         due: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
-        events: list[dict[str, Any]] = []
-        failures: list[str] = []
-        refused: list[int] = []
-        late: list[float] = []
+        published = Published()
         busy = time.process_time()
 
-        async def send(publisher: Publisher) -> None:
+        async def send(connection: int) -> None:
             while True:
                 index, intended = await due.get()
                 try:
-                    event = await publisher.publish(room, text(index, size))
-                    events.append({**event, "index": index, "intended": intended})
+                    event = await self.publish(room, index, size, connection)
+                    published.events.append(replace(event, intended=intended))
                 except (PublishFailed, OSError) as error:
-                    failures.append(str(error) or repr(error))
-                    refused.append(index)
-                    publisher.close()
+                    published.failures.append(str(error) or repr(error))
+                    published.refused.append(index)
+                    self._connections[connection].close()
                 due.task_done()
 
-        senders = [asyncio.create_task(send(publisher)) for publisher in self._publishers]
+        senders = [asyncio.create_task(send(number)) for number in range(len(self._connections))]
         began = time.monotonic()
         for index, offset in enumerate(times, first):
             intended = start + offset
-            await self._until(intended)
-            late.append(time.monotonic() - intended)
+            await _until(intended)
+            published.late.append(time.monotonic() - intended)
             due.put_nowait((index, intended))
             await asyncio.sleep(0)  # let a sender write it at once
         await due.join()
         for sender in senders:
             sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
+        published.late.sort()
         elapsed = time.monotonic() - began
-        return {
-            "events": [{name: event.get(name) for name in KEPT} for event in events],
-            "failures": failures,
-            "refused": refused,  # the numbers of the events that failed
-            "late": sorted(late),
-            "busy": (time.process_time() - busy) / max(elapsed, 1e-9),
-        }
-
-    async def _until(self, intended: float) -> None:
-        while (left := intended - time.monotonic()) > 0:
-            if left > FINE:
-                await asyncio.sleep(left - FINE)
-            else:
-                # Nothing else runs here but answers to earlier events, whose time of
-                # acknowledgement is no figure: hold the loop rather than be late.
-                time.sleep(left)  # noqa: ASYNC251
+        published.busy = (time.process_time() - busy) / max(elapsed, 1e-9)
+        return published
 
 
-KEPT = ("id", "index", "intended", "sent", "acknowledged", "published_at", "size")
-
-
-def commands() -> dict[str, child.Command]:
-    """What a worker process with this module can be asked."""
-    load = Load()
-    return {
-        "open": load.open,
-        "probe": load.probe,
-        "run": load.run,
-    }
+async def _until(intended: float) -> None:
+    while (left := intended - time.monotonic()) > 0:
+        if left > FINE:
+            await asyncio.sleep(left - FINE)
+        else:
+            # Nothing else runs here but answers to earlier events, whose time of
+            # acknowledgement is no figure: hold the loop rather than be late.
+            time.sleep(left)  # noqa: ASYNC251

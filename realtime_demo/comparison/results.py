@@ -1,17 +1,152 @@
-"""What one technique's measurement comes to, and what theory says of it."""
+"""What a run has found: each event and delivery, their ledger, costs, and theory beside them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from statistics import fmean, median
+from typing import Any, NamedTuple
 
-from .ledger import Ledger, Sample, Sent, first_deliveries
-from .probes import Volley
-from .simulation import Played
+from .plan import Plan, Settings
+from .simulation import Simulated
 from .statistics import Spread
-from .theory import Prediction, Sizes, agrees
+from .theory import Prediction, Sizes
+from .traits import framing
+
+LEAST = 0.0005  # seconds of work that no event of a probe is left out for
+PING = 20.0  # seconds between a socket's pings
+
+
+class Sent(NamedTuple):
+    """An event that the server has accepted. Times in seconds; see `measurement.Clock`."""
+
+    number: int
+    intended: float
+    actual: float
+    published: float  # as the server says, brought to the publisher's clock
+    acknowledged: float
+    seq: int
+
+
+class Sample(NamedTuple):
+    """One delivery: event `number` reached `client` at `received`."""
+
+    client: int
+    number: int
+    received: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Deliveries: one event to one client counts once in each column it belongs to.
+
+    `sent` is events that the server accepted times clients, `refused` those that it did not;
+    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` deliveries beyond the
+    first; `disordered` first deliveries behind one with a later seq.
+    """
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
+    doubled: int = 0
+    disordered: int = 0
+    refused: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return not (self.lost or self.doubled or self.disordered or self.refused)
+
+    @classmethod
+    def of(
+        cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int, refused: int = 0
+    ) -> Ledger:
+        """`samples` in the order in which each client received them; `refused` in events."""
+        order: Mapping[int, int] = {event.number: event.seq for event in sent}
+        seen: Counter[tuple[int, int]] = Counter()
+        latest: dict[int, int] = {}
+        disordered = 0
+        for sample in samples:
+            seq = order.get(sample.number)
+            if seq is None:
+                continue  # warm-up, or published by someone else
+            seen[sample.client, sample.number] += 1
+            if seen[sample.client, sample.number] == 1:
+                disordered += seq < latest.get(sample.client, 0)
+                latest[sample.client] = max(seq, latest.get(sample.client, 0))
+        due = len(sent) * clients
+        return cls(
+            sent=due,
+            received=len(seen),
+            lost=due - len(seen),
+            doubled=seen.total() - len(seen),
+            disordered=disordered,
+            refused=refused * clients,
+        )
+
+
+def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
+    """Each event's first delivery to each client, by the event's number."""
+    seen: set[tuple[int, int]] = set()
+    found: dict[int, list[Sample]] = {}
+    for sample in samples:
+        if (sample.client, sample.number) not in seen:
+            seen.add((sample.client, sample.number))
+            found.setdefault(sample.number, []).append(sample)
+    return found
+
+
+@dataclass(frozen=True)
+class EventProbe:
+    """What an event takes to clients that wait for it: events sent one by one, and when each was
+    published, by its number.
+
+    `server` and `clients` are the CPU seconds that one event took, publishing and the pause behind
+    it taken off. None: not known; together, an event's work is everyone's.
+    """
+
+    published: dict[int, float] = field(default_factory=dict)
+    server: float | None = None
+    clients: float | None = None
+
+    def __add__(self, other: EventProbe) -> EventProbe:
+        """The events of both, and the mean of their costs."""
+        return replace(
+            self,
+            published=self.published | other.published,
+            server=_mean(self.server, other.server),
+            clients=_mean(self.clients, other.clients),
+        )
+
+    @property
+    def busy(self) -> float:
+        """CPU seconds that one event takes, publishing left out."""
+        return (self.server or 0.0) + (self.clients or 0.0)
+
+    def work(self, samples: Iterable[Sample], start: float, jitter: float) -> list[float]:
+        """Seconds that client and server worked on each delivery of these events in `samples`.
+
+        The way takes `start` seconds and up to `jitter` more at random, which is taken off with
+        its mean. Events that took three times the work of the median event are left out: so few
+        cannot tell how often a machine stumbles, and one stumble would outweigh all the others.
+        On a long way that has to be asked of the work alone: nothing is three times the way.
+        """
+        events: dict[int, list[float]] = {}
+        for sample in samples:
+            if (published := self.published.get(sample.number)) is not None:
+                delay = sample.received - published
+                events.setdefault(sample.number, []).append(delay - start - jitter / 2)
+        if not events:
+            return []
+        means = {number: fmean(work) for number, work in events.items()}
+        most = 3 * max(LEAST, median(means.values())) + jitter
+        return [work for number in events if means[number] <= most for work in events[number]]
+
+
+def _mean(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -25,12 +160,12 @@ class Cost:
     seconds: float
     published: int  # deliveries due for the events published in the window
     deliveries: int  # deliveries that came in the window
-    requests: int | None
-    empty: int | None
-    up: int | None
-    down: int | None
-    connections: int | None  # open at the window's end
-    reconnects: int | None  # opened anew in the window
+    requests: int | None = None
+    empty: int | None = None
+    up: int | None = None
+    down: int | None = None
+    connections: int | None = None  # open at the window's end
+    reconnects: int | None = None  # opened anew in the window
     cpu: float | None = None  # server seconds for 1,000 deliveries, publishing taken off
     memory: float | None = None  # server bytes a connection
 
@@ -86,6 +221,15 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Idle:
+    """Bytes a second of an idle client, watched for so many `seconds`."""
+
+    up: float
+    down: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One technique under one configuration.
 
@@ -103,16 +247,14 @@ class Measurement:
     cost: Cost
     watch: Watch
     prediction: Prediction
-    idle_up: float | None  # bytes an hour of one client
-    idle_down: float | None
-    idle_seconds: float = 0.0
+    idle: Idle | None = None
     sizes: Sizes = field(default_factory=Sizes)
     event_bytes: float = 0.0  # of an event's JSON
     service: float = 0.0  # seconds of work in a round trip, as probed
     request: float = 0.0  # the same by itself, whoever else asks under load
     push: float | None = None  # seconds of work on an event's way down, as probed
-    volley: Volley = field(default_factory=Volley)  # what that was probed by
-    played: Played | None = None  # the theory over these very events
+    event_probe: EventProbe = field(default_factory=EventProbe)  # what that was probed by
+    simulated: Simulated | None = None  # the theory over these very events
     cores: int = 1  # of the machine that the clients share
     resets: int = 0
     rounds: int = 1  # of new clients each, which this is merged from
@@ -128,7 +270,7 @@ class Measurement:
         """Seconds by which an event's deliveries wait, on average, for the work of each other's
         clients: half of what these take, on as many cores as are there. It is this tool's doing,
         since real clients do not share a machine."""
-        return (self.volley.clients or 0.0) / self.cores / 2
+        return (self.event_probe.clients or 0.0) / self.cores / 2
 
     @property
     def crowded(self) -> bool:
@@ -145,16 +287,14 @@ class Measurement:
             for sample in samples
         )
 
-    def with_idle(self, idle: dict[str, float] | None) -> Measurement:
-        """With what an idle client was seen to cost, in bytes a second each way."""
-        if idle is None:
-            return self
-        return replace(
-            self,
-            idle_up=idle["up"] * 3600,
-            idle_down=idle["down"] * 3600,
-            idle_seconds=idle["seconds"],
-        )
+    @property
+    def idle_up(self) -> float | None:
+        """Bytes an hour of one client, as is `idle_down`."""
+        return None if self.idle is None else self.idle.up * 3600
+
+    @property
+    def idle_down(self) -> float | None:
+        return None if self.idle is None else self.idle.down * 3600
 
     def comparison(self) -> list[Check]:
         """Predicted beside measured."""
@@ -162,13 +302,13 @@ class Measurement:
         delay = predicted.delay
         # A mean of few samples is known no better than so.
         slack = (measured.high - measured.low) / 2 if measured.count else 0.0
-        played, half = self.played, slack * 1e3
-        here = None if played is None else played.mean * 1e3
+        simulated, half = self.simulated, slack * 1e3
+        here = None if simulated is None else simulated.mean * 1e3
         checks = [Check("mean delay", "ms", delay.mean * 1e3, measured.mean * 1e3, 2.0, half, here)]
         for name, share, absolute in (("p50", 0.5, 2.0), ("p99", 0.99, 5.0)):
             found = measured.p50 if share == 0.5 else measured.p99
             if share == 0.5 or not math.isnan(found):
-                here = None if played is None else played.quantile(share) * 1e3
+                here = None if simulated is None else simulated.quantile(share) * 1e3
                 wanted = delay.quantile(share) * 1e3
                 checks.append(Check(name, "ms", wanted, found * 1e3, absolute, half, here))
         cost = self.cost
@@ -186,9 +326,9 @@ class Measurement:
             down_edge = edge * (down + self.sizes.ping_down)
             wanted = predicted.requests_per_event
             here_each = here_rate = here_empty = None
-            if played is not None and played.requests is not None:
-                here_each = played.requests * self.clients / max(1, cost.published)
-                here_rate, here_empty = played.requests / cost.seconds, played.empty
+            if simulated is not None and simulated.requests is not None:
+                here_each = simulated.requests * self.clients / max(1, cost.published)
+                here_rate, here_empty = simulated.requests / cost.seconds, simulated.empty
             checks += [
                 Check("requests/event", "", wanted, per_event, 0.0, edge, here_each),
                 Check(
@@ -206,10 +346,10 @@ class Measurement:
             ("idle up/hour", self.idle_up, predicted.idle_up),
             ("idle down/hour", self.idle_down, predicted.idle_down),
         ):
-            if idle is not None:
+            if idle is not None and self.idle is not None:
                 # A sign of life more or less; two kinds of ping on a socket.
-                beat = 20.0 if self.technique.startswith("websocket") else 0.0
-                chance = expected * min(1.0, beat / self.idle_seconds)
+                beat = PING if framing(self.technique) == "websocket" else 0.0
+                chance = expected * min(1.0, beat / self.idle.seconds)
                 checks.append(Check(name, "B", expected, idle, 0.0, chance))
         return checks
 
@@ -250,14 +390,17 @@ class Check:
         return self.measured - self.expected
 
     @property
+    def allowed(self) -> float:
+        return max(0.05 * abs(self.expected), self.absolute)
+
+    @property
     def agrees(self) -> bool:
-        return agrees(self.expected, self.measured, absolute=self.absolute)
+        return abs(self.difference) <= self.allowed
 
     @property
     def consistent(self) -> bool:
-        allowed = max(0.05 * abs(self.expected), self.absolute)
-        allowed += 0.0 if self.here is not None else self.chance
-        return abs(self.difference) <= allowed
+        chance = 0.0 if self.here is not None else self.chance
+        return abs(self.difference) <= self.allowed + chance
 
     def document(self) -> dict[str, Any]:
         return {
@@ -270,3 +413,35 @@ class Check:
             "agrees": self.agrees,
             "consistent": self.consistent,
         }
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration's measurements."""
+
+    settings: Settings
+    measurements: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run, as it is printed, saved and drawn."""
+
+    plan: Plan
+    began: str  # ISO 8601, UTC
+    environment: dict[str, Any]
+    server: str
+    same_host: bool
+    clock_offset: float
+    clock_uncertainty: float
+    configurations: tuple[Configuration, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Nothing refused, lost, doubled or out of order, nowhere."""
+        return all(
+            measurement.ledger.complete
+            for configuration in self.configurations
+            for measurement in configuration.measurements
+        )

@@ -22,7 +22,7 @@ from .theory import Path, Sizes, Workload
 
 
 @dataclass(frozen=True)
-class Played:
+class Simulated:
     """What the model says of one run. Delays in seconds, sorted, of all deliveries.
 
     `requests` are one client's in the window, on average, and `empty` the share of them that
@@ -42,7 +42,7 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Observed:
     """What a run gives the model to play over; times on one clock, in seconds.
 
     `published` are all its events in order, of which those from the `first` on count; requests
@@ -72,24 +72,28 @@ class Heard:
         return self.window[0] <= time < self.window[1]
 
 
-def play(
-    technique: str, workload: Workload, path: Path, sizes: Sizes, heard: Heard
-) -> Played | None:
+def simulate(
+    technique: str, workload: Workload, path: Path, sizes: Sizes, observed: Observed
+) -> Simulated | None:
     """The model over these events; None where there is nothing to play over."""
     if technique == "polling":
-        runs = [_polling(asked, workload, path, sizes, heard) for asked in heard.asked if asked]
+        runs = [
+            _polling(asked, workload, path, sizes, observed) for asked in observed.asked if asked
+        ]
     elif technique == "longpoll":
-        runs = [_long_polling(workload, path, sizes, heard, seed) for seed in range(heard.clients)]
+        runs = [
+            _long_polling(workload, path, sizes, observed, seed) for seed in range(observed.clients)
+        ]
     else:
-        runs = [_open(path, sizes, heard, seed) for seed in range(heard.clients)]
+        runs = [_open(path, sizes, observed, seed) for seed in range(observed.clients)]
     delays = tuple(sorted(delay for run in runs for delay in run.delays))
     if not delays:
         return None
     if technique not in ("polling", "longpoll"):
-        return Played(delays)
+        return Simulated(delays)
     requests = sum(run.requests or 0.0 for run in runs)
     empty = sum(run.empty or 0.0 for run in runs)
-    return Played(delays, requests / len(runs), empty / max(1.0, requests))
+    return Simulated(delays, requests / len(runs), empty / max(1.0, requests))
 
 
 class _Down:
@@ -108,59 +112,61 @@ class _Down:
 
 
 def _polling(
-    asked: Sequence[float], workload: Workload, path: Path, sizes: Sizes, heard: Heard
-) -> Played:
+    asked: Sequence[float], workload: Workload, path: Path, sizes: Sizes, observed: Observed
+) -> Simulated:
     """The answer to each asking brings what was published since the one before."""
     network = path.network
     # Where the phase stood is the run's; how often it is asked is the theory's.
-    first = bisect_left(asked, heard.window[0])
+    first = bisect_left(asked, observed.window[0])
     if first == len(asked):
-        return Played(())
+        return Simulated(())
     period = workload.interval + path.round_trip
-    requests = max(0, math.ceil((heard.window[1] - asked[first]) / period))
+    requests = max(0, math.ceil((observed.window[1] - asked[first]) / period))
     down = _Down(path, (path.service / 2,), 0)
     delays: list[float] = []
     place, full = 0, 0
     for time in asked:
         reached = time + network.up.mean_delay + path.service / 2
         begun = place
-        while place < len(heard.published) and heard.published[place] <= reached:
+        while place < len(observed.published) and observed.published[place] <= reached:
             place += 1
         come = down.arrival(reached, sizes.down + (place - begun) * sizes.event)
-        delays += [come - heard.published[n] for n in range(max(begun, heard.first), place)]
-        full += place > begun and heard.within(time)
-    return Played(tuple(delays), requests, max(0, requests - full))
+        delays += [come - observed.published[n] for n in range(max(begun, observed.first), place)]
+        full += place > begun and observed.within(time)
+    return Simulated(tuple(delays), requests, max(0, requests - full))
 
 
-def _long_polling(workload: Workload, path: Path, sizes: Sizes, heard: Heard, seed: int) -> Played:
+def _long_polling(
+    workload: Workload, path: Path, sizes: Sizes, observed: Observed, seed: int
+) -> Simulated:
     """After an answer nobody asks for R; what came meanwhile is answered when it is over."""
-    down = _Down(path, heard.work or (path.push_work,), seed)
+    down = _Down(path, observed.work or (path.push_work,), seed)
     away = path.network.up.mean_delay + path.service / 2
     delays, asked, empty = list[float](), list[float](), 0
-    published, turns = heard.published, heard.turns()
+    published, turns = observed.published, observed.turns()
     place, ready = 0, published[0] if published else 0.0
     while place < len(published):
         # A hold that ended with nothing is followed by another request.
         while ready + workload.hold < turns[place]:
             asked.append(ready + workload.hold + path.again - away)
-            empty += heard.within(asked[-1])
+            empty += observed.within(asked[-1])
             ready = asked[-1] + away
         answered = max(ready, turns[place])
         begun = place
         while place < len(published) and turns[place] <= answered:
             place += 1
         come = down.arrival(answered, sizes.down + (place - begun) * sizes.event)
-        delays += [come - published[n] for n in range(max(begun, heard.first), place)]
+        delays += [come - published[n] for n in range(max(begun, observed.first), place)]
         asked.append(come)
         ready = come + away
-    return Played(tuple(delays), sum(map(heard.within, asked)), empty)
+    return Simulated(tuple(delays), sum(map(observed.within, asked)), empty)
 
 
-def _open(path: Path, sizes: Sizes, heard: Heard, seed: int) -> Played:
+def _open(path: Path, sizes: Sizes, observed: Observed, seed: int) -> Simulated:
     """Each event goes out as it comes, behind what is still on its way."""
-    down = _Down(path, heard.work or (path.push_work,), seed)
+    down = _Down(path, observed.work or (path.push_work,), seed)
     delays = [
         down.arrival(turn, sizes.event) - event
-        for event, turn in zip(heard.published, heard.turns(), strict=True)
+        for event, turn in zip(observed.published, observed.turns(), strict=True)
     ]
-    return Played(tuple(delays[heard.first :]))
+    return Simulated(tuple(delays[observed.first :]))

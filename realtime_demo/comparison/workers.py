@@ -1,50 +1,70 @@
-"""Worker processes: a parent asks, a child answers, a JSON document a line.
+"""Worker processes: one object each, whose methods the parent calls.
 
 The publisher and the subscribers are processes of their own, so that neither waits for the
-other's Python, nor for the table on the screen. `fork_server` makes them.
+other's Python, nor for the table on the screen. A fork server imports what they need once:
+started by itself, each would take half a second of a core to import the same modules, and a run
+has fifteen of them.
+
+    async with ForkServer(Publisher) as workers:
+        async with workers.worker(Publisher) as publisher:
+            await publisher.ask(Publisher.open, "http://127.0.0.1:8000", ...)
+
+What is imported before the fork must start no thread, since a fork has only the thread that
+called it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import gc
+import importlib
 import os
+import pickle
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 
-LONGEST_LINE = 2**30  # bytes: all samples of a run come in one answer
-PATIENCE = 10.0  # seconds a child has to end by itself
+ROOT = Path(__file__).resolve().parent.parent.parent
+LONGEST_NAME = 1_024  # bytes of a class's name
+PATIENCE = 10.0  # seconds that a process has to end by itself
+HEADER = 8  # bytes of a message's length
 
-Command = Callable[..., Awaitable[Any]]
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class ChildFailed(Exception):
+class WorkerFailed(Exception):
     """A worker process could not do what it was asked."""
 
 
-class Child:
-    """A worker process, while the block lasts: `await child.ask("run", room="lobby")`.
+class Worker(Generic[T]):
+    """A process with an object of the class `kind`, while the block lasts.
 
-    `make(module, handle)` has it made, with its end of the connection. Raises `ChildFailed` where
-    a command raised, or the process has ended.
+    `fork(name, handle)` starts it, with its end of the connection. Raises `WorkerFailed` if a
+    method raised, or the process has ended.
     """
 
-    def __init__(self, module: str, make: Callable[[str, int], None]) -> None:
-        self.module = module
-        self._make = make
+    process: int  # its id
+
+    def __init__(self, kind: type[T], fork: Callable[[str, int], None]) -> None:
+        self.name = f"{kind.__module__}:{kind.__qualname__}"
+        self._fork = fork
 
     async def __aenter__(self) -> Self:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._make(self.module, theirs.fileno())
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+            self._fork(self.name, theirs.fileno())
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self._lock = asyncio.Lock()
         try:
-            self._process = int(await self._answer("start"))
-        except ChildFailed:
+            self.process = await self._answer("start")
+        except WorkerFailed:
             await self._close()
             raise
         return self
@@ -62,7 +82,7 @@ class Child:
                     await self._reader.read()  # up to its end
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process, signal.SIGKILL)
+                os.kill(self.process, signal.SIGKILL)
         await self._close()
 
     async def _close(self) -> None:
@@ -70,37 +90,122 @@ class Child:
         with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    async def ask(self, command: str, **arguments: Any) -> Any:
-        """What the child's `command` returns."""
+    async def ask(
+        self, method: Callable[Concatenate[T, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return what `method` of the worker's object returns."""
         async with self._lock:
             with contextlib.suppress(ConnectionError):
-                self._writer.write(json.dumps([command, arguments]).encode() + b"\n")
+                self._writer.write(_message((method.__name__, args, kwargs)))
                 await self._writer.drain()
-            return await self._answer(command)
+            answer: R = await self._answer(method.__name__)
+            return answer
 
-    async def _answer(self, command: str) -> Any:
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            answer = await self._reader.readline()
-        if not answer:
-            raise ChildFailed(f"{self.module} ended while it was asked to {command}.")
-        document = json.loads(answer)
-        if "error" in document:
-            raise ChildFailed(f"{self.module} could not {command}: {document['error']}")
-        return document["answer"]
-
-
-async def serve(connection: socket.socket, commands: Mapping[str, Command]) -> None:
-    """In the child: say its process id, and answer commands until the parent has no more."""
-    reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST_LINE)
-    document: dict[str, Any] = {"answer": os.getpid()}
-    while True:
-        writer.write(json.dumps(document).encode() + b"\n")
-        await writer.drain()
-        if not (line := await reader.readline()):
-            return
-        command, arguments = json.loads(line)
+    async def _answer(self, method: str) -> Any:
         try:
-            document = {"answer": await commands[command](**arguments)}
+            answer, error = await _receive(self._reader)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise WorkerFailed(f"{self.name} ended while it was asked to {method}.") from None
+        if error is not None:
+            raise WorkerFailed(f"{self.name} could not {method}: {error}")
+        return answer
+
+
+class ForkServer:
+    """A process that has imported the modules of `kinds`, and forks workers, while the block
+    lasts."""
+
+    def __init__(self, *kinds: type) -> None:
+        self._modules = {kind.__module__ for kind in kinds}
+
+    async def __aenter__(self) -> Self:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._control.close()  # it ends at the end of its input
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    def worker(self, kind: type[T]) -> Worker[T]:
+        """A worker with a `kind()`, once its block is entered."""
+        return Worker(kind, self._fork)
+
+    def _fork(self, name: str, handle: int) -> None:
+        """Start a worker whose end of its connection is `handle`. Raises `OSError`."""
+        socket.send_fds(self._control, [name.encode()], [handle])
+
+
+def _message(content: object) -> bytes:
+    data = pickle.dumps(content)
+    return len(data).to_bytes(HEADER, "big") + data
+
+
+async def _receive(reader: asyncio.StreamReader) -> Any:
+    size = int.from_bytes(await reader.readexactly(HEADER), "big")
+    return pickle.loads(await reader.readexactly(size))
+
+
+async def _serve(connection: socket.socket, worker: object) -> None:
+    """In a worker: send its process id, and call methods until the parent has no more."""
+    reader, writer = await asyncio.open_connection(sock=connection)
+    answer: tuple[object, str | None] = (os.getpid(), None)
+    while True:
+        writer.write(_message(answer))
+        await writer.drain()
+        try:
+            method, args, kwargs = await _receive(reader)
+        except asyncio.IncompleteReadError:
+            return
+        try:
+            answer = (await getattr(worker, method)(*args, **kwargs), None)
         except Exception as error:
-            document = {"error": f"{type(error).__name__}: {error}"}
+            answer = (None, f"{type(error).__name__}: {error}")
+
+
+def _work(name: str, connection: socket.socket) -> NoReturn:
+    """Be a worker, until its connection ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    module, _, kind = name.partition(":")
+    try:
+        worker = getattr(importlib.import_module(module), kind)()
+        asyncio.run(_serve(connection, worker))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # what was imported needs no tidying up in every worker
+
+
+def _serve_forks(control: socket.socket) -> None:
+    """In the fork server: start a worker for each class name that comes with a socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when it is over
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    while True:
+        # Data that came with a handle are never joined to what comes behind them (unix(7)).
+        name, handles, _, _ = socket.recv_fds(control, LONGEST_NAME, 1)
+        if not name:
+            return
+        with socket.socket(fileno=handles[0]) as connection:
+            if os.fork() == 0:
+                control.close()
+                _work(name.decode(), connection)
+
+
+if __name__ == "__main__":
+    for imported in sys.argv[2:]:
+        importlib.import_module(imported)
+    gc.freeze()  # so that no worker's collector looks through what all of them share
+    with socket.socket(fileno=int(sys.argv[1])) as inherited:
+        _serve_forks(inherited)

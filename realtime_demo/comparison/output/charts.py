@@ -1,4 +1,4 @@
-"""Charts as inline SVG: drawn by hand, themed by the page's CSS, readable on paper.
+"""Charts, placed for the template `chart.svg`: themed by the page's CSS, readable on paper.
 
 A line bears its name beside it, and measured and predicted differ in dash and marker, so that
 no chart depends on colour.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
+
+from .formatting import amount
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
@@ -63,14 +64,6 @@ def axis(values: Sequence[float], start: float, end: float, *, log: bool = False
     return Axis(0.0, high * 1.04 if high > 0 else 1.0, start, end)
 
 
-def amount(value: float) -> str:
-    """A tick's label: 0.01, 20, 5k, 2M."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:g}{unit}"
-    return f"{value:g}"
-
-
 @dataclass(frozen=True)
 class Line:
     """A series. `css` is a class with the technique's colour; `marks` draws points alone."""
@@ -82,6 +75,24 @@ class Line:
     marks: bool = False
     named: bool = True
 
+    def with_point(self, x: float, y: float) -> Line:
+        return replace(self, points=[*self.points, (x, y)])
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart, placed on the paper: what the template `chart.svg` draws."""
+
+    title: str
+    caption: str
+    vertical: dict[str, str]
+    rules: list[dict[str, str]]
+    texts: list[dict[str, str]]
+    lines: list[dict[str, object]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+
 
 def chart(
     title: str,
@@ -89,66 +100,52 @@ def chart(
     vertical: str,
     lines: Sequence[Line],
     *,
+    caption: str = "",
     log_x: bool = False,
     log_y: bool = False,
     most: float | None = None,
-) -> str:
+) -> Chart:
     """One chart. `most` bounds the vertical axis."""
     points = [point for line in lines for point in line.points]
-    named = any(line.named for line in lines)
-    x = axis([point[0] for point in points], LEFT, WIDTH - (NAMES if named else RIGHT), log=log_x)
+    right = NAMES if any(line.named for line in lines) else RIGHT
+    x = axis([point[0] for point in points], LEFT, WIDTH - right, log=log_x)
     if most is not None:
         y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
     else:
         y = axis([point[1] for point in points], HEIGHT - BOTTOM, TOP, log=log_y)
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
-        f'<text class="title" x="{LEFT}" y="14">{escape(title)}</text>',
-        *_grid(x, y, horizontal, vertical),
-        *[_draw(line, x, y) for line in lines if line.points],
-        *_names(lines, x, y),
-        "</svg>",
-    ]
-    return "".join(parts)
-
-
-def _grid(x: Axis, y: Axis, horizontal: str, vertical: str) -> list[str]:
-    parts: list[str] = []
+    rules, texts = list[dict[str, str]](), list[dict[str, str]]()
     for tick in x.ticks():
         at = x.place(tick)
-        parts.append(_rule(at, at, y.end, y.start))
-        parts.append(_text("tick", at, y.start + 14, amount(tick), "middle"))
+        rules.append(_placed(x1=at, x2=at, y1=y.end, y2=y.start))
+        texts.append(_text("tick", at, y.start + 14, amount(tick), "middle"))
     for tick in y.ticks():
         at = y.place(tick)
-        parts.append(_rule(x.start, x.end, at, at))
-        parts.append(_text("tick", x.start - 5, at + 4, amount(tick), "end"))
-    parts.append(_text("axis", (x.start + x.end) / 2, HEIGHT - 8, horizontal, "middle"))
-    sideways = _text("axis", -(y.start + y.end) / 2, 13, vertical, "middle")
-    return [*parts, f'<g transform="rotate(-90)">{sideways}</g>']
+        rules.append(_placed(x1=x.start, x2=x.end, y1=at, y2=at))
+        texts.append(_text("tick", x.start - 5, at + 4, amount(tick), "end"))
+    texts.append(_text("axis", (x.start + x.end) / 2, HEIGHT - 8, horizontal, "middle"))
+    drawn: list[dict[str, object]] = [
+        {
+            "css": line.css,
+            "marks": line.marks,
+            "kind": "predicted" if line.predicted else "measured",
+            "points": [(f"{x.place(a):.1f}", f"{y.place(b):.1f}") for a, b in line.points],
+        }
+        for line in lines
+        if line.points
+    ]
+    sideways = {"text": vertical, "x": f"{-(y.start + y.end) / 2:.1f}"}
+    return Chart(title, caption, sideways, rules, [*texts, *_names(lines, x, y)], drawn)
 
 
-def _rule(x1: float, x2: float, y1: float, y2: float) -> str:
-    return f'<line class="grid" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>'
+def _placed(**places: float) -> dict[str, str]:
+    return {name: f"{place:.1f}" for name, place in places.items()}
 
 
-def _text(css: str, x: float, y: float, text: str, anchor: str) -> str:
-    place = f'text-anchor="{anchor}" x="{x:.1f}" y="{y:.1f}"'
-    return f'<text class="{css}" {place}>{escape(text)}</text>'
+def _text(css: str, x: float, y: float, text: str, anchor: str) -> dict[str, str]:
+    return {"css": css, "anchor": anchor, "text": text, **_placed(x=x, y=y)}
 
 
-def _draw(line: Line, x: Axis, y: Axis) -> str:
-    places = [(x.place(a), y.place(b)) for a, b in line.points]
-    if line.marks:
-        return "".join(
-            f'<circle class="mark {line.css}" cx="{a:.1f}" cy="{b:.1f}" r="4.5"/>'
-            for a, b in places
-        )
-    path = "M" + "L".join(f"{a:.1f},{b:.1f}" for a, b in places)
-    kind = "predicted" if line.predicted else "measured"
-    return f'<path class="line {kind} {line.css}" d="{path}"/>'
-
-
-def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[str]:
+def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[dict[str, str]]:
     """Each line's name beside its last point; names that would touch make room, in the order of
     their points."""
     columns: list[list[tuple[float, float, Line]]] = []

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from realtime_demo.comparison.ledger import Ledger
-from realtime_demo.comparison.results import Measurement
-from realtime_demo.comparison.runner import Configuration, Result
+from realtime_demo.comparison.results import Configuration, Ledger, Measurement, Result
+from realtime_demo.comparison.traits import response_ends
 
-from .glance import size
-from .terminal import DASH, figure, label, milliseconds, withheld
+from .formatting import figure, interval, label, milliseconds, size, withheld
 
 WORST = 3  # disagreements told in words; the tables have all
 
@@ -75,10 +73,7 @@ def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:
 
 def _median(measurement: Measurement) -> str:
     delay = measurement.intended
-    return (
-        f"{milliseconds(delay.p50)} ms (95 %: {milliseconds(delay.low)}{DASH}"
-        f"{milliseconds(delay.high)} ms)"
-    )
+    return f"{milliseconds(delay.p50)} ms (95 %: {interval(delay.low, delay.high)} ms)"
 
 
 def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> list[str]:
@@ -87,7 +82,7 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
         cost = measurement.cost
         if cost.requests_per_event is None or cost.empty_share is None:
             continue
-        if measurement.technique == "polling":
+        if response_ends(measurement.technique) == "at once":
             found.append(
                 f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
                 f"requests an event, {cost.empty_share:.0%} of them for nothing, and an event "
@@ -95,7 +90,7 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
                 f"interval must cost {milliseconds(measurement.prediction.delay.mean)} ms in the "
                 f"long run{_here(measurement)}."
             )
-        elif measurement.technique == "longpoll":
+        elif response_ends(measurement.technique) == "at the first batch":
             shared = (
                 ": below 1, since events that came while a client was asking again shared an answer"
                 if cost.requests_per_event < 0.995
@@ -123,7 +118,8 @@ def _crowding(result: Result) -> list[str]:
     worst, measurements = max(crowded, key=lambda item: max(m.crowding for m in item[1]))
     parts = [
         f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
-        "ms" + ("" if m.volley.server is None else f" (server {_half(m.volley.server)} ms)")
+        "ms"
+        + ("" if m.event_probe.server is None else f" (server {_half(m.event_probe.server)} ms)")
         for m in measurements
     ]
     others = len(crowded) - 1
@@ -146,9 +142,9 @@ def _where(configuration: Configuration) -> str:
 
 
 def _here(measurement: Measurement) -> str:
-    if measurement.played is None:
+    if measurement.simulated is None:
         return ""
-    return f", {milliseconds(measurement.played.mean)} ms for the events that there were"
+    return f", {milliseconds(measurement.simulated.mean)} ms for the events that there were"
 
 
 def _half(seconds: float) -> str:

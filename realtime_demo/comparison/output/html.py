@@ -3,90 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import replace
-from html import escape
-from string import Template
+from pathlib import Path as FilePath
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from django.template import Context, Engine
 
 from realtime_demo.comparison.plan import SWEPT
-from realtime_demo.comparison.results import Measurement
-from realtime_demo.comparison.runner import Configuration, Result
+from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.statistics import quantile
 from realtime_demo.comparison.theory import Path, predict
+from realtime_demo.comparison.traits import response_ends
 from transports.techniques import BY_NAME, TECHNIQUES
 
-from . import glance
-from . import terminal as console
-from .charts import Line, chart, curve, distribution, spaced
+from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings
-
-STYLE = """
-:root{color-scheme:light dark;--ground:#fff;--text:#16202c;--soft:#556270;--rule:#d5dbe2;
---panel:#f6f8fa;--bad:#b3261e;--good:#1b6e3c;$light}
-@media (prefers-color-scheme:dark){:root{--ground:#11151c;--text:#e6eaf0;--soft:#9aa7b5;
---rule:#2b3440;--panel:#181e27;--bad:#ff8a80;--good:#7fd6a2;$dark}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--text);
-font:16px/1.55 system-ui,"Noto Sans","Noto Sans CJK KR",sans-serif}
-main{max-width:1180px;margin:0 auto;padding:2rem 1.25rem 4rem}
-h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.25rem;margin:2.2rem 0 .6rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}
-p,li{max-width:80ch}.lead{color:var(--soft);margin:0 0 1.5rem}
-ul.findings{padding-left:1.2rem}ul.findings li{margin:.35rem 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:1rem}
-figure{margin:0;background:var(--panel);border:1px solid var(--rule);border-radius:8px;
-padding:.6rem}
-figcaption{font-size:.85rem;color:var(--soft);padding:.2rem .3rem 0}
-svg{width:100%;height:auto;display:block}
-svg text{fill:var(--text);font:11px system-ui,sans-serif}
-svg .title{font-weight:600;font-size:12.5px}
-svg .tick,svg .axis{fill:var(--soft)}svg .grid{stroke:var(--rule);stroke-width:1}
-svg .line{fill:none;stroke:var(--c);stroke-width:2}
-svg .predicted{stroke-dasharray:5 4;stroke-width:1.6;stroke:var(--text);opacity:.75}
-svg .predicted.own{stroke:var(--c);opacity:1}
-svg .mark{fill:var(--c);stroke:var(--ground);stroke-width:1.2}
-svg .name{fill:var(--c);font-weight:600}
-svg .plain{--c:var(--soft)}
-svg .name{paint-order:stroke;stroke:var(--panel);stroke-width:4px;stroke-linejoin:round}
-.scroll{overflow-x:auto}
-table.glance{font-size:1.02rem;width:100%}table.glance caption{font-weight:400;color:var(--soft)}
-table.glance td{padding:.42rem .7rem}table.glance strong{font-size:1.15em}
-table.glance th{white-space:normal;vertical-align:bottom}
-th small{display:block;font-weight:400;color:var(--soft)}
-.swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.6em;
-background:var(--c)}.swatch.plain{--c:var(--soft)}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.86rem;margin:.3rem 0}
-caption{text-align:left;font-weight:600;padding:.3rem 0}
-th,td{padding:.25rem .7rem;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
-th:first-child,td:first-child,td.word,th.word{text-align:left}
-td.bad{color:var(--bad);font-weight:700}td.good{color:var(--good)}
-code{background:var(--panel);padding:.1rem .3rem;border-radius:4px;overflow-wrap:anywhere}
-dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.2rem 1rem}dt{color:var(--soft)}
-dd{margin:0;overflow-wrap:anywhere}
-@page{margin:14mm}
-@media print{:root{color-scheme:light;--ground:#fff;--text:#000;--soft:#444;--rule:#bbb;
---panel:#fff;--bad:#b3261e;--good:#1b6e3c;$light}main{max-width:none;padding:0}
-body{font-size:10.5pt}.scroll{overflow:visible}p,li{max-width:none}
-table{font-size:8pt}table.glance{font-size:9pt}th,td,table.glance td{padding:.2rem .4rem}
-th{white-space:normal;vertical-align:bottom}
-figure,li,tbody{break-inside:avoid}table.whole{break-inside:avoid}thead{display:table-header-group}
-/* A heading is no longer than the row of charts that has to stay with it. */
-h2{font-size:13pt;break-inside:avoid}h2::after{content:"";display:block;height:75mm;margin-bottom:-75mm}
-.charts{gap:.5rem}figure{padding:.3rem}figcaption{font-size:8pt}h2,h3,caption{break-after:avoid}
-*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.charts{grid-template-columns:1fr 1fr}}
-"""
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title><style>$style</style></head><body><main>
-<h1>$title</h1><p class="lead">$lead</p>
-<section>$glance<h2>Findings</h2><ul class="findings">$findings</ul></section>
-$body
-<section><h2>Setup</h2>$setup</section>
-</main></body></html>
-""")
+from .formatting import DASH, describe, interval, label, milliseconds, number, size
+from .tables import repeated, shown, tables
 
 # What is swept, as its axis says.
 NAMED = {
@@ -98,202 +32,210 @@ NAMED = {
     "size": "size of the text in characters",
 }
 LONG = 12  # rows from which on a table may be split between pages
+GLANCE = (
+    ("", ""),
+    ("Median", "ms"),
+    ("95 % interval", "of the median, ms"),
+    ("99 of 100 within", "ms"),
+    ("Requests", "an event"),
+    ("On the wire", "bytes an event"),
+    ("Idle", "an hour"),
+    ("Server CPU", "ms, 1,000 deliveries"),
+)
+TEMPLATES = Engine(dirs=[str(FilePath(__file__).parent / "templates")])
 
 
 def page(result: Result) -> str:
     """The whole report as HTML."""
-    light = "".join(f"--{t.name}:{t.colour[1]};" for t in TECHNIQUES)
-    dark = "".join(f"--{t.name}:{t.colour[0]};" for t in TECHNIQUES)
-    style = Template(STYLE).substitute(light=light, dark=dark)
-    style += "".join(f".{t.name}{{--c:var(--{t.name})}}" for t in TECHNIQUES)
-    body = _overview(result)
-    for table in console.repeated(result):
-        body += f'<div class="scroll">{html_table(table)}</div>'
-    for configuration in result.configurations:
-        body += _configuration(configuration)
-    return PAGE.substitute(
-        title="Real-time techniques, measured",
-        style=style,
-        lead=escape(f"{result.server}, {result.began}"),
-        glance=glance.table(result.configurations[0]),
-        findings="".join(f"<li>{_words(text)}</li>" for text in findings(result)),
-        body=body,
-        setup=_setup(result),
-    )
+    first = result.configurations[0]
+    glance = {
+        "caption": describe(first),
+        "columns": GLANCE,
+        "rows": [_row(measurement) for measurement in first.measurements],
+    }
+    context = {
+        "title": "Real-time techniques, measured",
+        "techniques": TECHNIQUES,
+        "result": result,
+        "glance": glance,
+        "findings": [_words(text) for text in findings(result)],
+        "overview": _overview(result),
+        "repeated": repeated(result),
+        "long": LONG,
+        "configurations": [
+            {
+                "title": _words(describe(one)),
+                "charts": [made for each in shown(one) if (made := _distribution(each))],
+                "tables": tables(one),
+            }
+            for one in result.configurations
+        ],
+        "setup": _setup(result),
+    }
+    return TEMPLATES.get_template("report.html").render(Context(context))
 
 
 def _words(text: str) -> str:
-    """A sentence as HTML, in which no line ends between a number and its unit."""
-    return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "&nbsp;", escape(text))
+    """A sentence in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "\N{NO-BREAK SPACE}", text)
 
 
-def _css(measurement: Measurement) -> str:
-    return measurement.technique if measurement.technique in BY_NAME else "plain"
+def _css(technique: str) -> str:
+    return technique if technique in BY_NAME else "plain"
 
 
-def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+def _row(measurement: Measurement) -> dict[str, Any]:
+    """What somebody in a hurry needs of the report."""
+    delay, cost = measurement.intended, measurement.cost
+    wire = idle = DASH
+    if cost.up_per_event is not None and cost.down_per_event is not None:
+        wire = f"{cost.up_per_event + cost.down_per_event:,.0f}"
+    if measurement.idle_up is not None and measurement.idle_down is not None:
+        idle = size(measurement.idle_up + measurement.idle_down)
+    return {
+        "css": _css(measurement.technique),
+        "name": label(measurement.name),
+        "withheld": measurement.bottleneck,
+        "cells": (
+            milliseconds(delay.p50),
+            interval(delay.low, delay.high),
+            milliseconds(delay.p99),
+            number(cost.requests_per_event),
+            wire,
+            idle,
+            milliseconds(cost.cpu),
+        ),
+    }
 
 
-def _overview(result: Result) -> str:
-    figures = [_trade(result), _growth(result)]
+def _overview(result: Result) -> list[Chart]:
+    charts = [_trade(result), *_growth(result)]
     if result.plan.swept in SWEPT:
-        figures.insert(0, _sweep(result, result.plan.swept))
-    return (
-        f'<section><h2>The whole picture</h2><div class="charts">{"".join(figures)}</div></section>'
-    )
+        charts.insert(0, _sweep(result, result.plan.swept))
+    return charts
 
 
-def _shown(configuration: Configuration) -> list[Measurement]:
-    return console.shown(configuration)
-
-
-def _sweep(result: Result, name: str) -> str:
+def _sweep(result: Result, name: str) -> Chart:
     """Mean delay against what was swept; `name` is the setting's."""
-    measured: dict[str, Line] = {}
-    predicted: dict[str, Line] = {}
+    measured, predicted = dict[str, Line](), dict[str, Line]()
     for configuration in result.configurations:
         value = getattr(configuration.settings, name) / SWEPT[name]
-        for found in _shown(configuration):
-            for lines, mean, kind in (
-                (measured, found.published.mean, False),
-                (predicted, found.prediction.delay.mean, True),
-            ):
-                line = lines.get(found.name)
-                points = [*(line.points if line else ()), (value, mean * 1e3)]
-                css = _css(found) + (" own" if kind else "")
-                lines[found.name] = Line(
-                    console.label(found.name),
-                    css,
-                    points,
-                    predicted=kind,
-                    marks=not kind,
-                    named=not kind,
-                )
-    svg = chart(
+        for one in shown(configuration):
+            css, words = _css(one.technique), label(one.name)
+            line = measured.setdefault(one.name, Line(words, css, (), marks=True))
+            dashed = predicted.setdefault(
+                one.name, Line(words, f"{css} own", (), predicted=True, named=False)
+            )
+            measured[one.name] = line.with_point(value, one.published.mean * 1e3)
+            predicted[one.name] = dashed.with_point(value, one.prediction.delay.mean * 1e3)
+    return chart(
         f"Mean delay against {NAMED[name].partition(' in ')[0]}",
         NAMED[name],
         "mean delay in ms",
         [*predicted.values(), *measured.values()],
+        caption="Points are measured, dashed lines predicted.",
         log_y=True,
     )
-    return _figure(svg, "Points are measured, dashed lines predicted.")
 
 
-def _trade(result: Result) -> str:
+def _trade(result: Result) -> Chart:
     """Delay against requests: the curve on which every polling interval lies."""
     first = result.configurations[0]
-    settings, network = first.settings, first.settings.network
-    service = _service(first)
+    path = Path(first.settings.network, _service(first))
     points = []
-    for interval in spaced(0.05, 60.0):
-        workload = replace(settings.workload, interval=interval)
-        found = predict("polling", workload, Path(network, service))
-        points.append((found.requests_per_second * 3600, found.delay.mean * 1e3))
+    for pause in spaced(0.05, 60.0):
+        polled = predict("polling", replace(first.settings.workload, interval=pause), path)
+        points.append((polled.requests_per_second * 3600, polled.delay.mean * 1e3))
     lines = [Line("polling, 60 s to 0.05 s", "polling own", points, predicted=True)]
     for configuration in result.configurations:
-        for measurement in _shown(configuration):
+        for measurement in shown(configuration):
             cost = measurement.cost
             if cost.requests is None:
                 continue
             an_hour = cost.requests / measurement.clients / cost.seconds * 3600
             # A stream asks once; at the chart's left edge it can be seen.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
-            name = console.label(measurement.name)
+            name = label(measurement.name)
             named = all(line.name != name for line in lines)  # once is enough
-            lines.append(Line(name, _css(measurement), [place], marks=True, named=named))
-    svg = chart(
+            css = _css(measurement.technique)
+            lines.append(Line(name, css, [place], marks=True, named=named))
+    return chart(
         "Delay against overhead",
         "requests an hour from one client",
         "mean delay in ms",
         lines,
+        caption="Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are "
+        "measured; open connections make no requests and stand at the left edge.",
         log_x=True,
         log_y=True,
-    )
-    return _figure(
-        svg,
-        "Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are measured; open "
-        "connections make no requests and stand at the left edge.",
     )
 
 
 def _service(configuration: Configuration) -> float:
+    settings = configuration.settings
     for measurement in configuration.measurements:
-        if measurement.technique == "polling":
+        if response_ends(measurement.technique) == "at once":
             period = 1 / measurement.prediction.requests_per_second
-            settings = configuration.settings
             return max(0.0, period - settings.interval - settings.network.rtt)
     return 0.0
 
 
-def _growth(result: Result) -> str:
+def _growth(result: Result) -> list[Chart]:
     """Server CPU against clients, at the run's own rate."""
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for configuration in result.configurations:
-        for found in _shown(configuration):
-            if found.cost.cpu is not None:
-                share = found.cost.cpu / 1_000 * found.cost.deliveries / found.cost.seconds * 100
-                points.setdefault(found.name, []).append((found.clients, share))
+        for one in shown(configuration):
+            if one.cost.cpu is not None:
+                share = one.cost.cpu / 1_000 * one.cost.deliveries / one.cost.seconds * 100
+                points[one.name].append((one.clients, share))
     if not points:
-        return ""
+        return []
     lines: list[Line] = []
     for name, places in points.items():
-        css = name if name in BY_NAME else "plain"
         clients, share = places[-1]
         ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
-        lines.append(Line(console.label(name), f"{css} own", ends, predicted=True))
-        lines.append(Line(name, css, places, marks=True, named=False))
+        lines.append(Line(label(name), f"{_css(name)} own", ends, predicted=True))
+        lines.append(Line(name, _css(name), places, marks=True, named=False))
     rate = result.configurations[-1].settings.rate
-    svg = chart(
-        "Growth with clients", "clients", "server CPU in % of a core", lines, log_x=True, log_y=True
+    made = chart(
+        "Growth with clients",
+        "clients",
+        "server CPU in % of a core",
+        lines,
+        caption=f"At {rate:g} events a second. Points are measured, publishing taken off; dashed "
+        "lines carry the last of them on in proportion, which overstates what waking up costs: "
+        "that is once an event, for all clients.",
+        log_x=True,
+        log_y=True,
     )
-    return _figure(
-        svg,
-        f"At {rate:g} events a second. Points are measured, publishing taken off; dashed lines "
-        "carry the last of them on in proportion, which overstates what waking up costs: that is "
-        "once an event, for all clients.",
-    )
+    return [made]
 
 
-def _configuration(configuration: Configuration) -> str:
-    charts = "".join(_distribution(measurement) for measurement in _shown(configuration))
-    tables = "".join(
-        f'<div class="scroll">{html_table(table)}</div>' for table in console.parts(configuration)
-    )
-    if charts:
-        heading = "<h3>Delay from the publication at the server</h3>"
-        charts = f'{heading}<div class="charts">{charts}</div>'
-    return f"<section><h2>{_words(console.describe(configuration))}</h2>{charts}{tables}</section>"
-
-
-def _distribution(measurement: Measurement) -> str:
+def _distribution(measurement: Measurement) -> Chart | None:
     ordered = [delay * 1e3 for delay in measurement.delays()]
     if not ordered:
-        return ""
+        return None
     delay = measurement.prediction.delay
     # The last few percent would squeeze all the rest to a line; they are in the table.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
-    measured = _within(ordered, high)
-    if measurement.played is not None:
-        predicted = _within([delay * 1e3 for delay in measurement.played.delays], high)
+    if measurement.simulated is not None:
+        predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
-    name = console.label(measurement.name)
-    svg = chart(
-        f"{name}: share of events within a delay",
+    css = _css(measurement.technique)
+    beyond = sum(sample > high for sample in ordered)
+    return chart(
+        f"{label(measurement.name)}: share of events within a delay",
         "delay in ms",
         "share of deliveries",
         [
-            Line("measured", _css(measurement), measured, named=False),
-            Line("predicted", _css(measurement), predicted, predicted=True, named=False),
+            Line("measured", css, _within(ordered, high), named=False),
+            Line("predicted", css, predicted, predicted=True, named=False),
         ],
+        caption="Solid: measured; dashed: predicted for these events."
+        + (f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""),
         most=1.0,
     )
-    beyond = sum(sample > high for sample in ordered)
-    caption = "Solid: measured; dashed: predicted for these events." + (
-        f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""
-    )
-    return _figure(svg, caption)
 
 
 def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
@@ -304,46 +246,20 @@ def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *steps, (high, share)]
 
 
-def html_table(table: Table) -> str:
-    """A rich table as HTML, so that terminal and page cannot differ."""
-    renderer = Console(width=10_000, color_system=None)
-    head = "".join(f'<th scope="col">{escape(str(column.header))}</th>' for column in table.columns)
-    columns = [list(column.cells) for column in table.columns]
-    body = ""
-    for cells in zip(*columns, strict=True):
-        # Rows without a name of their own belong to the one above, and stay with it on paper.
-        body += "</tbody><tbody><tr>" if body and str(cells[0]) else "<tr>"
-        for position, cell in enumerate(cells):
-            with renderer.capture() as capture:
-                renderer.print(cell, end="")
-            style = str(getattr(cell, "style", ""))
-            css = "bad" if "red" in style else "good" if "green" in style else ""
-            css += " word" if table.columns[position].justify == "left" else ""
-            body += f'<td class="{css.strip()}">{escape(capture.get().strip())}</td>'
-        body += "</tr>"
-    whole = ' class="whole"' if table.row_count < LONG else ""
-    return (
-        f"<table{whole}><caption>{escape(str(table.title))}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
-    )
-
-
-def _setup(result: Result) -> str:
+def _setup(result: Result) -> dict[str, str]:
     host = result.environment
     packages = ", ".join(f"{name} {version}" for name, version in host["packages"].items())
-    entries = {
-        "Command": f"<code>{escape(result.plan.command)}</code>",
-        "Machine": escape(f"{host['processor']}, {host['cores']} cores, {host['system']}"),
-        "Load before": escape(f"{host['load']:.2f}" if host["load"] is not None else "unknown"),
-        "Software": escape(f"Python {host['python']}, {packages}"),
-        "Server": escape(result.server),
-        "Clock": escape(
-            "one clock: server and clients are on one host"
-            if result.same_host
-            else f"the server's is {result.clock_offset * 1e3:.2f} ms ahead, "
+    clock = "one clock: server and clients are on one host"
+    if not result.same_host:
+        clock = (
+            f"the server's is {result.clock_offset * 1e3:.2f} ms ahead, "
             f"± {result.clock_uncertainty * 1e3:.2f} ms"
-        ),
+        )
+    return {
+        "Machine": f"{host['processor']}, {host['cores']} cores, {host['system']}",
+        "Load before": f"{host['load']:.2f}" if host["load"] is not None else "unknown",
+        "Software": f"Python {host['python']}, {packages}",
+        "Server": result.server,
+        "Clock": clock,
         "Seed": ", ".join(sorted({str(c.settings.seed) for c in result.configurations})),
     }
-    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in entries.items())
-    return f"<dl>{items}</dl>"

@@ -8,8 +8,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from realtime_demo.comparison.results import Measurement
-from realtime_demo.comparison.runner import Result
+from realtime_demo.comparison.results import Measurement, Result
 from realtime_demo.comparison.statistics import Spread
 
 VERSION = 1
@@ -74,8 +73,11 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "service": measurement.service,
             "request": measurement.request,
             "push": measurement.push,
-            "volley": {"server": measurement.volley.server, "clients": measurement.volley.clients},
-            "crowding": None if measurement.volley.clients is None else measurement.crowding,
+            "volley": {
+                "server": measurement.event_probe.server,
+                "clients": measurement.event_probe.clients,
+            },
+            "crowding": None if measurement.event_probe.clients is None else measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }

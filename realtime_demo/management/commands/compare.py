@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.live import Live
 
 from realtime_demo.comparison.local_server import ServerFailed
-from realtime_demo.comparison.output import html, json_csv
+from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.phase import MeasurementFailed
-from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Settings, sweep
-from realtime_demo.comparison.progress import Progress
-from realtime_demo.comparison.runner import Plan, Result, run
+from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Plan, Progress, Settings, sweep
+from realtime_demo.comparison.results import Result
+from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
-from realtime_demo.comparison.workers import ChildFailed
+from realtime_demo.comparison.workers import WorkerFailed
 
 # Option, the setting, the unit in which it is given, and what it says.
 OPTIONS = (
@@ -124,7 +124,7 @@ class Command(BaseCommand):
             self.check_output(Path(name).absolute())
         try:
             result = self.watched(plan)
-        except (ServerFailed, ChildFailed, MeasurementFailed, DoesNotFit, OSError) as error:
+        except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the end: there are no figures.") from None
@@ -168,9 +168,9 @@ class Command(BaseCommand):
             found = asyncio.run(
                 self_check(Trial(seed=plan.configurations[0].seed), plan.application)
             )
-        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+        except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
-        self.printer().print(screen.self_check(found))
+        self.printer().print(screen.render(tables.self_check(found)))
         if not all(added.within for added in found):
             raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
 

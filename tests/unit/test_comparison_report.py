@@ -11,15 +11,13 @@ import pytest
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
+from realtime_demo.comparison.output.formatting import figure
 from realtime_demo.comparison.output.html import NAMED, page
-from realtime_demo.comparison.output.terminal import figure
-from realtime_demo.comparison.plan import SWEPT, Settings
-from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.results import Measurement
-from realtime_demo.comparison.runner import Configuration, Plan, Result
-from realtime_demo.comparison.simulation import Played
+from realtime_demo.comparison.plan import SWEPT, Plan, Settings
+from realtime_demo.comparison.results import Configuration, EventProbe, Measurement, Result
+from realtime_demo.comparison.simulation import Simulated
 from realtime_demo.comparison.theory import Sizes
-from tests.test_comparison_rounds import SETTINGS, a_round
+from tests.unit.test_comparison_rounds import SETTINGS, a_round
 
 ENVIRONMENT = {
     "system": "Linux",
@@ -39,7 +37,7 @@ def of(*configurations: tuple[Settings, Measurement], swept: str | None = None) 
 
 def crowded(seconds: float) -> Measurement:
     """Its clients take so long for an event, one after the other."""
-    return replace(a_round([0.01] * 20), volley=Volley(server=0.001, clients=seconds))
+    return replace(a_round([0.01] * 20), event_probe=EventProbe(server=0.001, clients=seconds))
 
 
 def test_crowding_is_told_once_where_it_is_worst() -> None:
@@ -75,7 +73,7 @@ def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
 
 
 def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
-    late = replace(a_round([5.0] * 20), played=None)
+    late = replace(a_round([5.0] * 20), simulated=None)
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     told = findings(of((few, a_round([0.5] * 20)), (many, late)))
     assert any(
@@ -100,8 +98,8 @@ def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
 
 
 def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
-    played = Played(tuple(0.0005 * k for k in range(1, 21)))
-    late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), played=played)
+    simulated = Simulated(tuple(0.0005 * k for k in range(1, 21)))
+    late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), simulated=simulated)
     found = page(of((SETTINGS, late)))
     paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', found)[-2:]
     ends = {path.split("L")[-1].split(",")[0] for path in paths}
@@ -121,7 +119,7 @@ def test_a_round_may_have_a_ping_more_or_less() -> None:
 
 def test_the_empty_share_may_be_one_request_off() -> None:
     """Of 200 that each client made; the window's edges cut one."""
-    asking = replace(a_round([0.5] * 5), played=None)
+    asking = replace(a_round([0.5] * 5), simulated=None)
     expected = replace(asking.prediction, empty_share=0.0)
     for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
         cost = replace(asking.cost, requests=400, empty=empty)

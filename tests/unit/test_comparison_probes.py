@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from realtime_demo.comparison import probes
+from realtime_demo.comparison import measurement
+from realtime_demo.comparison.measurement import probe_events, silence
 from realtime_demo.comparison.phase import Phase
 from realtime_demo.comparison.plan import Settings
-from realtime_demo.comparison.probes import Volley, fire, silence
+from realtime_demo.comparison.results import EventProbe
+from realtime_demo.comparison.subscribers import Mark
 
 IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds: a second; an event
 
@@ -36,14 +38,14 @@ class Machine:
     def cpu(self) -> float:
         return IDLE * self.time + self.events * (SERVER + PUBLISH)
 
-    async def marks(self) -> list[dict[str, float]]:
+    async def marks(self) -> list[Mark]:
         cpu = (IDLE * self.time + self.events * CLIENTS) / 2
-        return [{"cpu": cpu}, {"cpu": cpu}]
+        return [Mark(self.time, cpu)] * 2
 
-    async def publish(self, number: int) -> dict[str, Any]:
+    async def publish(self, number: int) -> float:
         self.events += 1
         self.time += 0.005
-        return {"sent": float(number)}
+        return float(number)
 
 
 def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
@@ -53,7 +55,6 @@ def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
         target=machine,
         clients=machine,
         publish=machine.publish,
-        published=lambda event: event["sent"],
         names=("sse",),
         alone=alone,
         waited=waited,
@@ -68,19 +69,19 @@ async def test_an_event_s_cpu_is_not_the_pause_s(
     """The pause is longer the longer the network is; the work of an event is the same."""
     phase = a_phase(rtt)
     for clock in ("time", "asyncio"):
-        monkeypatch.setattr(probes, clock, phase.target)
+        monkeypatch.setattr(measurement, clock, phase.target)
     silent = await silence(phase)
-    volley = await fire(phase, 0, silent) + await fire(phase, 1, silent)
-    assert len(volley.published) >= 2 * probes.FEWEST
-    assert volley.server == pytest.approx(SERVER, abs=0.001)
-    assert volley.clients == pytest.approx(CLIENTS, abs=0.001)
+    probe = await probe_events(phase, 0, silent) + await probe_events(phase, 1, silent)
+    assert len(probe.published) >= 2 * measurement.FEWEST
+    assert probe.server == pytest.approx(SERVER, abs=0.001)
+    assert probe.clients == pytest.approx(CLIENTS, abs=0.001)
 
 
 async def test_together_an_event_s_cpu_is_not_told() -> None:
     """What the processes did in the pauses was for everyone's clients."""
     together = a_phase(0.0, alone=False)
     assert await silence(together) is None
-    assert Volley().clients is Volley({-9: 1.0}).server is None
+    assert EventProbe().clients is EventProbe({-9: 1.0}).server is None
     polling = a_phase(0.0, waited=False)
     assert await silence(polling) is None
-    assert await fire(polling, 0, None) == Volley()
+    assert await probe_events(polling, 0, None) == EventProbe()

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from realtime_demo.comparison.assembly import Evidence, assemble
-from realtime_demo.comparison.ledger import Sample, Sent
 from realtime_demo.comparison.phase import Phase
 from realtime_demo.comparison.plan import Settings
-from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.results import Measurement, Watch
-from realtime_demo.comparison.window import Window
+from realtime_demo.comparison.results import EventProbe, Measurement, Sample, Sent, Watch
+from realtime_demo.comparison.subscribers import GroupCounts, Mark, RequestProbe
+from realtime_demo.comparison.summary import Evidence, Window, summarise
+from realtime_demo.tap.counters import Counts
 
 SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, interval=1.0)
-PROBE = {"seconds": 0.0, "up": 100.0, "down": 200.0, "cursor": 6.0}
+PROBE = RequestProbe(0.0, 100.0, 200.0, 6)
 
 
 def polled(warmed: list[float], refused: int = 0) -> Measurement:
     """A window from 10 to 20 s, asked at 10.4, 11.4, …; one event, at 15.0."""
     sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
 
-    def marks(time: float, **counted: int) -> list[dict[str, Any]]:
-        zero = dict.fromkeys(("received", "requests", "empty", "up", "down", "open"), 0)
-        group = {"time": time, "connections": 1, "resets": 0, **zero, **counted}
-        return [{"groups": {"polling": group}}]
+    def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
+        wire = Counts(connections=1, requests=requests)
+        group = GroupCounts(wire, empty=empty, received=received)
+        return [Mark(time, 0.0, groups={"polling": group})]
 
     window = Window(
         sent=sent,
@@ -44,7 +43,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         window=window,
         ends=window.ended,
         probes={"polling": PROBE},
-        volley=Volley(),
+        event_probe=EventProbe(),
         memory=None,
         samples={"polling": [Sample(0, 0, 15.4)]},
         asked={"polling": [[0.4 + k for k in range(21)]]},
@@ -55,7 +54,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         target=SimpleNamespace(tapped=True),
         alone=True,
     )
-    return assemble(cast(Phase, phase), SETTINGS.adapters[0], found)
+    return summarise(cast(Phase, phase), SETTINGS.adapters[0], found)
 
 
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
@@ -63,10 +62,10 @@ def test_the_window_s_first_answer_brings_what_the_warm_up_published(
     warmed: list[float], empty: float
 ) -> None:
     found = polled(warmed)
-    assert found.played is not None
-    assert found.played.requests == 10
-    assert found.played.empty == pytest.approx(empty)
-    assert found.played.delays == pytest.approx((0.4,)), "of the window's events alone"
+    assert found.simulated is not None
+    assert found.simulated.requests == 10
+    assert found.simulated.empty == pytest.approx(empty)
+    assert found.simulated.delays == pytest.approx((0.4,)), "of the window's events alone"
     assert found.published.mean == pytest.approx(0.4)
     assert (found.cost.requests_per_event, found.ledger.received) == (10, 1)
     assert (found.cost.cpu, found.cost.memory, found.sizes.up) == (None, None, 100.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import re
 import socket
 import statistics
 import time
@@ -14,29 +13,30 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from django.template import Context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realtime_demo.comparison import schedule
-from realtime_demo.comparison.adapters import Adapter, events_in
-from realtime_demo.comparison.clients import group
-from realtime_demo.comparison.clock import Clock
-from realtime_demo.comparison.http_client import Asker
-from realtime_demo.comparison.ledger import Ledger, Sample, Sent
+from longpoll.consumers import LONGEST_HOLD
+from realtime_demo.comparison import plan
+from realtime_demo.comparison.adapters import events_in
+from realtime_demo.comparison.http_client import HttpConnection
 from realtime_demo.comparison.output.charts import (
     LINE,
     WIDTH,
     Axis,
     Line,
-    amount,
     apart,
     axis,
     chart,
     distribution,
 )
-from realtime_demo.comparison.plan import SCENARIOS, Settings, sweep
-from realtime_demo.comparison.publisher import Load, Publisher, PublishFailed
-from realtime_demo.comparison.results import Check, Watch
+from realtime_demo.comparison.output.formatting import amount
+from realtime_demo.comparison.output.html import TEMPLATES
+from realtime_demo.comparison.phase import Clock
+from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
+from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
+from realtime_demo.comparison.results import Check, Ledger, Sample, Sent, Watch
 from realtime_demo.comparison.statistics import (
     Spread,
     between,
@@ -45,11 +45,10 @@ from realtime_demo.comparison.statistics import (
     quantile,
     student,
 )
-from realtime_demo.comparison.subscribers import Group
+from realtime_demo.comparison.subscribers import Group, GroupPlan
+from tests.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
-
-from .raw_server import Handler, request_of, serving_at
 
 # --- Figures -----------------------------------------------------------------------------
 
@@ -90,14 +89,14 @@ def test_a_percentile_needs_an_event_beyond_it() -> None:
 
 
 def test_clients_that_ask_in_turn_leave_this_much_to_luck() -> None:
-    """The variance of one event's mean wait that docs/theory.md states, for schedule.phases."""
+    """The variance of one event's mean wait that docs/theory.md states, for plan.phases."""
     clients, period, steps = 4, 2.0, 200
     variance = statistics.fmean(
         statistics.pvariance(
             statistics.fmean((phase - step * period / steps) % period for phase in phases)
             for step in range(steps)
         )
-        for phases in (schedule.phases(clients, period, seed) for seed in range(300))
+        for phases in (plan.phases(clients, period, seed) for seed in range(300))
     )
     stated = period**2 * (1 / 6 - 1 / (12 * clients)) / clients**2
     assert variance == pytest.approx(stated, rel=0.05)
@@ -214,16 +213,16 @@ def test_the_ledger_counts_any_faults(numbers: list[int], data: st.DataObject) -
 @settings(deadline=None)
 @given(st.floats(0.5, 50), st.integers(0, 1_000))
 def test_a_seed_fixes_the_schedule(rate: float, seed: int) -> None:
-    first = schedule.times(rate, 20, "poisson", seed)
-    assert first == schedule.times(rate, 20, "poisson", seed) == sorted(first)
-    assert first != schedule.times(rate, 20, "poisson", seed + 1) or not first
-    beat = schedule.times(rate, 20, "fixed", seed)
+    first = plan.arrival_times(rate, 20, "poisson", seed)
+    assert first == plan.arrival_times(rate, 20, "poisson", seed) == sorted(first)
+    assert first != plan.arrival_times(rate, 20, "poisson", seed + 1) or not first
+    beat = plan.arrival_times(rate, 20, "fixed", seed)
     assert len(beat) == pytest.approx(rate * 20, abs=1)
     assert all(b - a == pytest.approx(1 / rate) for a, b in pairwise(beat))
 
 
 def test_poisson_gaps_have_their_mean_and_spread() -> None:
-    times = schedule.times(10, 2_000, "poisson", 3)
+    times = plan.arrival_times(10, 2_000, "poisson", 3)
     gaps = [b - a for a, b in pairwise(times)]
     assert statistics.fmean(gaps) == pytest.approx(0.1, rel=0.03)
     assert statistics.stdev(gaps) == pytest.approx(0.1, rel=0.05)
@@ -232,7 +231,7 @@ def test_poisson_gaps_have_their_mean_and_spread() -> None:
 @settings(deadline=None)
 @given(st.integers(1, 50), st.floats(0.1, 10), st.integers(0, 99))
 def test_polling_phases_are_random_and_even(clients: int, period: float, seed: int) -> None:
-    phases = schedule.phases(clients, period, seed)
+    phases = plan.phases(clients, period, seed)
     for number, phase in enumerate(phases):
         assert number * period / clients <= phase <= (number + 1) * period / clients
 
@@ -240,10 +239,10 @@ def test_polling_phases_are_random_and_even(clients: int, period: float, seed: i
 @settings(deadline=None)
 @given(st.integers(-5, 10**6), st.integers(0, 300))
 def test_a_text_bears_its_number(index: int, size: int) -> None:
-    text = schedule.text(index, size)
-    assert schedule.index_of(text) == index
+    text = plan.text(index, size)
+    assert plan.index_of(text) == index
     assert len(text) >= size or len(text) == len(str(index))
-    assert schedule.index_of(f"hello {index}") is None
+    assert plan.index_of(f"hello {index}") is None
 
 
 def test_the_clock_is_known_to_half_the_lowest_round_trip() -> None:
@@ -251,15 +250,13 @@ def test_the_clock_is_known_to_half_the_lowest_round_trip() -> None:
     probes = []
     for number, (up, down) in enumerate([(0.2, 0.1), (0.010, 0.014), (0.05, 0.3)]):
         at = 100.0 + number
-        probes.append(
-            {"sent": at, "published_at": at + up + zero + 5.0, "acknowledged": at + up + down}
-        )
-    clock = Clock.of(probes, same_host=False)
+        probes.append(Accepted("a-1", at, at + up + down, at + up + zero + 5.0, 0))
+    clock = Clock.of(probes)
     assert clock.uncertainty == pytest.approx(0.012)
     assert abs(clock.offset - 5.0) <= clock.uncertainty
     assert clock.offset == pytest.approx(5.0 - 0.002, abs=0.001)  # half the asymmetry
-    assert clock.local(probes[1]["published_at"]) == pytest.approx(101.012, abs=0.001)
-    assert Clock.of(probes, same_host=True).offset == 0
+    assert clock.published(probes[1]) == pytest.approx(101.012, abs=0.001)
+    assert Clock.of([]).offset == 0
 
 
 # --- The load ----------------------------------------------------------------------------
@@ -280,20 +277,19 @@ async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -
             writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     async with serving_at(stalling) as url:
-        load = Load()
-        await load.open(url, "/publish/{room}/", 1)
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
         start = time.monotonic() + 0.05
         times = [number * 0.02 for number in range(15)]
-        answer = await load.run("room", start, times, first=-2, size=20)
-        for publisher in load._publishers:
-            publisher.close()
-    events = answer["events"]
-    assert [event["index"] for event in events] == list(range(-2, 13))
-    assert [event["intended"] - start for event in events] == pytest.approx(times)
-    assert all(event["sent"] >= event["intended"] for event in events)
+        published = await publisher.run("room", start, times, first=-2, size=20)
+        await publisher.close()
+    events = published.events
+    assert [event.index for event in events] == list(range(-2, 13))
+    assert [event.intended - start for event in events] == pytest.approx(times)
+    assert all(event.sent >= event.intended for event in events)
     # The sixth was due 20 ms behind the fifth, and could go only when that was answered.
-    assert events[5]["sent"] - events[5]["intended"] >= 0.37
-    assert answer["failures"] == answer["refused"] == []
+    assert events[5].sent - events[5].intended >= 0.37
+    assert not published.failures and not published.refused
 
 
 async def test_the_events_that_the_server_refuses_are_told_by_their_numbers() -> None:
@@ -308,22 +304,21 @@ async def test_the_events_that_the_server_refuses_are_told_by_their_numbers() ->
             writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
 
     async with serving_at(refusing) as url:
-        load = Load()
-        await load.open(url, "/publish/{room}/", 1)
-        answer = await load.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
-        for publisher in load._publishers:
-            publisher.close()
-    assert answer["refused"] == [-1, 1, 3] and answer["failures"] == ["503: {}"] * 3
-    assert [event["index"] for event in answer["events"]] == [0, 2]
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
+        published = await publisher.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
+        await publisher.close()
+    assert published.refused == [-1, 1, 3] and published.failures == ["503: {}"] * 3
+    assert [event.index for event in published.events] == [0, 2]
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
-        (b"HTTP/1.1 201 Created\r\n\r\n", "no HTTP"),
-        (b"nonsense\r\n\r\n", "no HTTP"),
-        (b"", "no HTTP"),
+        (b"HTTP/1.1 201 Created\r\n\r\n", "No answer"),
+        (b"nonsense\r\n\r\n", "not HTTP"),
+        (b"", "cut short"),
     ],
 )
 async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
@@ -332,24 +327,23 @@ async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
         writer.write(answer)
 
     async with serving_at(once) as url:
-        publisher = Publisher(url, "/publish/{room}/")
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
         with pytest.raises(PublishFailed, match=words):
-            await publisher.publish("room", "text")
-        publisher.close()
+            await publisher.publish("room", 1, 10)
+        await publisher.close()
 
 
 async def test_a_connection_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime_demo.comparison.publisher.CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr("realtime_demo.comparison.http_client.CONNECT_TIMEOUT", 0.05)
     with socket.socket() as full:  # its backlog: connections beyond it wait
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        publishers = [Publisher(url, "/publish/{room}/") for _ in range(5)]
+        publisher = Publisher()
         with pytest.raises(TimeoutError, match="no connection in"):
-            for publisher in publishers:
-                await publisher.connect()
-        for publisher in publishers:
-            publisher.close()
+            await publisher.open(url, "/publish/{room}/", connections=5)
+        await publisher.close()
 
 
 # --- The clients -------------------------------------------------------------------------
@@ -367,7 +361,7 @@ async def test_a_connection_that_does_not_come_is_told(monkeypatch: pytest.Monke
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
     ],
 )
-async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes) -> None:
+async def test_the_http_client_reads_every_kind_of_body(answer: bytes, content: bytes) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
@@ -375,7 +369,7 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
             if b"close" in answer:
                 return
 
-    async with serving_at(once) as url, Asker(url) as asker:
+    async with serving_at(once) as url, HttpConnection(url) as asker:
         assert (await asker.get("/x")).body == content
         assert (await asker.get("/x")).body == content  # again, over the same or a new connection
 
@@ -389,13 +383,13 @@ async def test_the_asker_reads_every_kind_of_body(answer: bytes, content: bytes)
         (b"garbage\r\n\r\n", InvalidEvent),
     ],
 )
-async def test_the_asker_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
-    async with serving_at(once(answer)) as url, Asker(url) as asker:
+async def test_the_http_client_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
+    async with serving_at(once(answer)) as url, HttpConnection(url) as asker:
         with pytest.raises(error):
             await asker.get("/x")
 
 
-@pytest.mark.parametrize("open_client", [open_http, Asker])
+@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -413,7 +407,7 @@ async def test_both_http_clients_tell_a_refusal_and_a_batch_that_is_none(
             await get_batch(client, "/x", {"since": "a-1"})
 
 
-@pytest.mark.parametrize("open_client", [open_http, Asker])
+@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
 async def test_both_http_clients_send_the_query_and_the_fields(open_client: OpenHttp) -> None:
     heads: list[bytes] = []
 
@@ -446,13 +440,10 @@ async def test_a_request_is_probed_under_load_and_by_itself(technique: str, crow
 
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
-        described = group(
-            settings.adapters[0], settings, target=url, tapped=True, room="r", phases=[0.0] * 4
-        )
-        found = Group(**described)
+        found = Group(GroupPlan(settings.adapters[0], settings, url, True, "r", (0.0,) * 4))
         assert await found.probe() is not None and max(most) == crowd
         most.clear()
-        assert await found.request() is not None and set(most) == {1}
+        assert await found.probe_alone() is not None and set(most) == {1}
 
 
 def once(answer: bytes) -> Handler:
@@ -481,6 +472,7 @@ def test_adapters_read_events_lists_and_batches() -> None:
 
 
 def test_scenarios_and_sweeps_are_settings() -> None:
+    assert plan.LONGEST_HOLD == LONGEST_HOLD
     for scenario in SCENARIOS.values():
         assert Settings.from_document(scenario.document()) == scenario
         scenario.foresee()
@@ -525,7 +517,8 @@ def test_ticks_are_few_and_inside(low: float, factor: float, log: bool) -> None:
 
 
 def test_a_chart_names_its_lines_and_escapes_them() -> None:
-    svg = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
+    made = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
+    svg = TEMPLATES.get_template("chart.svg").render(Context({"chart": made}))
     assert "a &lt; b" in svg and "p &amp; q" in svg and 'class="line measured sse"' in svg
     assert axis([], 0, 1).high > 0
     assert distribution([1.0, 2.0])[-1] == (2.0, 1.0)
@@ -545,11 +538,11 @@ def test_names_that_would_touch_make_room_in_their_order(wanted: list[float]) ->
 
 def test_names_stand_in_the_order_of_their_points() -> None:
     lines = [Line(f"of {k}", "sse", [(1, 1), (2, 5 + k / 10)]) for k in range(5)]
-    svg = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
-    places = {name: float(y) for y, name in re.findall(r'y="([^"]+)">(of \d)<', svg)}
-    upwards = [places[f"of {k}"] for k in range(5)]
+    made = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
+    names = {text["text"]: text for text in made.texts if text["css"].startswith("name")}
+    upwards = [float(names[f"of {k}"]["y"]) for k in range(5)]
     assert upwards == sorted(upwards, reverse=True) and len(set(upwards)) == 5
-    assert max(float(x) for x in re.findall(r'x="([^"]+)" y="[^"]+">of', svg)) < WIDTH - 60
+    assert max(float(names[f"of {k}"]["x"]) for k in range(5)) < WIDTH - 60
 
 
 @pytest.mark.parametrize(("technique", "counted"), [("polling", 1), ("streaming", 0)])
@@ -558,8 +551,8 @@ def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
 ) -> None:
     """Not when the next request is made: that is a whole interval later, in another window."""
     settings = Settings(techniques=(technique,))
-    described = group(settings.adapters[0], settings, target="http://h", tapped=True, room="r")
-    found, connection = Group(**described), cast(Any, SimpleNamespace(number=0))
+    found = Group(GroupPlan(settings.adapters[0], settings, "http://h", True, "r"))
+    connection = cast(Any, SimpleNamespace(number=0))
     for direction, data in (
         ("up", b"GET / HTTP/1.1"),
         ("down", b'{"events":[{"id":"1"}]}'),
@@ -569,4 +562,4 @@ def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
         ("down", b"\r\n"),
     ):
         found.observe(connection, cast(Any, direction), data)
-    assert found.empty == counted
+    assert found.count().empty == counted

@@ -6,12 +6,19 @@ import random
 
 import pytest
 
-from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.plan import FEWEST_EVENTS, Settings
-from realtime_demo.comparison.probes import Volley
-from realtime_demo.comparison.results import Cost, Measurement, Watch, spread
-from realtime_demo.comparison.rounds import merged
-from realtime_demo.comparison.simulation import Played
+from realtime_demo.comparison.results import (
+    Cost,
+    EventProbe,
+    Ledger,
+    Measurement,
+    Sample,
+    Sent,
+    Watch,
+    spread,
+)
+from realtime_demo.comparison.simulation import Simulated
+from realtime_demo.comparison.summary import merged
 from realtime_demo.comparison.theory import Path, Sizes, predict
 from realtime_demo.tap.network import Network
 
@@ -43,12 +50,10 @@ def a_round(
         cost=Cost(2.0, len(sent) * 2, deliveries, 4, 1, 400, 800, 2, 0, cpu, None),
         watch=Watch(0.1, 0.2, 0.001, cpu),
         prediction=predict("polling", workload, Path(service=0.002), Sizes()),
-        idle_up=None,
-        idle_down=None,
         service=0.002,
         request=0.001 + cpu,
-        volley=Volley({-9: 1.0}, 0.001, 0.003),
-        played=Played(tuple(sorted(delays)), 2.0, 0.25),
+        event_probe=EventProbe({-9: 1.0}, 0.001, 0.003),
+        simulated=Simulated(tuple(sorted(delays)), 2.0, 0.25),
         sent=tuple(sent),
         samples=tuple(samples),
     )
@@ -78,8 +83,8 @@ def test_what_is_counted_is_added_up() -> None:
     assert found.watch.subscriber_late == 0.004, "the worst round"
     assert found.published.count == 117
     assert found.published.p50 == pytest.approx(0.2)
-    assert found.played is not None
-    assert (found.played.requests, found.played.empty) == (6.0, 0.25)
+    assert found.simulated is not None
+    assert (found.simulated.requests, found.simulated.empty) == (6.0, 0.25)
     assert found.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
     assert len({event.number for event in found.sent}) == 60
 
