@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .plan import Plan, Settings
 from .simulation import Simulated
 from .statistics import Spread
-from .theory import Prediction, Sizes
+from .theory import Delay, Prediction, Sizes
 from .traits import framing
 
 LEAST = 0.0005  # seconds of work that no event of a probe is left out for
@@ -298,60 +298,64 @@ class Measurement:
 
     def comparison(self) -> list[Check]:
         """Predicted beside measured."""
-        predicted, measured = self.prediction, self.published
-        delay = predicted.delay
-        # A mean of few samples is known no better than so.
-        slack = (measured.high - measured.low) / 2 if measured.count else 0.0
-        simulated, half = self.simulated, slack * 1e3
-        here = None if simulated is None else simulated.mean * 1e3
-        checks = [Check("mean delay", "ms", delay.mean * 1e3, measured.mean * 1e3, 2.0, half, here)]
-        for name, share, absolute in (("p50", 0.5, 2.0), ("p99", 0.99, 5.0)):
-            found = measured.p50 if share == 0.5 else measured.p99
-            if share == 0.5 or not math.isnan(found):
-                here = None if simulated is None else simulated.quantile(share) * 1e3
-                wanted = delay.quantile(share) * 1e3
-                checks.append(Check(name, "ms", wanted, found * 1e3, absolute, half, here))
-        cost = self.cost
-        if cost.requests is not None and cost.deliveries:
-            rate = cost.requests / self.clients / cost.seconds
-            per_event = cost.requests_per_event or 0.0
-            # The window cuts a cycle at each end.
-            edge = self.rounds / max(1, len(self.sent))
-            polls = max(1.0, cost.requests / self.clients)
-            share = predicted.empty_share
-            luck = 2 * (share * (1 - share) / polls) ** 0.5
-            up, down = cost.up_per_event or 0.0, cost.down_per_event or 0.0
-            # So is a ping, which a round shorter than the time between two may have or not.
-            up_edge = edge * (up + self.sizes.ping_up)
-            down_edge = edge * (down + self.sizes.ping_down)
-            wanted = predicted.requests_per_event
-            here_each = here_rate = here_empty = None
-            if simulated is not None and simulated.requests is not None:
-                here_each = simulated.requests * self.clients / max(1, cost.published)
-                here_rate, here_empty = simulated.requests / cost.seconds, simulated.empty
-            checks += [
-                Check("requests/event", "", wanted, per_event, 0.0, edge, here_each),
-                Check(
-                    *("requests/s", "", predicted.requests_per_second, rate, 0.0),
-                    *(1 / cost.seconds, here_rate),
-                ),
-                Check(
-                    *("empty share", "", share, cost.empty_share or 0.0, 1 / polls),
-                    *(luck, here_empty),
-                ),
-                Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
-                Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, down_edge),
-            ]
-        for name, idle, expected in (
-            ("idle up/hour", self.idle_up, predicted.idle_up),
-            ("idle down/hour", self.idle_down, predicted.idle_down),
-        ):
-            if idle is not None and self.idle is not None:
-                # A sign of life more or less; two kinds of ping on a socket.
-                beat = PING if framing(self.technique) == "websocket" else 0.0
-                chance = expected * min(1.0, beat / self.idle.seconds)
-                checks.append(Check(name, "B", expected, idle, 0.0, chance))
+        checks = self._delay_checks()
+        if self.cost.requests is not None and self.cost.deliveries:
+            checks += self._cost_checks(self.cost.requests)
+        if self.idle is not None:
+            # A sign of life more or less; two kinds of ping on a socket.
+            beat = PING if framing(self.technique) == "websocket" else 0.0
+            share = min(1.0, beat / self.idle.seconds)
+            for name, expected, idle in (
+                ("idle up/hour", self.prediction.idle_up, self.idle.up),
+                ("idle down/hour", self.prediction.idle_down, self.idle.down),
+            ):
+                checks.append(Check(name, "B", expected, idle * 3600, 0.0, expected * share))
         return checks
+
+    def _delay_checks(self) -> list[Check]:
+        measured = self.published
+        # A mean of few samples is known no better than so.
+        half = (measured.high - measured.low) / 2 if measured.count else 0.0
+
+        def check(
+            name: str, found: float, most: float, of: Callable[[Delay | Simulated], float]
+        ) -> Check:
+            here = None if self.simulated is None else of(self.simulated) * 1e3
+            predicted = of(self.prediction.delay) * 1e3
+            return Check(name, "ms", predicted, found * 1e3, most, half * 1e3, here)
+
+        checks = [
+            check("mean delay", measured.mean, 2.0, lambda delays: delays.mean),
+            check("p50", measured.p50, 2.0, lambda delays: delays.quantile(0.5)),
+        ]
+        if not math.isnan(measured.p99):
+            checks.append(check("p99", measured.p99, 5.0, lambda delays: delays.quantile(0.99)))
+        return checks
+
+    def _cost_checks(self, requests: int) -> list[Check]:
+        predicted, cost, sizes, here = self.prediction, self.cost, self.sizes, self.simulated
+        # The window cuts a cycle at each end; and a ping, which a round shorter than the time
+        # between two may have or not.
+        edge = self.rounds / max(1, len(self.sent))
+        up, down = cost.up_per_event or 0.0, cost.down_per_event or 0.0
+        polls = max(1.0, requests / self.clients)
+        share = predicted.empty_share
+        luck = 2 * (share * (1 - share) / polls) ** 0.5
+        rate = requests / self.clients / cost.seconds
+        each_here = rate_here = empty_here = None
+        if here is not None and here.requests is not None:
+            each_here = here.requests * self.clients / max(1, cost.published)
+            rate_here, empty_here = here.requests / cost.seconds, here.empty
+        each, a_second = predicted.requests_per_event, predicted.requests_per_second
+        up_edge, down_edge = edge * (up + sizes.ping_up), edge * (down + sizes.ping_down)
+        empty = cost.empty_share or 0.0
+        return [
+            Check("requests/event", "", each, cost.requests_per_event or 0, 0, edge, each_here),
+            Check("requests/s", "", a_second, rate, 0.0, 1 / cost.seconds, rate_here),
+            Check("empty share", "", share, empty, 1 / polls, luck, empty_here),
+            Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
+            Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, down_edge),
+        ]
 
 
 def spread(sent: Sequence[Sent], samples: Iterable[Sample], origin: str) -> Spread:

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_demo.tap.network import Schedule
 
 from .statistics import quantile
 from .theory import Path, Sizes, Workload
+from .traits import asks, response_ends
 
 
 @dataclass(frozen=True)
@@ -76,97 +77,93 @@ def simulate(
     technique: str, workload: Workload, path: Path, sizes: Sizes, observed: Observed
 ) -> Simulated | None:
     """The model over these events; None where there is nothing to play over."""
-    if technique == "polling":
-        runs = [
-            _polling(asked, workload, path, sizes, observed) for asked in observed.asked if asked
-        ]
-    elif technique == "longpoll":
-        runs = [
-            _long_polling(workload, path, sizes, observed, seed) for seed in range(observed.clients)
-        ]
-    else:
-        runs = [_open(path, sizes, observed, seed) for seed in range(observed.clients)]
+    model = _Model(workload, path, sizes, observed)
+    match response_ends(technique):
+        case "at once":
+            runs = [model.polling(asked) for asked in observed.asked if asked]
+        case "at the first batch":
+            runs = [model.long_polling(seed) for seed in range(observed.clients)]
+        case _:
+            runs = [model.open(seed) for seed in range(observed.clients)]
     delays = tuple(sorted(delay for run in runs for delay in run.delays))
     if not delays:
         return None
-    if technique not in ("polling", "longpoll"):
+    if not asks(technique):
         return Simulated(delays)
     requests = sum(run.requests or 0.0 for run in runs)
     empty = sum(run.empty or 0.0 for run in runs)
     return Simulated(delays, requests / len(runs), empty / max(1.0, requests))
 
 
-class _Down:
-    """One connection's way down: the network's own schedule, and the work of each delivery."""
+@dataclass(frozen=True)
+class _Model:
+    """Each technique's model of one client; `empty` of what it returns is a count."""
 
-    def __init__(self, path: Path, work: Sequence[float], seed: int) -> None:
-        self._link = path.network.down
-        self._chance = random.Random(f"down {seed}")
-        self._schedule = Schedule(self._chance)
-        self._work = work
+    workload: Workload
+    path: Path
+    sizes: Sizes
+    observed: Observed
 
-    def arrival(self, now: float, size: float) -> float:
-        """When `size` bytes that are due at `now` have come."""
-        work = self._chance.choice(self._work)
-        return self._schedule.arrival(self._link, now, round(size)) + work
+    def _down(self, work: Sequence[float], seed: int) -> Callable[[float, float], float]:
+        """One connection's way down, by the network's own schedule: when bytes that are due at a
+        time have come, and been worked on."""
+        chance = random.Random(f"down {seed}")
+        schedule, link = Schedule(chance), self.path.network.down
 
+        def arrival(now: float, size: float) -> float:
+            work_of_this = chance.choice(work)
+            return schedule.arrival(link, now, round(size)) + work_of_this
 
-def _polling(
-    asked: Sequence[float], workload: Workload, path: Path, sizes: Sizes, observed: Observed
-) -> Simulated:
-    """The answer to each asking brings what was published since the one before."""
-    network = path.network
-    # Where the phase stood is the run's; how often it is asked is the theory's.
-    first = bisect_left(asked, observed.window[0])
-    if first == len(asked):
-        return Simulated(())
-    period = workload.interval + path.round_trip
-    requests = max(0, math.ceil((observed.window[1] - asked[first]) / period))
-    down = _Down(path, (path.service / 2,), 0)
-    delays: list[float] = []
-    place, full = 0, 0
-    for time in asked:
-        reached = time + network.up.mean_delay + path.service / 2
-        begun = place
-        while place < len(observed.published) and observed.published[place] <= reached:
-            place += 1
-        come = down.arrival(reached, sizes.down + (place - begun) * sizes.event)
-        delays += [come - observed.published[n] for n in range(max(begun, observed.first), place)]
-        full += place > begun and observed.within(time)
-    return Simulated(tuple(delays), requests, max(0, requests - full))
+        return arrival
 
+    def polling(self, asked: Sequence[float]) -> Simulated:
+        """The answer to each asking brings what was published since the one before."""
+        path, sizes, observed = self.path, self.sizes, self.observed
+        # Where the phase stood is the run's; how often it is asked is the theory's.
+        first = bisect_left(asked, observed.window[0])
+        if first == len(asked):
+            return Simulated(())
+        period = self.workload.interval + path.round_trip
+        requests = max(0, math.ceil((observed.window[1] - asked[first]) / period))
+        arrival = self._down((path.service / 2,), 0)
+        delays: list[float] = []
+        published, place, full = observed.published, 0, 0
+        for time in asked:
+            reached = time + path.network.up.mean_delay + path.service / 2
+            begun, place = place, max(place, bisect_right(published, reached))
+            come = arrival(reached, sizes.down + (place - begun) * sizes.event)
+            delays += [come - published[n] for n in range(max(begun, observed.first), place)]
+            full += place > begun and observed.within(time)
+        return Simulated(tuple(delays), requests, max(0, requests - full))
 
-def _long_polling(
-    workload: Workload, path: Path, sizes: Sizes, observed: Observed, seed: int
-) -> Simulated:
-    """After an answer nobody asks for R; what came meanwhile is answered when it is over."""
-    down = _Down(path, observed.work or (path.push_work,), seed)
-    away = path.network.up.mean_delay + path.service / 2
-    delays, asked, empty = list[float](), list[float](), 0
-    published, turns = observed.published, observed.turns()
-    place, ready = 0, published[0] if published else 0.0
-    while place < len(published):
-        # A hold that ended with nothing is followed by another request.
-        while ready + workload.hold < turns[place]:
-            asked.append(ready + workload.hold + path.again - away)
-            empty += observed.within(asked[-1])
-            ready = asked[-1] + away
-        answered = max(ready, turns[place])
-        begun = place
-        while place < len(published) and turns[place] <= answered:
-            place += 1
-        come = down.arrival(answered, sizes.down + (place - begun) * sizes.event)
-        delays += [come - published[n] for n in range(max(begun, observed.first), place)]
-        asked.append(come)
-        ready = come + away
-    return Simulated(tuple(delays), sum(map(observed.within, asked)), empty)
+    def long_polling(self, seed: int) -> Simulated:
+        """After an answer nobody asks for R; what came meanwhile is answered when it is over."""
+        path, sizes, observed = self.path, self.sizes, self.observed
+        arrival = self._down(observed.work or (path.push_work,), seed)
+        away = path.network.up.mean_delay + path.service / 2
+        delays, asked, empty = list[float](), list[float](), 0
+        published, turns = observed.published, observed.turns()
+        place, ready = 0, published[0] if published else 0.0
+        while place < len(published):
+            # A hold that ended with nothing is followed by another request.
+            while ready + self.workload.hold < turns[place]:
+                asked.append(ready + self.workload.hold + path.again - away)
+                empty += observed.within(asked[-1])
+                ready = asked[-1] + away
+            answered = max(ready, turns[place])
+            begun, place = place, bisect_right(turns, answered)
+            come = arrival(answered, sizes.down + (place - begun) * sizes.event)
+            delays += [come - published[n] for n in range(max(begun, observed.first), place)]
+            asked.append(come)
+            ready = come + away
+        return Simulated(tuple(delays), sum(map(observed.within, asked)), empty)
 
-
-def _open(path: Path, sizes: Sizes, observed: Observed, seed: int) -> Simulated:
-    """Each event goes out as it comes, behind what is still on its way."""
-    down = _Down(path, observed.work or (path.push_work,), seed)
-    delays = [
-        down.arrival(turn, sizes.event) - event
-        for event, turn in zip(observed.published, observed.turns(), strict=True)
-    ]
-    return Simulated(tuple(delays[observed.first :]))
+    def open(self, seed: int) -> Simulated:
+        """Each event goes out as it comes, behind what is still on its way."""
+        observed = self.observed
+        arrival = self._down(observed.work or (self.path.push_work,), seed)
+        delays = [
+            arrival(turn, self.sizes.event) - event
+            for event, turn in zip(observed.published, observed.turns(), strict=True)
+        ]
+        return Simulated(tuple(delays[observed.first :]))

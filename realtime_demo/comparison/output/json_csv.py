@@ -12,6 +12,8 @@ from realtime_demo.comparison.results import Measurement, Result
 from realtime_demo.comparison.statistics import Spread
 
 VERSION = 1
+ORIGINS = {"intended": "", "actual": "from_actual_", "published": "from_published_"}
+PER_EVENT = ("requests_per_event", "empty_share", "up_per_event", "down_per_event")
 
 
 def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
@@ -56,18 +58,8 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
     if withheld is None:
         cost = measurement.cost
         found |= {
-            "delay": {
-                "intended": asdict(measurement.intended),
-                "actual": asdict(measurement.actual),
-                "published": asdict(measurement.published),
-            },
-            "cost": {
-                **asdict(cost),
-                "requests_per_event": cost.requests_per_event,
-                "empty_share": cost.empty_share,
-                "up_per_event": cost.up_per_event,
-                "down_per_event": cost.down_per_event,
-            },
+            "delay": {name: asdict(getattr(measurement, name)) for name in ORIGINS},
+            "cost": {**asdict(cost), **{name: getattr(cost, name) for name in PER_EVENT}},
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
@@ -113,15 +105,11 @@ def rows(result: Result) -> list[dict[str, Any]]:
             row |= asdict(measurement.ledger)
             row["withheld"] = measurement.bottleneck or ""
             if not row["withheld"]:
-                row |= _delays("", measurement.intended)
-                row |= _delays("from_actual_", measurement.actual)
-                row |= _delays("from_published_", measurement.published)
+                for origin, prefix in ORIGINS.items():
+                    row |= _delays(prefix, getattr(measurement, origin))
                 cost = measurement.cost
+                row |= {name: getattr(cost, name) for name in PER_EVENT}
                 row |= {
-                    "requests_per_event": cost.requests_per_event,
-                    "empty_share": cost.empty_share,
-                    "up_per_event": cost.up_per_event,
-                    "down_per_event": cost.down_per_event,
                     "idle_up_per_hour": measurement.idle_up,
                     "idle_down_per_hour": measurement.idle_down,
                     "connections": cost.connections,
