@@ -109,9 +109,8 @@ async def _warm_up(phase: Phase) -> list[float]:
                 return published
             await asyncio.sleep(LOOK)
         for mark in await phase.clients.marks():
-            for name, group in mark.groups.items():
-                if group.errors:
-                    raise MeasurementFailed(f"{name}: {group.errors[0]}")
+            if mark.counts.errors:
+                raise MeasurementFailed(f"{mark.name}: {mark.counts.errors[0]}")
         if time.monotonic() > deadline:
             missing = ", ".join(
                 f"{name} ({count} of {settings.clients})"
@@ -130,7 +129,7 @@ async def _drain(phase: Phase, events: int) -> None:
     phase.tell("draining", 1.0)
     while time.monotonic() < deadline:
         marks = await phase.clients.marks()
-        if sum(one.counted for mark in marks for one in mark.groups.values()) >= due:
+        if sum(mark.counts.counted for mark in marks) >= due:
             return
         await asyncio.sleep(LOOK)
 
@@ -197,7 +196,7 @@ def _watch(published: Published, began: Sequence[Mark], ended: Sequence[Mark]) -
         publisher_late=quantile(published.late, 0.9),
         subscriber_late=max(quantile(mark.lags or (0.0,), 0.9) for mark in ended),
         failures=tuple(published.failures),
-        errors=tuple(e for mark in ended for group in mark.groups.values() for e in group.errors),
+        errors=tuple(error for mark in ended for error in mark.counts.errors),
     )
 
 
@@ -205,10 +204,9 @@ def _show(phase: Phase, marks: Sequence[Mark], done: float) -> None:
     received: dict[str, int] = {}
     medians: dict[str, float] = {}
     for mark in marks:
-        for name, group in mark.groups.items():
-            received[name] = received.get(name, 0) + group.received
-            if group.median is not None:
-                medians[name] = group.median + phase.target.clock.offset
+        received[mark.name] = received.get(mark.name, 0) + mark.counts.received
+        if mark.counts.median is not None:
+            medians[mark.name] = mark.counts.median + phase.target.clock.offset
     phase.tell("measuring", min(1.0, done), received=received, medians=medians)
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from .host import cpu_seconds
 from .plan import Adapter, Progress, Report, Settings, phases
 from .publisher import Accepted, Publisher
 from .results import Sample
-from .subscribers import GroupPlan, Mark, RequestProbe, Subscribers
+from .subscribers import Mark, Orders, RequestProbe, Subscribers
 from .workers import ForkServer, Worker
 
 PROBES = 10  # publishes, of which the quickest tells the clocks apart
 BASELINE = 40  # events published to nobody, to know what publishing alone costs
 PER_PROCESS = 50  # clients in one subscriber process
+
+R = TypeVar("R")
 
 
 class MeasurementFailed(Exception):
@@ -127,58 +129,57 @@ class Clients:
 
     async def open(self, target: Target) -> None:
         """Start them all; they connect on their own time."""
-        settings, plans = self.settings, list[GroupPlan]()
+        settings = self.settings
         polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
         for adapter in self.adapters:
             turns = polling if adapter.ends == "at once" else [0.0] * settings.clients
             for first in range(0, settings.clients, PER_PROCESS):
                 some = tuple(turns[first : first + PER_PROCESS])
                 where = (target.url, target.tapped, self.room)
-                plans.append(GroupPlan(adapter, settings, *where, some, first))
-        for plan in plans:
-            worker = await self._stack.enter_async_context(self._workers.worker(Subscribers))
-            self._processes.append((plan.adapter.name, worker))
-        opening = zip(self._processes, plans, strict=True)
-        await asyncio.gather(*[w.ask(Subscribers.open, [plan]) for (_, w), plan in opening])
+                orders = Orders(adapter, settings, *where, some, first)
+                worker = self._workers.worker(Subscribers, orders)
+                await self._stack.enter_async_context(worker)
+                self._processes.append((adapter.name, worker))
+        await self._ask(Subscribers.open)
+
+    async def _ask(self, method: Callable[[Subscribers], Awaitable[R]]) -> list[tuple[str, R]]:
+        """What each process answers, with its adapter's name."""
+        answers = [worker.ask(method) for _, worker in self._processes]
+        names = [name for name, _ in self._processes]
+        return list(zip(names, await asyncio.gather(*answers), strict=True))
 
     async def ready(self) -> dict[str, int]:
         """How many clients of each adapter have received anything."""
         ready = dict.fromkeys((adapter.name for adapter in self.adapters), 0)
-        for name, worker in self._processes:
-            ready[name] += (await worker.ask(Subscribers.ready))[name]
+        for name, count in await self._ask(Subscribers.ready):
+            ready[name] += count
         return ready
 
     async def probe(self) -> dict[str, RequestProbe]:
         """What an empty request costs, for each adapter where it can be told: under load, which
         all processes ask for at once, and by itself, which the first of each adapter does."""
-        found: dict[str, RequestProbe] = {}
-        answers = [worker.ask(Subscribers.probe) for _, worker in self._processes]
-        for answer in await asyncio.gather(*answers):
-            found |= {name: probe for name, probe in answer.items() if probe is not None}
+        probes = {name: probe for name, probe in await self._ask(Subscribers.probe) if probe}
         for name, worker in dict(reversed(self._processes)).items():
-            if name in found:
-                alone = (await worker.ask(Subscribers.probe_alone))[name]
-                found[name] = replace(found[name], alone=alone or 0.0)
-        return found
+            if name in probes:
+                alone = await worker.ask(Subscribers.probe_alone)
+                probes[name] = replace(probes[name], alone=alone or 0.0)
+        return probes
 
     async def settle(self) -> None:
         """Forget how the processes fared until now."""
-        await asyncio.gather(*[worker.ask(Subscribers.settle) for _, worker in self._processes])
+        await self._ask(Subscribers.settle)
 
     async def marks(self) -> list[Mark]:
         """What each process has counted so far."""
-        answers = [worker.ask(Subscribers.mark) for _, worker in self._processes]
-        return list(await asyncio.gather(*answers))
+        return [mark for _, mark in await self._ask(Subscribers.mark)]
 
     async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
         """End them. For each adapter, all its deliveries, and when each polling client asked."""
         samples: dict[str, list[Sample]] = {adapter.name: [] for adapter in self.adapters}
         asked: dict[str, list[list[float]]] = {adapter.name: [] for adapter in self.adapters}
-        answers = [worker.ask(Subscribers.close) for _, worker in self._processes]
-        for answer in await asyncio.gather(*answers):
-            for name, received in answer.items():
-                samples[name] += received.samples
-                asked[name] += received.asked
+        for name, received in await self._ask(Subscribers.close):
+            samples[name] += received.samples
+            asked[name] += received.asked
         return samples, asked
 
 

@@ -23,7 +23,7 @@ from .phase import MeasurementFailed, Target
 from .plan import Plan, Progress, Report, Settings
 from .publisher import Publisher
 from .results import Configuration, Idle, Result
-from .subscribers import GroupPlan, Subscribers
+from .subscribers import Orders, Subscribers
 from .summary import merged
 from .workers import ForkServer, Worker, WorkerFailed
 
@@ -56,7 +56,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         same_host = is_here(target.url)
         publisher = await stack.enter_async_context(workers.worker(Publisher))
         await _reach(publisher, target)
-        idle = await _watch_idle(stack, workers, target, plan.configurations[0])
+        watched = await _watch_idle(stack, workers, target, plan.configurations[0])
         fresh = None if plan.server else partial(_fresh, plan)
         configurations: list[Configuration] = []
         warnings: list[str] = []
@@ -76,8 +76,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
                     f"The clock was set by {target.clock.stepped * 1e3:.0f} ms during the run: "
                     "delays from the publication are not to be trusted."
                 )
-        if idle is not None:
-            configurations = _with_idle(configurations, await idle.ask(Subscribers.idle))
+        idle = {name: await worker.ask(Subscribers.idle) for name, worker in watched.items()}
     return Result(
         plan=plan,
         began=began,
@@ -86,7 +85,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         same_host=same_host,
         clock_offset=target.clock.offset,
         clock_uncertainty=target.clock.uncertainty,
-        configurations=tuple(configurations),
+        configurations=tuple(_with_idle(configurations, idle)),
         warnings=tuple(warnings),
     )
 
@@ -108,35 +107,35 @@ async def _reach(publisher: Worker[Publisher], target: Target) -> None:
 
 async def _watch_idle(
     stack: AsyncExitStack, workers: ForkServer, target: Target, settings: Settings
-) -> Worker[Subscribers] | None:
+) -> dict[str, Worker[Subscribers]]:
     """One client of each technique in a room where nothing happens, as long as the run lasts.
 
     Raises `MeasurementFailed` where one has not been answered in time.
     """
+    watched: dict[str, Worker[Subscribers]] = {}
     if not target.tapped:
-        return None
-    worker = await stack.enter_async_context(workers.worker(Subscribers))
+        return watched
     room = f"compare-{secrets.token_hex(4)}"
-    plans = [GroupPlan(one, settings, target.url, True, room) for one in settings.adapters]
-    await worker.ask(Subscribers.open, plans)
+    for adapter in settings.adapters:
+        worker = workers.worker(Subscribers, Orders(adapter, settings, target.url, True, room))
+        watched[adapter.name] = await stack.enter_async_context(worker)
+        await worker.ask(Subscribers.open)
     deadline = time.monotonic() + PATIENCE
-    waiting = [plan.adapter.name for plan in plans]
+    waiting = settings.adapters
     while waiting:
         if time.monotonic() > deadline:
-            raise MeasurementFailed(
-                f"{target.url} has not answered {', '.join(waiting)} in {PATIENCE:g} s."
-            )
+            names = ", ".join(adapter.name for adapter in waiting)
+            raise MeasurementFailed(f"{target.url} has not answered {names} in {PATIENCE:g} s.")
         await asyncio.sleep(0.1)
-        groups = (await worker.ask(Subscribers.mark)).groups
-        waiting = []
-        for plan in plans:
-            wire = groups[plan.adapter.name].wire
+        for adapter in list(waiting):
+            wire = (await watched[adapter.name].ask(Subscribers.mark)).counts.wire
             # A long poll in a quiet room is held before its first byte.
-            if not (wire.up if plan.adapter.ends == "at the first batch" else wire.down):
-                waiting.append(plan.adapter.name)
+            if wire.up if adapter.ends == "at the first batch" else wire.down:
+                waiting.remove(adapter)
     await asyncio.sleep(SETTLING)
-    await worker.ask(Subscribers.settle)
-    return worker
+    for worker in watched.values():
+        await worker.ask(Subscribers.settle)
+    return watched
 
 
 def _with_idle(

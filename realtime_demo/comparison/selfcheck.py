@@ -24,10 +24,11 @@ from transports.techniques import BY_NAME
 
 from .local_server import APPLICATION, local_server
 from .phase import Clock, MeasurementFailed, Target
-from .plan import Adapter, Settings, arrival_times
+from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .statistics import Spread
-from .subscribers import GroupPlan, Subscribers
+from .subscribers import Orders, Subscribers
+from .traits import framing, response_ends
 from .workers import ForkServer, Worker
 
 RATE = 20.0  # events a second
@@ -64,8 +65,8 @@ async def _held(url: str, seen: Stamped) -> None:
 
 
 CLIENTS: dict[str, Callable[[str, Stamped], Awaitable[None]]] = {
-    "longpoll": _held,
-    "streaming": _stream,
+    "batch": _held,
+    "lines": _stream,
     "sse": _stream,
     "websocket": _socket,
 }
@@ -80,7 +81,7 @@ class Bare:
 
     async def open(self, technique: str, url: str) -> None:
         self._seen = []
-        self._client = asyncio.ensure_future(CLIENTS[technique](url, self._seen))
+        self._client = asyncio.ensure_future(CLIENTS[framing(technique)](url, self._seen))
 
     async def received(self) -> int:
         """How many times anything came. Raises what the client died of."""
@@ -117,7 +118,7 @@ class Trial:
     """How it is measured. `rtt` (seconds) is put before the comparison's client alone: what that
     adds has to be found."""
 
-    techniques: tuple[str, ...] = tuple(CLIENTS)
+    techniques: tuple[str, ...] = tuple(n for n in COMPARED if response_ends(n) != "at once")
     rounds: int = 4  # the comparison's client connects first in every other one
     seconds: float = 4.0  # of events, in each round
     seed: int = 1
@@ -155,19 +156,16 @@ async def _round(
     """The delays of each event to the bare client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
     path = BY_NAME[name].path.format(room=room)
-    plan = GroupPlan(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
-    async with workers.worker(Bare) as bare, workers.worker(Subscribers) as tool:
+    orders = Orders(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
+    async with workers.worker(Bare) as bare, workers.worker(Subscribers, orders) as tool:
 
         async def open_bare() -> None:
             await bare.ask(Bare.open, name, url + path)
             await _until_received(publisher, room, lambda: bare.ask(Bare.received))
 
         async def open_tool() -> None:
-            await tool.ask(Subscribers.open, [plan])
-            await _until_received(publisher, room, ready)
-
-        async def ready() -> int:
-            return (await tool.ask(Subscribers.ready))[name]
+            await tool.ask(Subscribers.open)
+            await _until_received(publisher, room, lambda: tool.ask(Subscribers.ready))
 
         for open_client in (open_tool, open_bare) if number % 2 else (open_bare, open_tool):
             await open_client()
@@ -176,7 +174,7 @@ async def _round(
         published = await publisher.ask(Publisher.run, room, start, times, 0, 100)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_bare = dict(await bare.ask(Bare.close))
-        samples = (await tool.ask(Subscribers.close))[name].samples
+        samples = (await tool.ask(Subscribers.close)).samples
         by_tool = {sample.number: sample.received for sample in samples}
     return [
         (by_bare[event.index] - at, by_tool[event.index] - at)

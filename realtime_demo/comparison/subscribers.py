@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from realtime_demo.tap.counters import Counts
+from realtime_demo.tap import counters
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
 from transports.techniques import BY_NAME
@@ -35,7 +35,7 @@ RECENT = 200  # deliveries whose median is on the screen while it runs
 
 
 @dataclass(frozen=True)
-class GroupPlan:
+class Orders:
     """What the clients of one technique in one process do: one of them for each of `phases`,
     the seconds after which it first asks. They are numbered from `first`."""
 
@@ -49,10 +49,10 @@ class GroupPlan:
 
 
 @dataclass(frozen=True)
-class GroupCounts:
-    """Everything that a group has counted so far; groups of one technique can be added up."""
+class Counts:
+    """Everything counted so far; the counts of one technique's processes can be added up."""
 
-    wire: Counts = field(default_factory=Counts)
+    wire: counters.Counts = field(default_factory=counters.Counts)
     open: int = 0  # connections
     empty: int = 0  # answers
     received: int = 0  # deliveries
@@ -61,8 +61,8 @@ class GroupCounts:
     errors: tuple[str, ...] = ()
     median: float | None = None  # of two wall clocks' difference: for the screen, not a figure
 
-    def __add__(self, other: GroupCounts) -> GroupCounts:
-        return GroupCounts(
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
             self.wire + other.wire,
             self.open + other.open,
             self.empty + other.empty,
@@ -76,13 +76,14 @@ class GroupCounts:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one process has counted so far, and how it fares: its CPU seconds, and by how much its
-    event loop was late, sorted."""
+    """What one process has counted so far for the adapter called `name`, and how it fares: its
+    CPU seconds, and by how much its event loop was late, sorted."""
 
+    name: str
     time: float
     cpu: float
     lags: tuple[float, ...] = ()
-    groups: dict[str, GroupCounts] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True)
@@ -105,50 +106,52 @@ class Received:
     asked: list[list[float]]
 
 
-class Group:
+class Subscribers:
     """The clients of one technique in this process, and the tap before them."""
 
-    def __init__(self, plan: GroupPlan) -> None:
-        self.plan = plan
-        url = urlsplit(plan.url)
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        url = urlsplit(orders.url)
         self.tap = Tap(
             url.hostname or "127.0.0.1",
             url.port or 80,
-            network=plan.settings.network,
-            label=plan.adapter.name,
+            network=orders.settings.network,
+            label=orders.adapter.name,
             observe=self.observe,
         )
         self.samples: list[Sample] = []
-        self.asked: list[list[float]] = [[] for _ in plan.phases]
+        self.asked: list[list[float]] = [[] for _ in orders.phases]
         self.resets = self.counted = self.empty = 0
         self.errors: list[str] = []
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._responses: dict[int, bytearray] = {}
-        self._signs: list[tuple[float, Counts]] = []  # of life: the first and the last
-        self._clients: list[asyncio.Task[None]] = []
+        self._signs: list[tuple[float, counters.Counts]] = []  # of life: the first and the last
+        self._lags: list[float] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     def _url(self, tap: Tap) -> str:
-        return tap.url if self.plan.tapped else self.plan.url
+        return tap.url if self.orders.tapped else self.orders.url
 
     async def open(self) -> None:
         await self.tap.__aenter__()
-        self._clients = [asyncio.create_task(self._follow(n)) for n in range(len(self.asked))]
+        self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.asked))]
+        self._tasks.append(asyncio.create_task(self._watch_the_loop()))
 
     async def close(self) -> Received:
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tap.__aexit__()
         return Received(self.samples, self.asked)
 
     async def _follow(self, number: int) -> None:
-        plan, settings = self.plan, self.plan.settings
-        await asyncio.sleep(plan.phases[number])
+        orders, settings = self.orders, self.orders.settings
+        await asyncio.sleep(orders.phases[number])
         try:
             events = follow(
-                plan.adapter,
+                orders.adapter,
                 self._url(self.tap),
-                plan.room,
+                orders.room,
                 interval=settings.interval,
                 hold=settings.hold,
                 http=partial(HttpConnection, asked=self.asked[number]),
@@ -159,7 +162,7 @@ class Group:
                     if event.type == "reset":
                         self.resets += 1
                     elif (index := index_of(event.text)) is not None:
-                        self.samples.append(Sample(plan.first + number, index, received))
+                        self.samples.append(Sample(orders.first + number, index, received))
                         self.counted += index >= 0
                         self._recent.append(wall - event.published_at)
         except Exception as error:
@@ -169,7 +172,7 @@ class Group:
         """Find the responses that brought nothing, by the bytes that crossed, as they come."""
         if direction == "down":
             self._signs[1:] = [(time.monotonic(), self.tap.total)]
-            if self.plan.adapter.asks:
+            if self.orders.adapter.asks:
                 response = self._responses.setdefault(connection.number, bytearray())
                 before = EMPTY in response
                 response += data[: max(0, SCANNED - len(response))]
@@ -177,8 +180,24 @@ class Group:
         else:
             self._responses.pop(connection.number, None)
 
-    def count(self) -> GroupCounts:
-        return GroupCounts(
+    async def _watch_the_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + BEAT
+            await asyncio.sleep(BEAT)
+            self._lags.append(loop.time() - due)
+
+    async def mark(self) -> Mark:
+        lags = tuple(sorted(self._lags))
+        counts = self._count()
+        return Mark(self.orders.adapter.name, time.monotonic(), time.process_time(), lags, counts)
+
+    async def ready(self) -> int:
+        """How many clients have received anything."""
+        return len({sample.client for sample in self.samples})
+
+    def _count(self) -> Counts:
+        return Counts(
             wire=self.tap.total,
             open=len(self.tap.connections),
             empty=self.empty,
@@ -189,11 +208,12 @@ class Group:
             median=statistics.median(self._recent) if self._recent else None,
         )
 
-    def settle(self) -> None:
-        """Forget the signs of life until now."""
+    async def settle(self) -> None:
+        """Forget the signs of life until now, and how the process fared."""
+        self._lags.clear()
         self._signs.clear()
 
-    def idle(self) -> Idle | None:
+    async def idle(self) -> Idle | None:
         """Bytes a second between the first and the last sign of life since `settle`."""
         if len(self._signs) < 2:
             return None
@@ -212,19 +232,19 @@ class Group:
         """
         if not self._can_be_probed:
             return None
-        held = self.plan.adapter.ends == "at the first batch"
+        held = self.orders.adapter.ends == "at the first batch"
         # A tap of its own, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
-            times = await self._time(self._url(tap), len(self.plan.phases) if held else 1)
+            times = await self._time(self._url(tap), len(self.orders.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
-            if self.plan.tapped:  # the sizes of one more, by itself
+            if self.orders.tapped:  # the sizes of one more, by itself
                 async with HttpConnection(tap.url) as http:
                     again, cursor = await self._first(http)
                     before = tap.total
                     await http.get(again)
                 spent = tap.total - before
                 # The probe's hold has one digit.
-                extra = len(f"{self.plan.settings.hold:g}") - 1 if held else 0
+                extra = len(f"{self.orders.settings.hold:g}") - 1 if held else 0
                 probe = RequestProbe(probe.seconds, spent.up + extra, spent.down, len(cursor))
         return probe
 
@@ -238,16 +258,16 @@ class Group:
 
     @property
     def _can_be_probed(self) -> bool:
-        return self.plan.adapter.asks or self.plan.adapter.path is None
+        return self.orders.adapter.asks or self.orders.adapter.path is None
 
     async def _first(self, http: HttpConnection) -> tuple[str, str]:
         """Ask for what there is; the target of an empty request after it, and its cursor.
 
         "wait=0" answers a long poll at once.
         """
-        held = self.plan.adapter.ends == "at the first batch"
-        path = self.plan.adapter.path or BY_NAME["longpoll" if held else "polling"].path
-        path = path.format(room=self.plan.room.replace("compare-", "probing-"))
+        held = self.orders.adapter.ends == "at the first batch"
+        path = self.orders.adapter.path or BY_NAME["longpoll" if held else "polling"].path
+        path = path.format(room=self.orders.room.replace("compare-", "probing-"))
         asking = {"wait": "0"} if held else {}
         batch = json.loads((await http.get(target(path, asking))).body)
         cursor = batch.get("cursor") if isinstance(batch, dict) else None
@@ -269,57 +289,3 @@ class Group:
 
         await asyncio.gather(*[ask() for _ in range(together)])
         return times
-
-
-class Subscribers:
-    """The groups of one process, by their adapters' names."""
-
-    def __init__(self) -> None:
-        self.groups: dict[str, Group] = {}
-        self._watch: asyncio.Task[None] | None = None
-        self._lags: list[float] = []
-
-    async def open(self, plans: list[GroupPlan]) -> None:
-        self.groups = {plan.adapter.name: Group(plan) for plan in plans}
-        for group in self.groups.values():
-            await group.open()
-        self._watch = asyncio.create_task(self._watch_the_loop())
-
-    async def _watch_the_loop(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + BEAT
-            await asyncio.sleep(BEAT)
-            self._lags.append(loop.time() - due)
-
-    async def ready(self) -> dict[str, int]:
-        """How many clients of each group have received anything."""
-        return {
-            name: len({sample.client for sample in group.samples})
-            for name, group in self.groups.items()
-        }
-
-    async def probe(self) -> dict[str, RequestProbe | None]:
-        return {name: await group.probe() for name, group in self.groups.items()}
-
-    async def probe_alone(self) -> dict[str, float | None]:
-        return {name: await group.probe_alone() for name, group in self.groups.items()}
-
-    async def settle(self) -> None:
-        """Forget how the process fared until now."""
-        self._lags.clear()
-        for group in self.groups.values():
-            group.settle()
-
-    async def mark(self) -> Mark:
-        counts = {name: group.count() for name, group in self.groups.items()}
-        return Mark(time.monotonic(), time.process_time(), tuple(sorted(self._lags)), counts)
-
-    async def idle(self) -> dict[str, Idle | None]:
-        return {name: group.idle() for name, group in self.groups.items()}
-
-    async def close(self) -> dict[str, Received]:
-        """End every client; everything that they received."""
-        if self._watch is not None:
-            self._watch.cancel()
-        return {name: await group.close() for name, group in self.groups.items()}

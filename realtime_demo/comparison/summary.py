@@ -23,7 +23,7 @@ from .plan import Adapter, Settings
 from .results import Cost, EventProbe, Ledger, Measurement, Sample, Sent, Watch, spread
 from .simulation import Observed, Simulated, simulate
 from .statistics import Spread, between
-from .subscribers import GroupCounts, Mark, RequestProbe
+from .subscribers import Counts, Mark, RequestProbe
 from .theory import Path, Sizes, open_sizes, predict
 
 WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
@@ -65,14 +65,13 @@ class Evidence:
     samples: Mapping[str, Sequence[Sample]]
     asked: Mapping[str, Sequence[Sequence[float]]]
 
-    def counted(self, marks: Sequence[Mark], name: str) -> GroupCounts:
-        """What the groups called `name` have counted."""
-        groups = (mark.groups[name] for mark in marks if name in mark.groups)
-        return sum(groups, GroupCounts())
+    def counted(self, marks: Sequence[Mark], name: str) -> Counts:
+        """What the processes of `name` have counted."""
+        return sum((mark.counts for mark in marks if mark.name == name), Counts())
 
     def time(self, marks: Sequence[Mark], name: str) -> float:
         """When they were asked, on average."""
-        return fmean(mark.time for mark in marks if name in mark.groups)
+        return fmean(mark.time for mark in marks if mark.name == name)
 
 
 def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:

@@ -44,7 +44,7 @@ class WorkerFailed(Exception):
 
 
 class Worker(Generic[T]):
-    """A process with an object of the class `kind`, while the block lasts.
+    """A process with a `kind(*args)`, while the block lasts.
 
     `fork(name, handle)` starts it, with its end of the connection. Raises `WorkerFailed` if a
     method raised, or the process has ended.
@@ -52,8 +52,9 @@ class Worker(Generic[T]):
 
     process: int  # its id
 
-    def __init__(self, kind: type[T], fork: Callable[[str, int], None]) -> None:
+    def __init__(self, fork: Callable[[str, int], None], kind: type[T], *args: object) -> None:
         self.name = f"{kind.__module__}:{kind.__qualname__}"
+        self._args = args
         self._fork = fork
 
     async def __aenter__(self) -> Self:
@@ -64,6 +65,7 @@ class Worker(Generic[T]):
         self._lock = asyncio.Lock()
         try:
             self.process = await self._answer("start")
+            await self._call("start", *self._args)
         except WorkerFailed:
             await self._close()
             raise
@@ -94,12 +96,15 @@ class Worker(Generic[T]):
         self, method: Callable[Concatenate[T, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Return what `method` of the worker's object returns."""
+        answer: R = await self._call(method.__name__, *args, **kwargs)
+        return answer
+
+    async def _call(self, method: str, *args: object, **kwargs: object) -> Any:
         async with self._lock:
             with contextlib.suppress(ConnectionError):
-                self._writer.write(_message((method.__name__, args, kwargs)))
+                self._writer.write(_message((method, args, kwargs)))
                 await self._writer.drain()
-            answer: R = await self._answer(method.__name__)
-            return answer
+            return await self._answer(method)
 
     async def _answer(self, method: str) -> Any:
         try:
@@ -139,9 +144,9 @@ class ForkServer:
             self._process.kill()
             await self._process.wait()
 
-    def worker(self, kind: type[T]) -> Worker[T]:
-        """A worker with a `kind()`, once its block is entered."""
-        return Worker(kind, self._fork)
+    def worker(self, kind: type[T], *args: object) -> Worker[T]:
+        """A worker with a `kind(*args)`, once its block is entered."""
+        return Worker(self._fork, kind, *args)
 
     def _fork(self, name: str, handle: int) -> None:
         """Start a worker whose end of its connection is `handle`. Raises `OSError`."""
@@ -158,10 +163,12 @@ async def _receive(reader: asyncio.StreamReader) -> Any:
     return pickle.loads(await reader.readexactly(size))
 
 
-async def _serve(connection: socket.socket, worker: object) -> None:
-    """In a worker: send its process id, and call methods until the parent has no more."""
+async def _serve(connection: socket.socket, kind: Callable[..., object]) -> None:
+    """In a worker: send its process id, make the object, and call its methods until the parent has
+    no more."""
     reader, writer = await asyncio.open_connection(sock=connection)
     answer: tuple[object, str | None] = (os.getpid(), None)
+    worker: object = None
     while True:
         writer.write(_message(answer))
         await writer.drain()
@@ -170,7 +177,10 @@ async def _serve(connection: socket.socket, worker: object) -> None:
         except asyncio.IncompleteReadError:
             return
         try:
-            answer = (await getattr(worker, method)(*args, **kwargs), None)
+            if worker is None:
+                worker, answer = kind(*args), (None, None)
+            else:
+                answer = (await getattr(worker, method)(*args, **kwargs), None)
         except Exception as error:
             answer = (None, f"{type(error).__name__}: {error}")
 
@@ -180,8 +190,7 @@ def _work(name: str, connection: socket.socket) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     module, _, kind = name.partition(":")
     try:
-        worker = getattr(importlib.import_module(module), kind)()
-        asyncio.run(_serve(connection, worker))
+        asyncio.run(_serve(connection, getattr(importlib.import_module(module), kind)))
     except BaseException:
         traceback.print_exc()
         os._exit(1)

@@ -45,7 +45,7 @@ from realtime_demo.comparison.statistics import (
     quantile,
     student,
 )
-from realtime_demo.comparison.subscribers import Group, GroupPlan
+from realtime_demo.comparison.subscribers import Orders, Subscribers
 from tests.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
@@ -440,7 +440,7 @@ async def test_a_request_is_probed_under_load_and_by_itself(technique: str, crow
 
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
-        found = Group(GroupPlan(settings.adapters[0], settings, url, True, "r", (0.0,) * 4))
+        found = Subscribers(Orders(settings.adapters[0], settings, url, True, "r", (0.0,) * 4))
         assert await found.probe() is not None and max(most) == crowd
         most.clear()
         assert await found.probe_alone() is not None and set(most) == {1}
@@ -546,12 +546,12 @@ def test_names_stand_in_the_order_of_their_points() -> None:
 
 
 @pytest.mark.parametrize(("technique", "counted"), [("polling", 1), ("streaming", 0)])
-def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
+async def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
     technique: str, counted: int
 ) -> None:
     """Not when the next request is made: that is a whole interval later, in another window."""
     settings = Settings(techniques=(technique,))
-    found = Group(GroupPlan(settings.adapters[0], settings, "http://h", True, "r"))
+    found = Subscribers(Orders(settings.adapters[0], settings, "http://h", True, "r"))
     connection = cast(Any, SimpleNamespace(number=0))
     for direction, data in (
         ("up", b"GET / HTTP/1.1"),
@@ -562,4 +562,4 @@ def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
         ("down", b"\r\n"),
     ):
         found.observe(connection, cast(Any, direction), data)
-    assert found.count().empty == counted
+    assert (await found.mark()).counts.empty == counted

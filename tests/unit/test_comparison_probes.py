@@ -40,7 +40,7 @@ class Machine:
 
     async def marks(self) -> list[Mark]:
         cpu = (IDLE * self.time + self.events * CLIENTS) / 2
-        return [Mark(self.time, cpu)] * 2
+        return [Mark("sse", self.time, cpu)] * 2
 
     async def publish(self, number: int) -> float:
         self.events += 1

@@ -10,9 +10,9 @@ import pytest
 from realtime_demo.comparison.phase import Phase
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe, Measurement, Sample, Sent, Watch
-from realtime_demo.comparison.subscribers import GroupCounts, Mark, RequestProbe
+from realtime_demo.comparison.subscribers import Counts, Mark, RequestProbe
 from realtime_demo.comparison.summary import Evidence, Window, summarise
-from realtime_demo.tap.counters import Counts
+from realtime_demo.tap import counters
 
 SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, interval=1.0)
 PROBE = RequestProbe(0.0, 100.0, 200.0, 6)
@@ -23,9 +23,9 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
     sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
 
     def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
-        wire = Counts(connections=1, requests=requests)
-        group = GroupCounts(wire, empty=empty, received=received)
-        return [Mark(time, 0.0, groups={"polling": group})]
+        wire = counters.Counts(connections=1, requests=requests)
+        counts = Counts(wire, empty=empty, received=received)
+        return [Mark("polling", time, 0.0, counts=counts)]
 
     window = Window(
         sent=sent,

@@ -7,10 +7,14 @@ import signal
 
 import pytest
 
+from realtime_demo.comparison.plan import Adapter, Settings
 from realtime_demo.comparison.publisher import Publisher
-from realtime_demo.comparison.subscribers import Subscribers
+from realtime_demo.comparison.subscribers import Counts, Orders, Subscribers
 from realtime_demo.comparison.workers import ForkServer, WorkerFailed
 from tests.waiting import until
+
+ADAPTER = Adapter.parse("sse")
+ORDERS = Orders(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, room="lobby")
 
 
 class Absent:
@@ -33,12 +37,12 @@ def runs(pid: int) -> bool:
 
 async def test_workers_are_processes_of_their_own_and_end_with_their_block() -> None:
     async with ForkServer(Publisher) as workers:
-        async with workers.worker(Publisher) as one, workers.worker(Subscribers) as other:
+        async with workers.worker(Publisher) as one, workers.worker(Subscribers, ORDERS) as other:
             found = {one.process, other.process, os.getpid()}
             assert len(found) == 3 and all(map(runs, found))
-            assert await other.ask(Subscribers.ready) == {}
+            assert await other.ask(Subscribers.ready) == 0
             mark = await other.ask(Subscribers.mark)
-            assert mark.groups == {} and mark.cpu < 5, "no CPU time but its own"
+            assert mark.counts == Counts() and mark.cpu < 5, "no CPU time but its own"
         await until(lambda: not runs(one.process) and not runs(other.process))
         async with workers.worker(Publisher) as again:
             assert again.process not in found
