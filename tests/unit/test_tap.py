@@ -337,9 +337,9 @@ async def test_who_leaves_while_a_cut_waits_takes_the_servers_end_along() -> Non
         connected(tap) as (_, writer),
     ):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await until(lambda: tap.total.down > 0 and not tap.connections[0].pipes["down"]._writable)
+        await until(lambda: tap.total.down > 0 and not tap.connections[0].pipes["down"].writable)
         tap.cut_after[0] = tap.total.down  # all of it written, not all of it taken
-        tap.connections[0].pipes["down"]._cut_if_due()
+        tap.connections[0].pipes["down"].cut_if_due()
         assert not ends
         writer.transport.abort()
         await until(lambda: ends)
@@ -567,11 +567,11 @@ async def test_an_end_that_comes_too_late_breaks_nothing() -> None:
         await until(lambda: tap.connections and "down" in tap.connections[0].pipes)
         up = tap.connections[0].pipes["up"]
         writer.write_eof()
-        await until(lambda: up._queue)
+        await until(lambda: up.queue)
         tap.stall()
         go.set()
         await gone.wait()
-        leap(up._queue[0][0] - loop.time())  # its end is due
+        leap(up.queue[0][0] - loop.time())  # its end is due
         tap.resume()
         while tap.connections:
             leap(60.0)
