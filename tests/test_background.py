@@ -18,8 +18,7 @@ import pytest
 
 from background import runner
 from background.models import Task
-from background.work import WORK, Job
-from realtime_demo.conversation import LINES
+from background.work import LINES, WORK, Job
 from transports import feed
 from transports.techniques import TECHNIQUES
 
