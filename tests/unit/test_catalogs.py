@@ -55,7 +55,7 @@ def catalog(root: Path, language: str, domain: str) -> Path:
 def translations(path: Path) -> dict[str, str]:
     """The texts of a .po or .mo file, with their translations."""
     tool = "msgunfmt" if path.suffix == ".mo" else "msgcat"
-    command = [tool, "--no-wrap", "--sort-output", path]
+    command = [tool, "--no-wrap", "--sort-output", str(path)]
     listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return {unquoted(text): unquoted(translation) for text, translation in PAIR.findall(listing)}
 
