@@ -36,7 +36,7 @@ class Up:
     def draw(self) -> Iterator[SafeString]:
         yield _arrow(BROWSER, SERVER, self.at, self.label, "up", self.wire)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return gettext("Browser to server: {label}").format(label=self.label)
 
 
@@ -53,7 +53,7 @@ class Down:
         kind = "down empty" if self.empty else "down"
         yield _arrow(SERVER, BROWSER, self.at, self.label, kind, self.wire)
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return gettext("Server to browser: {label}").format(label=self.label)
 
 
@@ -84,7 +84,7 @@ class Event:
             gettext("delay"),
         )  # fmt: skip
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return gettext(
             "On the server {name} is published. It arrives {transits} transits later."
         ).format(name=self.name, transits=f"{self.seen - self.at:g}")
@@ -110,7 +110,7 @@ class Span:
             x + inwards, (_y(self.at) + _y(self.end)) / 2 + 4.5, self.label,
         )  # fmt: skip
 
-    def says(self) -> str:
+    def describe(self) -> str:
         who = gettext("The server") if self.side == "server" else gettext("The browser")
         return f"{who}: {self.label}"
 
@@ -133,7 +133,7 @@ class Cut:
             middle - 60, y - 6, middle - 40, y + 4.5, self.label,
         )  # fmt: skip
 
-    def says(self) -> str:
+    def describe(self) -> str:
         return self.label
 
 
@@ -142,7 +142,7 @@ Step = Up | Down | Event | Span | Cut
 
 @dataclass(frozen=True)
 class Diagram:
-    """`steps` in the order in which they are to be told."""
+    """A diagram, of `steps` in the order of their descriptions."""
 
     slug: str
     title: Text
@@ -154,14 +154,14 @@ class Diagram:
         return max(_end(step) for step in self.steps)
 
     def svg(self) -> SafeString:
-        """The drawing. What it shows is told by `told`, so it is hidden from screen readers."""
+        """The drawing, hidden from screen readers, which have `descriptions`."""
         height = TOP + self.length * TRANSIT + 16
         heads = format_html_join(
             "",
             '<text class="head" x="{0}" y="18">{1}</text><path class="line" d="M{0} 28V{2}"/>',
             [(BROWSER, gettext("browser"), height), (SERVER, gettext("server"), height)],
         )
-        # What arrives stands on the arrow that brought it.
+        # Events are drawn last, on top of the arrows that carry them.
         steps = sorted(self.steps, key=lambda step: isinstance(step, Event))
         drawn = format_html_join("", "{}", ((part,) for step in steps for part in step.draw()))
         return format_html(
@@ -173,9 +173,9 @@ class Diagram:
             drawn,
         )
 
-    def told(self) -> list[str]:
-        """The same, a sentence for each step."""
-        return [step.says() for step in self.steps]
+    def descriptions(self) -> list[str]:
+        """A sentence for each step."""
+        return [step.describe() for step in self.steps]
 
 
 def _y(at: float) -> float:

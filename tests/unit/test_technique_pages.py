@@ -82,10 +82,10 @@ def test_the_colours_are_those_of_the_list() -> None:
 def test_a_diagram_keeps_to_its_frame(diagram: Diagram, language: str) -> None:
     with translation.override(language):
         root = ElementTree.fromstring(diagram.svg())
-        told = diagram.told()
+        descriptions = diagram.descriptions()
     *_, width, height = map(float, root.attrib["viewBox"].split())
     assert width == WIDTH
-    assert len(told) == len(diagram.steps)
+    assert len(descriptions) == len(diagram.steps)
     lines = [path for path in root.iter("path") if path.get("class") == "arrow down"]
     assert lines
     for circle in root.iter("circle"):
