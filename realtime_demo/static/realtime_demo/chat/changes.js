@@ -30,11 +30,11 @@ export class Changes {
   /** Adds the buttons to an event's item, if it may be changed. @param {HTMLElement} item */
   offer(item, event) {
     if (!this.allows(event)) return;
-    const words = item.querySelector(".text");
-    words.id = `text-${event.id}`;
+    const span = item.querySelector(".text");
+    span.id = `text-${event.id}`;
     const button = (label, act) => {
       const made = make("button", { type: "button", className: "quiet", textContent: label });
-      made.setAttribute("aria-describedby", words.id);
+      made.setAttribute("aria-describedby", span.id);
       made.addEventListener("click", () => act(made));
       return made;
     };
@@ -62,13 +62,13 @@ export class Changes {
   /** Shows a field in place of the text: Enter saves, Escape cancels. */
   #edit(item, { id }) {
     if (item.querySelector("form")) return;
-    const words = item.querySelector(".text");
-    const input = make("input", { value: words.textContent, maxLength: this.longest, required: true, dir: "auto" });
+    const span = item.querySelector(".text");
+    const input = make("input", { value: span.textContent, maxLength: this.longest, required: true, dir: "auto" });
     input.setAttribute("aria-label", gettext("The new text"));
     const form = make("form", { className: "edit" }, input, make("button", { textContent: gettext("Save") }));
     const close = () => {
       form.remove();
-      words.hidden = false;
+      span.hidden = false;
       item.querySelector(".actions button")?.focus();
     };
     form.addEventListener("keydown", (event) => {
@@ -80,12 +80,12 @@ export class Changes {
       event.preventDefault();
       const text = input.value;
       if (!text.trim()) return;
-      const isNew = text !== words.textContent;
+      const isNew = text !== span.textContent;
       close();
       if (isNew) this.send(id, text);
     });
-    words.after(form);
-    words.hidden = true;
+    span.after(form);
+    span.hidden = true;
     input.focus();
   }
 }

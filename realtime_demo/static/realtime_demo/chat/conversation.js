@@ -2,10 +2,10 @@
  * The conversation: each event once, as soon as any technique delivers it, with a mark for each
  * technique that has delivered it.
  */
-import { now } from "../lib/clock.js";
 import { marker } from "../lanes/marker.js";
-import { format, gettext } from "../lib/text.js";
+import { now } from "../lib/clock.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
+import { format, gettext } from "../lib/text.js";
 
 const SHOWN = 200;
 const IN_SIGHT = 12; // at the end of the list, at most

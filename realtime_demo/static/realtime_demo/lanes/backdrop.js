@@ -1,6 +1,6 @@
 /** The part of the picture that does not move with time: the edges of the lanes and the axis. */
-import { Pen } from "./pen.js";
 import { format, gettext } from "../lib/text.js";
+import { Pen } from "./pen.js";
 
 const STEPS = { 10: 2, 30: 5, 60: 10 }; // seconds between two lines of the axis
 
@@ -42,9 +42,9 @@ export class Backdrop {
       context.globalAlpha = seconds ? 0.6 : 1;
       pen.rect(x, 0, 1, axis);
       context.globalAlpha = 1;
-      const words = seconds ? format(gettext("{seconds}\u00a0s ago"), { seconds }) : gettext("now");
+      const label = seconds ? format(gettext("{seconds}\u00a0s ago"), { seconds }) : gettext("now");
       const align = seconds === window ? "left" : seconds ? "center" : "right";
-      pen.text(words, seconds ? x : width - 2, axis + 11, { align });
+      pen.text(label, seconds ? x : width - 2, axis + 11, { align });
     }
   }
 }

@@ -1,9 +1,9 @@
-/** One technique's lane: its requests as bars, its events as ticks, and what went wrong. */
+/** The drawing of one lane: requests as bars, events as ticks, and faults. */
 import { duration } from "../lib/text.js";
 
 const NARROWEST = 5; // a bar, where there is room
 const FEW = 160; // ticks that get their technique's shape
-const PILED = 0.6; // how much of what is left of the height one more event on its way takes
+const PILED = 0.6; // the share of the remaining height that one more event on its way takes
 
 /** @param {import("./lanes.js").Lanes} picture @param {number} index of the lane */
 export function drawLane(picture, index) {
@@ -21,7 +21,7 @@ export function drawLane(picture, index) {
 
   drawBars(picture, track, bars, index);
 
-  // News on its way: published, and not here yet.
+  // Events on their way: published, not yet here.
   let waiting = 0;
   let from = 0;
   const flush = (to) => {
@@ -68,7 +68,7 @@ export function drawLane(picture, index) {
   for (const time of track.cuts) pen.cross(picture.column(time), middle, Math.min(8, bars.height / 2));
 }
 
-/** Its name and its median, and how long that is, where its card is not beside it. */
+/** Draws the name and the median of a lane whose card is not beside it. */
 export function drawLabel(picture, index) {
   const { pen, columns } = picture;
   const { top } = picture.places[index];
@@ -82,7 +82,7 @@ export function drawLabel(picture, index) {
   pen.text(technique.label, 20, top + 11, { ...bold, size: 12 });
   const median = duration(delays.figures.median);
   if (picture.selected) {
-    // The line that joins the event goes through here too.
+    // The line of the selected event passes here too.
     const wide = pen.width(median, 13) + 4;
     pen.context.fillStyle = pen.colours.ground;
     pen.rect(picture.width - 4 - wide, top + 3, wide + 4, 16);
@@ -90,14 +90,14 @@ export function drawLabel(picture, index) {
   pen.text(median, picture.width - 4, top + 11, { ...bold, size: 13, align: "right" });
 }
 
-/** Hatched while waiting, solid where bytes came, hollow where none did. */
+/** Draws requests: hatched while waiting, solid where bytes arrived, hollow where none did. */
 function drawBars(picture, track, { top, height }, index) {
   const { pen, columns, at } = picture;
   const { context } = pen;
   context.fillStyle = context.strokeStyle = picture.colours[index];
   context.lineWidth = 1.2;
   let edge = -1;
-  // Bars too narrow to be told apart, as one mark: from where, and whether they are empty ones.
+  // A run of bars too narrow to be distinguished is one mark: its left edge, and whether it is empty.
   let run = null;
   const flush = () => {
     if (!run) return;

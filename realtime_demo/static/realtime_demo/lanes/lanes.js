@@ -3,13 +3,13 @@
  * each column of pixels: everything in one column is drawn once. Time moves by whole columns, so
  * that marks keep their distances; the picture is redrawn when it has moved by one.
  */
-import { toColumns } from "./columns.js";
+import { relativeMedians } from "../lib/statistics.js";
+import { duration, gettext } from "../lib/text.js";
 import { Backdrop } from "./backdrop.js";
+import { toColumns } from "./columns.js";
 import { drawLabel, drawLane } from "./lane.js";
 import { marker } from "./marker.js";
 import { Pen } from "./pen.js";
-import { relativeMedians } from "../lib/statistics.js";
-import { duration, gettext } from "../lib/text.js";
 
 const GUTTER = 14; // to the right of now
 const HATCH = 7;
@@ -258,14 +258,14 @@ export class Lanes {
       pen.stroke(pen.colours.ink, 2, (drawn) => drawn.arc(at, y, 6, 0, 2 * Math.PI));
       if (x !== null) context.fill();
       if (!index) return;
-      const words = x === null ? gettext("not here yet") : duration(delay);
-      const width = pen.width(words, 12) + 12;
+      const label = x === null ? gettext("not here yet") : duration(delay);
+      const width = pen.width(label, 12) + 12;
       const left = at + 12 + width > this.width ? at - 12 - width : at + 12;
       context.fillStyle = pen.colours.ink;
       context.beginPath();
       context.roundRect(left, y - 16, width, 19, 5);
       context.fill();
-      pen.text(words, left + 6, y - 6, { colour: pen.colours.ground, weight: 600, size: 12 });
+      pen.text(label, left + 6, y - 6, { colour: pen.colours.ground, weight: 600, size: 12 });
     });
   }
 

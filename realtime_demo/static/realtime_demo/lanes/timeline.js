@@ -1,8 +1,8 @@
 /**
- * What happened when: the model that lanes, table and inspector are drawn from. Times are this
- * browser's Unix milliseconds (clock.js). Everything in it is bounded: by age and by number.
+ * The events and requests by time: what lanes, table and inspector are drawn from. Times are this
+ * browser's Unix milliseconds (clock.js). Everything is bounded by age and by number.
  *
- * @typedef {object} Occurrence an event of the room, as far as it is known
+ * @typedef {object} Occurrence an event of the room
  * @property {string} id
  * @property {number} seq
  * @property {string} epoch
@@ -24,7 +24,7 @@ const KEPT = 75_000; // milliseconds: more than the longest window
 const MOST = 10_000; // occurrences, and exchanges of a track
 const MOST_MARKS = 500;
 
-/** Drops from the head what is too old, now and then rather than each time. */
+/** Removes stale items from the head, in batches. */
 function prune(list, isStale, most) {
   let stale = Math.max(0, list.length - most);
   while (stale < list.length && isStale(list[stale])) stale += 1;
@@ -32,7 +32,7 @@ function prune(list, isStale, most) {
   return [];
 }
 
-/** A reset bears the id of the event before it. */
+/** The key of an event: a reset has the id of the event before it. */
 const keyOf = ({ type, id }) => (type === "reset" ? `reset ${id}` : id);
 
 const bounded = (list, item) => {
@@ -40,7 +40,7 @@ const bounded = (list, item) => {
   if (list.length > MOST_MARKS) list.shift();
 };
 
-/** One technique's part of it. */
+/** The requests and faults of one technique. */
 export class Track {
   /** @type {Exchange[]} */
   exchanges = [];
@@ -48,9 +48,9 @@ export class Track {
   cuts = [];
   doubles = [];
   isRunning = false;
-  /** Its responses are not meant to end. */
+  /** Whether its responses do not end. */
   isStream = false;
-  /** Since when it asks: what was published before is no news. */
+  /** When it started: earlier events do not count as live. */
   since = Infinity;
   requests = 0;
   answered = 0;
@@ -92,7 +92,7 @@ export class Track {
     return this.isStream ? NaN : this.empty / this.answered;
   }
 
-  /** The last one is judged once the next begins: its events arrive after its last byte. */
+  /** Counts the last request once the next begins: its events arrive after its last byte. */
   #settle() {
     const last = this.exchanges.at(-1);
     if (!last?.answered) return;
@@ -108,7 +108,7 @@ export class Track {
 export class Timeline {
   /** By time of publication. @type {Occurrence[]} */
   occurrences = [];
-  /** What the reader did: a flag above the lanes. @type {{ at: number, text: string }[]} */
+  /** Flags above the lanes: what the reader did. @type {{ at: number, text: string }[]} */
   notes = [];
   /** While the page was hidden: from, to. @type {[number, number][]} */
   hidden = [];
@@ -119,14 +119,14 @@ export class Timeline {
     this.tracks = Array.from({ length: tracks }, (_, index) => new Track(index));
   }
 
-  /** The newest event that any track knows. */
+  /** The newest event of all tracks. */
   get latest() {
     return this.occurrences.at(-1);
   }
 
   /**
-   * An event has arrived on a track. Returns its occurrence; it is new where no other track
-   * had brought it.
+   * Records that an event has arrived on a track. Returns its occurrence, and whether it is the
+   * first track to deliver it.
    *
    * @param {Track} track
    */
@@ -141,7 +141,7 @@ export class Timeline {
     return { occurrence, isNew: !known };
   }
 
-  /** What a track still waits for from before a reset will not come. @param {Track} track */
+  /** Marks the events that a track misses because of a reset. @param {Track} track */
   reset(track) {
     for (const { arrivals } of this.occurrences) {
       if (Number.isNaN(arrivals[track.index])) arrivals[track.index] = VOID;

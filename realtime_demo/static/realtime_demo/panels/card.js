@@ -1,9 +1,9 @@
 /** A technique's card: its figures beside its lane. */
-import { find, findAll } from "../lib/dom.js";
-import { Histogram } from "./histogram.js";
-import { ranges } from "../sources/deliveries.js";
 import { marker } from "../lanes/marker.js";
+import { find, findAll } from "../lib/dom.js";
 import { bytes, count, duration, format, gettext, percent, write } from "../lib/text.js";
+import { ranges } from "../sources/deliveries.js";
+import { Histogram } from "./histogram.js";
 
 const FAULTS = new Set(["lost", "duplicated", "outOfOrder"]);
 

@@ -1,7 +1,7 @@
 /** The table of the last events, with the delay of each technique. */
-import { duration, gettext } from "../lib/text.js";
 import { VOID } from "../lanes/timeline.js";
 import { sentence } from "../lib/event-text.js";
+import { duration, gettext } from "../lib/text.js";
 
 const SHOWN = 50;
 const time = new Intl.DateTimeFormat(document.documentElement.lang, {

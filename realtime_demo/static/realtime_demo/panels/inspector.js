@@ -1,9 +1,9 @@
 /** One event in detail: its delay by each technique, and the bytes that carried it. */
-import { find } from "../lib/dom.js";
-import { duration, format, gettext } from "../lib/text.js";
 import { VOID } from "../lanes/timeline.js";
-import { wireDump } from "./wire-dump.js";
+import { find } from "../lib/dom.js";
 import { sentence } from "../lib/event-text.js";
+import { duration, format, gettext } from "../lib/text.js";
+import { wireDump } from "./wire-dump.js";
 
 const SLACK = 2; // milliseconds that a clock may be off when a request and an event coincide
 

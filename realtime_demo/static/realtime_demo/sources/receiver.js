@@ -1,10 +1,10 @@
 /** One technique's source, with the delays and the completeness of what it delivers. */
 import { now } from "../lib/clock.js";
-import { Deliveries } from "./deliveries.js";
-import { Observer } from "./observer.js";
 import { problemText } from "../lib/problem-text.js";
 import { Delays } from "../lib/statistics.js";
 import { format, gettext } from "../lib/text.js";
+import { Deliveries } from "./deliveries.js";
+import { Observer } from "./observer.js";
 
 /** What broke a connection, by the code of an `Interruption` (transports/source.js). */
 const CAUSES = {
