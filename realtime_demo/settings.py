@@ -173,10 +173,12 @@ INSTALLED_APPS = [
     "websocket",
 ]
 MIDDLEWARE = [
-    "realtime_demo.errors.DatabaseAwayMiddleware",
+    "realtime_demo.middleware.ContentSecurityPolicyMiddleware",
+    "realtime_demo.middleware.NoStoreMiddleware",
+    "realtime_demo.middleware.DatabaseErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "realtime_demo.languages.LanguageMiddleware",
+    "realtime_demo.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -188,7 +190,6 @@ ASGI_APPLICATION = "realtime_demo.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -231,7 +232,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _flag("SERVE_STATIC", True)
-CSRF_FAILURE_VIEW = "realtime_demo.errors.forbidden"
+CSRF_FAILURE_VIEW = "realtime_demo.web.views.forbidden"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "page"
 LOGOUT_REDIRECT_URL = "page"
