@@ -12,13 +12,12 @@ from channels.db import database_sync_to_async
 from channels.layers import channel_layers
 from django.conf import settings
 
-from transports.access import Receive, Scope, Send, check_origin
-from transports.access.scope import is_on_this_machine
-from transports.endpoint import Endpoint, answer, read_body
 from transports.events import encode
 from transports.feed import LAYER_PATIENCE
-from transports.publish import check_content_type, parse_json
-from transports.refusals import Refusal
+from transports.http.base import Endpoint, answer, read_body
+from transports.http.problems import Refusal
+from transports.http.publish import check_content_type, parse_json
+from transports.http.scope import Receive, Scope, Send, check_origin, is_on_this_machine
 
 from .consumers import CHANNEL
 from .models import Task

@@ -20,7 +20,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from transports.history import HistoryUnavailable
+from transports.store.base import HistoryUnavailable
 
 from .models import Task
 from .work import WORK, Job, Lost

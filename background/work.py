@@ -20,10 +20,10 @@ from django.contrib.auth.models import AnonymousUser
 
 from realtime_demo.conversation import LINES, PAUSE
 from transports import feed
-from transports.access import check_room
+from transports.auth.permissions import check_room
 from transports.events import EventType
-from transports.refusals import Refusal
-from transports.requests import name_in, text_of
+from transports.http.problems import Refusal
+from transports.http.request import name_in, text_of
 
 from .models import Task
 

@@ -17,7 +17,7 @@ from channels.worker import Worker
 from django.conf import settings
 
 from transports import feed
-from transports.access import Application, Receive, Scope, Send
+from transports.http.scope import Application, Receive, Scope, Send
 from transports.hub import ended
 
 from .consumers import CHANNEL

@@ -16,7 +16,7 @@ from benchmarks.framing import (
 from benchmarks.publishers import ChatPublisher, Publisher, http_publisher
 from benchmarks.servers import OURS, OURS_ON_DAPHNE, TUTORIAL, Program
 from benchmarks.subscribers import Audience, audience
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 Stage = tuple[Audience, Publisher]
 

@@ -34,7 +34,7 @@ from benchmarks.subscribers import Audience, audience
 from faults.shape import Redis
 from realtime_demo.comparison.host import environment
 from realtime_demo.production.layout import Layout
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 SERVERS = 4
 CONNECTIONS = (10, 1_000)

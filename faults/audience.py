@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from transports import client
-from transports.cursors import Cursor
-from transports.events import Event
-from transports.techniques import Technique
+from transports.events import Cursor, Event
+from transports.registry import Technique
 
 from .ledger import Ledger
 

@@ -2,6 +2,6 @@
 
 from django.urls import re_path
 
-from .consumers import LongPollingConsumer
+from .endpoints import LongPollingConsumer
 
 http_urlpatterns = [re_path(r"^longpoll/(?P<room>[^/]+)/$", LongPollingConsumer.as_asgi())]

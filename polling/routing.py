@@ -2,6 +2,6 @@
 
 from django.urls import re_path
 
-from .consumers import PollingConsumer
+from .endpoints import PollingConsumer
 
 http_urlpatterns = [re_path(r"^polling/(?P<room>[^/]+)/$", PollingConsumer.as_asgi())]

@@ -28,8 +28,8 @@ import websocket.routing
 from background.worker import EmbeddedWorker
 from realtime_demo.stage.compression import compressing
 from realtime_demo.static_files import StaticFiles
-from transports.access.authentication import TokenAuthMiddlewareStack
-from transports.access.limits import ConnectionsPerAddress
+from transports.auth.middleware import TokenAuthMiddlewareStack
+from transports.auth.throttling import ConnectionsPerAddress
 from transports.lifespan import lifespan
 
 http_urlpatterns = [

@@ -9,7 +9,7 @@ import random
 
 from realtime_demo.comparison.theory import Arrivals
 from transports import feed
-from transports.history import HistoryUnavailable
+from transports.store.base import HistoryUnavailable
 
 logger = logging.getLogger(__name__)
 

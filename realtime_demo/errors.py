@@ -1,6 +1,6 @@
 """What a person reads where there is no page.
 
-Programs get `application/problem+json` instead: transports/refusals.py.
+Programs get `application/problem+json` instead: transports/http/problems.py.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from django.views.decorators.http import require_safe
 
 from realtime_demo.situations import SITUATIONS
 from realtime_demo.stage import page as stage
-from transports.access import check_room
-from transports.refusals import Refusal
-from transports.requests import has_own_name, name_of
-from transports.techniques import TECHNIQUES, Technique
+from transports.auth.permissions import check_room
+from transports.http.problems import Refusal
+from transports.http.request import has_own_name, name_of
+from transports.registry import TECHNIQUES, Technique
 
 DEFAULT_ROOM = "lobby"
 

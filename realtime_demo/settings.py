@@ -15,7 +15,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from transports.redis_connection import layer_host
+from transports.store.redis.connection import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -132,7 +132,7 @@ if REDIS_URL:
     else:
         CHANNEL_LAYERS = {
             "default": {
-                "BACKEND": "transports.redis_layer.RedisChannelLayer",
+                "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
                 "CONFIG": {
                     "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
                     "prefix": f"{REDIS_PREFIX}:layer",
@@ -164,7 +164,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "transports",
-    "transports.access",
+    "transports.auth",
     "polling",
     "longpoll",
     "streaming",

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from transports.techniques import BY_NAME, Technique
+from transports.registry import BY_NAME, Technique
 
 from . import sequences
 from .diagrams import Diagram, Text
@@ -42,7 +42,7 @@ PAGES = {
             _("Polling"),
             ("polling",),
             (sequences.POLLING,),
-            (Excerpt("polling/consumers.py"), Excerpt("transports/feed.py", "history")),
+            (Excerpt("polling/endpoints.py"), Excerpt("transports/feed.py", "history")),
             (Excerpt("polling/static/polling/source.js", "PollingSource"),),
         ),
         TechniquePage(
@@ -50,7 +50,7 @@ PAGES = {
             _("Long polling"),
             ("longpoll",),
             (sequences.LONG_POLLING,),
-            (Excerpt("longpoll/consumers.py"), Excerpt("transports/feed.py", "wait")),
+            (Excerpt("longpoll/endpoints.py"), Excerpt("transports/feed.py", "wait")),
             (Excerpt("longpoll/static/longpoll/source.js", "LongPollingSource"),),
         ),
         TechniquePage(
@@ -58,7 +58,7 @@ PAGES = {
             _("Streaming"),
             ("streaming", "sse"),
             (sequences.STREAMING, sequences.SERVER_SENT_EVENTS),
-            (Excerpt("streaming/consumers.py"), Excerpt("transports/feed.py", "subscribe")),
+            (Excerpt("streaming/endpoints.py"), Excerpt("transports/feed.py", "subscribe")),
             (
                 Excerpt("streaming/static/streaming/source.js", "StreamingSource"),
                 Excerpt("streaming/static/streaming/source.js", "lines"),
@@ -72,8 +72,8 @@ PAGES = {
             (sequences.WEBSOCKET,),
             (
                 Excerpt("websocket/consumers.py", "FeedConsumer"),
-                Excerpt("websocket/consumers.py", "Session.receive"),
-                Excerpt("websocket/consumers.py", "Session._feed"),
+                Excerpt("websocket/session.py", "Session.receive"),
+                Excerpt("websocket/session.py", "Session._feed"),
             ),
             (Excerpt("websocket/static/websocket/source.js", "WebSocketSource"),),
         ),

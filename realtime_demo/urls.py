@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path, re_path
 
-from transports.access.login import LimitedLoginView
+from transports.auth.views import LimitedLoginView
 
 from .page import clock, page, strict_content_security_policy
 from .technique_pages import PAGES, technique_page

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from .consumers import ServerSentEventsConsumer, StreamingConsumer
+from .endpoints import ServerSentEventsConsumer, StreamingConsumer
 
 http_urlpatterns = [
     re_path(r"^streaming/(?P<room>[^/]+)/$", StreamingConsumer.as_asgi()),

@@ -13,8 +13,7 @@ from typing import Any
 
 from realtime_demo.asgi import application as honest_application
 from transports import feed
-from transports.cursors import Cursor
-from transports.events import Batch, Event
+from transports.events import Batch, Cursor, Event
 
 DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every so many events; seconds
 

@@ -6,8 +6,9 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from transports.history import History, MemoryHistory
-from transports.redis_history import RedisHistory
+from transports.store.base import History
+from transports.store.memory import MemoryHistory
+from transports.store.redis.store import RedisHistory
 
 LENGTH, BACKLOG = 10, 4
 

@@ -12,7 +12,7 @@ from collections import Counter
 from types import FrameType
 
 from realtime_demo.asgi import application as honest_application
-from transports.access import Receive, Scope, Send
+from transports.http.scope import Receive, Scope, Send
 
 
 def garbage() -> Counter[str]:

@@ -11,12 +11,13 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports.access import check_host, check_origin, check_room
-from transports.access.authentication import TokenAuthMiddlewareStack
-from transports.access.connections import Connection, Credential
+from transports.auth.middleware import TokenAuthMiddlewareStack
+from transports.auth.permissions import check_room
+from transports.auth.revalidation import Connection, Credential
+from transports.http.problems import Refusal
+from transports.http.request import name_of
+from transports.http.scope import check_host, check_origin
 from transports.hub import group_of
-from transports.refusals import Refusal
-from transports.requests import name_of
 
 
 def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from background.models import Task
 from background.work import WORK, Job
 from realtime_demo.conversation import LINES
 from transports import feed
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .contract.feeds import collect, cursor_of
 from .live import LiveServer

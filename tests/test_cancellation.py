@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from transports import feed
-from transports.access.connections import Connection, Credential, watch
-from transports.history import HistoryUnavailable
-from transports.presence import Person
-from transports.redis_connection import layer_host
-from transports.redis_history import RedisHistory
-from transports.redis_layer import RedisChannelLayer
-from transports.redis_presence import RedisPeople
+from transports.auth.revalidation import Connection, Credential, watch
+from transports.presence.redis import RedisPeople
+from transports.presence.service import Person
+from transports.store.base import HistoryUnavailable
+from transports.store.redis.connection import layer_host
+from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.store import RedisHistory
 
 from .redis_server import RedisServer
 from .waiting import until_asked

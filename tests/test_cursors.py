@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports.cursors import Cursor, InvalidCursor
+from transports.events import Cursor, InvalidCursor
 
 epochs = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=16)
 cursors = st.builds(Cursor, epochs, st.integers(0, 999_999_999_999_999))

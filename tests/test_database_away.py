@@ -10,7 +10,7 @@ import pytest
 
 from faults.database import away
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .accounts import Accounts
 from .contract.feeds import cursor_of

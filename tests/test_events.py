@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports.cursors import Cursor, InvalidCursor
-from transports.events import Batch, Event, InvalidEvent, batch_json
+from transports.events import Batch, Cursor, Event, InvalidCursor, InvalidEvent, batch_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 events = st.builds(

@@ -16,10 +16,10 @@ from faults.failover import Failover, Node, until
 from faults.ledger import Ledger
 from realtime_demo.production import programs
 from transports.events import Event
-from transports.history import HistoryUnavailable
-from transports.redis_connection import Sentinels, layer_host
-from transports.redis_history import RedisHistory
-from transports.redis_layer import RedisChannelLayer
+from transports.store.base import HistoryUnavailable
+from transports.store.redis.connection import Sentinels, layer_host
+from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.store import RedisHistory
 
 from .redis_server import INSTALL, missing
 from .waiting import BOUND, until_asked

@@ -11,12 +11,12 @@ import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
-from transports import feed, presence
-from transports.cursors import Cursor
-from transports.events import Event
-from transports.history import HistoryUnavailable
+from transports import feed
+from transports.events import Cursor, Event
 from transports.hub import group_of
 from transports.lifespan import lifespan
+from transports.presence import service as presence
+from transports.store.base import HistoryUnavailable
 
 from .waiting import BOUND, until
 

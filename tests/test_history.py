@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
-from transports import history, redis_promotion
-from transports.cursors import Cursor
-from transports.events import Event
-from transports.history import Extent, History, HistoryUnavailable, MemoryHistory
-from transports.redis_history import RedisHistory
+from transports.events import Cursor, Event
+from transports.store import memory as history
+from transports.store.base import Extent, History, HistoryUnavailable
+from transports.store.memory import MemoryHistory
+from transports.store.redis import promotion as redis_promotion
+from transports.store.redis.store import RedisHistory
 
 from .histories import BACKLOG, LENGTH, history_of
 from .redis_server import RedisServer, free_port

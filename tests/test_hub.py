@@ -11,10 +11,10 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 
 from transports import hub as hub_module
-from transports.cursors import Cursor
-from transports.events import Event
-from transports.history import HistoryUnavailable, MemoryHistory
+from transports.events import Cursor, Event
 from transports.hub import Hub, TooManyRooms, group_of
+from transports.store.base import HistoryUnavailable
+from transports.store.memory import MemoryHistory
 
 from .waiting import BOUND, until
 

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from django.utils import translation
 
 from realtime_demo import errors, messages
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/"]
 OTHERS = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]

@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 
-from transports.access.limits import ConnectionsPerAddress, publishing, take_turn
-from transports.access.login import failures
-from transports.refusals import Refusal
+from transports.auth.throttling import ConnectionsPerAddress, publishing, take_turn
+from transports.auth.views import failures
+from transports.http.problems import Refusal
 
 from .accounts import Accounts
 

@@ -9,9 +9,9 @@ import time
 import httpx
 import pytest
 
-from longpoll import consumers
-from transports.refusals import Refusal
-from transports.requests import Request
+from longpoll import endpoints
+from transports.http.problems import Refusal
+from transports.http.request import Request
 
 from .live import LiveServer
 from .raw import RawConnection, headers_of
@@ -59,7 +59,7 @@ def test_how_long(query: str, seconds: float) -> None:
         "query_string": query.encode(),
         "headers": [],
     }
-    asked = Request(scope).seconds("wait", consumers.HOLD, consumers.LONGEST_HOLD)
+    asked = Request(scope).seconds("wait", endpoints.HOLD, endpoints.LONGEST_HOLD)
     assert asked == seconds
     with pytest.raises(Refusal):
         Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)

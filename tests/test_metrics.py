@@ -9,11 +9,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from transports.cursors import Cursor
-from transports.events import Batch, Event
-from transports.history import now
-from transports.metrics import BOUNDS, Histogram, Meter
-from transports.techniques import TECHNIQUES
+from transports.events import Batch, Cursor, Event
+from transports.operations.metrics import BOUNDS, Histogram, Meter
+from transports.registry import TECHNIQUES
+from transports.store.base import now
 
 from .contract.feeds import collect, cursor_of, publish
 from .live import LiveServer

@@ -13,9 +13,9 @@ from django.contrib.auth.models import AnonymousUser
 from background.work import WORK
 from transports import feed
 from transports.events import Event
-from transports.publish import publish
-from transports.refusals import Refusal
-from transports.requests import Request
+from transports.http.problems import Refusal
+from transports.http.publish import publish
+from transports.http.request import Request
 
 NAMES = [
     *("ada", "에이다", "<b>", "a b", "👩\u200d💻", "\U0001fae8"),

@@ -12,7 +12,7 @@ from django.urls import URLPattern
 
 import realtime_demo.stage.routing
 from realtime_demo.asgi import django_application, http_urlpatterns
-from transports.openapi import DESCRIPTION
+from transports.operations.openapi import DESCRIPTION
 
 DOCUMENT = json.loads(DESCRIPTION.read_text())
 

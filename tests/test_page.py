@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .browser import ELSEWHERE, chromium, complaints
 from .live import LiveServer

@@ -11,10 +11,11 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from transports import feed, presence
-from transports.presence import MemoryPeople, Person, Presence, Store
-from transports.redis_presence import RedisPeople
-from transports.techniques import TECHNIQUES, Technique
+from transports import feed
+from transports.presence import service as presence
+from transports.presence.redis import RedisPeople
+from transports.presence.service import MemoryPeople, Person, Presence, Store
+from transports.registry import TECHNIQUES, Technique
 
 from .contract.feeds import BOUND, cursor_of, events_of
 from .redis_server import RedisServer

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transports import feed
-from transports import publish as publishing
-from transports.access.limits import RateLimit
+from transports.auth.throttling import RateLimit
 from transports.events import Event
-from transports.refusals import Refusal
-from transports.requests import text_of
+from transports.http import publish as publishing
+from transports.http.problems import Refusal
+from transports.http.request import text_of
 
 from .conftest import SERVER_ENVIRONMENT
 from .live import LiveServer

@@ -17,8 +17,8 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime_demo.production import certificate
-from transports.redis_connection import InvalidRedisURL, MasterPool, client, layer_host
-from transports.redis_history import RedisHistory
+from transports.store.redis.connection import InvalidRedisURL, MasterPool, client, layer_host
+from transports.store.redis.store import RedisHistory
 
 from .redis_server import RedisServer, free_port, redis_executable
 from .waiting import BOUND

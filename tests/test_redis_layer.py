@@ -11,9 +11,10 @@ import pytest
 from channels_redis.core import RedisChannelLayer as Theirs
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from transports import redis_connection, redis_layer
-from transports.redis_connection import layer_host, pool
-from transports.redis_layer import RedisChannelLayer
+from transports.store.redis import connection as redis_connection
+from transports.store.redis import layer as redis_layer
+from transports.store.redis.connection import layer_host, pool
+from transports.store.redis.layer import RedisChannelLayer
 
 from .redis_server import RedisServer
 from .waiting import BOUND, until

@@ -20,7 +20,7 @@ from django.contrib.staticfiles.finders import find
 from playwright.async_api import Browser, Page
 from websockets.asyncio.server import ServerConnection, serve
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .browser import chromium, complaints
 

@@ -10,16 +10,17 @@ import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
 
-from transports.techniques import BY_NAME, TECHNIQUES, Technique
+from transports.registry import BY_NAME, TECHNIQUES, Technique
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ["polling", "longpoll", "streaming", "websocket"]
-SHAPE = ["README.md", "client.py", "consumers.py", "routing.py"]
+SHAPE = ["README.md", "client.py", "routing.py"]
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_the_apps_are_alike(app: str) -> None:
-    for name in [*SHAPE, f"static/{app}/source.js"]:
+    server = "consumers.py" if app == "websocket" else "endpoints.py"
+    for name in [*SHAPE, server, f"static/{app}/source.js"]:
         assert (ROOT / app / name).is_file(), f"{app} has its {name}"
     assert app in settings.INSTALLED_APPS
 
@@ -44,7 +45,7 @@ def test_names_are_one_each() -> None:
 
 
 def test_the_list_imports_no_app() -> None:
-    tree = ast.parse((ROOT / "transports/techniques.py").read_text())
+    tree = ast.parse((ROOT / "transports/registry.py").read_text())
     imported = {
         node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
     } | {
@@ -54,7 +55,7 @@ def test_the_list_imports_no_app() -> None:
 
 
 def test_the_shared_part_knows_no_technique() -> None:
-    for path in (ROOT / "transports").glob("*.py"):
+    for path in (ROOT / "transports").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").partition(".")[0] not in APPS, path

@@ -24,10 +24,10 @@ from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from transports.access import tokens
-from transports.access.limits import ConnectionsPerAddress
-from transports.access.login import failures
-from transports.refusals import Refusal
+from transports.auth import tokens
+from transports.auth.throttling import ConnectionsPerAddress
+from transports.auth.views import failures
+from transports.http.problems import Refusal
 
 from .accounts import Accounts
 from .program import ROOT
@@ -326,7 +326,7 @@ def test_a_look_up_costs_three_queries_however_many_are_open(accounts: Accounts)
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from transports.access.connections import Credential, look_up
+    from transports.auth.revalidation import Credential, look_up
 
     def credentials(count: int) -> set[Credential]:
         headers = [accounts.token("ada")["Authorization"] for _ in range(count)]

@@ -19,13 +19,13 @@ from weakref import WeakKeyDictionary
 from channels.layers import channel_layers
 from django.conf import settings
 
-from .cursors import Cursor
-from .events import Batch, Event, EventType
-from .history import History, HistoryUnavailable, MemoryHistory
-from .hub import Hub, group_of
-from .metrics import metrics
-from .redis_history import RedisHistory
-from .tail import Tail
+from transports.events import Batch, Cursor, Event, EventType
+from transports.hub import Hub, group_of
+from transports.operations.metrics import metrics
+from transports.store.base import History, HistoryUnavailable
+from transports.store.memory import MemoryHistory
+from transports.store.redis.store import RedisHistory
+from transports.tail import Tail
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,10 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer
 
-from .cursors import Cursor
-from .events import Event
-from .history import History, now
-from .metrics import metrics
-from .tail import Tail
+from transports.events import Cursor, Event
+from transports.operations.metrics import metrics
+from transports.store.base import History, now
+from transports.tail import Tail
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from . import feed
-from .access import Receive, Scope, Send
-from .presence import presence
+from transports import feed
+from transports.http.scope import Receive, Scope, Send
+from transports.presence.service import presence
 
 
 async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,12 +2,12 @@
 
 from django.urls import re_path
 
-from .exposition import MetricsConsumer
-from .health import HealthConsumer, ReadinessConsumer
-from .mirror import MirrorConsumer
-from .openapi import DescriptionConsumer
-from .publish import PublishConsumer
-from .rooms import RoomsConsumer
+from transports.http.publish import PublishConsumer
+from transports.operations.echo import MirrorConsumer
+from transports.operations.exposition import MetricsConsumer
+from transports.operations.health import HealthConsumer, ReadinessConsumer
+from transports.operations.openapi import DescriptionConsumer
+from transports.operations.rooms import RoomsConsumer
 
 http_urlpatterns = [
     re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),

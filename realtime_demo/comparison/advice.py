@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .network import Network
 from .theory import Path, Prediction, Sizes, Workload, predict, silences

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .figures import Spread, between
 from .progress import Progress

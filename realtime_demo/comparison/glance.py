@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .console import DASH, describe, label, milliseconds, number
 from .result import Measurement

@@ -10,7 +10,7 @@ from string import Template
 from rich.console import Console
 from rich.table import Table
 
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 from . import console, glance
 from .charts import Line, chart, curve, distribution, spaced

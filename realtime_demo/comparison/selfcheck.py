@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from . import bare as bare_client
 from . import load as publisher

@@ -6,9 +6,9 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from longpoll.consumers import LONGEST_HOLD
+from longpoll.endpoints import LONGEST_HOLD
 from transports.events import Event
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from . import schedule
 from .adapters import Adapter

@@ -17,7 +17,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from transports.client import query
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from . import child
 from .adapters import Adapter, target

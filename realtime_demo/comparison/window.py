@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transports.cursors import Cursor, InvalidCursor
+from transports.events import Cursor, InvalidCursor
 
 from . import schedule
 from .clients import Marks

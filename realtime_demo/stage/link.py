@@ -14,7 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from transports.refusals import Refusal, unavailable
+from transports.http.problems import Refusal, unavailable
 
 Document = dict[str, Any]
 LONGEST = 64 * 1024 * 1024  # bytes in a line; the wire of one event is the longest

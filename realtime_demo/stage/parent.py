@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.relay import Connection, Direction
 from realtime_demo.comparison.tap import Tap
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .anatomy import needle_of
 from .labels import STREAMS, is_technique, label_of

@@ -13,8 +13,8 @@ from typing import Any, Literal, Self, cast
 
 from realtime_demo.comparison.network import Network
 from realtime_demo.comparison.theory import Arrivals
-from transports.refusals import Refusal
-from transports.techniques import BY_NAME
+from transports.http.problems import Refusal
+from transports.registry import BY_NAME
 
 ROUND_TRIP = 10_000.0  # ms, the longest
 BANDWIDTH = (1.0, 1_000_000.0)  # kB/s

@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from realtime_demo.comparison.relay import Connection
 from realtime_demo.comparison.tap import Tap
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 REQUEST_AND_RESPONSE = ("polling", "longpoll")
 

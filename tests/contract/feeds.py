@@ -11,7 +11,7 @@ import httpx
 
 from transports.client import BackOff
 from transports.events import Event
-from transports.techniques import Technique
+from transports.registry import Technique
 
 BOUND = 60.0  # seconds after which what has not come is not going to
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from realtime_demo.comparison.tap import Tap
-from transports.techniques import Technique
+from transports.registry import Technique
 
 from .feeds import BOUND, events_of, publish
 

@@ -23,7 +23,7 @@ export class Changes {
     Object.assign(this, { permission, longest, send });
   }
 
-  /** As `changeable` of transports/publish.py. */
+  /** As `changeable` of transports/http/publish.py. */
   allows({ type, sender, verified }) {
     const { name, isStaff } = this.permission;
     if (isStaff) return type === "message" || type === "announcement";
