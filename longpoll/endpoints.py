@@ -11,7 +11,7 @@ HOLD = 25.0  # seconds, where the client does not say: below the 30 s of RFC 620
 LONGEST_HOLD = 55.0  # seconds: below the 60 s after which proxies commonly give up
 
 
-class LongPollingConsumer(BatchEndpoint):
+class LongPollingEndpoint(BatchEndpoint):
     """`GET /longpoll/<room>/?since=&wait=`: held until there is something."""
 
     technique = "longpoll"

@@ -8,7 +8,7 @@ from transports.http.base import BatchEndpoint
 from transports.http.request import Request
 
 
-class PollingConsumer(BatchEndpoint):
+class PollingEndpoint(BatchEndpoint):
     """`GET /polling/<room>/?since=`: a batch, perhaps empty, at once."""
 
     technique = "polling"

@@ -6,7 +6,7 @@ from transports.events import Batch
 from transports.http.base import StreamEndpoint
 
 
-class StreamingConsumer(StreamEndpoint):
+class StreamingEndpoint(StreamEndpoint):
     """`GET /streaming/<room>/?since=`: newline-delimited JSON, an event a line."""
 
     technique = "streaming"
@@ -19,7 +19,7 @@ class StreamingConsumer(StreamEndpoint):
         return b"".join([event.encoded + b"\n" for event in batch.events])
 
 
-class ServerSentEventsConsumer(StreamEndpoint):
+class ServerSentEventsEndpoint(StreamEndpoint):
     """`GET /streaming/<room>/sse/?since=`: Server-Sent Events (WHATWG HTML §9.2)."""
 
     technique = "sse"

@@ -2,19 +2,19 @@
 
 from django.urls import re_path
 
-from transports.http.publish import PublishConsumer
-from transports.operations.echo import MirrorConsumer
-from transports.operations.exposition import MetricsConsumer
-from transports.operations.health import HealthConsumer, ReadinessConsumer
-from transports.operations.openapi import DescriptionConsumer
-from transports.operations.rooms import RoomsConsumer
+from transports.http.publish import PublishEndpoint
+from transports.operations.echo import EchoEndpoint
+from transports.operations.exposition import MetricsEndpoint
+from transports.operations.health import HealthEndpoint, ReadinessEndpoint
+from transports.operations.openapi import DescriptionEndpoint
+from transports.operations.rooms import RoomsEndpoint
 
 http_urlpatterns = [
-    re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
-    re_path(r"^rooms/$", RoomsConsumer.as_asgi()),
-    re_path(r"^healthz$", HealthConsumer.as_asgi()),
-    re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
-    re_path(r"^mirror/$", MirrorConsumer.as_asgi()),
-    re_path(r"^openapi\.json$", DescriptionConsumer.as_asgi()),
-    re_path(r"^metrics$", MetricsConsumer.as_asgi()),
+    re_path(r"^publish/(?P<room>[^/]+)/$", PublishEndpoint.as_asgi()),
+    re_path(r"^rooms/$", RoomsEndpoint.as_asgi()),
+    re_path(r"^healthz$", HealthEndpoint.as_asgi()),
+    re_path(r"^readyz$", ReadinessEndpoint.as_asgi()),
+    re_path(r"^mirror/$", EchoEndpoint.as_asgi()),
+    re_path(r"^openapi\.json$", DescriptionEndpoint.as_asgi()),
+    re_path(r"^metrics$", MetricsEndpoint.as_asgi()),
 ]

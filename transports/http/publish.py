@@ -124,7 +124,7 @@ async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
     return event.id
 
 
-class PublishConsumer(Endpoint):
+class PublishEndpoint(Endpoint):
     """`POST /publish/<room>/` with `{"sender", "text"}`: 201 and the event.
 
     With `"type": "edit"` and `of`, or `"delete"` and `of`: a change to an earlier one.

@@ -22,7 +22,7 @@ SHOWN = (
 )
 
 
-class MirrorConsumer:
+class EchoEndpoint:
     """`{"http_version", "scheme", "path", "query", "client", "headers"}`."""
 
     @classmethod

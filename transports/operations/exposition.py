@@ -123,7 +123,7 @@ for _collector in (ProcessCollector, PlatformCollector, GCCollector):
     _collector(registry=registry)
 
 
-class MetricsConsumer:
+class MetricsEndpoint:
     """`GET /metrics`."""
 
     @classmethod

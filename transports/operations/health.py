@@ -22,7 +22,7 @@ from transports.store.base import HistoryUnavailable
 PATIENCE = 2.0  # seconds in which the history has to answer
 
 
-class HealthConsumer:
+class HealthEndpoint:
     """`GET /healthz`: `{"status": "ok"}`; 503 and `"stopping"` once the process begins to stop.
 
     With DEBUG also what the process holds.
@@ -46,7 +46,7 @@ class HealthConsumer:
         await answer(send, 503 if hub.closing else 200, b"application/json", encode(document))
 
 
-class ReadinessConsumer:
+class ReadinessEndpoint:
     """`GET /readyz`: as `/healthz`; 503 and `"unavailable"` too where the history is away."""
 
     @classmethod

@@ -11,7 +11,7 @@ from transports.http.scope import Receive, Send
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
 
-class DescriptionConsumer(Endpoint):
+class DescriptionEndpoint(Endpoint):
     """The file beside this module, as it is."""
 
     document = DESCRIPTION.read_bytes()

@@ -12,7 +12,7 @@ from transports.http.scope import Receive, Send
 from transports.presence.service import presence
 
 
-class RoomsConsumer(Endpoint):
+class RoomsEndpoint(Endpoint):
     """`{"rooms": [{"room", "connections", "people": [name, ...]}, ...]}`, by name.
 
     `connections` are streams, sockets and held requests; `people` those who came in with a

@@ -14,12 +14,11 @@ from django.contrib.auth.models import AnonymousUser
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.waiting import BOUND, until
 from transports import feed
 from websocket.consumers import FeedConsumer, OneThread
-
-from .conftest import SERVER_ENVIRONMENT
-from .live import LiveServer
-from .waiting import BOUND, until
 
 PATHS = ["/websocket/{room}/", "/websocket/sync/{room}/"]
 

@@ -17,11 +17,10 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime_demo.production import certificate
+from tests.redis_server import RedisServer, free_port, redis_executable
+from tests.waiting import BOUND
 from transports.store.redis.connection import InvalidRedisURL, MasterPool, client, layer_host
 from transports.store.redis.store import RedisHistory
-
-from .redis_server import RedisServer, free_port, redis_executable
-from .waiting import BOUND
 
 PASSWORD = "p@ss:wörd/?"  # has to be escaped, all of it
 ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"

@@ -9,14 +9,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.contract.feeds import collect, cursor_of, publish
+from tests.live import LiveServer
+from tests.waiting import BOUND
 from transports.events import Batch, Cursor, Event
 from transports.operations.metrics import BOUNDS, Histogram, Meter
 from transports.registry import TECHNIQUES
 from transports.store.base import now
-
-from .contract.feeds import collect, cursor_of, publish
-from .live import LiveServer
-from .waiting import BOUND
 
 
 def event(seq: int, kind: str = "message") -> Event:

@@ -11,14 +11,13 @@ import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
+from tests.waiting import BOUND, until
 from transports import feed
 from transports.events import Cursor, Event
 from transports.hub import group_of
 from transports.lifespan import lifespan
 from transports.presence import service as presence
 from transports.store.base import HistoryUnavailable
-
-from .waiting import BOUND, until
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)], autouse=True)

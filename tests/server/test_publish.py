@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
 from transports import feed
 from transports.auth.throttling import RateLimit
 from transports.events import Event
 from transports.http import publish as publishing
 from transports.http.problems import Refusal
 from transports.http.request import text_of
-
-from .conftest import SERVER_ENVIRONMENT
-from .live import LiveServer
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text() | st.integers(),

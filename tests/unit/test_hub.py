@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from channels.layers import InMemoryChannelLayer
 
+from tests.waiting import BOUND, until
 from transports import hub as hub_module
 from transports.events import Cursor, Event
 from transports.hub import Hub, TooManyRooms, group_of
 from transports.store.base import HistoryUnavailable
 from transports.store.memory import MemoryHistory
-
-from .waiting import BOUND, until
 
 
 class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]

@@ -11,15 +11,14 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from tests.contract.feeds import BOUND, cursor_of, events_of
+from tests.redis_server import RedisServer
+from tests.waiting import until, until_asked
 from transports import feed
 from transports.presence import service as presence
 from transports.presence.redis import RedisPeople
 from transports.presence.service import MemoryPeople, Person, Presence, Store
 from transports.registry import TECHNIQUES, Technique
-
-from .contract.feeds import BOUND, cursor_of, events_of
-from .redis_server import RedisServer
-from .waiting import until, until_asked
 
 ADA, GRACE = Person("r", "ada"), Person("r", "grace")
 

@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 
 from transports.registry import BY_NAME, TECHNIQUES, Technique
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 APPS = ["polling", "longpoll", "streaming", "websocket"]
 SHAPE = ["README.md", "client.py", "routing.py"]
 

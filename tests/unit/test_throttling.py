@@ -9,11 +9,10 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 
+from tests.accounts import Accounts
 from transports.auth.throttling import ConnectionsPerAddress, publishing, take_turn
 from transports.auth.views import failures
 from transports.http.problems import Refusal
-
-from .accounts import Accounts
 
 # Whoever has the first address has all that begin like it, and not the second.
 ONE_CLIENT = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:DB8:1:2:0:0:0:2"]

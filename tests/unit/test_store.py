@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
+from tests.redis_server import RedisServer, free_port
+from tests.unit.stores import BACKLOG, LENGTH, history_of
+from tests.waiting import until_asked
 from transports.events import Cursor, Event
 from transports.store import memory as history
 from transports.store.base import Extent, History, HistoryUnavailable
 from transports.store.memory import MemoryHistory
 from transports.store.redis import promotion as redis_promotion
 from transports.store.redis.store import RedisHistory
-
-from .histories import BACKLOG, LENGTH, history_of
-from .redis_server import RedisServer, free_port
-from .waiting import until_asked
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from .conftest import SERVER_ENVIRONMENT
-from .live import LiveServer
-from .raw import RawConnection, headers_of
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.raw import RawConnection, headers_of
 
 
 async def publish(url: str, room: str, text: str) -> bytes:

@@ -10,11 +10,10 @@ import httpx
 import pytest
 
 from longpoll import endpoints
+from tests.live import LiveServer
+from tests.raw import RawConnection, headers_of
 from transports.http.problems import Refusal
 from transports.http.request import Request
-
-from .live import LiveServer
-from .raw import RawConnection, headers_of
 
 
 async def test_held_then_answered_with_its_length(

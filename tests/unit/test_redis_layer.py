@@ -11,13 +11,12 @@ import pytest
 from channels_redis.core import RedisChannelLayer as Theirs
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.redis_server import RedisServer
+from tests.waiting import BOUND, until
 from transports.store.redis import connection as redis_connection
 from transports.store.redis import layer as redis_layer
 from transports.store.redis.connection import layer_host, pool
 from transports.store.redis.layer import RedisChannelLayer
-
-from .redis_server import RedisServer
-from .waiting import BOUND, until
 
 pytestmark = pytest.mark.redis
 SIZE = 3

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.redis_server import RedisServer
+from tests.waiting import until_asked
 from transports import feed
 from transports.auth.revalidation import Connection, Credential, watch
 from transports.presence.redis import RedisPeople
@@ -21,9 +23,6 @@ from transports.store.base import HistoryUnavailable
 from transports.store.redis.connection import layer_host
 from transports.store.redis.layer import RedisChannelLayer
 from transports.store.redis.store import RedisHistory
-
-from .redis_server import RedisServer
-from .waiting import until_asked
 
 pytestmark = [pytest.mark.redis]
 

@@ -24,13 +24,12 @@ from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from tests.accounts import Accounts
+from tests.program import ROOT
 from transports.auth import tokens
 from transports.auth.throttling import ConnectionsPerAddress
 from transports.auth.views import failures
 from transports.http.problems import Refusal
-
-from .accounts import Accounts
-from .program import ROOT
 
 
 @pytest.fixture(scope="module")
