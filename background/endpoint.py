@@ -49,8 +49,8 @@ class TaskRequest:
     """
 
     def __init__(self, scope: Scope) -> None:
-        if "refusal" in scope:
-            raise scope["refusal"]
+        if "problem" in scope:
+            raise scope["problem"]
         self.scope = scope
         demo = settings.DEMO and is_on_this_machine(scope)
         if not scope["user"].is_staff and not demo:

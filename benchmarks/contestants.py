@@ -7,10 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from benchmarks.framing import (
+    FRAMINGS,
     Framing,
-    LineFraming,
-    LongPollFraming,
-    ServerSentEventsFraming,
     WebSocketFraming,
 )
 from benchmarks.publishers import ChatPublisher, Publisher, http_publisher
@@ -62,8 +60,9 @@ async def _chatted(
         yield listeners, ChatPublisher(listeners.members[0])
 
 
-def _technique(name: str, framing: Callable[[str, str], Framing], burst: int = 200) -> Contestant:
+def _technique(name: str, burst: int = 200) -> Contestant:
     technique = BY_NAME[name]
+    framing = FRAMINGS[technique.framing]
     return Contestant(name, technique.label, OURS, technique.path, framing, _posted, burst)
 
 
@@ -78,13 +77,13 @@ BASELINE = Contestant(
 )
 CONTESTANTS = (
     BASELINE,
-    _technique("websocket", WebSocketFraming),
-    _technique("sse", ServerSentEventsFraming),
-    _technique("streaming", LineFraming),
-    _technique("longpoll", LongPollFraming, burst=20),
-    _technique("websocket-sync", WebSocketFraming, burst=20),
+    _technique("websocket"),
+    _technique("sse"),
+    _technique("streaming"),
+    _technique("longpoll", burst=20),
+    _technique("websocket-sync", burst=20),
     replace(
-        _technique("websocket", WebSocketFraming, burst=60),
+        _technique("websocket", burst=60),
         name="websocket-daphne",
         label="WebSocket, on plain Daphne",
         program=OURS_ON_DAPHNE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -194,3 +194,11 @@ class LongPollFraming:
         batch = json.loads(data[start:end])
         following = get(f"{self._path}?since={batch['cursor']}&wait=55", self._host)
         return Parsed(_numbers(batch), end, following)
+
+
+FRAMINGS: dict[str, Callable[[str, str], Framing]] = {
+    "messages": WebSocketFraming,
+    "event stream": ServerSentEventsFraming,
+    "lines": LineFraming,
+    "batch": LongPollFraming,
+}

@@ -54,7 +54,7 @@ class Follower:
 
     async def follow(self) -> None:
         options: dict[str, Any] = {"headers": self._headers} if self._headers else {}
-        if self.technique.name == "polling":
+        if self.technique.response_ends == "at once":
             options["interval"] = POLLING_INTERVAL
         events: Any = self.technique.events(self.url, self.room, str(self.position), **options)
         clock = asyncio.get_running_loop()

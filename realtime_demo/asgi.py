@@ -29,7 +29,7 @@ from background.worker import EmbeddedWorker
 from realtime_demo.stage.compression import compressing
 from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
-from transports.auth.throttling import ConnectionsPerAddress
+from transports.http.throttling import ConnectionsPerAddress
 from transports.lifespan import lifespan
 
 http_urlpatterns = [

@@ -1,5 +1,5 @@
-"""The techniques, named in one place: the page, the comparison, the contract suite and
-the documentation are made from this list. It imports no app."""
+"""The techniques: the page, the comparison, the contract suite and the documentation are
+made from this list. It imports no app."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from django.utils.translation import gettext_noop as _
 from transports.events import Event
 
 EventStream = Callable[..., AsyncIterator[Event]]
+ResponseEnds = Literal["at once", "with events", "never"]
+Framing = Literal["batch", "lines", "event stream", "messages"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Caveat:
 class Technique:
     """A way of getting events to a client.
 
+    What makes it one is two facts. `response_ends`: at once, with whatever there is; with the
+    first events there are; or never. `framing`: a batch is one JSON document, the whole body;
+    lines are an event each; an event stream is Server-Sent Events'; messages are WebSocket's, a
+    batch each.
+
     `path` holds `{room}`. `source` names the browser's `module:Class`, below the static
     URL; `client` the Python `module:function`, called as `events(base_url, room, since)`.
     `colour` is safe for colour-blind eyes, on a dark and on a light ground; a lane or a
@@ -48,11 +55,23 @@ class Technique:
     label: str
     path: str
     scheme: Literal["http", "ws"]
+    response_ends: ResponseEnds
+    framing: Framing
     source: str
     client: str
     colour: tuple[str, str]
     caveats: tuple[Caveat, ...]
     on_page: bool = True
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether the client asks again for each batch."""
+        return self.response_ends != "never"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is an HTTP response without an end."""
+        return self.scheme == "http" and not self.is_polled
 
     def url_path(self, room: str) -> str:
         return self.path.format(room=room)
@@ -70,6 +89,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("Polling"),
         path="/polling/{room}/",
         scheme="http",
+        response_ends="at once",
+        framing="batch",
         source="polling/source.js:PollingSource",
         client="polling.client:events",
         colour=("#E69F00", "#B07800"),
@@ -89,6 +110,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("Long polling"),
         path="/longpoll/{room}/",
         scheme="http",
+        response_ends="with events",
+        framing="batch",
         source="longpoll/source.js:LongPollingSource",
         client="longpoll.client:events",
         colour=("#D55E00", "#9E2B00"),
@@ -114,6 +137,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("Streaming"),
         path="/streaming/{room}/",
         scheme="http",
+        response_ends="never",
+        framing="lines",
         source="streaming/source.js:StreamingSource",
         client="streaming.client:events",
         colour=("#009E73", "#007F66"),
@@ -133,6 +158,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("Server-Sent Events"),
         path="/streaming/{room}/sse/",
         scheme="http",
+        response_ends="never",
+        framing="event stream",
         source="streaming/source.js:ServerSentEventsSource",
         client="streaming.client:sse_events",
         colour=("#56B4E9", "#0A5FB4"),
@@ -155,6 +182,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("WebSocket"),
         path="/websocket/{room}/",
         scheme="ws",
+        response_ends="never",
+        framing="messages",
         source="websocket/source.js:WebSocketSource",
         client="websocket.client:events",
         colour=("#CC79A7", "#B04F9A"),
@@ -174,6 +203,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         label=_("WebSocket, synchronous consumer"),
         path="/websocket/sync/{room}/",
         scheme="ws",
+        response_ends="never",
+        framing="messages",
         source="websocket/source.js:WebSocketSource",
         client="websocket.client:sync_events",
         colour=("#CC79A7", "#B04F9A"),

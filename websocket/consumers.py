@@ -15,7 +15,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from transports.auth.tokens import accepted_subprotocol
 from transports.events import Batch, batch_json
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, check_origin
 from transports.operations.metrics import metrics
 
@@ -28,8 +28,8 @@ def _allow(scope: Scope) -> None:
     """Refuse another site's page before there is a socket at all (RFC 6455 §10.2)."""
     try:
         check_origin(scope)
-    except Refusal as refusal:
-        raise DenyConnection from refusal
+    except Problem as problem:
+        raise DenyConnection from problem
 
 
 def batch_text(batch: Batch) -> str:

@@ -14,7 +14,7 @@ from django.conf import settings
 from transports import feed
 from transports.auth.permissions import check_room, enter
 from transports.events import Batch, Cursor, encode
-from transports.http.problems import Refusal, close_reason, unavailable
+from transports.http.problems import Problem, close_reason, unavailable
 from transports.http.publish import parse_json, publish
 from transports.http.request import Request, parse_since
 from transports.http.scope import Scope, check_host
@@ -54,15 +54,15 @@ class Session:
         self._request: Request | None = None
 
     async def open(self, scope: Scope) -> None:
-        """Join the room of the path; a refusal closes the socket with its 4xxx code."""
+        """Join the room of the path; a problem closes the socket with its 4xxx code."""
         try:
             check_host(scope)
             request = Request(scope)
-            _ = request.own_name  # what is wrong with it is a refusal
+            _ = request.own_name  # what is wrong with it is a problem
             self._subscribe(request, request.room, request.since)
             self._request = request
-        except Refusal as refusal:
-            await self._end(refusal.close_code, refusal.detail)
+        except Problem as problem:
+            await self._end(problem.close_code, problem.detail)
 
     async def receive(self, text: str | None) -> str | None:
         """Do what the client says; the answer is an error message, or None."""
@@ -70,18 +70,18 @@ class Session:
             return None  # refused, and closing
         try:
             if text is None:
-                raise Refusal(400, "binary", "Send text frames: JSON in UTF-8.")
+                raise Problem(400, "binary", "Send text frames: JSON in UTF-8.")
             document = parse_json(text)
             command = self.COMMANDS.get(str(document.get("type")))
             if command is None:
-                raise Refusal(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
+                raise Problem(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
             room = document.get("room")
             if not isinstance(room, str):
-                raise Refusal(400, "room", "'room' is the name of a room, a text.")
+                raise Problem(400, "room", "'room' is the name of a room, a text.")
             check_room(room, self._request.user)
             await command(self, self._request, room, document)
-        except Refusal as refusal:
-            return encode(refusal.message).decode()
+        except Problem as problem:
+            return encode(problem.message).decode()
         except HistoryUnavailable:
             return encode(FEED_AWAY.message).decode()
         return None
@@ -95,12 +95,12 @@ class Session:
     async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
         since = document.get("since")
         if since is not None and not isinstance(since, str):
-            raise Refusal(400, "cursor", "'since' is a cursor, a text, or not there at all.")
+            raise Problem(400, "cursor", "'since' is a cursor, a text, or not there at all.")
         if room in self._rooms:
-            raise Refusal(409, "joined", f"The room {room} is joined already.")
+            raise Problem(409, "joined", f"The room {room} is joined already.")
         if len(self._rooms) >= settings.MAX_SOCKET_ROOMS:
             most = settings.MAX_SOCKET_ROOMS
-            raise Refusal(409, "rooms", f"A socket may join at most {most} rooms.")
+            raise Problem(409, "rooms", f"A socket may join at most {most} rooms.")
         cursor = parse_since(since)
         enter(request.scope, room)
         self._subscribe(request, room, cursor)
@@ -108,7 +108,7 @@ class Session:
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
         task = self._rooms.pop(room, None)
         if task is None:
-            raise Refusal(409, "left", f"The room {room} is not joined.")
+            raise Problem(409, "left", f"The room {room} is not joined.")
         task.cancel()
         if "connection" in request.scope:
             request.scope["connection"].leave(room)
@@ -144,8 +144,8 @@ class Session:
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a sign of life
                     self._meter.delivered(batch)
-        except Refusal as refusal:
-            await self._end(refusal.close_code, refusal.detail)
+        except Problem as problem:
+            await self._end(problem.close_code, problem.detail)
         except (HistoryUnavailable, TooManyRooms):
             await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
         except Exception:

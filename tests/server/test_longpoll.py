@@ -12,7 +12,7 @@ import pytest
 from longpoll import endpoints
 from tests.live import LiveServer
 from tests.raw import RawConnection, headers_of
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.request import Request
 
 
@@ -60,7 +60,7 @@ def test_how_long(query: str, seconds: float) -> None:
     }
     asked = Request(scope).seconds("wait", endpoints.HOLD, endpoints.LONGEST_HOLD)
     assert asked == seconds
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)
 
 
@@ -68,5 +68,5 @@ def test_how_long(query: str, seconds: float) -> None:
 def test_what_is_no_number_of_seconds(text: str) -> None:
     request = object.__new__(Request)
     request.query = {"wait": text}
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         request.seconds("wait", 25, 55)

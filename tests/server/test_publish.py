@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import LiveServer
 from transports import feed
-from transports.auth.throttling import RateLimit
 from transports.events import Event
 from transports.http import publish as publishing
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.request import text_of
+from transports.http.throttling import RateLimit
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
@@ -39,10 +39,10 @@ def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
         document = publishing.parse_json(body)
         text = text_of(document, "text", 2_000)
         sender = text_of(document, "sender", 40)
-    except Refusal as refusal:
-        assert refusal.status == 400
-        assert refusal.code in {"json", "text", "sender"}
-        assert refusal.detail
+    except Problem as problem:
+        assert problem.status == 400
+        assert problem.code in {"json", "text", "sender"}
+        assert problem.detail
     else:
         event = Event("e-1", "message", "r", sender, text, 0.0)
         assert Event.decode(event.encoded) == event, "what is taken can be sent to everyone"
@@ -54,14 +54,14 @@ def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = RateLimit()
     for _ in range(10):
         limit.take("ada", rate=5)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Problem) as refused:
         limit.take("ada", rate=5)
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
     limit.take("grace", rate=5)
     now += 0.5
     limit.take("ada", rate=5)
     limit.take("ada", rate=5)
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         limit.take("ada", rate=5)
 
 
@@ -69,7 +69,7 @@ def test_a_slow_rate_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     limit = RateLimit()
     limit.take("ada", rate=0.1)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Problem) as refused:
         limit.take("ada", rate=0.1)
     assert refused.value.headers == {"Retry-After": "10"}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.auth.permissions import check_room
 from transports.auth.revalidation import Connection, Credential
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.request import name_of
 from transports.http.scope import check_host, check_origin
 from transports.hub import group_of
@@ -60,7 +60,7 @@ def test_origins_let_in(origin: str, host: str, scheme: str) -> None:
 )
 @override_settings(ALLOWED_ORIGINS=["https://partner.test"])
 def test_origins_refused(origin: str, host: str, scheme: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Problem) as refused:
         check_origin(scope(scheme, origin=origin, host=host))
     assert refused.value.status == 403
 
@@ -69,7 +69,7 @@ def test_origins_refused(origin: str, host: str, scheme: str) -> None:
 def test_a_proxy_is_believed_where_django_believes_it() -> None:
     headers = {"host": "demo.test", "origin": "https://demo.test"}
     check_origin(scope(**headers, **{"x-forwarded-proto": "https"}))
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         check_origin(scope(**headers))
 
 
@@ -79,7 +79,7 @@ def test_hosts() -> None:
         check_host(scope(host=good))
     userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
     for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test", userinfo, path):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(Problem) as refused:
             check_host(scope(host=bad))
         assert refused.value.status == 400
 
@@ -89,11 +89,11 @@ def test_rooms() -> None:
     for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
         check_room(good, nobody)
     check_room("staff-lounge", staff)
-    with pytest.raises(Refusal) as closed:
+    with pytest.raises(Problem) as closed:
         check_room("staff-lounge", nobody)
     assert closed.value.status == 403
     for bad in ("", "A", "a_b", "a" * 65, "a\n", "한국", "a/b", "\u0661"):
-        with pytest.raises(Refusal) as none:
+        with pytest.raises(Problem) as none:
             check_room(bad, staff)
         assert none.value.status == 404
 
@@ -103,8 +103,8 @@ def test_a_room_has_one_name_and_that_is_safe(name: str) -> None:
     """Whatever is let in can stand in a path, in a Redis key and in a group's name, as it is."""
     try:
         check_room(name, User(is_staff=True))
-    except Refusal as refusal:
-        assert refusal.status == 404
+    except Problem as problem:
+        assert problem.status == 404
     else:
         assert 1 <= len(name) <= 64
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")

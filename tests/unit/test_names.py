@@ -13,7 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from background.work import WORK
 from transports import feed
 from transports.events import Event
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.publish import publish
 from transports.http.request import Request
 
@@ -80,7 +80,7 @@ def test_a_name(read: Callable[[str], str | None], name: str) -> None:
 @everywhere
 @pytest.mark.parametrize("why", NO_NAMES)
 def test_no_name(read: Callable[[str], str | None], why: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Problem) as refused:
         read(NO_NAMES[why])
     assert refused.value.status == 400
     assert refused.value.code in ("sender", "name")

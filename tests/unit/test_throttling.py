@@ -10,9 +10,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 
 from tests.accounts import Accounts
-from transports.auth.throttling import ConnectionsPerAddress, publishing, take_turn
 from transports.auth.views import failures
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
+from transports.http.throttling import ConnectionsPerAddress, publishing, take_turn
 
 # Whoever has the first address has all that begin like it, and not the second.
 ONE_CLIENT = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:DB8:1:2:0:0:0:2"]
@@ -38,7 +38,7 @@ def refused(address: Any) -> bool:
     client = [address, 1] if isinstance(address, str) else address
     try:
         take_turn({"user": AnonymousUser(), "client": client})
-    except Refusal:
+    except Problem:
         return True
     return False
 
@@ -57,7 +57,7 @@ async def test_connections() -> None:
     found: list[bool] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        found.append("refusal" in scope)
+        found.append("problem" in scope)
         if addresses := scope["others"]:
             client, *others = addresses
             await limited({"client": [client, 1], "others": others}, receive, send)

@@ -27,9 +27,9 @@ from django.utils import timezone
 from tests.accounts import Accounts
 from tests.program import ROOT
 from transports.auth import tokens
-from transports.auth.throttling import ConnectionsPerAddress
 from transports.auth.views import failures
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
+from transports.http.throttling import ConnectionsPerAddress
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_a_token_that_was_changed_anywhere() -> None:
     text = tokens.write(uuid.uuid4(), in_an_hour())
     for place in range(len(text)):
         changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(Problem) as refused:
             tokens.read(changed)
         assert refused.value.status == 401
 
@@ -69,24 +69,24 @@ def test_a_token_that_was_changed_anywhere() -> None:
     "text", ["", ".", "a.b", "x" * 100_000, "한국.어", "\x00", "a" * 600 + ".b"]
 )
 def test_what_is_no_token(text: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(Problem) as refused:
         tokens.read(text)
     assert refused.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 def test_something_else_that_was_signed_is_no_token() -> None:
     other = signing.Signer(salt="something.else", sep=".")
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         tokens.read(other.sign_object([uuid.uuid4().hex, time.time() + 60]))
     with override_settings(SECRET_KEY="another"):
         foreign = tokens.write(uuid.uuid4(), in_an_hour())
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         tokens.read(foreign)
 
 
 def test_a_token_expires() -> None:
     text = tokens.write(uuid.uuid4(), timezone.now() - timedelta(seconds=1))
-    with pytest.raises(Refusal, match="expired"):
+    with pytest.raises(Problem, match="expired"):
         tokens.read(text)
     assert tokens.read(text, even_expired=True)
 
@@ -129,7 +129,7 @@ def command(accounts: Accounts, *arguments: str) -> str:
 def is_good(accounts: Accounts, text: str) -> bool:
     try:
         user = accounts.now(lambda: tokens.user_of(tokens.read(text)))
-    except Refusal:
+    except Problem:
         return False
     return bool(user.get_username() == "ada")
 
@@ -221,7 +221,7 @@ async def test_connections_are_counted_while_they_last() -> None:
     found: list[bool] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        found.append("refusal" in scope)
+        found.append("problem" in scope)
         if inner := scope.get("inner"):
             await limited({"client": inner}, receive, send)
         if scope.get("fails"):

@@ -14,7 +14,7 @@ from django.db import DatabaseError, close_old_connections
 
 from transports.auth.revalidation import Connection, Credential
 from transports.auth.tokens import Claim, bearer, offered, read, user_of
-from transports.http.problems import Refusal, unavailable
+from transports.http.problems import Problem, unavailable
 from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class TokenAuthMiddlewareStack:
     """`AuthMiddlewareStack` for browsers, tokens for programs, on HTTP and WebSocket alike.
 
     Sets `scope["user"]`; for a user also `scope["connection"]`, by which the connection is
-    ended when they may no longer have it; for a token that is not good `scope["refusal"]`, which
+    ended when they may no longer have it; for a token that is not good `scope["problem"]`, which
     every technique answers in its own way. What brings neither a session nor a token, as most
     requests, is nobody's: it costs no look-up, and no thread.
     """
@@ -57,8 +57,8 @@ class TokenAuthMiddlewareStack:
             claim = read(token)
             async with asyncio.timeout(PATIENCE):
                 user = await sync_to_async(_user_of, thread_sensitive=False)(claim)
-        except Refusal as refusal:
-            await self._refused(refusal, scope, receive, send)
+        except Problem as problem:
+            await self._refused(problem, scope, receive, send)
             return
         except (DatabaseError, TimeoutError) as error:
             logger.warning("A token could not be looked up (%r).", error)
@@ -79,11 +79,11 @@ class TokenAuthMiddlewareStack:
             if deadline.when() is None:  # it was looked up: this is about something else
                 raise
             logger.warning("A session could not be looked up (%r).", error)
-            refusal = unavailable("Sessions cannot be checked now; please try again.")
-            await self._refused(refusal, scope, receive, send)
+            problem = unavailable("Sessions cannot be checked now; please try again.")
+            await self._refused(problem, scope, receive, send)
 
-    async def _refused(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, "user": AnonymousUser(), "refusal": refusal}
+    async def _refused(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = {**scope, "user": AnonymousUser(), "problem": problem}
         await self.application(scope, receive, send)
 
     async def _as_session_user(self, scope: Scope, receive: Receive, send: Send) -> None:

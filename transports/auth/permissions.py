@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.scope import Scope
 
 _ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
@@ -18,11 +18,11 @@ STAFF_ROOM = _("A room whose name starts with 'staff-' is for staff alone.")
 
 
 def check_room(room: str, user: Any) -> None:
-    """Raise `Refusal` unless `room` is the name of a room that `user` may enter."""
+    """Raise `Problem` unless `room` is the name of a room that `user` may enter."""
     if not _ROOM.fullmatch(room):
-        raise Refusal(404, "room", NO_ROOM)
+        raise Problem(404, "room", NO_ROOM)
     if not is_open_to(room, user):
-        raise Refusal(403, "room", STAFF_ROOM)
+        raise Problem(403, "room", STAFF_ROOM)
 
 
 def is_open_to(room: str, user: Any) -> bool:
@@ -31,7 +31,7 @@ def is_open_to(room: str, user: Any) -> bool:
 
 
 def enter(scope: Scope, room: str) -> None:
-    """`check_room`, now and for as long as the connection is open. Raises `Refusal`.
+    """`check_room`, now and for as long as the connection is open. Raises `Problem`.
 
     Who is nobody has nothing to lose: only a user's connection is asked about again.
     """

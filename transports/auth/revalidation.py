@@ -19,8 +19,8 @@ from django.db import DatabaseError, close_old_connections
 
 from transports.auth.permissions import is_open_to
 from transports.auth.tokens import Claim, invalid_token, revoked
-from transports.http.base import refuse
-from transports.http.problems import Refusal, close_reason
+from transports.http.base import reject
+from transports.http.problems import Problem, close_reason
 from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Connection:
         self.user = scope["user"]
         self.credential = credential
         self.rooms: set[str] = set()
-        self._refusal: Refusal | None = None
+        self._problem: Problem | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancellations = 0
         self._said = ""  # the type of the last message sent
@@ -74,7 +74,7 @@ class Connection:
             await application({**scope, "connection": self}, receive, heard)
         except asyncio.CancelledError:
             task, self._task = self._task, None  # from here on it is not cancelled again
-            if self._refusal is None or task is None:
+            if self._problem is None or task is None:
                 raise
             if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
                 raise
@@ -82,23 +82,23 @@ class Connection:
                 # The length it announced is owed, and the body is gone with the application. The
                 # server knows how to end what is incomplete: no later response is read as this one.
                 raise
-            await self._say(self._refusal, send)
+            await self._say(self._problem, send)
         finally:
             watch().discard(self)
 
-    def end(self, refusal: Refusal) -> None:
+    def end(self, problem: Problem) -> None:
         """Cancel it: at every sweep, until it takes; libraries can swallow a cancellation."""
         if self._task is not None:
-            self._refusal = self._refusal or refusal
+            self._problem = self._problem or problem
             self._cancellations += 1
             self._task.cancel()
 
-    async def _say(self, refusal: Refusal, send: Send) -> None:
+    async def _say(self, problem: Problem, send: Send) -> None:
         if self.kind == "websocket":
-            reason = close_reason(refusal.detail)
-            await send({"type": "websocket.close", "code": refusal.close_code, "reason": reason})
+            reason = close_reason(problem.detail)
+            await send({"type": "websocket.close", "code": problem.close_code, "reason": reason})
         elif not self._said:
-            await refuse(send, refusal)  # a long poll, still held
+            await reject(send, problem)  # a long poll, still held
         elif not self._is_complete:
             # A stream: too late for a status. Who asks for the rest will be told.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -116,12 +116,12 @@ class Connection:
             user = standing.get(session or "")
             if user is None:
                 challenge = {"WWW-Authenticate": "Bearer"}  # a 401 needs one (RFC 9110 §11.6.1)
-                ended = Refusal(401, "session", "The session has ended: log in again.", challenge)
+                ended = Problem(401, "session", "The session has ended: log in again.", challenge)
                 return self.end(ended)
         self.user.is_staff = user.is_staff  # for the rooms that it has yet to enter
         setattr(self.user, user.USERNAME_FIELD, user.get_username())  # for what it has yet to say
         if not all(is_open_to(room, user) for room in self.rooms):
-            self.end(Refusal(403, "room", "This room is no longer open to you."))
+            self.end(Problem(403, "room", "This room is no longer open to you."))
 
 
 class Watch:

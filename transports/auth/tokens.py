@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core import signing
 from django.utils import timezone
 
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.scope import Scope
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Claim(NamedTuple):
     expires: float
 
 
-def invalid_token(detail: str) -> Refusal:
+def invalid_token(detail: str) -> Problem:
     """401 as RFC 6750 §3.1 has it."""
-    return Refusal(401, "token", detail, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return Problem(401, "token", detail, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
 def issue(user: Any, lifetime: timedelta, note: str = "") -> tuple[str, Token]:
@@ -57,7 +57,7 @@ def write(identity: uuid.UUID, expires_at: datetime) -> str:
 
 
 def read(text: str, *, even_expired: bool = False) -> Claim:
-    """What `text` claims, if we signed it; raises `Refusal`."""
+    """What `text` claims, if we signed it; raises `Problem`."""
     try:
         if len(text) > LONGEST_TOKEN:
             raise signing.BadSignature
@@ -70,7 +70,7 @@ def read(text: str, *, even_expired: bool = False) -> Claim:
 
 
 def user_of(claim: Claim) -> Any:
-    """The user whose token it is; raises `Refusal`. Looks into the database."""
+    """The user whose token it is; raises `Problem`. Looks into the database."""
     from transports.auth.models import Token
 
     row = Token.objects.select_related("user").filter(id=claim.id, user__is_active=True).first()
@@ -79,7 +79,7 @@ def user_of(claim: Claim) -> Any:
     return row.user
 
 
-def revoked() -> Refusal:
+def revoked() -> Problem:
     return invalid_token("The token has been revoked.")
 
 
@@ -103,10 +103,10 @@ def accepted_subprotocol(scope: Scope) -> str | None:
 
 
 def check_query(query: dict[str, str]) -> None:
-    """Raise `Refusal` for a token in a URL, where logs and histories keep it."""
+    """Raise `Problem` for a token in a URL, where logs and histories keep it."""
     for name in QUERY_NAMES:
         if name in query:
-            raise Refusal(
+            raise Problem(
                 400,
                 "token",
                 "A token does not belong in a URL, which gets logged: send it as 'Authorization: "

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from transports.auth.throttling import RateLimit, counted_as
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
+from transports.http.throttling import RateLimit, counted_as
 
 failures = RateLimit(detail="Too many log-ins from this address have failed")
 
@@ -31,13 +31,13 @@ class Attempts:
         self._changed = threading.Condition()
 
     def begin(self, client: str, a_minute: float) -> None:
-        """Take a token, of `a_minute`; raises `Refusal` (429) if all were lost by failures."""
+        """Take a token, of `a_minute`; raises `Problem` (429) if all were lost by failures."""
         with self._changed:
             while True:
                 try:
                     failures.take(client, a_minute / 60, burst=a_minute)
                     break
-                except Refusal:
+                except Problem:
                     if not self._under_way[client]:
                         raise
                 self._changed.wait()  # one of those may yet put its token back
@@ -70,8 +70,8 @@ class LimitedLoginView(LoginView):
             return super().post(request, *args, **kwargs)
         try:
             attempts.begin(client, settings.LOGIN_RATE)
-        except Refusal as refusal:
-            return self._refuse(request, refusal)
+        except Problem as problem:
+            return self._refuse(request, problem)
         try:
             return super().post(request, *args, **kwargs)
         finally:
@@ -82,7 +82,7 @@ class LimitedLoginView(LoginView):
         return super().form_invalid(form)
 
     @staticmethod
-    def _refuse(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    def _refuse(request: HttpRequest, problem: Problem) -> HttpResponse:
         response = render(  # a person reads it
             request,
             "error.html",
@@ -90,8 +90,8 @@ class LimitedLoginView(LoginView):
                 "heading": _("Too many attempts"),
                 "explanation": _("Too many log-ins from this address have failed. Wait a minute."),
             },
-            status=refusal.status,
+            status=problem.status,
         )
-        for name, value in refusal.headers.items():
+        for name, value in problem.headers.items():
             response.headers[name] = value
         return response

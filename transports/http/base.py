@@ -19,7 +19,7 @@ from django.db import DatabaseError
 
 from transports import feed
 from transports.events import Batch, batch_json
-from transports.http.problems import Refusal, unavailable
+from transports.http.problems import Problem, unavailable
 from transports.http.request import Request
 from transports.http.scope import Receive, Scope, Send, check_host
 from transports.hub import TooManyRooms
@@ -33,7 +33,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Endpoint:
-    """One HTTP resource. Subclasses answer in `respond`, or raise `Refusal`."""
+    """One HTTP resource. Subclasses answer in `respond`, or raise `Problem`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
     request_class: ClassVar[type[Any]] = Request
@@ -49,7 +49,7 @@ class Endpoint:
             check_host(scope)
             if scope["method"] not in self.methods:
                 allowed = ", ".join(self.methods)
-                raise Refusal(
+                raise Problem(
                     405, "method", f"Only {allowed} may be used here.", {"Allow": allowed}
                 )
             request = self.request_class(scope)
@@ -58,17 +58,17 @@ class Endpoint:
                     await self.respond(request, receive, send)
             else:
                 await self.respond(request, receive, send)
-        except Refusal as refusal:
-            await refuse(send, refusal)
+        except Problem as problem:
+            await reject(send, problem)
         except (HistoryUnavailable, TooManyRooms) as error:
             logger.warning("%s: %s", scope["path"], error)
-            await refuse(send, unavailable("The feed cannot be reached now; please try again."))
+            await reject(send, unavailable("The feed cannot be reached now; please try again."))
         except DatabaseError as error:
             logger.warning("%s: %r", scope["path"], error)
-            await refuse(send, unavailable("The database cannot be reached now; please try again."))
+            await reject(send, unavailable("The database cannot be reached now; please try again."))
         except Exception:
             logger.exception("%s", scope["path"])
-            await refuse(send, Refusal(500, "internal", "Something went wrong on the server."))
+            await reject(send, Problem(500, "internal", "Something went wrong on the server."))
 
     async def respond(self, request: Any, receive: Receive, send: Send) -> None:
         raise NotImplementedError
@@ -191,15 +191,15 @@ class CancelledOnDisconnect:
 
 
 async def read_body(receive: Receive, most: int) -> bytes:
-    """The request's body, of at most `most` bytes; raises `Refusal` past that."""
+    """The request's body, of at most `most` bytes; raises `Problem` past that."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "body", "The body broke off.")
+            raise Problem(400, "body", "The body broke off.")
         body += message.get("body", b"")
         if len(body) > most:
-            raise Refusal(413, "size", f"A body may have at most {most} bytes.")
+            raise Problem(413, "size", f"A body may have at most {most} bytes.")
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -223,10 +223,10 @@ async def answer(
     await send(_body(body, more=False))
 
 
-async def refuse(send: Send, refusal: Refusal) -> None:
-    """A refusal as problem+json (RFC 9457)."""
-    headers = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-    await answer(send, refusal.status, b"application/problem+json", refusal.problem, headers)
+async def reject(send: Send, problem: Problem) -> None:
+    """A problem as problem+json (RFC 9457)."""
+    headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    await answer(send, problem.status, b"application/problem+json", problem.body, headers)
 
 
 def _body(data: bytes, more: bool) -> dict[str, object]:

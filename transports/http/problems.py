@@ -8,7 +8,7 @@ from typing import Any
 from transports.events import encode
 
 
-class Refusal(Exception):
+class Problem(Exception):
     """A request that is not served.
 
     `status` is the HTTP status; over WebSocket the close code is 4000 + status, and `code` is
@@ -29,7 +29,7 @@ class Refusal(Exception):
         return 4000 + self.status
 
     @property
-    def problem(self) -> bytes:
+    def body(self) -> bytes:
         """The body of `application/problem+json`."""
         return encode(
             {
@@ -47,6 +47,9 @@ class Refusal(Exception):
         return {"type": "error", "code": self.code, "detail": self.detail}
 
 
+# The name that the parts of this change outside `transports` still use.
+Refusal = Problem
+
 LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5.5)
 
 
@@ -55,5 +58,5 @@ def close_reason(detail: str) -> str:
     return detail.encode()[:LONGEST_REASON].decode(errors="ignore")
 
 
-def unavailable(detail: str, retry_after: int = 1) -> Refusal:
-    return Refusal(503, "unavailable", detail, {"Retry-After": str(retry_after)})
+def unavailable(detail: str, retry_after: int = 1) -> Problem:
+    return Problem(503, "unavailable", detail, {"Retry-After": str(retry_after)})

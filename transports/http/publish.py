@@ -9,36 +9,36 @@ from typing import Any, cast
 from django.conf import settings
 
 from transports import feed
-from transports.auth.throttling import take_turn
 from transports.events import Event, EventType
 from transports.http.base import Endpoint, answer, read_body
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.request import Request, has_own_name, name_in, name_of, parse_since, text_of
 from transports.http.scope import Receive, Scope, Send, check_origin, header
+from transports.http.throttling import take_turn
 
 _KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
-    """A JSON object, or a `Refusal` that says what is wrong with it."""
+    """A JSON object, or a `Problem` that says what is wrong with it."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         # Not the parser's own words for a document nested too deep or a number too long.
         said = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be read"
-        raise Refusal(400, "json", f"This is not JSON: {said}.") from error
+        raise Problem(400, "json", f"This is not JSON: {said}.") from error
     if not isinstance(document, dict):
-        raise Refusal(400, "json", "A JSON object is needed, in braces.")
+        raise Problem(400, "json", "A JSON object is needed, in braces.")
     return document
 
 
 def check_content_type(scope: Scope) -> None:
-    """Raise `Refusal` unless the body is said to be JSON in UTF-8, which no form can say."""
+    """Raise `Problem` unless the body is said to be JSON in UTF-8, which no form can say."""
     content_type = header(scope, b"content-type").decode("latin-1")
     essence, _, parameters = content_type.partition(";")
     charset = parameters.replace('"', "").replace(" ", "").lower()
     if essence.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise Refusal(
+        raise Problem(
             415,
             "content-type",
             "Send JSON in UTF-8, with 'Content-Type: application/json'.",
@@ -50,14 +50,14 @@ def idempotency_key(scope: Scope) -> str | None:
     """What the client calls this publish, so that it may try again; None where it does not.
 
     The header `Idempotency-Key` of draft-ietf-httpapi-idempotency-key-header §2.1, a text in
-    quotes; without them it is taken too. Raises `Refusal`.
+    quotes; without them it is taken too. Raises `Problem`.
     """
     value = header(scope, b"idempotency-key").decode("latin-1").strip()
     if not value:
         return None
     match = _KEY.fullmatch(value)
     if match is None:
-        raise Refusal(
+        raise Problem(
             400, "key", "An Idempotency-Key has 1 to 64 visible ASCII characters, such as a UUID."
         )
     return match[2]
@@ -74,10 +74,10 @@ async def publish(
 
     `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. Who
     comes again with the same `key`, and the same document, is given what came of it the first
-    time. Raises `Refusal`, and `HistoryUnavailable` and `KeptNoLonger` as `feed.publish` does.
+    time. Raises `Problem`, and `HistoryUnavailable` and `KeptNoLonger` as `feed.publish` does.
     """
     if kind not in ("message", "edit", "delete"):
-        raise Refusal(400, "type", "'type' is message (or left out), edit or delete.")
+        raise Problem(400, "type", "'type' is message (or left out), edit or delete.")
     text = "" if kind == "delete" else text_of(document, "text", settings.TEXT_LENGTH)
     verified = has_own_name(request.user)
     if request.user.is_authenticated:
@@ -86,41 +86,41 @@ async def publish(
         sender = name_in(document, "sender")
     else:
         challenge = {"WWW-Authenticate": "Bearer"}
-        raise Refusal(401, "user", f"To {kind} an event, log in or send a token.", challenge)
+        raise Problem(401, "user", f"To {kind} an event, log in or send a token.", challenge)
     take_turn(request.scope)
     if key is not None:  # each user's own, for each room; all of those who are nobody share theirs
         key = f"publish:{room}:{request.user.pk or ''}:{key}"
     said, event = cast(EventType, kind), None
     try:
         of = None if said == "message" else await changeable(request.user, room, document)
-    except Refusal as refusal:
+    except Problem as problem:
         # What it changes may have gone since the first attempt, whose event is the answer still.
-        if refusal.status == 404 and key is not None:
+        if problem.status == 404 and key is not None:
             event, of = await feed.published(key, room), document["of"]
         if event is None:
             raise
     if event is None:
         event = await feed.publish(room, sender, text, said, of=of, verified=verified, key=key)
     if (event.type, event.sender, event.text, event.of) != (said, sender, text, of):
-        raise Refusal(422, "key", "This Idempotency-Key was used for something else.")
+        raise Problem(422, "key", "This Idempotency-Key was used for something else.")
     return event
 
 
 async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
-    """The id of the event that the document would change, if `user` may; raises `Refusal`.
+    """The id of the event that the document would change, if `user` may; raises `Problem`.
 
     A user's own messages, that is, and any message or announcement for staff.
     """
     text = document.get("of")
     if not isinstance(text, str) or not text:
-        raise Refusal(400, "of", "'of' is the id of the event to change, a text.")
+        raise Problem(400, "of", "'of' is the id of the event to change, a text.")
     cursor = parse_since(text)
     event = await feed.find(room, cursor) if cursor is not None else None
     if event is None or event.type not in ("message", "announcement"):
-        raise Refusal(404, "of", f"The room keeps no message {text[:40]}.")
+        raise Problem(404, "of", f"The room keeps no message {text[:40]}.")
     is_own = event.verified and has_own_name(user) and event.sender == name_of(user)
     if not (is_own and event.type == "message") and not user.is_staff:
-        raise Refusal(403, "of", "Only its author, or staff, may change a message.")
+        raise Problem(403, "of", "Only its author, or staff, may change a message.")
     return event.id
 
 
@@ -145,7 +145,7 @@ class PublishEndpoint(Endpoint):
         try:
             event = await publish(request, request.room, document, str(kind), key)
         except feed.KeptNoLonger as error:
-            raise Refusal(
+            raise Problem(
                 409, "key", "What was published under this Idempotency-Key is kept no longer."
             ) from error
         await answer(send, 201, b"application/json", event.encoded)

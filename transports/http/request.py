@@ -14,7 +14,7 @@ from django.conf import settings
 from transports.auth.permissions import enter
 from transports.auth.tokens import check_query
 from transports.events import Cursor, InvalidCursor
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.scope import Scope, header
 
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -28,15 +28,15 @@ _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 class Request:
     """The parsed, permitted request of an HTTP technique, or the handshake of a socket.
 
-    `room` is empty where the path names none. Raises `Refusal` for a room that is none or is
+    `room` is empty where the path names none. Raises `Problem` for a room that is none or is
     closed to this user, and for what authentication or a limit has refused.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.user: Any = scope["user"]
-        if "refusal" in scope:
-            raise scope["refusal"]
+        if "problem" in scope:
+            raise scope["problem"]
         query = scope["query_string"].decode("ascii", "replace")
         self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
         check_query(self.query)
@@ -68,38 +68,38 @@ class Request:
         if not text:
             return default
         if not _SECONDS.fullmatch(text):  # float() takes much more: "1_0", "inf", other digits
-            raise Refusal(
+            raise Problem(
                 400, name, f"'{name}' is a number of seconds from 0 to {most:g}; got {text[:40]!r}."
             )
         return min(float(text), most)
 
 
 def parse_since(text: str | None) -> Cursor | None:
-    """A cursor from the wire; None where none was given. Raises `Refusal`."""
+    """A cursor from the wire; None where none was given. Raises `Problem`."""
     if not text:
         return None
     try:
         return Cursor.parse(text)
     except InvalidCursor as error:
-        raise Refusal(400, "cursor", str(error)) from error
+        raise Problem(400, "cursor", str(error)) from error
 
 
 def text_of(document: Mapping[str, Any], name: str, most: int) -> str:
-    """The member `name`: a text of 1 to `most` characters. Raises `Refusal`."""
+    """The member `name`: a text of 1 to `most` characters. Raises `Problem`."""
     value = document.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > most:
-        raise Refusal(400, name, f"'{name}' is a text of 1 to {most} characters.")
+        raise Problem(400, name, f"'{name}' is a text of 1 to {most} characters.")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise Refusal(
+        raise Problem(
             400, name, f"'{name}' has half a surrogate pair, which is no text."
         ) from error
     return value
 
 
 def name_in(document: Mapping[str, Any], member: str) -> str:
-    """The member `member`: a name of 1 to `SENDER_LENGTH` characters. Raises `Refusal`.
+    """The member `member`: a name of 1 to `SENDER_LENGTH` characters. Raises `Problem`.
 
     It stands on one line with others: nothing in it ends that line, or turns the direction of
     what comes after it (UAX #9 §2), and something of it is to be seen.
@@ -107,7 +107,7 @@ def name_in(document: Mapping[str, Any], member: str) -> str:
     name = text_of(document, member, settings.SENDER_LENGTH)
     seen = (each for each in name if category(each) not in _UNSEEN and each not in _FILLERS)
     if _NO_NAME.search(name) or next(seen, None) is None:
-        raise Refusal(
+        raise Problem(
             400,
             "name",
             f"'{member}' is one line with something to see, without control characters or marks "

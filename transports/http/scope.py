@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -51,15 +51,15 @@ def is_on_this_machine(scope: Scope) -> bool:
 
 
 def check_host(scope: Scope) -> None:
-    """Raise `Refusal` unless the Host is one of ours, as Django does (DNS rebinding)."""
+    """Raise `Problem` unless the Host is one of ours, as Django does (DNS rebinding)."""
     host = header(scope, b"host").decode("latin-1")
     # HTTP/1.0 needs no Host (RFC 9112 §3.2): nothing to be misled by then.
     if host and not _is_our_host(host):
-        raise Refusal(400, "host", "The Host header names a host that is not served here.")
+        raise Problem(400, "host", "The Host header names a host that is not served here.")
 
 
 def check_origin(scope: Scope) -> None:
-    """Raise `Refusal` where an Origin is sent (by a browser, that is) that is not one of ours.
+    """Raise `Problem` where an Origin is sent (by a browser, that is) that is not one of ours.
 
     This is the defence against cross-site publishing and against cross-site sockets, which
     carry cookies too (RFC 6455 §10.2). A program sends no Origin, and may.
@@ -69,7 +69,7 @@ def check_origin(scope: Scope) -> None:
         return
     host = header(scope, b"host").decode("latin-1")
     if not _is_our_origin(origin, host, scheme_of(scope)):
-        raise Refusal(403, "origin", f"The origin {origin[:100]} may not do this here.")
+        raise Problem(403, "origin", f"The origin {origin[:100]} may not do this here.")
 
 
 def scheme_of(scope: Scope) -> str:

@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 
 from transports import feed
-from transports.auth.throttling import take_turn
 from transports.http.request import Request
+from transports.http.throttling import take_turn
 from transports.store.base import HistoryUnavailable
 from transports.store.redis.store import RedisHistory
 
@@ -115,7 +115,7 @@ class Presence:
 
     @asynccontextmanager
     async def here(self, request: Request, room: str, name: str) -> AsyncIterator[None]:
-        """Present while the block lasts. Raises `Refusal` for one who comes too often."""
+        """Present while the block lasts. Raises `Problem` for one who comes too often."""
         self.start()
         person = Person(room, name)
         stay = self._stays.get(person)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from transports.auth import tokens
 from transports.auth.models import Token
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=3650)
@@ -105,5 +105,5 @@ class Command(BaseCommand):
             pass
         try:
             return tokens.read(text, even_expired=True).id
-        except Refusal as refusal:
-            raise CommandError(f"{refusal.detail} To end all of a user's: --user.") from refusal
+        except Problem as problem:
+            raise CommandError(f"{problem.detail} To end all of a user's: --user.") from problem

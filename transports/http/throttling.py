@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, client_address
 
 NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
@@ -53,7 +53,7 @@ class ConnectionsPerAddress:
             self._open[address] += 1
             try:
                 if self._open[address] > self.most:
-                    scope = {**scope, "refusal": self._too_many()}
+                    scope = {**scope, "problem": self._too_many()}
                 await application(scope, receive, send)
             finally:
                 self._open[address] -= 1
@@ -62,8 +62,8 @@ class ConnectionsPerAddress:
 
         return counted
 
-    def _too_many(self) -> Refusal:
-        return Refusal(
+    def _too_many(self) -> Problem:
+        return Problem(
             429,
             "connections",
             f"At most {self.most} connections may be open from one address; close one first.",
@@ -83,7 +83,7 @@ class RateLimit:
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, client: str, rate: float, *, burst: float | None = None) -> None:
-        """Take a token; raises `Refusal` (429) if there is none."""
+        """Take a token; raises `Problem` (429) if there is none."""
         now = time.monotonic()
         burst = max(1.0, 2 * rate if burst is None else burst)
         left, at = self._buckets.pop(client, (burst, now))
@@ -91,7 +91,7 @@ class RateLimit:
         if left < 1:
             self._buckets[client] = left, now
             seconds = max(1, round((1 - left) / rate + 0.5))
-            raise Refusal(
+            raise Problem(
                 429,
                 "rate",
                 f"{self.detail.format(rate=rate)}; try again in {seconds} s.",
@@ -112,7 +112,7 @@ publishing = RateLimit()
 
 
 def take_turn(scope: Scope) -> None:
-    """Raise `Refusal` (429) for a user, or else an address, that says more than `PUBLISH_RATE`."""
+    """Raise `Problem` (429) for a user, or else an address, that says more than `PUBLISH_RATE`."""
     rate: float = settings.PUBLISH_RATE
     if rate > 0:
         user = scope["user"]
