@@ -14,9 +14,9 @@ from django.conf import settings
 
 from transports.events import encode
 from transports.feed import LAYER_PATIENCE
-from transports.http.base import Endpoint, answer, read_body
+from transports.http.base import Endpoint, answer
 from transports.http.problems import Refusal
-from transports.http.publish import check_content_type, parse_json
+from transports.http.publish import check_content_type, parse_json, read_body
 from transports.http.scope import Receive, Scope, Send, check_origin, is_on_this_machine
 
 from .consumers import CHANNEL

@@ -31,6 +31,7 @@ from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.http.throttling import ConnectionsPerAddress
 from transports.lifespan import lifespan
+from transports.presence.service import PresenceMiddleware
 
 http_urlpatterns = [
     *polling.routing.http_urlpatterns,
@@ -54,7 +55,7 @@ addresses = ConnectionsPerAddress(settings.MAX_CONNECTIONS_PER_ADDRESS)
 http_application: Any = TokenAuthMiddlewareStack(URLRouter(http_urlpatterns))
 if settings.STAGE_SOCKET:
     http_application = compressing(http_application)
-application = ProtocolTypeRouter(
+application: Any = ProtocolTypeRouter(
     {
         "http": addresses.around(http_application),
         "websocket": addresses.around(TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
@@ -62,3 +63,4 @@ application = ProtocolTypeRouter(
         "lifespan": EmbeddedWorker(lifespan, background.routing.channels),
     }
 )
+application = PresenceMiddleware(application)

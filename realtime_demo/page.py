@@ -23,8 +23,8 @@ from django.views.decorators.http import require_safe
 from realtime_demo.situations import SITUATIONS
 from realtime_demo.stage import page as stage
 from transports.auth.permissions import check_room
+from transports.http.names import has_own_name, name_of
 from transports.http.problems import Refusal
-from transports.http.request import has_own_name, name_of
 from transports.registry import TECHNIQUES, Technique
 
 DEFAULT_ROOM = "lobby"

@@ -89,6 +89,9 @@ LOGIN_RATE = _number("LOGIN_RATE", 20, 0)  # failed log-ins a minute an address;
 PUBLISH_RATE = _number("PUBLISH_RATE", 0, 0)  # publishes a second a client; 0: off
 HEARTBEAT = _number("HEARTBEAT", 15, SHORTEST)  # seconds between signs of life on a stream
 
+# What receives the counts of feed and techniques; `/metrics` shows them.
+TELEMETRY = "transports.operations.metrics.Prometheus"
+
 # --- The stage ----------------------------------------------------------------------------
 # Where the parent of `manage.py demo` listens, which sets it: its server takes the controls then.
 STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")

@@ -50,7 +50,7 @@ PAGES = {
             _("Long polling"),
             ("longpoll",),
             (sequences.LONG_POLLING,),
-            (Excerpt("longpoll/endpoints.py"), Excerpt("transports/feed.py", "wait")),
+            (Excerpt("longpoll/endpoints.py"), Excerpt("transports/hub.py", "wait")),
             (Excerpt("longpoll/static/longpoll/source.js", "LongPollingSource"),),
         ),
         TechniquePage(
@@ -58,7 +58,7 @@ PAGES = {
             _("Streaming"),
             ("streaming", "sse"),
             (sequences.STREAMING, sequences.SERVER_SENT_EVENTS),
-            (Excerpt("streaming/endpoints.py"), Excerpt("transports/feed.py", "subscribe")),
+            (Excerpt("streaming/endpoints.py"), Excerpt("transports/hub.py", "subscribe")),
             (
                 Excerpt("streaming/static/streaming/source.js", "StreamingSource"),
                 Excerpt("streaming/static/streaming/source.js", "lines"),

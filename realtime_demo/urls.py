@@ -1,7 +1,7 @@
 """What Django itself answers. The techniques are ASGI applications, mounted in asgi.py."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from transports.auth.views import LimitedLoginView
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("", page, name="page"),
     path("clock/", clock, name="clock"),
     path("login/", strict_content_security_policy(LimitedLoginView.as_view()), name="login"),
+    path("", include("transports.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),
     re_path(rf"^(?P<app>{'|'.join(PAGES)})/$", technique_page, name="technique"),
 ]

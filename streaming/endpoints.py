@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transports.events import Batch
-from transports.http.base import StreamEndpoint
+from transports.http.stream import StreamEndpoint
 
 
 class StreamingEndpoint(StreamEndpoint):
@@ -27,8 +27,8 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     heartbeat = b":\n\n"  # a comment
 
     def preamble(self, first: Batch) -> bytes:
-        # The milliseconds a browser waits before it reconnects; and, for it has no other way to
-        # know, where it is: an id without data is remembered, and no event (§9.2.6).
+        # The milliseconds a browser waits before it reconnects, and the place where it is: an id
+        # without data is remembered, and is no event (§9.2.6).
         return b"retry: 1000\nid: %b\n\n" % str(first.start).encode()
 
     @staticmethod

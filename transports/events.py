@@ -1,4 +1,4 @@
-"""The vocabulary: an event, and the batch that carries it.
+"""The vocabulary: cursor, event, the draft it begins as, and the batch that carries it.
 
 Nothing here knows Django, so that the Python clients can use it anywhere.
 """
@@ -145,6 +145,29 @@ class Event:
         event = cls.from_document(document)
         event.__dict__["encoded"] = data
         return event
+
+
+class Draft(NamedTuple):
+    """An event that the store has yet to give its place."""
+
+    room: str
+    sender: str
+    text: str
+    type: EventType = "message"
+    of: str | None = None
+    verified: bool = False
+
+    def event(self, identity: str, published_at: float) -> Event:
+        return Event(
+            id=identity,
+            type=self.type,
+            room=self.room,
+            sender=self.sender,
+            text=self.text,
+            published_at=published_at,
+            of=self.of,
+            verified=self.verified,
+        )
 
 
 @dataclass(frozen=True)

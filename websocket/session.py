@@ -1,37 +1,27 @@
-"""What one socket has joined, and what its client may say."""
+"""What one socket has joined, and what its client may send."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-from django.conf import settings
-
-from transports import feed
-from transports.auth.permissions import check_room, enter
+from transports import hub
+from transports.conf import conf
 from transports.events import Batch, Cursor, encode
-from transports.http.problems import Problem, close_reason, unavailable
+from transports.http.problems import Problem, problem_of
 from transports.http.publish import parse_json, publish
 from transports.http.request import Request, parse_since
 from transports.http.scope import Scope, check_host
-from transports.hub import TooManyRooms
-from transports.operations.metrics import Meter
-from transports.presence.service import present
-from transports.store.base import HistoryUnavailable
-
-logger = logging.getLogger(__name__)
+from transports.telemetry import Meter
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
-INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
-FEED_AWAY = unavailable("The feed cannot be reached now; please try again.")
 
 
 class Session:
-    """What one socket has joined, and what its client may say.
+    """The rooms of one socket, whichever consumer has it.
 
     `deliver` is called with each batch, one at a time for each room; `close` with a close
     code and a reason (RFC 6455 §7.4). Both run in the context the session was made in.
@@ -48,26 +38,25 @@ class Session:
         self._meter = meter
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
-        # A backlog is read when the one before it is on its way: they may be many, and the
-        # client in no hurry.
+        # A backlog is read when the one before it is on its way: a client that reads slowly may
+        # join many rooms.
         self._joining = asyncio.Lock()
         self._request: Request | None = None
 
     async def open(self, scope: Scope) -> None:
-        """Join the room of the path; a problem closes the socket with its 4xxx code."""
+        """Join the room of the path, or close the socket with the problem's code."""
         try:
             check_host(scope)
             request = Request(scope)
-            _ = request.own_name  # what is wrong with it is a problem
             self._subscribe(request, request.room, request.since)
             self._request = request
         except Problem as problem:
-            await self._end(problem.close_code, problem.detail)
+            await self._close(problem.close_code, problem.close_reason)
 
     async def receive(self, text: str | None) -> str | None:
-        """Do what the client says; the answer is an error message, or None."""
+        """Do what the client asks; return an error message, or None."""
         if self._request is None:
-            return None  # refused, and closing
+            return None  # rejected, and closing
         try:
             if text is None:
                 raise Problem(400, "binary", "Send text frames: JSON in UTF-8.")
@@ -77,13 +66,11 @@ class Session:
                 raise Problem(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
             room = document.get("room")
             if not isinstance(room, str):
-                raise Problem(400, "room", "'room' is the name of a room, a text.")
-            check_room(room, self._request.user)
+                raise Problem(400, "room", "'room' is the name of a room, a string.")
+            self._request.check(room)
             await command(self, self._request, room, document)
-        except Problem as problem:
-            return encode(problem.message).decode()
-        except HistoryUnavailable:
-            return encode(FEED_AWAY.message).decode()
+        except Exception as error:
+            return encode(problem_of(error, self._request.scope["path"]).message).decode()
         return None
 
     async def _publish(self, request: Request, room: str, document: dict[str, Any]) -> None:
@@ -95,14 +82,14 @@ class Session:
     async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
         since = document.get("since")
         if since is not None and not isinstance(since, str):
-            raise Problem(400, "cursor", "'since' is a cursor, a text, or not there at all.")
+            raise Problem(400, "cursor", "'since' must be a cursor string or omitted.")
         if room in self._rooms:
             raise Problem(409, "joined", f"The room {room} is joined already.")
-        if len(self._rooms) >= settings.MAX_SOCKET_ROOMS:
-            most = settings.MAX_SOCKET_ROOMS
+        most = conf.MAX_SOCKET_ROOMS
+        if len(self._rooms) >= most:
             raise Problem(409, "rooms", f"A socket may join at most {most} rooms.")
         cursor = parse_since(since)
-        enter(request.scope, room)
+        request.enter(room)
         self._subscribe(request, room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
@@ -110,8 +97,7 @@ class Session:
         if task is None:
             raise Problem(409, "left", f"The room {room} is not joined.")
         task.cancel()
-        if "connection" in request.scope:
-            request.scope["connection"].leave(room)
+        request.leave(room)
 
     COMMANDS = {
         "publish": _publish,
@@ -122,7 +108,7 @@ class Session:
     }
 
     def forget(self) -> None:
-        """The socket is gone: leave every room. To be called on the event loop."""
+        """Leave every room, once the socket is closed. To be called on the event loop."""
         for task in self._rooms.values():
             task.cancel()
         self._rooms.clear()
@@ -133,26 +119,19 @@ class Session:
         self._rooms[room] = loop.create_task(feeding, context=self._context.copy())
 
     async def _feed(self, request: Request, room: str, since: Cursor | None) -> None:
-        batches = feed.subscribe(room, since, settings.HEARTBEAT)
+        batches = hub.subscribe(room, since, conf.HEARTBEAT)
         try:
-            async with present(request, room), aclosing(batches):
+            async with request.present(room), aclosing(batches):
                 async with self._joining:
                     backlog = await anext(batches, None)
                     if backlog is not None:
                         await self._deliver(backlog)
                         self._meter.delivered(backlog, live=False)
                 async for batch in batches:
-                    await self._deliver(batch)  # an empty one is a sign of life
+                    await self._deliver(batch)  # an empty one is a heartbeat
                     self._meter.delivered(batch)
-        except Problem as problem:
-            await self._end(problem.close_code, problem.detail)
-        except (HistoryUnavailable, TooManyRooms):
-            await self._end(FEED_AWAY.close_code, FEED_AWAY.detail)
-        except Exception:
-            logger.exception("%s", room)
-            await self._end(INTERNAL_ERROR, "Something went wrong on the server.")
+        except Exception as error:
+            problem = problem_of(error, request.scope["path"])
+            await self._close(problem.close_code, problem.close_reason)
         else:
-            await self._end(SERVICE_RESTART, "The server is restarting.")
-
-    async def _end(self, code: int, reason: str) -> None:
-        await self._close(code, close_reason(reason))
+            await self._close(SERVICE_RESTART, "The server is restarting.")

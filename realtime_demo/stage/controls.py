@@ -17,9 +17,9 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 from transports.auth.permissions import check_room
 from transports.events import encode
-from transports.http.base import Endpoint, answer, read_body
+from transports.http.base import Endpoint, answer
 from transports.http.problems import Refusal
-from transports.http.publish import check_content_type, parse_json
+from transports.http.publish import check_content_type, parse_json, read_body
 from transports.http.request import Request
 from transports.http.scope import Receive, Scope, Send, check_origin, header, is_on_this_machine
 

@@ -13,7 +13,7 @@ from tests.contract.feeds import collect, cursor_of, publish
 from tests.live import LiveServer
 from tests.waiting import BOUND
 from transports.events import Batch, Cursor, Event
-from transports.operations.metrics import BOUNDS, Histogram, Meter
+from transports.operations.metrics import Prometheus, registry
 from transports.registry import TECHNIQUES
 from transports.store.base import now
 
@@ -22,25 +22,39 @@ def event(seq: int, kind: str = "message") -> Event:
     return Event(f"e-{seq}", kind, "r", "ada", "hi", now())  # type: ignore[arg-type]
 
 
-def test_a_meter_counts_batches_events_and_resets() -> None:
-    meter = Meter()
-    with meter.connection():
-        assert meter.connections == 1
-        meter.delivered(Batch("r", Cursor("e", 0)))
-        meter.delivered(Batch("r", Cursor("e", 2), (event(1, "reset"), event(2))), live=False)
-        meter.delivered(Batch("r", Cursor("e", 4), (event(3), event(4))))
-    assert (meter.connections, meter.opened) == (0, 1)
-    assert (meter.batches, meter.deliveries, meter.resets) == (2, 4, 1)
-    assert sum(meter.delay.counts) == 1, "the backlog has no delay"
+def counted(name: str) -> float:
+    """What the process has counted of polling, or in all."""
+    labels = {"technique": "polling"}
+    return registry.get_sample_value(name, labels) or registry.get_sample_value(name) or 0.0
 
 
-def test_a_histogram_puts_each_observation_where_it_belongs() -> None:
-    histogram = Histogram()
-    for seconds in (-1.0, 0.0, BOUNDS[0], BOUNDS[0] + 1e-9, BOUNDS[-1], 1e9):
-        histogram.observe(seconds)
-    assert histogram.counts[:2] == [3, 1]
-    assert histogram.counts[-2:] == [1, 1]
-    assert histogram.total == pytest.approx(2 * BOUNDS[0] + BOUNDS[-1] + 1e9)
+async def test_a_meter_counts_batches_events_and_resets() -> None:
+    names = [
+        "realtime_connections",
+        "realtime_opened_total",
+        "realtime_batches_total",
+        "realtime_deliveries_total",
+        "realtime_resets_total",
+        "realtime_delivery_seconds_count",
+    ]
+    before = [counted(name) for name in names]
+    meter = Prometheus().meter("polling")
+    meter.opened()
+    assert counted("realtime_connections") == before[0] + 1
+    meter.delivered(Batch("r", Cursor("e", 0)))
+    meter.delivered(Batch("r", Cursor("e", 2), (event(1, "reset"), event(2))), live=False)
+    meter.delivered(Batch("r", Cursor("e", 4), (event(3), event(4))))
+    meter.closed()
+    more = [counted(name) - was for name, was in zip(names, before, strict=True)]
+    assert more == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
+
+
+async def test_a_time_before_the_publication_counts_as_none() -> None:
+    """Two machines' clocks may disagree."""
+    count, total = (f"realtime_hub_lag_seconds_{each}" for each in ("count", "sum"))
+    before = counted(count), counted(total)
+    Prometheus().received(-1.0)
+    assert (counted(count), counted(total)) == (before[0] + 1, before[1])
 
 
 def samples(text: str) -> Iterator[tuple[tuple[str, str], float]]:

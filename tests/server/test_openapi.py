@@ -11,6 +11,7 @@ import pytest
 from django.urls import URLPattern
 
 import realtime_demo.stage.routing
+import transports.urls
 from realtime_demo.asgi import django_application, http_urlpatterns
 from transports.operations.openapi import DESCRIPTION
 
@@ -32,7 +33,7 @@ def methods(application: Any) -> set[str]:
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     routes = {
         template(pattern): methods(pattern.callback)
-        for pattern in http_urlpatterns
+        for pattern in [*http_urlpatterns, *transports.urls.urlpatterns]
         if pattern.callback is not django_application
         and pattern not in realtime_demo.stage.routing.http_urlpatterns  # the demo page's own
         and not template(pattern).startswith("/static/")

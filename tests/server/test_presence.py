@@ -14,10 +14,13 @@ from redis.asyncio import Redis
 from tests.contract.feeds import BOUND, cursor_of, events_of
 from tests.redis_server import RedisServer
 from tests.waiting import until, until_asked
-from transports import feed
+from transports import feed, hub
+from transports.events import Draft
 from transports.presence import service as presence
+from transports.presence.base import People, Person
+from transports.presence.memory import MemoryPeople
 from transports.presence.redis import RedisPeople
-from transports.presence.service import MemoryPeople, Person, Presence, Store
+from transports.presence.service import Presence
 from transports.registry import TECHNIQUES, Technique
 
 ADA, GRACE = Person("r", "ada"), Person("r", "grace")
@@ -27,7 +30,7 @@ ADA, GRACE = Person("r", "ada"), Person("r", "grace")
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[People]:
     if request.param == "memory":
         yield MemoryPeople()
         return
@@ -36,7 +39,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         yield RedisPeople(redis, prefix=uuid.uuid4().hex)
 
 
-async def test_who_comes_is_new_once(store: Store) -> None:
+async def test_who_comes_is_new_once(store: People) -> None:
     assert await store.hold([ADA]) == [ADA]
     assert await store.hold([ADA, GRACE]) == [GRACE]
     assert (await store.others()).people == {ADA, GRACE}
@@ -199,13 +202,13 @@ async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str,
     """What is published of coming and going; the sweeps are brisk."""
     told: list[tuple[str, str]] = []
 
-    async def publish(room: str, sender: str, text: str, kind: Any) -> None:
-        told.append((kind, sender))
+    async def publish(draft: Draft) -> None:
+        told.append((draft.type, draft.sender))
 
     monkeypatch.setattr(feed, "publish", publish)
     monkeypatch.setattr(presence, "SWEEP_INTERVAL", 0.01)
     yield told
-    await feed.aclose()
+    await hub.aclose()
 
 
 async def test_a_return_within_the_linger_is_no_going(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import LiveServer
 from transports import feed
-from transports.events import Event
+from transports.events import Draft, Event
 from transports.http import publish as publishing
+from transports.http.names import text_of
 from transports.http.problems import Problem
-from transports.http.request import text_of
 from transports.http.throttling import RateLimit
 
 json_values = st.recursive(
@@ -103,11 +103,9 @@ async def test_a_user_publishes_under_their_own_name(
 ) -> None:
     from django.contrib.auth.models import User
 
-    async def record(
-        room: str, sender: str, text: str, kind: Any, *, verified: bool, **_: Any
-    ) -> Event:
-        assert verified
-        return Event("e-1", kind, room, sender, text, 0.0)
+    async def record(draft: Draft, key: str | None) -> Event:
+        assert draft.verified
+        return draft.event("e-1", 0.0)
 
     class Signed:
         user = User(username="grace")

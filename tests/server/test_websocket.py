@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import LiveServer
 from tests.waiting import BOUND, until
-from transports import feed
-from websocket.consumers import FeedConsumer, OneThread
+from transports import hub
+from websocket.consumers import FeedConsumer, OneThread, accepted_subprotocol
 
 PATHS = ["/websocket/{room}/", "/websocket/sync/{room}/"]
 
@@ -134,4 +134,15 @@ async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
     finally:
         arriving.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await socket
-        await feed.aclose()
+        await hub.aclose()
+
+
+def test_the_subprotocol_accepted_is_never_the_token() -> None:
+    for offered, accepted in (
+        (["realtime.v1", "token.x"], "realtime.v1"),
+        (["token.x", "realtime.v1"], "realtime.v1"),
+        (["token.x"], None),
+        (["other"], None),
+        ([], None),
+    ):
+        assert accepted_subprotocol({"subprotocols": offered}) == accepted

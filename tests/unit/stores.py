@@ -6,9 +6,9 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from transports.store.base import History
-from transports.store.memory import MemoryHistory
-from transports.store.redis.store import RedisHistory
+from transports.store.base import Store
+from transports.store.memory import MemoryStore
+from transports.store.redis.store import RedisStore
 
 LENGTH, BACKLOG = 10, 4
 
@@ -16,13 +16,13 @@ LENGTH, BACKLOG = 10, 4
 @asynccontextmanager
 async def history_of(
     kind: str, redis_url: str = "", backlog: int = BACKLOG
-) -> AsyncIterator[History]:
+) -> AsyncIterator[Store]:
     """A fresh history of `LENGTH` events a room, in memory or in a corner of Redis."""
-    history: History
+    history: Store
     if kind == "memory":
-        history = MemoryHistory(length=LENGTH, backlog=backlog, max_rooms=3)
+        history = MemoryStore(length=LENGTH, backlog=backlog, max_rooms=3)
     else:
-        history = RedisHistory(
+        history = RedisStore(
             redis_url, length=LENGTH, backlog=backlog, expiry=60, prefix=uuid.uuid4().hex
         )
     try:

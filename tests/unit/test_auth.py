@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.auth.permissions import check_room
 from transports.auth.revalidation import Connection, Credential
+from transports.feed import group_of
+from transports.http.names import name_of
 from transports.http.problems import Problem
-from transports.http.request import name_of
 from transports.http.scope import check_host, check_origin
-from transports.hub import group_of
 
 
 def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:

@@ -12,17 +12,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from tests.redis_server import RedisServer
 from tests.waiting import until_asked
 from transports import feed
 from transports.auth.revalidation import Connection, Credential, watch
+from transports.events import Draft
+from transports.presence.base import Person
 from transports.presence.redis import RedisPeople
-from transports.presence.service import Person
-from transports.store.base import HistoryUnavailable
+from transports.store.base import StoreUnavailable
 from transports.store.redis.connection import layer_host
 from transports.store.redis.layer import RedisChannelLayer
-from transports.store.redis.store import RedisHistory
+from transports.store.redis.store import RedisStore
 
 pytestmark = [pytest.mark.redis]
 
@@ -32,26 +34,24 @@ Command = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture
-async def history(redis_server: RedisServer) -> AsyncIterator[RedisHistory]:
+async def history(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
     prefix = uuid.uuid4().hex
-    history = RedisHistory(redis_server.url, length=100, backlog=10, expiry=600, prefix=prefix)
-    await history.append("r", "message", "ada", "hi")
+    history = RedisStore(redis_server.url, length=100, backlog=10, expiry=600, prefix=prefix)
+    await history.append(Draft("r", "ada", "hi"))
     await history.read("r", None)
     yield history
     await history.close()
 
 
 @pytest.fixture
-async def commands(
-    redis_server: RedisServer, history: RedisHistory
-) -> AsyncIterator[list[Command]]:
+async def commands(redis_server: RedisServer, history: RedisStore) -> AsyncIterator[list[Command]]:
     host = layer_host(redis_server.url, socket_timeout=15)
     layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
     await layer.group_add("g", await layer.new_channel())
     people = RedisPeople(history.redis, prefix=uuid.uuid4().hex)
     yield [
         lambda: history.read("r", None),
-        lambda: history.append("r", "message", "ada", "hi"),
+        lambda: history.append(Draft("r", "ada", "hi")),
         lambda: people.hold([Person("r", "ada")]),
         lambda: layer.group_send("g", {"type": "hi"}),
     ]
@@ -90,8 +90,8 @@ async def test_who_publishes_is_cancelled_whatever_the_layer_does(
         except asyncio.CancelledError:
             return
 
-    monkeypatch.setattr(feed.hub().layer, "group_send", swallow)
-    task = asyncio.create_task(feed.publish(uuid.uuid4().hex, "ada", "hi"))
+    monkeypatch.setattr(feed.layer(), "group_send", swallow)
+    task = asyncio.create_task(feed.publish(Draft(uuid.uuid4().hex, "ada", "hi")))
     await entered.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -99,22 +99,22 @@ async def test_who_publishes_is_cancelled_whatever_the_layer_does(
     await feed.aclose()
 
 
-async def test_a_connection_that_is_cut_is_an_outage(history: RedisHistory) -> None:
+async def test_a_connection_that_is_cut_is_an_outage(history: RedisStore) -> None:
     """In every turn of a command: whoever waits for it is told so, by nothing else."""
     pool: Any = history.redis.connection_pool
     told = 0
     for turn in range(TURNS):
-        task = asyncio.create_task(history.append("r", "message", "ada", f"{turn}"))
+        task = asyncio.create_task(history.append(Draft("r", "ada", f"{turn}")))
         for _ in range(turn):
             await asyncio.sleep(0)
         for each in list(pool._in_use_connections):
             each.cut()
         try:
             await task
-        except HistoryUnavailable:
+        except StoreUnavailable:
             told += 1
     assert told
-    await until_asked(lambda: history.append("r", "message", "ada", "after"))
+    await until_asked(lambda: history.append(Draft("r", "ada", "after")))
 
 
 async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
@@ -138,7 +138,8 @@ async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request"}
 
-    connection = Connection({"type": "http", "user": None}, Credential(session="its key"))
+    user = User(username="ada")
+    connection = Connection({"type": "http", "user": user}, Credential(session="its key"))
     connection.enter("r")
     scope = {"type": "http", "user": None}
     task = asyncio.create_task(connection.run(application, scope, receive, send))

@@ -12,12 +12,12 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
 from tests.waiting import BOUND, until
-from transports import feed
-from transports.events import Cursor, Event
-from transports.hub import group_of
+from transports import feed, hub
+from transports.events import Cursor, Draft, Event
+from transports.feed import group_of
 from transports.lifespan import lifespan
 from transports.presence import service as presence
-from transports.store.base import HistoryUnavailable
+from transports.store.base import StoreUnavailable
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)], autouse=True)
@@ -36,62 +36,62 @@ async def _feed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await feed.aclose()
+            await hub.aclose()
             if url:
                 await channel_layers["default"].close_pools()
             channel_layers.backends.clear()
 
 
 async def test_wait_comes_back_at_once_with_what_there_is(room: str) -> None:
-    event = await feed.publish(room, "ada", "hi")
-    batch = await feed.wait(room, None, 60)
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    batch = await hub.wait(room, None, 60)
     assert (batch.events, batch.cursor) == ((event,), event.cursor)
 
 
 async def test_wait_is_held_until_there_is_something(room: str) -> None:
     start = (await feed.history(room)).cursor
-    waiting = [asyncio.create_task(feed.wait(room, start, 60)) for _ in range(3)]
-    await until(lambda: feed.hub().users == 3)
-    event = await feed.publish(room, "ada", "hi")
+    waiting = [asyncio.create_task(hub.wait(room, start, 60)) for _ in range(3)]
+    await until(lambda: hub.current().users == 3)
+    event = await feed.publish(Draft(room, "ada", "hi"))
     async with asyncio.timeout(BOUND):
         batches = await asyncio.gather(*waiting)
     assert [batch.events for batch in batches] == [(event,)] * 3
     assert all(batch is batches[0] for batch in batches), "encoded once, for all of them"
-    assert feed.hub().users == 0
+    assert hub.current().users == 0
 
 
 async def test_wait_ends_empty_with_the_cursor_to_go_on_from(room: str) -> None:
-    event = await feed.publish(room, "ada", "hi")
-    batch = await feed.wait(room, event.cursor, 0.05)
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    batch = await hub.wait(room, event.cursor, 0.05)
     assert (batch.events, batch.cursor) == ((), event.cursor)
 
 
 async def test_waiting_from_a_place_this_process_has_not_reached(room: str) -> None:
     """Another process's answer may be ahead of the news here: that is no reset."""
-    async with feed.hub().using(room) as tail:
-        event = await feed.hub().history.append(room, "message", "ada", "no news of it yet")
+    async with hub.current().using(room) as tail:
+        event = await feed.store().append(Draft(room, "ada", "no news of it yet"))
         behind = tail.head
-        waiting = asyncio.create_task(feed.wait(room, event.cursor, 60))
-        following = await feed.publish(room, "ada", "next")
+        waiting = asyncio.create_task(hub.wait(room, event.cursor, 60))
+        following = await feed.publish(Draft(room, "ada", "next"))
         async with asyncio.timeout(BOUND):
             assert (await waiting).events == (following,)
         assert behind != following.cursor
 
 
 async def test_subscribe_gives_one_batch_at_once_then_as_they_come(room: str) -> None:
-    async with aclosing(feed.subscribe(room)) as batches:
+    async with aclosing(hub.subscribe(room)) as batches:
         assert (await anext(batches)).events == ()
-        first = await feed.publish(room, "ada", "1")
+        first = await feed.publish(Draft(room, "ada", "1"))
         assert (await anext(batches)).events == (first,)
-        rest = [await feed.publish(room, "ada", str(n)) for n in range(2, 9)]
-        await until(lambda: feed.hub()._tails[room].head == rest[-1].cursor)
+        rest = [await feed.publish(Draft(room, "ada", str(n))) for n in range(2, 9)]
+        await until(lambda: hub.current()._tails[room].head == rest[-1].cursor)
         assert (await anext(batches)).events == tuple(rest), "all it missed, in one"
-    assert feed.hub().users == 0
+    assert hub.current().users == 0
 
 
 async def test_subscribe_shows_a_sign_of_life(room: str) -> None:
-    event = await feed.publish(room, "ada", "hi")
-    async with aclosing(feed.subscribe(room, event.cursor, heartbeat=0.02)) as batches:
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    async with aclosing(hub.subscribe(room, event.cursor, heartbeat=0.02)) as batches:
         for _ in range(3):
             batch = await anext(batches)
             assert (batch.events, batch.cursor) == ((), event.cursor)
@@ -99,16 +99,16 @@ async def test_subscribe_shows_a_sign_of_life(room: str) -> None:
 
 async def test_closing_ends_waits_and_subscriptions(room: str) -> None:
     start = (await feed.history(room)).cursor
-    waiting = asyncio.create_task(feed.wait(room, start, 60))
+    waiting = asyncio.create_task(hub.wait(room, start, 60))
 
     async def follow() -> int:
-        async with aclosing(feed.subscribe(room, start)) as batches:
+        async with aclosing(hub.subscribe(room, start)) as batches:
             return len([batch async for batch in batches])
 
     following = asyncio.create_task(follow())
-    await until(lambda: feed.hub().users == 2)
+    await until(lambda: hub.current().users == 2)
     async with asyncio.timeout(BOUND):
-        await feed.leave()
+        await hub.current().leave()
         assert (await waiting).events == ()
         assert await following >= 1
 
@@ -128,12 +128,12 @@ async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
     async with asyncio.timeout(BOUND):
         told.put_nowait({"type": "lifespan.startup"})
         assert (await said.get())["type"] == "lifespan.startup.complete"
-        async with feed.hub().using(room):
+        async with hub.current().using(room):
             assert len(await members(room)) == 1
             told.put_nowait({"type": "lifespan.shutdown"})
             assert (await said.get())["type"] == "lifespan.shutdown.complete"
             assert await members(room) == []
-        async with feed.hub().using(f"{room}-b"):
+        async with hub.current().using(f"{room}-b"):
             assert await members(f"{room}-b") == [], "nor does it join any more"
         await living
     await presence.aclose()
@@ -142,20 +142,20 @@ async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
 async def test_a_subscriber_outlives_an_outage_of_the_history(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history = feed.hub().history
-    async with aclosing(feed.subscribe(room)) as batches:
+    history = feed.store()
+    async with aclosing(hub.subscribe(room)) as batches:
         start = (await anext(batches)).cursor
         with monkeypatch.context() as patched:
 
             async def away(room: str, since: Cursor | None) -> None:
-                raise HistoryUnavailable("away")
+                raise StoreUnavailable("away")
 
             patched.setattr(history, "read", away)
             # The tail can't serve it, and the history is away: the batch is empty, not an error.
-            feed.hub()._tails[room].head = Cursor("another", 9)
-            feed.hub()._tails[room].wake()
+            hub.current()._tails[room].head = Cursor("another", 9)
+            hub.current()._tails[room].wake()
             assert (await anext(batches)).events == ()
-        event = await feed.publish(room, "ada", "back")
+        event = await feed.publish(Draft(room, "ada", "back"))
         seen: list[Event] = []
         async with asyncio.timeout(BOUND):
             while not seen:

@@ -12,10 +12,11 @@ from channels.layers import InMemoryChannelLayer
 
 from tests.waiting import BOUND, until
 from transports import hub as hub_module
-from transports.events import Cursor, Event
-from transports.hub import Hub, TooManyRooms, group_of
-from transports.store.base import HistoryUnavailable
-from transports.store.memory import MemoryHistory
+from transports.events import Cursor, Draft, Event
+from transports.feed import group_of
+from transports.hub import Hub, TooManyRooms
+from transports.store.base import StoreUnavailable
+from transports.store.memory import MemoryStore
 
 
 class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
@@ -36,7 +37,7 @@ class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
         return message
 
 
-class AwayHistory(MemoryHistory):
+class AwayHistory(MemoryStore):
     """A history that can be away, or slow to give what it has read."""
 
     away = False
@@ -45,7 +46,7 @@ class AwayHistory(MemoryHistory):
 
     async def read(self, room: str, since: Cursor | None) -> Any:
         if self.away:
-            raise HistoryUnavailable("away")
+            raise StoreUnavailable("away")
         batch = await super().read(room, since)
         if self.gate is not None:
             self.reading.set()
@@ -67,13 +68,13 @@ def no_sweep(_brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
     history = AwayHistory(length=100, backlog=5, max_rooms=100)
-    made = Hub(layer=FaultyLayer(capacity=100), history=history, backlog=5, max_rooms=3)
+    made = Hub(layer=FaultyLayer(capacity=100), store=history, backlog=5, max_rooms=3)
     yield made
     await made.aclose()
 
 
 async def publish(hub: Hub, text: str, room: str = "r") -> Event:
-    event = await hub.history.append(room, "message", "ada", text)
+    event = await hub.store.append(Draft(room, "ada", text))
     message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
     await hub.layer.group_send(group_of(room), message)
     return event
@@ -129,7 +130,7 @@ async def test_doubles_and_stragglers_are_dropped(hub: Hub) -> None:
 async def test_published_between_joining_and_reading(hub: Hub) -> None:
     """It arrives by the layer before the tail has a head, and is kept until it has one."""
     before = await publish(hub, "before")
-    history: AwayHistory = hub.history  # type: ignore[assignment]
+    history: AwayHistory = hub.store  # type: ignore[assignment]
     history.gate = asyncio.Event()
     history.reading = asyncio.Event()
 
@@ -188,7 +189,7 @@ async def test_a_layer_that_never_answers_stops_no_sweep(hub: Hub, monkeypatch: 
 
         hub.layer.send = never
         await asked.wait()
-        await head_reaches(hub, await hub.history.append("r", "message", "ada", "untold"))
+        await head_reaches(hub, await hub.store.append(Draft("r", "ada", "untold")))
         del hub.layer.send
 
 
@@ -231,7 +232,7 @@ async def test_an_epoch_that_starts_over_starts_the_tail_over(hub: Hub) -> None:
     async with hub.using("r") as tail:
         await head_reaches(hub, await publish(hub, "before"))
         old = tail.head
-        hub.history._rooms.clear()  # type: ignore[attr-defined]
+        hub.store._rooms.clear()  # type: ignore[attr-defined]
         after = await publish(hub, "after")
         await head_reaches(hub, after)
         assert tail.after(old) is None, "the history tells what was missed"
@@ -241,11 +242,11 @@ async def test_an_epoch_that_starts_over_starts_the_tail_over(hub: Hub) -> None:
 
 
 async def test_without_the_history_nobody_comes_in(hub: Hub) -> None:
-    hub.history.away = True  # type: ignore[attr-defined]
-    with pytest.raises(HistoryUnavailable):
+    hub.store.away = True  # type: ignore[attr-defined]
+    with pytest.raises(StoreUnavailable):
         async with hub.using("r"):
             pass
-    hub.history.away = False  # type: ignore[attr-defined]
+    hub.store.away = False  # type: ignore[attr-defined]
     async with hub.using("r") as tail:
         assert tail.head is not None
 
@@ -275,8 +276,8 @@ def _event(message: dict[str, Any]) -> Event:
 async def test_whatever_the_history_raises_the_sweep_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    history = MemoryHistory(length=9, backlog=9, max_rooms=9)
-    hub = Hub(layer=InMemoryChannelLayer(), history=history, backlog=9, max_rooms=9)
+    history = MemoryStore(length=9, backlog=9, max_rooms=9)
+    hub = Hub(layer=InMemoryChannelLayer(), store=history, backlog=9, max_rooms=9)
     async with hub.using("r") as tail:
         raised = asyncio.Event()
 
@@ -287,7 +288,7 @@ async def test_whatever_the_history_raises_the_sweep_goes_on(
         with monkeypatch.context() as patched:
             patched.setattr(history, "heads", broken)
             await raised.wait()
-        event = await history.append("r", "message", "ada", "nobody is told")
+        event = await history.append(Draft("r", "ada", "nobody is told"))
         await until(lambda: tail.head == event.cursor, BOUND)
     await hub.aclose()
 
@@ -295,8 +296,8 @@ async def test_whatever_the_history_raises_the_sweep_goes_on(
 @pytest.mark.timeout(20)
 async def test_a_room_comes_back_in_the_turn_in_which_its_former_tail_was_read() -> None:
     """Who asks for it then does not wait, without a pause, for what is done."""
-    history = MemoryHistory(length=9, backlog=9, max_rooms=9)
-    hub = Hub(layer=InMemoryChannelLayer(), history=history, backlog=9, max_rooms=2)
+    history = MemoryStore(length=9, backlog=9, max_rooms=9)
+    hub = Hub(layer=InMemoryChannelLayer(), store=history, backlog=9, max_rooms=2)
 
     async def use(room: str) -> None:
         async with hub.using(room):

@@ -12,10 +12,11 @@ from django.contrib.auth.models import AnonymousUser
 
 from background.work import WORK
 from transports import feed
-from transports.events import Event
+from transports.events import Draft, Event
 from transports.http.problems import Problem
 from transports.http.publish import publish
 from transports.http.request import Request
+from transports.presence.service import own_name
 
 NAMES = [
     *("ada", "에이다", "<b>", "a b", "👩\u200d💻", "\U0001fae8"),
@@ -44,8 +45,8 @@ def of_a_message(name: str) -> str:
         user = AnonymousUser()
         scope: ClassVar[dict[str, Any]] = {"user": user}
 
-    async def record(room: str, sender: str, text: str, kind: Any, **_: Any) -> Event:
-        return Event("e-1", kind, room, sender, text, 0.0)
+    async def record(draft: Draft, key: str | None) -> Event:
+        return draft.event("e-1", 0.0)
 
     request: Any = Nobody()
     document = {"sender": name, "text": "hi"}
@@ -54,14 +55,14 @@ def of_a_message(name: str) -> str:
         return asyncio.run(publish(request, "r", document)).sender
 
 
-def of_a_query(name: str) -> str | None:
+def of_a_query(name: str) -> str:
     scope: dict[str, Any] = {
         "user": AnonymousUser(),
         "query_string": b"name=" + quote(name).encode(),
         "url_route": {"kwargs": {}},
         "headers": [],
     }
-    return Request(scope).own_name
+    return own_name(Request(scope))
 
 
 def of_an_announcement(name: str) -> str:

@@ -19,8 +19,9 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from realtime_demo.production import certificate
 from tests.redis_server import RedisServer, free_port, redis_executable
 from tests.waiting import BOUND
+from transports.events import Draft
 from transports.store.redis.connection import InvalidRedisURL, MasterPool, client, layer_host
-from transports.store.redis.store import RedisHistory
+from transports.store.redis.store import RedisStore
 
 PASSWORD = "p@ss:wörd/?"  # has to be escaped, all of it
 ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"
@@ -29,8 +30,8 @@ ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"
 async def check(url: str) -> None:
     """A history and both layers work over `url`."""
     prefix = uuid.uuid4().hex
-    history = RedisHistory(url, length=9, backlog=9, expiry=60, prefix=prefix)
-    event = await history.append("r", "message", "ada", "hi")
+    history = RedisStore(url, length=9, backlog=9, expiry=60, prefix=prefix)
+    event = await history.append(Draft("r", "ada", "hi"))
     assert (await history.read("r", None)).events == (event,)
     await history.close()
     for kind in (RedisChannelLayer, RedisPubSubChannelLayer):

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
 
 from tests.accounts import Accounts
 from transports.auth.views import failures
 from transports.http.problems import Problem
+from transports.http.request import Request
 from transports.http.throttling import ConnectionsPerAddress, publishing, take_turn
 
 # Whoever has the first address has all that begin like it, and not the second.
@@ -37,7 +37,8 @@ def forgotten() -> None:
 def refused(address: Any) -> bool:
     client = [address, 1] if isinstance(address, str) else address
     try:
-        take_turn({"user": AnonymousUser(), "client": client})
+        scope: dict[str, Any] = {"client": client, "query_string": b"", "url_route": {"kwargs": {}}}
+        take_turn(Request(scope))
     except Problem:
         return True
     return False

@@ -105,17 +105,6 @@ def test_bearer(authorization: bytes, token: str | None) -> None:
     assert tokens.bearer(authorization) == token
 
 
-def test_the_subprotocol_accepted_is_never_the_token() -> None:
-    for offered, accepted in (
-        (["realtime.v1", "token.x"], "realtime.v1"),
-        (["token.x", "realtime.v1"], "realtime.v1"),
-        (["token.x"], None),
-        (["other"], None),
-        ([], None),
-    ):
-        assert tokens.accepted_subprotocol({"subprotocols": offered}) == accepted
-
-
 # --- The command -------------------------------------------------------------------------------
 
 

@@ -1,105 +1,118 @@
-"""Who it is: a session's user, a token's, or nobody."""
+"""Authentication by session or bearer token."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections
+from django.http import HttpRequest, parse_cookie
 
+from transports.auth.permissions import check_room
 from transports.auth.revalidation import Connection, Credential
-from transports.auth.tokens import Claim, bearer, offered, read, user_of
-from transports.http.problems import Problem, unavailable
+from transports.auth.tokens import QUERY_NAMES, bearer, in_subprotocols, read, user_of
+from transports.http.problems import Problem, problem_of
+from transports.http.request import Request
 from transports.http.scope import Application, Receive, Scope, Send
-
-logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds to wait for the database: a locked one answers later than it is away
 
 
-class TokenAuthMiddlewareStack:
-    """`AuthMiddlewareStack` for browsers, tokens for programs, on HTTP and WebSocket alike.
+class AnonymousGuard:
+    """The guard of all anonymous connections, which are not re-checked."""
 
-    Sets `scope["user"]`; for a user also `scope["connection"]`, by which the connection is
-    ended when they may no longer have it; for a token that is not good `scope["problem"]`, which
-    every technique answers in its own way. What brings neither a session nor a token, as most
-    requests, is nobody's: it costs no look-up, and no thread.
+    user = AnonymousUser()
+
+    def check(self, room: str) -> None:
+        check_room(room, self.user)
+
+    enter = check
+
+    def leave(self, room: str) -> None:
+        """Nothing to leave."""
+
+
+ANONYMOUS = AnonymousGuard()
+
+
+class TokenAuthMiddlewareStack:
+    """Sessions for browsers, tokens for programs, on HTTP and WebSocket alike.
+
+    Sets `scope["user"]` and `scope["guard"]`, which ends a user's connection when their rights
+    end; for a failed authentication `scope["problem"]`, which every technique answers in its own
+    way. A request with neither a session nor a token is anonymous: it costs no query, and no
+    thread.
     """
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self.with_session = AuthMiddlewareStack(self._as_session_user)
         self.cookie = settings.SESSION_COOKIE_NAME.encode() + b"="
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_session, token = False, None
+        cookies, token = b"", None
         for name, value in scope["headers"]:
-            if name == b"cookie":
-                has_session = has_session or self.cookie in value
+            if name == b"cookie" and self.cookie in value:
+                cookies = value
             elif name == b"authorization":
                 token = bearer(value)
-        if token is None and scope.get("subprotocols"):
-            token = offered(scope)
-        if token is not None:
-            await self._as_bearer(token, scope, receive, send)
-        elif has_session:
-            await self._as_session(scope, receive, send)
-        else:
-            await self.application({**scope, "user": AnonymousUser()}, receive, send)
-
-    async def _as_bearer(self, token: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            claim = read(token)
-            async with asyncio.timeout(PATIENCE):
-                user = await sync_to_async(_user_of, thread_sensitive=False)(claim)
-        except Problem as problem:
-            await self._refused(problem, scope, receive, send)
-            return
-        except (DatabaseError, TimeoutError) as error:
-            logger.warning("A token could not be looked up (%r).", error)
-            away = unavailable("Tokens cannot be checked now; please try again.")
-            await self._refused(away, scope, receive, send)
-            return
-        scope = {**scope, "user": user}
-        connection = Connection(scope, Credential(token=claim))
-        await connection.run(self.application, scope, receive, send)
-
-    async def _as_session(self, scope: Scope, receive: Receive, send: Send) -> None:
-        deadline = asyncio.timeout(PATIENCE)
-        try:
-            async with deadline:
-                inner = {**scope, "deadline": deadline, "send": send}
-                await self.with_session(inner, receive, send)
-        except (DatabaseError, TimeoutError) as error:
-            if deadline.when() is None:  # it was looked up: this is about something else
-                raise
-            logger.warning("A session could not be looked up (%r).", error)
-            problem = unavailable("Sessions cannot be checked now; please try again.")
-            await self._refused(problem, scope, receive, send)
-
-    async def _refused(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = {**scope, "user": AnonymousUser(), "problem": problem}
-        await self.application(scope, receive, send)
-
-    async def _as_session_user(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.pop("deadline").reschedule(None)
-        # Channels' own `send` takes the cookie of a session that has ended away again: with the
-        # response of a log-in, or with one so late that the browser has logged in meanwhile.
-        send = scope.pop("send")
-        if not scope["user"].is_authenticated:
+            check_query(scope)
+            token = token or in_subprotocols(scope)
+            if token is not None:
+                claim = read(token)
+                credential = Credential(token=claim)
+                user = await look_up(lambda: user_of(claim))
+            elif cookies:
+                key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+                credential = Credential(session=key)
+                user = await look_up(lambda: session_user(key))
+            else:
+                user = ANONYMOUS.user
+        except (Problem, DatabaseError, TimeoutError) as error:
+            problem = problem_of(error, scope["path"])
+            scope = {**scope, "user": ANONYMOUS.user, "guard": ANONYMOUS, "problem": problem}
             await self.application(scope, receive, send)
             return
-        connection = Connection(scope, Credential(session=scope["session"].session_key))
-        await connection.run(self.application, scope, receive, send)
+        scope = {**scope, "user": user, "guard": ANONYMOUS}
+        if user.is_authenticated:
+            await Connection(scope, credential).run(self.application, scope, receive, send)
+        else:
+            await self.application(scope, receive, send)
 
 
-def _user_of(claim: Claim) -> Any:
-    try:
-        return user_of(claim)
-    finally:
-        close_old_connections()
+def check_query(scope: Scope) -> None:
+    """Raise `Problem` for a token in a URL, where logs and histories keep it."""
+    query = scope.get("query_string", b"")
+    if b"token" in query and any(name in Request.parse_query(query) for name in QUERY_NAMES):
+        raise Problem(
+            400,
+            "token",
+            "A token does not belong in a URL, which gets logged: send it as 'Authorization: "
+            "Bearer …', or as a socket's subprotocol 'token.…'. Have this one revoked.",
+        )
+
+
+async def look_up(query: Callable[[], Any]) -> Any:
+    """Run `query` in a thread. Raises `TimeoutError` too."""
+
+    def queried() -> Any:
+        try:
+            return query()
+        finally:
+            close_old_connections()
+
+    async with asyncio.timeout(PATIENCE):
+        return await sync_to_async(queried, thread_sensitive=False)()
+
+
+def session_user(key: str | None) -> Any:
+    """The user of the session `key`; anonymous where it has ended."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return get_user(request)

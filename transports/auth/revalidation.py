@@ -1,7 +1,7 @@
-"""Access asked about again while a connection is open.
+"""Authorization checked again while a connection is open.
 
 One sweep for the whole process looks up the distinct sessions and tokens of all users'
-connections together, in a thread. Nobody's connections are not in it: they cost nothing.
+connections together, in a thread. Anonymous connections are not re-checked.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
-from transports.auth.permissions import is_open_to
+from transports.auth.models import Token
+from transports.auth.permissions import check_room, is_open_to
 from transports.auth.tokens import Claim, invalid_token, revoked
 from transports.http.base import reject
-from transports.http.problems import Problem, close_reason
+from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -29,16 +34,16 @@ INTERVAL = 2.0  # seconds between two sweeps; what has ended is closed within tw
 
 
 class Credential(NamedTuple):
-    """What a connection came in with: a session's key or a token's claim."""
+    """What a connection was authenticated by: a session's key or a token's claim."""
 
     session: str | None = None
     token: Claim | None = None
 
 
 class Connection:
-    """A user's request or socket: ended from outside when they may no longer have it.
+    """A user's request or socket, ended from outside when the user's rights end.
 
-    In a scope it is `scope["connection"]`; a technique only says which rooms it entered.
+    It is the `transports.http.request.Guard` in its scope.
     """
 
     def __init__(self, scope: Scope, credential: Credential) -> None:
@@ -49,10 +54,14 @@ class Connection:
         self._problem: Problem | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancellations = 0
-        self._said = ""  # the type of the last message sent
+        self._last_sent = ""  # the last message's type
         self._is_complete = False
 
+    def check(self, room: str) -> None:
+        check_room(room, self.user)
+
     def enter(self, room: str) -> None:
+        self.check(room)
         self.rooms.add(room)
         watch().add(self)
 
@@ -64,25 +73,25 @@ class Connection:
     ) -> None:
         """Run `application` until it ends, or `end` is called: as `asyncio.timeout` does it."""
 
-        async def heard(message: dict[str, Any]) -> None:
-            self._said = message["type"]
-            self._is_complete = not message.get("more_body") and self._said.endswith(".body")
+        async def observed(message: dict[str, Any]) -> None:
+            self._last_sent = message["type"]
+            self._is_complete = not message.get("more_body") and self._last_sent.endswith(".body")
             await send(message)
 
         self._task = asyncio.current_task()
         try:
-            await application({**scope, "connection": self}, receive, heard)
+            await application({**scope, "guard": self}, receive, observed)
         except asyncio.CancelledError:
             task, self._task = self._task, None  # from here on it is not cancelled again
             if self._problem is None or task is None:
                 raise
             if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
                 raise
-            if self._said == "http.response.start":
-                # The length it announced is owed, and the body is gone with the application. The
-                # server knows how to end what is incomplete: no later response is read as this one.
+            if self._last_sent == "http.response.start":
+                # `Content-Length` has been sent but the body will not follow: the server aborts
+                # the connection, or the next response would be read as this body.
                 raise
-            await self._say(self._problem, send)
+            await self._tell(self._problem, send)
         finally:
             watch().discard(self)
 
@@ -93,14 +102,14 @@ class Connection:
             self._cancellations += 1
             self._task.cancel()
 
-    async def _say(self, problem: Problem, send: Send) -> None:
+    async def _tell(self, problem: Problem, send: Send) -> None:
         if self.kind == "websocket":
-            reason = close_reason(problem.detail)
-            await send({"type": "websocket.close", "code": problem.close_code, "reason": reason})
-        elif not self._said:
+            close = {"code": problem.close_code, "reason": problem.close_reason}
+            await send({"type": "websocket.close", **close})
+        elif not self._last_sent:
             await reject(send, problem)  # a long poll, still held
         elif not self._is_complete:
-            # A stream: too late for a status. Who asks for the rest will be told.
+            # A stream: too late for a status. The client's next request is told.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def judge(self, standing: Mapping[str | UUID, Any]) -> None:
@@ -177,13 +186,6 @@ def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
 
     Three queries at most, however many connections there are.
     """
-    from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
-    from django.contrib.sessions.models import Session
-    from django.utils import timezone
-    from django.utils.crypto import constant_time_compare
-
-    from transports.auth.models import Token
-
     close_old_connections()
     try:
         keys = [credential.session for credential in credentials if credential.session]

@@ -11,18 +11,15 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.core import signing
 from django.utils import timezone
 
+from transports.auth.models import Token
 from transports.http.problems import Problem
 from transports.http.scope import Scope
 
-if TYPE_CHECKING:
-    from transports.auth.models import Token
-
-SUBPROTOCOL = "realtime.v1"
 TOKEN_SUBPROTOCOL = "token."  # what follows is the token
 LONGEST_TOKEN = 512  # characters; those issued here have about 120
 QUERY_NAMES = ("token", "access_token")
@@ -46,8 +43,6 @@ def invalid_token(detail: str) -> Problem:
 
 def issue(user: Any, lifetime: timedelta, note: str = "") -> tuple[str, Token]:
     """A new token of `user`, good for `lifetime`, and its row. The text is kept nowhere."""
-    from transports.auth.models import Token
-
     row = Token.objects.create(user=user, note=note, expires_at=timezone.now() + lifetime)
     return write(row.id, row.expires_at), row
 
@@ -71,8 +66,6 @@ def read(text: str, *, even_expired: bool = False) -> Claim:
 
 def user_of(claim: Claim) -> Any:
     """The user whose token it is; raises `Problem`. Looks into the database."""
-    from transports.auth.models import Token
-
     row = Token.objects.select_related("user").filter(id=claim.id, user__is_active=True).first()
     if row is None:
         raise revoked()
@@ -89,26 +82,9 @@ def bearer(authorization: bytes) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def offered(scope: Scope) -> str | None:
+def in_subprotocols(scope: Scope) -> str | None:
     """The token among a socket's subprotocols: a browser can set no other header."""
     for name in scope.get("subprotocols", ()):
         if name.startswith(TOKEN_SUBPROTOCOL):
             return str(name).removeprefix(TOKEN_SUBPROTOCOL)
     return None
-
-
-def accepted_subprotocol(scope: Scope) -> str | None:
-    """The subprotocol to accept: ours where it is offered, and never the token."""
-    return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
-
-
-def check_query(query: dict[str, str]) -> None:
-    """Raise `Problem` for a token in a URL, where logs and histories keep it."""
-    for name in QUERY_NAMES:
-        if name in query:
-            raise Problem(
-                400,
-                "token",
-                "A token does not belong in a URL, which gets logged: send it as 'Authorization: "
-                "Bearer …', or as a socket's subprotocol 'token.…'. Have this one revoked.",
-            )

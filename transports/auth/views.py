@@ -1,4 +1,4 @@
-"""The login page, which guesses at passwords wear out."""
+"""Login view that limits failed attempts per address."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 from collections import Counter
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from transports.conf import conf
 from transports.http.problems import Problem
 from transports.http.throttling import RateLimit, counted_as
 
@@ -66,12 +66,12 @@ class LimitedLoginView(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         client = counted_as(request.META.get("REMOTE_ADDR", ""))
-        if settings.LOGIN_RATE <= 0 or not client:
+        if conf.LOGIN_RATE <= 0 or not client:
             return super().post(request, *args, **kwargs)
         try:
-            attempts.begin(client, settings.LOGIN_RATE)
+            attempts.begin(client, conf.LOGIN_RATE)
         except Problem as problem:
-            return self._refuse(request, problem)
+            return self._reject(request, problem)
         try:
             return super().post(request, *args, **kwargs)
         finally:
@@ -82,7 +82,7 @@ class LimitedLoginView(LoginView):
         return super().form_invalid(form)
 
     @staticmethod
-    def _refuse(request: HttpRequest, problem: Problem) -> HttpResponse:
+    def _reject(request: HttpRequest, problem: Problem) -> HttpResponse:
         response = render(  # a person reads it
             request,
             "error.html",

@@ -1,4 +1,4 @@
-"""Publishing: what a client may say, checked in one place for HTTP and WebSocket."""
+"""Publishing: what a client may send, checked in one place for HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any, cast
 
-from django.conf import settings
-
 from transports import feed
-from transports.events import Event, EventType
-from transports.http.base import Endpoint, answer, read_body
+from transports.conf import conf
+from transports.events import Draft, Event, EventType
+from transports.http.base import Endpoint, answer
+from transports.http.names import has_own_name, name_in, name_of, text_of
 from transports.http.problems import Problem
-from transports.http.request import Request, has_own_name, name_in, name_of, parse_since, text_of
+from transports.http.request import Request, parse_since
 from transports.http.scope import Receive, Scope, Send, check_origin, header
 from transports.http.throttling import take_turn
 
@@ -20,7 +20,7 @@ _KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
-    """A JSON object, or a `Problem` that says what is wrong with it."""
+    """Return the JSON object in `data`; raises `Problem`."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -47,10 +47,10 @@ def check_content_type(scope: Scope) -> None:
 
 
 def idempotency_key(scope: Scope) -> str | None:
-    """What the client calls this publish, so that it may try again; None where it does not.
+    """The `Idempotency-Key` under which the client may try again; None where it sends none.
 
-    The header `Idempotency-Key` of draft-ietf-httpapi-idempotency-key-header §2.1, a text in
-    quotes; without them it is taken too. Raises `Problem`.
+    draft-ietf-httpapi-idempotency-key-header §2.1 has it in quotes; without them it is taken too.
+    Raises `Problem`.
     """
     value = header(scope, b"idempotency-key").decode("latin-1").strip()
     if not value:
@@ -72,14 +72,13 @@ async def publish(
 ) -> Event:
     """Publish what the client sent, under the user's name where there is a user.
 
-    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. Who
-    comes again with the same `key`, and the same document, is given what came of it the first
-    time. Raises `Problem`, and `HistoryUnavailable` and `KeptNoLonger` as `feed.publish` does.
+    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. With a
+    `key` that was used before, and the same document, return the event of the first time. Raises
+    `Problem`, and what `feed.publish` raises.
     """
     if kind not in ("message", "edit", "delete"):
         raise Problem(400, "type", "'type' is message (or left out), edit or delete.")
-    text = "" if kind == "delete" else text_of(document, "text", settings.TEXT_LENGTH)
-    verified = has_own_name(request.user)
+    text = "" if kind == "delete" else text_of(document, "text", conf.TEXT_LENGTH)
     if request.user.is_authenticated:
         sender = name_of(request.user)
     elif kind == "message":
@@ -87,21 +86,24 @@ async def publish(
     else:
         challenge = {"WWW-Authenticate": "Bearer"}
         raise Problem(401, "user", f"To {kind} an event, log in or send a token.", challenge)
-    take_turn(request.scope)
-    if key is not None:  # each user's own, for each room; all of those who are nobody share theirs
+    take_turn(request)
+    if key is not None:  # each user's own, for each room; anonymous users share theirs
         key = f"publish:{room}:{request.user.pk or ''}:{key}"
-    said, event = cast(EventType, kind), None
-    try:
-        of = None if said == "message" else await changeable(request.user, room, document)
-    except Problem as problem:
-        # What it changes may have gone since the first attempt, whose event is the answer still.
-        if problem.status == 404 and key is not None:
-            event, of = await feed.published(key, room), document["of"]
-        if event is None:
-            raise
+    draft = Draft(room, sender, text, cast(EventType, kind), None, has_own_name(request.user))
+    event = None
+    if kind != "message":
+        try:
+            draft = draft._replace(of=await changeable(request.user, room, document))
+        except Problem as problem:
+            # The event it changes may have been trimmed since the first attempt, which is still
+            # answered.
+            if problem.status == 404 and key is not None:
+                event, draft = await feed.published(key, room), draft._replace(of=document["of"])
+            if event is None:
+                raise
     if event is None:
-        event = await feed.publish(room, sender, text, said, of=of, verified=verified, key=key)
-    if (event.type, event.sender, event.text, event.of) != (said, sender, text, of):
+        event = await feed.publish(draft, key)
+    if (event.type, event.sender, event.text, event.of) != (kind, sender, text, draft.of):
         raise Problem(422, "key", "This Idempotency-Key was used for something else.")
     return event
 
@@ -129,8 +131,8 @@ class PublishEndpoint(Endpoint):
 
     With `"type": "edit"` and `of`, or `"delete"` and `of`: a change to an earlier one.
 
-    The content type that a form cannot send, and the Origin, are its defence against
-    cross-site requests; a program needs no cookie dance.
+    The content type, which a form cannot send, and the Origin are its defence against cross-site
+    requests: a program needs no CSRF token.
     """
 
     methods = ("POST",)
@@ -138,14 +140,22 @@ class PublishEndpoint(Endpoint):
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
         check_origin(request.scope)
         check_content_type(request.scope)
-        body = await read_body(receive, settings.BODY_SIZE)
-        document = parse_json(body)
-        kind = document.get("type", "message")
+        document = parse_json(await read_body(receive, conf.BODY_SIZE))
+        kind = str(document.get("type", "message"))
         key = idempotency_key(request.scope)
-        try:
-            event = await publish(request, request.room, document, str(kind), key)
-        except feed.KeptNoLonger as error:
-            raise Problem(
-                409, "key", "What was published under this Idempotency-Key is kept no longer."
-            ) from error
+        event = await publish(request, request.room, document, kind, key)
         await answer(send, 201, b"application/json", event.encoded)
+
+
+async def read_body(receive: Receive, most: int) -> bytes:
+    """Return the request's body; raises `Problem` past `most` bytes."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "body", "The body broke off.")
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise Problem(413, "size", f"A body may have at most {most} bytes.")
+        if not message.get("more_body", False):
+            return bytes(body)

@@ -3,57 +3,103 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
-from unicodedata import category
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from django.conf import settings
+from django.utils.translation import gettext_noop as _
 
-from transports.auth.permissions import enter
-from transports.auth.tokens import check_query
 from transports.events import Cursor, InvalidCursor
 from transports.http.problems import Problem
 from transports.http.scope import Scope, header
 
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# What nobody sees by itself: formats, marks of a letter, spaces (general categories of Unicode),
-# and the letters that only fill a place.
-_UNSEEN = frozenset({"Cf", "Mn", "Me", "Zs"})
-_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
+# Programs are told in English; the page says it in its reader's language.
+NO_ROOM = _("A room's name has 1 to 64 of the characters a-z, 0-9 and '-'.")
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+
+
+class Guard(Protocol):
+    """`scope["guard"]`: decides which rooms a request or socket may use, and ends it when that
+    changes. Without one, every room is open."""
+
+    def check(self, room: str) -> None:
+        """Raise `Problem` unless the room is open."""
+
+    def enter(self, room: str) -> None:
+        """`check`, now and for as long as the request or socket lasts."""
+
+    def leave(self, room: str) -> None: ...
+
+
+class Presence(Protocol):
+    """`scope["presence"]`: announces who is in a room. Without it, nobody is announced."""
+
+    def present(self, request: Request, room: str) -> AbstractAsyncContextManager[None]:
+        """Announce the request's name in `room` while the block lasts."""
+
+
+class Unguarded:
+    """The guard of a project without authentication: every room is open."""
+
+    def check(self, room: str) -> None:
+        """Nothing to check."""
+
+    enter = leave = check
+
+
+class Anonymous:
+    """The user of a project without authentication."""
+
+    pk = None
+    is_authenticated = is_staff = False
+
+
+ANONYMOUS, UNGUARDED = Anonymous(), Unguarded()
 
 
 class Request:
     """The parsed, permitted request of an HTTP technique, or the handshake of a socket.
 
-    `room` is empty where the path names none. Raises `Problem` for a room that is none or is
-    closed to this user, and for what authentication or a limit has refused.
+    `room` is empty where the path has none. Raises `Problem` if the room is invalid or forbidden,
+    authentication failed, or a limit was exceeded.
     """
 
     def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self.user: Any = scope["user"]
         if "problem" in scope:
             raise scope["problem"]
-        query = scope["query_string"].decode("ascii", "replace")
-        self.query = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
-        check_query(self.query)
-        room = scope["url_route"]["kwargs"].get("room")
-        if room is not None:
-            enter(scope, room)
-        self.room: str = room or ""
+        self.scope = scope
+        self.user: Any = scope.get("user", ANONYMOUS)
+        self._guard: Guard = scope.get("guard", UNGUARDED)
+        self.query = self.parse_query(scope["query_string"])
+        self.room: str = scope["url_route"]["kwargs"].get("room", "")
+        if "room" in scope["url_route"]["kwargs"]:
+            self.enter(self.room)
 
-    @cached_property
-    def own_name(self) -> str | None:
-        """The name to be present under: a user's own, or the one in `?name=`; None where the
-        request does not ask for it."""
-        if "name" not in self.query:
-            return None
-        if self.user.is_authenticated:
-            return name_of(self.user)
-        return name_in(self.query, "name")
+    @staticmethod
+    def parse_query(query: bytes) -> dict[str, str]:
+        text = query.decode("ascii", "replace")
+        return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
+
+    def check(self, room: str) -> None:
+        """Raise `Problem` unless `room` is the name of a room that is open to the user."""
+        check_room_name(room)
+        self._guard.check(room)
+
+    def enter(self, room: str) -> None:
+        """`check`, now and for as long as the connection is open."""
+        check_room_name(room)
+        self._guard.enter(room)
+
+    def leave(self, room: str) -> None:
+        self._guard.leave(room)
+
+    def present(self, room: str) -> AbstractAsyncContextManager[None]:
+        """Be present in `room` while the block lasts, if the request asks for that."""
+        presence: Presence | None = self.scope.get("presence")
+        if presence is None or "name" not in self.query:
+            return nullcontext()
+        return presence.present(self, room)
 
     @property
     def since(self) -> Cursor | None:
@@ -74,6 +120,12 @@ class Request:
         return min(float(text), most)
 
 
+def check_room_name(room: str) -> None:
+    """Raise `Problem` unless `room` is the name of a room."""
+    if not _ROOM.fullmatch(room):
+        raise Problem(404, "room", NO_ROOM)
+
+
 def parse_since(text: str | None) -> Cursor | None:
     """A cursor from the wire; None where none was given. Raises `Problem`."""
     if not text:
@@ -82,45 +134,3 @@ def parse_since(text: str | None) -> Cursor | None:
         return Cursor.parse(text)
     except InvalidCursor as error:
         raise Problem(400, "cursor", str(error)) from error
-
-
-def text_of(document: Mapping[str, Any], name: str, most: int) -> str:
-    """The member `name`: a text of 1 to `most` characters. Raises `Problem`."""
-    value = document.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > most:
-        raise Problem(400, name, f"'{name}' is a text of 1 to {most} characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise Problem(
-            400, name, f"'{name}' has half a surrogate pair, which is no text."
-        ) from error
-    return value
-
-
-def name_in(document: Mapping[str, Any], member: str) -> str:
-    """The member `member`: a name of 1 to `SENDER_LENGTH` characters. Raises `Problem`.
-
-    It stands on one line with others: nothing in it ends that line, or turns the direction of
-    what comes after it (UAX #9 §2), and something of it is to be seen.
-    """
-    name = text_of(document, member, settings.SENDER_LENGTH)
-    seen = (each for each in name if category(each) not in _UNSEEN and each not in _FILLERS)
-    if _NO_NAME.search(name) or next(seen, None) is None:
-        raise Problem(
-            400,
-            "name",
-            f"'{member}' is one line with something to see, without control characters or marks "
-            "that turn the direction.",
-        )
-    return name
-
-
-def name_of(user: Any) -> str:
-    """The name under which a user publishes: their own, cut to what a sender may have."""
-    return str(user.get_username())[: settings.SENDER_LENGTH]
-
-
-def has_own_name(user: Any) -> bool:
-    """Whether `name_of` is nobody else's: a name that was cut could be two users'."""
-    return bool(user.is_authenticated) and user.get_username() == name_of(user)

@@ -8,9 +8,9 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from django.conf import settings
-
+from transports.conf import conf
 from transports.http.problems import Problem
+from transports.http.request import Request
 from transports.http.scope import Application, Receive, Scope, Send, client_address
 
 NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
@@ -111,12 +111,12 @@ class RateLimit:
 publishing = RateLimit()
 
 
-def take_turn(scope: Scope) -> None:
-    """Raise `Problem` (429) for a user, or else an address, that says more than `PUBLISH_RATE`."""
-    rate: float = settings.PUBLISH_RATE
-    if rate > 0:
-        user = scope["user"]
-        known = user.is_authenticated
-        client = f"user {user.pk}" if known else counted_as(client_address(scope))
+def take_turn(request: Request) -> None:
+    """Raise `Problem` (429) if the user, or else the address, exceeds `PUBLISH_RATE`."""
+    if conf.PUBLISH_RATE > 0:
+        if request.user.is_authenticated:
+            client = f"user {request.user.pk}"
+        else:
+            client = counted_as(client_address(request.scope))
         if client:
-            publishing.take(client, rate)
+            publishing.take(client, conf.PUBLISH_RATE)

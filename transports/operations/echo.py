@@ -1,12 +1,13 @@
-"""`GET /mirror/`: the request as it reached the application, and so what a proxy did to it."""
+"""`GET /mirror/`: the request as it reached the application, to see what a proxy did to it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from transports.events import encode
-from transports.http.base import answer
-from transports.http.scope import Receive, Scope, Send, client_address, header, scheme_of
+from django.http import HttpRequest, HttpResponse
+
+from transports.http.scope import client_address, header, scheme_of
+from transports.http.views import api_view, json_response
 
 # Nothing that is a secret: a reflection is easily logged.
 SHOWN = (
@@ -22,16 +23,13 @@ SHOWN = (
 )
 
 
-class EchoEndpoint:
+@api_view("GET", "HEAD")
+async def echo(request: HttpRequest) -> HttpResponse:
     """`{"http_version", "scheme", "path", "query", "client", "headers"}`."""
-
-    @classmethod
-    def as_asgi(cls) -> Any:
-        return cls()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name: header(scope, name.encode()).decode("latin-1") for name in SHOWN}
-        document = {
+    scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]
+    headers = {name: header(scope, name.encode()).decode("latin-1") for name in SHOWN}
+    return json_response(
+        {
             "http_version": scope["http_version"],
             "scheme": scheme_of(scope),
             "path": scope["path"],
@@ -39,4 +37,4 @@ class EchoEndpoint:
             "client": client_address(scope),
             "headers": {name: value for name, value in headers.items() if value},
         }
-        await answer(send, 200, b"application/json", encode(document))
+    )

@@ -1,7 +1,7 @@
-"""Whether this process serves: `/healthz` is about the process alone, `/readyz` about its feed.
+"""Health: `/healthz` is about the process alone, `/readyz` also about its store.
 
-A process whose Redis is away is alive: to start it again would cut every connection that waits
-for Redis to come back. It is not ready: a balancer may rather ask another.
+A process whose Redis is away is alive: restarting it would cut every connection that waits for
+Redis to come back. It is not ready: a balancer may rather choose another.
 """
 
 from __future__ import annotations
@@ -12,56 +12,43 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 
-from transports import feed
-from transports.events import encode
-from transports.http.base import answer
-from transports.http.scope import Receive, Scope, Send
-from transports.store.base import HistoryUnavailable
+from transports import feed, hub
+from transports.http.views import api_view, json_response
+from transports.store.base import StoreUnavailable
 
-PATIENCE = 2.0  # seconds in which the history has to answer
+PATIENCE = 2.0  # seconds in which the store has to answer
 
 
-class HealthEndpoint:
+@api_view("GET", "HEAD")
+async def health(request: HttpRequest) -> HttpResponse:
     """`GET /healthz`: `{"status": "ok"}`; 503 and `"stopping"` once the process begins to stop.
 
     With DEBUG also what the process holds.
     """
-
-    @classmethod
-    def as_asgi(cls) -> Any:
-        return cls()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hub = feed.hub()
-        document: dict[str, Any] = {"status": "stopping" if hub.closing else "ok"}
-        if settings.DEBUG:
-            document |= {
-                "users": hub.users,
-                "rooms": hub.rooms,
-                "tasks": len(asyncio.all_tasks()),
-                "threads": threading.active_count(),
-                **asdict(hub.statistics),
-            }
-        await answer(send, 503 if hub.closing else 200, b"application/json", encode(document))
+    here = hub.current()
+    document: dict[str, Any] = {"status": "stopping" if here.closing else "ok"}
+    if settings.DEBUG:
+        document |= {
+            "users": here.users,
+            "rooms": here.rooms,
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            **asdict(here.statistics),
+        }
+    return json_response(document, 503 if here.closing else 200)
 
 
-class ReadinessEndpoint:
-    """`GET /readyz`: as `/healthz`; 503 and `"unavailable"` too where the history is away."""
-
-    @classmethod
-    def as_asgi(cls) -> Any:
-        return cls()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hub = feed.hub()
-        status = "stopping" if hub.closing else "ok"
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await hub.history.heads([])
-        except (HistoryUnavailable, TimeoutError):
-            status = "unavailable"
-        ready = status == "ok"
-        headers = [] if ready else [(b"retry-after", b"1")]
-        body = encode({"status": status})
-        await answer(send, 200 if ready else 503, b"application/json", body, headers)
+@api_view("GET", "HEAD")
+async def readiness(request: HttpRequest) -> HttpResponse:
+    """`GET /readyz`: as `/healthz`; 503 and `"unavailable"` too while the store is away."""
+    status = "stopping" if hub.current().closing else "ok"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await feed.store().heads([])
+    except (StoreUnavailable, TimeoutError):
+        status = "unavailable"
+    if status == "ok":
+        return json_response({"status": status})
+    return json_response({"status": status}, 503, **{"Retry-After": "1"})

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transports.http.base import Endpoint, answer
-from transports.http.request import Request
-from transports.http.scope import Receive, Send
+from django.http import HttpRequest, HttpResponse
+
+from transports.http.views import api_view, response
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
 
-class DescriptionEndpoint(Endpoint):
-    """The file beside this module, as it is."""
-
-    document = DESCRIPTION.read_bytes()
-
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        # Anyone's page may read it, as a documentation browser does.
-        headers = [(b"access-control-allow-origin", b"*")]
-        await answer(send, 200, b"application/json", self.document, headers)
+@api_view("GET", "HEAD")
+async def description(request: HttpRequest) -> HttpResponse:
+    # Anyone's page may read it, as a documentation browser does.
+    headers = {"Access-Control-Allow-Origin": "*"}
+    return response(DESCRIPTION.read_bytes(), 200, "application/json", headers)

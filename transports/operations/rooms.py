@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 
 from transports.auth.permissions import is_open_to
-from transports.events import encode
-from transports.http.base import Endpoint, answer
+from transports.conf import conf
 from transports.http.request import Request
-from transports.http.scope import Receive, Send
+from transports.http.views import api_view, json_response
 from transports.presence.service import presence
 
 
-class RoomsEndpoint(Endpoint):
+@api_view("GET", "HEAD")
+async def rooms(request: HttpRequest) -> HttpResponse:
     """`{"rooms": [{"room", "connections", "people": [name, ...]}, ...]}`, by name.
 
-    `connections` are streams, sockets and held requests; `people` those who came in with a
-    name. At most `MAX_ROOMS` rooms, the fullest.
+    `connections` are streams, sockets and held requests; `people` those who gave a name. At most
+    `MAX_ROOMS` rooms, the fullest.
     """
-
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        connections, people = await presence().everyone()
-        names: dict[str, list[str]] = {room: [] for room in connections}
-        for person in people:
-            names.setdefault(person.room, []).append(person.name)
-        fullest = sorted(
-            (room for room in names if is_open_to(room, request.user)),
-            key=lambda room: (len(names[room]), connections.get(room, 0)),
-            reverse=True,
-        )
-        rooms = [
-            {"room": room, "connections": connections.get(room, 0), "people": sorted(names[room])}
-            for room in sorted(fullest[: settings.MAX_ROOMS])
-        ]
-        await answer(send, 200, b"application/json", encode({"rooms": rooms}))
+    user = Request(request.scope).user  # type: ignore[attr-defined]
+    connections, people = await presence().everyone()
+    names: dict[str, list[str]] = {room: [] for room in connections}
+    for person in people:
+        names.setdefault(person.room, []).append(person.name)
+    fullest = sorted(
+        (room for room in names if is_open_to(room, user)),
+        key=lambda room: (len(names[room]), connections.get(room, 0)),
+        reverse=True,
+    )
+    return json_response(
+        {
+            "rooms": [
+                {
+                    "room": room,
+                    "connections": connections.get(room, 0),
+                    "people": sorted(names[room]),
+                }
+                for room in sorted(fullest[: conf.MAX_ROOMS])
+            ]
+        }
+    )

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from transports.presence.service import Everyone, Person
-from transports.store.base import HistoryUnavailable
+from transports import feed
+from transports.conf import conf
+from transports.presence.base import Everyone, Person
+from transports.store.redis.store import RedisStore, reached
 
 LEASE = 20.0  # seconds: four reports
 
@@ -82,7 +83,7 @@ return gone
 
 
 class RedisPeople:
-    """`transports.presence.Store` in Redis, under `prefix`."""
+    """`transports.presence.base.People` in Redis, under `prefix`."""
 
     def __init__(self, redis: Redis, *, prefix: str, lease: float = LEASE) -> None:
         self._redis = redis
@@ -92,6 +93,12 @@ class RedisPeople:
         self._hold = redis.register_script(_HOLD)
         self._release = redis.register_script(_RELEASE)
         self._report = redis.register_script(_REPORT)
+
+    @classmethod
+    def from_settings(cls) -> RedisPeople:
+        store = feed.store()
+        assert isinstance(store, RedisStore)
+        return cls(store.redis, prefix=conf.REDIS_PREFIX)
 
     async def hold(self, people: Iterable[Person]) -> list[Person]:
         return await self._run(self._hold, self._lease, *map("/".join, people))
@@ -106,7 +113,7 @@ class RedisPeople:
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in self._keys:
                 pipe.hgetall(key)
-            people, reports = await _reached(pipe.execute())
+            people, reports = await reached(pipe.execute())
         connections: dict[str, int] = {}
         for process, report in reports.items():
             if process.decode() != self._process:
@@ -115,17 +122,10 @@ class RedisPeople:
         return Everyone(connections, {_person(field) for field in people})
 
     async def _run(self, script: Any, *arguments: Any) -> list[Person]:
-        found = await _reached(script(keys=self._keys, args=[self._process, *arguments]))
+        found = await reached(script(keys=self._keys, args=[self._process, *arguments]))
         return [_person(field) for field in found]
 
 
 def _person(field: bytes) -> Person:
     room, _, name = field.decode().partition("/")
     return Person(room, name)
-
-
-async def _reached(command: Awaitable[Any]) -> Any:
-    try:
-        return cast(Any, await command)
-    except (RedisError, OSError) as error:
-        raise HistoryUnavailable(f"Redis: {error}") from error

@@ -1,8 +1,8 @@
-"""Who is here: the people of each room, and the events that tell of their coming and going.
+"""Who is present in each room, and the events that tell of joining and leaving.
 
-Whoever asks for it is present, with `?name=` on any technique; watchers and programs that do
-not are counted and no more. Someone is present while one of their connections is, and
-`LINGER` seconds longer, so that a long poll or a reconnection is no coming and going.
+With `?name=` on any technique a client is present; the others are only counted. A person is
+present while one of their connections is, and `LINGER` seconds longer, so that neither a long
+poll nor a reconnection counts as leaving.
 """
 
 from __future__ import annotations
@@ -11,84 +11,33 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal
 from weakref import WeakKeyDictionary
 
-from django.conf import settings
+from django.utils.module_loading import import_string
 
-from transports import feed
+from transports import feed, hub
+from transports.conf import conf
+from transports.events import Draft
+from transports.http.names import name_in, name_of
 from transports.http.request import Request
+from transports.http.scope import Application, Receive, Scope, Send
 from transports.http.throttling import take_turn
-from transports.store.base import HistoryUnavailable
-from transports.store.redis.store import RedisHistory
+from transports.presence.base import Everyone, People, Person
+from transports.store.base import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-LINGER = 10.0  # seconds someone stays after their last connection
-PATIENCE = 1.0  # seconds that who comes in waits to be announced
-SWEEP_INTERVAL = 1.0  # seconds between looks for those who stayed long enough
+MEMORY_PEOPLE = "transports.presence.memory.MemoryPeople"
+REDIS_PEOPLE = "transports.presence.redis.RedisPeople"
+LINGER = 10.0  # seconds a person stays after their last connection
+PATIENCE = 1.0  # seconds a connection waits to be announced
+SWEEP_INTERVAL = 1.0  # seconds between looks for people who have left
 REPORT_INTERVAL = 5.0  # seconds between two reports to the other processes
 FRESHNESS = 1.0  # seconds for which a list of everyone is given out again
-MOST_PEOPLE = 10_000  # in one process; who comes after them is not announced
-
-
-class Person(NamedTuple):
-    """Someone in a room, by the name under which they came in."""
-
-    room: str
-    name: str
-
-
-class Everyone(NamedTuple):
-    """Open connections by room, and the people, of one process or of all."""
-
-    connections: dict[str, int]
-    people: set[Person]
-
-
-class Store(Protocol):
-    """The people of all processes. Every method raises `HistoryUnavailable`."""
-
-    async def hold(self, people: Iterable[Person]) -> list[Person]:
-        """This process has them, for a while; returns those whom no process had."""
-        ...
-
-    async def release(self, people: Iterable[Person]) -> list[Person]:
-        """This process has them no longer; returns those whom now no process has."""
-        ...
-
-    async def report(self, connections: dict[str, int]) -> list[Person]:
-        """This process's connections; returns those whom a process had that is no more."""
-        ...
-
-    async def others(self) -> Everyone:
-        """The connections of the other processes, and the people of all."""
-        ...
-
-
-@dataclass
-class MemoryPeople:
-    """The store of a process that is alone."""
-
-    people: set[Person] = field(default_factory=set)
-
-    async def hold(self, people: Iterable[Person]) -> list[Person]:
-        new = [person for person in people if person not in self.people]
-        self.people.update(new)
-        return new
-
-    async def release(self, people: Iterable[Person]) -> list[Person]:
-        gone = [person for person in people if person in self.people]
-        self.people.difference_update(gone)
-        return gone
-
-    async def report(self, connections: dict[str, int]) -> list[Person]:
-        return []
-
-    async def others(self) -> Everyone:
-        return Everyone({}, self.people)
+MOST_PEOPLE = 10_000  # in one process; those beyond are not announced
 
 
 @dataclass
@@ -105,7 +54,7 @@ class _Stay:
 class Presence:
     """The people of one process, and through the store those of all."""
 
-    store: Store
+    store: People
     _stays: dict[Person, _Stay] = field(default_factory=dict)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # one word to the store at a time
     _announcing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -122,7 +71,7 @@ class Presence:
         if stay is not None:
             stay.connections += 1
         elif len(self._stays) < MOST_PEOPLE:
-            take_turn(request.scope)
+            take_turn(request)
             stay = self._stays[person] = _Stay(connections=1)
         try:
             if stay is not None and not stay.was_told:
@@ -135,12 +84,12 @@ class Presence:
                 stay.ended_at = asyncio.get_running_loop().time()
 
     async def everyone(self) -> Everyone:
-        """All connections and people. Raises `HistoryUnavailable`."""
+        """All connections and people. Raises `StoreUnavailable`."""
         now = asyncio.get_running_loop().time()
         if self._everyone is None or now - self._everyone[0] > FRESHNESS:
             connections, people = await self.store.others()
             connections = dict(connections)
-            for room, count in feed.hub().connections.items():
+            for room, count in hub.current().connections.items():
                 connections[room] = connections.get(room, 0) + count
             self._everyone = now, Everyone(connections, set(people))
         return self._everyone[1]
@@ -165,7 +114,7 @@ class Presence:
             await asyncio.sleep(SWEEP_INTERVAL)
             try:
                 await self._look(loop.time())
-            except HistoryUnavailable as error:
+            except StoreUnavailable as error:
                 logger.warning("Nobody can be told who is here (%s).", error)
             except Exception:
                 logger.exception("Who is here could not be looked through")
@@ -185,7 +134,7 @@ class Presence:
             # outage their time is over.
             await self._arrived(list(self._stays))
             async with self._asking:
-                gone = await self.store.report(feed.hub().connections)
+                gone = await self.store.report(hub.current().connections)
             await self._tell("leave", gone)
 
     async def _announce(self, person: Person) -> None:
@@ -203,12 +152,12 @@ class Presence:
                 people = [each for each in people if each in stays and not stays[each].is_over(now)]
                 new = await self.store.hold(people) if people else []
             await self._tell("join", new)
-        except HistoryUnavailable as error:  # the list is put right by the next sweep
+        except StoreUnavailable as error:  # the list is put right by the next sweep
             logger.warning("Nobody can be told who is here (%s).", error)
 
     async def _tell(self, kind: Literal["join", "leave"], people: Iterable[Person]) -> None:
         for person in people:
-            await feed.publish(person.room, person.name, "", kind)
+            await feed.publish(Draft(person.room, person.name, "", kind))
 
 
 _presences: WeakKeyDictionary[asyncio.AbstractEventLoop, Presence] = WeakKeyDictionary()
@@ -219,28 +168,9 @@ def presence() -> Presence:
     loop = asyncio.get_running_loop()
     found = _presences.get(loop)
     if found is None:
-        found = _presences[loop] = Presence(_new_store())
+        people = import_string(REDIS_PEOPLE if conf.REDIS_URL else MEMORY_PEOPLE)
+        found = _presences[loop] = Presence(people.from_settings())
     return found
-
-
-def _new_store() -> Store:
-    from transports.presence.redis import RedisPeople
-
-    history = feed.hub().history
-    if isinstance(history, RedisHistory):
-        return RedisPeople(history.redis, prefix=settings.REDIS_PREFIX)
-    return MemoryPeople()
-
-
-@asynccontextmanager
-async def present(request: Request, room: str) -> AsyncIterator[None]:
-    """Present in `room` while the block lasts, if the request asks for it."""
-    name = request.own_name
-    if name is None:
-        yield
-        return
-    async with presence().here(request, room, name):
-        yield
 
 
 async def aclose() -> None:
@@ -248,3 +178,25 @@ async def aclose() -> None:
     found = _presences.pop(asyncio.get_running_loop(), None)
     if found is not None:
         await found.close()
+
+
+def own_name(request: Request) -> str:
+    """The name to be present under: a user's own, or the one in `?name=`. Raises `Problem`."""
+    if request.user.is_authenticated:
+        return name_of(request.user)
+    return name_in(request.query, "name")
+
+
+class PresenceMiddleware:
+    """Announces the clients that give a name: the `transports.http.request.Presence` of a scope."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" and conf.REDIS_URL:
+            presence().start()  # so that the other processes receive this one's reports
+        await self.application({**scope, "presence": self}, receive, send)
+
+    def present(self, request: Request, room: str) -> AbstractAsyncContextManager[None]:
+        return presence().here(request, room, own_name(request))

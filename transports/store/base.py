@@ -1,8 +1,4 @@
-"""The history: the bounded, ordered log of each room. It is the truth.
-
-Two of them stand behind one interface: in memory (`memory`) and in Redis Streams
-(`redis`). `append` is one atomic step that gives the event its place.
-"""
+"""The interface of the stores: the bounded, ordered log of each room. It is the truth."""
 
 from __future__ import annotations
 
@@ -12,9 +8,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from transports.events import Batch, Cursor, Event, EventType
+from transports.events import Batch, Cursor, Draft, Event
 
 # An epoch is two tokens: one for the store, then one for the room's numbering in it. A room
 # nobody has published in has only the first, so that a cursor taken there still tells a
@@ -25,10 +21,12 @@ DAY = 24 * 3600  # seconds
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
-class HistoryUnavailable(Exception):
-    """The history cannot be reached now; try again in `retry_after` seconds."""
+class FeedUnavailable(Exception):
+    """The feed cannot serve this now; try again."""
 
-    retry_after = 1
+
+class StoreUnavailable(FeedUnavailable):
+    """The store cannot be reached now."""
 
 
 def new_token(length: int) -> str:
@@ -40,38 +38,18 @@ def now() -> float:
     return round(time.time(), 6)
 
 
-class History(Protocol):
-    """The interface of both histories. Every method raises `HistoryUnavailable`."""
+class Store(Protocol):
+    """Every method but `close` raises `StoreUnavailable`."""
 
-    async def append(
-        self,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-    ) -> Event:
+    async def append(self, draft: Draft) -> Event:
         """Give the event the room's next number and keep it, in one atomic step."""
         ...
 
-    async def append_once(
-        self,
-        key: str,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-        remember: int = DAY,
-    ) -> Event | None:
+    async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
         """As `append`, in the same atomic step, unless `key` has been taken: then None.
 
-        A key is remembered for `remember` seconds, in memory for `ONCE_LENGTH` keys. So an
-        append whose answer was lost can be tried again.
+        A key is remembered for `remember` seconds, so that an append whose answer was lost can
+        be tried again.
         """
         ...
 
@@ -80,18 +58,17 @@ class History(Protocol):
         ...
 
     async def rooms(self) -> list[str]:
-        """The rooms that somebody has published in, sorted."""
+        """The rooms that have been published in, sorted."""
         ...
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
-        """The event whose id is `cursor`; None where there is none, or it is kept no longer."""
+        """The event whose id is `cursor`; None where the room has none, or has trimmed it."""
         ...
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
-        """The events behind `since`, with a `reset` where some can no longer be given.
+        """The events after `since`, behind a `reset` where some have been trimmed.
 
-        It comes first; in Redis also where a replica was promoted. Without `since`: the last
-        `backlog` events.
+        In Redis also where a replica was promoted. Without `since`: the last `BACKLOG_LENGTH`.
         """
         ...
 
@@ -102,42 +79,34 @@ class History(Protocol):
     async def close(self) -> None: ...
 
 
-class Resumption(NamedTuple):
-    """Read on behind `start`; with `reset`, after telling that `missed` events are gone."""
-
-    start: int
-    reset: bool
-    missed: int | None
-
-
 @dataclass(frozen=True)
 class Extent:
-    """What a history holds of a room: the events `first` … `last` (none: `first > last`)."""
+    """What a store holds of a room: the events `first` … `last` (none: `first > last`)."""
 
     epoch: str
     first: int
     last: int
 
-    def resume(self, since: Cursor) -> Resumption:
-        """How one who has everything up to `since` goes on."""
-        if not since.belongs_to(self.epoch):
-            return Resumption(self.first - 1, True, None)
-        if since.seq < self.first - 1:
-            return Resumption(self.first - 1, True, self.first - 1 - since.seq)
-        if since.seq > self.last:  # a number not given yet: an older state was restored
-            return Resumption(self.first - 1, True, None)
-        return Resumption(since.seq, False, 0)
-
     def batch(self, room: str, since: Cursor, events: Iterable[Event]) -> Batch:
-        """What follows `since`, from all the events there are, with its `reset` if need be."""
-        start, is_reset, missed = self.resume(since)
+        """What follows `since`, from all the events there are, with its `reset` if need be.
+
+        Only within one numbering is it known how many events are missing. A number that has not
+        been given yet is of a numbering that was lost: an older state was restored.
+        """
+        start = self.first - 1
+        told: tuple[Event, ...] = ()
+        if not since.belongs_to(self.epoch) or since.seq > self.last:
+            told = (reset(room, Cursor(self.epoch, start), None),)
+        elif since.seq < start:
+            told = (reset(room, Cursor(self.epoch, start), start - since.seq),)
+        else:
+            start = since.seq
         following = islice(events, start - self.first + 1, None)
-        told = (reset(room, Cursor(self.epoch, start), missed),) if is_reset else ()
         return Batch(room, Cursor(self.epoch, self.last), (*told, *following))
 
 
 def reset(room: str, place: Cursor, missed: int | None) -> Event:
-    """The event that tells a subscriber what it can no longer be given before `place`."""
+    """Return the event that tells a subscriber how many events before `place` were trimmed."""
     what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
     return Event(
         id=str(place),

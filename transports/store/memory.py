@@ -1,4 +1,4 @@
-"""The history of one process, in its memory."""
+"""The store of one process, in its memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
-from transports.events import Batch, Cursor, Event, EventType
-from transports.store.base import DAY, ROOM_TOKEN_LENGTH, STORE_TOKEN_LENGTH, Extent, new_token, now
+from transports.conf import conf
+from transports.events import Batch, Cursor, Draft, Event
+from transports.store.base import (
+    DAY,
+    ROOM_TOKEN_LENGTH,
+    STORE_TOKEN_LENGTH,
+    Extent,
+    new_token,
+    now,
+)
 
-ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered in memory
-GONE_LENGTH = 10_000  # rooms that gave way, which are told in memory from those that never were
+ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered
+GONE_LENGTH = 10_000  # evicted rooms that are told from rooms that never were
 
 
 @dataclass
@@ -26,12 +35,11 @@ class _Room:
 
 
 @dataclass
-class MemoryHistory:
-    """The history of one process: `length` events a room, `max_rooms` rooms.
+class MemoryStore:
+    """Holds `length` events a room, of `max_rooms` rooms.
 
-    The room longest out of use gives way to a new one; its numbering then starts over, which
-    its subscribers are told by a `reset`. So is who holds the place before its first event: its
-    next epoch begins with another token than the store's.
+    Rooms are evicted least recently used first. An evicted room starts a new epoch, which begins
+    with another token than the store's, so that every cursor from before receives a `reset`.
     """
 
     length: int
@@ -39,55 +47,32 @@ class MemoryHistory:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _gone: dict[str, str] = field(default_factory=dict)  # the tokens of rooms that gave way
+    _gone: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
     # By key: the id, and until when it is remembered, on `time.monotonic`.
     _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
 
-    async def append(
-        self,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-    ) -> Event:
-        log = self._touch(room)
+    @classmethod
+    @cache
+    def from_settings(cls) -> MemoryStore:
+        """The process's: every event loop has the same."""
+        return cls(conf.HISTORY_LENGTH, conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
+
+    async def append(self, draft: Draft) -> Event:
+        log = self._touch(draft.room)
         if log is None:
-            epoch = self._empty(room).epoch + new_token(ROOM_TOKEN_LENGTH)
-            log = self._rooms[room] = _Room(epoch, deque(maxlen=self.length))
+            epoch = self._empty(draft.room).epoch + new_token(ROOM_TOKEN_LENGTH)
+            log = self._rooms[draft.room] = _Room(epoch, deque(maxlen=self.length))
             if len(self._rooms) > self.max_rooms:
-                self._give_way()
-        event = Event(
-            str(Cursor(log.epoch, log.last + 1)),
-            kind,
-            room,
-            sender,
-            text,
-            now(),
-            of=of,
-            verified=verified,
-        )
+                self._evict()
         log.last += 1
+        event = draft.event(str(Cursor(log.epoch, log.last)), now())
         log.events.append(event)
         return event
 
-    async def append_once(
-        self,
-        key: str,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-        remember: int = DAY,
-    ) -> Event | None:
+    async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
         if await self.identity(key) is not None:
             return None
-        event = await self.append(room, kind, sender, text, of=of, verified=verified)
+        event = await self.append(draft)
         self._once[key] = event.id, time.monotonic() + remember
         if len(self._once) > ONCE_LENGTH:
             self._once.popitem(last=False)
@@ -132,9 +117,9 @@ class MemoryHistory:
         """The place before the first event of a room that has none."""
         return Cursor(self._gone.get(room, self._token), 0)
 
-    def _give_way(self) -> None:
+    def _evict(self) -> None:
         room, _ = self._rooms.popitem(last=False)
-        if len(self._gone) == GONE_LENGTH:  # too many to tell: every empty room has another place
+        if len(self._gone) == GONE_LENGTH:  # too many: every empty room gets another place
             self._gone.clear()
             self._token = new_token(STORE_TOKEN_LENGTH)
         self._gone[room] = new_token(STORE_TOKEN_LENGTH)

@@ -16,13 +16,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from transports.events import Batch, Cursor, Event, EventType
+from transports.conf import conf
+from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import (
     DAY,
     ROOM_TOKEN_LENGTH,
     STORE_TOKEN_LENGTH,
     Extent,
-    HistoryUnavailable,
+    StoreUnavailable,
     new_token,
     now,
 )
@@ -66,7 +67,7 @@ return id
 """
 
 
-class RedisHistory:
+class RedisStore:
     """`length` events a room; a room unused for `expiry` seconds is forgotten.
 
     Two pools of `connections` each: one publishes, one reads.
@@ -102,9 +103,20 @@ class RedisHistory:
         self._prefix = prefix
         self._store_key = f"{prefix}:epoch"
 
+    @classmethod
+    def from_settings(cls) -> RedisStore:
+        return cls(
+            conf.REDIS_URL,
+            length=conf.HISTORY_LENGTH,
+            backlog=conf.BACKLOG_LENGTH,
+            expiry=conf.HISTORY_EXPIRY,
+            prefix=conf.REDIS_PREFIX,
+            connections=conf.REDIS_CONNECTIONS,
+        )
+
     @property
     def redis(self) -> Redis:
-        """The connections to Redis, for others who keep something beside the history."""
+        """The connections that publish, for what is kept beside the events."""
         return self._redis
 
     def _key(self, room: str) -> str:
@@ -113,60 +125,39 @@ class RedisHistory:
     def _once_key(self, key: str) -> str:
         return f"{self._prefix}:once:{key}"
 
-    async def append(
-        self,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-    ) -> Event:
-        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
+    async def append(self, draft: Draft) -> Event:
         event = await self._appended([], draft)
         assert event is not None
         return event
 
-    async def append_once(
-        self,
-        key: str,
-        room: str,
-        kind: EventType,
-        sender: str,
-        text: str,
-        *,
-        of: str | None = None,
-        verified: bool = False,
-        remember: int = DAY,
-    ) -> Event | None:
-        draft = Event("", kind, room, sender, text, now(), of=of, verified=verified)
+    async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
         return await self._appended([self._once_key(key)], draft, remember)
 
     async def identity(self, key: str) -> str | None:
-        found: bytes | None = await _reached(self._reader.get(self._once_key(key)))
+        found: bytes | None = await reached(self._reader.get(self._once_key(key)))
         return None if found is None else found.decode()
 
-    async def _appended(self, once: list[str], draft: Event, remember: int = DAY) -> Event | None:
+    async def _appended(self, once: list[str], draft: Draft, remember: int = DAY) -> Event | None:
+        event = draft.event("", now())
         keys = [self._key(draft.room), self._store_key, *once]
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
             new_token(ROOM_TOKEN_LENGTH),
-            draft.encoded.removeprefix(b'{"id":""'),
+            event.encoded.removeprefix(b'{"id":""'),
             self._length,
             self._expiry,
             remember,
         ]
-        identity = await _reached(self._append(keys=keys, args=cast(Any, arguments)))
+        identity = await reached(self._append(keys=keys, args=cast(Any, arguments)))
         if identity is None:
             return None
-        return replace(draft, id=identity.decode())
+        return replace(event, id=identity.decode())
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
         place = f"{cursor.seq}-0"
         if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
             return None
-        entries: list[Entry] = await _reached(self._reader.xrange(self._key(room), place, place))
+        entries: list[Entry] = await reached(self._reader.xrange(self._key(room), place, place))
         if not entries or place_of(entries[0]) != cursor:
             return None
         return event_of(entries[0])
@@ -196,7 +187,7 @@ class RedisHistory:
             if since is not None:
                 pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
             pipe.get(self._store_key)
-            newest, *from_since, token = await _reached(pipe.execute())
+            newest, *from_since, token = await reached(pipe.execute())
         store = token.decode() if token else ""
         if not store and not newest:
             store = await self._begin()
@@ -209,7 +200,7 @@ class RedisHistory:
         async with self._reader.pipeline(transaction=False) as pipe:
             pipe.xrange(self._key(room))
             pipe.get(self._store_key)
-            entries, token = await _reached(pipe.execute())
+            entries, token = await reached(pipe.execute())
         if entries:
             return whole_batch(room, since, entries, token.decode() if token else "")
         head = (await self.heads([room]))[room]
@@ -221,7 +212,7 @@ class RedisHistory:
             for room in rooms:
                 pipe.xrevrange(self._key(room), count=1)
             pipe.get(self._store_key)
-            *newest, token = await _reached(pipe.execute())
+            *newest, token = await reached(pipe.execute())
         store = token.decode() if token else await self._begin()
         return {
             room: head_of(entries[0] if entries else None, store)
@@ -230,10 +221,10 @@ class RedisHistory:
 
     async def _begin(self) -> str:
         """Begin a store: the first token of every epoch until Redis is flushed."""
-        await _reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
-        store: bytes | None = await _reached(self._reader.get(self._store_key))
+        await reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
+        store: bytes | None = await reached(self._reader.get(self._store_key))
         if store is None:
-            raise HistoryUnavailable("Redis forgot the store's epoch as soon as it was set.")
+            raise StoreUnavailable("Redis forgot the store's epoch as soon as it was set.")
         return store.decode()
 
     async def close(self) -> None:
@@ -241,11 +232,12 @@ class RedisHistory:
         await self._reader.aclose()
 
 
-async def _reached(command: Awaitable[Any]) -> Any:
+async def reached(command: Awaitable[Any]) -> Any:
+    """The answer of `command`. Raises `StoreUnavailable`."""
     try:
         return await command
     except (RedisError, OSError) as error:
-        raise HistoryUnavailable(f"Redis: {error}") from error
+        raise StoreUnavailable(f"Redis: {error}") from error
 
 
 async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -253,4 +245,4 @@ async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for key in keys:
             yield key
     except (RedisError, OSError) as error:
-        raise HistoryUnavailable(f"Redis: {error}") from error
+        raise StoreUnavailable(f"Redis: {error}") from error
