@@ -17,9 +17,10 @@ from faults.ledger import Ledger
 from realtime_demo.production import programs
 from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
-from transports.store.redis.connection import Sentinels, layer_host
+from transports.store.redis.connection import Sentinels
 from transports.store.redis.layer import RedisChannelLayer
 from transports.store.redis.store import RedisStore
+from transports.store.redis.url import layer_host
 
 from .redis_server import INSTALL, missing
 from .waiting import BOUND, until_asked

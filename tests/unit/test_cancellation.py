@@ -22,9 +22,9 @@ from transports.events import Draft
 from transports.presence.base import Person
 from transports.presence.redis import RedisPeople
 from transports.store.base import StoreUnavailable
-from transports.store.redis.connection import layer_host
 from transports.store.redis.layer import RedisChannelLayer
 from transports.store.redis.store import RedisStore
+from transports.store.redis.url import layer_host
 
 pytestmark = [pytest.mark.redis]
 

@@ -20,8 +20,9 @@ from realtime_demo.production import certificate
 from tests.redis_server import RedisServer, free_port, redis_executable
 from tests.waiting import BOUND
 from transports.events import Draft
-from transports.store.redis.connection import InvalidRedisURL, MasterPool, client, layer_host
+from transports.store.redis.connection import MasterPool, client
 from transports.store.redis.store import RedisStore
+from transports.store.redis.url import InvalidRedisURL, layer_host
 
 PASSWORD = "p@ss:wörd/?"  # has to be escaped, all of it
 ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"

@@ -15,8 +15,9 @@ from tests.redis_server import RedisServer
 from tests.waiting import BOUND, until
 from transports.store.redis import connection as redis_connection
 from transports.store.redis import layer as redis_layer
-from transports.store.redis.connection import layer_host, pool
+from transports.store.redis.connection import pool
 from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.url import layer_host
 
 pytestmark = pytest.mark.redis
 SIZE = 3

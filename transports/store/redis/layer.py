@@ -15,7 +15,7 @@ CLEANING = 2.0  # seconds
 
 
 class RedisChannelLayer(_RedisChannelLayer):  # type: ignore[misc]
-    """Takes the `hosts` that `redis_connection.layer_host` makes."""
+    """Takes the `hosts` that `transports.store.redis.url.layer_host` makes."""
 
     def create_pool(self, index: int) -> Pool:
         return pool(self.hosts[index])

@@ -1,7 +1,7 @@
 """What a room's stream in Redis says: its entries, and the seams of its numbering.
 
 An entry carries the epoch in which it was given its number. Where a replica was promoted the
-store goes on under another epoch (`redis_promotion`), with the room's next number; between the
+store goes on under another epoch (`promotion`), with the room's next number; between the
 last entry of the one and the first of the other is a seam. Nobody knows what the former master had
 given beyond it, and so everyone who comes across it is told, by a `reset` that cannot say how much.
 """

@@ -1,8 +1,8 @@
-"""The history in Redis Streams, shared by every process that has the same `REDIS_URL`.
+"""The store in Redis Streams, shared by every process that has the same `REDIS_URL`.
 
 One key a room, so that a flush, an eviction or an expiry takes the numbering and the events
-together: each entry carries its epoch, and its ID is its seq. What a stream says is in `redis_log`,
-what happens when a replica is promoted in `redis_promotion`.
+together: each entry carries its epoch, and its ID is its seq. `log` reads a stream's entries,
+`promotion` begins a new epoch where a replica was promoted.
 """
 
 from __future__ import annotations
