@@ -19,10 +19,10 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from transports import feed
-from transports.access import check_room
-from transports.events import EventType
-from transports.refusals import Refusal
-from transports.requests import name_in, text_of
+from transports.auth.permissions import check_room
+from transports.events import Draft, EventType
+from transports.http.names import name_in, text_of
+from transports.http.problems import Refusal
 
 from .models import Task
 
@@ -69,7 +69,7 @@ class Job:
         self, step: object, room: str, sender: str, text: str, kind: EventType = "message"
     ) -> None:
         """Publish, unless this step of this task had been published already."""
-        await feed.publish_once(f"{self.task.id}:{step}", room, sender, text, kind)
+        await feed.publish_once(f"{self.task.id}:{step}", Draft(room, sender, text, kind))
 
     async def advance(self, progress: int) -> None:
         """Save that all steps before `progress` are done. Raises `Lost`."""

@@ -9,8 +9,9 @@ import random
 from typing import Literal
 
 from background.work import LINES
-from transports import feed
-from transports.history import HistoryUnavailable
+from transports import feed, hub
+from transports.events import Draft
+from transports.store.base import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,9 @@ class Conversation:
         self._random = random.Random(seed)
 
     async def say(self, room: str) -> None:
-        """Publish the next line. Raises `HistoryUnavailable`."""
+        """Publish the next line. Raises `StoreUnavailable`."""
         sender, text = next(self._lines)
-        await feed.publish(room, sender, text)
+        await feed.publish(Draft(room, sender, text))
 
     async def converse(
         self, room: str, rate: float, arrivals: Literal["poisson", "fixed"] = "poisson"
@@ -41,10 +42,10 @@ class Conversation:
         """
         clock = asyncio.get_running_loop().time
         due = clock()
-        while not feed.hub().closing:
+        while not hub.current().closing:
             try:
                 await self.say(room)
-            except HistoryUnavailable as error:
+            except StoreUnavailable as error:
                 logger.warning("The conversation pauses: %s", error)
                 await asyncio.sleep(1)
             due += self._random.expovariate(rate) if arrivals == "poisson" else 1 / rate

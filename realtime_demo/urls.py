@@ -2,9 +2,9 @@
 
 from django.conf import settings
 from django.contrib.auth.views import LogoutView
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
-from transports.access.login import LimitedLoginView
+from transports.auth.views import LimitedLoginView
 
 from .web.technique_pages import PAGES
 from .web.views import clock, demo_page, script_texts, technique_page
@@ -16,6 +16,7 @@ urlpatterns = [
     path("clock/", clock, name="clock"),
     re_path(rf"^texts/(?P<language>{languages})[.]js$", script_texts, name="script-texts"),
     path("login/", LimitedLoginView.as_view(), name="login"),
+    path("", include("transports.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),
     re_path(rf"^(?P<app>{'|'.join(PAGES)})/$", technique_page, name="technique"),
 ]

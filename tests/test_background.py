@@ -20,7 +20,7 @@ from background import runner
 from background.models import Task
 from background.work import LINES, WORK, Job
 from transports import feed
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .contract.feeds import collect, cursor_of
 from .live import LiveServer

@@ -1,4 +1,4 @@
-"""The benchmarks: the load generator's parsers and ledger, the contestants, and the published table."""
+"""The benchmarks: parsers and ledger of the load, contestants, and the published table."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from realtime_demo.doctor.examination import Examination
 from realtime_demo.production.layout import Layout
 from transports import client
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .contract.feeds import BOUND, collect, cursor_of, publish
 from .production import Production

@@ -28,8 +28,8 @@ from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.theory import SERVICE, SIZES
 from realtime_demo.stage.wire import rooms_of
 from realtime_demo.tap.network import Network
-from transports.refusals import Refusal
-from transports.techniques import TECHNIQUES
+from transports.http.problems import Refusal
+from transports.registry import TECHNIQUES
 
 from .live import LiveServer
 from .raw import RawConnection

@@ -27,7 +27,7 @@ from transports.client import (
     resume,
 )
 from transports.events import Event, InvalidEvent
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .http_client import HttpConnection
 from .plan import Adapter

@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from realtime_demo.tap.network import Network
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .theory import Path, Prediction, Sizes, Workload, predict, silences
 from .traits import asks, framing, response_ends

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from statistics import fmean
 
-from transports.cursors import Cursor, InvalidCursor
+from transports.events import Cursor, InvalidCursor
 
 from .host import resident_bytes
 from .phase import Clients, MeasurementFailed, Phase, Target

@@ -10,7 +10,7 @@ from typing import Any
 
 from realtime_demo.tap.network import Network
 from transports.events import Event
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 from .local_server import APPLICATION
 from .theory import Arrivals, Path, Sizes, Workload, framed, predict

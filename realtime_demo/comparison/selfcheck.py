@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import httpx
 from websockets.asyncio.client import connect
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .local_server import APPLICATION, local_server
 from .phase import Clock, MeasurementFailed, Target

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from realtime_demo.tap import counters
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .adapters import follow, target
 from .http_client import HttpConnection

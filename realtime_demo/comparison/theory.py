@@ -181,7 +181,7 @@ class Prediction:
 def predict(
     technique: str, workload: Workload, path: Path, sizes: Sizes | None = None
 ) -> Prediction:
-    """The prediction for a technique of `transports.techniques`, or any of its names' families.
+    """The prediction for a technique of `transports.registry`, or any of its names' families.
 
     Raises `DoesNotFit`.
     """

@@ -16,7 +16,7 @@ import httpx
 from realtime_demo.server import command, free_port
 from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .anatomy import needle_of
 from .labels import STREAMS, is_technique, label_of

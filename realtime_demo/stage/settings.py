@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
 from realtime_demo.tap.network import Network
-from transports.refusals import Refusal
-from transports.techniques import BY_NAME
+from transports.http.problems import Refusal
+from transports.registry import BY_NAME
 
 Arrivals = Literal["poisson", "fixed"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-from transports.techniques import BY_NAME, Technique
+from transports.registry import BY_NAME, Technique
 
 from . import sequence_diagrams as diagrams
 from .code_excerpts import Excerpt
@@ -40,7 +40,7 @@ PAGES = {
             _("Polling"),
             ("polling",),
             (diagrams.POLLING,),
-            (Excerpt("polling/consumers.py"), Excerpt("transports/feed.py", "history")),
+            (Excerpt("polling/endpoints.py"), Excerpt("transports/feed.py", "history")),
             (Excerpt("polling/static/polling/source.js", "PollingSource"),),
         ),
         TechniquePage(
@@ -48,7 +48,7 @@ PAGES = {
             _("Long polling"),
             ("longpoll",),
             (diagrams.LONG_POLLING,),
-            (Excerpt("longpoll/consumers.py"), Excerpt("transports/feed.py", "wait")),
+            (Excerpt("longpoll/endpoints.py"), Excerpt("transports/hub.py", "wait")),
             (Excerpt("longpoll/static/longpoll/source.js", "LongPollingSource"),),
         ),
         TechniquePage(
@@ -56,7 +56,7 @@ PAGES = {
             _("Streaming"),
             ("streaming", "sse"),
             (diagrams.STREAMING, diagrams.SERVER_SENT_EVENTS),
-            (Excerpt("streaming/consumers.py"), Excerpt("transports/feed.py", "subscribe")),
+            (Excerpt("streaming/endpoints.py"), Excerpt("transports/hub.py", "subscribe")),
             (
                 Excerpt("streaming/static/streaming/source.js", "StreamingSource"),
                 Excerpt("streaming/static/streaming/source.js", "lines"),
@@ -70,8 +70,8 @@ PAGES = {
             (diagrams.WEBSOCKET,),
             (
                 Excerpt("websocket/consumers.py", "FeedConsumer"),
-                Excerpt("websocket/consumers.py", "Session.receive"),
-                Excerpt("websocket/consumers.py", "Session._feed"),
+                Excerpt("websocket/session.py", "Session.receive"),
+                Excerpt("websocket/session.py", "Session._feed"),
             ),
             (Excerpt("websocket/static/websocket/source.js", "WebSocketSource"),),
         ),

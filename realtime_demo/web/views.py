@@ -21,10 +21,10 @@ from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
 from realtime_demo.stage import page as stage
-from transports.access import check_room
-from transports.refusals import Refusal
-from transports.requests import has_own_name, name_of
-from transports.techniques import TECHNIQUES, Technique
+from transports.auth.permissions import check_room
+from transports.http.names import has_own_name, name_of
+from transports.http.problems import Refusal
+from transports.registry import TECHNIQUES, Technique
 
 from .scenarios import SCENARIOS
 from .technique_pages import PAGES

@@ -33,7 +33,7 @@ from tests.support.page import (
     write,
 )
 from tests.waiting import until_asked
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 pytestmark = [
     pytest.mark.browser,

@@ -22,7 +22,7 @@ from playwright.async_api import Browser, Page
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.chromium import complaints
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 pytestmark = [
     pytest.mark.browser,

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 # Motion costs a frame sixty times a second, drawn by the processor; without, one a second.
 VIEW: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}

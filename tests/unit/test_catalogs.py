@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 
 from tests.program import ROOT
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 # Texts that stand in Python, in a template and in a script.

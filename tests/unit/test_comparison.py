@@ -17,7 +17,7 @@ from django.template import Context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longpoll.consumers import LONGEST_HOLD
+from longpoll.endpoints import LONGEST_HOLD
 from realtime_demo.comparison import plan
 from realtime_demo.comparison.adapters import events_in
 from realtime_demo.comparison.http_client import HttpConnection

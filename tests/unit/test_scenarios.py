@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import translation
 
 from realtime_demo.web.scenarios import SCENARIOS, Scenario
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 SCRIPTS = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo/panels"
 LANES = {technique.name for technique in TECHNIQUES if technique.on_page}

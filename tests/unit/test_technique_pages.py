@@ -15,7 +15,7 @@ from django.utils import translation
 from realtime_demo.web.code_excerpts import Excerpt
 from realtime_demo.web.sequence_diagrams import BROWSER, SERVER, WIDTH, Diagram, Down, Event, Up
 from realtime_demo.web.technique_pages import PAGES, TechniquePage
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 STATIC = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo"
 DIAGRAMS = [diagram for page in PAGES.values() for diagram in page.diagrams]
@@ -140,7 +140,7 @@ def test_an_excerpt_is_the_real_code_whole(excerpt: Excerpt) -> None:
 
 
 def test_markup_in_code_stays_text() -> None:
-    shown = Excerpt("polling/consumers.py").html
+    shown = Excerpt("polling/endpoints.py").html
     assert "&lt;room&gt;" in shown
     assert "<room>" not in shown
 
@@ -149,7 +149,7 @@ def test_markup_in_code_stays_text() -> None:
     "excerpt",
     [
         Excerpt("transports/feed.py", "no_such_function"),
-        Excerpt("websocket/consumers.py", "Session.no_such_method"),
+        Excerpt("websocket/session.py", "Session.no_such_method"),
         Excerpt("polling/static/polling/source.js", "NoSuchSource"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from realtime_demo.comparison.results import Configuration, Result
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 DASH = "\N{EN DASH}"
 

@@ -15,7 +15,7 @@ from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.statistics import quantile
 from realtime_demo.comparison.theory import Path, predict
 from realtime_demo.comparison.traits import response_ends
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings

@@ -20,7 +20,7 @@ export class Changes {
     this.send = send;
   }
 
-  /** As `changeable` of transports/publish.py. */
+  /** As `changeable` of transports/http/publish.py. */
   allows({ type, sender, verified }) {
     const { name, isStaff } = this.permission;
     if (isStaff) return type === "message" || type === "announcement";
