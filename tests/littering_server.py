@@ -1,7 +1,8 @@
 """This project's server, which says what garbage its connections have left behind.
 
 `GET /garbage/` collects it, by type, and keeps the collector off until it is asked again: what
-counting references frees is never seen.
+counting references frees is never seen. `GET /users/` says who waits here: the requests that
+Django itself answers leave cycles.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 from types import FrameType
 
 from realtime_demo.asgi import application as honest_application
+from transports import hub
 from transports.http.scope import Receive, Scope, Send
 
 
@@ -33,10 +35,13 @@ def described(each: object) -> str:
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope.get("path") != "/garbage/":
+    if scope.get("path") == "/garbage/":
+        body = json.dumps(garbage()).encode()
+    elif scope.get("path") == "/users/":
+        body = json.dumps(hub.current().users).encode()
+    else:
         await honest_application(scope, receive, send)
         return
-    body = json.dumps(garbage()).encode()
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": body})

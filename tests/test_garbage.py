@@ -56,7 +56,7 @@ async def held(server: LiveServer) -> None:
         connection.writer.write(line.encode())
 
         async def waits() -> object:
-            return (await http.get("/healthz")).json()["users"]
+            return (await http.get("/users/")).json()
 
         await until_asked(waits)
 
