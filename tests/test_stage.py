@@ -179,7 +179,7 @@ async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
 async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         page = await http.get("/")
-        assert '"stage": null' in page.text
+        assert '"demo": null' in page.text
         headers = {"Origin": memory_live_server.url}
         for path in ("/stage/", "/stage/wire/?technique=sse&id=a-1"):
             assert (await http.get(path)).status_code == 404
@@ -198,7 +198,7 @@ async def test_the_page_knows_the_stage(demo: Demo) -> None:
         text = (await page.http.get("/")).text
         found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
         assert found is not None
-        stage = json.loads(found[1])["stage"]
+        stage = json.loads(found[1])["demo"]
         assert (stage["url"], stage["live"], stage["mayControl"]) == (
             "/stage/",
             "/stage/live/",
