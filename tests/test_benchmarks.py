@@ -1,4 +1,4 @@
-"""The benchmarks: the load generator's parsers and ledger, the contestants, and the published table."""
+"""The benchmarks: load generator, ledger, contestants and published table."""
 
 from __future__ import annotations
 
