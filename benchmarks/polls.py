@@ -44,7 +44,7 @@ async def empty_polls(server: Server, contestant: Contestant, polls: int, room: 
         if any(batch["events"] for batch in batches):
             raise Unexpected("an empty poll brought events")
 
-    await poll(polls // 10)
+    await poll(max(CLIENTS, polls // 10))
     await server.settled()
     cpu = server.cpu
     await poll(polls)

@@ -1,4 +1,4 @@
-"""The benchmarks: parsers and ledger of the load, contestants, and the published table."""
+"""The benchmarks: load generator, ledger, contestants and published table."""
 
 from __future__ import annotations
 
