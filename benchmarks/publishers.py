@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from benchmarks.framing import Unexpected, client_frame, length, status, text_of
+from benchmarks.framing import Unexpected, client_frame, length, post, status, text_of
 from benchmarks.subscribers import Subscriber
 
 Text = Callable[[int], str]
@@ -66,11 +66,7 @@ class HttpPublisher:
     async def publish(self) -> None:
         document = {"sender": "benchmark", "text": self._text(self.published)}
         body = json.dumps(document, ensure_ascii=False).encode()
-        head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+        self._writer.write(post(self._path, "127.0.0.1", body, "application/json"))
         self.published += 1
         await self._writer.drain()
 
@@ -99,21 +95,23 @@ class HttpPublisher:
         self._writer.transport.abort()
 
 
-class ChatPublisher:
-    """A message of the tutorial's chat, sent by one of its members, who hears it too."""
+class MessagePublisher:
+    """Sends messages over a WebSocket that is open already: `payload` of each event's text."""
 
-    def __init__(self, member: Subscriber, text: Text = text_of) -> None:
+    def __init__(
+        self, member: Subscriber, payload: Callable[[str], bytes], text: Text = text_of
+    ) -> None:
         self.published = 0
         self._member = member
+        self._payload = payload
         self._text = text
 
     async def publish(self) -> None:
-        payload = json.dumps({"message": self._text(self.published)}).encode()
-        self._member.send(client_frame(payload))
+        self._member.send(client_frame(self._payload(self._text(self.published))))
         self.published += 1
 
     async def accepted(self) -> None:
-        """The chat says nothing of it."""
+        """Neither the tutorial's chat nor Socket.IO answers a message."""
 
 
 @asynccontextmanager

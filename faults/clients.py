@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from transports import client
-from transports.cursors import Cursor
-from transports.events import Event
-from transports.techniques import Technique
+from transports.events import Cursor, Event
+from transports.registry import Technique
 
 from .ledger import Ledger
 
@@ -55,7 +54,7 @@ class Follower:
 
     async def follow(self) -> None:
         options: dict[str, Any] = {"headers": self._headers} if self._headers else {}
-        if self.technique.name == "polling":
+        if self.technique.response_ends == "at once":
             options["interval"] = POLLING_INTERVAL
         events: Any = self.technique.events(self.url, self.room, str(self.position), **options)
         clock = asyncio.get_running_loop()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from transports.cursors import Cursor
-from transports.events import Event
+from transports.events import Cursor, Event
 
 
 @dataclass

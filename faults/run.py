@@ -17,9 +17,8 @@ from typing import Any
 import httpx
 
 from realtime_demo.tap.proxy import Tap
-from transports.cursors import Cursor
-from transports.events import Batch
-from transports.techniques import TECHNIQUES, Technique
+from transports.events import Batch, Cursor
+from transports.registry import TECHNIQUES, Technique
 
 from .clients import Follower, trust
 from .deployment import Deployment

@@ -34,8 +34,8 @@ from rich.table import Table
 
 from realtime_demo.comparison.host import environment
 from realtime_demo.tap.proxy import Tap
-from transports.cursors import Cursor
-from transports.techniques import TECHNIQUES
+from transports.events import Cursor
+from transports.registry import TECHNIQUES
 
 from .arguments import at_least
 from .clients import Follower, trust

@@ -18,11 +18,10 @@ import pytest
 
 from background import runner
 from background.models import Task
-from background.work import WORK, Job
-from realtime_demo.conversation import LINES
+from background.work import LINES, WORK, Job
 from realtime_demo.server import SERVERS
 from transports import feed
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .contract.feeds import collect, cursor_of
 from .live import LiveServer

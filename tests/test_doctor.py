@@ -22,7 +22,7 @@ from realtime_demo.doctor.http_trace import Exchange
 from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 from .live import LiveServer
 from .program import ROOT

@@ -25,9 +25,8 @@ from faults.soak import parser as soak_parser
 from faults.trend import trend
 from realtime_demo.production import programs
 from transports import client
-from transports.cursors import Cursor
-from transports.events import Batch, Event
-from transports.techniques import TECHNIQUES
+from transports.events import Batch, Cursor, Event
+from transports.registry import TECHNIQUES
 
 from .redis_server import missing
 

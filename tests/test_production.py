@@ -23,12 +23,12 @@ from realtime_demo.doctor.checks import Examination
 from realtime_demo.production.paths import Paths
 from transports import client
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
-from .browser import chromium
 from .contract.feeds import BOUND, collect, cursor_of, publish
 from .production import Production
 from .program import ROOT
+from .support.chromium import chromium
 from .waiting import repeated_after_a_standstill, until, until_asked
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code

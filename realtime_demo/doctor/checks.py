@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .http_trace import Exchange, Target, ask, exchange, now
 from .remedies import Finding, Severity
