@@ -14,11 +14,13 @@ from typing import Any
 
 import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from realtime_demo.open_files import SPARE_FILES, raise_open_files
 
 APPLICATION = "realtime_demo.asgi:application"
 BACKLOG = 4_096  # connections waiting to be accepted; the system's own maximum cuts it
 GRACE = 5  # seconds until open responses are cancelled in a stop
-SPARE_FILES = 100  # open files that are not connections: the log, the database, Redis, …
 
 
 def _uvicorn(host: str, port: int, uds: str) -> list[str]:
@@ -81,21 +83,20 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def raise_open_files(connections: int) -> int:
-    """Raise the limit of open files for `connections`; return how many can be open.
+class HttpProtocol(HttpToolsProtocol):
+    """Uvicorn's, which would send chunks to HTTP/1.0 clients too (RFC 9112 §6.1)."""
 
-    A connection past that limit cannot be accepted, so it could not receive a 503 either.
-    """
-    if sys.platform == "win32":
-        return connections
-    import resource
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.scope["http_version"] == "1.0" and self.cycle is not None:
+            cycle, send = self.cycle, self.cycle.send
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE_FILES
-    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
-        soft = min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - SPARE_FILES)
+            async def send_unchunked(message: Any) -> None:
+                cycle.chunked_encoding = False
+                cycle.expected_content_length = len(message.get("body", b""))
+                await send(message)
+
+            cycle.send = send_unchunked  # type: ignore[method-assign]
 
 
 class WithoutSecrets(logging.Filter):
@@ -120,6 +121,7 @@ def options() -> dict[str, Any]:
 
     return {
         "app": APPLICATION,
+        "http": "realtime_demo.server:HttpProtocol",
         "ws": "websockets-sansio",
         "ws_max_size": settings.BODY_SIZE,
         "ws_per_message_deflate": False,
