@@ -14,7 +14,6 @@ from typing import Any
 
 import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime_demo.open_files import SPARE_FILES, raise_open_files
 
@@ -83,22 +82,6 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """Uvicorn's, which would send chunks to HTTP/1.0 clients too (RFC 9112 §6.1)."""
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if self.scope["http_version"] == "1.0" and self.cycle is not None:
-            cycle, send = self.cycle, self.cycle.send
-
-            async def send_unchunked(message: Any) -> None:
-                cycle.chunked_encoding = False
-                cycle.expected_content_length = len(message.get("body", b""))
-                await send(message)
-
-            cycle.send = send_unchunked  # type: ignore[method-assign]
-
-
 class WithoutSecrets(logging.Filter):
     """Removes query strings (cursors, names) and credentials from Uvicorn's log."""
 
@@ -121,8 +104,8 @@ def options() -> dict[str, Any]:
 
     return {
         "app": APPLICATION,
-        "http": "realtime_demo.server:HttpProtocol",
-        "ws": "websockets-sansio",
+        "http": "realtime_demo.protocols:HttpProtocol",
+        "ws": "realtime_demo.protocols:WebSocketProtocol",
         "ws_max_size": settings.BODY_SIZE,
         "ws_per_message_deflate": False,
         # Idle connections count too; past MAX_CONNECTIONS the application itself answers 503.

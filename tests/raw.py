@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from .waiting import BOUND
 
-
 KEY = base64.b64encode(b"sixteen bytes...").decode()
 HANDSHAKE = (
     "Upgrade: websocket",
@@ -67,8 +66,12 @@ class RawConnection:
         return await self.head()
 
     async def response(self) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the next response, which has a Content-Length."""
-        head = await self.head()
+        """Status, headers and body of the next response, which has a Content-Length.
+
+        A `100 Continue` before it is passed over (RFC 9110 §15.2).
+        """
+        while " 100 " in (head := await self.head())[0]:
+            pass
         headers = headers_of(head)
         body = await self.exactly(int(headers["content-length"]))
         return int(head[0].split()[1]), headers, body

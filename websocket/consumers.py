@@ -44,6 +44,7 @@ from transports.requests import Request, parse_since
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
+TOO_LARGE = 1009  # RFC 6455 §7.4.1
 INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
 NO_CHANNEL_LAYER = ""
 FEED_AWAY = unavailable("The feed cannot be reached now; please try again.")
@@ -83,10 +84,17 @@ class Session:
         except Refusal as refusal:
             await self._end(refusal.close_code, refusal.detail)
 
-    async def receive(self, text: str | None) -> str | None:
-        """Do what the client says; the answer is an error message, or None."""
+    async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
+        """Do what the client says; the answer is an error message, or None.
+
+        A message over `BODY_SIZE` closes the socket, where the server's own limit is higher.
+        """
         if self._request is None:
             return None  # refused, and closing
+        if _size(text, data) > settings.BODY_SIZE:
+            self._request = None
+            await self._end(TOO_LARGE, f"A message may have at most {settings.BODY_SIZE} bytes.")
+            return None
         try:
             if text is None:
                 raise Refusal(400, "binary", "Send text frames: JSON in UTF-8.")
@@ -179,6 +187,13 @@ class Session:
         await self._close(code, close_reason(reason))
 
 
+def _size(text: str | None, data: bytes | None) -> int:
+    """The bytes of a message: of a text in UTF-8."""
+    if text is None:
+        return len(data or b"")
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def _allow(scope: Scope) -> None:
     """Refuse another site's page before there is a socket at all (RFC 6455 §10.2)."""
     try:
@@ -218,7 +233,7 @@ class FeedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.base_send({"type": "websocket.send", "text": batch.encoded_by(batch_text)})
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        answer = await self.session.receive(text_data)
+        answer = await self.session.receive(text_data, bytes_data)
         if answer is not None:
             await self.send(answer)
 
@@ -257,7 +272,7 @@ class SyncFeedConsumer(WebsocketConsumer):  # type: ignore[misc]
         self.close(message["code"], message["reason"])
 
     def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        answer = async_to_sync(self.session.receive)(text_data)
+        answer = async_to_sync(self.session.receive)(text_data, bytes_data)
         if answer is not None:
             self.send(answer)
 
