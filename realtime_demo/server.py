@@ -83,11 +83,16 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class WithoutSecrets(logging.Filter):
-    """Removes query strings (cursors, names) and credentials from Uvicorn's log."""
+    """Removes query strings (cursors, names) and credentials from Uvicorn's log.
+
+    A text frame that is not UTF-8 is the client's fault: it is logged without a traceback.
+    """
 
     CREDENTIALS = frozenset({"authorization", "cookie", "sec-websocket-protocol"})
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+            record.exc_info = None
         if isinstance(record.args, tuple):
             texts = [
                 each.partition("?")[0] if isinstance(each, str) else each for each in record.args
