@@ -13,7 +13,7 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from transports.events import encode
-from transports.feed import LAYER_PATIENCE
+from transports.feed import LAYER_TIMEOUT
 from transports.http.base import Endpoint, answer
 from transports.http.problems import Refusal
 from transports.http.publish import check_content_type, parse_json, read_body
@@ -34,7 +34,7 @@ async def start(kind: str, arguments: dict[str, Any]) -> Task:
     task = Task(kind=kind, arguments=work.check(arguments))
     await database_sync_to_async(task.save)()
     try:
-        async with asyncio.timeout(LAYER_PATIENCE):
+        async with asyncio.timeout(LAYER_TIMEOUT):
             await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
     except Exception as error:
         # The row is there: a worker finds it at its next look.

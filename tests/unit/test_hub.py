@@ -165,7 +165,7 @@ async def test_a_layer_that_fails_is_joined_anew(
 
 
 async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(hub_module, "PING_PATIENCE", 0.1)
+    monkeypatch.setattr(hub_module, "PING_TIMEOUT", 0.1)
     async with hub.using("r"):
         former = hub._channel
         # As a pub/sub layer in an outage: nothing arrives, nothing is raised.
@@ -179,7 +179,7 @@ async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: A
 
 async def test_a_layer_that_never_answers_stops_no_sweep(hub: Hub, monkeypatch: Any) -> None:
     """As one whose connection is silent: what it does not bring is found in the history."""
-    monkeypatch.setattr(hub_module, "LAYER_PATIENCE", 0.05)
+    monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
     async with hub.using("r"):
         asked = asyncio.Event()
 
@@ -205,7 +205,7 @@ async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> No
 
 
 async def test_a_layer_that_never_answers_holds_up_no_end(hub: Hub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(hub_module, "LEAVING", 0.05)
+    monkeypatch.setattr(hub_module, "LEAVE_TIMEOUT", 0.05)
     asked = asyncio.Event()
 
     async def never(group: str, channel: str) -> None:

@@ -10,7 +10,7 @@ from transports.http.problems import Problem
 from transports.http.request import check_room_name
 
 STAFF_PREFIX = "staff-"
-STAFF_ROOM = _("A room whose name starts with 'staff-' is for staff alone.")
+STAFF_ROOM = _("Only staff may enter a room whose name starts with 'staff-'.")
 
 
 def check_room(room: str, user: Any) -> None:
