@@ -110,13 +110,13 @@ class Boundary:
         """Return the problem if this connection exceeds a limit, else None."""
         if self.most and self._open > self.most:
             return unavailable(
-                f"Expected at most {self.most} open connections to this server; try again later."
+                f"Expected at most {self.most} connections to this server; try again later."
             )
         if address and self._open_per_address[address] > self.most_per_address:
             return Problem(
                 429,
                 "connections",
-                f"Expected at most {self.most_per_address} open connections from one address; "
+                f"Expected at most {self.most_per_address} connections from one address; "
                 "close one first.",
                 {"Retry-After": "5"},
             )

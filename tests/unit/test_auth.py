@@ -127,5 +127,5 @@ def test_a_connection_is_its_users_as_they_are_now() -> None:
     """Promoted and renamed, they publish under the new name: the old one may be another's."""
     came_in = User(username="ada")
     connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
-    connection.judge({"key": User(username="grace", is_staff=True)})
+    connection.revalidate({"key": User(username="grace", is_staff=True)})
     assert (name_of(came_in), came_in.is_staff) == ("grace", True)

@@ -146,7 +146,7 @@ async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
         assert len(watch()) == 1, "it is looked at again"
-        connection.judge({})  # no session stands any more
+        connection.revalidate({})  # no session stands any more
     await task
     assert (task.cancelling(), swallowed, sent[0]["status"]) == (0, 3, 401)
     assert len(watch()) == 0

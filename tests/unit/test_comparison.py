@@ -17,7 +17,7 @@ from django.template import Context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longpoll.endpoints import LONGEST_HOLD
+from longpoll.endpoints import LONGEST_POLL_TIMEOUT
 from realtime_demo.comparison import plan
 from realtime_demo.comparison.adapters import events_in
 from realtime_demo.comparison.http_client import HttpConnection
@@ -472,7 +472,7 @@ def test_adapters_read_events_lists_and_batches() -> None:
 
 
 def test_scenarios_and_sweeps_are_settings() -> None:
-    assert plan.LONGEST_HOLD == LONGEST_HOLD
+    assert plan.LONGEST_HOLD == LONGEST_POLL_TIMEOUT
     for scenario in SCENARIOS.values():
         assert Settings.from_document(scenario.document()) == scenario
         scenario.foresee()

@@ -57,7 +57,7 @@ async def test_a_connection_that_says_nothing_does_not_hold_up_the_reader(
 async def test_a_pool_is_bounded_and_open_at_once(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "PATIENCE", 0.05)
+    monkeypatch.setattr(redis_connection, "POOL_TIMEOUT", 0.05)
     name = f"pool-{uuid.uuid4().hex}"
 
     def count() -> int:

@@ -70,7 +70,7 @@ def check_origin(scope: Scope) -> None:
     host = header(scope, b"host").decode("latin-1")
     if not _is_our_origin(origin, host, scheme_of(scope)):
         raise Problem(
-            403, "origin", f"The Origin must be this server's or allowed; got {origin[:40]!r}."
+            403, "origin", f"The origin must be this server's or allowed; got {origin[:40]!r}."
         )
 
 
