@@ -15,12 +15,12 @@ def events(
     room: str,
     since: str | None = None,
     *,
-    poll_timeout: float = POLL_TIMEOUT,
+    hold: float = POLL_TIMEOUT,
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
 ) -> AsyncGenerator[Event, None]:
-    """Yield the room's events after `since`; each request waits at most `poll_timeout` seconds.
+    """Yield the room's events after `since`; each request waits at most `hold` seconds.
 
     Reconnects and resumes automatically; `http` opens the HTTP client. Raises
     `transports.client.Refused`.
@@ -31,7 +31,7 @@ def events(
             while True:
                 # Without a cursor do not wait: a connection lost before the first event would
                 # leave none to resume from.
-                parameters = query(cursor, wait=f"{poll_timeout if cursor else 0:g}")
+                parameters = query(cursor, wait=f"{hold if cursor else 0:g}")
                 batch = await get_batch(client, f"/longpoll/{room}/", parameters)
                 cursor = str(batch.cursor)
                 yield batch.events, cursor
