@@ -23,7 +23,7 @@ def events(
     """Yield the room's events after `since`; each request waits at most `hold` seconds.
 
     Reconnects and resumes automatically; `http` opens the HTTP client. Raises
-    `transports.client.Refused`.
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:

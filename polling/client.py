@@ -24,7 +24,7 @@ def events(
     """Yield the room's events after `since`; each request follows a response by `interval` seconds.
 
     Reconnects and resumes automatically; `http` opens the HTTP client. Raises
-    `transports.client.Refused`.
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:

@@ -19,7 +19,7 @@ def events(
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`, received as newline-delimited JSON.
 
-    Reconnects and resumes automatically. Raises `transports.client.Refused`.
+    Reconnects and resumes automatically. Raises `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
@@ -53,7 +53,7 @@ def sse_events(
     """Yield the room's events after `since`, received as Server-Sent Events.
 
     Reconnects and resumes automatically, with Last-Event-ID as a browser does. Raises
-    `transports.client.Refused`.
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:

@@ -21,7 +21,7 @@ from transports.http.scope import Application, Receive, Scope, Send, client_addr
 from transports.http.throttling import counted_as
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-GRACE = 1.0  # seconds in which open responses may end before the server is told to stop
+GRACE = 1.0  # seconds in which open responses may end before the server gets the signal
 
 
 class Service(Protocol):

@@ -33,7 +33,7 @@ Arrival = tuple[tuple[Event, ...], str]  # events, and the cursor after them
 Receive = Callable[[str | None], AsyncGenerator[Arrival, None]]
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The server rejects this request, and would reject it again."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -76,7 +76,7 @@ async def resume(
 ) -> AsyncGenerator[Event, None]:
     """Yield every event after `since` once, in order, over any number of connections.
 
-    Raises `Refused` if a retry would be rejected too.
+    Raises `Rejected` if a retry would be rejected too.
     """
     back_off = back_off or BackOff()
     cursor = since
@@ -144,7 +144,7 @@ async def open_http(
 
 
 async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) -> Batch:
-    """Return the batch of one request. Raises `Refused`, `TryLater`, `InvalidEvent`."""
+    """Return the batch of one request. Raises `Rejected`, `TryLater`, `InvalidEvent`."""
     response = await http.get(f"{path}?{urlencode(parameters)}" if parameters else path)
     if response.status != 200:
         check_status(response.status, response.headers.get("retry-after"), response.body)
@@ -172,7 +172,7 @@ def query(since: str | None, **parameters: Any) -> dict[str, Any]:
 
 
 async def check(response: httpx.Response) -> None:
-    """Raise `Refused` or `TryLater` unless the response is a 200."""
+    """Raise `Rejected` or `TryLater` unless the response is a 200."""
     if response.status_code == 200:
         return
     await response.aread()
@@ -180,7 +180,7 @@ async def check(response: httpx.Response) -> None:
 
 
 def check_status(status: int, retry_after: str | None, body: bytes) -> None:
-    """Raise `TryLater` for a temporary status, else `Refused`."""
+    """Raise `TryLater` for a temporary status, else `Rejected`."""
     if status in (408, 425, 429) or status >= 500:
         raise TryLater(float(retry_after) if retry_after and retry_after.isdecimal() else 0.0)
-    raise Refused(status, body.decode("utf-8", "replace")[:500])
+    raise Rejected(status, body.decode("utf-8", "replace")[:500])

@@ -35,7 +35,7 @@ def events(
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`, from the asynchronous consumer.
 
-    Reconnects and resumes automatically. Raises `transports.client.Refused`.
+    Reconnects and resumes automatically. Raises `transports.client.Rejected`.
     """
     url = "ws" + base_url.removeprefix("http").rstrip("/") + path.format(room=room)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from .feeds import BOUND, cursor_of, publish
-from .test_refusals import check_problem, next_message, open_socket, socket_technique
+from .test_problems import check_problem, next_message, open_socket, socket_technique
 
 __all__ = ["socket_technique"]  # a fixture
 

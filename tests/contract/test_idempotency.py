@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from .feeds import cursor_of
-from .test_refusals import check_problem
+from .test_problems import check_problem
 
 DOCUMENT = {"sender": "ada", "text": "once"}
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.client import EventStreamParser
-from transports.client import Arrival, BackOff, Refused, TryLater, check_status, resume
+from transports.client import Arrival, BackOff, Rejected, TryLater, check_status, resume
 from transports.events import Event
 
 
@@ -59,7 +59,7 @@ async def test_resume_continues_after_the_last_whole_event() -> None:
 
 def test_temporary_and_final_statuses() -> None:
     for status in (400, 403, 404, 405, 410):
-        with pytest.raises(Refused) as rejection:
+        with pytest.raises(Rejected) as rejection:
             check_status(status, None, b'{"detail": "why"}')
         assert (rejection.value.status, "why" in rejection.value.detail) == (status, True)
     for status, retry_after, seconds in (

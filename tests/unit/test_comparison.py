@@ -47,7 +47,7 @@ from realtime_demo.comparison.statistics import (
 )
 from realtime_demo.comparison.subscribers import Orders, Subscribers
 from tests.raw_server import Handler, request_of, serving_at
-from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
+from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
 # --- Figures -----------------------------------------------------------------------------
@@ -393,7 +393,7 @@ async def test_the_http_client_tells_what_went_wrong(answer: bytes, error: type[
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Rejected),
         (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),

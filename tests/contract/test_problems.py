@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from transports.client import Refused
+from transports.client import Rejected
 from transports.registry import TECHNIQUES, Technique
 
 from .feeds import BOUND, cursor_of, events_of, publish
@@ -213,7 +213,7 @@ async def test_python_clients_raise_the_servers_problem(
 ) -> None:
     """The Python clients stop after a final error, and raise it with the server's detail."""
     for room, since, status in (("UPPER", None, 404), ("staff-x", None, 403), ("r", "bad!", 400)):
-        with pytest.raises(Refused) as rejection:
+        with pytest.raises(Rejected) as rejection:
             async with asyncio.timeout(BOUND):
                 await anext(events_of(technique, server_url, room, since))
         assert rejection.value.status == status
