@@ -1,4 +1,4 @@
-"""What the channel `background-tasks` carries: wake-ups, and nothing that matters."""
+"""Consumer of the channel `background-tasks`, which only wakes workers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CHANNEL = "background-tasks"
 
 
 class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
-    """`{"type": "task.wake"}`: there is a task to claim."""
+    """Handler of `{"type": "task.wake"}`: there is a task to claim."""
 
     channel_layer_alias = ""  # no channel of its own
 
     async def task_wake(self, message: dict[str, Any]) -> None:
-        here = runner()
-        here.start()
-        here.wake()
+        current_runner = runner()
+        current_runner.start()
+        current_runner.wake()

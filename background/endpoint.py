@@ -1,4 +1,4 @@
-"""`POST /tasks/` starts a task; `GET /tasks/<id>/` says how it is."""
+"""Endpoints of tasks: `POST /tasks/` starts one, `GET /tasks/<id>/` returns its status."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from channels.layers import channel_layers
 from django.conf import settings
 
 from transports.events import encode
-from transports.feed import LAYER_PATIENCE
+from transports.feed import LAYER_TIMEOUT
 from transports.http.base import Endpoint, answer
-from transports.http.problems import Refusal
+from transports.http.names import shown
+from transports.http.problems import Problem
 from transports.http.publish import check_content_type, parse_json, read_body
 from transports.http.scope import Receive, Scope, Send, check_origin, is_on_this_machine
 
@@ -27,25 +28,25 @@ logger = logging.getLogger(__name__)
 
 
 async def start(kind: str, arguments: dict[str, Any]) -> Task:
-    """A new task, to be run by some worker. Raises `Refusal`."""
+    """Create a task for a worker and return it. Raises `Problem`."""
     work = WORK.get(kind)
     if work is None:
-        raise Refusal(400, "kind", f"'kind' is one of {', '.join(WORK)}.")
+        raise Problem(400, "kind", f"'kind' must be one of {', '.join(WORK)}; got {shown(kind)}.")
     task = Task(kind=kind, arguments=work.check(arguments))
     await database_sync_to_async(task.save)()
     try:
-        async with asyncio.timeout(LAYER_PATIENCE):
+        async with asyncio.timeout(LAYER_TIMEOUT):
             await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
     except Exception as error:
-        # The row is there: a worker finds it at its next look.
-        logger.warning("The channel layer took no wake-up (%r).", error)
+        # A worker claims the row at its next sweep.
+        logger.warning("The channel layer did not accept a wake-up (%r).", error)
     return task
 
 
 class TaskRequest:
-    """Who asks for a task, and for which. Raises `Refusal` unless that is staff.
+    """A request for a task. Raises `Problem` unless the user is staff.
 
-    In the demo everyone on this very machine is staff.
+    In the demo every client on this machine counts as staff.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -54,12 +55,12 @@ class TaskRequest:
         self.scope = scope
         demo = settings.DEMO and is_on_this_machine(scope)
         if not scope["user"].is_staff and not demo:
-            raise Refusal(403, "staff", "Tasks are for staff alone.")
+            raise Problem(403, "staff", "Only staff may start or see tasks.")
         self.task_id: str = scope["url_route"]["kwargs"].get("task", "")
 
 
-class TasksConsumer(Endpoint):
-    """`POST /tasks/` with `{"kind", "arguments"}`: 202, the task, and where to ask for it."""
+class TasksEndpoint(Endpoint):
+    """`POST /tasks/` with `{"kind", "arguments"}`: 202, the task, and its `Location`."""
 
     methods = ("POST",)
     request_class = TaskRequest
@@ -70,22 +71,26 @@ class TasksConsumer(Endpoint):
         document = parse_json(await read_body(receive, settings.BODY_SIZE))
         arguments = document.get("arguments", {})
         if not isinstance(arguments, dict):
-            raise Refusal(400, "arguments", "'arguments' is a JSON object, or not there at all.")
+            raise Problem(
+                400,
+                "arguments",
+                f"'arguments' must be a JSON object or omitted; got {shown(arguments)}.",
+            )
         task = await start(str(document.get("kind")), arguments)
         location = [(b"location", f"/tasks/{task.id}/".encode())]
         await answer(send, 202, b"application/json", encode(task.document), location)
 
 
-class TaskStatusConsumer(Endpoint):
+class TaskStatusEndpoint(Endpoint):
     """`GET /tasks/<id>/`: the task as it is now."""
 
     request_class = TaskRequest
 
     async def respond(self, request: TaskRequest, receive: Receive, send: Send) -> None:
-        found = None
+        task = None
         with contextlib.suppress(ValueError):
             identity = uuid.UUID(request.task_id)
-            found = await database_sync_to_async(Task.objects.filter(pk=identity).first)()
-        if found is None:
-            raise Refusal(404, "task", "There is no such task.")
-        await answer(send, 200, b"application/json", encode(found.document))
+            task = await database_sync_to_async(Task.objects.filter(pk=identity).first)()
+        if task is None:
+            raise Problem(404, "task", f"Expected the id of a task; got {shown(request.task_id)}.")
+        await answer(send, 200, b"application/json", encode(task.document))

@@ -1,8 +1,7 @@
-"""A task: one durable row, claimed by one worker at a time.
+"""Table of tasks: durable rows, each claimed by one worker at a time.
 
 The channel layer only wakes workers: with several of them it delivers some messages twice and
-loses others. Which task runs, and where, is decided here, by updates that the database makes
-atomic.
+loses others. Atomic updates of the database decide which worker runs a task.
 """
 
 from __future__ import annotations
@@ -17,16 +16,15 @@ from django.utils import timezone
 
 MOST_ATTEMPTS = 5
 BACK_OFF = 2.0  # seconds before the second attempt; doubled for each one after
-LONGEST_PAUSE = BACK_OFF * 2.0 ** (MOST_ATTEMPTS - 2)  # seconds, before the last one
-AHEAD = 60.0  # seconds that another machine's clock may be ahead of ours
+LONGEST_PAUSE = BACK_OFF * 2.0 ** (MOST_ATTEMPTS - 2)  # seconds before the last attempt
+AHEAD = 60.0  # seconds by which another machine's clock may be ahead
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
     def claimable(self, lease: float) -> TaskQuerySet:
-        """What waits for its turn, and what was claimed by a worker that is not heard of.
+        """Return the waiting tasks that are due, and the running ones whose lease has expired.
 
-        A turn that is further ahead than anybody puts it was given by a clock that has been put
-        back since: nobody waits until it is there again.
+        Also return rows whose `claimable_at` is implausibly far ahead: the clock was set back.
         """
         furthest = _in(max(lease, LONGEST_PAUSE) + AHEAD)
         return self.filter(
@@ -35,19 +33,19 @@ class TaskQuerySet(models.QuerySet["Task"]):
         )
 
     def claim(self, worker: str, lease: float) -> Task | None:
-        """The oldest task that can be had, for `lease` seconds; None where there is none.
+        """Claim the oldest claimable task for `lease` seconds; return None if there is none.
 
-        Two workers may read the same candidates: the update of only one finds it claimable.
+        Two workers may read the same candidates: only one of their updates matches the row.
         """
         for candidate in self.claimable(lease).order_by("created_at")[:20]:
-            mine = self.claimable(lease).filter(pk=candidate.pk)
+            row = self.claimable(lease).filter(pk=candidate.pk)
             if candidate.attempts >= MOST_ATTEMPTS:
-                mine.update(
+                row.update(
                     status=Task.Status.FAILED,
                     finished_at=timezone.now(),
-                    error=candidate.error or "No worker lived to finish it.",
+                    error=candidate.error or "Every worker stopped before the task was finished.",
                 )
-            elif mine.update(
+            elif row.update(
                 status=Task.Status.RUNNING,
                 worker=worker,
                 attempts=F("attempts") + 1,
@@ -59,7 +57,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
 
 class Task(models.Model):
-    """`arguments` and `result` are as the kind of work has them (`background.work`)."""
+    """A task; `background.work` defines the `arguments` and `result` of each kind."""
 
     class Status(models.TextChoices):
         WAITING = "waiting"
@@ -73,9 +71,9 @@ class Task(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     worker = models.CharField(max_length=100, blank=True)
-    # Not before; of a running task: when its worker is taken for dead (the lease).
+    # Earliest time of a claim; of a running task, the expiry of its worker's lease.
     claimable_at = models.DateTimeField(default=timezone.now)
-    progress = models.PositiveIntegerField(default=0)  # steps that need not be done again
+    progress = models.PositiveIntegerField(default=0)  # completed steps
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -90,14 +88,14 @@ class Task(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
 
-    # Each of these changes the row only while it is still this worker's: False, it is not.
+    # Each of these updates the row only while this worker holds it, and returns whether it did.
 
     def renew(self, lease: float) -> bool:
-        """Hold it for `lease` more seconds."""
+        """Extend the lease to `lease` seconds from now."""
         return self._update(claimable_at=_in(lease))
 
     def advance(self, progress: int) -> bool:
-        """Whoever runs it again goes on from `progress`."""
+        """Save `progress`, from which the next attempt continues."""
         self.progress = progress
         return self._update(progress=progress)
 
@@ -107,30 +105,30 @@ class Task(models.Model):
         )
 
     def retry_or_fail(self, error: str) -> bool:
-        """It went wrong: again later, `MOST_ATTEMPTS` times in all."""
+        """Save the error, and schedule another attempt, up to `MOST_ATTEMPTS` in all."""
         if self.attempts >= MOST_ATTEMPTS:
             return self._update(status=self.Status.FAILED, error=error, finished_at=timezone.now())
         later = _in(BACK_OFF * 2.0 ** (self.attempts - 1))
         return self._update(status=self.Status.WAITING, error=error, claimable_at=later)
 
     def give_back(self, seconds: float = 0) -> bool:
-        """It could not be done now, through no fault of its own: not an attempt."""
+        """Return the task to the queue for an external cause, without counting the attempt."""
         return self._update(
             status=self.Status.WAITING, attempts=F("attempts") - 1, claimable_at=_in(seconds)
         )
 
     def _update(self, **values: Any) -> bool:
-        mine = Task.objects.filter(
+        row = Task.objects.filter(
             pk=self.pk,
             status=self.Status.RUNNING,
             worker=self.worker,
             attempts=self.attempts,
         )
-        return mine.update(**values) == 1
+        return row.update(**values) == 1
 
     @property
     def document(self) -> dict[str, Any]:
-        """The task as JSON says it."""
+        """The task as a JSON object."""
         times = {
             name: value.timestamp() if (value := getattr(self, name)) else None
             for name in ("created_at", "started_at", "finished_at")

@@ -1,13 +1,13 @@
-"""Where tasks are started and asked for, and which channel wakes the workers."""
+"""Routes of the task endpoints, and of the channel that wakes workers."""
 
 from channels.routing import ChannelNameRouter
 from django.urls import re_path
 
 from .consumers import CHANNEL, TaskConsumer
-from .endpoint import TasksConsumer, TaskStatusConsumer
+from .endpoint import TasksEndpoint, TaskStatusEndpoint
 
 http_urlpatterns = [
-    re_path(r"^tasks/$", TasksConsumer.as_asgi()),
-    re_path(r"^tasks/(?P<task>[^/]+)/$", TaskStatusConsumer.as_asgi()),
+    re_path(r"^tasks/$", TasksEndpoint.as_asgi()),
+    re_path(r"^tasks/(?P<task>[^/]+)/$", TaskStatusEndpoint.as_asgi()),
 ]
 channels = ChannelNameRouter({CHANNEL: TaskConsumer.as_asgi()})

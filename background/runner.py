@@ -1,7 +1,6 @@
-"""Runs tasks: claims what there is, at most a few at a time, and looks again when woken.
+"""Runner of tasks: claims a few at a time, when woken and every few seconds.
 
-One for each event loop. It also looks by itself every few seconds: a wake-up may be lost, and a
-worker that died tells nobody.
+Each event loop has one runner. The periodic sweep covers lost wake-ups and workers that died.
 """
 
 from __future__ import annotations
@@ -31,31 +30,33 @@ claim = database_sync_to_async(Task.objects.claim)
 
 
 class Runner:
+    """Claims and runs up to `TASK_CONCURRENCY` tasks at a time on one event loop."""
+
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.lease: float = settings.TASK_LEASE
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
-        self._complained = ""
+        self._logged_error = ""
         self._stopping = False
 
     def start(self) -> None:
         if self._loop is None:
-            # An empty context: it outlives what happened to start it.
+            # An empty context: the runner outlives the request that started it.
             context = contextvars.Context()
             self._loop = asyncio.get_running_loop().create_task(self._run(), context=context)
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Look for claimable tasks now."""
         self._woken.set()
 
     async def stop(self) -> None:
-        """Stop claiming, and give back what is not done: another worker takes it at once."""
+        """Stop claiming, and give back unfinished tasks, so that another worker claims them."""
         self._stopping = True
         self.wake()
         if self._loop is not None:
-            await self._loop  # not cancelled: a claim in its thread would claim all the same
+            await self._loop  # do not cancel it: a claim in its thread would still be made
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -65,13 +66,13 @@ class Runner:
             self._woken.clear()
             try:
                 await self._fill()
-                self._complained = ""
+                self._logged_error = ""
             except DatabaseError as error:
-                if str(error) != self._complained:  # once: it is tried every few seconds
-                    logger.warning("No tasks without the database: %s", error)
-                self._complained = str(error)
-            except Exception:  # the next look may go better; and without one nobody looks again
-                logger.exception("Tasks could not be looked for")
+                if str(error) != self._logged_error:  # log it once: it recurs at each sweep
+                    logger.warning("The database of tasks is unavailable: %s", error)
+                self._logged_error = str(error)
+            except Exception:  # keep sweeping: the next sweep may succeed
+                logger.exception("Tasks could not be claimed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.TASK_SWEEP):
                     await self._woken.wait()
@@ -87,22 +88,22 @@ class Runner:
 
     def _done(self, working: asyncio.Task[None]) -> None:
         self._running.discard(working)
-        self.wake()  # there is room for another
+        self.wake()  # another task can run now
         if not working.cancelled() and (error := working.exception()):
-            logger.error("A task was left to its lease", exc_info=error)
+            logger.error("A task failed unexpectedly; its lease will expire", exc_info=error)
 
     async def _work(self, task: Task) -> None:
         renewing = asyncio.create_task(self._renew(task, asyncio.current_task()))
         try:
             result = await WORK[task.kind].run(Job(task))
         except asyncio.CancelledError:
-            if not renewing.done():  # the worker stops; else the task was lost
+            if not renewing.done():  # the worker stops; otherwise the lease was lost
                 await asyncio.shield(_save(task.give_back))
             raise
         except Lost:
-            logger.warning("%s is another worker's now.", task)
+            logger.warning("%s has been claimed by another worker.", task)
         except StoreUnavailable as error:
-            logger.warning("%s waits for the history: %s", task, error)
+            logger.warning("%s is retried once the history is available: %s", task, error)
             await _save(task.give_back, 1)
         except Exception as error:
             logger.exception("%s, attempt %d", task, task.attempts)
@@ -121,7 +122,7 @@ class Runner:
             except DatabaseError as error:
                 logger.warning("The lease of %s was not renewed: %s", task, error)
                 continue
-            logger.warning("%s is another worker's now.", task)
+            logger.warning("%s has been claimed by another worker.", task)
             if working is not None:
                 working.cancel()
             return
@@ -136,9 +137,9 @@ _runners: WeakKeyDictionary[asyncio.AbstractEventLoop, Runner] = WeakKeyDictiona
 
 
 def runner() -> Runner:
-    """The running loop's runner, made when it is first asked for."""
+    """Return the running loop's runner, created on first use."""
     loop = asyncio.get_running_loop()
-    found = _runners.get(loop)
-    if found is None:
-        found = _runners[loop] = Runner()
-    return found
+    current_runner = _runners.get(loop)
+    if current_runner is None:
+        current_runner = _runners[loop] = Runner()
+    return current_runner

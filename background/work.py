@@ -1,7 +1,7 @@
-"""The kinds of work. What each of them publishes appears once, however often it is run.
+"""The kinds of work. Their publications appear once, however often a task is run.
 
-A worker may die between publishing and saying so, and another then runs the task again. So each
-publication has a key of its own, made of the task and the step: the history takes each key once.
+A worker may die between publishing and saving its progress; another worker then runs the task
+again. So each publication has a key, made of the task and the step, which the history accepts once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from django.contrib.auth.models import AnonymousUser
 from transports import feed
 from transports.auth.permissions import check_room
 from transports.events import Draft, EventType
-from transports.http.names import name_in, text_of
-from transports.http.problems import Refusal
+from transports.http.names import name_in, shown, text_of
+from transports.http.problems import Problem
 
 from .models import Task
 
@@ -51,12 +51,12 @@ LINES = (
 
 
 class Lost(Exception):
-    """The task is another worker's now."""
+    """The task has been claimed by another worker."""
 
 
 @dataclass
 class Job:
-    """A task as its work sees it."""
+    """A task that is running, with the operations for its work."""
 
     task: Task
 
@@ -68,18 +68,18 @@ class Job:
     async def publish(
         self, step: object, room: str, sender: str, text: str, kind: EventType = "message"
     ) -> None:
-        """Publish, unless this step of this task had been published already."""
+        """Publish, unless this step of this task has been published."""
         await feed.publish_once(f"{self.task.id}:{step}", Draft(room, sender, text, kind))
 
     async def advance(self, progress: int) -> None:
-        """Save that all steps before `progress` are done. Raises `Lost`."""
+        """Save that all steps before `progress` are complete. Raises `Lost`."""
         if not await database_sync_to_async(self.task.advance)(progress):
             raise Lost
 
 
 @dataclass(frozen=True)
 class Work:
-    """`check` returns the arguments to keep, or raises `Refusal`; `run` returns the result."""
+    """A kind of work: `check` returns valid arguments or raises `Problem`, `run` the result."""
 
     check: Callable[[Arguments], Arguments]
     run: Callable[[Job], Awaitable[Any]]
@@ -135,14 +135,14 @@ def _check_report(arguments: Arguments) -> Arguments:
 
 
 async def _report(job: Job) -> Any:
-    """Who said how much in each room that is open to all, as far as the history reaches."""
+    """Return the number of events of each sender in the public rooms, within the history."""
     report = {}
     for room in await feed.rooms():
         try:
             check_room(room, AnonymousUser())
-        except Refusal:
+        except Problem:
             continue
-        await asyncio.sleep(job.arguments["pause"])  # it is slow
+        await asyncio.sleep(job.arguments["pause"])  # to be slow on purpose
         batch = await feed.everything(room)
         report[room] = {
             "events": len(batch.events),
@@ -161,8 +161,8 @@ WORK = {
 def _room(arguments: Arguments, default: str) -> str:
     room = arguments.get("room", default)
     if not isinstance(room, str):
-        raise Refusal(400, "room", "'room' is the name of a room, a text.")
-    check_room(room, SimpleNamespace(is_staff=True))  # who starts tasks may enter every room
+        raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
+    check_room(room, SimpleNamespace(is_staff=True))  # users who start tasks are staff
     return room
 
 
@@ -171,5 +171,7 @@ def _number(arguments: Arguments, name: str, default: float, most: float) -> flo
     if name not in arguments:
         return float(default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise Refusal(400, name, f"'{name}' is a number from 0 to {most:g}.")
+        raise Problem(
+            400, name, f"'{name}' must be a number from 0 to {most:g}; got {shown(value)}."
+        )
     return float(value)

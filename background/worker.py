@@ -1,8 +1,8 @@
-"""The worker: Channels' own, that outlives a channel layer's failure and gives back its tasks.
+"""Channels' worker, extended to survive channel layer failures and to give back its tasks.
 
-manage.py runworker background-tasks          with Redis: as many as one likes
-EmbeddedWorker                                without: inside the server, which alone has the
-                                              channel layer in memory
+manage.py runworker background-tasks    with Redis: any number of processes
+EmbeddedWorker                          without Redis: inside the server, since no other process
+                                        has its channel layer in memory
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .runner import runner
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF = (0.1, 5.0)  # seconds between attempts at the layer: first, and most
+BACK_OFF = (0.1, 5.0)  # seconds between attempts at the layer: first and longest
 
 
 class BackgroundWorker(Worker):  # type: ignore[misc]
-    """Listens for wake-ups, and runs tasks whether it hears of them or not."""
+    """A worker that runs tasks when woken, and at its periodic sweeps."""
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -44,7 +44,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
             [working, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED
         )
         if working.done():
-            working.result()  # raises what ended it
+            working.result()  # raises the error that ended it
         await self.stop(working)
         await feed.aclose()
 
@@ -65,13 +65,13 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     return
-                logger.warning("The channel layer failed (%r); listening anew.", error)
+                logger.warning("The channel layer failed (%r); listening again.", error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, BACK_OFF[1])
 
 
 class EmbeddedWorker:
-    """A worker inside the server where there is no Redis: a service of `Boundary`."""
+    """A worker inside a server without Redis, as a service of `Boundary`."""
 
     def __init__(self, application: Any) -> None:
         self.application = application

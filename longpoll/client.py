@@ -1,4 +1,4 @@
-"""Long polling from Python: ask, be held until there is something, ask again at once."""
+"""Python client of long polling: each request waits for events, then the next follows at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from transports.client import Arrival, BackOff, OpenHttp, get_batch, open_http, query, resume
 from transports.events import Event
 
-HOLD = 25.0  # seconds the server may hold a request
+POLL_TIMEOUT = 25.0  # seconds the server may hold a request
 
 
 def events(
@@ -15,22 +15,22 @@ def events(
     room: str,
     since: str | None = None,
     *,
-    hold: float = HOLD,
+    hold: float = POLL_TIMEOUT,
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
 ) -> AsyncGenerator[Event, None]:
-    """The room's events behind `since`, each request held for at most `hold` seconds.
+    """Yield the room's events after `since`; each request waits at most `hold` seconds.
 
-    Reconnects and resumes by itself; `http` makes the HTTP client that asks. Raises
-    `transports.client.Refused`.
+    Reconnects and resumes automatically; `http` opens the HTTP client. Raises
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
         async with http(base_url, headers) as client:
             while True:
-                # Who has no place yet is not held: cut before the first event, it would have
-                # none to resume from.
+                # Without a cursor do not wait: a connection lost before the first event would
+                # leave none to resume from.
                 parameters = query(cursor, wait=f"{hold if cursor else 0:g}")
                 batch = await get_batch(client, f"/longpoll/{room}/", parameters)
                 cursor = str(batch.cursor)

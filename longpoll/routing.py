@@ -1,4 +1,4 @@
-"""Where long polling is mounted."""
+"""ASGI route of long polling."""
 
 from django.urls import re_path
 

@@ -1,4 +1,4 @@
-"""Short polling from Python: ask, take what there is, pause, ask again."""
+"""Python client of short polling: a request for the new events at each interval."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def events(
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
 ) -> AsyncGenerator[Event, None]:
-    """The room's events behind `since`, asked for `interval` seconds after each answer.
+    """Yield the room's events after `since`; each request follows a response by `interval` seconds.
 
-    Reconnects and resumes by itself; `http` makes the HTTP client that asks. Raises
-    `transports.client.Refused`.
+    Reconnects and resumes automatically; `http` opens the HTTP client. Raises
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:

@@ -1,4 +1,4 @@
-"""Short polling: the response ends at once, with whatever there is."""
+"""Short polling endpoint: the response ends at once, with or without events."""
 
 from __future__ import annotations
 

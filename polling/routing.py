@@ -1,4 +1,4 @@
-"""Where short polling is mounted."""
+"""ASGI route of short polling."""
 
 from django.urls import re_path
 

@@ -1,4 +1,4 @@
-"""Streaming from Python, in both framings: one request, one response without an end."""
+"""Python clients of streaming, in both framings: one response that never ends."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def events(
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """The room's events behind `since`, as newline-delimited JSON.
+    """Yield the room's events after `since`, received as newline-delimited JSON.
 
-    Reconnects and resumes by itself. Raises `transports.client.Refused`.
+    Reconnects and resumes automatically. Raises `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
@@ -33,7 +33,7 @@ def events(
                 yield (), response.headers["cursor"]
             rest = b""
             async for data in response.aiter_bytes():
-                # Bytes split anywhere, and only a line feed ends a line: U+2028 is text.
+                # Chunks split anywhere, and only a line feed ends a line: U+2028 is text.
                 *lines, rest = (rest + data).split(b"\n")
                 arrived = tuple(Event.decode(line) for line in lines if line)
                 if arrived:
@@ -50,20 +50,20 @@ def sse_events(
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """The room's events behind `since`, as Server-Sent Events.
+    """Yield the room's events after `since`, received as Server-Sent Events.
 
-    Reconnects and resumes by itself, with Last-Event-ID as a browser does. Raises
-    `transports.client.Refused`.
+    Reconnects and resumes automatically, with Last-Event-ID as a browser does. Raises
+    `transports.client.Rejected`.
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
         path = f"/streaming/{room}/sse/"
-        asking = {"Accept": "text/event-stream"}
+        request_headers = {"Accept": "text/event-stream"}
         if cursor is not None:
-            asking["Last-Event-ID"] = cursor
+            request_headers["Last-Event-ID"] = cursor
         async with (
             http_client(base_url, headers) as http,
-            http.stream("GET", path, headers=asking) as response,
+            http.stream("GET", path, headers=request_headers) as response,
         ):
             await check(response)
             parser = EventStreamParser()
@@ -77,9 +77,9 @@ def sse_events(
 
 @dataclass
 class EventStreamParser:
-    """The parser of WHATWG HTML §9.2.6, for bytes in any pieces; it yields each message's data.
+    """An incremental parser of event streams (WHATWG HTML §9.2.6), which yields messages' data.
 
-    A message is whole only with its blank line: what a cut leaves behind is not one.
+    A message is complete only with its blank line; an incomplete one is discarded.
     """
 
     last_event_id: str = ""

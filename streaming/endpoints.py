@@ -1,4 +1,4 @@
-"""Streaming: the response never ends. One stream, in two framings."""
+"""Streaming endpoints: one response that never ends, in two framings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from transports.http.stream import StreamEndpoint
 
 
 class StreamingEndpoint(StreamEndpoint):
-    """`GET /streaming/<room>/?since=`: newline-delimited JSON, an event a line."""
+    """`GET /streaming/<room>/?since=`: newline-delimited JSON, one event on each line."""
 
     technique = "streaming"
     content_type = b"application/x-ndjson"
@@ -15,7 +15,7 @@ class StreamingEndpoint(StreamEndpoint):
 
     @staticmethod
     def frame(batch: Batch) -> bytes:
-        # JSON escapes the line feed in a string, so that a line ends only where an event does.
+        # JSON escapes line feeds in strings, so that each line is one event.
         return b"".join([event.encoded + b"\n" for event in batch.events])
 
 
@@ -27,8 +27,8 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     heartbeat = b":\n\n"  # a comment
 
     def preamble(self, first: Batch) -> bytes:
-        # The milliseconds a browser waits before it reconnects, and the place where it is: an id
-        # without data is remembered, and is no event (§9.2.6).
+        # Set the browser's reconnection time in milliseconds, and its Last-Event-ID: an id without
+        # data is stored and dispatches no event (§9.2.6).
         return b"retry: 1000\nid: %b\n\n" % str(first.start).encode()
 
     @staticmethod

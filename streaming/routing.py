@@ -1,4 +1,4 @@
-"""Where both framings of streaming are mounted."""
+"""ASGI routes of streaming, for both framings."""
 
 from django.urls import re_path
 

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from transports.auth import tokens
-from transports.client import BackOff, Refused
+from transports.client import BackOff, Rejected
 from transports.registry import TECHNIQUES, Technique
 
 from .accounts import Accounts
@@ -125,8 +125,8 @@ async def test_a_session_opens_a_staff_room(
         assert (await anext(events)).sender == staff
 
 
-async def refused(technique: Technique, server: LiveServer, room: str, **options: Any) -> Refused:
-    with pytest.raises(Refused) as found:
+async def refused(technique: Technique, server: LiveServer, room: str, **options: Any) -> Rejected:
+    with pytest.raises(Rejected) as found:
         async with (
             asyncio.timeout(BOUND),
             aclosing(events_of(technique, server, room, **options)) as events,
@@ -417,7 +417,7 @@ async def test_a_client_that_was_put_out_gives_up(
         assert {(await anext(events)).text for events in streams} == {"hush"}
         revoke(accounts, headers)
         ends = await asyncio.gather(*(anext(events) for events in streams), return_exceptions=True)
-    assert [end.status for end in ends if isinstance(end, Refused)] == [401] * len(TECHNIQUES)
+    assert [end.status for end in ends if isinstance(end, Rejected)] == [401] * len(TECHNIQUES)
     for events in streams:
         await events.aclose()
 

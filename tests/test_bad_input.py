@@ -348,7 +348,7 @@ class Talker:
             self.socket.send(said)
         self.socket.send('{"type":"leave","room":"the-end"}')
         answers: list[dict[str, Any]] = []
-        while not answers or answers[-1]["detail"] != "The room the-end is not joined.":
+        while not answers or answers[-1]["detail"] != "The socket has not joined the room the-end.":
             document = json.loads(self.socket.recv(PATIENCE))
             if document.get("type") == "error":
                 answers.append(document)

@@ -1,8 +1,8 @@
-"""What every request passes first, on any ASGI server: limits, and an orderly start and stop.
+"""ASGI middleware for limits, and for an orderly start and stop, on any ASGI server.
 
-ASGI servers differ in what they limit, in whether they speak the lifespan protocol (Daphne does
-not), and in whether a stop waits for open streams before it tells the application (Uvicorn does).
-No promise of the wire contract depends on that: it is kept here.
+ASGI servers differ in what they limit, in whether they support the lifespan protocol (Daphne does
+not), and in whether a stop waits for open streams before it notifies the application (Uvicorn
+does). This middleware keeps the wire contract independent of the server.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from transports.http.scope import Application, Receive, Scope, Send, client_addr
 from transports.http.throttling import counted_as
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-GRACE = 1.0  # seconds in which open responses may end before the server is told to stop
+GRACE = 1.0  # seconds in which open responses may end before the server gets the signal
 
 
 class Service(Protocol):
-    """Something that runs beside the requests, in the server's event loop."""
+    """A task that runs beside the requests, in the server's event loop."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -38,9 +38,9 @@ class Boundary:
     They stop before the server does: at SIGTERM or SIGINT, or with `lifespan.shutdown`.
 
     `most` and `most_per_address` limit the requests and sockets open at a time in this process
-    (0: any number), `body_size` a request's body in bytes. With `behind_proxy` the client's
+    (0: unlimited), `body_size` a request's body in bytes. With `behind_proxy` the client's
     address is the last one in `X-Forwarded-For`, which the proxy itself has written. `root_path`
-    is where the application is mounted, whatever a request says of it.
+    is the mount point; it replaces the one in the request.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Boundary:
     # Requests
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Daphne takes the mount point from the header Daphne-Root-Path, which any client can send.
+        # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
@@ -95,7 +95,7 @@ class Boundary:
                 await reject(send, problem)
                 return
             if problem is not None:
-                scope["problem"] = problem  # a socket is accepted first, to be closed with a code
+                scope["problem"] = problem  # accept a socket first: only then has it a close code
             if scope["type"] == "http" and _has_body(scope):
                 await self._serve_body(scope, receive, send)
             else:
@@ -108,25 +108,26 @@ class Boundary:
                     del self._open_per_address[address]
 
     def _over_limit(self, address: str) -> Problem | None:
-        """The problem with one more connection; None if it may be open."""
+        """Return the problem if this connection exceeds a limit, else None."""
         if self.most and self._open > self.most:
-            return unavailable(f"At most {self.most} connections may be open to this server.")
+            return unavailable(
+                f"Expected at most {self.most} connections to this server; try again later."
+            )
         if address and self._open_per_address[address] > self.most_per_address:
             return Problem(
                 429,
                 "connections",
-                f"At most {self.most_per_address} connections may be open from one address; "
+                f"Expected at most {self.most_per_address} connections from one address; "
                 "close one first.",
                 {"Retry-After": "5"},
             )
         return None
 
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request with a body: a body over the limit is a 413 before it is read.
+        """Serve a request with a body; reject a Content-Length over the limit with 413.
 
-        A chunked body (RFC 9112 §7.1) has no announced length: it is counted as it comes, and the
-        application receives `http.disconnect` in place of what is over the limit, or of what has
-        not come when the server stops.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives, and send the
+        application `http.disconnect` once it exceeds the limit, or once the server stops.
         """
         too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
@@ -194,9 +195,9 @@ class Boundary:
                     self._stop_before_server(asyncio.get_running_loop(), number)
 
     def _stop_before_server(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        """At signal `number`, stop the services first, and only then let the server have it.
+        """At signal `number`, stop the services, then pass the signal to the server.
 
-        A second signal reaches the server at once.
+        Pass a second signal on at once.
         """
         handler_of_server = signal.getsignal(number)
         received_once = False

@@ -1,8 +1,8 @@
-"""What the Python clients share: resuming from the last cursor, with jittered back-off.
+"""Base of the Python clients: resuming from the last cursor, with jittered back-off.
 
-A client differs from another only in how it receives: `Receive` opens one connection (or
-asks again and again, on polling) and yields what arrives, with the cursor to go on from.
-It may end or raise at any byte; the loop below goes on behind the last whole event.
+The clients differ only in how they receive: `Receive` opens one connection (or, for polling, sends
+requests repeatedly) and yields the events that arrive, with the cursor to resume from. It may end
+or raise at any byte; `resume` continues after the last whole event.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from transports.events import Batch, Event, InvalidEvent
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0  # seconds
-SILENCE = 45.0  # seconds without a sign of life after which a stream is dead: 3 heartbeats
+SILENCE = 45.0  # seconds without data after which a stream is taken for dead: 3 heartbeats
 
-Arrival = tuple[tuple[Event, ...], str]  # events, and the cursor behind them
+Arrival = tuple[tuple[Event, ...], str]  # events, and the cursor after them
 Receive = Callable[[str | None], AsyncGenerator[Arrival, None]]
 
 
-class Refused(Exception):
-    """The server will not serve this request, however often it is made."""
+class Rejected(Exception):
+    """The server rejects this request, and would reject it again."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{status}: {detail}")
@@ -54,9 +54,8 @@ class TryLater(Exception):
 class BackOff:
     """Pauses between attempts, in seconds: full jitter, doubling from `first` to `most`.
 
-    With a Retry-After of one second, the longest is short enough for who comes back to have
-    what it missed within five. The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff
-    And Jitter" (2015).
+    The defaults let a client catch up within five seconds, even with a Retry-After of one second.
+    The formula is "Full Jitter" of Marc Brooker, "Exponential Backoff And Jitter" (2015).
     """
 
     first: float = 0.5
@@ -75,9 +74,9 @@ class BackOff:
 async def resume(
     receive: Receive, since: str | None, back_off: BackOff | None = None
 ) -> AsyncGenerator[Event, None]:
-    """Every event behind `since`, in order, once, through any number of connections.
+    """Yield every event after `since` once, in order, over any number of connections.
 
-    Raises `Refused` where trying again is of no use.
+    Raises `Rejected` if a retry would be rejected too.
     """
     back_off = back_off or BackOff()
     cursor = since
@@ -85,12 +84,12 @@ async def resume(
         at_least = 0.0
         try:
             async with aclosing(receive(cursor)) as arrivals:
-                async for events, behind in arrivals:
+                async for events, next_cursor in arrivals:
                     back_off.reset()
                     for event in events:
                         cursor = event.id
                         yield event
-                    cursor = behind
+                    cursor = next_cursor
         except TryLater as error:
             at_least = error.seconds
         except (httpx.TransportError, WebSocketException, OSError, InvalidEvent) as error:
@@ -99,7 +98,7 @@ async def resume(
 
 
 def http_client(base_url: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
-    """A client of its own for one subscriber: a connection is not shared, as in a browser tab."""
+    """Return an HTTP client for one subscriber, so that no connection is shared."""
     return httpx.AsyncClient(
         base_url=base_url,
         headers=headers,
@@ -117,12 +116,12 @@ class Response(NamedTuple):
 
 
 class HttpClient(Protocol):
-    """What asks one server again and again. `OSError` and `httpx.TransportError` are cuts."""
+    """A client of one server. `OSError` and `httpx.TransportError` mean a lost connection."""
 
     async def get(self, target: str) -> Response: ...
 
 
-# How polling and long polling reach a server, given its base URL and header fields to send.
+# Opens the HTTP client of polling and long polling, given a base URL and header fields to send.
 OpenHttp = Callable[[str, Mapping[str, str] | None], AbstractAsyncContextManager[HttpClient]]
 
 
@@ -139,26 +138,26 @@ class _Httpx:
 async def open_http(
     base_url: str, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[HttpClient]:
-    """httpx, on a connection of its own."""
+    """Open an httpx client with its own connection."""
     async with http_client(base_url, headers) as client:
         yield _Httpx(client)
 
 
 async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) -> Batch:
-    """The batch that one request brings. Raises `Refused`, `TryLater`, `InvalidEvent`."""
+    """Return the batch of one request. Raises `Rejected`, `TryLater`, `InvalidEvent`."""
     response = await http.get(f"{path}?{urlencode(parameters)}" if parameters else path)
     if response.status != 200:
         check_status(response.status, response.headers.get("retry-after"), response.body)
     try:
         return Batch.from_document(json.loads(response.body))
-    except ValueError as error:  # no JSON, or a cursor that is none
+    except ValueError as error:  # invalid JSON or cursor
         raise InvalidEvent(f"Not a batch: {response.body[:200]!r}") from error
 
 
 def tls_for(base_url: str) -> ssl.SSLContext | None:
-    """What `base_url` needs of TLS; None where it is not https.
+    """Return the TLS context for `base_url`; None unless it is https.
 
-    Reading the certificates takes longer than a request (50 ms), so it is done once, if at all.
+    Reading the certificates takes longer than a request (50 ms): it is done once, on first use.
     """
     return _tls() if base_url.startswith("https:") else None
 
@@ -173,7 +172,7 @@ def query(since: str | None, **parameters: Any) -> dict[str, Any]:
 
 
 async def check(response: httpx.Response) -> None:
-    """Raise `Refused` or `TryLater` unless the response is a 200."""
+    """Raise `Rejected` or `TryLater` unless the response is a 200."""
     if response.status_code == 200:
         return
     await response.aread()
@@ -181,7 +180,7 @@ async def check(response: httpx.Response) -> None:
 
 
 def check_status(status: int, retry_after: str | None, body: bytes) -> None:
-    """Raise `Refused` for a status that will not change, else `TryLater`."""
+    """Raise `TryLater` for a temporary status, else `Rejected`."""
     if status in (408, 425, 429) or status >= 500:
         raise TryLater(float(retry_after) if retry_after and retry_after.isdecimal() else 0.0)
-    raise Refused(status, body.decode("utf-8", "replace")[:500])
+    raise Rejected(status, body.decode("utf-8", "replace")[:500])

@@ -1,6 +1,6 @@
-"""The vocabulary: cursor, event, the draft it begins as, and the batch that carries it.
+"""The types of the wire contract: cursor, event, draft and batch.
 
-Nothing here knows Django, so that the Python clients can use it anywhere.
+Independent of Django, so that the Python clients can run anywhere.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ MAX_CURSOR_LENGTH = 32
 
 
 class InvalidCursor(ValueError):
-    """The text is not a cursor this project could ever have handed out."""
+    """A malformed cursor."""
 
 
 class Cursor(NamedTuple):
-    """`<epoch>-<seq>`: the place just behind event `seq` of one numbering of a room.
+    """A position in a room, `<epoch>-<seq>`: just after event `seq` of the numbering `epoch`.
 
-    `epoch` names the numbering: it changes when the numbering starts over, so that a
-    number is never taken for another event's. `seq` is dense (1, 2, 3 …); 0 is the
-    place before the first event.
+    The epoch changes when the numbering starts over, so that a cursor never identifies two
+    events. `seq` is dense (1, 2, 3 …); 0 is the position before the first event.
     """
 
     epoch: str
@@ -36,19 +35,19 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor; raises `InvalidCursor` for anything else, however odd."""
+        """Return the cursor in `text`; raises `InvalidCursor`."""
         match = _CURSOR.fullmatch(text) if len(text) <= MAX_CURSOR_LENGTH else None
         if match is None:
             raise InvalidCursor(
-                f"A cursor looks like 'k3f9-42', the id of an event; got {text[:40]!r}."
+                f"A cursor must be an event's id, such as 'k3f9-42'; got {text[:40]!r}."
             )
         return cls(match[1], int(match[2]))
 
     def belongs_to(self, epoch: str) -> bool:
-        """Whether this is a place in the numbering `epoch`.
+        """Return whether this is a position in the numbering `epoch`.
 
-        A room nobody has published in yet has the epoch of its store, with which the epochs
-        of all its rooms begin: its place 0 is the place before their first event.
+        An empty room has the epoch of its store, which is a prefix of the epochs of all rooms:
+        its position 0 is the one before the first event.
         """
         return self.epoch == epoch or (self.seq == 0 and epoch.startswith(self.epoch))
 
@@ -57,13 +56,13 @@ class Cursor(NamedTuple):
 
 
 class InvalidEvent(ValueError):
-    """The JSON is not an event of the wire contract."""
+    """JSON that is not an event of the wire contract."""
 
 
 def encode(value: object) -> bytes:
-    """`value` as compact UTF-8 JSON: no spaces, no escapes that UTF-8 makes needless.
+    """Return `value` as compact UTF-8 JSON: no spaces, no escapes that UTF-8 makes needless.
 
-    Raises `UnicodeEncodeError` for a lone surrogate, which no UTF-8 text can hold.
+    Raises `UnicodeEncodeError` for a lone surrogate, which UTF-8 cannot encode.
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -72,10 +71,9 @@ def encode(value: object) -> bytes:
 class Event:
     """One immutable item of a room's feed; its `id` is its cursor.
 
-    `published_at` is Unix time in seconds on the server's clock. `missed` belongs to a
-    `reset` alone: how many events the history could no longer give, or None when even
-    that is unknown. `of` belongs to an `edit` and a `delete` alone: the id of the event that
-    it changes. `verified` says that `sender` is a user's name, and was shown to be.
+    `published_at` is Unix time in seconds on the server's clock. Only a `reset` has `missed`: the
+    number of events that were trimmed, or None if unknown. Only an `edit` and a `delete` have
+    `of`: the id of the event to change. `verified` means that `sender` is an authenticated user.
     """
 
     id: str
@@ -94,7 +92,7 @@ class Event:
 
     @cached_property
     def encoded(self) -> bytes:
-        """The event as JSON, made once and shared by every subscriber and framing."""
+        """The event as JSON, encoded once and shared by every subscriber and framing."""
         document: dict[str, Any] = {
             "id": self.id,
             "type": self.type,
@@ -113,10 +111,10 @@ class Event:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Event:
-        """An event from its parsed JSON; raises `InvalidEvent`.
+        """Return the event of parsed JSON; raises `InvalidEvent`.
 
-        Members this version does not know are left aside, and a `type` it does not know is
-        taken as it is, so that a newer server can be read.
+        Ignores unknown members and keeps an unknown `type`, so that clients can read the events
+        of a newer server.
         """
         try:
             event = cls(
@@ -132,23 +130,23 @@ class Event:
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidEvent(f"Not an event: {str(document)[:200]}") from error
+            raise InvalidEvent(f"Expected an event; got {str(document)[:200]}") from error
         return event
 
     @classmethod
     def decode(cls, data: bytes) -> Event:
-        """An event from the bytes of `encoded`, which it keeps; raises `InvalidEvent`."""
+        """Return the event of the bytes `data`, kept as its `encoded`; raises `InvalidEvent`."""
         try:
             document = json.loads(data)
         except ValueError as error:
-            raise InvalidEvent(f"Not JSON: {data[:200]!r}") from error
+            raise InvalidEvent(f"Expected JSON; got {data[:200]!r}") from error
         event = cls.from_document(document)
         event.__dict__["encoded"] = data
         return event
 
 
 class Draft(NamedTuple):
-    """An event that the store has yet to give its place."""
+    """An event that the store has not numbered yet."""
 
     room: str
     sender: str
@@ -172,9 +170,9 @@ class Draft(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a subscriber has missed, in order: `{"room", "cursor", "events": [...]}`.
+    """The events a subscriber has missed, in order: `{"room", "cursor", "events": [...]}`.
 
-    `cursor` is the place behind the last event, from which to go on.
+    `cursor` is the position after the last event, to resume from.
     """
 
     room: str
@@ -186,23 +184,23 @@ class Batch:
 
     @property
     def start(self) -> Cursor:
-        """The place behind which its events begin."""
+        """The position before the first event."""
         if not self.events:
             return self.cursor
         first = self.events[0]
-        # A reset's id is that place; every other event stands one behind it.
+        # A reset's id is that position; the id of any other event is one after it.
         before = 0 if first.type == "reset" else 1
         return Cursor(first.cursor.epoch, first.cursor.seq - before)
 
     def encoded_by(self, framing: Callable[[Batch], Framed]) -> Framed:
-        """`framing(self)`, computed once: a thousand subscribers share the very same object."""
+        """Return `framing(self)`, computed once and shared by all subscribers."""
         if framing not in self._encodings:
             self._encodings[framing] = framing(self)
         return cast(Framed, self._encodings[framing])
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Batch:
-        """A batch from its parsed JSON; raises `InvalidEvent` or `InvalidCursor`."""
+        """Return the batch of parsed JSON; raises `InvalidEvent` or `InvalidCursor`."""
         try:
             return cls(
                 room=document["room"],
@@ -210,11 +208,11 @@ class Batch:
                 events=tuple(Event.from_document(event) for event in document["events"]),
             )
         except (KeyError, TypeError) as error:
-            raise InvalidEvent(f"Not a batch: {str(document)[:200]}") from error
+            raise InvalidEvent(f"Expected a batch; got {str(document)[:200]}") from error
 
 
 def batch_json(batch: Batch) -> bytes:
-    """The batch of the wire contract, joined from the events' own shared bytes."""
+    """Return the batch as JSON, joined from the shared bytes of its events."""
     return b'{"room":%b,"cursor":%b,"events":[%b]}' % (
         encode(batch.room),
         encode(str(batch.cursor)),

@@ -1,11 +1,11 @@
-"""The feed: the one source of events behind every technique.
+"""The feed: the source of events behind every technique.
 
     publish(draft) -> Event
     history(room, since) -> Batch                       polling
-    hub.wait(room, since, seconds) -> Batch             long polling: history, but held
-    hub.subscribe(room, since) -> AsyncIterator[Batch]  streams and sockets: wait, repeatedly
+    hub.wait(room, since, seconds) -> Batch             long polling: waits for the next event
+    hub.subscribe(room, since) -> AsyncIterator[Batch]  streams and sockets: waits repeatedly
 
-Each event loop has its own store and layer; a process that serves has one.
+Each event loop has its own store and channel layer; a server process has one event loop.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ logger = logging.getLogger(__name__)
 
 MEMORY_STORE = "transports.store.memory.MemoryStore"
 REDIS_STORE = "transports.store.redis.store.RedisStore"
-LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
+LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only wakes hubs
 
 _stores: WeakKeyDictionary[asyncio.AbstractEventLoop, Store] = WeakKeyDictionary()
-_without_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
+_default_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
 
 
 class EventTrimmed(Exception):
-    """An event was published under this key, and the store has trimmed it since."""
+    """The event published under this key has been trimmed."""
 
 
 def store() -> Store:
-    """The running loop's store, made when it is first asked for."""
+    """Return the running loop's store, created on first use."""
     loop = asyncio.get_running_loop()
-    found = _stores.get(loop)
-    if found is None:
+    current_store = _stores.get(loop)
+    if current_store is None:
         path = conf.STORE or (REDIS_STORE if conf.REDIS_URL else MEMORY_STORE)
-        found = _stores[loop] = import_string(path).from_settings()
-    return found
+        current_store = _stores[loop] = import_string(path).from_settings()
+    return current_store
 
 
 def layer() -> BaseChannelLayer:
-    return get_channel_layer() or _without_layer
+    return get_channel_layer() or _default_layer
 
 
 def group_of(room: str) -> str:
@@ -58,9 +58,8 @@ def group_of(room: str) -> str:
 async def publish(draft: Draft, key: str | None = None) -> Event:
     """Append to the store, then wake the processes that serve the room.
 
-    With a `key`, remembered for `IDEMPOTENCY_EXPIRY`, return what has been published under it
-    instead. Raises `StoreUnavailable`: then it is not known whether the event was published; and
-    `EventTrimmed`.
+    If an event has been published under `key` within `IDEMPOTENCY_EXPIRY`, return that event
+    instead. Raises `EventTrimmed`, and `StoreUnavailable`: the event may have been published.
     """
     began = time.perf_counter()
     try:
@@ -82,9 +81,9 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
 
 
 async def published(key: str, room: str) -> Event | None:
-    """What has been published under `key`; None where nothing is remembered.
+    """Return the event published under `key`; None if there is none or the key has expired.
 
-    Wakes nobody again: the hubs' sweeps have found it. Raises `StoreUnavailable`, `EventTrimmed`.
+    Wakes no hub: their sweeps deliver the event. Raises `StoreUnavailable`, `EventTrimmed`.
     """
     identity = await store().identity(key)
     if identity is None:
@@ -96,9 +95,9 @@ async def published(key: str, room: str) -> Event | None:
 
 
 async def publish_once(key: str, draft: Draft) -> Event | None:
-    """As `publish`, unless something has been published under `key`: then None.
+    """Publish an event and return it; return None if `key` has been used.
 
-    What it raises may be tried again: the key is taken in the same step as the event.
+    The key is stored in the same step as the event, so that a call that raised can be retried.
     """
     event = await store().append_once(key, draft)
     if event is not None:
@@ -111,39 +110,40 @@ async def _wake(event: Event) -> None:
     cancellations = task.cancelling() if task else 0
     try:
         message = {"type": "feed.event", "room": event.room, "event": event.encoded.decode()}
-        async with asyncio.timeout(LAYER_PATIENCE):
+        async with asyncio.timeout(LAYER_TIMEOUT):
             await layer().group_send(group_of(event.room), message)
     except Exception as error:
-        # The event is in the store: every hub finds it there at its next sweep.
-        logger.warning("The channel layer took no message (%r).", error)
-    if task and task.cancelling() > cancellations:  # redis-py may swallow one before Python 3.12
+        # The event is in the store: every hub reads it at its next sweep.
+        logger.warning("The channel layer did not accept a message (%r).", error)
+    # Before Python 3.12 redis-py can swallow a cancellation.
+    if task and task.cancelling() > cancellations:
         raise asyncio.CancelledError
 
 
 async def rooms() -> list[str]:
-    """The rooms that have been published in. Raises `StoreUnavailable`."""
+    """Return the rooms that have events. Raises `StoreUnavailable`."""
     return await store().rooms()
 
 
 async def everything(room: str) -> Batch:
-    """All that the store holds of a room. Raises `StoreUnavailable`."""
+    """Return all events of a room in the store. Raises `StoreUnavailable`."""
     head = (await store().heads([room]))[room]
     batch = await store().read(room, Cursor(head.epoch, 0))
     return Batch(room, batch.cursor, tuple(e for e in batch.events if e.type != "reset"))
 
 
 async def find(room: str, cursor: Cursor) -> Event | None:
-    """The event whose id is `cursor`, until it is trimmed. Raises `StoreUnavailable`."""
+    """Return the event with the id `cursor`; None once it is trimmed. Raises `StoreUnavailable`."""
     return await store().find(room, cursor)
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:
-    """What there is after `since`; without it, the backlog. Raises `StoreUnavailable`."""
+    """Return the events after `since`; without it, the backlog. Raises `StoreUnavailable`."""
     return await store().read(room, since)
 
 
 async def aclose() -> None:
     """Close the running loop's store."""
-    found = _stores.pop(asyncio.get_running_loop(), None)
-    if found is not None:
-        await found.close()
+    current_store = _stores.pop(asyncio.get_running_loop(), None)
+    if current_store is not None:
+        await current_store.close()

@@ -1,9 +1,9 @@
-"""The hub: one per process and event loop, the single reader of the channel layer.
+"""The hub: the single reader of the channel layer in a process and event loop.
 
-The channel layer is fast and lossy: it drops messages over its capacity, and all of them
-while Redis is away, and tells nobody. So a message is only a wake-up that saves a read.
-What a room has missed shows as a hole in its dense numbering, or in the regular look at the
-history's heads, and is read from the history.
+The channel layer is fast and lossy: it drops messages over its capacity, and all of them while
+Redis is unavailable, without an error. So a message only wakes the hub and saves a read. The hub
+detects lost messages by a gap in the dense numbering, or by the periodic comparison with the
+history's heads, and reads the missing events from the history.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ from transports.telemetry import telemetry
 logger = logging.getLogger(__name__)
 
 TAIL_LENGTH = 256  # events
-SWEEP_INTERVAL = 1.0  # seconds between looks at the history's heads
-LINGER = 30.0  # seconds a room stays joined after its last user: long polls come back
-PING_PATIENCE = 5.0  # seconds after which a silent channel layer is joined anew
-GROUP_REFRESH = 600.0  # seconds between joins; the layer forgets who has not for an hour
-LAYER_PATIENCE = 2.0  # seconds that a new room, or a sweep, waits for the channel layer
-LEAVING = 1.0  # seconds at most, of an orderly stop
+SWEEP_INTERVAL = 1.0  # seconds between comparisons with the history's heads
+LINGER = 30.0  # seconds a room stays joined after its last user: long polls reconnect
+PING_TIMEOUT = 5.0  # seconds without a message after which the channel layer is joined again
+GROUP_REFRESH = 600.0  # seconds between joins: the layer expires a member after an hour
+LAYER_TIMEOUT = 2.0  # seconds that a new room, or a sweep, waits for the channel layer
+LEAVE_TIMEOUT = 1.0  # seconds an orderly stop may take
 BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
 
 
 class TooManyRooms(FeedUnavailable):
-    """Every room that this process may hold is in use."""
+    """All rooms that this process may hold are in use."""
 
 
 @dataclass
 class Statistics:
-    """Counted since the process started."""
+    """Counts since the process started."""
 
     received: int = 0  # events from the channel layer
-    refills: int = 0  # reads of the history to fill a hole
-    rejoins: int = 0  # times the channel layer was joined anew
+    refills: int = 0  # reads of the history to fill a gap
+    rejoins: int = 0  # times the channel layer was joined again
 
 
 @dataclass
 class Hub:
-    """Keeps a `Tail` for each room in use. Everything in it happens on one event loop."""
+    """The `Tail`s of the rooms in use. All methods run on one event loop."""
 
     layer: BaseChannelLayer
     store: Store
@@ -68,16 +68,16 @@ class Hub:
     _leaving: set[asyncio.Task[None]] = field(default_factory=set)
     _channel: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _heard_at: float = 0.0
+    _received_at: float = 0.0
     _joined_at: float = 0.0
-    _unheard: set[str] = field(default_factory=set)  # rooms of which a message did not come
+    _missed: set[str] = field(default_factory=set)  # rooms with a lost message
     _joined: asyncio.Event = field(default_factory=asyncio.Event)
 
     # --- Rooms in use ---------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def using(self, room: str) -> AsyncIterator[Tail]:
-        """The room's tail, joined and loaded, kept while the block lasts.
+        """Yield the room's tail, joined and loaded, and keep it while the block lasts.
 
         Raises `StoreUnavailable` and `TooManyRooms`.
         """
@@ -96,12 +96,12 @@ class Hub:
 
     @property
     def users(self) -> int:
-        """Subscribers and waiting requests of this process."""
+        """The number of subscribers and waiting requests in this process."""
         return sum(tail.users for tail in self._tails.values())
 
     @property
     def connections(self) -> dict[str, int]:
-        """The same, for each room that has any."""
+        """The number of subscribers and waiting requests, by room in use."""
         return {tail.room: tail.users for tail in self._tails.values() if tail.users}
 
     @property
@@ -113,7 +113,7 @@ class Hub:
             return
         idle = [tail for tail in self._tails.values() if not tail.users]
         if not idle:
-            raise TooManyRooms(f"{self.max_rooms} rooms are in use here, as many as may be.")
+            raise TooManyRooms(f"All {self.max_rooms} rooms of this process are in use.")
         self._drop(min(idle, key=lambda tail: tail.idle_since))
 
     def _drop(self, tail: Tail) -> None:
@@ -123,18 +123,18 @@ class Hub:
         leaving.add_done_callback(self._leaving.discard)
 
     async def _leave(self, room: str) -> None:
-        with contextlib.suppress(Exception):  # the group forgets us by itself in time
+        with contextlib.suppress(Exception):  # otherwise the membership expires
             if room not in self._tails:
                 await self.layer.group_discard(group_of(room), self._channel)
-            if room in self._tails:  # it came back into use meanwhile
+            if room in self._tails:  # in use again
                 await self.layer.group_add(group_of(room), self._channel)
 
     # --- From the history -----------------------------------------------------------------
 
     def _load(self, tail: Tail) -> asyncio.Task[None]:
-        """Bring the tail up to the history; one at a time for each room."""
+        """Start a task that reads the history into the tail, unless one is running."""
         task = self._loading.get(tail.room)
-        # One that is done is of the room's former tail, and its callback is yet to come.
+        # A finished task belongs to the room's former tail; its callback has yet to run.
         if task is None or task.done():
             task = self._loading[tail.room] = self._spawn(self._read_history(tail))
             task.add_done_callback(lambda done: self._loaded(tail.room, done))
@@ -144,21 +144,21 @@ class Hub:
         if self._loading.get(room) is done:
             del self._loading[room]
         if not done.cancelled() and (error := done.exception()):
-            # Who waits for it hears of it too; the next sweep tries again.
+            # Waiting callers get the exception too; the next sweep retries.
             logger.warning("The history of %s could not be read (%s).", room, error)
 
     async def _read_history(self, tail: Tail) -> None:
-        # Join first, read second, drop what overlaps: what is published between the two
+        # Join first, read second, drop duplicates: an event published between the two
         # arrives by the channel layer and is kept in `_arrived`.
         self._arrived[tail.room] = []
         try:
             if tail.head is None:
                 await self._join(tail.room)
-            whole = False
-            while not whole:
+            complete = False
+            while not complete:
                 tail.extend(await self.store.read(tail.room, tail.head))
                 arrived, self._arrived[tail.room] = self._arrived[tail.room], []
-                whole = all(tail.append(event) for event in arrived)
+                complete = all(tail.append(event) for event in arrived)
         finally:
             del self._arrived[tail.room]
 
@@ -167,14 +167,14 @@ class Hub:
             return
         if not self._tasks:
             self._tasks = [self._spawn(self._listen()), self._spawn(self._sweep())]
-        # Without the layer the room is served all the same, by the sweeps.
+        # Without the layer the sweeps serve the room.
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(LAYER_PATIENCE):
+            async with asyncio.timeout(LAYER_TIMEOUT):
                 await self._joined.wait()
                 await self.layer.group_add(group_of(room), self._channel)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # An empty context: the hub outlives the request that happened to start it.
+        # An empty context: the hub outlives the request that started it.
         return asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
 
     # --- From the channel layer -----------------------------------------------------------
@@ -183,34 +183,34 @@ class Hub:
         pause = BACK_OFF[0]
         while True:
             try:
-                await self._join_anew()
+                await self._rejoin()
                 while True:
-                    self._take(await self.layer.receive(self._channel))
+                    self._handle(await self.layer.receive(self._channel))
                     pause = BACK_OFF[0]
             except Exception as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     return  # channels-redis can turn a cancellation into an AssertionError
-                logger.warning("The channel layer failed (%r); joining anew.", error)
+                logger.warning("The channel layer failed (%r); joining again.", error)
                 self._joined.clear()
                 self.statistics.rejoins += 1
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, BACK_OFF[1])
 
-    async def _join_anew(self) -> None:
+    async def _rejoin(self) -> None:
         former, self._channel = self._channel, await self.layer.new_channel("hub")
         for room in list(self._tails):
             await self.layer.group_add(group_of(room), self._channel)
             if former:
                 await self.layer.group_discard(group_of(room), former)
-        self._heard_at = self._joined_at = asyncio.get_running_loop().time()
+        self._received_at = self._joined_at = asyncio.get_running_loop().time()
         self._joined.set()
-        for tail in list(self._tails.values()):  # what came while nobody listened
+        for tail in list(self._tails.values()):  # events published meanwhile
             if tail.head is not None:
                 self._load(tail)
 
-    def _take(self, message: dict[str, Any]) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+    def _handle(self, message: dict[str, Any]) -> None:
+        self._received_at = asyncio.get_running_loop().time()
         if message["type"] != "feed.event":
             return
         self.statistics.received += 1
@@ -226,7 +226,7 @@ class Hub:
             self.statistics.refills += 1
             self._load(tail)
 
-    # --- What nobody tells us -------------------------------------------------------------
+    # --- Periodic checks ------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -237,16 +237,16 @@ class Hub:
                     self._drop(tail)
             try:
                 await self._compare_heads()
-            # Whatever it is: this is the one loop that finds what nobody was told of.
+            # Catch everything: without this loop lost messages would never be noticed.
             except Exception as error:
-                logger.warning("The history is away (%r).", error)
+                logger.warning("The history is unavailable (%r).", error)
             try:
-                # A connection that says nothing is given up after 15 s, and for as long nobody
-                # would look at the heads: the layer only wakes, and may not stop who does without.
-                async with asyncio.timeout(LAYER_PATIENCE):
+                # Bound the ping: a hung Redis socket times out only after 15 s, which must not
+                # delay the sweep.
+                async with asyncio.timeout(LAYER_TIMEOUT):
                     await self._ping(loop.time())
             except Exception as error:
-                logger.warning("The channel layer is away (%r).", error)
+                logger.warning("The channel layer is unavailable (%r).", error)
 
     async def _compare_heads(self) -> None:
         tails = [tail for tail in self._tails.values() if tail.head is not None]
@@ -256,55 +256,53 @@ class Hub:
         heads = await self.store.heads(before)
         for tail in tails:
             head: Cursor | None = heads[tail.room]
-            # A head that moved since we asked is news on its way, not a loss.
+            # If the tail has moved meanwhile, messages are arriving: no loss.
             if head != tail.head and tail.head == before[tail.room]:
                 self.statistics.refills += 1
                 self._load(tail)
-                self._unheard.add(tail.room)
+                self._missed.add(tail.room)
 
     async def _ping(self, now: float) -> None:
-        if now - self._heard_at > PING_PATIENCE:
-            # A pub/sub layer says nothing of an outage: it only falls silent.
+        if now - self._received_at > PING_TIMEOUT:
+            # A pub/sub layer reports no outage: messages just stop arriving.
             self._joined.clear()
             await ended({self._tasks[0]})  # never two readers at once
             self.statistics.rejoins += 1
-            self._heard_at = now
+            self._received_at = now
             self._tasks[0] = self._spawn(self._listen())
         else:
-            # A message that did not come may have been sent to a group without us: a Redis
-            # that was flushed has no groups, and one of a machine whose clock leapt ahead has
-            # forgotten the members that joined before.
-            again, self._unheard = self._unheard, set()
+            # Join again after a lost message: this process may have dropped out of the group.
+            # A flushed Redis has no groups, and a clock that leapt ahead expires the members.
+            stale, self._missed = self._missed, set()
             if now - self._joined_at > GROUP_REFRESH:
                 self._joined_at = now
-                again = set(self._tails)
-            for room in again & self._tails.keys():
+                stale = set(self._tails)
+            for room in stale & self._tails.keys():
                 await self.layer.group_add(group_of(room), self._channel)
         await self.layer.send(self._channel, {"type": "hub.ping"})
 
-    # --- The end --------------------------------------------------------------------------
+    # --- Stop -----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Wake everyone for the last time: waits return, subscriptions end."""
+        """Wake all waiters for the last time: waits return, subscriptions end."""
         self.closing = True
         for tail in self._tails.values():
             tail.wake()
 
     async def leave(self) -> None:
-        """Close, and leave every group, for at most `LEAVING` seconds.
+        """Close, and leave every group, within `LEAVE_TIMEOUT` seconds.
 
-        Who does not is sent every event for as long as the layer remembers them, and nobody
-        takes it.
+        Otherwise the layer queues events for a dead channel until `group_expiry`.
         """
         self.close()
         leaving = self._spawn(self._leave_all())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
-        await asyncio.wait({leaving}, timeout=LEAVING)
+        await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT)
 
     async def _leave_all(self) -> None:
         await ended({*self._tasks})
-        if self._loading:  # who is about to join
+        if self._loading:  # they may be about to join
             await asyncio.wait(self._loading.values())
         with contextlib.suppress(Exception):
             groups = [group_of(room) for room in self._tails]
@@ -321,7 +319,7 @@ _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
 
 def current() -> Hub:
-    """The running loop's hub, made when it is first asked for."""
+    """Return the running loop's hub, created on first use."""
     loop = asyncio.get_running_loop()
     hub = _hubs.get(loop)
     if hub is None:
@@ -330,7 +328,7 @@ def current() -> Hub:
 
 
 async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
-    """As `history`, but held until thub is something, for at most `seconds`; then empty.
+    """Return the events after `since`; wait up to `seconds` for one, then return an empty batch.
 
     Raises `StoreUnavailable` and `TooManyRooms`.
     """
@@ -342,11 +340,11 @@ async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
 async def subscribe(
     room: str, since: Cursor | None = None, heartbeat: float = 15.0
 ) -> AsyncGenerator[Batch, None]:
-    """One batch at once, perhaps empty, then one whenever thub is something.
+    """Yield a batch at once, perhaps empty, then one for each change.
 
-    An empty one after `heartbeat` seconds in which thub was nothing. Whoever is slow to ask
-    for the next gets all it missed in one. Ends when the feed closes. Raises
-    `StoreUnavailable` and `TooManyRooms` before the first batch, never after it.
+    After `heartbeat` seconds without an event, the batch is empty. A slow subscriber receives
+    everything it missed in one batch. Ends when the feed closes. Raises `StoreUnavailable` and
+    `TooManyRooms` before the first batch, never after it.
     """
     hub = current()
     async with hub.using(room) as tail:
@@ -356,7 +354,7 @@ async def subscribe(
             try:
                 batch = await _next(hub, tail, batch.cursor, heartbeat)
             except StoreUnavailable:
-                # The subscriber stays, and receives what it missed when the store is back.
+                # Keep the subscription: it receives what it missed once the store is available.
                 await asyncio.sleep(1)
                 batch = Batch(room, batch.cursor)
             if hub.closing and not batch.events:
@@ -368,7 +366,7 @@ async def _next(hub: Hub, tail: Tail, since: Cursor | None, seconds: float) -> B
     while True:
         head = tail.head
         if head is not None and since is head and seconds and not hub.closing:
-            # Up to date, as a subscriber is that comes back for more: nothing to look at yet.
+            # A subscriber that is up to date only has to wait: skip the comparison below.
             if not await tail.changed(deadline):
                 return tail.after(since) or Batch(tail.room, since)
             head = tail.head
@@ -391,7 +389,10 @@ async def aclose() -> None:
 
 
 async def ended(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel until it takes: channels-redis and redis-py can swallow a cancellation."""
+    """Cancel `tasks` until all have ended: channels-redis and redis-py can swallow a cancellation.
+
+    Repeats the cancellation every half second.
+    """
     while tasks:
         for task in tasks:
             task.cancel()

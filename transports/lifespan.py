@@ -1,4 +1,4 @@
-"""The feed as a service of the server: it ends first, and so every open response."""
+"""The feed as a service of the server, which stops it before itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class FeedService:
     """Ends the feed before the server stops: waits return, streams end, sockets close."""
 
     async def start(self) -> None:
-        """The feed starts with its first subscriber."""
+        """Do nothing: the feed starts with its first subscriber."""
 
     async def stop(self) -> None:
         await hub.current().leave()

@@ -1,5 +1,5 @@
-"""The techniques: the page, the comparison, the contract suite and the documentation are
-made from this list. It imports no app."""
+"""The registry of techniques, from which page, comparison, contract suite and documentation are
+generated. It imports no app."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Framing = Literal["batch", "lines", "event stream", "messages"]
 
 @dataclass(frozen=True)
 class Caveat:
-    """One thing to know before choosing a technique, and where that is written.
+    """A disadvantage of a technique, and the link to its source.
 
-    Labels and texts are English here, and marked: a template says them in the page's language.
+    Labels and texts are English and marked for translation; the templates translate them.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Caveat:
 
     @property
     def source(self) -> str:
-        """Where it is written, in short: "RFC 6202 §2.2", or the site."""
+        """The source in short: "RFC 6202 §2.2", or the site."""
         rfc = re.search(r"/rfc(\d+)#section-([\d.]+)$", self.link)
         return f"RFC {rfc[1]} §{rfc[2]}" if rfc else str(urlsplit(self.link).hostname)
 
@@ -40,15 +40,15 @@ class Caveat:
 class Technique:
     """A way of getting events to a client.
 
-    What makes it one is two facts. `response_ends`: at once, with whatever there is; with the
-    first events there are; or never. `framing`: a batch is one JSON document, the whole body;
-    lines are an event each; an event stream is Server-Sent Events'; messages are WebSocket's, a
-    batch each.
+    Two members define it. `response_ends`: at once, with or without events; with the first
+    events; or never. `framing`: "batch" is one JSON document as the body; "lines" is a line of
+    JSON for each event; "event stream" is Server-Sent Events; "messages" is a WebSocket message
+    for each batch.
 
-    `path` holds `{room}`. `source` names the browser's `module:Class`, below the static
+    `path` contains `{room}`. `source` names the browser's `module:Class`, below the static
     URL; `client` the Python `module:function`, called as `events(base_url, room, since)`.
-    `colour` is safe for colour-blind eyes, on a dark and on a light ground; a lane or a
-    pane never tells techniques apart by colour alone.
+    `colour` has a value for a dark and one for a light background, both safe for colour-blind
+    readers; the page never distinguishes techniques by colour alone.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Technique:
 
     @property
     def is_polled(self) -> bool:
-        """Whether the client asks again for each batch."""
+        """Whether the client sends a request for each batch."""
         return self.response_ends != "never"
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is an HTTP response without an end."""
+        """Whether it is an HTTP response that never ends."""
         return self.scheme == "http" and not self.is_polled
 
     def url_path(self, room: str) -> str:

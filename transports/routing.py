@@ -1,4 +1,4 @@
-"""Where publishing is mounted."""
+"""ASGI route of publishing."""
 
 from django.urls import re_path
 

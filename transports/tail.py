@@ -1,4 +1,4 @@
-"""The tail of a room in use: its latest events, and those who wait for the next one."""
+"""The tail of a room in use: its latest events, and the waiters for the next one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from itertools import islice
 
 from transports.events import Batch, Cursor, Event
 
-TICK = 0.05  # seconds by which a wait may end late
+TICK = 0.05  # seconds by which a timeout may be late
 
 
 class Tail:
     """The last `length` events of `room`, dense up to `head`, and its waiters.
 
-    A subscriber is nothing but a cursor into it: those who stand at the same place are given
-    the very same batch, which is therefore encoded once.
+    A subscriber is only a cursor: subscribers at the same position share one batch, which is
+    therefore encoded once.
     """
 
     def __init__(self, room: str, length: int, backlog: int) -> None:
         self.room = room
         self.head: Cursor | None = None  # None until the history has been read
         self.users = 0
-        self.idle_since = 0.0  # on the loop's clock, in seconds; of use while users is 0
+        self.idle_since = 0.0  # on the loop's clock, in seconds; valid while users is 0
         self._backlog = backlog
         self._events: deque[Event] = deque(maxlen=length)
         self._batches: dict[int, Batch] = {}
@@ -30,31 +30,31 @@ class Tail:
         self._timer: asyncio.TimerHandle | None = None
 
     def after(self, since: Cursor | None) -> Batch | None:
-        """What follows `since` (without one: the backlog); None where the tail can't tell."""
+        """Return the events after `since` (without it: the backlog); None if not in the tail."""
         if self.head is None:
             return None
-        reach = len(self._events)
+        available = len(self._events)
         if since is None:
             behind = min(self._backlog, self.head.seq)
         elif since.belongs_to(self.head.epoch):
             behind = self.head.seq - since.seq
         else:
             return None
-        if not 0 <= behind <= reach:
+        if not 0 <= behind <= available:
             return None
         batch = self._batches.get(behind)
         if batch is None:
-            events = tuple(islice(self._events, reach - behind, None))
+            events = tuple(islice(self._events, available - behind, None))
             batch = self._batches[behind] = Batch(self.room, self.head, events)
         return batch
 
     def append(self, event: Event) -> bool:
-        """Take the event that comes next; False where events between are missing."""
+        """Append the next event; return False if events before it are missing."""
         assert self.head is not None
         cursor = event.cursor
         if self.head.belongs_to(cursor.epoch):
             if cursor.seq <= self.head.seq:
-                return True  # what the history had given already
+                return True  # already read from the history
             if cursor.seq == self.head.seq + 1:
                 self._events.append(event)
                 self._advance(cursor)
@@ -62,7 +62,7 @@ class Tail:
         return False
 
     def extend(self, batch: Batch) -> None:
-        """Go on to where the history is; a `reset` in it starts the tail afresh."""
+        """Append the batch and advance to its cursor; a `reset` in it clears the tail."""
         if self.head is None:
             self._events.clear()
         for event in batch.events:
@@ -85,7 +85,7 @@ class Tail:
                 waiter.set_result(True)
 
     async def changed(self, deadline: float) -> bool:
-        """Wait for the next change; False at `deadline` (the loop's clock) without one."""
+        """Wait for the next change; return False at `deadline`, in seconds on the loop's clock."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = deadline
         if self._timer is None or deadline < self._timer.when():
@@ -96,12 +96,12 @@ class Tail:
             self._waiters.pop(waiter, None)
 
     def _set_timer(self, deadline: float) -> None:
-        # One for all: a timer for each waiter costs more than its wait.
+        # One timer for all waiters: one for each would cost more than the wait itself.
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(deadline, self._give_up, deadline)
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire, deadline)
 
-    def _give_up(self, due: float) -> None:
+    def _expire(self, due: float) -> None:
         self._timer = None
         now = max(due, asyncio.get_running_loop().time())  # the loop may run it a tick early
         for waiter, deadline in list(self._waiters.items()):
@@ -110,5 +110,5 @@ class Tail:
                 if not waiter.done():
                     waiter.set_result(False)
         if self._waiters:
-            # Ten thousand deadlines a moment apart are not worth ten thousand looks.
+            # Group close deadlines, so that 10,000 waiters do not cause 10,000 scans.
             self._set_timer(max(min(self._waiters.values()), now + TICK))

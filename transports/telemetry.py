@@ -1,5 +1,7 @@
-"""What the feed and the techniques report of themselves; nothing unless `TELEMETRY` says who
-receives it (`transports.operations.metrics.Prometheus`)."""
+"""Interface for counting what the feed and the techniques do.
+
+Discards everything unless `TELEMETRY` names a class (`transports.operations.metrics.Prometheus`).
+"""
 
 from __future__ import annotations
 
@@ -12,37 +14,36 @@ from transports.events import Batch
 
 
 class Meter:
-    """Receives what one technique does."""
+    """The counters of one technique."""
 
     def opened(self) -> None:
-        """A request is being answered, or a socket is open."""
+        """Count a request that has begun, or a socket that has opened."""
 
     def closed(self) -> None:
-        """It is no longer."""
+        """Count a request or socket that has ended."""
 
     def delivered(self, batch: Batch, *, live: bool = True) -> None:
-        """A batch was handed to a client; the delay of one that is not `live`, the backlog,
-        says nothing."""
+        """Count a batch sent to a client; the backlog, which is not `live`, has no delay."""
 
 
 class Telemetry:
-    """Receives what the feed does. Times are in seconds."""
+    """The counters of the feed. Times are in seconds."""
 
     def meter(self, technique: str) -> Meter:
         return Meter()
 
     def published(self, seconds: float) -> None:
-        """A publish took so long."""
+        """Count a publish that took `seconds`."""
 
     def publish_failed(self) -> None:
-        """The store did not take an event."""
+        """Count a publish that the store rejected."""
 
     def received(self, seconds: float) -> None:
-        """An event came from the channel layer, so long after its publication."""
+        """Count an event from the channel layer, `seconds` after its publication."""
 
 
 @cache
 def telemetry() -> Telemetry:
-    """The process's."""
-    made: Telemetry = import_string(conf.TELEMETRY)() if conf.TELEMETRY else Telemetry()
-    return made
+    """Return the process's telemetry."""
+    configured: Telemetry = import_string(conf.TELEMETRY)() if conf.TELEMETRY else Telemetry()
+    return configured

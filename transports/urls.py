@@ -1,4 +1,4 @@
-"""What programs and operators ask, as Django's own views."""
+"""URLs of the Django views for programs and operators."""
 
 from django.urls import path
 

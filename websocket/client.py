@@ -1,4 +1,4 @@
-"""WebSocket from Python, to either consumer: batches come down one open socket."""
+"""Python client of both WebSocket consumers: batches on one open socket."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def events(
     back_off: BackOff | None = None,
     path: str = "/websocket/{room}/",
 ) -> AsyncGenerator[Event, None]:
-    """The room's events behind `since`, from the asynchronous consumer.
+    """Yield the room's events after `since`, from the asynchronous consumer.
 
-    Reconnects and resumes by itself. Raises `transports.client.Refused`.
+    Reconnects and resumes automatically. Raises `transports.client.Rejected`.
     """
     url = "ws" + base_url.removeprefix("http").rstrip("/") + path.format(room=room)
 
@@ -45,7 +45,7 @@ def events(
                 f"{url}?{urlencode(query(cursor))}",
                 additional_headers=headers,
                 ssl=tls_for(base_url),
-                compression=None,  # the size on the wire is the frame's
+                compression=None,  # keep frames at their real size, for the comparison
                 max_size=LARGEST_MESSAGE,
                 open_timeout=CONNECT_TIMEOUT,
                 close_timeout=1,
@@ -78,7 +78,7 @@ def sync_events(
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """As `events`, from the synchronous consumer."""
+    """Yield the same events as `events`, from the synchronous consumer."""
     return events(
         base_url, room, since, headers=headers, back_off=back_off, path="/websocket/sync/{room}/"
     )

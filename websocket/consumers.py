@@ -1,6 +1,6 @@
-"""WebSocket through Django Channels: many rooms on one socket, both directions.
+"""WebSocket consumers of Django Channels, with many rooms on one socket.
 
-Two consumers around one `Session`: the asynchronous one, and the synchronous one for comparison.
+Two consumers share one `Session`: an asynchronous one, and a synchronous one for comparison.
 Neither has a channel of its own: the hub reads the channel layer once for the whole process.
 """
 
@@ -24,7 +24,7 @@ SUBPROTOCOL = "realtime.v1"
 
 
 def deny_other_origins(scope: Scope) -> None:
-    """Reject another site's page before there is a socket at all (RFC 6455 §10.2)."""
+    """Reject pages of other sites before the handshake is complete (RFC 6455 §10.2)."""
     try:
         check_origin(scope)
     except Problem as problem:
@@ -32,17 +32,17 @@ def deny_other_origins(scope: Scope) -> None:
 
 
 def accepted_subprotocol(scope: Scope) -> str | None:
-    """The subprotocol to accept: ours where it is offered, and never a token."""
+    """Return the subprotocol to accept: `SUBPROTOCOL` if offered, never a token."""
     return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
 
 
 def batch_text(batch: Batch) -> str:
-    """The batch as the text of a frame."""
+    """Return the batch as the text of a frame."""
     return batch.encoded_by(batch_json).decode()
 
 
 class Socket:
-    """What both consumers do around their session."""
+    """The base of both consumers: the lifetime of their session."""
 
     technique: str
     scope: Scope
@@ -55,8 +55,8 @@ class Socket:
             await super().__call__(scope, receive, send)  # type: ignore[misc]
         finally:
             meter.closed()
-            self.session.forget()
-            del self.session  # which holds this consumer: no cycle for the collector
+            self.session.close()
+            del self.session  # it references this consumer: avoid a reference cycle
 
     async def deliver(self, batch: Batch) -> None:
         raise NotImplementedError
@@ -77,7 +77,7 @@ class FeedConsumer(Socket, AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.session.open(self.scope)
 
     async def deliver(self, batch: Batch) -> None:
-        # Past `dispatch`, which switches to a thread and back for every message.
+        # Bypass `dispatch`, which switches to a thread and back for every message.
         await self.base_send({"type": "websocket.send", "text": batch.encoded_by(batch_text)})
 
     async def end(self, code: int, reason: str) -> None:
@@ -90,7 +90,7 @@ class FeedConsumer(Socket, AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 class SyncFeedConsumer(Socket, WebsocketConsumer):  # type: ignore[misc]
-    """`WS /websocket/sync/<room>/?since=`: the same, each message handled in a thread."""
+    """`WS /websocket/sync/<room>/?since=`, synchronous: handles each message in a thread."""
 
     channel_layer_alias = NO_CHANNEL_LAYER
     technique = "websocket-sync"
@@ -119,11 +119,11 @@ class SyncFeedConsumer(Socket, WebsocketConsumer):  # type: ignore[misc]
 
 
 class OneThread:
-    """Runs an application's synchronous code in one thread of its own.
+    """ASGI middleware that runs an application's synchronous code in one thread of its own.
 
-    Channels has one thread for every consumer of a process, in which it does some housekeeping
-    for the asynchronous ones too: one slow handler would delay all of them. Here it delays the
-    synchronous sockets alone.
+    Channels has one thread for all consumers of a process, and uses it for the asynchronous ones
+    too: a slow handler would delay all of them. With this thread it delays only the synchronous
+    sockets.
     """
 
     def __init__(self, application: Application) -> None:

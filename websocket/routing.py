@@ -1,4 +1,4 @@
-"""Where both consumers are mounted."""
+"""ASGI routes of both consumers."""
 
 from typing import Any
 

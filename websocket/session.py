@@ -1,4 +1,4 @@
-"""What one socket has joined, and what its client may send."""
+"""The session of one socket: the rooms it has joined, and its client's commands."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from transports import hub
 from transports.conf import conf
 from transports.events import Batch, Cursor, encode
+from transports.http.names import shown
 from transports.http.problems import Problem, problem_of
 from transports.http.publish import parse_json, publish
 from transports.http.request import Request, parse_since
@@ -22,25 +23,24 @@ TOO_LARGE = 1009  # RFC 6455 §7.4.1
 
 
 class Session:
-    """The rooms of one socket, whichever consumer has it.
+    """The rooms of one socket, for either consumer.
 
-    `deliver` is called with each batch, one at a time for each room; `close` with a close
-    code and a reason (RFC 6455 §7.4). Both run in the context the session was made in.
+    `deliver` is called with each batch, one at a time for each room; `end` with a close
+    code and a reason (RFC 6455 §7.4). Both run in the context that created the session.
     """
 
     def __init__(
         self,
         deliver: Callable[[Batch], Awaitable[None]],
-        close: Callable[[int, str], Awaitable[None]],
+        end: Callable[[int, str], Awaitable[None]],
         meter: Meter,
     ) -> None:
         self._deliver = deliver
-        self._close = close
+        self._end = end
         self._meter = meter
         self._context = contextvars.copy_context()
         self._rooms: dict[str, asyncio.Task[None]] = {}
-        # A backlog is read when the one before it is on its way: a client that reads slowly may
-        # join many rooms.
+        # Send one backlog at a time: a slow client may join many rooms.
         self._joining = asyncio.Lock()
         self._request: Request | None = None
 
@@ -52,10 +52,10 @@ class Session:
             self._subscribe(request, request.room, request.since)
             self._request = request
         except Problem as problem:
-            await self._close(problem.close_code, problem.close_reason)
+            await self._end(problem.close_code, problem.close_reason)
 
     async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
-        """Do what the client asks; return an error message, or None.
+        """Run the client's command; return an error message, or None.
 
         A message over `BODY_SIZE` closes the socket, where the server's own limit is higher.
         """
@@ -63,18 +63,23 @@ class Session:
             return None  # rejected, and closing
         if _size(text, data) > conf.BODY_SIZE:
             self._request = None
-            await self._close(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
+            await self._end(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
             return None
         try:
             if text is None:
-                raise Problem(400, "binary", "Send text frames: JSON in UTF-8.")
+                raise Problem(400, "binary", "Expected a text frame of JSON; got a binary frame.")
             document = parse_json(text)
             command = self.COMMANDS.get(str(document.get("type")))
             if command is None:
-                raise Problem(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
+                names = ", ".join(self.COMMANDS)
+                raise Problem(
+                    400,
+                    "type",
+                    f"'type' must be one of {names}; got {shown(document.get('type'))}.",
+                )
             room = document.get("room")
             if not isinstance(room, str):
-                raise Problem(400, "room", "'room' is the name of a room, a string.")
+                raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
             self._request.check(room)
             await command(self, self._request, room, document)
         except Exception as error:
@@ -90,12 +95,14 @@ class Session:
     async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
         since = document.get("since")
         if since is not None and not isinstance(since, str):
-            raise Problem(400, "cursor", "'since' must be a cursor string or omitted.")
+            raise Problem(
+                400, "cursor", f"'since' must be a cursor string or omitted; got {shown(since)}."
+            )
         if room in self._rooms:
-            raise Problem(409, "joined", f"The room {room} is joined already.")
+            raise Problem(409, "joined", f"The socket has already joined the room {room}.")
         most = conf.MAX_SOCKET_ROOMS
         if len(self._rooms) >= most:
-            raise Problem(409, "rooms", f"A socket may join at most {most} rooms.")
+            raise Problem(409, "rooms", f"A socket may join at most {most} rooms; leave one first.")
         cursor = parse_since(since)
         request.enter(room)
         self._subscribe(request, room, cursor)
@@ -103,7 +110,7 @@ class Session:
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
         task = self._rooms.pop(room, None)
         if task is None:
-            raise Problem(409, "left", f"The room {room} is not joined.")
+            raise Problem(409, "left", f"The socket has not joined the room {room}.")
         task.cancel()
         request.leave(room)
 
@@ -115,8 +122,8 @@ class Session:
         "leave": _leave,
     }
 
-    def forget(self) -> None:
-        """Leave every room, once the socket is closed. To be called on the event loop."""
+    def close(self) -> None:
+        """Leave every room, after the socket has closed. Call it on the event loop."""
         for task in self._rooms.values():
             task.cancel()
         self._rooms.clear()
@@ -138,13 +145,13 @@ class Session:
                 async for batch in batches:
                     await self._deliver(batch)  # an empty one is a heartbeat
                     self._meter.delivered(batch)
-        except OSError:  # the client has gone (ASGI: what `send` raises)
+        except OSError:  # the client has disconnected (ASGI: `send` raises it)
             pass
         except Exception as error:
             problem = problem_of(error, request.scope["path"])
-            await self._close(problem.close_code, problem.close_reason)
+            await self._end(problem.close_code, problem.close_reason)
         else:
-            await self._close(SERVICE_RESTART, "The server is restarting.")
+            await self._end(SERVICE_RESTART, "The server is restarting.")
 
 
 def _size(text: str | None, data: bytes | None) -> int:

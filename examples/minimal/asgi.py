@@ -1,4 +1,4 @@
-"""Run it with stock Uvicorn, and publish with curl:
+"""A minimal ASGI application with every technique, for stock Uvicorn.
 
 uvicorn examples.minimal.asgi:application
 curl localhost:8000/publish/lobby/ --json '{"sender": "ada", "text": "hi"}'

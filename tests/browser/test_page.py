@@ -550,7 +550,7 @@ async def test_each_lane_is_told_from_the_others_and_by_screen_readers(page: Pag
 
 @pytest.mark.parametrize(
     ("room_name", "status", "words"),
-    [("No such room!", 404, "has 1 to 64 of the characters"), ("staff-1", 403, "staff alone")],
+    [("No such room!", 404, "must have 1 to 64 of the characters"), ("staff-1", 403, "Only staff")],
 )
 async def test_a_room_that_is_none_gets_a_clear_answer(
     memory_live_server: LiveServer, room_name: str, status: int, words: str

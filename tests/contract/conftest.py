@@ -13,5 +13,5 @@ from transports.registry import TECHNIQUES, Technique
 
 @pytest.fixture(params=TECHNIQUES, ids=lambda technique: technique.name)
 def technique(request: pytest.FixtureRequest) -> Technique:
-    found: Technique = request.param
-    return found
+    parameter: Technique = request.param
+    return parameter

@@ -1,4 +1,4 @@
-"""What the contract tests do to a feed: publish to it, and collect from it within a bound."""
+"""Helpers of the contract tests: publishing to a feed, and collecting its events."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from transports.client import BackOff
 from transports.events import Event
 from transports.registry import Technique
 
-BOUND = 60.0  # seconds after which what has not come is not going to
+BOUND = 60.0  # seconds a test waits for events
 
 
 async def publish(http: httpx.AsyncClient, room: str, texts: Iterable[str]) -> list[Event]:
-    """Publish the texts one after another; the events as the server answered them."""
+    """Publish the texts one after another; return the events of the responses."""
     events = []
     for text in texts:
         response = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})
@@ -29,7 +29,7 @@ async def publish(http: httpx.AsyncClient, room: str, texts: Iterable[str]) -> l
 def events_of(
     technique: Technique, base_url: str, room: str, since: str | None = None, **options: Any
 ) -> Any:
-    """The technique's own Python client, told to be quick about asking again."""
+    """Return the events of the technique's Python client, with a short back-off."""
     options.setdefault("back_off", BackOff(first=0.01, most=0.05))
     if technique.response_ends == "at once":
         options.setdefault("interval", 0.02)
@@ -45,23 +45,23 @@ async def collect(
     count: int,
     **options: Any,
 ) -> list[Event]:
-    """The next `count` events that the technique's client gives."""
-    found: list[Event] = []
+    """Return the next `count` events of the technique's client."""
+    received: list[Event] = []
     async with asyncio.timeout(BOUND):
         async with aclosing(events_of(technique, base_url, room, since, **options)) as events:
             async for event in events:
-                found.append(event)
-                if len(found) == count:
+                received.append(event)
+                if len(received) == count:
                     break
-    return found
+    return received
 
 
 async def settled(
     technique: Technique, http: httpx.AsyncClient, room: str, since: str | None, **options: Any
 ) -> list[Event]:
-    """Everything behind `since`, and proof that nothing follows: up to a last event of our own."""
+    """Return all events after `since`, up to a marker that this function publishes."""
     (last,) = await publish(http, room, ["the last one"])
-    found: list[Event] = []
+    received: list[Event] = []
     async with asyncio.timeout(BOUND):
         stream: AsyncIterator[Event] = events_of(
             technique, str(http.base_url), room, since, **options
@@ -70,11 +70,11 @@ async def settled(
             async for event in events:
                 if event.id == last.id:
                     break
-                found.append(event)
-    return found
+                received.append(event)
+    return received
 
 
 async def cursor_of(http: httpx.AsyncClient, room: str) -> str:
-    """The place where the room's feed is now."""
+    """Return the present cursor of the room."""
     response = await http.get(f"/polling/{room}/")
     return str(response.json()["cursor"])

@@ -1,4 +1,4 @@
-"""Editing and deleting: events like any other, which say what they change."""
+"""Editing and deleting: events that change earlier events."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 from .feeds import BOUND, cursor_of, publish
-from .test_refusals import check_problem, next_message, open_socket, socket_technique
+from .test_problems import check_problem, next_message, open_socket, socket_technique
 
 __all__ = ["socket_technique"]  # a fixture
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])
-async def test_nobody_changes_nothing(http: httpx.AsyncClient, room: str, kind: str) -> None:
+async def test_anonymous_users_cannot_change_events(
+    http: httpx.AsyncClient, room: str, kind: str
+) -> None:
     (event,) = await publish(http, room, ["hi"])
     before = await cursor_of(http, room)
     change = {"type": kind, "of": event.id, "text": "hello", "sender": "ada"}
@@ -27,17 +29,17 @@ async def test_nobody_changes_nothing(http: httpx.AsyncClient, room: str, kind: 
 
 
 @pytest.mark.parametrize("kind", ["shout", "join", "reset", "announcement", "", None, 7, ["edit"]])
-async def test_a_type_that_may_not_be_published(
+async def test_types_that_clients_may_not_publish(
     http: httpx.AsyncClient, room: str, kind: Any
 ) -> None:
     before = await cursor_of(http, room)
-    said = {"type": kind, "sender": "ada", "text": "hi"}
-    check_problem(await http.post(f"/publish/{room}/", json=said), 400, "type")
+    document = {"type": kind, "sender": "ada", "text": "hi"}
+    check_problem(await http.post(f"/publish/{room}/", json=document), 400, "type")
     assert await cursor_of(http, room) == before
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])
-async def test_nobody_changes_nothing_on_a_socket(
+async def test_anonymous_users_cannot_change_events_on_a_socket(
     http: httpx.AsyncClient, socket_technique: Any, room: str, kind: str
 ) -> None:
     (event,) = await publish(http, room, ["hi"])

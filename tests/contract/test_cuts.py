@@ -1,4 +1,4 @@
-"""A client whose connection is cut after every possible byte loses and doubles nothing."""
+"""Connections cut after every possible byte, without lost or duplicated events."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AT_ONCE = 16  # clients
 
 
 async def bytes_down(technique: Technique, tap: Tap, room: str, since: str) -> int:
-    """How many bytes the server sends to a client that takes all the events."""
+    """Return the number of bytes the server sends to a client that receives all events."""
     before = tap.total.down
     await collect(technique, tap.url, room, since, count=len(TEXTS))
     return tap.total.down - before
 
 
-async def test_cut_after_every_byte(
+async def test_a_cut_after_every_byte_loses_no_event(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, history: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -36,21 +36,21 @@ async def test_cut_after_every_byte(
 
     async def cut_after(place: int) -> None:
         async with gate, Tap(target.host, target.port or 80, cut_after={0: place}) as tap:
-            found = await collect(technique, tap.url, room, since, count=len(TEXTS))
-            assert found == published, f"cut after {place} of {length} bytes"
+            received = await collect(technique, tap.url, room, since, count=len(TEXTS))
+            assert received == published, f"cut after {place} of {length} bytes"
             if place < length - len(published[-1].encoded):
                 assert tap.accepted > 1, "the cut was made, and the client came back"
 
-    # What a cut leaves is the same over either history: every place over one, and over the
-    # other every fifth, beginning anywhere.
+    # Both histories behave alike: test every position over one, and every fifth over the other,
+    # from a random start.
     places = range(random.randrange(5), length, 5) if history == "redis" else range(length + 1)
     await asyncio.gather(*(cut_after(place) for place in places))
 
 
-async def test_cut_while_events_flow(
+async def test_cuts_while_events_flow_lose_no_event(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """Every connection is cut, each a little later than the one before it."""
+    """Cut every connection, each a little later than the one before it."""
     since = await cursor_of(http, room)
     total = 60
     target = httpx.URL(server_url)

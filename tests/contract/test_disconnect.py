@@ -1,4 +1,4 @@
-"""A client that goes leaves nothing behind: no task, no subscriber, no waiting request."""
+"""Resources of disconnected clients: no task, subscriber or waiting request remains."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ QUIET = 13
 
 
 async def health(http: httpx.AsyncClient) -> dict[str, Any]:
-    found: dict[str, Any] = (await http.get("/healthz")).json()
-    return found
+    document: dict[str, Any] = (await http.get("/healthz")).json()
+    return document
 
 
 async def until(
     http: httpx.AsyncClient, satisfied: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """Wait until what the server holds is as wanted, or fail with what it does hold."""
+    """Wait until the server's health document is `satisfied`, or fail with that document."""
     deadline = asyncio.get_running_loop().time() + BOUND
     while not satisfied(held := await health(http)):
         assert asyncio.get_running_loop().time() < deadline, held
@@ -44,7 +44,7 @@ async def test_disconnect_frees_everything(
 ) -> None:
     await publish(http, room, ["something"])
     await http.get(f"/longpoll/{room}/")  # wakes the hub, whose own tasks are there to stay
-    # What others have left is not ours to count: all is quiet first.
+    # Wait until the clients of earlier tests are gone.
     before = await until(http, lambda held: held["users"] == 0 and held["tasks"] <= QUIET)
     target = httpx.URL(server_url)
     async with Tap(target.host, target.port or 80) as tap:
@@ -63,7 +63,7 @@ async def test_disconnect_frees_everything(
         if technique.response_ends != "at once":
             await until(http, lambda held: held["users"] == CLIENTS)
         if ending == "cut":
-            tap.cut()  # a reset: nobody says goodbye
+            tap.cut()  # a TCP reset, without a close frame
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)

@@ -25,7 +25,7 @@ def two(redis_server: RedisServer) -> Iterator[tuple[str, str]]:
         yield one.url, other.url
 
 
-async def test_published_here_arrives_there(
+async def test_events_reach_clients_of_other_processes(
     technique: Technique, two: tuple[str, str], room: str
 ) -> None:
     total = 40
@@ -42,10 +42,10 @@ async def test_published_here_arrives_there(
             publish(here, room, (f"here {n}" for n in range(total))),
             publish(there, room, (f"there {n}" for n in range(total))),
         )
-        found, also = await asyncio.gather(*collecting)
-    assert [event.cursor.seq for event in found] == list(range(1, 2 * total + 1))
-    assert found == also
-    assert {event.text for event in found} == {
+        received, also = await asyncio.gather(*collecting)
+    assert [event.cursor.seq for event in received] == list(range(1, 2 * total + 1))
+    assert received == also
+    assert {event.text for event in received} == {
         f"{w} {n}" for w in ("here", "there") for n in range(total)
     }
 
@@ -55,9 +55,9 @@ async def test_a_client_moves_between_processes(
 ) -> None:
     async with httpx.AsyncClient(base_url=two[0]) as http:
         cursor = await cursor_of(http, room)
-        found, published = [], []
+        received, published = [], []
         for step in range(10):
             published += await publish(http, room, [f"{step}"])
-            found += await collect(technique, two[step % 2], room, cursor, count=1)
-            cursor = found[-1].id
-    assert found == published
+            received += await collect(technique, two[step % 2], room, cursor, count=1)
+            cursor = received[-1].id
+    assert received == published

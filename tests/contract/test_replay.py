@@ -1,4 +1,4 @@
-"""Backlog, live, order, resume, reset: what every technique owes its clients."""
+"""Backlog, live events, order, resuming and resets, on every technique."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def test_backlog_is_the_last_fifty(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     published = await publish(http, room, map(str, range(BACKLOG_LENGTH + 7)))
-    found = await collect(technique, server_url, room, count=BACKLOG_LENGTH)
-    assert found == published[7:]
+    received = await collect(technique, server_url, room, count=BACKLOG_LENGTH)
+    assert received == published[7:]
 
 
 async def test_live_events_follow_an_empty_room(
@@ -35,18 +35,18 @@ async def test_live_events_follow_an_empty_room(
     published = []
     for text in ("one", "two", "three"):
         published += await publish(http, room, [text])
-        await asyncio.sleep(0.05)  # so that they come one by one, rather than as a backlog
+        await asyncio.sleep(0.05)  # deliver them one by one, not as a backlog
     assert await collecting == published
 
 
-async def test_a_client_has_a_place_before_its_first_event(
+async def test_a_client_has_a_cursor_before_its_first_event(
     technique: Technique,
     server_url: str,
     http: httpx.AsyncClient,
     room: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cut while the room is empty, it misses nothing, were it more than a backlog."""
+    """A client cut while the room is empty misses nothing, even more than a backlog."""
     client = import_module(technique.client.partition(":")[0])
     monkeypatch.setattr(client, "resume", lambda receive, since, back_off: receive)
     connect: Any = technique.events(server_url, room)
@@ -55,8 +55,8 @@ async def test_a_client_has_a_place_before_its_first_event(
     monkeypatch.undo()
     assert events == ()
     published = await publish(http, room, map(str, range(BACKLOG_LENGTH + 10)))
-    found = await collect(technique, server_url, room, cursor, count=len(published))
-    assert found == published
+    received = await collect(technique, server_url, room, cursor, count=len(published))
+    assert received == published
 
 
 async def test_order_under_many_publishers(
@@ -67,10 +67,10 @@ async def test_order_under_many_publishers(
     published = await asyncio.gather(
         *(publish(http, room, (f"{who}-{n}" for n in range(30))) for who in "abcd")
     )
-    found = await collecting
-    assert [event.cursor.seq for event in found] == list(range(1, 121))
+    received = await collecting
+    assert [event.cursor.seq for event in received] == list(range(1, 121))
     in_order = sorted((event for each in published for event in each), key=lambda e: e.cursor.seq)
-    assert found == in_order
+    assert received == in_order
 
 
 async def test_resume_at_every_event(
@@ -79,8 +79,8 @@ async def test_resume_at_every_event(
     published = await publish(http, room, map(str, range(8)))
     for place, event in enumerate(published[:-1]):
         rest = published[place + 1 :]
-        found = await collect(technique, server_url, room, event.id, count=len(rest))
-        assert found == rest
+        received = await collect(technique, server_url, room, event.id, count=len(rest))
+        assert received == rest
     assert await settled(technique, http, room, published[-1].id) == []
 
 
@@ -88,40 +88,40 @@ async def test_one_cursor_through_every_technique(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     cursor = await cursor_of(http, room)
-    found, published = [], []
+    received, published = [], []
     for step, technique in zip(range(24), cycle(TECHNIQUES), strict=False):
         published += await publish(http, room, [f"{step}-1", f"{step}-2"])
-        # Each takes one event more than it leaves: the rest is for the next technique.
-        found += await collect(technique, server_url, room, cursor, count=1 + step % 2)
-        cursor = found[-1].id
-    found += await settled(TECHNIQUES[0], http, room, cursor)
-    assert found == published
+        # Alternate between one and two events, so that some are left for the next technique.
+        received += await collect(technique, server_url, room, cursor, count=1 + step % 2)
+        cursor = received[-1].id
+    received += await settled(TECHNIQUES[0], http, room, cursor)
+    assert received == published
 
 
-async def test_unknown_epoch_gives_a_reset_then_what_there_is(
+async def test_an_unknown_epoch_gets_a_reset_and_all_events(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     published = await publish(http, room, ["a", "b"])
-    reset, *found = await collect(technique, server_url, room, "gone-7", count=3)
+    reset, *received = await collect(technique, server_url, room, "gone-7", count=3)
     assert (reset.type, reset.missed, reset.room) == ("reset", None, room)
-    assert found == published
-    assert reset.cursor.seq == 0, "its id is the place before what follows"
-    # Who resumes from the reset itself has been told already.
+    assert received == published
+    assert reset.cursor.seq == 0, "its id is the position before the events after it"
+    # A client that resumes from the reset gets no other.
     assert await collect(technique, server_url, room, reset.id, count=2) == published
 
 
-async def test_a_number_not_given_yet_gives_a_reset(
+async def test_a_cursor_ahead_of_the_room_gets_a_reset(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     (event,) = await publish(http, room, ["only"])
     future = f"{event.cursor.epoch}-{event.cursor.seq + 5}"
-    reset, found = await collect(technique, server_url, room, future, count=2)
-    assert (reset.type, reset.missed, found) == ("reset", None, event)
+    reset, received = await collect(technique, server_url, room, future, count=2)
+    assert (reset.type, reset.missed, received) == ("reset", None, event)
 
 
 @pytest.fixture(scope="session")
 def overflown(server_url: str) -> tuple[str, str]:
-    """A room that has lost its first 12 events, and the cursor behind its 5th."""
+    """Return a room whose first 12 events have been trimmed, and the cursor of the 5th."""
     room = "overflown-" + server_url.rpartition(":")[2]
     with httpx.Client(base_url=server_url, timeout=30) as http:
         for number in range(HISTORY_LENGTH + 12):
@@ -132,21 +132,21 @@ def overflown(server_url: str) -> tuple[str, str]:
 
 
 @pytest.mark.own_server
-async def test_a_cursor_that_fell_off_gives_a_reset_that_counts(
+async def test_a_trimmed_cursor_gets_a_reset_with_a_count(
     technique: Technique, server_url: str, overflown: tuple[str, str]
 ) -> None:
     room, cursor = overflown
-    found = await collect(technique, server_url, room, cursor, count=1 + HISTORY_LENGTH)
-    reset, *rest = found
+    received = await collect(technique, server_url, room, cursor, count=1 + HISTORY_LENGTH)
+    reset, *rest = received
     assert (reset.type, reset.missed) == ("reset", 7)
     assert [event.cursor.seq for event in rest] == list(range(13, HISTORY_LENGTH + 13))
 
 
 @pytest.mark.timeout(240)
-async def test_a_burst_reaches_slow_readers_whole(
+async def test_slow_readers_receive_a_whole_burst(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """One of each technique reads the same burst, and dawdles."""
+    """A slow client of each technique reads the same burst."""
     burst = 1_000
     since = await cursor_of(http, room)
     first_seen = asyncio.Event()
@@ -154,18 +154,18 @@ async def test_a_burst_reaches_slow_readers_whole(
 
     async def dawdle(technique: Technique) -> list[int]:
         nonlocal ready
-        found: list[int] = []
+        received: list[int] = []
         async with aclosing(events_of(technique, server_url, room, since)) as events:
             async for event in events:
-                found.append(event.cursor.seq)
-                if len(found) == 1:
+                received.append(event.cursor.seq)
+                if len(received) == 1:
                     ready += 1
                     first_seen.set()
-                if len(found) % 50 == 0:
+                if len(received) % 50 == 0:
                     await asyncio.sleep(0.01)
-                if len(found) == 1 + burst:
+                if len(received) == 1 + burst:
                     break
-        return found
+        return received
 
     async with asyncio.timeout(200):
         reading = [asyncio.create_task(dawdle(technique)) for technique in TECHNIQUES]
@@ -177,8 +177,8 @@ async def test_a_burst_reaches_slow_readers_whole(
             publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde"
         )
         await asyncio.gather(*publishers)
-        for found in await asyncio.gather(*reading):
-            assert found == list(range(1, burst + 2))
+        for received in await asyncio.gather(*reading):
+            assert received == list(range(1, burst + 2))
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ async def test_text_arrives_as_it_was_sent(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, text: str
 ) -> None:
     (published,) = await publish(http, room, [text])
-    (found,) = await collect(technique, server_url, room, count=1)
-    assert found.text == text
-    assert found == published
+    (received,) = await collect(technique, server_url, room, count=1)
+    assert received.text == text
+    assert received == published
 
 
 async def test_rooms_do_not_mix(
@@ -215,16 +215,16 @@ async def test_rooms_do_not_mix(
     assert await collect(technique, server_url, room, count=5) == published
 
 
-async def test_a_client_that_leaves_and_comes_back_misses_nothing(
+async def test_a_client_that_reconnects_misses_no_event(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """Between two connections of one client there is no moment at which an event can slip by."""
+    """No event is lost between two connections of one client."""
     cursor = await cursor_of(http, room)
     total = 60
     publishing = asyncio.create_task(publish(http, room, map(str, range(total))))
-    found: list[Event] = []
+    received: list[Event] = []
     async with asyncio.timeout(BOUND):
-        while len(found) < total:
-            found += await collect(technique, server_url, room, cursor, count=1)
-            cursor = found[-1].id
-    assert [event.id for event in found] == [event.id for event in await publishing]
+        while len(received) < total:
+            received += await collect(technique, server_url, room, cursor, count=1)
+            cursor = received[-1].id
+    assert [event.id for event in received] == [event.id for event in await publishing]

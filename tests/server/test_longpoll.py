@@ -58,7 +58,7 @@ def test_how_long(query: str, seconds: float) -> None:
         "query_string": query.encode(),
         "headers": [],
     }
-    asked = Request(scope).seconds("wait", endpoints.HOLD, endpoints.LONGEST_HOLD)
+    asked = Request(scope).seconds("wait", endpoints.POLL_TIMEOUT, endpoints.LONGEST_POLL_TIMEOUT)
     assert asked == seconds
     with pytest.raises(Problem):
         Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)

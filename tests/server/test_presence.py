@@ -273,7 +273,7 @@ async def test_a_store_that_says_nothing_keeps_nobody_out(
     told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are announced when it is back: those who are here then."""
-    monkeypatch.setattr(presence, "PATIENCE", 0.02)
+    monkeypatch.setattr(presence, "ANNOUNCE_TIMEOUT", 0.02)
     monkeypatch.setattr(presence, "LINGER", 0.0)
     store = SilentPeople()
     here = Presence(store)

@@ -1,4 +1,4 @@
-"""Both histories, for the tests that hold them to one interface."""
+"""Fixtures of both stores, for the tests of their common interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTH, BACKLOG = 10, 4
 async def history_of(
     kind: str, redis_url: str = "", backlog: int = BACKLOG
 ) -> AsyncIterator[Store]:
-    """A fresh history of `LENGTH` events a room, in memory or in a corner of Redis."""
+    """Return an empty store of `LENGTH` events a room, in memory or in Redis."""
     history: Store
     if kind == "memory":
         history = MemoryStore(length=LENGTH, backlog=backlog, max_rooms=3)

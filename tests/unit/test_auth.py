@@ -1,4 +1,4 @@
-"""Who may come in."""
+"""Authentication, permissions, Host and Origin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
     ],
 )
 @override_settings(ALLOWED_ORIGINS=["https://partner.test"])
-def test_origins_let_in(origin: str, host: str, scheme: str) -> None:
+def test_allowed_origins(origin: str, host: str, scheme: str) -> None:
     check_origin(scope(scheme, origin=origin, host=host))
 
 
@@ -59,14 +59,14 @@ def test_origins_let_in(origin: str, host: str, scheme: str) -> None:
     ],
 )
 @override_settings(ALLOWED_ORIGINS=["https://partner.test"])
-def test_origins_refused(origin: str, host: str, scheme: str) -> None:
-    with pytest.raises(Problem) as refused:
+def test_rejected_origins(origin: str, host: str, scheme: str) -> None:
+    with pytest.raises(Problem) as rejection:
         check_origin(scope(scheme, origin=origin, host=host))
-    assert refused.value.status == 403
+    assert rejection.value.status == 403
 
 
 @override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"))
-def test_a_proxy_is_believed_where_django_believes_it() -> None:
+def test_the_scheme_follows_secure_proxy_ssl_header() -> None:
     headers = {"host": "demo.test", "origin": "https://demo.test"}
     check_origin(scope(**headers, **{"x-forwarded-proto": "https"}))
     with pytest.raises(Problem):
@@ -79,9 +79,9 @@ def test_hosts() -> None:
         check_host(scope(host=good))
     userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
     for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test", userinfo, path):
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Problem) as rejection:
             check_host(scope(host=bad))
-        assert refused.value.status == 400
+        assert rejection.value.status == 400
 
 
 def test_rooms() -> None:
@@ -99,8 +99,8 @@ def test_rooms() -> None:
 
 
 @given(st.text())
-def test_a_room_has_one_name_and_that_is_safe(name: str) -> None:
-    """Whatever is let in can stand in a path, in a Redis key and in a group's name, as it is."""
+def test_valid_room_names_are_canonical_and_safe(name: str) -> None:
+    """A valid name needs no escaping in a path, a Redis key or a group's name."""
     try:
         check_room(name, User(is_staff=True))
     except Problem as problem:
@@ -111,7 +111,7 @@ def test_a_room_has_one_name_and_that_is_safe(name: str) -> None:
         assert InMemoryChannelLayer().require_valid_group_name(group_of(name))
 
 
-async def test_who_brings_no_session_costs_no_look_at_one() -> None:
+async def test_anonymous_requests_cost_no_session_query() -> None:
     seen: list[Any] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -123,9 +123,9 @@ async def test_who_brings_no_session_costs_no_look_at_one() -> None:
     assert seen == [(False, False)] * 2
 
 
-def test_a_connection_is_its_users_as_they_are_now() -> None:
-    """Promoted and renamed, they publish under the new name: the old one may be another's."""
+def test_revalidation_updates_the_user_of_a_connection() -> None:
+    """A renamed user publishes under the new name: the old one may belong to another user."""
     came_in = User(username="ada")
     connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
-    connection.judge({"key": User(username="grace", is_staff=True)})
+    connection.revalidate({"key": User(username="grace", is_staff=True)})
     assert (name_of(came_in), came_in.is_staff) == ("grace", True)

@@ -77,10 +77,10 @@ async def test_a_cancelled_command_ends_its_task(commands: list[Command]) -> Non
             await task if not task.cancelled() else None
 
 
-async def test_who_publishes_is_cancelled_whatever_the_layer_does(
+async def test_a_publish_can_be_cancelled_at_any_step_of_the_layer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The pub/sub layer has redis-py's own connections."""
+    """Includes the pub/sub layer, which uses redis-py's own connections."""
     entered = asyncio.Event()
 
     async def swallow(group: str, message: dict[str, Any]) -> None:
@@ -99,10 +99,10 @@ async def test_who_publishes_is_cancelled_whatever_the_layer_does(
     await feed.aclose()
 
 
-async def test_a_connection_that_is_cut_is_an_outage(history: RedisStore) -> None:
-    """In every turn of a command: whoever waits for it is told so, by nothing else."""
+async def test_a_cut_connection_raises_store_unavailable(history: RedisStore) -> None:
+    """At every step of a command, the caller gets this exception and no other."""
     pool: Any = history.redis.connection_pool
-    told = 0
+    failures = 0
     for turn in range(TURNS):
         task = asyncio.create_task(history.append(Draft("r", "ada", f"{turn}")))
         for _ in range(turn):
@@ -112,13 +112,13 @@ async def test_a_connection_that_is_cut_is_an_outage(history: RedisStore) -> Non
         try:
             await task
         except StoreUnavailable:
-            told += 1
-    assert told
+            failures += 1
+    assert failures
     await until_asked(lambda: history.append(Draft("r", "ada", "after")))
 
 
-async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
-    """An application that swallows a cancellation is cancelled by the next look, too."""
+async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:
+    """An application that swallows a cancellation is cancelled again by the next sweep."""
     swallowed = 0
     sent: list[dict[str, Any]] = []
 
@@ -146,7 +146,7 @@ async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
         assert len(watch()) == 1, "it is looked at again"
-        connection.judge({})  # no session stands any more
+        connection.revalidate({})  # no session is valid
     await task
     assert (task.cancelling(), swallowed, sent[0]["status"]) == (0, 3, 401)
     assert len(watch()) == 0

@@ -1,4 +1,4 @@
-"""What the Python clients share: back-off, refusals, resuming, and the parser of event streams."""
+"""Base of the Python clients: back-off, errors, resuming, and the parser of event streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.client import EventStreamParser
-from transports.client import Arrival, BackOff, Refused, TryLater, check_status, resume
+from transports.client import Arrival, BackOff, Rejected, TryLater, check_status, resume
 from transports.events import Event
 
 
@@ -34,7 +34,7 @@ def test_back_off_is_full_jitter() -> None:
     assert min(pauses) < 0.2 < 0.8 < max(pauses) <= 1
 
 
-async def test_resume_goes_on_behind_the_last_whole_event() -> None:
+async def test_resume_continues_after_the_last_whole_event() -> None:
     asked: list[str | None] = []
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
@@ -47,21 +47,21 @@ async def test_resume_goes_on_behind_the_last_whole_event() -> None:
             raise ConnectionResetError
         yield (event(10),), "e-10"
 
-    found = []
+    numbers = []
     async with aclosing(resume(receive, "e-0", BackOff(first=0))) as events:
         async for each in events:
-            found.append(each.cursor.seq)
-            if len(found) == 3:
+            numbers.append(each.cursor.seq)
+            if len(numbers) == 3:
                 break
-    assert found == [1, 2, 10]
+    assert numbers == [1, 2, 10]
     assert asked == ["e-0", "e-2", "e-9"]
 
 
-def test_statuses() -> None:
+def test_temporary_and_final_statuses() -> None:
     for status in (400, 403, 404, 405, 410):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Rejected) as rejection:
             check_status(status, None, b'{"detail": "why"}')
-        assert (refused.value.status, "why" in refused.value.detail) == (status, True)
+        assert (rejection.value.status, "why" in rejection.value.detail) == (status, True)
     for status, retry_after, seconds in (
         (429, "7", 7),
         (503, "1", 1),
@@ -100,7 +100,9 @@ def parse(*pieces: bytes) -> tuple[list[bytes], str]:
         (b"id: 7\ndata: never finished", [], ""),
     ],
 )
-def test_event_streams(stream: bytes, messages: list[bytes], last_id: str) -> None:
+def test_event_streams_are_parsed_as_the_standard_says(
+    stream: bytes, messages: list[bytes], last_id: str
+) -> None:
     assert parse(stream) == (messages, last_id)
     assert parse(*(stream[i : i + 1] for i in range(len(stream)))) == (messages, last_id)
 
@@ -109,7 +111,7 @@ def test_event_streams(stream: bytes, messages: list[bytes], last_id: str) -> No
     st.lists(st.sampled_from([b"data: a", b"id: 1", b"\r", b"\n", b"\r\n", b":", b"\xef"])),
     st.data(),
 )
-def test_pieces_do_not_matter(parts: list[bytes], data: st.DataObject) -> None:
+def test_the_parser_accepts_any_chunks(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)
     places = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
     bounds = [0, *places, len(stream)]

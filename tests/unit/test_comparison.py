@@ -17,7 +17,7 @@ from django.template import Context
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longpoll.endpoints import LONGEST_HOLD
+from longpoll.endpoints import LONGEST_POLL_TIMEOUT
 from realtime_demo.comparison import plan
 from realtime_demo.comparison.adapters import events_in
 from realtime_demo.comparison.http_client import HttpConnection
@@ -47,7 +47,7 @@ from realtime_demo.comparison.statistics import (
 )
 from realtime_demo.comparison.subscribers import Orders, Subscribers
 from tests.raw_server import Handler, request_of, serving_at
-from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
+from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
 # --- Figures -----------------------------------------------------------------------------
@@ -393,7 +393,7 @@ async def test_the_http_client_tells_what_went_wrong(answer: bytes, error: type[
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Rejected),
         (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),
@@ -472,7 +472,7 @@ def test_adapters_read_events_lists_and_batches() -> None:
 
 
 def test_scenarios_and_sweeps_are_settings() -> None:
-    assert plan.LONGEST_HOLD == LONGEST_HOLD
+    assert plan.LONGEST_HOLD == LONGEST_POLL_TIMEOUT
     for scenario in SCENARIOS.values():
         assert Settings.from_document(scenario.document()) == scenario
         scenario.foresee()

@@ -1,4 +1,4 @@
-"""Cursors: read back what was written, and refuse everything else."""
+"""Cursors: parsing, and the rejection of malformed ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ cursors = st.builds(Cursor, epochs, st.integers(0, 999_999_999_999_999))
 
 
 @given(cursors)
-def test_reads_back_what_it_writes(cursor: Cursor) -> None:
+def test_a_cursor_parses_back(cursor: Cursor) -> None:
     assert Cursor.parse(str(cursor)) == cursor
 
 
 @given(st.text())
-def test_refuses_or_gives_the_same_text(text: str) -> None:
-    """Whatever is taken is in its one canonical form: two texts are never one place."""
+def test_a_valid_cursor_is_canonical(text: str) -> None:
+    """No two texts are the same cursor."""
     try:
         cursor = Cursor.parse(text)
     except InvalidCursor as error:
@@ -29,7 +29,7 @@ def test_refuses_or_gives_the_same_text(text: str) -> None:
 
 
 @given(cursors, st.text(min_size=1, max_size=3))
-def test_refuses_anything_around_a_cursor(cursor: Cursor, extra: str) -> None:
+def test_text_around_a_cursor_is_rejected(cursor: Cursor, extra: str) -> None:
     for text in (f"{extra}-{cursor}", f"{cursor}-{extra}", f"{cursor} {extra}", f"\n{cursor}"):
         with pytest.raises(InvalidCursor):
             Cursor.parse(text)
@@ -38,12 +38,12 @@ def test_refuses_anything_around_a_cursor(cursor: Cursor, extra: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-", "a", "a-", "-1", "a-01", "a-٣", "a-1\n", "\uff21-1", "a-1e3"]
 )
-def test_refuses(text: str) -> None:
+def test_malformed_cursors_are_rejected(text: str) -> None:
     with pytest.raises(InvalidCursor):
         Cursor.parse(text)
 
 
-def test_a_place_belongs_to_its_own_numbering() -> None:
+def test_a_cursor_belongs_to_its_own_epoch() -> None:
     assert Cursor("storeroom", 3).belongs_to("storeroom")
     assert not Cursor("storeroom", 3).belongs_to("storeother")
     assert Cursor("store", 0).belongs_to("storeroom"), "taken while the room was empty"

@@ -1,4 +1,4 @@
-"""Events and batches: their JSON, made once."""
+"""Events and batches, and their JSON."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ events = st.builds(
 
 
 @given(events)
-def test_an_event_reads_back(event: Event) -> None:
+def test_an_event_parses_back(event: Event) -> None:
     assert Event.decode(event.encoded) == event
     assert Event.decode(event.encoded).encoded is not None
     assert b"\n" not in event.encoded, "a line of NDJSON ends where the event does"
     assert b"\r" not in event.encoded, "and so does a line of Server-Sent Events"
 
 
-def test_the_members_of_the_contract() -> None:
+def test_the_members_of_an_event() -> None:
     event = Event("k3f9-42", "message", "lobby", "ada", "hi", 1763793600.123456)
     assert event.encoded == (
         b'{"id":"k3f9-42","type":"message","room":"lobby","sender":"ada","text":"hi",'
@@ -42,14 +42,14 @@ def test_the_members_of_the_contract() -> None:
 
 
 @given(st.lists(events, max_size=5))
-def test_a_batch_is_joined_from_its_events(found: list[Event]) -> None:
-    batch = Batch("lobby", Cursor("k3f9", 42), tuple(found))
+def test_a_batch_is_joined_from_its_events(events: list[Event]) -> None:
+    batch = Batch("lobby", Cursor("k3f9", 42), tuple(events))
     document = json.loads(batch_json(batch))
     assert (document["room"], document["cursor"]) == ("lobby", "k3f9-42")
     assert Batch.from_document(document) == batch
 
 
-def test_a_batch_is_framed_once_for_everyone() -> None:
+def test_a_batch_is_encoded_once_for_all_subscribers() -> None:
     batch = Batch("lobby", Cursor("k3f9", 0))
     assert batch.encoded_by(batch_json) is batch.encoded_by(batch_json)
 
@@ -66,12 +66,12 @@ def test_a_batch_is_framed_once_for_everyone() -> None:
         b'{"id": "x", "type": "message", "room": "r", "sender": "", "text": "", "published_at": 0}',
     ],
 )
-def test_what_is_no_event(data: bytes) -> None:
+def test_invalid_events_are_rejected(data: bytes) -> None:
     with pytest.raises(InvalidEvent):
         Event.decode(data)
 
 
-def test_what_is_no_batch() -> None:
+def test_invalid_batches_are_rejected() -> None:
     with pytest.raises(InvalidEvent):
         Batch.from_document({"room": "lobby", "cursor": "a-1"})
     with pytest.raises(InvalidCursor):

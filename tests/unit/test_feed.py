@@ -1,4 +1,4 @@
-"""The seam: publish, history, wait, subscribe, over both histories."""
+"""The feed: publish, history, wait and subscribe, over both stores."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ async def _feed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
             channel_layers.backends.clear()
 
 
-async def test_wait_comes_back_at_once_with_what_there_is(room: str) -> None:
+async def test_wait_returns_existing_events_at_once(room: str) -> None:
     event = await feed.publish(Draft(room, "ada", "hi"))
     batch = await hub.wait(room, None, 60)
     assert (batch.events, batch.cursor) == ((event,), event.cursor)
 
 
-async def test_wait_is_held_until_there_is_something(room: str) -> None:
+async def test_wait_returns_at_the_next_event(room: str) -> None:
     start = (await feed.history(room)).cursor
     waiting = [asyncio.create_task(hub.wait(room, start, 60)) for _ in range(3)]
     await until(lambda: hub.current().users == 3)
@@ -61,14 +61,14 @@ async def test_wait_is_held_until_there_is_something(room: str) -> None:
     assert hub.current().users == 0
 
 
-async def test_wait_ends_empty_with_the_cursor_to_go_on_from(room: str) -> None:
+async def test_wait_times_out_with_an_empty_batch_and_a_cursor(room: str) -> None:
     event = await feed.publish(Draft(room, "ada", "hi"))
     batch = await hub.wait(room, event.cursor, 0.05)
     assert (batch.events, batch.cursor) == ((), event.cursor)
 
 
-async def test_waiting_from_a_place_this_process_has_not_reached(room: str) -> None:
-    """Another process's answer may be ahead of the news here: that is no reset."""
+async def test_wait_accepts_a_cursor_ahead_of_this_process(room: str) -> None:
+    """Another process may be ahead of this one: that causes no reset."""
     async with hub.current().using(room) as tail:
         event = await feed.store().append(Draft(room, "ada", "no news of it yet"))
         behind = tail.head
@@ -79,7 +79,7 @@ async def test_waiting_from_a_place_this_process_has_not_reached(room: str) -> N
         assert behind != following.cursor
 
 
-async def test_subscribe_gives_one_batch_at_once_then_as_they_come(room: str) -> None:
+async def test_subscribe_yields_a_batch_at_once_then_each_event(room: str) -> None:
     async with aclosing(hub.subscribe(room)) as batches:
         assert (await anext(batches)).events == ()
         first = await feed.publish(Draft(room, "ada", "1"))
@@ -90,7 +90,7 @@ async def test_subscribe_gives_one_batch_at_once_then_as_they_come(room: str) ->
     assert hub.current().users == 0
 
 
-async def test_subscribe_shows_a_sign_of_life(room: str) -> None:
+async def test_subscribe_yields_heartbeats(room: str) -> None:
     event = await feed.publish(Draft(room, "ada", "hi"))
     async with aclosing(hub.subscribe(room, event.cursor, heartbeat=0.02)) as batches:
         for _ in range(3):
@@ -115,7 +115,7 @@ async def test_closing_ends_waits_and_subscriptions(room: str) -> None:
 
 
 async def members(room: str) -> list[Any]:
-    """The channels to which the layer copies each of the room's events."""
+    """Return the channels to which the layer copies the room's events."""
     layer: Any = channel_layers["default"]
     if isinstance(layer, InMemoryChannelLayer):
         return list(layer.groups.get(group_of(room), ()))
@@ -123,21 +123,21 @@ async def members(room: str) -> list[Any]:
 
 
 async def no_application(scope: Any, receive: Any, send: Any) -> None:
-    """Serves nothing."""
+    """Do nothing."""
 
 
-async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
-    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
+    sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     application = Boundary(no_application, [FeedService()], body_size=1)
-    living = asyncio.create_task(application({"type": "lifespan"}, told.get, said.put))
+    living = asyncio.create_task(application({"type": "lifespan"}, sent.get, replies.put))
     async with asyncio.timeout(BOUND):
-        told.put_nowait({"type": "lifespan.startup"})
-        assert (await said.get())["type"] == "lifespan.startup.complete"
+        sent.put_nowait({"type": "lifespan.startup"})
+        assert (await replies.get())["type"] == "lifespan.startup.complete"
         async with hub.current().using(room):
             assert len(await members(room)) == 1
-            told.put_nowait({"type": "lifespan.shutdown"})
-            assert (await said.get())["type"] == "lifespan.shutdown.complete"
+            sent.put_nowait({"type": "lifespan.shutdown"})
+            assert (await replies.get())["type"] == "lifespan.shutdown.complete"
             assert await members(room) == []
         async with hub.current().using(f"{room}-b"):
             assert await members(f"{room}-b") == [], "nor does it join any more"
@@ -145,7 +145,7 @@ async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
     await presence.aclose()
 
 
-async def test_a_subscriber_outlives_an_outage_of_the_history(
+async def test_a_subscriber_survives_an_outage_of_the_history(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = feed.store()
@@ -157,7 +157,7 @@ async def test_a_subscriber_outlives_an_outage_of_the_history(
                 raise StoreUnavailable("away")
 
             patched.setattr(history, "read", away)
-            # The tail can't serve it, and the history is away: the batch is empty, not an error.
+            # The tail lacks the events and the history is unavailable: an empty batch, no error.
             hub.current()._tails[room].head = Cursor("another", 9)
             hub.current()._tails[room].wake()
             assert (await anext(batches)).events == ()

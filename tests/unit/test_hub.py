@@ -1,4 +1,4 @@
-"""The hub, over a channel layer that loses, doubles, delays and fails."""
+"""The hub, over a channel layer that loses, duplicates and delays messages, and fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transports.store.memory import MemoryStore
 
 
 class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
-    """Passes messages on as `fault` says: a list of what becomes of each one."""
+    """A layer that replaces each message by the list that `fault` returns."""
 
     fault: Callable[[dict[str, Any]], list[dict[str, Any]]] = staticmethod(lambda m: [m])
     broken = False
@@ -38,7 +38,7 @@ class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
 
 
 class AwayHistory(MemoryStore):
-    """A history that can be away, or slow to give what it has read."""
+    """A history that can be unavailable, or slow to return what it has read."""
 
     away = False
     gate: asyncio.Event | None = None
@@ -61,16 +61,16 @@ def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_sweep(_brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None that could find in the history what is on its way by the layer."""
+    """Disable the sweeps, which would read events before the layer delivers them."""
     monkeypatch.setattr(hub_module, "SWEEP_INTERVAL", 2 * BOUND)
 
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
     history = AwayHistory(length=100, backlog=5, max_rooms=100)
-    made = Hub(layer=FaultyLayer(capacity=100), store=history, backlog=5, max_rooms=3)
-    yield made
-    await made.aclose()
+    faulty_hub = Hub(layer=FaultyLayer(capacity=100), store=history, backlog=5, max_rooms=3)
+    yield faulty_hub
+    await faulty_hub.aclose()
 
 
 async def publish(hub: Hub, text: str, room: str = "r") -> Event:
@@ -85,7 +85,7 @@ async def head_reaches(hub: Hub, event: Event) -> None:
     await until(lambda: tail.head == event.cursor)
 
 
-async def test_messages_save_the_reads(hub: Hub, no_sweep: None) -> None:
+async def test_messages_save_reads_of_the_history(hub: Hub, no_sweep: None) -> None:
     async with hub.using("r") as tail:
         start = tail.head
         events = [await publish(hub, str(n)) for n in range(20)]
@@ -97,8 +97,8 @@ async def test_messages_save_the_reads(hub: Hub, no_sweep: None) -> None:
 
 
 @pytest.mark.parametrize("lost", [{3}, {0, 1}, {18, 19}, set(range(20))])
-async def test_a_loss_is_filled_from_the_history(hub: Hub, lost: set[int]) -> None:
-    """In the middle it shows as a hole; at the end, only the regular look at the heads tells."""
+async def test_lost_messages_are_read_from_the_history(hub: Hub, lost: set[int]) -> None:
+    """A loss in the middle shows as a gap; at the end, only the comparison of heads shows it."""
     hub.layer.fault = lambda m: [] if int(_event(m).text) in lost else [m]
     async with hub.using("r") as tail:
         start = tail.head
@@ -110,7 +110,7 @@ async def test_a_loss_is_filled_from_the_history(hub: Hub, lost: set[int]) -> No
         assert hub.statistics.refills > 0
 
 
-async def test_doubles_and_stragglers_are_dropped(hub: Hub) -> None:
+async def test_duplicated_and_late_messages_are_dropped(hub: Hub) -> None:
     late: list[dict[str, Any]] = []
 
     def fault(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -127,8 +127,8 @@ async def test_doubles_and_stragglers_are_dropped(hub: Hub) -> None:
         assert batch.events == tuple(events)
 
 
-async def test_published_between_joining_and_reading(hub: Hub) -> None:
-    """It arrives by the layer before the tail has a head, and is kept until it has one."""
+async def test_an_event_between_joining_and_reading_is_kept(hub: Hub) -> None:
+    """The layer delivers it before the tail has a head; the hub keeps it until then."""
     before = await publish(hub, "before")
     history: AwayHistory = hub.store  # type: ignore[assignment]
     history.gate = asyncio.Event()
@@ -150,9 +150,7 @@ async def test_published_between_joining_and_reading(hub: Hub) -> None:
     assert hub.statistics.refills == 0, "nothing had to be looked for"
 
 
-async def test_a_layer_that_fails_is_joined_anew(
-    hub: Hub, monkeypatch: Any, no_sweep: None
-) -> None:
+async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sweep: None) -> None:
     monkeypatch.setattr(hub_module, "BACK_OFF", (0.01, 0.02))
     async with hub.using("r"):
         hub.layer.broken = True
@@ -164,11 +162,11 @@ async def test_a_layer_that_fails_is_joined_anew(
         assert hub.statistics.refills == refills, "it came by the layer again"
 
 
-async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(hub_module, "PING_PATIENCE", 0.1)
+async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "PING_TIMEOUT", 0.1)
     async with hub.using("r"):
         former = hub._channel
-        # As a pub/sub layer in an outage: nothing arrives, nothing is raised.
+        # Like a pub/sub layer during an outage: no message, no error.
         hub.layer.channels.pop(former, None)
         hub.layer.groups.clear()
         hub.layer.send = _into_the_void
@@ -177,9 +175,9 @@ async def test_a_layer_that_falls_silent_is_joined_anew(hub: Hub, monkeypatch: A
         await head_reaches(hub, await publish(hub, "after"))
 
 
-async def test_a_layer_that_never_answers_stops_no_sweep(hub: Hub, monkeypatch: Any) -> None:
-    """As one whose connection is silent: what it does not bring is found in the history."""
-    monkeypatch.setattr(hub_module, "LAYER_PATIENCE", 0.05)
+async def test_a_hung_layer_does_not_stop_the_sweeps(hub: Hub, monkeypatch: Any) -> None:
+    """The sweeps read from the history what a layer with a hung connection does not deliver."""
+    monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
     async with hub.using("r"):
         asked = asyncio.Event()
 
@@ -193,8 +191,8 @@ async def test_a_layer_that_never_answers_stops_no_sweep(hub: Hub, monkeypatch: 
         del hub.layer.send
 
 
-async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> None:
-    """As by a Redis that was flushed: the layer still answers, and has no groups any more."""
+async def test_a_lost_group_membership_is_renewed(hub: Hub) -> None:
+    """As after a flush of Redis: the layer responds, but its groups are empty."""
     async with hub.using("r"):
         hub.layer.groups.clear()
         await head_reaches(hub, await publish(hub, "found by the sweep"))
@@ -204,8 +202,8 @@ async def test_a_place_in_the_group_that_was_lost_is_taken_again(hub: Hub) -> No
         assert hub.statistics.refills == refills
 
 
-async def test_a_layer_that_never_answers_holds_up_no_end(hub: Hub, monkeypatch: Any) -> None:
-    monkeypatch.setattr(hub_module, "LEAVING", 0.05)
+async def test_a_hung_layer_does_not_delay_the_stop(hub: Hub, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hub_module, "LEAVE_TIMEOUT", 0.05)
     asked = asyncio.Event()
 
     async def never(group: str, channel: str) -> None:
@@ -225,10 +223,10 @@ async def test_a_layer_that_never_answers_holds_up_no_end(hub: Hub, monkeypatch:
 
 
 async def _into_the_void(channel: str, message: dict[str, Any]) -> None:
-    """A send that is taken and lost."""
+    """Accept a message and lose it."""
 
 
-async def test_an_epoch_that_starts_over_starts_the_tail_over(hub: Hub) -> None:
+async def test_a_new_epoch_resets_the_tail(hub: Hub) -> None:
     async with hub.using("r") as tail:
         await head_reaches(hub, await publish(hub, "before"))
         old = tail.head
@@ -241,7 +239,7 @@ async def test_an_epoch_that_starts_over_starts_the_tail_over(hub: Hub) -> None:
         assert batch.events == (after,)
 
 
-async def test_without_the_history_nobody_comes_in(hub: Hub) -> None:
+async def test_a_room_cannot_be_used_without_the_history(hub: Hub) -> None:
     hub.store.away = True  # type: ignore[attr-defined]
     with pytest.raises(StoreUnavailable):
         async with hub.using("r"):
@@ -262,7 +260,7 @@ async def test_rooms_are_bounded(hub: Hub) -> None:
     assert hub.users == 0
 
 
-async def test_an_idle_room_is_left(hub: Hub, monkeypatch: Any) -> None:
+async def test_an_idle_room_leaves_its_group(hub: Hub, monkeypatch: Any) -> None:
     monkeypatch.setattr(hub_module, "LINGER", 0.0)
     async with hub.using("r"):
         assert hub._channel in hub.layer.groups[group_of("r")]
@@ -273,7 +271,7 @@ def _event(message: dict[str, Any]) -> Event:
     return Event.decode(message["event"].encode())
 
 
-async def test_whatever_the_history_raises_the_sweep_goes_on(
+async def test_the_sweep_survives_any_error_of_the_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     history = MemoryStore(length=9, backlog=9, max_rooms=9)
@@ -294,8 +292,8 @@ async def test_whatever_the_history_raises_the_sweep_goes_on(
 
 
 @pytest.mark.timeout(20)
-async def test_a_room_comes_back_in_the_turn_in_which_its_former_tail_was_read() -> None:
-    """Who asks for it then does not wait, without a pause, for what is done."""
+async def test_a_room_used_again_at_once_gets_a_new_tail() -> None:
+    """A new user does not busily wait for the finished read of the former tail."""
     history = MemoryStore(length=9, backlog=9, max_rooms=9)
     hub = Hub(layer=InMemoryChannelLayer(), store=history, backlog=9, max_rooms=2)
 

@@ -1,4 +1,4 @@
-"""What may be a name: it stands beside others', on one line."""
+"""Valid and invalid names of senders."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ everywhere = pytest.mark.parametrize("read", [of_a_message, of_a_query, of_an_an
 
 @everywhere
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name(read: Callable[[str], str | None], name: str) -> None:
+def test_valid_names(read: Callable[[str], str | None], name: str) -> None:
     assert read(name) == name
 
 
 @everywhere
 @pytest.mark.parametrize("why", NO_NAMES)
-def test_no_name(read: Callable[[str], str | None], why: str) -> None:
-    with pytest.raises(Problem) as refused:
+def test_invalid_names(read: Callable[[str], str | None], why: str) -> None:
+    with pytest.raises(Problem) as rejection:
         read(NO_NAMES[why])
-    assert refused.value.status == 400
-    assert refused.value.code in ("sender", "name")
+    assert rejection.value.status == 400
+    assert rejection.value.code in ("sender", "name")

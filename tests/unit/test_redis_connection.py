@@ -1,4 +1,4 @@
-"""Every form of `REDIS_URL`, as the history and both channel layers take it."""
+"""All forms of `REDIS_URL`, for the store and both channel layers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"
 
 
 async def check(url: str) -> None:
-    """A history and both layers work over `url`."""
+    """Check that the store and both layers work over `url`."""
     prefix = uuid.uuid4().hex
     history = RedisStore(url, length=9, backlog=9, expiry=60, prefix=prefix)
     event = await history.append(Draft("r", "ada", "hi"))
@@ -61,27 +61,27 @@ def tls(tmp_path: Path) -> Iterator[RedisServer]:
     options = ["--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", str(files[0]), "--tls-key-file", str(files[1])]
     url = f"rediss://localhost:{{port}}/0?ssl_ca_certs={files[0]}"
-    made = RedisServer(*options, url=url)
+    server = RedisServer(*options, url=url)
     try:
-        made.__enter__()
+        server.__enter__()
     except redis.ConnectionError:
         pytest.skip("this redis-server was built without TLS; Debian's has it")
     try:
-        yield made
+        yield server
     finally:
-        made.__exit__(None, None, None)
+        server.__exit__(None, None, None)
 
 
 @pytest.mark.redis
 async def test_tls(tls: RedisServer) -> None:
     await check(tls.url)
-    with pytest.raises(redis.ConnectionError):  # nobody we know has signed it
+    with pytest.raises(redis.ConnectionError):  # an unknown authority has signed it
         await client(f"rediss://localhost:{tls.port}/0").ping()
 
 
 @contextmanager
 def sentinel(master: RedisServer) -> Iterator[int]:
-    """A Sentinel that watches `master` under the name `mine`; its port."""
+    """Run a Sentinel that watches `master` under the name `mine`; yield its port."""
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         conf = Path(directory) / "sentinel.conf"
@@ -123,7 +123,7 @@ async def test_the_master_behind_sentinels(monkeypatch: pytest.MonkeyPatch) -> N
         await check(f"redis+sentinel://:of-master@{sentinels}/mine/2?sentinel_password=of-sentinel")
 
 
-def test_what_a_sentinel_url_says() -> None:
+def test_sentinel_urls_are_parsed() -> None:
     host = layer_host(
         f"rediss+sentinel://ada:{ESCAPED}@one:1,two/mine/4?ssl_ca_certs=/ca&sentinel_password=s%3A",
         socket_timeout=15,
@@ -164,7 +164,7 @@ def test_what_a_sentinel_url_says() -> None:
         "redis+sentinel://:secret@a:1/mine?sentinal_password=secret",
     ],
 )
-def test_what_is_no_url_is_said_without_the_password(url: str) -> None:
+def test_errors_about_urls_omit_the_password(url: str) -> None:
     with pytest.raises(InvalidRedisURL) as raised:
         layer_host(url)
     assert "secret" not in str(raised.value)

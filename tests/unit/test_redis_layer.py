@@ -1,4 +1,4 @@
-"""Our channel layer over Redis: its connections, and its reader."""
+"""The channel layer over Redis: its connections and its reader."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def layer(redis_server: RedisServer) -> AsyncIterator[Any]:
     await made.close_pools()
 
 
-async def test_a_connection_that_says_nothing_does_not_hold_up_the_reader(
+async def test_a_hung_connection_does_not_block_the_reader(
     layer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs, cleaned = Theirs._clean_receive_backup, 0
@@ -54,10 +54,10 @@ async def test_a_connection_that_says_nothing_does_not_hold_up_the_reader(
     assert numbers == [0, 0, 1], "what was not cleaned comes again"
 
 
-async def test_a_pool_is_bounded_and_open_at_once(
+async def test_a_pool_is_bounded_and_opened_at_once(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_connection, "PATIENCE", 0.05)
+    monkeypatch.setattr(redis_connection, "POOL_TIMEOUT", 0.05)
     name = f"pool-{uuid.uuid4().hex}"
 
     def count() -> int:
@@ -80,7 +80,7 @@ async def test_a_pool_is_bounded_and_open_at_once(
     await until(lambda: count() == 0)
 
 
-async def test_no_connection_is_used_whose_set_up_was_cut_short(redis_server: RedisServer) -> None:
+async def test_a_partly_set_up_connection_is_not_used(redis_server: RedisServer) -> None:
     begun, done = asyncio.Event(), 0
 
     async def set_up(connection: Any) -> None:

@@ -1,4 +1,4 @@
-"""The list of techniques, and that the apps are alike file for file."""
+"""The registry of techniques, and the same files in each app."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_apps_are_alike(app: str) -> None:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-def test_what_the_list_names_is_there(technique: Technique) -> None:
+def test_the_registry_names_existing_code(technique: Technique) -> None:
     module, _, name = technique.source.partition(":")
     found = finders.find(module)
     assert isinstance(found, str)
@@ -38,13 +38,13 @@ def test_what_the_list_names_is_there(technique: Technique) -> None:
     assert all(caveat.link.startswith("https://") for caveat in technique.caveats)
 
 
-def test_names_are_one_each() -> None:
+def test_names_are_unique() -> None:
     assert len(BY_NAME) == len(TECHNIQUES)
     shown = [technique for technique in TECHNIQUES if technique.on_page]
     assert len({technique.colour for technique in shown}) == len(shown)
 
 
-def test_the_list_imports_no_app() -> None:
+def test_the_registry_imports_no_app() -> None:
     tree = ast.parse((ROOT / "transports/registry.py").read_text())
     imported = {
         node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
@@ -54,7 +54,7 @@ def test_the_list_imports_no_app() -> None:
     assert not {module.partition(".")[0] for module in imported} & set(APPS)
 
 
-def test_the_shared_part_knows_no_technique() -> None:
+def test_transports_names_no_technique() -> None:
     for path in (ROOT / "transports").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and not node.level:

@@ -1,4 +1,4 @@
-"""The two histories, held to one interface; each test runs over both."""
+"""The interface of the stores; each test runs over both stores."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_numbers_are_dense_under_concurrency(log: Store) -> None:
     assert sorted(event.cursor.seq for event in events) == list(range(1, 11))
 
 
-async def test_a_key_is_taken_once(log: Store) -> None:
+async def test_a_key_is_used_once(log: Store) -> None:
     first = await log.append_once("k", Draft("r", "ada", "1"))
     assert first is not None
     assert await log.append_once("k", Draft("r", "ada", "1")) is None
@@ -55,12 +55,12 @@ async def test_a_key_is_taken_once(log: Store) -> None:
     assert (await log.read("r", None)).events == (first, other)
 
 
-async def test_a_key_is_taken_once_by_many(log: Store) -> None:
+async def test_a_key_is_used_once_under_concurrency(log: Store) -> None:
     many = await asyncio.gather(*(log.append_once("k", Draft("r", "ada", "x")) for _ in range(10)))
     assert len([event for event in many if event is not None]) == 1
 
 
-async def test_a_key_is_remembered_for_its_time(log: Store) -> None:
+async def test_a_key_expires(log: Store) -> None:
     async def anew() -> Event | None:
         return await log.append_once("k", Draft("r", "ada", "x"), remember=1)
 
@@ -85,7 +85,7 @@ async def test_backlog(log: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
-async def test_a_backlog_of_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+async def test_an_empty_backlog(kind: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
     async with history_of(kind, url, backlog=0) as log:
         empty = await log.read("r", None)
@@ -96,7 +96,7 @@ async def test_a_backlog_of_nothing(kind: str, request: pytest.FixtureRequest) -
         assert (await log.read("r", empty.cursor)).events == tuple(events)
 
 
-async def test_an_empty_room_has_a_cursor_that_stays_good(log: Store) -> None:
+async def test_the_cursor_of_an_empty_room_stays_valid(log: Store) -> None:
     empty = await log.read("r", None)
     assert empty.events == ()
     assert empty.cursor.seq == 0
@@ -106,7 +106,7 @@ async def test_an_empty_room_has_a_cursor_that_stays_good(log: Store) -> None:
     assert (await log.heads(["r", "other"])) == {"r": events[-1].cursor, "other": empty.cursor}
 
 
-async def test_reset_counts_what_fell_off(log: Store) -> None:
+async def test_a_reset_counts_trimmed_events(log: Store) -> None:
     events = await fill(log, LENGTH + 5)
     reset, *rest = (await log.read("r", events[1].cursor)).events
     assert (reset.type, reset.missed) == ("reset", 3)
@@ -115,14 +115,14 @@ async def test_reset_counts_what_fell_off(log: Store) -> None:
     assert list((await log.read("r", events[4].cursor)).events) == events[5:], "just not"
 
 
-async def test_a_cursor_from_before_the_first_event_is_counted_too(log: Store) -> None:
+async def test_a_reset_counts_from_before_the_first_event(log: Store) -> None:
     empty = await log.read("r", None)
     await fill(log, LENGTH + 5)
     assert (await log.read("r", empty.cursor)).events[0].missed == 5
 
 
 @pytest.mark.parametrize("cursor", [Cursor("other", 3), Cursor("other", 0)])
-async def test_reset_for_another_epoch(log: Store, cursor: Cursor) -> None:
+async def test_another_epoch_causes_a_reset(log: Store, cursor: Cursor) -> None:
     events = await fill(log, 2)
     reset, *rest = (await log.read("r", cursor)).events
     assert (reset.type, reset.missed) == ("reset", None)
@@ -131,14 +131,14 @@ async def test_reset_for_another_epoch(log: Store, cursor: Cursor) -> None:
     assert alone.type == "reset"
 
 
-async def test_every_kind_of_text_comes_back(log: Store) -> None:
+async def test_all_texts_are_stored_unchanged(log: Store) -> None:
     text = '안녕 \0 \u2028 😀 "quoted" \\ \'] }} %s'
     event = await log.append(Draft("r", "ada", text, "announcement"))
     assert (await log.read("r", None)).events == (event,)
 
 
-async def test_a_store_that_is_gone_is_told_from_an_empty_one(redis_server: RedisServer) -> None:
-    """Flushed: whoever was there gets a reset, even one whose room had been empty."""
+async def test_a_flushed_store_differs_from_an_empty_one(redis_server: RedisServer) -> None:
+    """After a flush every cursor gets a reset, even one of an empty room."""
     async with history_of("redis", redis_server.url) as log:
         assert isinstance(log, RedisStore)
         empty = (await log.read("quiet", None)).cursor
@@ -151,7 +151,7 @@ async def test_a_store_that_is_gone_is_told_from_an_empty_one(redis_server: Redi
         assert after.cursor.seq == 1
 
 
-async def test_memory_forgets_the_room_longest_out_of_use() -> None:
+async def test_memory_evicts_the_least_recently_used_room() -> None:
     log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=2)
     (first,) = await fill(log, 1, "a")
     await fill(log, 1, "b")
@@ -164,10 +164,10 @@ async def test_memory_forgets_the_room_longest_out_of_use() -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
+async def test_memory_distinguishes_evicted_from_new_rooms(
     many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where more of them gave way than it remembers."""
+    """Even after more evictions than the store keeps."""
     monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
     log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=1)
     empty = (await log.read("a", None)).cursor
@@ -187,10 +187,10 @@ async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
 
 @pytest.mark.redis
 @pytest.mark.parametrize("lacking", ["role", "second_repl_offset"])
-async def test_a_redis_that_says_less_of_its_replication_is_used(
+async def test_a_redis_with_limited_info_is_accepted(
     lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As servers that speak its protocol may."""
+    """Servers compatible with Redis may omit fields of INFO."""
     whole = redis_promotion._ask
 
     async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
@@ -203,7 +203,7 @@ async def test_a_redis_that_says_less_of_its_replication_is_used(
         assert (await log.read("r", None)).events == tuple(events)
 
 
-async def test_redis_away_is_said_and_never_tried_twice() -> None:
+async def test_an_append_without_redis_raises_and_is_not_retried() -> None:
     log = RedisStore(
         f"redis://127.0.0.1:{free_port()}/0", length=9, backlog=9, expiry=9, prefix="x"
     )
@@ -217,7 +217,7 @@ async def test_redis_away_is_said_and_never_tried_twice() -> None:
 
 
 @pytest.mark.redis
-async def test_redis_that_takes_no_more_is_said(redis_server: RedisServer) -> None:
+async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer) -> None:
     client: redis.Redis = redis_server.client
     async with history_of("redis", redis_server.url) as log:
         await fill(log, 1)
@@ -231,7 +231,7 @@ async def test_redis_that_takes_no_more_is_said(redis_server: RedisServer) -> No
         finally:
             client.config_set("maxmemory", "0")
         (event,) = await fill(log, 1)
-        assert event.cursor.seq == 2, "what was refused took no number"
+        assert event.cursor.seq == 2, "a rejected append used no number"
 
 
 @given(
@@ -240,8 +240,10 @@ async def test_redis_that_takes_no_more_is_said(redis_server: RedisServer) -> No
     seq=st.integers(0, 120),
     epoch=st.sampled_from(["s", "sr", "other"]),
 )
-def test_every_resumption_is_whole_or_says_so(first: int, count: int, seq: int, epoch: str) -> None:
-    """Held events follow on the cursor, or a reset says how many do not (None: unknown)."""
+def test_each_resumption_is_complete_or_has_a_reset(
+    first: int, count: int, seq: int, epoch: str
+) -> None:
+    """The events follow the cursor without a gap, or a reset has their number (None: unknown)."""
     extent = Extent("sr", first, first + count - 1)
     events = [Event(f"sr-{n}", "message", "r", "", "", 0.0) for n in range(first, first + count)]
     batch = extent.batch("r", Cursor(epoch, seq), events)

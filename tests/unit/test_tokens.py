@@ -47,7 +47,7 @@ def in_an_hour() -> Any:
     return timezone.now() + timedelta(hours=1)
 
 
-def test_a_token_says_what_it_was_given() -> None:
+def test_a_token_parses_back() -> None:
     identity, end = uuid.uuid4(), in_an_hour()
     text = tokens.write(identity, end)
     assert tokens.read(text) == (identity, end.timestamp())
@@ -56,25 +56,25 @@ def test_a_token_says_what_it_was_given() -> None:
     assert len(text) < tokens.LONGEST_TOKEN
 
 
-def test_a_token_that_was_changed_anywhere() -> None:
+def test_an_altered_token_is_rejected() -> None:
     text = tokens.write(uuid.uuid4(), in_an_hour())
     for place in range(len(text)):
         changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(Problem) as rejection:
             tokens.read(changed)
-        assert refused.value.status == 401
+        assert rejection.value.status == 401
 
 
 @pytest.mark.parametrize(
     "text", ["", ".", "a.b", "x" * 100_000, "한국.어", "\x00", "a" * 600 + ".b"]
 )
-def test_what_is_no_token(text: str) -> None:
-    with pytest.raises(Problem) as refused:
+def test_malformed_tokens_are_rejected(text: str) -> None:
+    with pytest.raises(Problem) as rejection:
         tokens.read(text)
-    assert refused.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    assert rejection.value.headers == {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-def test_something_else_that_was_signed_is_no_token() -> None:
+def test_other_signed_data_is_rejected() -> None:
     other = signing.Signer(salt="something.else", sep=".")
     with pytest.raises(Problem):
         tokens.read(other.sign_object([uuid.uuid4().hex, time.time() + 60]))
@@ -124,7 +124,7 @@ def is_good(accounts: Accounts, text: str) -> bool:
 
 
 def test_issued_listed_and_revoked(accounts: Accounts) -> None:
-    command(accounts, "revoke", "--user", "ada")  # those of the tests before this one
+    command(accounts, "revoke", "--user", "ada")  # tokens of earlier tests
     one, two, three = (command(accounts, "issue", "ada", "--note", "n") for _ in range(3))
     assert all(is_good(accounts, text) for text in (one, two, three))
     identity = str(tokens.read(two).id)
@@ -138,18 +138,18 @@ def test_issued_listed_and_revoked(accounts: Accounts) -> None:
     assert command(accounts, "list") == ""
 
 
-def test_what_has_expired_is_not_in_force(accounts: Accounts) -> None:
+def test_expired_tokens_are_not_listed(accounts: Accounts) -> None:
     command(accounts, "revoke", "--user", "ada")
     expired = accounts.token("ada", timedelta(seconds=-1))["Authorization"].partition(" ")[2]
     assert command(accounts, "list") == command(accounts, "list", "--user", "ada") == ""
-    # Its row goes with the next that comes, and not before: until then it can be revoked.
+    # Its row is deleted when the next token is issued; until then it can be revoked.
     command(accounts, "issue", "ada")
     with pytest.raises(CommandError, match="no such token"):
         command(accounts, "revoke", expired)
     assert len(command(accounts, "list").splitlines()) == 1
 
 
-def test_the_expiry_asked_for(accounts: Accounts) -> None:
+def test_the_expiry_option_sets_the_expiry(accounts: Accounts) -> None:
     claim = tokens.read(command(accounts, "issue", "ada", "--expires", "90s"))
     assert 60 < claim.expires - time.time() <= 90
     claim = tokens.read(command(accounts, "issue", "ada"))
@@ -170,12 +170,14 @@ def test_the_expiry_asked_for(accounts: Accounts) -> None:
         (["revoke", "--user", "nobody"], "no user"),
     ],
 )
-def test_what_the_command_cannot_do(accounts: Accounts, arguments: list[str], helpful: str) -> None:
+def test_errors_of_the_command_are_helpful(
+    accounts: Accounts, arguments: list[str], helpful: str
+) -> None:
     with pytest.raises(CommandError, match=helpful):
         command(accounts, *arguments)
 
 
-def test_no_token_without_a_key_to_sign_it_with(accounts: Accounts) -> None:
+def test_no_token_without_a_secret_key(accounts: Accounts) -> None:
     environment = {**os.environ, **accounts.env, "SECRET_KEY": ""}
     ended = subprocess.run(
         [sys.executable, "manage.py", "token", "issue", "ada"],
@@ -200,11 +202,11 @@ def test_no_token_without_tables(action: list[str], tmp_path: Path) -> None:
 # --- Limits ------------------------------------------------------------------------------------
 
 
-async def test_connections_are_counted_while_they_last() -> None:
-    found: list[bool] = []
+async def test_open_connections_are_counted() -> None:
+    rejected: list[bool] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        found.append("problem" in scope)
+        rejected.append("problem" in scope)
         if inner := scope.get("inner"):
             await limited({"client": inner}, receive, send)
         if scope.get("fails"):
@@ -216,23 +218,23 @@ async def test_connections_are_counted_while_they_last() -> None:
         await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
 
     nothing: Any = None
-    for scope, refused in (
+    for scope, expected in (
         ({"client": ["a", 1], "inner": ["a", 2]}, [False, True]),
         ({"client": ["a", 3], "inner": ["b", 1]}, [False, False]),
         ({"client": None, "inner": None}, [False]),
     ):
-        found.clear()
+        rejected.clear()
         await limited(scope, nothing, nothing)
-        assert found == refused
+        assert rejected == expected
     for _ in range(2):
-        found.clear()
+        rejected.clear()
         with pytest.raises(LookupError):
             await limited({"client": ["a", 1], "fails": True}, nothing, nothing)
-        assert found == [False]
+        assert rejected == [False]
 
 
 @override_settings(LOGIN_RATE=3, ALLOWED_HOSTS=["testserver"])
-def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
+def test_failed_log_ins_are_limited(accounts: Accounts) -> None:
     def log_in(password: str, address: str) -> Any:
         form = {"username": "eve", "password": password}
         return accounts.now(lambda: Client(REMOTE_ADDR=address).post("/login/", form))
@@ -244,7 +246,7 @@ def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
 
     accounts.now(make_user)
     failures._buckets.clear()
-    for _ in range(5):  # who knows it may come as often as they like
+    for _ in range(5):  # successful log-ins are not limited
         assert log_in("right", "192.0.2.1").status_code == 302
     assert [log_in("wrong", "192.0.2.1").status_code for _ in range(4)] == [200, 200, 200, 429]
     worn_out = log_in("right", "192.0.2.1")
@@ -254,7 +256,7 @@ def test_guesses_at_a_password_wear_out(accounts: Accounts) -> None:
 
 
 class Unhurried(ModelBackend):
-    """Checks passwords slowly enough for a few attempts to come while others are under way."""
+    """A password hasher slow enough for attempts to overlap."""
 
     tried: ClassVar[list[str]] = []
     are_many: ClassVar[threading.Event] = threading.Event()
@@ -277,10 +279,10 @@ class Unhurried(ModelBackend):
     ("password", "statuses", "tried"),
     [("wrong", [200] * 3 + [429] * 9, 3), ("right", [302] * 12, 12)],
 )
-def test_attempts_at_the_same_time_count_as_those_one_by_one(
+def test_concurrent_log_in_attempts_are_limited(
     accounts: Accounts, password: str, statuses: list[int], tried: int
 ) -> None:
-    """A wave of guesses wears out; a class that logs in together does not."""
+    """Concurrent guesses reach the limit; a class that logs in together does not."""
 
     def make_user() -> None:
         from django.contrib.auth.models import User
@@ -305,10 +307,10 @@ def test_attempts_at_the_same_time_count_as_those_one_by_one(
     assert len(Unhurried.tried) == tried
 
 
-# --- Asking again ------------------------------------------------------------------------------
+# --- Revalidation ------------------------------------------------------------------------------
 
 
-def test_a_look_up_costs_three_queries_however_many_are_open(accounts: Accounts) -> None:
+def test_a_sweep_costs_three_queries(accounts: Accounts) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -329,7 +331,7 @@ def test_a_look_up_costs_three_queries_however_many_are_open(accounts: Accounts)
             connection.force_debug_cursor = True
             with CaptureQueriesContext(connection) as captured:
                 assert len(look_up(asked)) == 2 * count
-            # The connection's own first words are not ours.
+            # Ignore the set-up queries of a new connection.
             return sum("SELECT" in query["sql"] for query in captured.captured_queries)
 
         return accounts.now(work)

@@ -1,10 +1,10 @@
-"""Who may come in: everything that decides, for every technique, HTTP and WebSocket alike.
+"""Authentication and permissions of all techniques, on HTTP and WebSocket alike.
 
-    permissions   which room
-    tokens        what a program shows instead of a session
-    middleware    who it is: `TokenAuthMiddlewareStack`
-    revalidation  the same questions again, while a connection is open
-    throttling    how many connections, how many events a second
+    permissions   rooms that a user may enter
+    tokens        bearer tokens for programs
+    middleware    `TokenAuthMiddlewareStack`: authentication by session or token
+    revalidation  periodic checks of open connections
+    views         login view that limits failed attempts
 
-docs/access.md tells it from outside.
+docs/access.md describes them for users.
 """

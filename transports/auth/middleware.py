@@ -21,7 +21,7 @@ from transports.http.problems import Problem, problem_of
 from transports.http.request import Request
 from transports.http.scope import Application, Receive, Scope, Send
 
-PATIENCE = 5.0  # seconds to wait for the database: a locked one answers later than it is away
+DATABASE_TIMEOUT = 5.0  # seconds: a locked database responds later than an unreachable one
 
 
 class AnonymousGuard:
@@ -35,19 +35,18 @@ class AnonymousGuard:
     enter = check
 
     def leave(self, room: str) -> None:
-        """Nothing to leave."""
+        """Do nothing."""
 
 
 ANONYMOUS = AnonymousGuard()
 
 
 class TokenAuthMiddlewareStack:
-    """Sessions for browsers, tokens for programs, on HTTP and WebSocket alike.
+    """ASGI middleware: sessions for browsers, tokens for programs, on HTTP and WebSocket alike.
 
     Sets `scope["user"]` and `scope["guard"]`, which ends a user's connection when their rights
-    end; for a failed authentication `scope["problem"]`, which every technique answers in its own
-    way. A request with neither a session nor a token is anonymous: it costs no query, and no
-    thread.
+    end. If authentication fails, sets `scope["problem"]`, which each technique sends in its own
+    way. A request with neither a session nor a token is anonymous and costs no query or thread.
     """
 
     def __init__(self, application: Application) -> None:
@@ -87,32 +86,32 @@ class TokenAuthMiddlewareStack:
 
 
 def check_query(scope: Scope) -> None:
-    """Raise `Problem` for a token in a URL, where logs and histories keep it."""
+    """Raise `Problem` for a token in the URL, which logs and browser histories store."""
     query = scope.get("query_string", b"")
     if b"token" in query and any(name in Request.parse_query(query) for name in QUERY_NAMES):
         raise Problem(
             400,
             "token",
-            "A token does not belong in a URL, which gets logged: send it as 'Authorization: "
-            "Bearer …', or as a socket's subprotocol 'token.…'. Have this one revoked.",
+            "Expected a token in the header 'Authorization: Bearer …' or in a socket's subprotocol "
+            "'token.…'; got one in the URL, which is logged. Revoke this token.",
         )
 
 
 async def look_up(query: Callable[[], Any]) -> Any:
-    """Run `query` in a thread. Raises `TimeoutError` too."""
+    """Run `query` in a thread and return its result. Raises `TimeoutError` too."""
 
-    def queried() -> Any:
+    def run_query() -> Any:
         try:
             return query()
         finally:
             close_old_connections()
 
-    async with asyncio.timeout(PATIENCE):
-        return await sync_to_async(queried, thread_sensitive=False)()
+    async with asyncio.timeout(DATABASE_TIMEOUT):
+        return await sync_to_async(run_query, thread_sensitive=False)()
 
 
 def session_user(key: str | None) -> Any:
-    """The user of the session `key`; anonymous where it has ended."""
+    """Return the user of the session `key`; anonymous if it has ended."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     return get_user(request)

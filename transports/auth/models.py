@@ -1,4 +1,4 @@
-"""The tokens that are in force. One that is revoked is simply no longer here."""
+"""Table of the valid tokens. Revoking a token deletes its row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import models
 
 
 class Token(models.Model):
-    """What makes a signed token good: its row. The token itself is not kept anywhere."""
+    """The row of a valid token. The token itself is not stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(

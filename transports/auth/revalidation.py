@@ -1,4 +1,4 @@
-"""Authorization checked again while a connection is open.
+"""Periodic re-checks of authentication and permissions while a connection is open.
 
 One sweep for the whole process looks up the distinct sessions and tokens of all users'
 connections together, in a thread. Anonymous connections are not re-checked.
@@ -30,20 +30,20 @@ from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 2.0  # seconds between two sweeps; what has ended is closed within twice that
+INTERVAL = 2.0  # seconds between sweeps; an ended right closes connections within twice that
 
 
 class Credential(NamedTuple):
-    """What a connection was authenticated by: a session's key or a token's claim."""
+    """The credential of a connection: a session's key or a token's claim."""
 
     session: str | None = None
     token: Claim | None = None
 
 
 class Connection:
-    """A user's request or socket, ended from outside when the user's rights end.
+    """A user's request or socket, which is cancelled when the user's rights end.
 
-    It is the `transports.http.request.Guard` in its scope.
+    It is the `transports.http.request.Guard` of its scope.
     """
 
     def __init__(self, scope: Scope, credential: Credential) -> None:
@@ -71,18 +71,18 @@ class Connection:
     async def run(
         self, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Run `application` until it ends, or `end` is called: as `asyncio.timeout` does it."""
+        """Run `application` until it ends or `end` is called, as `asyncio.timeout` does."""
 
-        async def observed(message: dict[str, Any]) -> None:
+        async def observed_send(message: dict[str, Any]) -> None:
             self._last_sent = message["type"]
             self._is_complete = not message.get("more_body") and self._last_sent.endswith(".body")
             await send(message)
 
         self._task = asyncio.current_task()
         try:
-            await application({**scope, "guard": self}, receive, observed)
+            await application({**scope, "guard": self}, receive, observed_send)
         except asyncio.CancelledError:
-            task, self._task = self._task, None  # from here on it is not cancelled again
+            task, self._task = self._task, None  # no further cancellations
             if self._problem is None or task is None:
                 raise
             if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
@@ -91,46 +91,46 @@ class Connection:
                 # `Content-Length` has been sent but the body will not follow: the server aborts
                 # the connection, or the next response would be read as this body.
                 raise
-            await self._tell(self._problem, send)
+            await self._send_problem(self._problem, send)
         finally:
             watch().discard(self)
 
     def end(self, problem: Problem) -> None:
-        """Cancel it: at every sweep, until it takes; libraries can swallow a cancellation."""
+        """Cancel the connection; called at every sweep, as libraries can swallow a cancellation."""
         if self._task is not None:
             self._problem = self._problem or problem
             self._cancellations += 1
             self._task.cancel()
 
-    async def _tell(self, problem: Problem, send: Send) -> None:
+    async def _send_problem(self, problem: Problem, send: Send) -> None:
         if self.kind == "websocket":
             close = {"code": problem.close_code, "reason": problem.close_reason}
             await send({"type": "websocket.close", **close})
         elif not self._last_sent:
-            await reject(send, problem)  # a long poll, still held
+            await reject(send, problem)  # a long poll that is still waiting
         elif not self._is_complete:
-            # A stream: too late for a status. The client's next request is told.
+            # A stream: too late for a status. The client's next request gets it.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def judge(self, standing: Mapping[str | UUID, Any]) -> None:
-        """End the connection if by the database's present word it may not be."""
+    def revalidate(self, active_users: Mapping[str | UUID, Any]) -> None:
+        """End the connection unless `active_users`, by session key or token id, still allows it."""
         session, token = self.credential
         if token is not None:
-            user = standing.get(token.id)
+            user = active_users.get(token.id)
             if token.expires <= time.time():
                 return self.end(invalid_token("The token has expired; ask for a new one."))
             if user is None:
                 return self.end(revoked())
         else:
-            user = standing.get(session or "")
+            user = active_users.get(session or "")
             if user is None:
-                challenge = {"WWW-Authenticate": "Bearer"}  # a 401 needs one (RFC 9110 §11.6.1)
-                ended = Problem(401, "session", "The session has ended: log in again.", challenge)
-                return self.end(ended)
-        self.user.is_staff = user.is_staff  # for the rooms that it has yet to enter
-        setattr(self.user, user.USERNAME_FIELD, user.get_username())  # for what it has yet to say
+                challenge = {"WWW-Authenticate": "Bearer"}  # required with 401 (RFC 9110 §11.6.1)
+                problem = Problem(401, "session", "The session has ended; log in again.", challenge)
+                return self.end(problem)
+        self.user.is_staff = user.is_staff  # for rooms entered later
+        setattr(self.user, user.USERNAME_FIELD, user.get_username())  # for events published later
         if not all(is_open_to(room, user) for room in self.rooms):
-            self.end(Problem(403, "room", "This room is no longer open to you."))
+            self.end(Problem(403, "room", "You may no longer enter this room."))
 
 
 class Watch:
@@ -146,7 +146,7 @@ class Watch:
     def add(self, connection: Connection) -> None:
         self._open.add(connection)
         if self._task is None:
-            # An empty context: the sweep outlives the request that happened to start it.
+            # An empty context: the sweep outlives the request that started it.
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._sweep(), context=contextvars.Context())
 
@@ -159,16 +159,16 @@ class Watch:
                 await asyncio.sleep(INTERVAL)
                 credentials = {connection.credential for connection in self._open}
                 try:
-                    standing = await asyncio.to_thread(look_up, credentials)
-                # Who is in stays in: an outage ends nobody's rights, and gives nobody any.
+                    active_users = await asyncio.to_thread(look_up, credentials)
+                # Keep connections open: an outage neither ends nor grants rights.
                 except DatabaseError as error:
-                    logger.warning("Access could not be checked again (%r).", error)
+                    logger.warning("Open connections could not be re-checked (%r).", error)
                     continue
                 except Exception:
-                    logger.exception("Access could not be checked again")
+                    logger.exception("Open connections could not be re-checked")
                     continue
                 for connection in [c for c in self._open if c.credential in credentials]:
-                    connection.judge(standing)
+                    connection.revalidate(active_users)
         finally:
             self._task = None
 
@@ -177,14 +177,14 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionar
 
 
 def watch() -> Watch:
-    """The running loop's watch."""
+    """Return the running loop's watch."""
     return _watches.setdefault(asyncio.get_running_loop(), Watch())
 
 
 def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
-    """The active user behind each session's key and token's id that still stands.
+    """Return the active user of each session key and token id that is still valid.
 
-    Three queries at most, however many connections there are.
+    Runs at most three queries, regardless of the number of connections.
     """
     close_old_connections()
     try:
@@ -192,24 +192,24 @@ def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
         ids = [credential.token.id for credential in credentials if credential.token]
         sessions = Session.objects.in_bulk(keys) if keys else {}
         tokens = Token.objects.in_bulk(ids) if ids else {}
-        whose: dict[str | UUID, Any] = {key: row.user_id for key, row in tokens.items()}
+        user_ids: dict[str | UUID, Any] = {key: row.user_id for key, row in tokens.items()}
         hashes: dict[str | UUID, str] = {}
         primary_key = get_user_model()._meta.pk
         for key, session in sessions.items():
             data = session.get_decoded()
             if session.expire_date > timezone.now() and SESSION_KEY in data:
-                whose[key] = primary_key.to_python(data[SESSION_KEY])
+                user_ids[key] = primary_key.to_python(data[SESSION_KEY])
                 hashes[key] = data.get(HASH_SESSION_KEY, "")
-        users = get_user_model()._default_manager.in_bulk(list(set(whose.values())))
+        users = get_user_model()._default_manager.in_bulk(list(set(user_ids.values())))
     finally:
         close_old_connections()
-    standing = {}
-    for key, user_id in whose.items():
+    active_users = {}
+    for key, user_id in user_ids.items():
         user = users.get(user_id)
         if user is None or not user.is_active:
             continue
         # A new password ends the sessions begun with the old one.
         if key in hashes and not constant_time_compare(hashes[key], user.get_session_auth_hash()):
             continue
-        standing[key] = user
-    return standing
+        active_users[key] = user
+    return active_users

@@ -20,34 +20,35 @@ failures = RateLimit(detail="Too many log-ins from this address have failed")
 
 
 class Attempts:
-    """The log-ins under way, in as many threads: each holds a token, and loses it by failing.
+    """The log-ins in progress, one in each thread.
 
-    A failure that was only counted afterwards would not bind those that came meanwhile: to check
-    a password takes long, on purpose.
+    Each log-in takes a token of its client's bucket, and returns it unless it fails. Counting
+    failures only afterwards would not limit concurrent attempts: checking a password is slow on
+    purpose.
     """
 
     def __init__(self) -> None:
-        self._under_way: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
         self._changed = threading.Condition()
 
     def begin(self, client: str, a_minute: float) -> None:
-        """Take a token, of `a_minute`; raises `Problem` (429) if all were lost by failures."""
+        """Take a token, of `a_minute`; raises `Problem` (429) if failures have used up all."""
         with self._changed:
             while True:
                 try:
                     failures.take(client, a_minute / 60, burst=a_minute)
                     break
                 except Problem:
-                    if not self._under_way[client]:
+                    if not self._in_progress[client]:
                         raise
-                self._changed.wait()  # one of those may yet put its token back
-            self._under_way[client] += 1
+                self._changed.wait()  # an attempt in progress may still return its token
+            self._in_progress[client] += 1
 
     def end(self, client: str, *, failed: bool) -> None:
         with self._changed:
-            self._under_way[client] -= 1
-            if not self._under_way[client]:
-                del self._under_way[client]
+            self._in_progress[client] -= 1
+            if not self._in_progress[client]:
+                del self._in_progress[client]
             if not failed:
                 failures.put_back(client)
             self._changed.notify_all()
@@ -57,9 +58,9 @@ attempts = Attempts()
 
 
 class LimitedLoginView(LoginView):
-    """Django's `LoginView`; after `LOGIN_RATE` failures in a minute from one address, 429.
+    """Django's `LoginView`, with 429 after `LOGIN_RATE` failures in a minute from one address.
 
-    Failures alone count, so that a class behind one address can log in together.
+    Only failures count, so that a class behind one address can log in together.
     """
 
     _failed = False
@@ -83,7 +84,7 @@ class LimitedLoginView(LoginView):
 
     @staticmethod
     def _reject(request: HttpRequest, problem: Problem) -> HttpResponse:
-        response = render(  # a person reads it
+        response = render(  # a page, as people use this view
             request,
             "error.html",
             {

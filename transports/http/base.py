@@ -1,7 +1,7 @@
-"""The ASGI base of the HTTP techniques and of publishing.
+"""ASGI base classes of the HTTP techniques and of publishing.
 
-Plain ASGI, ahead of Django: an open response needs no thread, and no technique pays for a
-middleware that another skips.
+Plain ASGI, before Django: an open response needs no thread, and all techniques skip the same
+middleware.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Endpoint:
-    """One HTTP resource. Subclasses answer in `respond`, or raise `Problem`."""
+    """An HTTP resource. Subclasses respond in `respond`, or raise `Problem`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
     request_class: ClassVar[type[Any]] = Request
 
     @classmethod
     def as_asgi(cls) -> Any:
-        """What a routing mounts, as of Channels' consumers."""
+        """Return the ASGI application for a route, as Channels' consumers do."""
         return cls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class Endpoint:
 class BatchEndpoint(Endpoint):
     """A response of one batch, which therefore has a Content-Length.
 
-    `is_held` says whether `batch` waits, so that the client may disconnect meanwhile.
+    `is_held` is whether `batch` waits, so that the client may disconnect meanwhile.
     """
 
     technique: ClassVar[str]
@@ -75,15 +75,15 @@ class BatchEndpoint(Endpoint):
 
 
 class CancelledOnDisconnect:
-    """Cancels the block when the client disconnects; like `asyncio.timeout`, with another cause.
+    """A context manager that cancels its block when the client disconnects.
 
-    An application that waits for an event does not wait for `receive`, and so would not notice
-    that its client has disconnected.
+    An application that waits for an event does not call `receive`, and so would not notice a
+    disconnect. Works as `asyncio.timeout` does.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._gone = False
+        self._disconnected = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.current_task()
@@ -92,8 +92,8 @@ class CancelledOnDisconnect:
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass  # a body that nobody asked for
-        self._gone = True
+            pass  # an unexpected body
+        self._disconnected = True
         if self._task is not None:
             self._task.cancel()
 
@@ -104,8 +104,8 @@ class CancelledOnDisconnect:
         traceback: TracebackType | None,
     ) -> bool:
         self._watcher.cancel()
-        del self._watcher  # whose frame holds this object: no cycle for the collector
-        if self._gone and self._task is not None:
+        del self._watcher  # its frame references this object: avoid a reference cycle
+        if self._disconnected and self._task is not None:
             return self._task.uncancel() == 0 and kind is asyncio.CancelledError
         return False
 
@@ -114,7 +114,12 @@ def check_method(method: str, allowed: tuple[str, ...]) -> None:
     """Raise `Problem` (405) unless the method is allowed."""
     if method not in allowed:
         names = ", ".join(allowed)
-        raise Problem(405, "method", f"Only {names} may be used here.", {"Allow": names})
+        raise Problem(
+            405,
+            "method",
+            f"The method must be one of {names}; got {method[:40]}.",
+            {"Allow": names},
+        )
 
 
 async def answer(

@@ -1,4 +1,4 @@
-"""Problems: RFC 9457 over HTTP, a close code over WebSocket."""
+"""Problem details (RFC 9457), over HTTP and as WebSocket close codes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5
 
 
 class Problem(Exception):
-    """A request that is rejected.
+    """The reason why a request is rejected.
 
-    `status` is the HTTP status, `code` a short word for programs. `detail` tells the client what
-    to do about it.
+    `status` is the HTTP status, `code` a short word for programs. `detail` is what was expected,
+    and what came.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Problem(Exception):
 
     @property
     def close_reason(self) -> str:
-        """As much of `detail` as a close frame carries."""
+        """`detail`, cut to the length of a close frame."""
         return close_reason(self.detail)
 
 
@@ -75,20 +75,20 @@ def unavailable(detail: str) -> Problem:
 
 
 def problem_of(error: Exception, where: str) -> Problem:
-    """Return what a client of `where` is told of `error`, and log what is not the client's doing.
+    """Return the problem to send for `error`, and log errors that the client did not cause.
 
-    The one mapping from errors to HTTP statuses and close codes.
+    The only mapping from errors to HTTP statuses and close codes. `where` is the request's path.
     """
     if isinstance(error, Problem):
         return error
     if isinstance(error, EventTrimmed):
-        detail = "What was published under this Idempotency-Key is kept no longer."
+        detail = "The event published under this Idempotency-Key has been trimmed; use a new key."
         return Problem(409, "key", detail)
     if isinstance(error, FeedUnavailable):
         logger.warning("%s: %s", where, error)
-        return unavailable("The feed cannot be reached now; please try again.")
+        return unavailable("The feed is unavailable; try again.")
     if isinstance(error, DatabaseError | TimeoutError):
         logger.warning("%s: %r", where, error)
-        return unavailable("The database cannot be reached now; please try again.")
+        return unavailable("The database is unavailable; try again.")
     logger.error("%s", where, exc_info=error)
-    return Problem(500, "internal", "Something went wrong on the server.")
+    return Problem(500, "internal", "The server failed to handle this request.")

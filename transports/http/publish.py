@@ -1,4 +1,4 @@
-"""Publishing: what a client may send, checked in one place for HTTP and WebSocket."""
+"""Publishing over HTTP and WebSocket, with the validation of what clients send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transports import feed
 from transports.conf import conf
 from transports.events import Draft, Event, EventType
 from transports.http.base import Endpoint, answer
-from transports.http.names import has_own_name, name_in, name_of, text_of
+from transports.http.names import has_own_name, name_in, name_of, shown, text_of
 from transports.http.problems import Problem
 from transports.http.request import Request, parse_since
 from transports.http.scope import Receive, Scope, Send, check_origin, header
@@ -24,16 +24,17 @@ def parse_json(data: bytes | str) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        # Not the parser's own words for a document nested too deep or a number too long.
-        said = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be read"
-        raise Problem(400, "json", f"This is not JSON: {said}.") from error
+        # Hide the parser's internal message for a document too deep or a number too long.
+        is_syntax = isinstance(error, json.JSONDecodeError)
+        reason = str(error) if is_syntax else "nested too deep, or not decodable"
+        raise Problem(400, "json", f"Invalid JSON: {reason}.") from error
     if not isinstance(document, dict):
-        raise Problem(400, "json", "A JSON object is needed, in braces.")
+        raise Problem(400, "json", f"Expected a JSON object; got {shown(document)}.")
     return document
 
 
 def check_content_type(scope: Scope) -> None:
-    """Raise `Problem` unless the body is said to be JSON in UTF-8, which no form can say."""
+    """Raise `Problem` unless the Content-Type is JSON in UTF-8, which no HTML form can send."""
     content_type = header(scope, b"content-type").decode("latin-1")
     essence, _, parameters = content_type.partition(";")
     charset = parameters.replace('"', "").replace(" ", "").lower()
@@ -41,16 +42,17 @@ def check_content_type(scope: Scope) -> None:
         raise Problem(
             415,
             "content-type",
-            "Send JSON in UTF-8, with 'Content-Type: application/json'.",
+            "The Content-Type must be application/json in UTF-8; "
+            f"got {shown(content_type) if content_type else 'none'}.",
             {"Accept-Post": "application/json"},
         )
 
 
 def idempotency_key(scope: Scope) -> str | None:
-    """The `Idempotency-Key` under which the client may try again; None where it sends none.
+    """Return the value of the `Idempotency-Key` header; None if it was not sent.
 
-    draft-ietf-httpapi-idempotency-key-header §2.1 has it in quotes; without them it is taken too.
-    Raises `Problem`.
+    draft-ietf-httpapi-idempotency-key-header §2.1 requires quotes; a key without them is accepted
+    too. Raises `Problem`.
     """
     value = header(scope, b"idempotency-key").decode("latin-1").strip()
     if not value:
@@ -58,7 +60,10 @@ def idempotency_key(scope: Scope) -> str | None:
     match = _KEY.fullmatch(value)
     if match is None:
         raise Problem(
-            400, "key", "An Idempotency-Key has 1 to 64 visible ASCII characters, such as a UUID."
+            400,
+            "key",
+            "The Idempotency-Key must have 1 to 64 visible ASCII characters, such as a UUID; "
+            f"got {shown(value)}.",
         )
     return match[2]
 
@@ -70,14 +75,18 @@ async def publish(
     kind: str = "message",
     key: str | None = None,
 ) -> Event:
-    """Publish what the client sent, under the user's name where there is a user.
+    """Publish the client's document, under the user's name if there is a user.
 
-    `kind` is "message", or "edit" or "delete" of the event that the document has in `of`. With a
-    `key` that was used before, and the same document, return the event of the first time. Raises
-    `Problem`, and what `feed.publish` raises.
+    `kind` is "message", or "edit" or "delete" of the event in the document's `of`. If `key` was
+    used before with the same document, return the event published then. Raises `Problem`, and
+    what `feed.publish` raises.
     """
     if kind not in ("message", "edit", "delete"):
-        raise Problem(400, "type", "'type' is message (or left out), edit or delete.")
+        raise Problem(
+            400,
+            "type",
+            f"'type' must be 'message', 'edit', 'delete' or omitted; got {shown(kind)}.",
+        )
     text = "" if kind == "delete" else text_of(document, "text", conf.TEXT_LENGTH)
     if request.user.is_authenticated:
         sender = name_of(request.user)
@@ -85,9 +94,11 @@ async def publish(
         sender = name_in(document, "sender")
     else:
         challenge = {"WWW-Authenticate": "Bearer"}
-        raise Problem(401, "user", f"To {kind} an event, log in or send a token.", challenge)
+        raise Problem(
+            401, "user", f"To {kind} an event requires a user; log in or send a token.", challenge
+        )
     take_turn(request)
-    if key is not None:  # each user's own, for each room; anonymous users share theirs
+    if key is not None:  # one namespace for each user and room; anonymous users share theirs
         key = f"publish:{room}:{request.user.pk or ''}:{key}"
     draft = Draft(room, sender, text, cast(EventType, kind), None, has_own_name(request.user))
     event = None
@@ -95,8 +106,7 @@ async def publish(
         try:
             draft = draft._replace(of=await changeable(request.user, room, document))
         except Problem as problem:
-            # The event it changes may have been trimmed since the first attempt, which is still
-            # answered.
+            # The event to change may have been trimmed since a first attempt that succeeded.
             if problem.status == 404 and key is not None:
                 event, draft = await feed.published(key, room), draft._replace(of=document["of"])
             if event is None:
@@ -104,35 +114,41 @@ async def publish(
     if event is None:
         event = await feed.publish(draft, key)
     if (event.type, event.sender, event.text, event.of) != (kind, sender, text, draft.of):
-        raise Problem(422, "key", "This Idempotency-Key was used for something else.")
+        raise Problem(
+            422, "key", "This Idempotency-Key was used with another document; use a new key."
+        )
     return event
 
 
 async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
-    """The id of the event that the document would change, if `user` may; raises `Problem`.
+    """Return the id of the event that the document changes, if `user` may; raises `Problem`.
 
-    A user's own messages, that is, and any message or announcement for staff.
+    Users may change their own messages, staff any message or announcement.
     """
-    text = document.get("of")
-    if not isinstance(text, str) or not text:
-        raise Problem(400, "of", "'of' is the id of the event to change, a text.")
-    cursor = parse_since(text)
+    identity = document.get("of")
+    if not isinstance(identity, str) or not identity:
+        raise Problem(
+            400, "of", f"'of' must be the id of the event to change; got {shown(identity)}."
+        )
+    cursor = parse_since(identity)
     event = await feed.find(room, cursor) if cursor is not None else None
     if event is None or event.type not in ("message", "announcement"):
-        raise Problem(404, "of", f"The room keeps no message {text[:40]}.")
+        raise Problem(
+            404, "of", f"'of' must be the id of a message in the room; got {shown(identity)}."
+        )
     is_own = event.verified and has_own_name(user) and event.sender == name_of(user)
     if not (is_own and event.type == "message") and not user.is_staff:
-        raise Problem(403, "of", "Only its author, or staff, may change a message.")
+        raise Problem(403, "of", "Only the author of a message, or staff, may change it.")
     return event.id
 
 
 class PublishEndpoint(Endpoint):
     """`POST /publish/<room>/` with `{"sender", "text"}`: 201 and the event.
 
-    With `"type": "edit"` and `of`, or `"delete"` and `of`: a change to an earlier one.
+    With `"type": "edit"` or `"delete"`, and `of`: a change to an earlier event.
 
-    The content type, which a form cannot send, and the Origin are its defence against cross-site
-    requests: a program needs no CSRF token.
+    The content type, which a form cannot send, and the Origin protect against cross-site
+    requests: programs need no CSRF token.
     """
 
     methods = ("POST",)
@@ -148,12 +164,12 @@ class PublishEndpoint(Endpoint):
 
 
 async def read_body(receive: Receive, most: int) -> bytes:
-    """Return the request's body; raises `Problem` past `most` bytes."""
+    """Return the request's body; raises `Problem` if it has more than `most` bytes."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Problem(400, "body", "The body broke off.")
+            raise Problem(400, "body", "The body must be complete; the connection was cut.")
         body += message.get("body", b"")
         if len(body) > most:
             raise Problem(413, "size", f"A body may have at most {most} bytes.")

@@ -1,4 +1,4 @@
-"""ASGI's types, and what a scope says: header, client, scheme, Host, Origin."""
+"""ASGI's types, and readers of a scope: header, client, scheme, Host, Origin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """The header `name` (lower case); empty where it was not sent."""
+    """Return the header `name` (lower case); empty if it was not sent."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)
@@ -29,8 +29,8 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def client_address(scope: Scope) -> str:
-    """The client's address, by the proxy's word where the server is told to take it
-    (`--proxy-headers`); empty where nobody knows, as behind a Unix socket without it."""
+    """Return the client's address, from the proxy with `BEHIND_PROXY`; empty if unknown, as
+    on a Unix socket without it."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
@@ -39,10 +39,9 @@ FORWARDED = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
 
 
 def is_on_this_machine(scope: Scope) -> bool:
-    """Whether the client is a program on this machine.
+    """Return whether the client is a program on this machine, and not a proxy or a tunnel.
 
-    One that speaks for somebody else is not: behind a tunnel or a proxy on this machine the
-    whole world has a loopback address.
+    Behind a proxy on this machine every client has a loopback address.
     """
     try:
         loopback = ipaddress.ip_address(client_address(scope)).is_loopback
@@ -52,29 +51,31 @@ def is_on_this_machine(scope: Scope) -> bool:
 
 
 def check_host(scope: Scope) -> None:
-    """Raise `Problem` unless the Host is one of ours, as Django does (DNS rebinding)."""
+    """Raise `Problem` unless `ALLOWED_HOSTS` has the Host, as Django does (DNS rebinding)."""
     host = header(scope, b"host").decode("latin-1")
-    # HTTP/1.0 needs no Host (RFC 9112 §3.2): nothing to be misled by then.
+    # HTTP/1.0 requires no Host (RFC 9112 §3.2).
     if host and not _is_our_host(host):
-        raise Problem(400, "host", "The Host header names a host that is not served here.")
+        raise Problem(400, "host", f"The Host must be one of this server's; got {host[:40]!r}.")
 
 
 def check_origin(scope: Scope) -> None:
-    """Raise `Problem` where an Origin is sent (by a browser, that is) that is not one of ours.
+    """Raise `Problem` if an Origin was sent that is neither the server's nor allowed.
 
-    This is the defence against cross-site publishing and against cross-site sockets, which
-    carry cookies too (RFC 6455 §10.2). A program sends no Origin, and may.
+    Protects against cross-site publishing and cross-site sockets, which carry cookies too
+    (RFC 6455 §10.2). Browsers send an Origin; programs need none.
     """
     origin = header(scope, b"origin").decode("latin-1")
     if not origin:
         return
     host = header(scope, b"host").decode("latin-1")
     if not _is_our_origin(origin, host, scheme_of(scope)):
-        raise Problem(403, "origin", f"The origin {origin[:100]} may not do this here.")
+        raise Problem(
+            403, "origin", f"The origin must be this server's or allowed; got {origin[:40]!r}."
+        )
 
 
 def scheme_of(scope: Scope) -> str:
-    """http or https, by the proxy's word where Django is told to take it."""
+    """Return http or https, from the proxy with `SECURE_PROXY_SSL_HEADER`."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER
         wire_name = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
@@ -113,6 +114,6 @@ def _default_port(scheme: str) -> int:
 def _is_our_host(host: str) -> bool:
     name, _port = split_domain_port(host)
     allowed = settings.ALLOWED_HOSTS
-    if settings.DEBUG and not allowed:  # as `HttpRequest.get_host` has it
+    if settings.DEBUG and not allowed:  # as in `HttpRequest.get_host`
         allowed = [".localhost", "127.0.0.1", "[::1]"]
     return bool(name) and validate_host(name, allowed)

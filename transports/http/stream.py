@@ -1,4 +1,4 @@
-"""The ASGI base of a response without an end."""
+"""ASGI base class of a response that never ends."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class StreamEndpoint(Endpoint):
-    """A response without an end, which therefore has no Content-Length.
+    """A response that never ends, and therefore has no Content-Length.
 
-    The header `Cursor` is the place where it begins: a client that is cut before the first whole
+    The header `Cursor` is its start: a client that loses the connection before the first whole
     event resumes from there.
 
     The server sends it chunked on HTTP/1.1, and closes the connection at its end on HTTP/1.0
@@ -32,12 +32,12 @@ class StreamEndpoint(Endpoint):
     heartbeat: ClassVar[bytes]
 
     def preamble(self, first: Batch) -> bytes:
-        """What stands before the first batch."""
+        """Return the bytes before the first batch."""
         return b""
 
     @staticmethod
     def frame(batch: Batch) -> bytes:
-        """The batch's events as bytes of the stream."""
+        """Return the batch's events as bytes of the stream."""
         raise NotImplementedError
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class StreamEndpoint(Endpoint):
                 CancelledOnDisconnect(receive),
                 aclosing(batches),
             ):
-                # The first batch comes at once: what prevents it can still be told by a status.
+                # The first batch comes at once: an error before it still gets its status.
                 first = await anext(batches)
                 headers = [*self.headers, (b"cursor", str(first.start).encode())]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -61,7 +61,7 @@ class StreamEndpoint(Endpoint):
                         async for batch in batches:
                             await send(_chunk(self._data(batch)))
                             meter.delivered(batch)
-                    except OSError:  # the client has gone (ASGI: what `send` raises)
+                    except OSError:  # the client has disconnected (ASGI: `send` raises it)
                         return
                     except Exception:  # too late for a status: the client resumes from its cursor
                         logger.exception("%s", request.scope["path"])
@@ -74,7 +74,7 @@ class StreamEndpoint(Endpoint):
         return [
             (b"content-type", self.content_type),
             (b"cache-control", b"no-store, no-transform"),
-            # A compressor would hold events back, or make each chunk a gzip member of its own,
+            # A compressor would hold events back, or make each chunk a separate gzip member,
             # of which browsers read only the first.
             (b"content-encoding", b"identity"),
             (b"x-accel-buffering", b"no"),  # nginx: do not buffer

@@ -1,4 +1,4 @@
-"""How much one client may take: connections at a time, events and log-ins in a time."""
+"""Rate limits for each client, on publishing and log-ins."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 
 
 @lru_cache(maxsize=1024)
 def counted_as(address: str) -> str:
-    """What an address is counted as: itself, or of IPv6 the network that one client has whole."""
+    """Return the address to count `address` as: itself, or for IPv6 its /64 network."""
     try:
-        found = ipaddress.ip_address(address)
-    except ValueError:  # empty, or a name that a proxy has for it
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # empty, or a proxy's name for it
         return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:  # of a socket that listens to both
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(found), NETWORK), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:  # from a dual-stack socket
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed), NETWORK), strict=False))
 
 
 @dataclass
 class RateLimit:
     """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
 
-    The `most` clients seen last are remembered.
+    Holds the buckets of the `most` clients seen last.
     """
 
     most: int = 10_000
@@ -42,7 +42,7 @@ class RateLimit:
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, client: str, rate: float, *, burst: float | None = None) -> None:
-        """Take a token; raises `Problem` (429) if there is none."""
+        """Take a token; raises `Problem` (429) if the bucket is empty."""
         now = time.monotonic()
         burst = max(1.0, 2 * rate if burst is None else burst)
         left, at = self._buckets.pop(client, (burst, now))
@@ -62,7 +62,7 @@ class RateLimit:
 
     def put_back(self, client: str) -> None:
         """Return the token that `client` took."""
-        if client in self._buckets:  # else it was forgotten, and has them all
+        if client in self._buckets:  # otherwise it was dropped, and the bucket counts as full
             left, at = self._buckets[client]
             self._buckets[client] = left + 1, at
 

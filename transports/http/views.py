@@ -1,4 +1,4 @@
-"""Django's async views for programs: they answer JSON, and problems as problem+json."""
+"""Django's async views for programs, with JSON and problem+json responses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
 
 def api_view(*methods: str) -> Callable[[View], View]:
-    """Decorate a view that takes these methods, and may raise `Problem`."""
+    """Return a decorator for a view that accepts `methods` and may raise `Problem`."""
 
     def decorate(view: View) -> View:
         @wraps(view)
-        async def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        async def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
                 check_method(str(request.method), methods)
                 return await view(request, *args, **kwargs)
@@ -30,8 +30,8 @@ def api_view(*methods: str) -> Callable[[View], View]:
                     problem.body, problem.status, "application/problem+json", problem.headers
                 )
 
-        answered.methods = methods  # type: ignore[attr-defined]  # as an endpoint's
-        return answered
+        wrapper.methods = methods  # type: ignore[attr-defined]  # as `Endpoint.methods`
+        return wrapper
 
     return decorate
 
@@ -43,6 +43,6 @@ def json_response(document: object, status: int = 200, **headers: str) -> HttpRe
 def response(
     body: bytes, status: int, content_type: str, headers: dict[str, str] | None = None
 ) -> HttpResponse:
-    """A response that no cache keeps."""
+    """Return a response that caches do not store."""
     fields = {"Cache-Control": "no-store", **(headers or {})}
     return HttpResponse(body, content_type=content_type, status=status, headers=fields)

@@ -1,4 +1,4 @@
-"""`GET /mirror/`: the request as it reached the application, to see what a proxy did to it."""
+"""`GET /mirror/`: an echo of the request as the application received it, behind any proxy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from transports.http.scope import client_address, header, scheme_of
 from transports.http.views import api_view, json_response
 
-# Nothing that is a secret: a reflection is easily logged.
+# No secrets: an echo is easily logged.
 SHOWN = (
     "accept-encoding",
     "connection",
@@ -25,7 +25,7 @@ SHOWN = (
 
 @api_view("GET", "HEAD")
 async def echo(request: HttpRequest) -> HttpResponse:
-    """`{"http_version", "scheme", "path", "query", "client", "headers"}`."""
+    """Return `{"http_version", "scheme", "path", "query", "client", "headers"}`."""
     scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]
     headers = {name: header(scope, name.encode()).decode("latin-1") for name in SHOWN}
     return json_response(

@@ -1,7 +1,7 @@
-"""Health: `/healthz` is about the process alone, `/readyz` also about its store.
+"""Health checks: `/healthz` of the process alone, `/readyz` also of its store.
 
-A process whose Redis is away is alive: restarting it would cut every connection that waits for
-Redis to come back. It is not ready: a balancer may rather choose another.
+A process without Redis is healthy: a restart would cut every connection that waits for Redis. But
+it is not ready: a load balancer should prefer another.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from transports import feed, hub
 from transports.http.views import api_view, json_response
 from transports.store.base import StoreUnavailable
 
-PATIENCE = 2.0  # seconds in which the store has to answer
+STORE_TIMEOUT = 2.0  # seconds
 
 
 @api_view("GET", "HEAD")
 async def health(request: HttpRequest) -> HttpResponse:
-    """`GET /healthz`: `{"status": "ok"}`; 503 and `"stopping"` once the process begins to stop.
+    """Return `{"status": "ok"}` for `/healthz`; 503 and `"stopping"` once the process stops.
 
-    With DEBUG also what the process holds.
+    With DEBUG, include counts of users, rooms, tasks and threads.
     """
-    here = hub.current()
-    document: dict[str, Any] = {"status": "stopping" if here.closing else "ok"}
+    current = hub.current()
+    document: dict[str, Any] = {"status": "stopping" if current.closing else "ok"}
     if settings.DEBUG:
         document |= {
-            "users": here.users,
-            "rooms": here.rooms,
+            "users": current.users,
+            "rooms": current.rooms,
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
-            **asdict(here.statistics),
+            **asdict(current.statistics),
         }
-    return json_response(document, 503 if here.closing else 200)
+    return json_response(document, 503 if current.closing else 200)
 
 
 @api_view("GET", "HEAD")
 async def readiness(request: HttpRequest) -> HttpResponse:
-    """`GET /readyz`: as `/healthz`; 503 and `"unavailable"` too while the store is away."""
+    """Return as `/healthz` for `/readyz`; 503 and `"unavailable"` too without the store."""
     status = "stopping" if hub.current().closing else "ok"
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(STORE_TIMEOUT):
             await feed.store().heads([])
     except (StoreUnavailable, TimeoutError):
         status = "unavailable"

@@ -1,6 +1,6 @@
-"""`GET /metrics`: the process's numbers in Prometheus' text format.
+"""`GET /metrics`: the metrics of one process in Prometheus' text format.
 
-Each process answers for itself. For operators: a proxy keeps it from the world.
+For operators: a proxy should block public access.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from transports.http.views import api_view, response
 from transports.registry import TECHNIQUES
 from transports.telemetry import Meter, Telemetry
 
-# Upper bounds in seconds; behind the last one, everything. A local delivery takes about a
-# millisecond, polling as long as its interval, a full outage the rest.
+# Upper bounds in seconds; the last bucket is unbounded. A local delivery takes about a
+# millisecond, polling up to its interval, an outage longer.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry()
 PUBLISHED = Histogram(
-    "realtime_publish_seconds", "How long a publish took.", registry=registry, buckets=BOUNDS
+    "realtime_publish_seconds", "Duration of a publish.", registry=registry, buckets=BOUNDS
 )
 UNPUBLISHED = Counter(
-    "realtime_publish_failures", "Publishes that the history did not take.", registry=registry
+    "realtime_publish_failures", "Publishes that the history rejected.", registry=registry
 )
 HUB_LAG = Histogram(
     "realtime_hub_lag_seconds",
@@ -50,10 +50,10 @@ HUB_LAG = Histogram(
 
 
 class TechniqueMeter(Meter):
-    """Counts what one technique does, in plain numbers.
+    """The counters of one technique, as plain numbers.
 
-    prometheus-client's metrics take a lock for each of them: on the way of every batch to every
-    subscriber they would add a third to what a delivery costs.
+    prometheus-client's metrics take a lock on each update: at every batch for every subscriber
+    they would make a delivery a third more expensive.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class TechniqueMeter(Meter):
             self.resets += sum(event.type == "reset" for event in events)
         if live:
             seconds = time.time() - events[-1].published_at
-            # Two machines' clocks may disagree: nothing arrives before it was published.
+            # Clocks of two machines may differ: clamp a negative delay.
             if seconds < 0.0:  # max() takes five times as long
                 seconds = 0.0
             self.delays[bisect_left(BOUNDS, seconds)] += 1
@@ -86,9 +86,9 @@ class TechniqueMeter(Meter):
 
 
 class Prometheus(Telemetry):
-    """Counts for Prometheus."""
+    """Telemetry for Prometheus."""
 
-    # Used so far or not: rate() misses a series' first value.
+    # All techniques, even unused ones: rate() misses the first value of a series.
     meters = {each.name: TechniqueMeter() for each in TECHNIQUES}
 
     def meter(self, technique: str) -> TechniqueMeter:
@@ -105,23 +105,23 @@ class Prometheus(Telemetry):
 
 
 class TechniqueCollector(Collector):
-    """Reads the meters of the techniques."""
+    """Collector of the techniques' meters."""
 
     COUNTERS = {
         "opened": ("opens", "Requests answered and sockets opened."),
-        "deliveries": ("deliveries", "Events handed to a client's connection."),
-        "batches": ("batches", "Batches that carried them."),
-        "resets": ("resets", "Clients told that events can no longer be given."),
+        "deliveries": ("deliveries", "Events sent to clients."),
+        "batches": ("batches", "Batches of events sent to clients."),
+        "resets": ("resets", "Reset events sent to clients whose events were trimmed."),
     }
 
     def describe(self) -> list[Metric]:
-        return []  # of its own registry: there is nothing to check it against
+        return []  # its own registry: no names to check for duplicates
 
     def collect(self) -> Iterator[Metric]:
         labels = ["technique"]
-        text = "Requests being answered and open sockets."
+        text = "Requests in progress and open sockets."
         connections = GaugeMetricFamily("realtime_connections", text, labels=labels)
-        text = "From an event's publication to a client's connection; the backlog is left out."
+        text = "From an event's publication to its sending to a client, without the backlog."
         delay = HistogramMetricFamily("realtime_delivery_seconds", text, labels=labels)
         bounds = [*map(prometheus_client.utils.floatToGoString, BOUNDS), "+Inf"]
         for name, meter in Prometheus.meters.items():
@@ -137,24 +137,24 @@ class TechniqueCollector(Collector):
 
 
 class HubCollector(Collector):
-    """Reads the running loop's hub."""
+    """Collector of the running loop's hub."""
 
     TEXTS = {
         "received": "Events from the channel layer.",
-        "refills": "Reads of the history to fill a hole.",
-        "rejoins": "Times the channel layer was joined anew.",
+        "refills": "Reads of the history to fill a gap.",
+        "rejoins": "Times the channel layer was joined again.",
     }
 
     def describe(self) -> list[Metric]:
-        return []  # there is no loop yet
+        return []  # no loop is running yet
 
     def collect(self) -> Iterator[Metric]:
-        here = hub.current()
-        for name, value in asdict(here.statistics).items():
+        current = hub.current()
+        for name, value in asdict(current.statistics).items():
             yield CounterMetricFamily(f"realtime_hub_{name}", self.TEXTS[name], value=value)
         for name, text, count in (
-            ("realtime_hub_users", "Who follows a room here.", here.users),
-            ("realtime_hub_rooms", "Rooms in use here.", here.rooms),
+            ("realtime_hub_users", "Subscribers and waiting requests.", current.users),
+            ("realtime_hub_rooms", "Rooms in use.", current.rooms),
             ("realtime_tasks", "Tasks of the event loop.", len(asyncio.all_tasks())),
         ):
             yield GaugeMetricFamily(name, text, value=count)

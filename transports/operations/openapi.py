@@ -1,4 +1,4 @@
-"""`GET /openapi.json`: the HTTP half of the wire contract, for programs (OpenAPI 3.1)."""
+"""`GET /openapi.json`: the HTTP part of the wire contract in OpenAPI 3.1."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ DESCRIPTION = Path(__file__).with_name("openapi.json")
 
 @api_view("GET", "HEAD")
 async def description(request: HttpRequest) -> HttpResponse:
-    # Anyone's page may read it, as a documentation browser does.
+    # Pages of any origin may read it, such as a documentation browser.
     headers = {"Access-Control-Allow-Origin": "*"}
     return response(DESCRIPTION.read_bytes(), 200, "application/json", headers)

@@ -1,4 +1,4 @@
-"""`GET /rooms/`: the rooms in use that a visitor may see, and who is in them."""
+"""`GET /rooms/`: the rooms in use that the visitor may enter, and the people in them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transports.presence.service import presence
 
 @api_view("GET", "HEAD")
 async def rooms(request: HttpRequest) -> HttpResponse:
-    """`{"rooms": [{"room", "connections", "people": [name, ...]}, ...]}`, by name.
+    """Return `{"rooms": [{"room", "connections", "people": [name, ...]}, ...]}`, by name.
 
-    `connections` are streams, sockets and held requests; `people` those who gave a name. At most
-    `MAX_ROOMS` rooms, the fullest.
+    `connections` counts streams, sockets and waiting requests; `people` are those who gave a
+    name. Lists the `MAX_ROOMS` rooms with most people.
     """
     user = Request(request.scope).user  # type: ignore[attr-defined]
     connections, people = await presence().everyone()

@@ -1,4 +1,4 @@
-"""The people of the rooms, and the interface of what holds them."""
+"""People in rooms, and the interface of their stores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NamedTuple, Protocol
 
 
 class Person(NamedTuple):
-    """Someone in a room, by the name that they gave."""
+    """A person in a room, with the name that they gave."""
 
     room: str
     name: str
 
 
 class Everyone(NamedTuple):
-    """Open connections by room, and the people, of one process or of all."""
+    """Open connections by room, and the people, of one process or of all processes."""
 
     connections: dict[str, int]
     people: set[Person]
@@ -24,11 +24,11 @@ class People(Protocol):
     """The people of all processes. Every method raises `StoreUnavailable`."""
 
     async def hold(self, people: Iterable[Person]) -> list[Person]:
-        """Register them for this process, for a while; return those whom no process had."""
+        """Register people for this process, for a lease; return those new to all processes."""
         ...
 
     async def release(self, people: Iterable[Person]) -> list[Person]:
-        """Remove them from this process; return those whom now no process has."""
+        """Remove people from this process; return those whom no process has any more."""
         ...
 
     async def report(self, connections: dict[str, int]) -> list[Person]:
@@ -36,5 +36,5 @@ class People(Protocol):
         ...
 
     async def others(self) -> Everyone:
-        """Return the connections of the other processes, and the people of all."""
+        """Return the connections of the other processes, and the people of all processes."""
         ...

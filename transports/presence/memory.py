@@ -1,4 +1,4 @@
-"""The people of one process, in its memory."""
+"""Store of the people of a single process, in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transports.presence.base import Everyone, Person
 
 @dataclass
 class MemoryPeople:
-    """`People` of a process that is alone."""
+    """`People` for a single process."""
 
     people: set[Person] = field(default_factory=set)
 
@@ -24,9 +24,9 @@ class MemoryPeople:
         return new
 
     async def release(self, people: Iterable[Person]) -> list[Person]:
-        gone = [person for person in people if person in self.people]
-        self.people.difference_update(gone)
-        return gone
+        removed = [person for person in people if person in self.people]
+        self.people.difference_update(removed)
+        return removed
 
     async def report(self, connections: dict[str, int]) -> list[Person]:
         return []

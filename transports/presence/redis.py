@@ -1,5 +1,8 @@
-"""The people of all processes, in Redis. What a process says is good for `LEASE` seconds, so
-that the people of one that was killed are gone within half a minute."""
+"""Store of the people of all processes, in Redis.
+
+A process's report expires after `LEASE` seconds, so that the people of a killed process are
+removed within half a minute.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ from transports.store.redis.store import RedisStore, reached
 
 LEASE = 20.0  # seconds: four reports
 
-# Each script is one atomic step, on Redis' own clock, so that of all processes exactly one is
-# told that someone came or went. `people` has a field for each person, "room/name", with the
-# processes that have them and until when; `here` a field for each process. Who reports strikes out
-# those whose time is over, so that one that finds itself among them knows that nobody could report:
-# it was Redis that was away, and who is still here shall have the time to say so.
+# Each script is one atomic step, on Redis' own clock, so that exactly one process learns that a
+# person joined or left. `people` has a field for each person, "room/name": the processes that
+# have them, with their expiry; `here` has a field for each process. A report removes expired
+# processes. If the reporting process itself has expired, no process could report: Redis was
+# unavailable. The leases are then renewed, so that the other processes have time to report.
 _HOLD = """
 local now, new = tonumber(redis.call('TIME')[1]), {}
 for i = 3, #ARGV do
@@ -122,8 +125,8 @@ class RedisPeople:
         return Everyone(connections, {_person(field) for field in people})
 
     async def _run(self, script: Any, *arguments: Any) -> list[Person]:
-        found = await reached(script(keys=self._keys, args=[self._process, *arguments]))
-        return [_person(field) for field in found]
+        fields = await reached(script(keys=self._keys, args=[self._process, *arguments]))
+        return [_person(field) for field in fields]
 
 
 def _person(field: bytes) -> Person:

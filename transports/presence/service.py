@@ -1,7 +1,7 @@
-"""Who is present in each room, and the events that tell of joining and leaving.
+"""Presence: the people in each room, and the events when they join and leave.
 
-With `?name=` on any technique a client is present; the others are only counted. A person is
-present while one of their connections is, and `LINGER` seconds longer, so that neither a long
+A client with `?name=` is present, on any technique; the others are only counted. A person is
+present while one of their connections is open, and `LINGER` seconds longer, so that neither a long
 poll nor a reconnection counts as leaving.
 """
 
@@ -33,18 +33,18 @@ logger = logging.getLogger(__name__)
 MEMORY_PEOPLE = "transports.presence.memory.MemoryPeople"
 REDIS_PEOPLE = "transports.presence.redis.RedisPeople"
 LINGER = 10.0  # seconds a person stays after their last connection
-PATIENCE = 1.0  # seconds a connection waits to be announced
-SWEEP_INTERVAL = 1.0  # seconds between looks for people who have left
-REPORT_INTERVAL = 5.0  # seconds between two reports to the other processes
-FRESHNESS = 1.0  # seconds for which a list of everyone is given out again
+ANNOUNCE_TIMEOUT = 1.0  # seconds a connection waits to be announced
+SWEEP_INTERVAL = 1.0  # seconds between checks for people who have left
+REPORT_INTERVAL = 5.0  # seconds between reports to the other processes
+FRESHNESS = 1.0  # seconds for which a list of everyone is cached
 MOST_PEOPLE = 10_000  # in one process; those beyond are not announced
 
 
 @dataclass
 class _Stay:
     connections: int = 0
-    ended_at: float = 0.0  # on the loop's clock; of use while connections is 0
-    was_told: bool = False  # to the store
+    ended_at: float = 0.0  # in seconds on the loop's clock; valid while connections is 0
+    is_announced: bool = False  # to the store
 
     def is_over(self, now: float) -> bool:
         return not self.connections and now - self.ended_at > LINGER
@@ -52,11 +52,11 @@ class _Stay:
 
 @dataclass
 class Presence:
-    """The people of one process, and through the store those of all."""
+    """The people of one process, and through the store those of all processes."""
 
     store: People
     _stays: dict[Person, _Stay] = field(default_factory=dict)
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # one word to the store at a time
+    _store_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one command at a time
     _announcing: set[asyncio.Task[None]] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _reported_at: float = float("-inf")
@@ -64,7 +64,7 @@ class Presence:
 
     @asynccontextmanager
     async def here(self, request: Request, room: str, name: str) -> AsyncIterator[None]:
-        """Present while the block lasts. Raises `Problem` for one who comes too often."""
+        """Keep `name` present while the block lasts. Raises `Problem` at too high a rate."""
         self.start()
         person = Person(room, name)
         stay = self._stays.get(person)
@@ -74,8 +74,8 @@ class Presence:
             take_turn(request)
             stay = self._stays[person] = _Stay(connections=1)
         try:
-            if stay is not None and not stay.was_told:
-                stay.was_told = True
+            if stay is not None and not stay.is_announced:
+                stay.is_announced = True
                 await self._announce(person)
             yield
         finally:
@@ -84,7 +84,7 @@ class Presence:
                 stay.ended_at = asyncio.get_running_loop().time()
 
     async def everyone(self) -> Everyone:
-        """All connections and people. Raises `StoreUnavailable`."""
+        """Return all connections and people. Raises `StoreUnavailable`."""
         now = asyncio.get_running_loop().time()
         if self._everyone is None or now - self._everyone[0] > FRESHNESS:
             connections, people = await self.store.others()
@@ -95,10 +95,10 @@ class Presence:
         return self._everyone[1]
 
     def start(self) -> None:
-        """Begin the sweeps, unless they have."""
+        """Start the sweeps, unless they are running."""
         if self._task is None:
             loop = asyncio.get_running_loop()
-            # An empty context: it outlives the request that happened to start it.
+            # An empty context: the sweep outlives the request that started it.
             self._task = loop.create_task(self._sweep(), context=contextvars.Context())
 
     async def close(self) -> None:
@@ -113,49 +113,49 @@ class Presence:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
             try:
-                await self._look(loop.time())
+                await self._update(loop.time())
             except StoreUnavailable as error:
-                logger.warning("Nobody can be told who is here (%s).", error)
+                logger.warning("People could not be announced (%s).", error)
             except Exception:
-                logger.exception("Who is here could not be looked through")
+                logger.exception("The sweep of presence failed")
 
-    async def _look(self, now: float) -> None:
+    async def _update(self, now: float) -> None:
         ended = [person for person, stay in self._stays.items() if stay.is_over(now)]
         for person in ended:
             del self._stays[person]
         if ended:
-            async with self._asking:
-                back = [person for person in ended if person in self._stays]
-                left = await self.store.release(set(ended).difference(back))
-            await self._tell("leave", left)
+            async with self._store_lock:
+                returned = [person for person in ended if person in self._stays]
+                left = await self.store.release(set(ended).difference(returned))
+            await self._publish("leave", left)
         if now - self._reported_at > REPORT_INTERVAL:
             self._reported_at = now
-            # First those who are here: a store that was flushed has forgotten them, and after an
-            # outage their time is over.
-            await self._arrived(list(self._stays))
-            async with self._asking:
-                gone = await self.store.report(hub.current().connections)
-            await self._tell("leave", gone)
+            # Register the present people first: a flushed store has lost them, and during an
+            # outage their leases expire.
+            await self._register(list(self._stays))
+            async with self._store_lock:
+                left = await self.store.report(hub.current().connections)
+            await self._publish("leave", left)
 
     async def _announce(self, person: Person) -> None:
-        # Not cancelled with who waits for it: the store says once who is new.
+        # A task of its own, not cancelled with the request: the store reports a new person once.
         loop = asyncio.get_running_loop()
-        announcing = loop.create_task(self._arrived([person]), context=contextvars.Context())
+        announcing = loop.create_task(self._register([person]), context=contextvars.Context())
         self._announcing.add(announcing)
         announcing.add_done_callback(self._announcing.discard)
-        await asyncio.wait({announcing}, timeout=PATIENCE)
+        await asyncio.wait({announcing}, timeout=ANNOUNCE_TIMEOUT)
 
-    async def _arrived(self, people: list[Person]) -> None:
+    async def _register(self, people: list[Person]) -> None:
         try:
-            async with self._asking:
+            async with self._store_lock:
                 now, stays = asyncio.get_running_loop().time(), self._stays
                 people = [each for each in people if each in stays and not stays[each].is_over(now)]
                 new = await self.store.hold(people) if people else []
-            await self._tell("join", new)
-        except StoreUnavailable as error:  # the list is put right by the next sweep
-            logger.warning("Nobody can be told who is here (%s).", error)
+            await self._publish("join", new)
+        except StoreUnavailable as error:  # the next sweep retries
+            logger.warning("People could not be announced (%s).", error)
 
-    async def _tell(self, kind: Literal["join", "leave"], people: Iterable[Person]) -> None:
+    async def _publish(self, kind: Literal["join", "leave"], people: Iterable[Person]) -> None:
         for person in people:
             await feed.publish(Draft(person.room, person.name, "", kind))
 
@@ -164,31 +164,34 @@ _presences: WeakKeyDictionary[asyncio.AbstractEventLoop, Presence] = WeakKeyDict
 
 
 def presence() -> Presence:
-    """The running loop's presence, beside its hub."""
+    """Return the running loop's presence, created on first use."""
     loop = asyncio.get_running_loop()
-    found = _presences.get(loop)
-    if found is None:
+    current_presence = _presences.get(loop)
+    if current_presence is None:
         people = import_string(REDIS_PEOPLE if conf.REDIS_URL else MEMORY_PEOPLE)
-        found = _presences[loop] = Presence(people.from_settings())
-    return found
+        current_presence = _presences[loop] = Presence(people.from_settings())
+    return current_presence
 
 
 async def aclose() -> None:
-    """End the running loop's presence."""
-    found = _presences.pop(asyncio.get_running_loop(), None)
-    if found is not None:
-        await found.close()
+    """Close the running loop's presence."""
+    current_presence = _presences.pop(asyncio.get_running_loop(), None)
+    if current_presence is not None:
+        await current_presence.close()
 
 
 def own_name(request: Request) -> str:
-    """The name to be present under: a user's own, or the one in `?name=`. Raises `Problem`."""
+    """Return the name to announce: the user's, or the one in `?name=`. Raises `Problem`."""
     if request.user.is_authenticated:
         return name_of(request.user)
     return name_in(request.query, "name")
 
 
 class PresenceMiddleware:
-    """Announces the clients that give a name: the `transports.http.request.Presence` of a scope."""
+    """ASGI middleware that announces clients with a name.
+
+    It is the `transports.http.request.Presence` of each scope.
+    """
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -199,7 +202,7 @@ class PresenceMiddleware:
             presence().start()
 
     async def stop(self) -> None:
-        """The people of this process leave by its last report."""
+        """Do nothing: the lease of the last report expires."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.application({**scope, "presence": self}, receive, send)

@@ -1,4 +1,4 @@
-"""The interface of the stores: the bounded, ordered log of each room. It is the truth."""
+"""The interface of the stores: the bounded, ordered log of each room."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Protocol
 
 from transports.events import Batch, Cursor, Draft, Event
 
-# An epoch is two tokens: one for the store, then one for the room's numbering in it. A room
-# nobody has published in has only the first, so that a cursor taken there still tells a
-# store that was lost from one that was merely empty.
+# An epoch is two tokens: one for the store, then one for the room's numbering in it. An empty
+# room has only the first, so that its cursor distinguishes a lost store from an empty one.
 STORE_TOKEN_LENGTH = 6
 ROOM_TOKEN_LENGTH = 4
 DAY = 24 * 3600  # seconds
@@ -22,11 +21,11 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 
 class FeedUnavailable(Exception):
-    """The feed cannot serve this now; try again."""
+    """The feed is temporarily unavailable."""
 
 
 class StoreUnavailable(FeedUnavailable):
-    """The store cannot be reached now."""
+    """The store is temporarily unavailable."""
 
 
 def new_token(length: int) -> str:
@@ -34,46 +33,47 @@ def new_token(length: int) -> str:
 
 
 def now() -> float:
-    """Unix time in seconds, to the microsecond, on the server's clock."""
+    """Return Unix time in seconds, to the microsecond, on the server's clock."""
     return round(time.time(), 6)
 
 
 class Store(Protocol):
-    """Every method but `close` raises `StoreUnavailable`."""
+    """A store of events. Every method but `close` raises `StoreUnavailable`."""
 
     async def append(self, draft: Draft) -> Event:
-        """Give the event the room's next number and keep it, in one atomic step."""
+        """Number the event and store it, in one atomic step; return it."""
         ...
 
     async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
-        """As `append`, in the same atomic step, unless `key` has been taken: then None.
+        """Append and store `key`, in one atomic step; return None if `key` has been used.
 
-        A key is remembered for `remember` seconds, so that an append whose answer was lost can
-        be tried again.
+        A key expires after `remember` seconds. It lets a client retry an append whose response
+        was lost.
         """
         ...
 
     async def identity(self, key: str) -> str | None:
-        """The id of the event that was appended under `key`; None where none is remembered."""
+        """Return the id of the event appended under `key`; None if unknown or expired."""
         ...
 
     async def rooms(self) -> list[str]:
-        """The rooms that have been published in, sorted."""
+        """Return the rooms that have events, sorted."""
         ...
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
-        """The event whose id is `cursor`; None where the room has none, or has trimmed it."""
+        """Return the event with the id `cursor`; None if it is unknown or trimmed."""
         ...
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
-        """The events after `since`, behind a `reset` where some have been trimmed.
+        """Return the events after `since`, preceded by a `reset` if some have been trimmed.
 
-        In Redis also where a replica was promoted. Without `since`: the last `BACKLOG_LENGTH`.
+        In Redis, a promoted replica causes a `reset` too. Without `since`, return the last
+        `BACKLOG_LENGTH` events.
         """
         ...
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
-        """The cursor of the last event of each room, in one round trip."""
+        """Return the cursor of the last event of each room, in one round trip."""
         ...
 
     async def close(self) -> None: ...
@@ -81,32 +81,32 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Extent:
-    """What a store holds of a room: the events `first` … `last` (none: `first > last`)."""
+    """The events of a room in a store, `first` … `last` (none if `first > last`)."""
 
     epoch: str
     first: int
     last: int
 
     def batch(self, room: str, since: Cursor, events: Iterable[Event]) -> Batch:
-        """What follows `since`, from all the events there are, with its `reset` if need be.
+        """Return those of all `events` after `since`, preceded by a `reset` if some are missing.
 
-        Only within one numbering is it known how many events are missing. A number that has not
-        been given yet is of a numbering that was lost: an older state was restored.
+        The number of missing events is known only within one epoch. A `seq` after `last` belongs
+        to a lost epoch: an older state was restored.
         """
         start = self.first - 1
-        told: tuple[Event, ...] = ()
+        resets: tuple[Event, ...] = ()
         if not since.belongs_to(self.epoch) or since.seq > self.last:
-            told = (reset(room, Cursor(self.epoch, start), None),)
+            resets = (reset(room, Cursor(self.epoch, start), None),)
         elif since.seq < start:
-            told = (reset(room, Cursor(self.epoch, start), start - since.seq),)
+            resets = (reset(room, Cursor(self.epoch, start), start - since.seq),)
         else:
             start = since.seq
         following = islice(events, start - self.first + 1, None)
-        return Batch(room, Cursor(self.epoch, self.last), (*told, *following))
+        return Batch(room, Cursor(self.epoch, self.last), (*resets, *following))
 
 
 def reset(room: str, place: Cursor, missed: int | None) -> Event:
-    """Return the event that tells a subscriber how many events before `place` were trimmed."""
+    """Return a `reset`: `missed` events before `place` were trimmed (None: unknown)."""
     what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
     return Event(
         id=str(place),

@@ -1,4 +1,4 @@
-"""The store of one process, in its memory."""
+"""Store of a single process, in memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from transports.store.base import (
     now,
 )
 
-ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered
-GONE_LENGTH = 10_000  # evicted rooms that are told from rooms that never were
+ONCE_LENGTH = 100_000  # keys of `append_once` kept
+GONE_LENGTH = 10_000  # evicted rooms kept, to distinguish them from rooms that never existed
 
 
 @dataclass
@@ -36,10 +36,10 @@ class _Room:
 
 @dataclass
 class MemoryStore:
-    """Holds `length` events a room, of `max_rooms` rooms.
+    """A store of `length` events a room, for `max_rooms` rooms.
 
     Rooms are evicted least recently used first. An evicted room starts a new epoch, which begins
-    with another token than the store's, so that every cursor from before receives a `reset`.
+    with another token than the store's, so that stale cursors receive a `reset`.
     """
 
     length: int
@@ -48,13 +48,13 @@ class MemoryStore:
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
     _gone: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
-    # By key: the id, and until when it is remembered, on `time.monotonic`.
+    # By key: the event's id, and its expiry in seconds on `time.monotonic`.
     _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
 
     @classmethod
     @cache
     def from_settings(cls) -> MemoryStore:
-        """The process's: every event loop has the same."""
+        """Return the process's store, shared by all event loops."""
         return cls(conf.HISTORY_LENGTH, conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
 
     async def append(self, draft: Draft) -> Event:
@@ -79,8 +79,8 @@ class MemoryStore:
         return event
 
     async def identity(self, key: str) -> str | None:
-        identity, until = self._once.get(key, (None, 0.0))
-        if identity is not None and time.monotonic() >= until:
+        identity, expires_at = self._once.get(key, (None, 0.0))
+        if identity is not None and time.monotonic() >= expires_at:
             del self._once[key]
             return None
         return identity
@@ -111,15 +111,15 @@ class MemoryStore:
         return heads
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     def _empty(self, room: str) -> Cursor:
-        """The place before the first event of a room that has none."""
+        """Return the cursor of an empty room."""
         return Cursor(self._gone.get(room, self._token), 0)
 
     def _evict(self) -> None:
         room, _ = self._rooms.popitem(last=False)
-        if len(self._gone) == GONE_LENGTH:  # too many: every empty room gets another place
+        if len(self._gone) == GONE_LENGTH:  # full: start a new epoch for every empty room
             self._gone.clear()
             self._token = new_token(STORE_TOKEN_LENGTH)
         self._gone[room] = new_token(STORE_TOKEN_LENGTH)

@@ -1,4 +1,4 @@
-"""Channels' `runworker`, with a worker that outlives its channel layer."""
+"""Channels' `runworker`, with a worker that survives failures of its channel layer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Command(runworker.Command):  # type: ignore[misc]
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.REDIS_URL:
-            # It would claim tasks, and publish in a history that nobody but itself can read.
+            # It would claim tasks, and publish to a history in its own memory.
             raise CommandError(
-                "A worker of its own needs REDIS_URL, the servers' one; without Redis tasks run "
-                "inside the server."
+                "A separate worker needs the servers' REDIS_URL; without Redis tasks run inside "
+                "the server."
             )
         logging.basicConfig(level=logging.INFO, format="%(asctime)-15s %(levelname)-8s %(message)s")
         super().handle(*args, **options)

@@ -1,8 +1,8 @@
 import { OPEN, Source } from "../transports/source.js";
 
 /**
- * Long polling (RFC 6202 §2): the server holds a request until there is something to say, and
- * the answer is followed by the next request at once. It is a stream cut at its first batch.
+ * Long polling (RFC 6202 §2): the server holds a request until there are events, and the client
+ * sends the next request as soon as it has the response.
  *
  * The contract (events, `since`, `readyState`, `close()`) is that of transports/source.js.
  */
@@ -17,19 +17,18 @@ export class LongPollingSource extends Source {
   constructor(url, { wait = 25_000, ...options } = {}) {
     super(url, options);
     this.#wait = wait;
-    this.patience += wait;
+    this.silenceTimeout += wait;
   }
 
   /** @param {AbortSignal} signal */
   async receive(signal) {
-    // The first request is not held, so that it is known at once whether the server answers.
+    // The first request does not wait, so that `open` is dispatched as soon as the server responds.
     const wait = this.readyState === OPEN ? this.#wait : 0;
-    const asked = performance.now();
+    const sentAt = performance.now();
     const batch = await this.requestBatch(signal, { wait: wait / 1000 });
     this.deliverBatch(batch);
-    // Empty long before its time: a server that is stopping, or a proxy. Asking again at once
-    // would only spin.
-    const early = performance.now() - asked < wait / 2;
+    // An early empty batch comes from a stopping server or a proxy: pause, to avoid a busy loop.
+    const early = performance.now() - sentAt < wait / 2;
     if (!batch.events.length && early) await this.pause(Math.random() * 1_000);
   }
 }

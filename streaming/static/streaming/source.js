@@ -8,14 +8,14 @@ import { Source } from "../transports/source.js";
  * The contract (events, `since`, `readyState`, `close()`) is that of transports/source.js.
  */
 
-/** One event a line; a blank line now and then shows that the server still lives. */
+/** Newline-delimited JSON: one event on each line; a blank line is a heartbeat. */
 export class StreamingSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
     const { body, headers } = await this.request(signal);
     this.since ||= headers.get("Cursor") ?? "";
     this.opened();
-    for await (const line of lines(body, () => this.heard())) {
+    for await (const line of lines(body, () => this.received())) {
       if (line) this.deliver(line, parse(line).id);
     }
     throw new Failure("ended", "The server ended the stream.");
@@ -23,14 +23,14 @@ export class StreamingSource extends Source {
 }
 
 /**
- * The whole lines of a response, however the network cut it. What follows the last line feed
- * of a response that broke off is no line: its event is asked for again. Only "\n" ends a line;
- * U+2028 and U+2029 are data.
+ * Yields the complete lines of a response, whatever its chunks. An incomplete line at the end is
+ * discarded: the next request resumes before its event. Only "\n" ends a line; U+2028 and U+2029
+ * are data.
  *
  * @param {ReadableStream<Uint8Array> | null} body
- * @param {() => void} heard called whenever bytes arrive
+ * @param {() => void} received called whenever bytes arrive
  */
-export async function* lines(body, heard) {
+export async function* lines(body, received) {
   if (!body) return;
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -38,7 +38,7 @@ export async function* lines(body, heard) {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
-    heard();
+    received();
     const parts = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = parts.pop() ?? "";
     yield* parts;
@@ -46,54 +46,54 @@ export async function* lines(body, heard) {
 }
 
 /**
- * The browser's own `EventSource`, which frames, reconnects after `retry:` and resumes with
- * Last-Event-ID. Left to itself it gives up for good on a status other than 200 or a wrong
- * content type, and does not say which it was; here it is asked, and a stream that may come
- * back is opened again.
+ * Server-Sent Events through the browser's `EventSource`, which parses the stream, reconnects
+ * after `retry:` and resumes with Last-Event-ID. It closes for good on a status other than 200 or
+ * a wrong content type, without reporting which. This source then requests the stream itself to
+ * get the reason, and reopens it if the problem is temporary.
  *
- * Nor does it say where the stream began, which it forgets when it gives up. So a stream without a
- * place is asked for one first, by a HEAD, as a rule on the connection that `EventSource` goes on
- * to use: whoever is cut before an event came resumes all the same.
+ * `EventSource` does not expose where the stream began. So a source without a cursor first gets
+ * one with a HEAD request, usually on the connection that `EventSource` then uses: it can resume
+ * even if the connection is lost before the first event.
  *
- * Its heartbeats are comments, which `EventSource` keeps to itself: a silent stream cannot be
- * told from a dead one.
+ * Heartbeats are comments, which `EventSource` does not expose: an idle stream and a dead one
+ * look the same.
  */
 export class ServerSentEventsSource extends Source {
   /** @param {AbortSignal} signal */
   async receive(signal) {
-    if (this.since || (await this.#findPlace(signal))) await this.#follow(signal);
-    const { body, headers } = await this.request(signal); // throws what neither of them would tell
+    if (this.since || (await this.#requestCursor(signal))) await this.#follow(signal);
+    const { body, headers } = await this.request(signal); // throws the problem, which has a body
     this.since ||= headers.get("Cursor") ?? "";
     await body?.cancel();
-    throw new Failure("ended", "The browser gave the stream up.");
+    throw new Failure("ended", "The browser closed the stream.");
   }
 
-  /** Whether the server would stream. @param {AbortSignal} signal */
-  async #findPlace(signal) {
+  /** Gets the cursor of the stream; resolves to whether it succeeded. @param {AbortSignal} signal */
+  async #requestCursor(signal) {
     try {
       const { headers } = await this.request(signal, {}, "HEAD");
       this.since = headers.get("Cursor") ?? "";
       return true;
     } catch {
-      return false; // with no body in which to say why
+      return false; // a HEAD response has no body with the problem
     } finally {
       this.unlisten();
     }
   }
 
-  /** Until the browser gives it up. @param {AbortSignal} signal */
+  /** Delivers events until the browser closes the stream. @param {AbortSignal} signal */
   async #follow(signal) {
     const native = new EventSource(this.address());
     await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       native.addEventListener("open", () => this.opened());
       native.addEventListener("message", ({ data, lastEventId }) => {
-        this.heard();
+        this.received();
         this.deliver(data, lastEventId);
       });
       native.addEventListener("error", () => {
         if (native.readyState === EventSource.CLOSED) return resolve();
-        // It reconnects by itself, when it sees fit.
+        // `EventSource` reconnects by itself, at a time of its own.
         this.interrupted(new Failure("lost", "The connection was lost."), null);
       });
     }).finally(() => native.close());

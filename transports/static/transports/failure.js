@@ -1,12 +1,12 @@
-/** What goes wrong between a source and its server, in one shape. */
+/** Failures between a source and its server. */
 
-/** Milliseconds: a server that asks for more is asked again sooner. */
+/** Milliseconds: the upper bound of a Retry-After. */
 const LONGEST_RETRY_AFTER = 300_000;
 
-/** Statuses below 500 that may pass by themselves; any other is final (RFC 9110 §15.5). */
-const PASSING = new Set([408, 425, 429]);
+/** Statuses below 500 that are temporary; any other is final (RFC 9110 §15.5). */
+const TEMPORARY = new Set([408, 425, 429]);
 
-/** Why an attempt ended. */
+/** The reason why an attempt ended. */
 export class Failure extends Error {
   /**
    * @param {string} code
@@ -28,8 +28,7 @@ export class Failure extends Error {
   }
 
   /**
-   * The failure that a response which is not 200 stands for, in the words of its problem
-   * details (RFC 9457) where it has any.
+   * The failure of a response other than 200, with the detail of its problem (RFC 9457), if any.
    *
    * @param {Response} response
    */
@@ -38,7 +37,7 @@ export class Failure extends Error {
     const problem = /[/+]json\b/.test(headers.get("Content-Type") ?? "")
       ? await response.json().catch(() => null)
       : null;
-    const final = status >= 400 && status < 500 && !PASSING.has(status);
+    const final = status >= 400 && status < 500 && !TEMPORARY.has(status);
     const reason = problem?.detail ?? `The server answered ${status} ${statusText}`.trim();
     return new Failure(final ? "refused" : "unavailable", String(reason), {
       status,
@@ -49,7 +48,7 @@ export class Failure extends Error {
 }
 
 /**
- * Seconds or a date (RFC 9110 §10.2.3), as milliseconds from now.
+ * Returns seconds or a date (RFC 9110 §10.2.3) as milliseconds from now.
  *
  * @param {string | null} value
  */
@@ -60,7 +59,7 @@ function retryAfter(value) {
 }
 
 /**
- * JSON from the server; throws a `Failure`.
+ * Parses JSON from the server; throws a `Failure`.
  *
  * @param {string} text
  */

@@ -1,37 +1,37 @@
 /**
- * What all sources share. A source brings a room's events to the page and looks like the
- * browser's own `EventSource` (https://html.spec.whatwg.org/multipage/server-sent-events.html),
- * whatever technique it uses: the page only listens.
+ * Base class of all sources. A source receives a room's events by one technique and has the
+ * interface of the browser's `EventSource`
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html).
  *
  *     const source = new PollingSource("/polling/lobby/", { since: "k3f9-42" });
  *     source.addEventListener("message", ({ data }) => show(JSON.parse(data)));
  *
- * Events it dispatches, and no others:
+ * It dispatches these events only:
  *   open     Event         connected, again after every interruption
  *   message  MessageEvent  one event of the room, in order: `data` is its JSON, `lastEventId`
  *                          its cursor, `origin` the server's
- *   error    CustomEvent   `detail` is an {@link Interruption}; `readyState` says what follows:
- *                          CONNECTING it reconnects by itself, CLOSED it has given up,
- *                          OPEN the server refused something and the connection goes on
+ *   error    CustomEvent   `detail` is an {@link Interruption}; `readyState` is CONNECTING if the
+ *                          source reconnects, CLOSED if it has stopped, OPEN if the server
+ *                          rejected a command and the connection continues
  *
  * Properties: `url`, `since` (the cursor from which the next connection resumes), `readyState`.
  * `close()` ends it at once; nothing is dispatched afterwards. All times are milliseconds.
  *
- * A technique's own source holds only what differs: when a response ends and how an event is
- * framed. It implements `receive(signal)`.
+ * A subclass for a technique implements `receive(signal)`: when a response ends, and how an event
+ * is framed.
  *
  * @typedef {object} SourceOptions
- * @property {string} [since] resume behind this cursor; without it: recent events, then live
- * @property {typeof globalThis.fetch} [fetch] in place of the browser's
- * @property {number} [heartbeat] milliseconds between the server's signs of life on an open
- *   connection; when three have been missed it counts as dead
+ * @property {string} [since] resume after this cursor; without it: recent events, then live
+ * @property {typeof globalThis.fetch} [fetch] replaces the browser's
+ * @property {number} [heartbeat] milliseconds between the server's heartbeats on an open
+ *   connection; after three missed heartbeats the connection counts as dead
  *
  * @typedef {object} Interruption
  * @property {string} code "unreachable", "unavailable", "refused", "lost", "ended", "silent",
  *   "malformed"; on an open WebSocket the server's own
- * @property {string} reason in words; the server's own `detail` where it gave one
- * @property {number | null} status the HTTP status or WebSocket close code, where there was one
- * @property {number | null} retryIn milliseconds to the next attempt, where that is known
+ * @property {string} reason a sentence; the server's own `detail`, if any
+ * @property {number | null} status the HTTP status or WebSocket close code, if any
+ * @property {number | null} retryIn milliseconds to the next attempt, if known
  *
  * @typedef {{ id: string }} FeedEvent
  * @typedef {{ room: string, cursor: string, events: FeedEvent[] }} Batch
@@ -43,7 +43,7 @@ export const CONNECTING = 0;
 export const OPEN = 1;
 export const CLOSED = 2;
 
-/** Back-off: the first ceiling, doubled by each failure in a row up to the longest. */
+/** Back-off in milliseconds: the first ceiling, doubled by each consecutive failure, and the longest. */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 3_000;
 
@@ -68,10 +68,10 @@ export class Source extends EventTarget {
     super();
     this.url = new URL(url, globalThis.location?.href);
     this.since = since;
-    /** Milliseconds for which an attempt may stay silent. */
-    this.patience = 3 * heartbeat;
+    /** Milliseconds without data after which an attempt is aborted. */
+    this.silenceTimeout = 3 * heartbeat;
     this.#fetch = fetch;
-    queueMicrotask(() => this.#run()); // once the constructors below this one are through
+    queueMicrotask(() => this.#run()); // after the constructors of subclasses
   }
 
   get readyState() {
@@ -84,11 +84,11 @@ export class Source extends EventTarget {
     this.#attempt.abort();
   }
 
-  // --- For the technique's own source ------------------------------------------------------
+  // --- For subclasses -----------------------------------------------------------------------
 
   /**
-   * One attempt: dispatches what arrives. Called again when it resolves; after a back-off,
-   * when it throws. `signal` aborts it on `close()` and when it has been silent too long.
+   * Makes one attempt and dispatches what arrives. Called again at once when it resolves; after a
+   * back-off when it throws. `signal` aborts it on `close()` and after `silenceTimeout`.
    *
    * @param {AbortSignal} signal
    * @returns {Promise<void>}
@@ -97,7 +97,7 @@ export class Source extends EventTarget {
     throw new Error(`${this.constructor.name} has no receive(${signal})`);
   }
 
-  /** The address of the next attempt. @param {Record<string, string | number>} [query] */
+  /** Returns the URL of the next attempt. @param {Record<string, string | number>} [query] */
   address(query = {}) {
     const address = new URL(this.url);
     if (this.since) address.searchParams.set("since", this.since);
@@ -106,19 +106,19 @@ export class Source extends EventTarget {
   }
 
   /**
-   * GET, or another method; throws a `Failure` unless the answer is 200.
+   * Sends a request; throws a `Failure` unless the response is 200.
    *
    * @param {AbortSignal} signal
    * @param {Record<string, string | number>} [query]
    * @param {string} [method]
    */
   async request(signal, query, method = "GET") {
-    const fetch = this.#fetch; // called bare: the browser's fetch refuses another `this`
+    const fetch = this.#fetch; // not as a method: the browser's fetch rejects another `this`
     this.listen();
     let response;
     try {
-      // Two equal long polls wait for each other in the browser's cache, even where the
-      // server forbids storing: only `cache` says so early enough.
+      // Two equal long polls wait for each other in the browser's cache, even if the response
+      // has `no-store`: only this option prevents that.
       response = await fetch(this.address(query), { method, cache: "no-store", signal });
     } catch (cause) {
       throw new Failure("unreachable", "The server cannot be reached.", { cause });
@@ -128,7 +128,7 @@ export class Source extends EventTarget {
   }
 
   /**
-   * The batch that a GET answers with.
+   * Returns the batch of a GET request.
    *
    * @param {AbortSignal} signal
    * @param {Record<string, string | number>} [query]
@@ -140,37 +140,37 @@ export class Source extends EventTarget {
     return parse(text);
   }
 
-  /** Connected: dispatches `open`, unless it was open already. */
+  /** Sets `readyState` to OPEN and dispatches `open`, unless it is OPEN. */
   opened() {
     if (this.#readyState !== CONNECTING) return;
     this.#readyState = OPEN;
     this.dispatchEvent(new Event("open"));
   }
 
-  /** Something arrived: the connection works, and silence is counted from here. */
-  heard() {
+  /** Resets the back-off and the silence timer, as data has arrived. */
+  received() {
     this.#failures = 0;
     if (this.#silence) this.listen();
   }
 
-  /** From now on the present attempt is given up when it stays silent longer than `patience`. */
+  /** Starts the silence timer: the attempt is aborted after `silenceTimeout` without data. */
   listen() {
     const attempt = this.#attempt;
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => {
-      const seconds = Math.round(this.patience / 1000);
-      attempt.abort(new Failure("silent", `Nothing was heard for ${seconds} s.`));
-    }, this.patience);
+      const seconds = Math.round(this.silenceTimeout / 1000);
+      attempt.abort(new Failure("silent", `No data was received for ${seconds} s.`));
+    }, this.silenceTimeout);
   }
 
-  /** From now on its silence says nothing. */
+  /** Stops the silence timer. */
   unlisten() {
     clearTimeout(this.#silence);
     this.#silence = undefined;
   }
 
   /**
-   * Dispatches one event and moves the cursor behind it.
+   * Dispatches one event and moves the cursor after it.
    *
    * @param {string} data
    * @param {string} id
@@ -182,12 +182,12 @@ export class Source extends EventTarget {
   }
 
   /**
-   * Dispatches a batch's events. Its own cursor counts too: an empty batch can advance.
+   * Dispatches a batch's events and sets the cursor to the batch's: even an empty one can advance.
    *
    * @param {Batch} batch
    */
   deliverBatch({ cursor, events }) {
-    this.heard();
+    this.received();
     this.opened();
     for (const event of events) this.deliver(JSON.stringify(event), event.id);
     if (this.#readyState !== CLOSED) this.since = cursor;
@@ -203,13 +203,13 @@ export class Source extends EventTarget {
     this.dispatchEvent(new MessageEvent("message", { data, lastEventId, origin }));
   }
 
-  /** Dispatches `error` and nothing else. @param {Interruption} detail */
+  /** Dispatches `error`, without a change of state. @param {Interruption} detail */
   report(detail) {
     this.dispatchEvent(new CustomEvent("error", { detail }));
   }
 
   /**
-   * The connection broke and is being made again.
+   * Sets `readyState` to CONNECTING and dispatches `error`.
    *
    * @param {Failure} failure
    * @param {number | null} retryIn
@@ -256,15 +256,15 @@ export class Source extends EventTarget {
     }
   }
 
-  /** Stops what is left of an attempt: its watch, and a response still on its way. */
+  /** Stops an attempt: its silence timer, and a pending response. */
   #end(/** @type {AbortController} */ attempt) {
     this.unlisten();
     attempt.abort();
   }
 
   /**
-   * Exponential, bounded, with full jitter, so that clients cut together do not come back
-   * together; and never before the server's own Retry-After.
+   * Returns an exponential, bounded delay with full jitter, so that clients that lost their
+   * connection together reconnect at different times; never less than the server's Retry-After.
    *
    * @param {Failure} failure
    */

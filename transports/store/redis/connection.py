@@ -1,7 +1,7 @@
-"""Connections to Redis: to one server, or to whichever is master by the word of Sentinels."""
+"""Connections to Redis: to one server, or to the master that Sentinels name."""
 
 # mypy: allow-untyped-calls
-# (redis-py says little of its Sentinels' types.)
+# (redis-py does not type its Sentinels fully.)
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from redis.exceptions import RedisError
 from transports.store.redis.socket import IN_PLACE_OF
 from transports.store.redis.url import layer_host
 
-CONNECTIONS = 8  # of a pool, unless it is said otherwise
-FRESHNESS = 1.0  # seconds for which the Sentinels' word is taken
-HESITATION = 0.1  # seconds in which the other Sentinels may answer once one has
-PATIENCE = 5.0  # seconds that a command waits for one of them
+CONNECTIONS = 8  # in a pool, by default
+FRESHNESS = 1.0  # seconds for which the Sentinels' response is cached
+HESITATION = 0.1  # seconds that the other Sentinels have to respond once one has
+POOL_TIMEOUT = 5.0  # seconds that a command waits for a free connection
 
 
 def client(url: str, **options: Any) -> Redis:
-    """A client of the server, or of whoever is master now. Raises `InvalidRedisURL`."""
+    """Return a client of the server, or of the present master. Raises `InvalidRedisURL`."""
     return Redis.from_pool(pool(layer_host(url, **options)))
 
 
 def pool(host: dict[str, Any]) -> Pool:
-    """The connections of what `layer_host` has made."""
+    """Return a pool for a result of `layer_host`."""
     options = dict(host)
     if "address" in options:
         return Pool.from_url(options.pop("address"), **options)
@@ -40,13 +40,12 @@ def pool(host: dict[str, Any]) -> Pool:
 
 
 class Pool(ConnectionPool):
-    """`max_connections` connections, all of them opened when the first is needed.
+    """A pool of `max_connections` connections, all opened when the first is needed.
 
-    Whoever finds all of them in use waits, for up to `PATIENCE`: Redis does one thing at a time,
-    so that a storm of requests would gain nothing by a connection each, and redis-py would keep
-    as many as there ever were. (redis-py's BlockingConnectionPool waits too, on an
-    `asyncio.Condition`, which before Python 3.13 can lose a wake-up to a waiter that is
-    cancelled; requests are cancelled whenever a client leaves.)
+    Commands wait for a free connection, up to `POOL_TIMEOUT`. Redis is single-threaded, so a
+    larger pool does not help, and redis-py would never shrink it. (redis-py's
+    BlockingConnectionPool waits too, on an `asyncio.Condition`, which before Python 3.13 can lose
+    a wake-up to a cancelled waiter; requests are cancelled whenever a client disconnects.)
     """
 
     def __init__(self, max_connections: int = CONNECTIONS, **options: Any) -> None:
@@ -60,16 +59,16 @@ class Pool(ConnectionPool):
         if not self._is_open:
             self._is_open = True
             try:
-                await self._open_the_others()
+                await self._open_all()
             except BaseException:
                 await self.release(connection)
                 raise
         return connection
 
-    async def _open_the_others(self) -> None:
+    async def _open_all(self) -> None:
         taken: list[AbstractConnection] = []
         try:
-            with contextlib.suppress(RedisError, OSError):  # whoever needs one will hear of it
+            with contextlib.suppress(RedisError, OSError):  # the next command gets the error
                 for _ in range(self.max_connections - 1):
                     taken.append(await self._take())
         finally:
@@ -78,7 +77,7 @@ class Pool(ConnectionPool):
 
     async def _take(self) -> AbstractConnection:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(POOL_TIMEOUT):
                 await self._free.acquire()
         except TimeoutError as error:
             raise RedisConnectionError("Every connection to Redis is in use.") from error
@@ -86,18 +85,18 @@ class Pool(ConnectionPool):
         try:
             await self.ensure_connection(connection)
         except BaseException:
-            # Connected it may be, and redis-py would take it for ready: its set-up is not over.
+            # It may be connected but not set up, and redis-py would assume that it is ready.
             await connection.disconnect(nowait=True)
             await self.release(connection)
             raise
         return connection
 
     async def confirm(self) -> bool:
-        """Lead to who is master now; False where there is nobody else it could be."""
+        """Connect to the present master; return False if there is only one server."""
         return False
 
     async def release(self, connection: AbstractConnection) -> None:
-        # In one go: a place that a cancellation kept would be gone for good.
+        # No await before this is done: a cancellation would leak the connection.
         self._in_use_connections.remove(connection)
         self._available_connections.append(connection)
         self._free.release()
@@ -106,86 +105,86 @@ class Pool(ConnectionPool):
 
 
 class Sentinels(Sentinel):
-    """All of them are asked: they learn of a failover one after the other, for two seconds.
+    """Sentinels that are all queried: they learn of a failover within two seconds of each other.
 
-    The newest configuration is right, which is the one with the highest epoch
+    The configuration with the highest epoch is the newest
     (redis.io/docs/latest/operate/oss_and_stack/management/sentinel, "Configuration epochs").
-    redis-py believes the first that answers.
+    redis-py uses the first response.
     """
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Where the master is. Raises `MasterNotFoundError`."""
-        asking = [asyncio.ensure_future(each.sentinel_masters()) for each in self.sentinels]
+        """Return the master's address. Raises `MasterNotFoundError`."""
+        queries = [asyncio.ensure_future(each.sentinel_masters()) for each in self.sentinels]
         try:
-            late = set(asking)
-            while late and not any(map(_has_answered, asking)):
-                _, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
-            if late:
-                await asyncio.wait(late, timeout=HESITATION)
-            answers: list[Any] = [each.result() for each in asking if _has_answered(each)]
+            pending = set(queries)
+            while pending and not any(map(_has_succeeded, queries)):
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                await asyncio.wait(pending, timeout=HESITATION)
+            responses: list[Any] = [each.result() for each in queries if _has_succeeded(each)]
         finally:
-            for each in asking:
+            for each in queries:
                 each.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
-        states = [answer[service_name] for answer in answers if service_name in answer]
+            await asyncio.gather(*queries, return_exceptions=True)
+        states = [response[service_name] for response in responses if service_name in response]
         newest = max((state["config-epoch"] for state in states), default=0)
         for state in states:
             if state["config-epoch"] == newest and self.check_master_state(state, service_name):
                 return state["ip"], state["port"]
         raise MasterNotFoundError(
-            f"{len(answers)} of {len(asking)} Sentinels answer, and name no {service_name!r}."
+            f"{len(responses)} of {len(queries)} Sentinels responded; none knows {service_name!r}."
         )
 
 
-def _has_answered(asking: asyncio.Future[Any]) -> bool:
-    return asking.done() and not asking.cancelled() and asking.exception() is None
+def _has_succeeded(query: asyncio.Future[Any]) -> bool:
+    return query.done() and not query.cancelled() and query.exception() is None
 
 
 class MasterPool(SentinelConnectionPool, Pool):
-    """Connections to whom the Sentinels name as master.
+    """A pool of connections to the master that the Sentinels name.
 
-    redis-py asks for each new connection alone, and a former master that is alive goes on
-    taking what it will lose, for as long as nobody has told it (about ten seconds). So they are
-    asked once a second too, while the pool is used.
+    redis-py queries the Sentinels only for new connections. But until a former master is demoted
+    (about ten seconds) it accepts writes that will be lost, so query them once a second too,
+    while the pool is used.
     """
 
     def __init__(self, name: str, sentinel: Sentinel, **options: Any) -> None:
         super().__init__(name, sentinel, **options)
-        self._asking: asyncio.Task[None] | None = None
-        self._asked_at = float("-inf")
+        self._querying: asyncio.Task[None] | None = None
+        self._queried_at = float("-inf")
         self._confirming: asyncio.Task[None] | None = None
 
     async def _take(self) -> AbstractConnection:
         loop = asyncio.get_running_loop()
-        if self._asking is None and loop.time() - self._asked_at > FRESHNESS:
-            self._asked_at = loop.time()
-            self._asking = loop.create_task(self._ask())
-        if self._asking is not None:
-            await asyncio.wait({self._asking}, timeout=FRESHNESS / 5)
-            if self._asking is not None and self._asking.done():
-                self._asking = None
+        if self._querying is None and loop.time() - self._queried_at > FRESHNESS:
+            self._queried_at = loop.time()
+            self._querying = loop.create_task(self._query())
+        if self._querying is not None:
+            await asyncio.wait({self._querying}, timeout=FRESHNESS / 5)
+            if self._querying is not None and self._querying.done():
+                self._querying = None
         return await super()._take()
 
     async def confirm(self) -> bool:
-        # Anew: what asks for it may be newer than the Sentinels' last word.
+        # Always a new query: the caller may know of a change after the last response.
         if self._confirming is None:
-            self._confirming = asyncio.get_running_loop().create_task(self._ask_anew())
+            self._confirming = asyncio.get_running_loop().create_task(self._confirm())
         await asyncio.wait({self._confirming})
         return True
 
-    async def _ask_anew(self) -> None:
-        self._confirming = None  # who comes later asks anew; those before it share the answer
-        await self._ask()
+    async def _confirm(self) -> None:
+        self._confirming = None  # later callers query again; earlier ones share this response
+        await self._query()
 
-    async def _ask(self) -> None:
-        # Where no Sentinel answers the connections there are may be good.
+    async def _query(self) -> None:
+        # If no Sentinel responds, the existing connections may still be good.
         with contextlib.suppress(RedisError, OSError):
             await self.get_master_address()
 
     async def get_master_address(self) -> tuple[str, int]:
-        """Whom the Sentinels name. Closes the connections to anybody else.
+        """Return the master's address, and close connections to any other server.
 
-        Also those in use, which redis-py leaves: a channel layer's reader would wait there in vain.
+        Also closes those in use, unlike redis-py: a channel layer's reader would wait in vain.
         """
         address: tuple[str, int] = await super().get_master_address()
         in_use: list[Any] = list(self._in_use_connections)
@@ -195,11 +194,11 @@ class MasterPool(SentinelConnectionPool, Pool):
         return address
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close them; if all, those to the Sentinels too."""
+        """Close the connections; with those in use, also the ones to the Sentinels."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
-            for asking in (self._asking, self._confirming):
-                if asking is not None:
-                    asking.cancel()
+            for task in (self._querying, self._confirming):
+                if task is not None:
+                    task.cancel()
             for each in self.sentinel_manager.sentinels:
                 await each.aclose()

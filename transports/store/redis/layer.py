@@ -1,4 +1,4 @@
-"""channels-redis' layer on connections of ours, and with a reader that nothing can hold up."""
+"""channels-redis' layer on this project's connections, with a bounded clean-up."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ CLEANING = 2.0  # seconds
 
 
 class RedisChannelLayer(_RedisChannelLayer):  # type: ignore[misc]
-    """Takes the `hosts` that `transports.store.redis.url.layer_host` makes."""
+    """A channel layer for `hosts` from `transports.store.redis.url.layer_host`."""
 
     def create_pool(self, index: int) -> Pool:
         return pool(self.hosts[index])
 
     async def _clean_receive_backup(self, index: int, channel: str) -> None:
-        # The next receive of the process waits for this, and so for as long as a connection may
-        # say nothing: 15 s. What is not cleaned comes a second time, and is known by its number.
+        # Bound the clean-up: the next receive waits for it, and a hung connection times out only
+        # after 15 s. Messages not cleaned up arrive again; the hub drops them by their number.
         try:
             async with asyncio.timeout(CLEANING):
                 await super()._clean_receive_backup(index, channel)
         except Exception as error:
-            logger.warning("A message may come a second time (%r).", error)
+            logger.warning("A message may arrive a second time (%r).", error)

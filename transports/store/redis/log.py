@@ -1,9 +1,9 @@
-"""What a room's stream in Redis says: its entries, and the seams of its numbering.
+"""Batches from the entries of a room's stream in Redis.
 
-An entry carries the epoch in which it was given its number. Where a replica was promoted the
-store goes on under another epoch (`promotion`), with the room's next number; between the
-last entry of the one and the first of the other is a seam. Nobody knows what the former master had
-given beyond it, and so everyone who comes across it is told, by a `reset` that cannot say how much.
+Each entry has the epoch in which it was numbered. After a replica was promoted, the store
+continues with the next number in another epoch (`promotion`); the boundary between the two is a
+seam. The former master may have numbered more events, which are lost, so a subscriber that crosses
+a seam receives a `reset` whose `missed` is None.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ def event_of(entry: Entry) -> Event:
 
 
 def head_of(last: Entry | None, store: str) -> Cursor:
-    """The place behind the room's last entry, in the epoch that its next event is going to have."""
+    """Return the cursor after the room's last entry, in the epoch of its next event."""
     if last is None:
         return Cursor(store, 0)
     place = place_of(last)
-    if not store:  # flushed a moment ago: the next look will see that
+    if not store:  # flushed just now: the next read will show that
         return place
     return Cursor(store + place.epoch[STORE_TOKEN_LENGTH:], place.seq)
 
 
 def backlog(room: str, entries: Sequence[Entry], length: int, store: str) -> Batch:
-    """The room's last `length` events, for one who has no place yet."""
+    """Return the room's last `length` events, for a client without a cursor."""
     head = head_of(entries[-1] if entries else None, store)
     last = entries[max(0, len(entries) - length) :]
-    return Batch(room, head, tuple(_told(room, last, None, head)))
+    return Batch(room, head, tuple(_events(room, last, None, head)))
 
 
 def next_batch(
     room: str, since: Cursor, entries: Sequence[Entry], newest: Entry | None, store: str
 ) -> Batch | None:
-    """What follows `since`, from the entries that begin with its own (if there is one).
+    """Return the events after `since`, from `entries` that start at it, if it exists.
 
-    None where they do not show that nothing is missing between.
+    Return None unless the entries prove that no event is missing between.
     """
     own = bool(entries) and place_of(entries[0]) == since
     following = entries[1:] if entries and _seq(entries[0]) == since.seq else entries
@@ -59,11 +59,11 @@ def next_batch(
         head = head_of(entries[0] if own else newest, store)
         if not own and since != head:
             return None
-    return Batch(room, head, tuple(_told(room, following, since, head)))
+    return Batch(room, head, tuple(_events(room, following, since, head)))
 
 
 def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store: str) -> Batch:
-    """What follows `since`, wherever that is, from all the entries there are (at least one)."""
+    """Return the events after any `since`, from all entries of the room (at least one)."""
     head = head_of(entries[-1], store)
     start = Cursor(place_of(entries[0]).epoch, _seq(entries[0]) - 1)
     run = [_seq(entry) for entry in entries if since.belongs_to(place_of(entry).epoch)]
@@ -72,19 +72,19 @@ def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store: str) 
         if run[0] == start.seq + 1 and since.seq < start.seq:
             missed = start.seq - since.seq
         elif run[0] - 1 <= since.seq and (since.seq <= run[-1] or since.epoch != head.epoch):
-            # A number behind the run's last one the former master gave, and took with it: what
-            # follows is behind the seam.
+            # A number after the run's last one is of an event that the former master lost: the
+            # events after `since` start at the seam.
             following = [entry for entry in entries if _seq(entry) > min(since.seq, run[-1])]
-            return Batch(room, head, tuple(_told(room, following, since, head)))
-    # Of another numbering; or a number that is not given yet: an older state was restored.
-    told = (reset(room, start, missed), *_told(room, entries, start, head))
-    return Batch(room, head, told)
+            return Batch(room, head, tuple(_events(room, following, since, head)))
+    # Another epoch; or a number after the last one: an older state was restored.
+    events = (reset(room, start, missed), *_events(room, entries, start, head))
+    return Batch(room, head, events)
 
 
-def _told(
+def _events(
     room: str, entries: Iterable[Entry], before: Cursor | None, head: Cursor
 ) -> Iterator[Event]:
-    """The events, with a `reset` at each seam."""
+    """Yield the events, with a `reset` at each seam."""
     for entry in entries:
         place = place_of(entry)
         if before is not None and not before.belongs_to(place.epoch):

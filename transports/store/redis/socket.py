@@ -1,13 +1,13 @@
-"""redis-py's connections, as tasks that are cancelled need them, and as a pool can cut them.
+"""redis-py's connections, made safe to cancel, and closable by a pool while in use.
 
-redis-py sends under `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes
-in the turn in which its inner task ends (https://github.com/python/cpython/issues/86296): whoever
-was to leave stays, and goes on after the command as if nothing had been said. A client that leaves,
-a right that ends and a server that stops are all cancellations.
+redis-py sends under `asyncio.wait_for`, which before Python 3.12 swallows a cancellation in the
+loop iteration in which its inner task ends (https://github.com/python/cpython/issues/86296): the
+task would continue after the command. Requests are cancelled when a client disconnects, a user's
+rights end, or the server stops.
 """
 
 # mypy: allow-untyped-calls
-# (redis-py says little of its connections' types.)
+# (redis-py does not type its connections fully.)
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cancellable(connection.AbstractConnection):
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
-        """As redis-py's, which has `asyncio.wait_for` where this has `asyncio.timeout`."""
+        """Send as redis-py does, but under `asyncio.timeout` instead of `asyncio.wait_for`."""
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         if check_health:
@@ -46,7 +46,7 @@ class Cancellable(connection.AbstractConnection):
             raise
 
     def cut(self) -> None:
-        """Close the socket, whatever is under way: whoever waits for an answer hears of it."""
+        """Close the socket at once; a task that waits for a response gets an error."""
         self.mark_for_reconnect()
         if self._writer is not None:
             self._writer.close()
@@ -61,15 +61,15 @@ class TLSConnection(Cancellable, connection.SSLConnection):
 
 
 class UnixConnection(Cancellable, connection.UnixDomainSocketConnection):
-    """A unix socket."""
+    """A Unix socket."""
 
 
 class MasterConnection(Cancellable, sentinel.SentinelManagedConnection):
-    """TCP to whom the Sentinels name."""
+    """TCP to the master that the Sentinels name."""
 
 
 class MasterTLSConnection(Cancellable, sentinel.SentinelManagedSSLConnection):
-    """TCP with TLS to whom the Sentinels name."""
+    """TCP with TLS to the master that the Sentinels name."""
 
 
 IN_PLACE_OF: dict[type[connection.AbstractConnection], type[Cancellable]] = {

@@ -1,8 +1,8 @@
-"""The store in Redis Streams, shared by every process that has the same `REDIS_URL`.
+"""Store in Redis Streams, shared by all processes with the same `REDIS_URL`.
 
-One key a room, so that a flush, an eviction or an expiry takes the numbering and the events
-together: each entry carries its epoch, and its ID is its seq. `log` reads a stream's entries,
-`promotion` begins a new epoch where a replica was promoted.
+One key for each room, so that a flush, an eviction or an expiry deletes the numbering and the
+events together: each entry has its epoch, and its ID is its seq. `log` makes batches of a stream's
+entries, `promotion` begins a new epoch after a replica was promoted.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from transports.store.redis.log import (
 )
 from transports.store.redis.promotion import set_up
 
-# Redis runs a script as one atomic step: two processes never give one number twice, and a
-# reader never sees a number without its event. XADD with `0-*` would need Redis 7.
+# Redis runs a script as one atomic step: no number is used twice, and a reader never sees a
+# number without its event. XADD with `0-*` would need Redis 7.
 _APPEND = """
 if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
   return false
@@ -68,9 +68,9 @@ return id
 
 
 class RedisStore:
-    """`length` events a room; a room unused for `expiry` seconds is forgotten.
+    """A store of `length` events a room; a room unused for `expiry` seconds is deleted.
 
-    Two pools of `connections` each: one publishes, one reads.
+    Has two pools of `connections` each: one to publish, one to read.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class RedisStore:
         prefix: str,
         connections: int = CONNECTIONS,
     ) -> None:
-        # An append whose answer was lost may have happened, and a second one would double the
-        # event: it is never tried again by itself. A read is, once: after a restart of Redis
-        # the first thing that a connection says is that it was closed.
+        # An append whose response was lost may have happened: do not retry it, or the event could
+        # be duplicated. Retry a read once: after a restart of Redis a connection first reports
+        # that it was closed.
         options: dict[str, Any] = {
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
@@ -116,7 +116,7 @@ class RedisStore:
 
     @property
     def redis(self) -> Redis:
-        """The connections that publish, for what is kept beside the events."""
+        """The connections that publish, also for data stored beside the events."""
         return self._redis
 
     def _key(self, room: str) -> str:
@@ -134,8 +134,8 @@ class RedisStore:
         return await self._appended([self._once_key(key)], draft, remember)
 
     async def identity(self, key: str) -> str | None:
-        found: bytes | None = await reached(self._reader.get(self._once_key(key)))
-        return None if found is None else found.decode()
+        event_id: bytes | None = await reached(self._reader.get(self._once_key(key)))
+        return None if event_id is None else event_id.decode()
 
     async def _appended(self, once: list[str], draft: Draft, remember: int = DAY) -> Event | None:
         event = draft.event("", now())
@@ -155,7 +155,7 @@ class RedisStore:
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
         place = f"{cursor.seq}-0"
-        if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
+        if cursor.seq == 0:  # Redis has no entry 0-0 and would respond with an error
             return None
         entries: list[Entry] = await reached(self._reader.xrange(self._key(room), place, place))
         if not entries or place_of(entries[0]) != cursor:
@@ -163,7 +163,7 @@ class RedisStore:
         return event_of(entries[0])
 
     async def rooms(self) -> list[str]:
-        # In steps, and so not one moment's picture: Redis stays free for the others.
+        # SCAN in steps, which is no snapshot, so that Redis can serve other commands meanwhile.
         start = self._key("")
         keys = [key async for key in _scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
         return sorted({key.decode().removeprefix(start) for key in keys})
@@ -171,16 +171,16 @@ class RedisStore:
     async def read(self, room: str, since: Cursor | None) -> Batch:
         batch = await self._next(room, since)
         if batch is None and await self._pool.confirm():
-            # A former master that is alive does not know the epoch that its replica has begun: it
-            # would give all it has once more, to who has been at the replica already.
+            # A former master does not know the epoch that its promoted replica has begun: it
+            # would repeat all events to a subscriber that has read from the replica.
             batch = await self._next(room, since)
         return batch or await self._whole(room, cast(Cursor, since))
 
     async def _next(self, room: str, since: Cursor | None) -> Batch | None:
-        """What follows `since`; None where something may be missing between."""
-        # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
-        # append, or flush, between these. What is said rests on one of them alone; the store's
-        # epoch is asked for last, so that it is never older than an entry's.
+        """Return the events after `since`; None if some may be missing between."""
+        # Not in MULTI, in which a Redis whose memory is full rejects even reads. So an append or
+        # a flush may come between these commands: the result relies on one of them alone, and the
+        # store's epoch is read last, so that it is never older than an entry's.
         key = self._key(room)
         async with self._reader.pipeline(transaction=False) as pipe:
             pipe.xrevrange(key, count=1 if since else max(1, self._backlog))
@@ -196,7 +196,7 @@ class RedisStore:
         return next_batch(room, since, from_since[0], newest[0] if newest else None, store)
 
     async def _whole(self, room: str, since: Cursor) -> Batch:
-        # The whole log in one command: what the reset counts and what follows it fit together.
+        # The whole log in one command, so that the reset's count matches the events after it.
         async with self._reader.pipeline(transaction=False) as pipe:
             pipe.xrange(self._key(room))
             pipe.get(self._store_key)
@@ -220,11 +220,11 @@ class RedisStore:
         }
 
     async def _begin(self) -> str:
-        """Begin a store: the first token of every epoch until Redis is flushed."""
+        """Set and return the store's token, which begins every epoch until Redis is flushed."""
         await reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
         store: bytes | None = await reached(self._reader.get(self._store_key))
         if store is None:
-            raise StoreUnavailable("Redis forgot the store's epoch as soon as it was set.")
+            raise StoreUnavailable("Redis deleted the store's epoch as soon as it was set.")
         return store.decode()
 
     async def close(self) -> None:
@@ -233,7 +233,7 @@ class RedisStore:
 
 
 async def reached(command: Awaitable[Any]) -> Any:
-    """The answer of `command`. Raises `StoreUnavailable`."""
+    """Return the response to `command`. Raises `StoreUnavailable`."""
     try:
         return await command
     except (RedisError, OSError) as error:

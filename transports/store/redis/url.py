@@ -1,4 +1,4 @@
-"""What a `REDIS_URL` means: one server, with TLS or a password, or a master behind Sentinels.
+"""Parser of `REDIS_URL`: one server, with TLS or a password, or a master behind Sentinels.
 
     redis://[user:password@]host:port/db              rediss:// for TLS
     unix://[user:password@]/path/to/redis.sock?db=0
@@ -7,8 +7,8 @@
     … ?sentinel_username=…&sentinel_password=…        for the Sentinels themselves
     … ?ssl_ca_certs=/path&ssl_certfile=/path&ssl_keyfile=/path&ssl_cert_reqs=required
 
-The first two are redis-py's own, with all its options in the query. Settings use this module
-while they load: it does not import redis-py.
+The first two are redis-py's own, with all its options in the query. This module does not import
+redis-py, since Django's settings import it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cer
 
 
 class InvalidRedisURL(ValueError):
-    """A malformed `REDIS_URL`. Its message leaves the password out."""
+    """A malformed `REDIS_URL`. Its message omits the password."""
 
 
 def layer_host(url: str, **options: Any) -> dict[str, Any]:
-    """The entry of channels-redis' `hosts`; `options` are redis-py's, for pool and connection.
+    """Return the entry of channels-redis' `hosts` for `url`.
 
-    Raises `InvalidRedisURL`.
+    `options` are redis-py's, for pool and connection. Raises `InvalidRedisURL`.
     """
     parts = _split(url)
     if parts.scheme not in SENTINEL_SCHEMES:
@@ -48,30 +48,33 @@ def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
     known = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
     if parts.scheme not in known:
-        raise InvalidRedisURL(f"REDIS_URL begins with one of {', '.join(known)}.")
+        raise InvalidRedisURL(
+            f"REDIS_URL must begin with one of {', '.join(known)}; got {parts.scheme[:40]!r}."
+        )
     return parts
 
 
 def _sentinel(
     parts: SplitResult,
 ) -> tuple[str, list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
-    """The master's name, the Sentinels, and the options of connections to either."""
+    """Return the master's name, the Sentinels, and the connection options of both."""
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     master, _, database = parts.path.strip("/").partition("/")
     if not master or not hosts:
         raise InvalidRedisURL(
-            "redis+sentinel://host:port,host:port/master/db: something is missing."
+            "REDIS_URL must be redis+sentinel://host:port,host:port/master/db; "
+            f"got no {'host' if master else 'master'}."
         )
     query = dict(parse_qsl(parts.query))
     unknown = query.keys() - TLS_OPTIONS - {"sentinel_username", "sentinel_password"}
     if unknown:
-        raise InvalidRedisURL(f"REDIS_URL has an option nobody knows: {', '.join(unknown)}.")
+        raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(unknown)}.")
     try:
         sentinels = [_address(host) for host in hosts.split(",")]
         of_master: dict[str, Any] = {"db": int(database or 0)}
     except ValueError as error:
-        raise InvalidRedisURL("A port and the database of REDIS_URL are numbers.") from error
+        raise InvalidRedisURL("The ports and the database of REDIS_URL must be numbers.") from error
     if user:
         of_master["username"] = unquote(user)
     if password:
@@ -79,7 +82,7 @@ def _sentinel(
     of_sentinels: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
-        "retry": None,  # redis-py tries once: the next Sentinel is asked instead
+        "retry": None,  # no retry: another Sentinel responds instead
     }
     for name in ("username", "password"):
         if value := query.get(f"sentinel_{name}"):

@@ -2,15 +2,15 @@ import { Failure, parse } from "../transports/failure.js";
 import { CLOSED, Source } from "../transports/source.js";
 
 /**
- * WebSocket (RFC 6455): one connection, both ways. The server sends batches; the client may
- * also publish, and join further rooms on the same socket. The browser neither reconnects nor
- * resumes a WebSocket: this source does, for every room joined.
+ * WebSocket (RFC 6455): one connection in both directions. The server sends batches; the client
+ * can also publish, and join further rooms on the same socket. Browsers neither reconnect nor
+ * resume a WebSocket: this source does, for every room joined.
  *
  * The contract (events, `since`, `readyState`, `close()`) is that of transports/source.js;
  * `since` is the cursor of the room in the URL.
  */
 
-/** Close codes after which asking again is pointless (RFC 6455 §7.4.1; 4xxx are the server's). */
+/** Close codes after which a retry would fail too (RFC 6455 §7.4.1; 4xxx are the server's). */
 const isFinal = (/** @type {number} */ code) =>
   code === 1008 || (code >= 4400 && code < 4500 && code !== 4408 && code !== 4429);
 
@@ -27,8 +27,8 @@ export class WebSocketSource extends Source {
   /**
    * @param {string | URL} url of http or ws
    * @param {import("../transports/source.js").SourceOptions & { token?: string }} [options]
-   *   `token`: to come in with in place of a session. A browser's socket has no other header
-   *   for it than its subprotocols, of which the server accepts the first
+   *   `token`: authenticates instead of a session. Browsers can send it only among a socket's
+   *   subprotocols, of which the server accepts the first
    */
   constructor(url, { token = "", ...options } = {}) {
     super(url, options);
@@ -38,12 +38,12 @@ export class WebSocketSource extends Source {
   }
 
   /**
-   * Publishes an event. Throws an `InvalidStateError` while there is no connection; a refusal
-   * by the server comes as an `error` event.
+   * Publishes an event. Throws an `InvalidStateError` while there is no connection; a problem
+   * that the server reports is dispatched as an `error` event.
    *
    * @param {string} room
    * @param {string} text
-   * @param {string} [sender] the name of someone who is not logged in
+   * @param {string} [sender] the name of an anonymous user
    */
   publish(room, text, sender) {
     if (this.#socket?.readyState !== WebSocket.OPEN) {
@@ -53,7 +53,7 @@ export class WebSocketSource extends Source {
   }
 
   /**
-   * Receives a further room's events too, from now on and after every reconnection.
+   * Joins another room, now and after every reconnection.
    *
    * @param {string} room
    * @param {string} [since]
@@ -64,8 +64,7 @@ export class WebSocketSource extends Source {
   }
 
   /**
-   * Changes what one published oneself, for everyone: as an event more. Without a text it is
-   * deleted.
+   * Edits one of the user's own events, by publishing an `edit`; without a text, deletes it.
    *
    * @param {string} room
    * @param {string} of the event's id
@@ -75,7 +74,7 @@ export class WebSocketSource extends Source {
     this.#send(text ? { type: "edit", room, of, text } : { type: "delete", room, of });
   }
 
-  /** @param {string} room one that was joined */
+  /** @param {string} room a joined room */
   leave(room) {
     this.#joined.delete(room);
     this.#send({ type: "leave", room });
@@ -105,7 +104,7 @@ export class WebSocketSource extends Source {
 
   /** @param {any} message */
   #read(message) {
-    this.heard();
+    this.received();
     if (message.type === "error") {
       const { code, detail } = message;
       this.report({ code, reason: detail, status: null, retryIn: null });
@@ -113,7 +112,7 @@ export class WebSocketSource extends Source {
       this.deliverBatch(message);
     } else if (this.#joined.has(message.room)) {
       for (const event of message.events) {
-        // A listener may have closed it, or left the room.
+        // A listener may have closed the source, or left the room.
         if (this.readyState === CLOSED || !this.#joined.has(message.room)) return;
         this.#joined.set(message.room, event.id);
         this.dispatch(JSON.stringify(event), event.id);
@@ -128,12 +127,12 @@ export class WebSocketSource extends Source {
    */
   #closed(code, reason) {
     if (code === SERVICE_RESTART) {
-      this.heard(); // it said goodbye: come back soon, the jitter spreads the crowd
+      this.received(); // an orderly close: reset the back-off; jitter spreads the clients
       return new Failure("ended", reason || "The server is restarting.", { status: code });
     }
     const final = isFinal(code);
-    const word = final ? "refused" : reason ? "unavailable" : "lost";
-    return new Failure(word, reason || "The connection was lost.", { status: code, final });
+    const kind = final ? "refused" : reason ? "unavailable" : "lost";
+    return new Failure(kind, reason || "The connection was lost.", { status: code, final });
   }
 
   /** @param {object} message */

@@ -1,4 +1,4 @@
-"""`manage.py token`: issues, lists and revokes the tokens that programs come in with."""
+"""`manage.py token`: issuing, listing and revoking bearer tokens."""
 
 from __future__ import annotations
 
@@ -23,49 +23,52 @@ LONGEST = timedelta(days=3650)
 
 
 def duration(text: str) -> timedelta:
-    """`90s`, `15m`, `12h` or `30d`; raises `ArgumentTypeError`."""
+    """Parse `90s`, `15m`, `12h` or `30d`; raises `ArgumentTypeError`."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
     lifetime = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
     if lifetime is None or lifetime > LONGEST:
         raise ArgumentTypeError(
-            f"{text!r} is no duration up to ten years; it looks like 90s, 15m, 12h or 30d."
+            f"Expected a duration of up to ten years, such as 90s, 15m, 12h or 30d; got {text!r}."
         )
     return lifetime
 
 
 class Command(BaseCommand):
-    help = "Issue, list and revoke the tokens that programs come in with."
+    help = "Issue, list and revoke the bearer tokens of programs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         issue = actions.add_parser("issue", help="print a new token; it is shown only once")
         issue.add_argument("user", help="username")
         issue.add_argument(
-            "--expires", type=duration, default="30d", help="after 90s, 15m, 12h, 30d (default)"
+            "--expires",
+            type=duration,
+            default="30d",
+            help="lifetime, such as 90s, 15m, 12h or 30d (default)",
         )
-        issue.add_argument("--note", default="", help="what it is for")
-        revoke = actions.add_parser("revoke", help="end a token, or all of a user's, at once")
-        which = revoke.add_mutually_exclusive_group(required=True)
-        which.add_argument("token", nargs="?", help="the token, or its identity from the list")
-        which.add_argument("--user", help="revoke all of this user's")
-        listing = actions.add_parser("list", help="the tokens in force")
-        listing.add_argument("--user", help="only this user's")
+        issue.add_argument("--note", default="", help="purpose of the token")
+        revoke = actions.add_parser("revoke", help="revoke a token, or all tokens of a user")
+        target = revoke.add_mutually_exclusive_group(required=True)
+        target.add_argument("token", nargs="?", help="the token, or its id from the list")
+        target.add_argument("--user", help="revoke all tokens of this user")
+        listing = actions.add_parser("list", help="list the valid tokens")
+        listing.add_argument("--user", help="only the tokens of this user")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         try:
             getattr(self, action)(**options)
         except DatabaseError as error:
-            raise CommandError(f"{error} ('manage.py migrate' makes missing tables)") from error
+            raise CommandError(f"{error} ('manage.py migrate' creates missing tables)") from error
 
     def issue(self, user: str, expires: timedelta, note: str, **_: Any) -> None:
         if settings.SECRET_KEY_IS_RANDOM:
             raise CommandError(
-                "Tokens are signed with SECRET_KEY: set that environment variable, to the same "
-                "value here and for the server."
+                "Tokens are signed with SECRET_KEY: set that environment variable to the same "
+                "value for this command and for the server."
             )
         owner = self._user(user)
         if not owner.is_active:
-            raise CommandError(f"{user} is not active: no token of theirs would be taken.")
+            raise CommandError(f"The user {user} is not active; their tokens would be rejected.")
         Token.objects.filter(expires_at__lte=timezone.now()).delete()
         text, row = tokens.issue(owner, expires, note[:100])
         self.stderr.write(f"{row.id} of {user}, until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
@@ -73,19 +76,19 @@ class Command(BaseCommand):
 
     def revoke(self, token: str | None, user: str | None, **_: Any) -> None:
         if user is not None:
-            found = Token.objects.filter(user=self._user(user))
+            rows = Token.objects.filter(user=self._user(user))
         else:
-            found = Token.objects.filter(id=self._identity(token or ""))
-        count, _deleted = found.delete()
+            rows = Token.objects.filter(id=self._identity(token or ""))
+        count, _deleted = rows.delete()
         if not count and token:
             raise CommandError("There is no such token; it may have been revoked already.")
         self.stdout.write(f"Revoked: {count}. Open connections end within 5 s.")
 
     def list(self, user: str | None, **_: Any) -> None:
-        found = Token.objects.filter(expires_at__gt=timezone.now()).select_related("user")
+        rows = Token.objects.filter(expires_at__gt=timezone.now()).select_related("user")
         if user is not None:
-            found = found.filter(user=self._user(user))
-        for row in found:
+            rows = rows.filter(user=self._user(user))
+        for row in rows:
             until = f"until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC"
             self.stdout.write(f"{row.id}  {row.user.get_username()}  {until}  {row.note}".rstrip())
 
@@ -106,4 +109,6 @@ class Command(BaseCommand):
         try:
             return tokens.read(text, even_expired=True).id
         except Problem as problem:
-            raise CommandError(f"{problem.detail} To end all of a user's: --user.") from problem
+            raise CommandError(
+                f"{problem.detail} To revoke all tokens of a user, use --user."
+            ) from problem

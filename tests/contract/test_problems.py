@@ -1,4 +1,4 @@
-"""What is refused, and how: status, content type, a detail that helps, and nothing published."""
+"""Rejected requests: status, content type, a helpful detail, and no event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from transports.client import Refused
+from transports.client import Rejected
 from transports.registry import TECHNIQUES, Technique
 
 from .feeds import BOUND, cursor_of, events_of, publish
@@ -61,17 +61,17 @@ BAD_BODIES = [
 ]
 
 
-async def test_bad_body(http: httpx.AsyncClient, room: str) -> None:
+async def test_invalid_bodies_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     before = await cursor_of(http, room)
     for content, helpful in BAD_BODIES:
         response = await http.post(
             f"/publish/{room}/", content=content, headers={"content-type": JSON}
         )
         check_problem(response, 400, helpful)
-    assert await cursor_of(http, room) == before, "a refused publish leaves no event"
+    assert await cursor_of(http, room) == before, "a rejected publish leaves no event"
 
 
-async def test_bad_content_type(http: httpx.AsyncClient, room: str) -> None:
+async def test_other_content_types_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     before = await cursor_of(http, room)
     for content_type in (
         "",
@@ -89,7 +89,9 @@ async def test_bad_content_type(http: httpx.AsyncClient, room: str) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
-async def test_good_content_type(http: httpx.AsyncClient, room: str, content_type: str) -> None:
+async def test_json_content_types_are_accepted(
+    http: httpx.AsyncClient, room: str, content_type: str
+) -> None:
     response = await http.post(
         f"/publish/{room}/", content=body(), headers={"content-type": content_type}
     )
@@ -97,7 +99,7 @@ async def test_good_content_type(http: httpx.AsyncClient, room: str, content_typ
     assert response.headers["content-type"] == JSON
 
 
-async def test_body_too_large(http: httpx.AsyncClient, room: str) -> None:
+async def test_large_bodies_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     before = await cursor_of(http, room)
     response = await http.post(
         f"/publish/{room}/", content=body(text="x" * 70_000), headers={"content-type": JSON}
@@ -113,7 +115,7 @@ def same_origin(http: httpx.AsyncClient) -> str:
 FOREIGN = ["https://evil.example", "null", "http://127.0.0.1:1", "http://127.0.0.1", "garbage"]
 
 
-async def test_another_origin(http: httpx.AsyncClient, room: str) -> None:
+async def test_other_origins_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     before = await cursor_of(http, room)
     for origin in FOREIGN:
         response = await http.post(f"/publish/{room}/", json=GOOD, headers={"origin": origin})
@@ -126,7 +128,7 @@ async def test_another_origin(http: httpx.AsyncClient, room: str) -> None:
     )
 
 
-async def test_our_own_origin(http: httpx.AsyncClient, room: str) -> None:
+async def test_the_servers_origin_is_accepted(http: httpx.AsyncClient, room: str) -> None:
     response = await http.post(
         f"/publish/{room}/", json=GOOD, headers={"origin": same_origin(http)}
     )
@@ -134,7 +136,7 @@ async def test_our_own_origin(http: httpx.AsyncClient, room: str) -> None:
 
 
 @pytest.mark.own_server
-async def test_another_host(http: httpx.AsyncClient, room: str) -> None:
+async def test_other_hosts_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
         response = await http.get(f"/polling/{room}/", headers={"host": host})
         check_problem(response, 400, "Host")
@@ -144,7 +146,7 @@ BAD_ROOMS = ["UPPER", "under_score", "dot.ted", "%ED%95%9C", "a" * 65, "a%20b", 
 
 
 @pytest.mark.parametrize("path", [t.path for t in HTTP_TECHNIQUES] + ["/publish/{room}/"])
-async def test_rooms_that_are_none_or_closed(http: httpx.AsyncClient, path: str) -> None:
+async def test_invalid_and_forbidden_rooms_are_rejected(http: httpx.AsyncClient, path: str) -> None:
     method = "POST" if path.startswith("/publish") else "GET"
     for name in BAD_ROOMS:
         response = await http.request(method, path.format(room=name), json=GOOD)
@@ -169,49 +171,53 @@ BAD_CURSORS = [
 
 
 @pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
-async def test_bad_cursor(http: httpx.AsyncClient, technique: Technique, room: str) -> None:
+async def test_malformed_cursors_get_400(
+    http: httpx.AsyncClient, technique: Technique, room: str
+) -> None:
     for cursor in BAD_CURSORS:
         response = await http.get(technique.url_path(room), params={"since": cursor})
         check_problem(response, 400, "cursor")
 
 
-async def test_bad_wait(http: httpx.AsyncClient, room: str) -> None:
+async def test_invalid_waits_are_rejected(http: httpx.AsyncClient, room: str) -> None:
     for wait in ("-1", "soon", "nan", "1,5", "1e"):
         response = await http.get(f"/longpoll/{room}/", params={"wait": wait})
         check_problem(response, 400, "wait", "55")
 
 
 @pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
-async def test_bad_method(http: httpx.AsyncClient, technique: Technique, room: str) -> None:
+async def test_other_methods_are_rejected(
+    http: httpx.AsyncClient, technique: Technique, room: str
+) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         response = await http.request(method, technique.url_path(room))
         check_problem(response, 405, "GET")
         assert response.headers["allow"] == "GET, HEAD"
 
 
-async def test_publish_by_get(http: httpx.AsyncClient, room: str) -> None:
+async def test_publishing_by_get_is_rejected(http: httpx.AsyncClient, room: str) -> None:
     response = await http.get(f"/publish/{room}/")
     check_problem(response, 405, "POST")
     assert response.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("technique", HTTP_TECHNIQUES, ids=lambda t: t.name)
-async def test_head_has_the_head_alone(
-    http: httpx.AsyncClient, technique: Technique, room: str
-) -> None:
+async def test_head_has_no_body(http: httpx.AsyncClient, technique: Technique, room: str) -> None:
     await publish(http, room, ["something"])
     head = await http.head(technique.url_path(room))
     assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_the_client_is_told_why(technique: Technique, server_url: str) -> None:
-    """The Python clients give up where trying again is of no use, and say what the server said."""
+async def test_python_clients_raise_the_servers_problem(
+    technique: Technique, server_url: str
+) -> None:
+    """The Python clients stop after a final error, and raise it with the server's detail."""
     for room, since, status in (("UPPER", None, 404), ("staff-x", None, 403), ("r", "bad!", 400)):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Rejected) as rejection:
             async with asyncio.timeout(BOUND):
                 await anext(events_of(technique, server_url, room, since))
-        assert refused.value.status == status
-        assert refused.value.detail
+        assert rejection.value.status == status
+        assert rejection.value.detail
 
 
 # --- The socket, which stays open --------------------------------------------------------------
@@ -219,8 +225,8 @@ async def test_the_client_is_told_why(technique: Technique, server_url: str) -> 
 
 @pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
 def socket_technique(request: pytest.FixtureRequest) -> Technique:
-    found: Technique = request.param
-    return found
+    parameter: Technique = request.param
+    return parameter
 
 
 def open_socket(
@@ -259,7 +265,9 @@ BAD_FRAMES: list[tuple[str | bytes, str]] = [
 ]
 
 
-async def test_bad_frame(http: httpx.AsyncClient, socket_technique: Technique, room: str) -> None:
+async def test_invalid_frames_get_an_error_message(
+    http: httpx.AsyncClient, socket_technique: Technique, room: str
+) -> None:
     async with open_socket(socket_technique, http, room) as socket:
         assert (await next_message(socket))["events"] == []
         for frame, code in BAD_FRAMES:
@@ -267,13 +275,13 @@ async def test_bad_frame(http: httpx.AsyncClient, socket_technique: Technique, r
             error = await next_message(socket)
             assert (error["type"], error["code"]) == ("error", code), frame
             assert len(error["detail"]) > 10
-        # It stays open and whole.
+        # The socket stays open and works.
         (event,) = await publish(http, room, ["still here"])
         assert (await next_message(socket))["events"] == [json.loads(event.encoded)]
-        assert event.cursor.seq == 1, "a refused publish leaves no event"
+        assert event.cursor.seq == 1, "a rejected publish leaves no event"
 
 
-async def test_a_frame_too_large_closes_the_socket(
+async def test_a_large_frame_closes_the_socket(
     http: httpx.AsyncClient, socket_technique: Technique, room: str
 ) -> None:
     async with open_socket(socket_technique, http, room) as socket:
@@ -290,7 +298,7 @@ async def test_a_frame_too_large_closes_the_socket(
     ("room_name", "query", "code"),
     [("UPPER", "", 4404), ("staff-x", "", 4403), ("r", "?since=bad", 4400)],
 )
-async def test_a_bad_handshake_is_closed_with_a_reason(
+async def test_a_rejected_handshake_closes_with_a_reason(
     http: httpx.AsyncClient, socket_technique: Technique, room_name: str, query: str, code: int
 ) -> None:
     async with open_socket(socket_technique, http, room_name, query) as socket:
@@ -301,17 +309,17 @@ async def test_a_bad_handshake_is_closed_with_a_reason(
     assert len(closed.value.rcvd.reason) > 10
 
 
-async def test_a_socket_of_another_origin(
+async def test_a_socket_of_another_origin_is_rejected(
     http: httpx.AsyncClient, socket_technique: Technique, room: str
 ) -> None:
-    for origin in FOREIGN[:-1]:  # the last is no origin at all: 400 before anyone asks
-        with pytest.raises(InvalidStatus) as refused:
+    for origin in FOREIGN[:-1]:  # the last is malformed: 400 from the WebSocket library
+        with pytest.raises(InvalidStatus) as rejection:
             async with open_socket(socket_technique, http, room, origin=origin):
                 pass
-        assert refused.value.response.status_code == 403
+        assert rejection.value.response.status_code == 403
 
 
-async def test_a_socket_of_our_own_origin(
+async def test_a_socket_of_the_servers_origin_opens(
     http: httpx.AsyncClient, socket_technique: Technique, room: str
 ) -> None:
     origin: Any = same_origin(http)
@@ -319,12 +327,12 @@ async def test_a_socket_of_our_own_origin(
         assert (await next_message(socket))["room"] == room
 
 
-async def test_a_socket_with_no_such_path(http: httpx.AsyncClient) -> None:
+async def test_a_socket_on_an_unknown_path_is_rejected(http: httpx.AsyncClient) -> None:
     url = "ws" + str(http.base_url).rstrip("/").removeprefix("http") + "/nothing/here/"
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as rejection:
         async with connect(url):
             pass
-    assert refused.value.response.status_code in (403, 404)
+    assert rejection.value.response.status_code in (403, 404)
 
 
 async def test_many_rooms_on_one_socket(
@@ -344,7 +352,7 @@ async def test_many_rooms_on_one_socket(
             (event,) = batch["events"]
             assert (batch["room"], event["text"], event["sender"]) == (name, f"to {name}", "ada")
         await socket.send(json.dumps({"type": "leave", "room": other}))
-        # The error for leaving twice is the proof that leaving once is done.
+        # The error for leaving twice proves that the first command has been handled.
         await socket.send(json.dumps({"type": "leave", "room": other}))
         assert (await next_message(socket))["code"] == "left"
         await publish(http, other, ["to nobody here"])
