@@ -1,8 +1,8 @@
 """Guided scenarios: a question, a run, and an answer with the figures of the run.
 
-A scenario has an address: `/?scene=burst`. Its `settings` are those of the page's address; its
-`actions` are done by the page's controls, so many seconds after the start. In `answer` the
-browser replaces `{median.sse}` and the like by the figures measured.
+A scenario has an address: `/?scene=burst`. Its `settings` are parameters of the page's address;
+its `actions` operate the page's controls at given seconds after the start. In `answer` the
+browser replaces placeholders such as `{median.sse}` by the measured figures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that the page does `after` so many seconds; `do` names the control."""
+    """An action of the page, `after` seconds from the start; `do` names the control."""
 
     after: float
     do: str
@@ -36,7 +36,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`duration` is that of the whole run, in seconds.
+    """A guided scenario. `duration` is the length of the run in seconds.
 
     `needs_demo`: requires the controls that only `manage.py demo` has.
     """
@@ -53,7 +53,7 @@ class Scenario:
     needs_demo: bool = True
 
     def for_browser(self) -> dict[str, Any]:
-        """As JSON, in the active language."""
+        """Return the scenario as JSON, in the active language."""
         return {
             "slug": self.slug,
             "title": str(self.title),
