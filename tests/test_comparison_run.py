@@ -175,7 +175,7 @@ async def test_unreachable_server_is_reported_at_once(
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ServerFailed, match=f"at {address} cannot be reached: .*Errno"):
         await run(Plan((Settings(techniques=("sse",), clients=1),), server=address))
-    monkeypatch.setattr("realtime_demo.comparison.runner.STOP_TIMEOUT", 0.3)
+    monkeypatch.setattr("realtime_demo.comparison.runner.CONNECT_TIMEOUT", 0.3)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # up to its end, and no word

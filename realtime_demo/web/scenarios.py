@@ -85,10 +85,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=15,
         answer=_(
             "Median delays: streaming {median.streaming}, Server-Sent Events {median.sse}, "
-            "WebSocket {median.websocket}. Each is one transit, 100 ms, and a little work. Where "
-            "someone is already listening, nothing is faster than the way itself, whatever the "
-            "framing. Polling took {median.polling}: not because its messages travel more slowly, "
-            "but because they wait to be asked for."
+            "WebSocket {median.websocket}. Each is the one-way delay of 100 ms plus a little "
+            "processing. Over an open connection no framing is faster than the network itself. "
+            "Polling took {median.polling}: its messages travel as fast, but each event waits for "
+            "the next request."
         ),
         link=f"{RFC}rfc6455#section-1.1",
     ),
@@ -125,7 +125,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         choices=(
             Choice(_("200 ms, as by a stream")),
             Choice(_("400 ms, a round trip")),
-            Choice(_("600 ms, three transits"), right=True),
+            Choice(_("600 ms, three times the one-way delay"), right=True),
         ),
         settings={"rtt": 400, "interval": 1000},
         actions=(
@@ -137,10 +137,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=12,
         answer=_(
-            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The request that was "
-            "waiting took the first event down. All others had to wait until that answer had "
-            "arrived and the next request had come up; only then could they go down, together. "
-            "That is three transits, a round trip more than a stream needs, and a little work."
+            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The answer to the "
+            "waiting request had only the first event. All others waited until the browser had "
+            "that answer and the next request had reached the server; then they were sent "
+            "together. That takes three times the one-way delay, a round trip more than a stream, "
+            "and a little processing."
         ),
         link=f"{RFC}rfc6202#section-2.2",
     ),

@@ -14,7 +14,7 @@ from math import atan2, degrees
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
@@ -85,9 +85,12 @@ class Event:
         )  # fmt: skip
 
     def describe(self) -> str:
-        return gettext(
-            "On the server {name} is published. It arrives {transits} transits later."
-        ).format(name=self.name, transits=f"{self.seen - self.at:g}")
+        delays = f"{self.seen - self.at:g}"
+        return ngettext(
+            "{name} is published on the server. It arrives {delays} one-way delay later.",
+            "{name} is published on the server. It arrives {delays} one-way delays later.",
+            1 if delays == "1" else 2,
+        ).format(name=self.name, delays=delays)
 
 
 @dataclass(frozen=True)
@@ -258,7 +261,7 @@ STREAMING = Diagram(
         Down(3, '{"id":"…42", …}⏎'),
         Event(4.3, 5.3, SECOND),
         Down(4.3, '{"id":"…43", …}⏎'),
-        Down(6.5, _("⏎ a blank line: a sign of life"), wire=False, empty=True),
+        Down(6.5, _("⏎ a blank line: a heartbeat"), wire=False, empty=True),
         Event(8, 9, THIRD),
         Down(8, '{"id":"…44", …}⏎'),
     ),
@@ -293,7 +296,7 @@ WEBSOCKET = Diagram(
         Up(4.8, '{"type":"publish","text":"hi"}'),
         Event(6.3, 7.3, SECOND),
         Down(6.3, '{"cursor":"…43","events":[…]}'),
-        Down(8.3, _("an empty batch: a sign of life"), wire=False, empty=True),
+        Down(8.3, _("an empty batch: a heartbeat"), wire=False, empty=True),
         Event(9.9, 10.9, THIRD),
         Down(9.9, '{"cursor":"…44","events":[…]}'),
     ),
