@@ -14,7 +14,7 @@ from .workers import ROOT
 APPLICATION = "realtime_demo.asgi:application"
 START = 30.0  # seconds until the server must listen
 STOP = 10.0  # seconds until the server must have ended
-_LISTENING = re.compile(rb"(?:Listening|running) on (http://[^/\s]+)/")
+_LISTENING = re.compile(rb"(?:Listening|running) on (http://[^/\s]+)")
 
 
 class ServerFailed(Exception):
