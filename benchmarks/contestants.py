@@ -1,4 +1,4 @@
-"""The contestants: each technique of this project on each server, and the peers beside them."""
+"""The contestants: each technique of this project on each server, and the peers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from benchmarks.framing import (
 )
 from benchmarks.publishers import MessagePublisher, Publisher, Text, http_publisher
 from benchmarks.servers import EVENTSTREAM, OURS, SOCKET_IO, TUTORIAL, Program
-from benchmarks.subscribers import Audience, audience
+from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from transports.registry import BY_NAME
 
-OpenPublisher = Callable[[int, str, Audience, Text], AbstractAsyncContextManager[Publisher]]
+OpenPublisher = Callable[[int, str, SubscriberGroup, Text], AbstractAsyncContextManager[Publisher]]
 FANOUT, POLLS, IDLE, STALLED = SCENARIOS = ("fanout", "polls", "idle", "stalled")
 DEFAULT_SERVER = "uvicorn"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program, a path on it (with `{room}`), how events are framed there, and how published.
+    """A program, a path on it (with `{room}`), the framing of its events, and its publisher.
 
     `burst` is the number of events in the load that is published as fast as possible.
     """
@@ -45,10 +45,10 @@ class Contestant:
     @asynccontextmanager
     async def open(
         self, port: int, room: str, subscribers: int, text: Text = text_of
-    ) -> AsyncIterator[tuple[Audience, Publisher]]:
-        """Open so many subscribers to `room`, and a publisher of events with this `text`."""
+    ) -> AsyncIterator[tuple[SubscriberGroup, Publisher]]:
+        """Open `subscribers` subscribers to `room`, and a publisher of events with this `text`."""
         async with (
-            audience(self.framed(port, room), port, subscribers) as listeners,
+            subscriber_group(self.framed(port, room), port, subscribers) as listeners,
             self.publisher(port, room, listeners, text) as publisher,
         ):
             yield listeners, publisher
@@ -62,37 +62,37 @@ class Contestant:
 
     @property
     def is_default(self) -> bool:
-        """Whether it is this project's application on the server that serves it by default."""
+        """Whether this is the project's application on its default server."""
         return self.program is OURS[DEFAULT_SERVER]
 
 
 def by_post(
-    port: int, room: str, listeners: Audience, text: Text
+    port: int, room: str, listeners: SubscriberGroup, text: Text
 ) -> AbstractAsyncContextManager[Publisher]:
     return http_publisher(port, room, text)
 
 
 @asynccontextmanager
 async def by_chat(
-    port: int, room: str, listeners: Audience, text: Text
+    port: int, room: str, listeners: SubscriberGroup, text: Text
 ) -> AsyncIterator[Publisher]:
-    """A member of the tutorial's chat publishes."""
+    """Publish as a member of the tutorial's chat."""
     yield MessagePublisher(
-        listeners.members[0], lambda said: json.dumps({"message": said}).encode(), text
+        listeners.members[0], lambda message: json.dumps({"message": message}).encode(), text
     )
 
 
 @asynccontextmanager
 async def by_socket_io(
-    port: int, room: str, listeners: Audience, text: Text
+    port: int, room: str, listeners: SubscriberGroup, text: Text
 ) -> AsyncIterator[Publisher]:
-    """A client of Socket.IO in a room of its own publishes."""
+    """Publish as a Socket.IO client in its own room."""
 
-    def packet(said: str) -> bytes:
-        return b"42" + json.dumps(["message", {"room": room, "text": said}]).encode()
+    def packet(message: str) -> bytes:
+        return b"42" + json.dumps(["message", {"room": room, "text": message}]).encode()
 
     framing = SocketIOFraming(f"{room}-publisher", f"127.0.0.1:{port}")
-    async with audience(framing, port, 1) as publishers:
+    async with subscriber_group(framing, port, 1) as publishers:
         yield MessagePublisher(publishers.members[0], packet, text)
 
 

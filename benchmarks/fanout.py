@@ -13,7 +13,7 @@ from benchmarks.servers import Server
 
 @dataclass(frozen=True)
 class Load:
-    """`events` events, `rate` a second, or as fast as possible where that is None.
+    """A load of `events` events at `rate` a second (None: as fast as possible).
 
     `warm_up` events are published before, at 10 a second.
     """
@@ -49,14 +49,14 @@ class Fanout:
 
     @property
     def capacity(self) -> float:
-        """Deliveries in a second of the server's CPU time: what a core of its own delivers."""
+        """Deliveries in a second of the server's CPU time: the capacity of one core."""
         return self.deliveries / self.cpu
 
     @property
     def at_a_time(self) -> float:
-        """Events that a subscriber received at one time: over 1 when it, or the server, was late.
+        """Mean events that a subscriber received at a time: over 1 if it or the server was late.
 
-        A long poll then costs less for each event, as there are fewer of them.
+        Long polling then costs less for each event, since there are fewer requests.
         """
         return self.deliveries / max(1, self.receipts)
 
@@ -71,7 +71,7 @@ class Fanout:
 
 
 async def fanout(server: Server, contestant: Contestant, load: Load, room: str) -> Fanout:
-    """Publish `load`, wait for every delivery, and account for each."""
+    """Publish `load`, wait for every delivery, and count them in the ledger."""
     async with contestant.open(server.port, room, load.subscribers) as (listeners, publisher):
         await at_rate(publisher, load.warm_up, 10)
         await listeners.complete(publisher.published)
@@ -88,7 +88,7 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
         receipts = listeners.tally.receipts - receipts
         if complete:
             await publisher.accepted()
-            await server.settled()  # for what may still come: a double
+            await server.settled()  # a duplicate may still arrive
         return Fanout(
             contestant.name,
             load,

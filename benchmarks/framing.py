@@ -1,7 +1,7 @@
-"""Parsers of what each technique sends, to the numbers of the events in it.
+"""Parsers of each technique's responses, which return the numbers of the events.
 
 A broadcast sends the same bytes to every subscriber, so the result of each parse is cached: the
-load stays far cheaper than the server it measures, and still reads every byte.
+load is far cheaper than the server, and still reads every byte.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-REMEMBERED = 1024  # pieces of data whose parsing is remembered
+CACHED = 1024  # cached parses
 
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
 class Unexpected(Exception):
-    """The server sent something that it should not have."""
+    """The server sent an unexpected response."""
 
 
 class Parsed(NamedTuple):
-    """The events' numbers, how many bytes they took, and what to answer the server.
+    """The events' numbers, the bytes used, and the reply to the server.
 
     `joined`: the server has confirmed the subscription.
     """
@@ -36,11 +36,11 @@ class Parsed(NamedTuple):
 
 
 class Framing:
-    """How one technique frames events.
+    """The framing of events by one technique.
 
-    `request` opens a connection. `head` is the status of the one response that carries all
-    events, or None where each response carries its own. `confirms`: the server confirms the
-    subscription in a message; otherwise, the head does.
+    `request` opens a connection. `head` is the status of the one response with all events, or
+    None if each response has its own. `confirms`: the server confirms the subscription in a
+    message; otherwise, the head does.
     """
 
     request: bytes
@@ -57,24 +57,24 @@ class Framing:
 
 
 def text_of(number: int, padding: str = " The quick brown fox jumps over the lazy dog.") -> str:
-    """The text of event `number`."""
+    """Return the text of event `number`."""
     return f"{number:08d}{padding}"
 
 
 def get(path: str, host: str, *fields: str) -> bytes:
-    """A request head (RFC 9112 §3)."""
+    """Return a request head (RFC 9112 §3)."""
     return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {host}", *fields, "", ""]).encode()
 
 
 def status(head: bytes) -> int:
-    found = _STATUS.match(head)
-    if found is None:
-        raise Unexpected(f"not a response: {head[:80]!r}")
-    return int(found[1])
+    match = _STATUS.match(head)
+    if match is None:
+        raise Unexpected(f"expected an HTTP response; got {head[:80]!r}")
+    return int(match[1])
 
 
 def post(path: str, host: str, body: bytes, content_type: str) -> bytes:
-    """A request with a body."""
+    """Return a request with a body."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
         f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -82,16 +82,15 @@ def post(path: str, host: str, body: bytes, content_type: str) -> bytes:
 
 
 def length(head: bytes) -> int:
-    """The Content-Length of a response head that ends in an empty line."""
-    found = _CONTENT_LENGTH.search(head)
-    if found is None:
-        raise Unexpected(f"a response without Content-Length: {head[:200]!r}")
-    return int(found[1])
+    """Return the Content-Length of a response head that ends in an empty line."""
+    match = _CONTENT_LENGTH.search(head)
+    if match is None:
+        raise Unexpected(f"expected a Content-Length; got {head[:200]!r}")
+    return int(match[1])
 
 
 def whole_response(data: bytes) -> tuple[bytes, int] | None:
-    """The body of the response that `data` begins with, and where it ends; None: not whole yet.
-
+    """Return the body of the response at the start of `data`, and its end; None: incomplete.
     Raises `Unexpected` unless its status is 200.
     """
     start = data.find(b"\r\n\r\n") + 4
@@ -112,7 +111,7 @@ def whole_response(data: bytes) -> tuple[bytes, int] | None:
 
 
 def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
-    """The whole chunks (RFC 9112 §7.1) in `data` from `at` on, and where each ends."""
+    """Yield the complete chunks (RFC 9112 §7.1) in `data` from `at`, and the end of each."""
     while (line := data.find(b"\r\n", at)) >= 0:
         start, size = line + 2, int(data[at:line], 16)
         at = start + size + 2
@@ -122,9 +121,9 @@ def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
 
 
 def _numbers(document: Any) -> tuple[int, ...]:
-    """The numbers in a batch, in an event, or in a peer's message.
+    """Return the numbers in a batch, in an event, or in a peer's message.
 
-    An event that is not of the load's own making counts as -1, which no ledger expects.
+    An event from another publisher counts as -1, which no ledger expects.
     """
     if "events" in document:
         return tuple(number for event in document["events"] for number in _numbers(event))
@@ -147,8 +146,8 @@ class WebSocketFraming(Framing):
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
         )
-        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
-        self._message = lru_cache(REMEMBERED)(self._parse_message)
+        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
+        self._message = lru_cache(CACHED)(self._parse_message)
 
     def _parse(self, data: bytes) -> Parsed:
         numbers: list[int] = []
@@ -163,7 +162,7 @@ class WebSocketFraming(Framing):
             elif opcode == 9:
                 reply += client_frame(payload, 10)
             elif opcode != 10:
-                raise Unexpected(f"a frame of opcode {opcode}: {payload[:80]!r}")
+                raise Unexpected(f"unexpected opcode {opcode}: {payload[:80]!r}")
         return Parsed(tuple(numbers), used, reply, joined)
 
     def _parse_message(self, payload: bytes) -> Parsed:
@@ -171,7 +170,7 @@ class WebSocketFraming(Framing):
 
 
 def frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """The whole frames in `data`: opcode, payload, and where the frame ends."""
+    """Yield the complete frames in `data`: opcode, payload, and the end of the frame."""
     at = 0
     while len(data) >= at + 2:
         size, start = data[at + 1], at + 2
@@ -185,14 +184,14 @@ def frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def client_frame(payload: bytes, opcode: int = 1) -> bytes:
-    """A frame to a server, masked as it must be (§5.3), here with a key of zeros."""
+    """Return a frame to a server, masked (RFC 6455 §5.3) with a key of zeros."""
     size = len(payload)
     extended = b"" if size < 126 else size.to_bytes(2)
     return bytes([128 | opcode, 128 | (126 if extended else size)]) + extended + bytes(4) + payload
 
 
 class LineFraming(Framing):
-    """A chunked response of lines that carry JSON behind `prefix`."""
+    """A chunked response of lines with JSON after `prefix`."""
 
     head = 200
 
@@ -200,8 +199,8 @@ class LineFraming(Framing):
         self.request = get(path, host)
         self._prefix = prefix
         self._end = end
-        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
-        self._line = lru_cache(REMEMBERED)(self._parse_line)
+        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
+        self._line = lru_cache(CACHED)(self._parse_line)
 
     def _parse(self, data: bytes) -> Parsed:
         payload, used = b"", 0
@@ -210,7 +209,7 @@ class LineFraming(Framing):
             if not chunk:
                 raise Unexpected("the stream ended")
             payload += chunk
-            if payload.endswith(self._end):  # else an event goes on in the next chunk
+            if payload.endswith(self._end):  # else an event continues in the next chunk
                 for text in payload.splitlines():
                     numbers += self._line(text)
                 payload, used = b"", end
@@ -239,13 +238,13 @@ class EventStreamFraming(ServerSentEventsFraming):
 
 
 class LongPollFraming(Framing):
-    """A response to each request; the next request follows at once, from its cursor on."""
+    """A response to each request; the next request follows at once, from the new cursor."""
 
     def __init__(self, path: str, host: str) -> None:
         self.request = get(path, host)
         self._path = path
         self._host = host
-        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
+        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
 
     def _parse(self, data: bytes) -> Parsed:
         response = whole_response(data)
@@ -292,7 +291,7 @@ class SocketIOFraming(WebSocketFraming):
 class SocketIOPollingFraming(Framing):
     """Socket.IO over HTTP long polling: packets with a separator between them, in a response.
 
-    What a client sends goes by POST, here on the same connection between two polls.
+    The client sends by POST, here on the same connection between two polls.
     """
 
     confirms = True
@@ -302,7 +301,7 @@ class SocketIOPollingFraming(Framing):
         self._room = path
         self._host = host
         self._path = f"{ENGINE}polling"
-        self._payload = lru_cache(REMEMBERED)(self._parse_payload)
+        self._payload = lru_cache(CACHED)(self._parse_payload)
 
     def connection(self) -> SocketIOPollingFraming:
         return copy.copy(self)  # the cache is shared, the session is not

@@ -1,4 +1,4 @@
-"""The memory and threads that idle connections take."""
+"""The memory and threads of idle connections."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from benchmarks.contestants import Contestant
 from benchmarks.ledger import Ledger
 from benchmarks.servers import Server
 
-FIRST = 100  # connections opened before the measurement: they allocate what is needed once
+FIRST = 100  # connections opened before the measurement, for one-time allocations
 
 
 @dataclass(frozen=True)
 class Idle:
-    """`connections` are open. Memory is in bytes for each; at the end each got an event."""
+    """The figures of `connections` idle connections. Memory is in bytes for each."""
 
     contestant: str
     connections: int
@@ -29,7 +29,7 @@ class Idle:
 
 
 async def idle(server: Server, contestant: Contestant, connections: int, room: str) -> Idle:
-    """Open the connections, measure, and prove by an event that each is there."""
+    """Open the connections, measure, and check with an event that each is connected."""
     async with contestant.open(server.port, room, FIRST) as (listeners, publisher):
         await server.settled()
         resident, unshared = server.resident, server.unshared

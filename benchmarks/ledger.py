@@ -1,4 +1,4 @@
-"""What was published against what arrived: no figure is worth anything without it."""
+"""Counts of published and received events, without which no figure is valid."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Ledger:
 
     @classmethod
     def of(cls, published: int, received: Iterable[Sequence[int]]) -> Ledger:
-        """`received` has, for each subscriber, the events' numbers as they arrived.
+        """Compare the published events with each subscriber's event numbers, in order of arrival.
 
-        A number that was never published counts as a double; one that is lower than another
-        before it, and is no double, as disordered.
+        A number that was not published counts as a duplicate; a number after a higher one, unless
+        it is a duplicate, as out of order.
         """
         subscribers = [list(numbers) for numbers in received]
         complete = list(range(published))
@@ -53,15 +53,15 @@ class Ledger:
         return not (self.lost or self.doubled or self.disordered)
 
     def __str__(self) -> str:
-        return f"{self.lost} lost, {self.doubled} doubled, {self.disordered} out of order"
+        return f"{self.lost} lost, {self.doubled} duplicated, {self.disordered} out of order"
 
 
 class Tally:
-    """Counts deliveries as they come, and can be waited for."""
+    """A counter of deliveries that callers can wait for."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.receipts = 0  # what was received at one time, and brought deliveries
+        self.receipts = 0  # pieces of data with deliveries
         self._goal = 0
         self._reached = asyncio.Event()
 
@@ -72,7 +72,7 @@ class Tally:
             self._reached.set()
 
     async def reach(self, goal: int, patience: float) -> bool:
-        """Wait for `goal` deliveries in all; False once none has come for `patience` seconds."""
+        """Wait for `goal` deliveries in all; return False after `patience` seconds without any."""
         self._goal = goal
         while self.count < goal:
             self._reached.clear()

@@ -6,7 +6,7 @@ import os
 
 
 def cores() -> tuple[int | None, int | None]:
-    """A core for the server and one for the load; None where processes cannot be bound."""
+    """Return a core for the server and one for the load; None if processes cannot be bound."""
     if not hasattr(os, "sched_setaffinity"):
         return None, None
     available = sorted(os.sched_getaffinity(0))
@@ -14,6 +14,6 @@ def cores() -> tuple[int | None, int | None]:
 
 
 def bind(pid: int, core: int | None) -> None:
-    """Let the process, 0 for this one, run on `core` alone."""
+    """Bind the process (0: this one) to `core`."""
     if core is not None:
         os.sched_setaffinity(pid, {core})

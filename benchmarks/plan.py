@@ -1,4 +1,4 @@
-"""The steps of a run, in order, each with a server of its own."""
+"""The steps of a run, in order, each with its own server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = (*SCENARIOS, *OURS, *CONTESTANT)
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything, and which loads and contestants."""
+    """The extent of a run: amounts, loads and contestants."""
 
     share: float = 1.0  # of the events of a load
     polls: int = 4_000
@@ -62,7 +62,7 @@ QUICK = Size(
 
 @dataclass(frozen=True)
 class Step:
-    """One scenario of one contestant, on a server that runs for it alone."""
+    """One scenario of one contestant, on its own server."""
 
     contestant: Contestant
     scenario: str
@@ -94,9 +94,9 @@ class Step:
 
 
 def steps(size: Size, only: Collection[str] = ()) -> Iterator[Step]:
-    """All steps, or those of the scenarios, contestants and servers in `only`.
+    """Yield all steps, or those of the scenarios, contestants and servers in `only`.
 
-    The baseline is always a contestant.
+    The baseline is always included.
     """
     scenarios = [name for name in SCENARIOS if name in only] or SCENARIOS
     chosen = [
@@ -115,5 +115,5 @@ def steps(size: Size, only: Collection[str] = ()) -> Iterator[Step]:
 
 
 def new_room() -> str:
-    """A room that nothing has been published in: a history in Redis outlives the servers."""
+    """Return the name of a new room: a history in Redis outlives the servers."""
     return f"benchmark-{secrets.token_hex(6)}"

@@ -1,4 +1,4 @@
-"""The cost of a poll that finds nothing new."""
+"""The cost of a poll without new events."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.framing import Unexpected, get
 from benchmarks.publishers import http_publisher, read_response
 from benchmarks.servers import Server
 
-CLIENTS = 8  # connections that poll, each again as soon as it is answered
+CLIENTS = 8  # connections that poll, each again after its response
 
 
 @dataclass(frozen=True)
 class Polls:
-    """The figures of so many empty polls."""
+    """The figures of empty polls."""
 
     contestant: str
     polls: int
@@ -29,7 +29,7 @@ class Polls:
 
 
 async def empty_polls(server: Server, contestant: Contestant, polls: int, room: str) -> Polls:
-    """Poll from the room's head on, after a warm-up of a tenth; check that each is empty."""
+    """Poll from the room's head, after a tenth as warm-up; check that each poll is empty."""
     path = f"/polling/{room}/"
     if contestant.is_ours:
         async with http_publisher(server.port, room) as publisher:
@@ -42,7 +42,7 @@ async def empty_polls(server: Server, contestant: Contestant, polls: int, room: 
         share = [times // CLIENTS] * CLIENTS
         batches = await asyncio.gather(*(_poll(server.port, request, count) for count in share))
         if any(batch["events"] for batch in batches):
-            raise Unexpected("an empty poll brought events")
+            raise Unexpected("expected an empty poll; got events")
 
     await poll(max(CLIENTS, polls // 10))
     await server.settled()
@@ -53,14 +53,14 @@ async def empty_polls(server: Server, contestant: Contestant, polls: int, room: 
 
 
 async def _poll(port: int, request: bytes, times: int) -> dict[str, object]:
-    """Send `request` so many times on one connection; return the last batch."""
+    """Send `request` `times` times on one connection; return the last batch."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b"{}"
     for _ in range(times):
         writer.write(request)
         code, body = await read_response(reader)
         if code != 200:
-            raise Unexpected(f"a poll was answered {code}: {body[:200]!r}")
+            raise Unexpected(f"expected 200 to a poll; got {code}: {body[:200]!r}")
     writer.transport.abort()
     batch: dict[str, object] = json.loads(body)
     return batch

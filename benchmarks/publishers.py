@@ -16,21 +16,21 @@ Text = Callable[[int], str]
 
 
 class Publisher(Protocol):
-    """`published` is the number of the next event."""
+    """A publisher of numbered events; `published` is the number of the next event."""
 
     published: int
 
     async def publish(self) -> None:
-        """Send the next event, without waiting for what the server makes of it."""
+        """Send the next event without waiting for the response."""
         ...
 
     async def accepted(self) -> None:
-        """Wait until the server has said that it took all of them. Raises `Unexpected`."""
+        """Wait until the server has confirmed all events. Raises `Unexpected`."""
         ...
 
 
 async def at_rate(publisher: Publisher, count: int, rate: float) -> None:
-    """Publish `count` events, `rate` a second by the clock, however the server fares."""
+    """Publish `count` events at a fixed `rate` a second, independent of the server."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(count):
@@ -45,7 +45,7 @@ async def at_once(publisher: Publisher, count: int) -> None:
 
 
 class HttpPublisher:
-    """`POST /publish/<room>/`, one after the other on a connection that is kept open."""
+    """A publisher by `POST /publish/<room>/` on one persistent connection."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class HttpPublisher:
             await self._listening  # raises
 
     async def _listen(self) -> None:
-        # Beside publishing: a server does not read from a client that does not.
+        # Runs during publishing: a server does not read from a client that does not read.
         while True:
             code, body = await read_response(self._reader)
             if code != 201:
-                raise Unexpected(f"a publish was answered {code}: {body[:200]!r}")
+                raise Unexpected(f"expected 201 to a publish; got {code}: {body[:200]!r}")
             self._answered += 1
             if self._answered == self.published:
                 self._all_answered.set()
@@ -96,7 +96,7 @@ class HttpPublisher:
 
 
 class MessagePublisher:
-    """Sends messages over a WebSocket that is open already: `payload` of each event's text."""
+    """A publisher over an open WebSocket; `payload` makes a message of each event's text."""
 
     def __init__(
         self, member: Subscriber, payload: Callable[[str], bytes], text: Text = text_of
@@ -111,14 +111,14 @@ class MessagePublisher:
         self.published += 1
 
     async def accepted(self) -> None:
-        """Neither the tutorial's chat nor Socket.IO answers a message."""
+        """Return at once: neither the tutorial's chat nor Socket.IO confirms messages."""
 
 
 @asynccontextmanager
 async def http_publisher(
     port: int, room: str, text: Text = text_of
 ) -> AsyncIterator[HttpPublisher]:
-    """A publisher on a connection of its own, while the block lasts."""
+    """Open a publisher on its own connection, for the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     publisher = HttpPublisher(reader, writer, room, text)
     try:
@@ -128,6 +128,6 @@ async def http_publisher(
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The status and the body of a response that has a Content-Length."""
+    """Read the status and the body of a response with Content-Length."""
     head = await reader.readuntil(b"\r\n\r\n")
     return status(head), await reader.readexactly(length(head))

@@ -45,7 +45,7 @@ def replace_part(text: str, name: str, part: str) -> str:
     begin, end = f"<!-- made from measurements/{name}.json -->", "<!-- end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"The document has no part {begin!r}")
+        raise ValueError(f"Expected the document to contain {begin!r}")
     return pattern.sub(lambda _: f"{begin}\n{part}{end}", text)
 
 

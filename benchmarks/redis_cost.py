@@ -33,7 +33,7 @@ from benchmarks import publishing
 from benchmarks.framing import FRAMINGS, text_of
 from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
-from benchmarks.subscribers import Audience, audience
+from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
@@ -50,7 +50,7 @@ FOLLOWED = ("websocket", "sse")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of `publishes` to `connections`: Redis' commands and CPU seconds, with what idling takes."""
+    """Redis' commands and CPU seconds for `publishes` to `connections`, and without publishes."""
 
     connections: int
     publishes: int
@@ -63,7 +63,7 @@ class Cost:
 
     @property
     def by_command(self) -> dict[str, float]:
-        """Commands of each kind for a publish."""
+        """Commands of each kind per publish."""
         names = sorted(self.commands, key=lambda name: -self.commands[name])
         each = {n: (self.commands[n] - self.idle.get(n, 0)) / self.publishes for n in names}
         return {name: count for name, count in each.items() if round(count, 2)}
@@ -74,12 +74,12 @@ class Cost:
 
     @property
     def cpu_each(self) -> float:
-        """Milliseconds for a publish."""
+        """CPU milliseconds per publish."""
         return (self.cpu - self.idle_cpu) / self.publishes * 1000
 
 
 def commands(client: redis.Redis) -> Counter[str]:
-    """How often each command was called, those within a script included."""
+    """Return how often each command was called, including calls within scripts."""
     stats: dict[str, Any] = client.info("commandstats")
     own = ("cmdstat_info", "cmdstat_ping", "cmdstat_client|", "cmdstat_command|")
     return Counter(
@@ -92,27 +92,29 @@ def commands(client: redis.Redis) -> Counter[str]:
 
 
 def cpu(client: redis.Redis) -> float:
-    """CPU seconds of Redis so far, user and system."""
+    """Return Redis' CPU seconds so far, user and system."""
     info: dict[str, Any] = client.info("cpu")
     return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 @asynccontextmanager
-async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Audience]]:
-    """`count` subscribers, opened: by turns at each server, and by turns of each technique."""
+async def listening(servers: list[Server], count: int) -> AsyncIterator[list[SubscriberGroup]]:
+    """Open `count` subscribers, spread evenly over the servers and techniques."""
     async with AsyncExitStack() as stack:
-        found = []
+        groups = []
         places = [(server, name) for name in FOLLOWED for server in servers]
         for number, (server, name) in enumerate(places):
             share = count // len(places) + (number < count % len(places))
             path = BY_NAME[name].url_path(ROOM)
             framing = FRAMINGS[BY_NAME[name].framing](path, server.host)
-            found.append(await stack.enter_async_context(audience(framing, server.port, share)))
-        yield found
+            groups.append(
+                await stack.enter_async_context(subscriber_group(framing, server.port, share))
+            )
+        yield groups
 
 
 async def publish(publishers: list[HttpPublisher], count: int) -> None:
-    """`count` events, by one publisher after the other."""
+    """Publish `count` events, by one publisher after the other."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(count):
@@ -121,12 +123,12 @@ async def publish(publishers: list[HttpPublisher], count: int) -> None:
 
 
 def numbered(first: int) -> Callable[[int], str]:
-    """The texts of a publisher that has every fourth event, for four servers, from `first` on."""
+    """Return the texts of a publisher of every fourth event (for four servers), from `first`."""
     return lambda own: text_of(first + SERVERS * own)
 
 
 async def measure(client: redis.Redis, servers: list[Server], connections: int) -> Cost:
-    async with listening(servers, connections) as audiences, AsyncExitStack() as stack:
+    async with listening(servers, connections) as groups, AsyncExitStack() as stack:
         publishers = [
             await stack.enter_async_context(http_publisher(server.port, ROOM, numbered(first)))
             for first, server in enumerate(servers)
@@ -139,7 +141,7 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
         await publish(publishers, count)
-        for each in audiences:
+        for each in groups:
             await each.complete(count)
         for publisher in publishers:
             await publisher.accepted()
@@ -148,11 +150,11 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         return Cost(
             connections,
             count,
-            sum(each.tally.count for each in audiences),
-            # In which order events of four publishers are taken is nobody's promise.
+            sum(each.tally.count for each in groups),
+            # The order of events from four publishers is not defined.
             all(
                 not (each.ledger(count).lost or each.ledger(count).doubled or each.failures)
-                for each in audiences
+                for each in groups
             ),
             dict(used),
             dict(idle),
@@ -163,7 +165,7 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
 
 @contextmanager
 def redis_server() -> Iterator[redis.Redis]:
-    """A client of a redis-server of its own, with an append-only file, while the block lasts."""
+    """Start a redis-server with an append-only file for the block; yield a client of it."""
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/redis.sock"
         arguments = ["--port", "0", "--unixsocket", path, "--dir", directory, "--appendonly", "yes"]
@@ -221,7 +223,7 @@ def show(costs: list[Cost], console: Console) -> None:
     console.print(table)
     for cost in costs:
         if not cost.is_whole:
-            console.print(f"[red]{cost.connections} connections: something was lost or duplicated")
+            console.print(f"[red]{cost.connections} connections: events were lost or duplicated")
 
 
 def part(measured: dict[str, Any]) -> str:

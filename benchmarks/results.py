@@ -31,7 +31,7 @@ MOST_GROWTH = 8 * MIB  # with a client that never reads
 
 @dataclass(frozen=True)
 class Hold:
-    """Whether a number holds, and how it came out."""
+    """A number to hold, with the measured value."""
 
     what: str
     found: str
@@ -40,7 +40,7 @@ class Hold:
 
 @dataclass
 class Results:
-    """In the order in which they were measured."""
+    """The figures of a run, in order of measurement."""
 
     fanout: list[Fanout] = field(default_factory=list)
     polls: list[Polls] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Results:
     stalled: list[Stalled] = field(default_factory=list)
 
     def fanout_of(self, contestant: str, load: str) -> Fanout | None:
-        """The figures of one contestant under one load, if they are valid."""
+        """Return the figures of one contestant under one load, if they are valid."""
         for run in self.fanout:
             if (run.contestant, run.load.name) == (contestant, load) and run.valid:
                 return run
@@ -56,13 +56,13 @@ class Results:
 
     @property
     def holds(self) -> list[Hold]:
-        """The numbers to hold: of this project's application, on Uvicorn where it is a figure."""
+        """The numbers to hold, of this project's application; figures are on Uvicorn."""
         every: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
         holds = [
             Hold(
-                "No delivery lost, doubled or out of order",
+                "No delivery lost, duplicated or out of order",
                 f"{len(runs) - len(broken)} of {len(runs)} runs",
                 not broken,
             )
@@ -96,7 +96,7 @@ class Results:
         return holds
 
     def document(self) -> dict[str, Any]:
-        """For JSON: raw figures, and those derived from them."""
+        """Return the raw and the derived figures, as JSON."""
         return {
             "holds": [asdict(hold) for hold in self.holds],
             "fanout": [
@@ -121,9 +121,9 @@ class Results:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Results:
-        """Return the results that `document` was made from."""
+        """Return the results in `document`."""
 
-        def made(kind: type[Any], record: dict[str, Any]) -> Any:
+        def restore(kind: type[Any], record: dict[str, Any]) -> Any:
             names = {each.name for each in fields(kind)}
             values = {name: value for name, value in record.items() if name in names}
             for name, nested in (("load", Load), ("ledger", Ledger)):
@@ -134,8 +134,8 @@ class Results:
             return kind(**values)
 
         return cls(
-            [made(Fanout, record) for record in document["fanout"]],
-            [made(Polls, record) for record in document["empty_polls"]],
-            [made(Idle, record) for record in document["idle"]],
-            [made(Stalled, record) for record in document["stalled"]],
+            [restore(Fanout, record) for record in document["fanout"]],
+            [restore(Polls, record) for record in document["empty_polls"]],
+            [restore(Idle, record) for record in document["idle"]],
+            [restore(Stalled, record) for record in document["stalled"]],
         )

@@ -1,4 +1,4 @@
-"""The servers measured, each in processes of its own, and what the processes use."""
+"""The measured servers, each in its own processes, and their use of CPU and memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from realtime_demo.comparison.host import cpu_seconds
 from realtime_demo.server import SERVERS, command, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-START = 30.0  # seconds it may take to listen
-STOP = 10.0
+START = 30.0  # seconds until a server must listen
+STOP = 10.0  # seconds until a server must have ended
 
 
 class ServerFailed(Exception):
-    """The server to measure did not start, or has ended."""
+    """The server to measure did not start, or ended early."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ SOCKET_IO = _uvicorn("benchmarks.peers.socket_io:application", "", peers_python)
 
 
 class Server:
-    """A running server: where it listens, and what its processes use together."""
+    """A running server: its address, and the resources of all its processes."""
 
     def __init__(self, pid: int, port: int) -> None:
         self.port = port
@@ -95,7 +95,7 @@ class Server:
 
     @property
     def unshared(self) -> int:
-        """Memory that would be free without the server, in bytes."""
+        """Memory that the server does not share with other processes (USS), in bytes."""
         return sum(int(process.memory_full_info().uss) for process in self._processes)
 
     @property
@@ -103,7 +103,7 @@ class Server:
         return sum(int(process.num_threads()) for process in self._processes)
 
     async def settled(self, patience: float = 20.0) -> None:
-        """Wait until it has nothing left to do: under 3 % of a core, for a third of a second."""
+        """Wait until the server is idle: under 3 % of a core for a third of a second."""
         async with asyncio.timeout(patience):
             before = self.cpu
             while True:
@@ -123,7 +123,7 @@ def _cpu(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
-    """A server on a free port, bound to `core`, while the block lasts. Raises `ServerFailed`."""
+    """Run a server on a free port, bound to `core`, for the block. Raises `ServerFailed`."""
     port = free_port()
     environment = {
         **os.environ,

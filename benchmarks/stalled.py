@@ -1,4 +1,4 @@
-"""The memory that a server holds for a client that does not read."""
+"""The memory that a server uses for a client that does not read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from benchmarks.servers import Server
 from benchmarks.subscribers import Subscriber
 
 TEXT = "한" * 1_990  # with its number, as long as an event's text may be: 6 kB
-HISTORY_FILLED = 1_300  # events after which history and tail are as full as they get
-RECEIVE_BUFFER = 4_096  # bytes that the client's side of the connection takes
-STEP = 100  # events between two looks at the memory
-CATCHING_UP = 20.0  # seconds
+HISTORY_FILLED = 1_300  # events that fill history and tail
+RECEIVE_BUFFER = 4_096  # bytes of the client's receive buffer
+STEP = 100  # events between two measurements of the memory
+CATCHING_UP = 20.0  # seconds until a client that reads again must have caught up
 
 
 @dataclass(frozen=True)
 class Stalled:
-    """`sent` bytes were published while the client did not read; memory grew by `growth` at most.
+    """The figures of a client that does not read.
 
-    The ledger is of another client, which reads all the while. The first client reads on at the
-    end, and has to receive the last event.
+    `sent` bytes were published meanwhile, and memory grew by at most `growth` bytes. The ledger
+    is of another client, which reads all the time. The first client reads again at the end, and
+    must receive the last event.
     """
 
     contestant: str
@@ -50,7 +51,7 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
     async with contestant.open(server.port, room, 1, text) as (listeners, publisher):
 
         async def publish(count: int) -> int:
-            """Publish until an event is lost; return the most memory used, in bytes."""
+            """Publish until an event is lost; return the maximum memory, in bytes."""
             most = 0
             for _ in range(count // STEP):
                 for _ in range(STEP):
@@ -77,7 +78,7 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
 
 @asynccontextmanager
 async def _paused(framing: Framing, port: int) -> AsyncIterator[Subscriber]:
-    """A subscriber that reads nothing more once it has joined."""
+    """Open a subscriber that stops reading once it has joined."""
     client = socket.socket()
     client.setblocking(False)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -93,7 +94,7 @@ async def _paused(framing: Framing, port: int) -> AsyncIterator[Subscriber]:
 
 
 async def _catches_up(client: Subscriber, last: int) -> bool:
-    """Read on; return whether event `last` arrives."""
+    """Resume reading; return whether event `last` arrives."""
     receiving: socket.socket = client.transport.get_extra_info("socket")
     receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     client.transport.resume_reading()

@@ -1,4 +1,4 @@
-"""Subscribers on bare sockets: as cheap as Python allows, so that the server is the bottleneck."""
+"""Subscribers on plain sockets, as cheap as possible, so that the server is the bottleneck."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from benchmarks.framing import Framing, Unexpected, status
 from benchmarks.ledger import Ledger, Tally
 
-AT_ONCE = 50  # connections being opened at the same time
-OPENING = 60.0  # seconds in which one has to be
+AT_ONCE = 50  # connections that are opened at the same time
+OPENING = 60.0  # seconds until a connection must be open
 
 
 class Subscriber(asyncio.Protocol):
     """One connection, and the numbers of the events received on it, in order.
 
     `opened` is done when the server has confirmed the subscription, by the head of its response
-    or by a message; at once where it does neither.
+    or by a message; at once if it does neither.
     """
 
     transport: asyncio.Transport
@@ -51,7 +51,7 @@ class Subscriber(asyncio.Protocol):
             self.transport.abort()
 
     def _take(self, data: bytes) -> int:
-        """Take what is whole of `data`; return how many bytes that were."""
+        """Parse the complete events in `data`; return the number of bytes used."""
         parsed = self._framing.parse(data)
         self._rest = data[parsed.used :]
         if parsed.reply:
@@ -68,7 +68,7 @@ class Subscriber(asyncio.Protocol):
             self._fail("the server closed the connection")
 
     def _take_head(self) -> None:
-        """Take the head of the response, if it is whole."""
+        """Parse the head of the response, if it is complete."""
         end = self._rest.find(b"\r\n\r\n") + 4
         if end < 4:
             return
@@ -79,10 +79,10 @@ class Subscriber(asyncio.Protocol):
         if not self._framing.confirms:
             self.opened.set_result(None)
 
-    def _fail(self, why: str) -> None:
-        self.failure = self.failure or why
+    def _fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
         if not self.opened.done():
-            self.opened.set_exception(Unexpected(why))
+            self.opened.set_exception(Unexpected(reason))
 
     def send(self, data: bytes) -> None:
         self.transport.write(data)
@@ -92,7 +92,7 @@ class Subscriber(asyncio.Protocol):
         self.transport.abort()
 
 
-class Audience:
+class SubscriberGroup:
     """Subscribers of one room."""
 
     def __init__(self, framing: Framing, port: int) -> None:
@@ -104,7 +104,7 @@ class Audience:
     async def join(self, count: int) -> None:
         """Open `count` more connections.
 
-        Raises an `ExceptionGroup` of `Unexpected` where the server refuses one.
+        Raises an `ExceptionGroup` of `Unexpected` if the server rejects one.
         """
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -125,7 +125,7 @@ class Audience:
         await member.opened
 
     async def complete(self, published: int, patience: float = 10.0) -> bool:
-        """Wait until each member has `published` events; False once nothing more comes."""
+        """Wait until each member has `published` events; return False if they stop arriving."""
         return await self.tally.reach(published * len(self.members), patience)
 
     def ledger(self, published: int) -> Ledger:
@@ -142,9 +142,11 @@ class Audience:
 
 
 @asynccontextmanager
-async def audience(framing: Framing, port: int, count: int) -> AsyncIterator[Audience]:
-    """`count` subscribers, opened, while the block lasts."""
-    listeners = Audience(framing, port)
+async def subscriber_group(
+    framing: Framing, port: int, count: int
+) -> AsyncIterator[SubscriberGroup]:
+    """Open `count` subscribers for the block."""
+    listeners = SubscriberGroup(framing, port)
     try:
         await listeners.join(count)
         yield listeners

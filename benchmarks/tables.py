@@ -1,4 +1,4 @@
-"""The results as one table, for a terminal and for Markdown."""
+"""The results as one table, for the terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def markdown(results: Results) -> str:
 
 
 def rows(results: Results) -> Iterable[tuple[str, ...]]:
-    """Return a row of texts for each contestant that was measured."""
+    """Return a row of strings for each measured contestant."""
     scenarios = (results.fanout, results.polls, results.idle, results.stalled)
     measured = {run.contestant for runs in scenarios for run in runs}
     return [_row(results, each) for each in CONTESTANTS if each.name in measured]
@@ -103,7 +103,7 @@ def _times(results: Results, contestant: Contestant) -> str:
 
 
 def _problem(run: Fanout | Idle | Stalled) -> str:
-    """What makes the run invalid, in a few words; empty if nothing does."""
+    """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:
         return f"{ledger.lost / ledger.expected:.0%} lost"

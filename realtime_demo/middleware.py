@@ -1,4 +1,4 @@
-"""Middleware of the pages: security policy, caching, language, and a missing database."""
+"""Middleware of the pages: security policy, caching, language, and database errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class ContentSecurityPolicyMiddleware(MiddlewareMixin):
     """Allow only this server's own files, and nothing inline.
 
-    A text that looks like markup then stays text, even if a script inserts it by mistake.
+    Text that looks like markup then stays text, even if a script inserts it by mistake.
     """
 
     def process_response(
@@ -44,7 +44,7 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 
 
 class NoStoreMiddleware(MiddlewareMixin):
-    """Forbid storing a page that was made for a user.
+    """Forbid storing pages for logged-in users.
 
     Neither a proxy nor the browser's history may show it to the next person.
     """
@@ -52,8 +52,8 @@ class NoStoreMiddleware(MiddlewareMixin):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        # A response that did not read the session, or a server error, names no user; and to look
-        # one up may fail again.
+        # A response that did not read the session, or a server error, does not depend on the
+        # user; reading the session may fail again.
         session = getattr(request, "session", None)
         is_personal = session is not None and session.accessed and response.status_code < 500
         if is_personal and request.user.is_authenticated:
@@ -62,10 +62,10 @@ class NoStoreMiddleware(MiddlewareMixin):
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Django's `LocaleMiddleware`, with `?lang=` ahead of the cookie and of Accept-Language.
+    """Django's `LocaleMiddleware`, with `?lang=` before the cookie and Accept-Language.
 
-    The language of the address is remembered in the cookie, so that a link in one language leads
-    to further pages in that language. An unknown language is ignored.
+    The cookie stores the language of `?lang=`, so that further pages have the same language.
+    Unknown languages are ignored.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -96,7 +96,7 @@ def _requested_language(request: HttpRequest) -> str | None:
 
 
 class DatabaseErrorMiddleware(MiddlewareMixin):
-    """Answer 503 with Retry-After where a page needs a database that cannot be reached."""
+    """Answer 503 with Retry-After if a page cannot reach the database."""
 
     def process_exception(
         self, request: HttpRequest, exception: Exception

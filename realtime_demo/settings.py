@@ -20,7 +20,7 @@ from transports.store.redis.url import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
-SHORTEST = 0.01  # seconds: what is done over and over is not done without a pause
+SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -54,7 +54,7 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
         value = kind(text)
     except ValueError:
         value = math.nan
-    if not least <= value < math.inf:  # which is no number in JSON
+    if not least <= value < math.inf:  # JSON has no infinity
         a_number = "a whole number" if kind is int else "a number"
         raise ImproperlyConfigured(f"{name} is {a_number}, at least {least:g}; not {text!r}.")
     return value
@@ -63,13 +63,13 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
 # The ASGI server that `manage.py demo`, `production` and `compare` start.
 SERVER = os.environ.get("SERVER", "uvicorn")
 DEBUG = _flag("DEBUG", False)
-# Sessions and tokens are signed with it: without one of its own, each process signs for itself.
+# Signs sessions and tokens. Without SECRET_KEY each process has its own random key.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
-if SECRET_KEY == "change-me":  # of deploy/systemd/environment.example: everybody knows it
+if SECRET_KEY == "change-me":  # the public value of deploy/systemd/environment.example
     raise ImproperlyConfigured("SECRET_KEY is the example's; make one: openssl rand -hex 32")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# Full origins (scheme, host, port) besides the server's own that may publish and open sockets.
+# Origins (scheme, host, port), in addition to the server's own, that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # Whether only a proxy can reach the servers: it writes X-Forwarded-For and X-Forwarded-Proto.
@@ -82,7 +82,7 @@ TEXT_LENGTH = _whole("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event'
 SENDER_LENGTH = _whole("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name
 BODY_SIZE = _whole("BODY_SIZE", Conf.BODY_SIZE)  # bytes in a request body or a frame
 HISTORY_LENGTH = _whole("HISTORY_LENGTH", Conf.HISTORY_LENGTH)  # events kept for each room
-BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", Conf.BACKLOG_LENGTH, 0)  # events given where no cursor is
+BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", Conf.BACKLOG_LENGTH, 0)  # events sent without a cursor
 MAX_ROOMS = _whole("MAX_ROOMS", Conf.MAX_ROOMS)  # rooms a process keeps in memory
 MAX_SOCKET_ROOMS = _whole("MAX_SOCKET_ROOMS", Conf.MAX_SOCKET_ROOMS)  # rooms joined on one socket
 MAX_CONNECTIONS = _whole("MAX_CONNECTIONS", 10_000)  # connections to a process
@@ -96,26 +96,26 @@ HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between he
 TELEMETRY = "transports.operations.metrics.Prometheus"
 
 # --- The stage ----------------------------------------------------------------------------
-# Where the parent of `manage.py demo` listens, which sets it: its server takes the controls then.
+# Where the parent of `manage.py demo` listens; `demo` sets it, and the server then has controls.
 STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
 
 # --- Background tasks ---------------------------------------------------------------------
-# Whoever is on this machine may start tasks, as staff may: `manage.py demo` sets it.
+# Whether any client may start tasks, as staff may; `manage.py demo` sets it.
 DEMO = _flag("DEMO", False)
-TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker is dead
-TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between looks without a wake-up
+TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker counts as dead
+TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between checks without a wake-up
 TASK_CONCURRENCY = _whole("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key and channel
-# Seconds a room that nobody publishes in is kept in Redis.
+# Seconds until Redis removes a room without publishes.
 HISTORY_EXPIRY = _whole("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is remembered.
 IDEMPOTENCY_EXPIRY = _whole("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
-# Messages that wait for one process before the layer drops what comes; the history has them.
+# Messages that wait for one process before the layer drops further ones; the history has them.
 LAYER_CAPACITY = _whole("LAYER_CAPACITY", 10_000)
 # Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
 # whose connections waits for messages all the time).
@@ -124,8 +124,8 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
 if REDIS_URL:
-    # redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks in BRPOP: an
-    # idle receive() would raise every 5 s
+    # redis-py 8 times out a read after 5 s, as long as channels-redis blocks in BRPOP: an idle
+    # receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).
     _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
     if CHANNEL_LAYER == "pubsub":
@@ -144,8 +144,8 @@ if REDIS_URL:
                     "prefix": f"{REDIS_PREFIX}:layer",
                     "capacity": LAYER_CAPACITY,
                     "expiry": 60,
-                    # A process that was killed leaves no group, and until it is forgotten every
-                    # event is copied for it too. Who lives joins anew each ten minutes (`hub`).
+                    # A killed process does not leave its groups: until its membership expires,
+                    # every event is copied for it. Live processes rejoin every ten minutes (`hub`).
                     "group_expiry": 3_600,
                 },
             }
@@ -211,8 +211,8 @@ DATABASES = {
         "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
     }
 }
-# A Host that is none of ours is answered 400, and is no news: scanners send them all day, and
-# each would be a traceback in the log (docs.djangoproject.com, "django.security.*").
+# Requests with a foreign Host are answered 400. Scanners send many of them, and each would log a
+# traceback (docs.djangoproject.com, "django.security.*").
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -226,7 +226,7 @@ LOGGING = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("ko", "한국어")]  # each in its own words
+LANGUAGES = [("en", "English"), ("ko", "한국어")]  # each named in its own language
 LOCALE_PATHS = [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600  # seconds
 LANGUAGE_COOKIE_SECURE = BEHIND_PROXY

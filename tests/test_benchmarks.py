@@ -36,7 +36,7 @@ from benchmarks.polls import empty_polls
 from benchmarks.results import HELD_LOAD, Results
 from benchmarks.servers import running
 from benchmarks.stalled import stalled
-from benchmarks.subscribers import Subscriber, audience
+from benchmarks.subscribers import Subscriber, subscriber_group
 from benchmarks.tables import rows
 
 from .program import ROOT
@@ -165,7 +165,7 @@ class Unconnected(asyncio.Transport):
         "socketio-polling",
     ],
 )
-async def test_subscriber_reads_what_was_cut_anywhere(framing: Framing, data: bytes) -> None:
+async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> None:
     if framing.head:
         data = b"HTTP/1.1 %d Begun\r\nServer: x\r\n\r\n" % framing.head + data
     for cut in range(1, len(data)):
@@ -186,7 +186,7 @@ def test_framing_answers() -> None:
     assert asked.reply.startswith(b"GET /longpoll/r/?since=k3f9-9&wait=55 HTTP/1.1\r\n")
 
 
-def test_socket_io_over_websocket_joins_and_answers_pings() -> None:
+def test_socket_io_joins_and_answers_pings() -> None:
     framing = SocketIOFraming("blue", "host")
     assert framing.parse(frame(b'0{"sid":"s"}')).reply == client_frame(b'40{"room": "blue"}')
     assert framing.parse(frame(b'40{"sid":"t"}')).joined
@@ -195,7 +195,7 @@ def test_socket_io_over_websocket_joins_and_answers_pings() -> None:
         framing.parse(frame(b'44{"message":"no"}'))
 
 
-def test_socket_io_polling_holds_a_session_for_each_connection() -> None:
+def test_socket_io_polling_has_a_session_per_connection() -> None:
     shared = SocketIOPollingFraming("blue", "host")
     path = "/socket.io/?EIO=4&transport=polling"
     for sid in ("one", "two"):
@@ -208,7 +208,7 @@ def test_socket_io_polling_holds_a_session_for_each_connection() -> None:
         assert framing.parse(response(b"2")).reply.endswith(b"\r\n\r\n3")
 
 
-def test_framing_refuses() -> None:
+def test_framing_rejects_bad_data() -> None:
     with pytest.raises(Unexpected):
         WebSocketFraming("/", "host").parse(frame(b"\x03\xe8", 8))
     with pytest.raises(Unexpected):
@@ -239,10 +239,10 @@ async def telling(numbers: Sequence[int], then_close: bool = False) -> AsyncIter
         await asyncio.sleep(0)  # they are closed in the loop's next turn
 
 
-async def test_audience_finds_what_a_server_did_wrong() -> None:
+async def test_ledger_counts_a_servers_faults() -> None:
     async with (
         telling([0, 1, 1, 4, 3]) as port,
-        audience(WebSocketFraming("/", "host"), port, 3) as listeners,
+        subscriber_group(WebSocketFraming("/", "host"), port, 3) as listeners,
     ):
         assert await listeners.complete(5)
         assert listeners.ledger(5) == Ledger(15, 15, lost=3, doubled=3, disordered=3)
@@ -251,10 +251,10 @@ async def test_audience_finds_what_a_server_did_wrong() -> None:
         assert not listeners.failures
 
 
-async def test_audience_notices_a_closed_connection() -> None:
+async def test_closed_connection_is_a_failure() -> None:
     async with (
         telling([0], then_close=True) as port,
-        audience(WebSocketFraming("/", "host"), port, 2) as listeners,
+        subscriber_group(WebSocketFraming("/", "host"), port, 2) as listeners,
     ):
         assert not await listeners.complete(2, patience=0.1)
         await until(lambda: len(listeners.failures) == 2)
@@ -283,7 +283,7 @@ async def test_empty_polls_are_counted(name: str) -> None:
     assert run.cpu > 0
 
 
-async def test_a_client_that_does_not_read_catches_up() -> None:
+async def test_stalled_client_catches_up() -> None:
     contestant = CONTESTANT["sse"]
     async with running(contestant.program) as server:
         run = await stalled(server, contestant, 200, "room")
@@ -303,7 +303,7 @@ def shown(results: Results) -> str:
     return str(list(rows(results)))
 
 
-def test_the_number_to_hold_is_a_ratio_within_one_run() -> None:
+def test_cost_is_compared_within_one_run() -> None:
     ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1)])
     assert [hold.held for hold in results.holds] == [True, True]
@@ -312,7 +312,7 @@ def test_the_number_to_hold_is_a_ratio_within_one_run() -> None:
     assert [hold.held for hold in results.holds] == [True, False]
 
 
-def test_a_run_that_lost_something_has_no_figure() -> None:
+def test_run_with_losses_has_no_figure() -> None:
     ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1, Ledger(1_000, 999, lost=1))])
     assert [hold.held for hold in results.holds] == [False]
@@ -368,7 +368,7 @@ def test_a_quick_run_writes_its_figures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "render"), [("benchmarks", part), ("redis_cost", redis_cost.part)]
 )
-def test_the_document_shows_the_published_figures(
+def test_document_shows_the_published_figures(
     name: str, render: Callable[[dict[str, Any]], str]
 ) -> None:
     measured = json.loads((publishing.MEASUREMENTS / f"{name}.json").read_text())

@@ -8,7 +8,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 
 class ChatConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
-    """`WS /ws/chat/<room>/`: whoever sends `{"message"}` sends it to all."""
+    """`WS /ws/chat/<room>/`: a `{"message"}` from a member is sent to all members."""
 
     async def connect(self) -> None:
         self.group = f"chat_{self.scope['url_route']['kwargs']['room']}"

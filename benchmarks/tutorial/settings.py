@@ -26,7 +26,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 USE_TZ = True
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
-# The tutorial's capacity of 100 loses most of a burst in silence.
+# The tutorial's capacity of 100 silently drops most of a burst.
 CAPACITY = 100_000
 LAYER: dict[str, Any]
 if REDIS_URL:

@@ -1,4 +1,4 @@
-"""Where a client polls: an ordinary view, which has nothing new to tell."""
+"""The view for polling: an ordinary Django view without new events."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path

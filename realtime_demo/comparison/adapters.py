@@ -1,8 +1,8 @@
-"""Clients to measure: this project's own, or adapters to someone else's endpoint.
+"""Clients to measure: this project's own, and adapters for other projects' endpoints.
 
-An adapter fits any endpoint that carries our event JSON (an event, a list of them, or a
-batch) in one of the five framings. It does not resume beyond `since`: what a cut loses then
-shows in the ledger as lost.
+An adapter reads any endpoint that sends this project's event JSON (an event, a list of events,
+or a batch) in one of the five framings. It resumes with `since` only; events that an endpoint
+does not deliver again after a cut are counted as lost.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def follow(
     hold: float,
     http: OpenHttp = HttpConnection,
 ) -> AsyncIterator[Event]:
-    """The events of `room` as they arrive, reconnecting."""
+    """Yield the events of `room` as they arrive; reconnect after an interruption."""
     options: dict[str, Any] = {
         "at once": {"interval": interval, "http": http},
         "at the first batch": {"hold": hold, "http": http},
@@ -56,14 +56,17 @@ def follow(
 
 
 def target(path: str, parameters: dict[str, Any]) -> str:
-    """`path` with its query."""
+    """Return `path` with `parameters` added to its query."""
     if not parameters:
         return path
     return f"{path}{'&' if '?' in path else '?'}{urlencode(parameters)}"
 
 
 def events_in(document: Any) -> tuple[Event, ...]:
-    """The events of an event, a list of events or a batch. Raises `InvalidEvent`."""
+    """Return the events of `document`: an event, a list of events, or a batch.
+
+    Raises `InvalidEvent`.
+    """
     if isinstance(document, dict) and "events" in document:
         document = document["events"]
     items = document if isinstance(document, list) else [document]
@@ -71,12 +74,12 @@ def events_in(document: Any) -> tuple[Event, ...]:
 
 
 def _arrival(data: bytes | str, since: str | None) -> Arrival:
-    """The events in `data`, and the cursor behind them: a batch's own, or the last event's id."""
+    """Return the events in `data`, and the batch's cursor or else the last event's id."""
     try:
         document = json.loads(data)
         events = events_in(document)
     except ValueError as error:
-        raise InvalidEvent(f"Not our event JSON: {data[:200]!r}") from error
+        raise InvalidEvent(f"Expected this project's event JSON; got {data[:200]!r}") from error
     cursor = document.get("cursor") if isinstance(document, dict) else None
     return events, cursor or (events[-1].id if events else since or "")
 
@@ -118,17 +121,17 @@ async def _lines(base_url: str, path: str, since: str | None) -> AsyncGenerator[
 async def _server_sent(
     base_url: str, path: str, since: str | None
 ) -> AsyncGenerator[Arrival, None]:
-    asking = {"Accept": "text/event-stream", **({"Last-Event-ID": since} if since else {})}
+    headers = {"Accept": "text/event-stream", **({"Last-Event-ID": since} if since else {})}
     async with (
-        http_client(base_url, asking) as http,
+        http_client(base_url, headers) as http,
         http.stream("GET", path) as response,
     ):
         await check(response)
         parser = EventStreamParser()
         async for data in response.aiter_bytes():
             for message in parser.feed(data):
-                events, behind = _arrival(message, since)
-                yield events, parser.last_event_id or behind
+                events, cursor = _arrival(message, since)
+                yield events, parser.last_event_id or cursor
 
 
 async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator[Arrival, None]:

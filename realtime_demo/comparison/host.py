@@ -1,5 +1,7 @@
-"""This machine, and what a process on it uses. CPU and memory are read from Linux's /proc;
-elsewhere they are not known, and the figures say so."""
+"""This machine, and the CPU and memory of its processes, read from Linux's /proc.
+
+On other systems CPU and memory are unknown (None).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ PACKAGES = ("Django", "channels", "daphne", "twisted", "httpx", "websockets", "r
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """CPU time that the process's threads have had, in seconds, to the nanosecond.
+    """Return the CPU time of the process's threads in seconds, to the nanosecond.
 
-    The first field of /proc/<pid>/task/*/schedstat; /proc/<pid>/stat counts in ticks of 10 ms,
-    which is more than a thousand deliveries may cost.
+    The first field of /proc/<pid>/task/*/schedstat. /proc/<pid>/stat counts in ticks of 10 ms,
+    more than a thousand deliveries may cost.
     """
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
@@ -27,7 +29,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Memory of the process that is in RAM (VmRSS)."""
+    """Return the process's resident memory (VmRSS) in bytes."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -36,14 +38,14 @@ def resident_bytes(pid: int) -> int | None:
 
 
 def cores() -> int:
-    """Those that this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def environment() -> dict[str, Any]:
-    """Enough of the machine and its software to judge a figure by."""
+    """Return the machine and software versions to publish with the figures."""
     return {
         "system": platform.platform(),
         "processor": _processor(),

@@ -1,4 +1,4 @@
-"""A server of our own to measure, on a free port of this machine."""
+"""A server process to measure, on a free port of this machine."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from contextlib import asynccontextmanager
 from .workers import ROOT
 
 APPLICATION = "realtime_demo.asgi:application"
-START = 30.0  # seconds it may take to listen
-STOP = 10.0
-_LISTENING = re.compile(rb"Listening on (http://[^/\s]+)/")
+START = 30.0  # seconds until the server must listen
+STOP = 10.0  # seconds until the server must have ended
+_LISTENING = re.compile(rb"(?:Listening|running) on (http://[^/\s]+)")
 
 
 class ServerFailed(Exception):
-    """The server to measure did not start, or has ended."""
+    """The server to measure did not start, or ended early."""
 
 
 @asynccontextmanager
 async def local_server(
     application: str = APPLICATION, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[str, int]]:
-    """The base URL and the process id of a server, while the block lasts.
+    """Run a server for the block; yield its base URL and process id.
 
-    Raises `ServerFailed`, with what the server has said.
+    Raises `ServerFailed` with the server's output.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "realtime_demo.server", "--port", "0", application),
@@ -38,21 +38,21 @@ async def local_server(
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
-    said: list[bytes] = []
+    output: list[bytes] = []
     draining: asyncio.Task[None] | None = None
     try:
         url = ""
         try:
             async with asyncio.timeout(START):
                 while not url and (line := await process.stderr.readline()):
-                    said = [*said[-20:], line]
+                    output = [*output[-20:], line]
                     if match := _LISTENING.search(line):
                         url = match[1].decode()
         except TimeoutError:
             pass
         if not url:
-            words = b"".join(said).decode("utf-8", "replace")
-            raise ServerFailed(f"The server to measure does not listen. It said:\n{words}")
+            text = b"".join(output).decode("utf-8", "replace")
+            raise ServerFailed(f"The server to measure does not listen. Its output:\n{text}")
         draining = asyncio.create_task(_drain(process.stderr))
         yield url, process.pid
     finally:
@@ -69,6 +69,6 @@ async def local_server(
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:
-    """Read on, so that the server never waits for a full pipe."""
+    """Discard further output, so that the server does not block on a full pipe."""
     while await stream.read(65_536):
         pass

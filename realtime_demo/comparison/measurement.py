@@ -1,9 +1,9 @@
-"""One round measured: set up, warm up, probe, publish, drain, probe again, summarise.
+"""One round of a measurement: set up, warm up, probe, publish, drain, probe again, summarise.
 
-A theory of techniques does not know the machine. Two things are measured of it: how long a
-request takes that finds nothing (`subscribers.Group.probe`), and how long an event takes to
-clients that wait for it, when nothing else is under way. That includes that the server writes to
-one client after another, and that the clients of one process read one after another.
+The theory needs two figures of the machine: how long an empty request takes
+(`Subscribers.probe`), and how long an event takes to waiting clients when nothing else is in
+progress. The latter includes that the server writes to one client after another, and that the
+clients of one process read one after another.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from .subscribers import Mark
 from .summary import WEIGHED, Evidence, Window, summarise
 from .workers import ForkServer, Worker
 
-PATIENCE = 30.0  # seconds in which every client has to have received something
-LOOK = 0.02  # seconds between looks whether something has come
-AGAIN = 0.2  # seconds, beside a round trip, after which the warm-up publishes once more
-BEHIND = 0.1  # seconds, beside a round trip, in which a double of the last event would come
-LEAD = 0.1  # seconds between giving the order to publish and the first intended time
-SHOWN = 0.5  # seconds between looks for the screen
-LENGTH = 1.5  # seconds of a probe with events at most; one is before the window, one behind it
-SHARE = 1 / 6  # of the window, at most
-FEWEST, MOST = 8, 24  # events in it
-FIRST = -1_000_000  # their numbers go down from here; no number below 0 is in any figure
-APART = 0.06  # seconds between them, beside two round trips
-APART_EACH = 0.0006  # and for each client
+CONNECT_TIMEOUT = 30.0  # seconds until every client must have received something
+CHECK_INTERVAL = 0.02  # seconds between checks for arrivals
+AGAIN = 0.2  # seconds, plus a round trip, until the warm-up publishes the next event
+DUPLICATE_WAIT = 0.1  # seconds, plus a round trip, to wait for a duplicate of the last event
+LEAD = 0.1  # seconds between the call to publish and the first intended time
+SCREEN_INTERVAL = 0.5  # seconds between updates of the screen
+LENGTH = 1.5  # seconds: maximum of a probe with events; one precedes the window, one follows it
+SHARE = 1 / 6  # of the window: another maximum of a probe
+FEWEST, MOST = 8, 24  # events in a probe
+FIRST = -1_000_000  # first number of a probe's events, descending; figures omit numbers below 0
+APART = 0.06  # seconds between a probe's events, plus two round trips
+APART_EACH = 0.0006  # seconds more for each client
 
 
 async def measure(
@@ -50,16 +50,16 @@ async def measure(
     report: Report,
     fresh: Callable[[], AbstractAsyncContextManager[Target]] | None = None,
 ) -> list[Measurement]:
-    """One round: every technique of `settings`, each by itself or all together.
+    """Measure one round: every technique of `settings`, one after another or all together.
 
-    With `fresh`, each technique of so many clients that memory is measured gets a server of
-    its own: what an earlier technique has left free would be used again, and not be seen.
+    With `fresh` and enough clients to measure memory, each technique gets its own server:
+    memory that an earlier technique has freed would be reused and not be counted.
     """
     adapters = settings.adapters
     measured: list[Measurement] = []
-    for some in [adapters] if settings.together else [[adapter] for adapter in adapters]:
+    for group in [adapters] if settings.together else [[adapter] for adapter in adapters]:
         room = f"compare-{secrets.token_hex(4)}"
-        async with Clients(workers, settings, some, room) as clients:
+        async with Clients(workers, settings, group, room) as clients:
             if fresh is None or settings.clients < WEIGHED:
                 measured += await _measure(Phase(target, publisher, settings, clients, report))
                 continue
@@ -86,7 +86,7 @@ async def _measure(phase: Phase) -> list[Measurement]:
     if phase.waited:
         event_probe += await probe_events(phase, 1, silent)
     else:
-        await asyncio.sleep(BEHIND + phase.settings.rtt)
+        await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
     ends = await clients.marks()
     samples, asked = await clients.close()
     memory = None if before is None or after is None else after - before
@@ -95,10 +95,12 @@ async def _measure(phase: Phase) -> list[Measurement]:
 
 
 async def _warm_up(phase: Phase) -> list[float]:
-    """Publish until every client has received something; when it was published. Raises
-    `MeasurementFailed`."""
+    """Publish until every client has received something; return the times of publication.
+
+    Raises `MeasurementFailed`.
+    """
     settings = phase.settings
-    deadline = time.monotonic() + PATIENCE + settings.interval + 4 * settings.rtt
+    deadline = time.monotonic() + CONNECT_TIMEOUT + settings.interval + 4 * settings.rtt
     published: list[float] = []
     while True:
         published.append(await phase.publish(-1 - len(published)))
@@ -107,7 +109,7 @@ async def _warm_up(phase: Phase) -> list[float]:
             ready = await phase.clients.ready()
             if all(count == settings.clients for count in ready.values()):
                 return published
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_INTERVAL)
         for mark in await phase.clients.marks():
             if mark.counts.errors:
                 raise MeasurementFailed(f"{mark.name}: {mark.counts.errors[0]}")
@@ -117,21 +119,23 @@ async def _warm_up(phase: Phase) -> list[float]:
                 for name, count in ready.items()
                 if count < settings.clients
             )
-            raise MeasurementFailed(f"No event of the warm-up has reached all of {missing}.")
+            raise MeasurementFailed(
+                f"The warm-up's events did not reach every client of {missing}."
+            )
 
 
 async def _drain(phase: Phase, events: int) -> None:
-    """Wait for what is still on its way: as long as any technique may take, and no longer."""
+    """Wait for deliveries in flight, at most as long as any technique may take."""
     settings = phase.settings
-    patience = 2.0 + 2 * (settings.interval + 4 * (settings.rtt + settings.jitter))
-    deadline = time.monotonic() + patience
+    timeout = 2.0 + 2 * (settings.interval + 4 * (settings.rtt + settings.jitter))
+    deadline = time.monotonic() + timeout
     due = settings.clients * len(phase.names) * events
     phase.tell("draining", 1.0)
     while time.monotonic() < deadline:
         marks = await phase.clients.marks()
         if sum(mark.counts.counted for mark in marks) >= due:
             return
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CHECK_INTERVAL)
 
 
 # --- The window --------------------------------------------------------------------------
@@ -141,7 +145,7 @@ async def _observe(phase: Phase) -> Window:
     """Warm up under load, and measure. Raises `MeasurementFailed` if nothing was published."""
     settings = phase.settings
     times = settings.times()
-    # Numbers of the warm-up are negative, and so are left out of every figure.
+    # The warm-up's events have negative numbers, which every figure omits.
     first = -sum(offset < settings.warmup for offset in times)
     start = time.monotonic() + LEAD
     publishing = asyncio.create_task(
@@ -152,7 +156,7 @@ async def _observe(phase: Phase) -> Window:
         began, cpu_began = await phase.clients.marks(), phase.target.cpu()
         length = settings.warmup + settings.duration
         while (left := start + length - time.monotonic()) > 0:
-            await asyncio.sleep(min(SHOWN, left))
+            await asyncio.sleep(min(SCREEN_INTERVAL, left))
             _show(phase, await phase.clients.marks(), (time.monotonic() - start) / length)
         ended, cpu_ended = await phase.clients.marks(), phase.target.cpu()
         published = await publishing
@@ -161,14 +165,14 @@ async def _observe(phase: Phase) -> Window:
     every = [_sent(phase, event) for event in published.events]
     sent = sorted(event for event in every if event.number >= 0)
     if not sent:
-        why = published.failures[0] if published.failures else "no event fell into the window"
-        raise MeasurementFailed(f"Nothing was published: {why}.")
+        reason = published.failures[0] if published.failures else "no event fell into the window"
+        raise MeasurementFailed(f"Nothing was published: {reason}.")
     cpu = None
     if cpu_began is not None and cpu_ended is not None:
         cpu = cpu_ended - cpu_began - (phase.target.publish_cpu or 0.0) * len(sent)
     return Window(
         sent=tuple(sent),
-        refused=sum(number >= 0 for number in published.refused),
+        refused=sum(number >= 0 for number in published.rejected),
         every=tuple(sorted(event.published for event in every)),
         identity=fmean(len(event.id) for event in published.events),
         event_size=fmean(event.size for event in published.events),
@@ -223,7 +227,7 @@ class Spent:
 
     @classmethod
     async def of(cls, phase: Phase) -> Spent:
-        """What they have had up to now."""
+        """Read the CPU seconds used up to now."""
         marks = await phase.clients.marks()
         return cls(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
 
@@ -235,11 +239,11 @@ class Spent:
 
 
 async def silence(phase: Phase) -> Spent | None:
-    """What is spent while nothing happens, for as long as a probe with events takes.
+    """Measure the CPU used without events, for as long as a probe with events takes.
 
-    Timers and heartbeats run on in the pauses between events, the longer the longer the network
-    is: an event's CPU is what was spent beyond a silence. None where no event's CPU can be told:
-    nobody waits for events, or several techniques do.
+    Timers and heartbeats also run in the pauses between a probe's events. They are subtracted
+    from the probe, so that the rest is the events' CPU. None if an event's CPU cannot be
+    determined: no client waits for events, or several techniques run together.
     """
     if not (phase.waited and phase.alone):
         return None
@@ -250,8 +254,10 @@ async def silence(phase: Phase) -> Spent | None:
 
 
 async def probe_events(phase: Phase, before: int, silent: Spent | None) -> EventProbe:
-    """Publish events one by one, in a phase that was so probed so often `before`; nothing where
-    nobody waits for events."""
+    """Publish events one by one, after `before` earlier probes of this phase.
+
+    An empty probe if no client waits for events.
+    """
     if not phase.waited:
         return EventProbe()
     published: dict[int, float] = {}
@@ -272,8 +278,10 @@ async def probe_events(phase: Phase, before: int, silent: Spent | None) -> Event
 
 
 def _probe_numbers(phase: Phase, before: int) -> tuple[float, Sequence[int]]:
-    """The seconds between a probe's events, after which every client waits again, and the
-    events' numbers."""
+    """Return the seconds between a probe's events, and the events' numbers.
+
+    After that pause every client waits again.
+    """
     settings = phase.settings
     clients = settings.clients * len(phase.names)
     apart = APART + APART_EACH * clients + 2 * (settings.rtt + settings.jitter)

@@ -1,4 +1,4 @@
-"""One phase of a run: the server, one room, and the clients of one technique, or of all."""
+"""A phase of a run: the server, one room, and the clients of one technique or of all."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .results import Sample
 from .subscribers import Mark, Orders, RequestProbe, Subscribers
 from .workers import ForkServer, Worker
 
-PROBES = 10  # publishes, of which the quickest tells the clocks apart
-BASELINE = 40  # events published to nobody, to know what publishing alone costs
+PROBES = 10  # publishes, of which the one with the shortest round trip gives the clocks' offset
+BASELINE = 40  # events published without subscribers, to measure the cost of publishing
 PER_PROCESS = 50  # clients in one subscriber process
 
 R = TypeVar("R")
 
 
 class MeasurementFailed(Exception):
-    """The run cannot give figures: a client never connected, or nothing was accepted."""
+    """A run without figures: a client did not connect, or no event was accepted."""
 
 
 def wall_zero() -> float:
-    """What the wall clock showed when the monotonic clock showed 0, in Unix seconds."""
+    """Return the wall clock's time at the monotonic clock's 0, in Unix seconds."""
     before = time.monotonic()
     wall = time.time()
     return wall - (before + time.monotonic()) / 2
@@ -37,10 +37,10 @@ def wall_zero() -> float:
 
 @dataclass(frozen=True)
 class Clock:
-    """`offset`: the server's wall clock minus this host's, known to ± `uncertainty` (seconds).
+    """The server's wall clock minus this host's: `offset` ± `uncertainty`, in seconds.
 
-    An asymmetric path adds half its asymmetry to the offset, which no exchange of messages
-    can tell; half the round trip bounds it.
+    An asymmetric path adds half its asymmetry to the offset. An exchange of messages cannot
+    detect that; half the round trip bounds it.
     """
 
     offset: float = 0.0
@@ -49,8 +49,10 @@ class Clock:
 
     @classmethod
     def of(cls, probes: Sequence[Accepted]) -> Clock:
-        """From publishes: the one with the lowest round trip has waited in the fewest queues
-        (Cristian, Distributed Computing 3, 1989)."""
+        """Estimate the offset from the publish with the shortest round trip.
+
+        It waited in the fewest queues (Cristian, Distributed Computing 3, 1989).
+        """
         clock = cls()
         usable = [(p.acknowledged - p.sent, p) for p in probes if p.published_at is not None]
         if not usable:
@@ -62,38 +64,41 @@ class Clock:
         )
 
     def published(self, event: Accepted) -> float:
-        """When the server published it, on this host's monotonic clock; else when it was sent."""
+        """Return when the server published `event`, on this host's monotonic clock.
+
+        The time of sending if the server did not report one.
+        """
         if event.published_at is None:
             return event.sent
         return event.published_at - self.offset - self.zero
 
     @property
     def stepped(self) -> float:
-        """By how much the wall clock was set since, in seconds."""
+        """Seconds by which the wall clock has been set since."""
         return wall_zero() - self.zero
 
 
 @dataclass
 class Target:
-    """The server under measurement. `pid` is None for one that is not ours to look into."""
+    """The server under measurement. `pid` is None if its process is not on this machine."""
 
     url: str
     pid: int | None = None
     tapped: bool = True
     publish_path: str = "/publish/{room}/"
     clock: Clock = field(default_factory=Clock)
-    publish_cpu: float | None = None  # server seconds for one publish with nobody there
+    publish_cpu: float | None = None  # server seconds for one publish without subscribers
 
     def cpu(self) -> float | None:
-        """CPU seconds it has had; None where that cannot be known."""
+        """Return the CPU seconds that the server has used; None if unknown."""
         return None if self.pid is None else cpu_seconds(self.pid)
 
     async def open(self, publisher: Worker[Publisher], connections: int = 1) -> None:
-        """Connect the publisher to it. Raises `WorkerFailed`."""
+        """Connect the publisher to the server. Raises `WorkerFailed`."""
         await publisher.ask(Publisher.open, self.url, self.publish_path, connections)
 
     async def calibrate(self, publisher: Worker[Publisher], size: int, same_host: bool) -> None:
-        """Find the server's clock, and what publishing an event of `size` characters costs."""
+        """Measure the server's clock and the CPU of publishing an event of `size` characters."""
         room = f"calibrate-{secrets.token_hex(4)}"
         probes = [await publisher.ask(Publisher.publish, room, -1, size) for _ in range(PROBES)]
         self.clock = Clock() if same_host else Clock.of(probes)
@@ -106,8 +111,7 @@ class Target:
 
 
 class Clients:
-    """`settings.clients` clients of each adapter in `room`, in worker processes, while the block
-    lasts."""
+    """Worker processes with `settings.clients` clients of each adapter in `room`, for the block."""
 
     def __init__(
         self, workers: ForkServer, settings: Settings, adapters: Sequence[Adapter], room: str
@@ -143,21 +147,23 @@ class Clients:
         await self._ask(Subscribers.open)
 
     async def _ask(self, method: Callable[[Subscribers], Awaitable[R]]) -> list[tuple[str, R]]:
-        """What each process answers, with its adapter's name."""
+        """Call `method` in each process; return the results with their adapters' names."""
         answers = [worker.ask(method) for _, worker in self._processes]
         names = [name for name, _ in self._processes]
         return list(zip(names, await asyncio.gather(*answers), strict=True))
 
     async def ready(self) -> dict[str, int]:
-        """How many clients of each adapter have received anything."""
+        """Return how many clients of each adapter have received anything."""
         ready = dict.fromkeys((adapter.name for adapter in self.adapters), 0)
         for name, count in await self._ask(Subscribers.ready):
             ready[name] += count
         return ready
 
     async def probe(self) -> dict[str, RequestProbe]:
-        """What an empty request costs, for each adapter where it can be told: under load, which
-        all processes ask for at once, and by itself, which the first of each adapter does."""
+        """Measure an empty request of each adapter, where possible.
+
+        Under load, in all processes at once; then alone, in each adapter's first process.
+        """
         probes = {name: probe for name, probe in await self._ask(Subscribers.probe) if probe}
         for name, worker in dict(reversed(self._processes)).items():
             if name in probes:
@@ -166,15 +172,15 @@ class Clients:
         return probes
 
     async def settle(self) -> None:
-        """Forget how the processes fared until now."""
+        """Discard the processes' own lateness up to now."""
         await self._ask(Subscribers.settle)
 
     async def marks(self) -> list[Mark]:
-        """What each process has counted so far."""
+        """Return each process's counts so far."""
         return [mark for _, mark in await self._ask(Subscribers.mark)]
 
     async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
-        """End them. For each adapter, all its deliveries, and when each polling client asked."""
+        """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
         samples: dict[str, list[Sample]] = {adapter.name: [] for adapter in self.adapters}
         asked: dict[str, list[list[float]]] = {adapter.name: [] for adapter in self.adapters}
         for name, received in await self._ask(Subscribers.close):
@@ -185,7 +191,7 @@ class Clients:
 
 @dataclass(frozen=True)
 class Phase:
-    """What the parts of a measurement work on together."""
+    """The objects that the steps of a measurement share."""
 
     target: Target
     publisher: Worker[Publisher]
@@ -199,16 +205,19 @@ class Phase:
 
     @property
     def alone(self) -> bool:
-        """Whether one technique has the machine to itself."""
+        """Whether only one technique runs in this phase."""
         return len(self.clients.adapters) == 1
 
     @property
     def waited(self) -> bool:
-        """Whether there are clients that wait for events, and not only such as ask in turn."""
+        """Whether any clients wait for events, rather than poll."""
         return any(adapter.ends != "at once" for adapter in self.clients.adapters)
 
     async def publish(self, number: int) -> float:
-        """Publish event `number` now; when the server did. Numbers below 0 are in no figure."""
+        """Publish event `number` now; return when the server published it.
+
+        Figures omit numbers below 0.
+        """
         room, size = self.clients.room, self.settings.size
         event = await self.publisher.ask(Publisher.publish, room, number, size)
         return self.target.clock.published(event)

@@ -1,8 +1,8 @@
-"""The publisher: an open loop, in a process of its own, over connections of its own.
+"""The publisher: an open loop in its own process, with its own connections.
 
-Each event has an intended time that nothing can postpone. Where the server or the publisher
-is late, the event is sent late and its delay still counts from the intended time: what
-waited is not left out of the sample ("coordinated omission").
+Each event has a fixed intended time. If the server or the publisher is late, the event is sent
+late and its delay still counts from the intended time, so that waiting events are not omitted
+from the sample ("coordinated omission").
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Accepted:
     """An event that the server has accepted.
 
     `sent`, `acknowledged` and `intended` are on the monotonic clock, `published_at` on the
-    server's (None: it did not say); `size` is the bytes of the event's JSON.
+    server's (None: not reported); `size` is the bytes of the event's JSON.
     """
 
     id: str
@@ -44,18 +44,21 @@ class Accepted:
 
 @dataclass
 class Published:
-    """What became of a schedule. `refused` has the numbers of the events that failed, `late`
-    the lateness of the publisher's own loop, sorted, `busy` its share of a core."""
+    """The outcome of a schedule.
+
+    `rejected` has the numbers of the events that failed, `late` the sorted lateness of the
+    publisher's event loop in seconds, `busy` its share of a core.
+    """
 
     events: list[Accepted] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    refused: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     busy: float = 0.0
 
 
 class Publisher:
-    """POSTs events over kept-alive connections."""
+    """A client that posts events over persistent connections."""
 
     def __init__(self) -> None:
         self._path = ""
@@ -83,12 +86,12 @@ class Publisher:
             response = await http.post(self._path.format(room=room), document)
             acknowledged = time.monotonic()
             if response.status not in (200, 201):
-                words = response.body[:300].decode("utf-8", "replace")
-                raise PublishFailed(f"{response.status}: {words}")
+                detail = response.body[:300].decode("utf-8", "replace")
+                raise PublishFailed(f"Expected 200 or 201; got {response.status}: {detail}")
             event = json.loads(response.body)
         except (OSError, InvalidEvent, ValueError) as error:
             http.close()
-            raise PublishFailed(f"No answer to a publish: {error}") from error
+            raise PublishFailed(f"No response to a publish: {error}") from error
         at, size = event.get("published_at"), len(response.body)
         return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent)
 
@@ -108,7 +111,7 @@ class Publisher:
                     published.events.append(replace(event, intended=intended))
                 except (PublishFailed, OSError) as error:
                     published.failures.append(str(error) or repr(error))
-                    published.refused.append(index)
+                    published.rejected.append(index)
                     self._connections[connection].close()
                 due.task_done()
 
@@ -119,7 +122,7 @@ class Publisher:
             await _until(intended)
             published.late.append(time.monotonic() - intended)
             due.put_nowait((index, intended))
-            await asyncio.sleep(0)  # let a sender write it at once
+            await asyncio.sleep(0)  # let a sender write the event at once
         await due.join()
         for sender in senders:
             sender.cancel()
@@ -135,6 +138,6 @@ async def _until(intended: float) -> None:
         if left > FINE:
             await asyncio.sleep(left - FINE)
         else:
-            # Nothing else runs here but answers to earlier events, whose time of
-            # acknowledgement is no figure: hold the loop rather than be late.
+            # Block the loop rather than be late: only responses to earlier events are pending,
+            # and no figure depends on the time of their acknowledgement.
             time.sleep(left)  # noqa: ASYNC251

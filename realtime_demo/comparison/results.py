@@ -1,4 +1,4 @@
-"""What a run has found: each event and delivery, their ledger, costs, and theory beside them."""
+"""Results of a run: events, deliveries and their ledger, costs, and the theory's predictions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .statistics import Spread
 from .theory import Delay, Prediction, Sizes
 from .traits import framing
 
-LEAST = 0.0005  # seconds of work that no event of a probe is left out for
-PING = 20.0  # seconds between a socket's pings
+LEAST = 0.0005  # seconds: a probe's events with less work than three times this always count
+PING = 20.0  # seconds between a WebSocket's pings
 
 
 class Sent(NamedTuple):
-    """An event that the server has accepted. Times in seconds; see `measurement.Clock`."""
+    """An event that the server has accepted. Times in seconds; see `phase.Clock`."""
 
     number: int
     intended: float
     actual: float
-    published: float  # as the server says, brought to the publisher's clock
+    published: float  # the server's time, converted to the publisher's clock
     acknowledged: float
     seq: int
 
@@ -40,11 +40,12 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Deliveries: one event to one client counts once in each column it belongs to.
+    """Counts of deliveries; a delivery is one event to one client.
 
-    `sent` is events that the server accepted times clients, `refused` those that it did not;
-    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` deliveries beyond the
-    first; `disordered` first deliveries behind one with a later seq.
+    `sent` is the accepted events times clients, `refused` the rejected events times clients;
+    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` duplicates;
+    `disordered` first deliveries out of order: after one with a later seq. The fields are
+    members of the JSON.
     """
 
     sent: int = 0
@@ -62,7 +63,7 @@ class Ledger:
     def of(
         cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int, refused: int = 0
     ) -> Ledger:
-        """`samples` in the order in which each client received them; `refused` in events."""
+        """Count `samples`, which are in each client's order of receipt; `refused` is in events."""
         order: Mapping[int, int] = {event.number: event.seq for event in sent}
         seen: Counter[tuple[int, int]] = Counter()
         latest: dict[int, int] = {}
@@ -70,7 +71,7 @@ class Ledger:
         for sample in samples:
             seq = order.get(sample.number)
             if seq is None:
-                continue  # warm-up, or published by someone else
+                continue  # of the warm-up, or from another publisher
             seen[sample.client, sample.number] += 1
             if seen[sample.client, sample.number] == 1:
                 disordered += seq < latest.get(sample.client, 0)
@@ -87,23 +88,22 @@ class Ledger:
 
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
-    """Each event's first delivery to each client, by the event's number."""
+    """Return each event's first delivery to each client, by the event's number."""
     seen: set[tuple[int, int]] = set()
-    found: dict[int, list[Sample]] = {}
+    deliveries: dict[int, list[Sample]] = {}
     for sample in samples:
         if (sample.client, sample.number) not in seen:
             seen.add((sample.client, sample.number))
-            found.setdefault(sample.number, []).append(sample)
-    return found
+            deliveries.setdefault(sample.number, []).append(sample)
+    return deliveries
 
 
 @dataclass(frozen=True)
 class EventProbe:
-    """What an event takes to clients that wait for it: events sent one by one, and when each was
-    published, by its number.
+    """A probe of events sent one by one to waiting clients: publication times by event number.
 
-    `server` and `clients` are the CPU seconds that one event took, publishing and the pause behind
-    it taken off. None: not known; together, an event's work is everyone's.
+    `server` and `clients` are the CPU seconds of one event, without its publishing and the pause
+    after it. None: unknown, as when several techniques run together.
     """
 
     published: dict[int, float] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class EventProbe:
     clients: float | None = None
 
     def __add__(self, other: EventProbe) -> EventProbe:
-        """The events of both, and the mean of their costs."""
+        """Return the events of both probes, with the mean of their costs."""
         return replace(
             self,
             published=self.published | other.published,
@@ -121,16 +121,17 @@ class EventProbe:
 
     @property
     def busy(self) -> float:
-        """CPU seconds that one event takes, publishing left out."""
+        """CPU seconds of one event, without publishing."""
         return (self.server or 0.0) + (self.clients or 0.0)
 
     def work(self, samples: Iterable[Sample], start: float, jitter: float) -> list[float]:
-        """Seconds that client and server worked on each delivery of these events in `samples`.
+        """Return the seconds that client and server worked on each delivery of these events.
 
-        The way takes `start` seconds and up to `jitter` more at random, which is taken off with
-        its mean. Events that took three times the work of the median event are left out: so few
-        cannot tell how often a machine stumbles, and one stumble would outweigh all the others.
-        On a long way that has to be asked of the work alone: nothing is three times the way.
+        The network takes `start` seconds plus up to `jitter` at random; `start` and the mean
+        jitter are subtracted. Events with more than three times the work of the median event
+        are outliers and omitted: a probe is too small to sample rare stalls of the machine, and
+        one stall would outweigh all other events. The limit applies to the work without the
+        network, since no delay is three times that of a long path.
         """
         events: dict[int, list[float]] = {}
         for sample in samples:
@@ -151,10 +152,10 @@ def _mean(*values: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one client's events cost on the wire, and all of them on the server.
+    """Costs on the wire of one client's events, and on the server of all clients' events.
 
-    Everything is counted between the same two moments; None is what could not be known
-    (no tap, no server of this machine).
+    All of them are counted between the same two moments. None: unknown (no tap, or the server
+    is not on this machine).
     """
 
     seconds: float
@@ -165,9 +166,9 @@ class Cost:
     up: int | None = None
     down: int | None = None
     connections: int | None = None  # open at the window's end
-    reconnects: int | None = None  # opened anew in the window
-    cpu: float | None = None  # server seconds for 1,000 deliveries, publishing taken off
-    memory: float | None = None  # server bytes a connection
+    reconnects: int | None = None  # opened in the window
+    cpu: float | None = None  # server seconds for 1,000 deliveries, without publishing
+    memory: float | None = None  # server bytes per connection
 
     @property
     def requests_per_event(self) -> float | None:
@@ -179,7 +180,7 @@ class Cost:
 
     @property
     def down_per_event(self) -> float | None:
-        """By the deliveries whose bytes these are, not the events published meanwhile."""
+        """Divides by the deliveries counted with these bytes, not by the events published."""
         return None if self.down is None or not self.deliveries else self.down / self.deliveries
 
     @property
@@ -191,20 +192,20 @@ class Cost:
 
 @dataclass(frozen=True)
 class Watch:
-    """How the load generator fared: shares of a core, and lateness in seconds.
+    """The load generator's own figures: shares of a core, and lateness in seconds.
 
-    `failures` are publishes that the server refused, `errors` clients that gave up.
+    `failures` are publishes that the server rejected, `errors` clients that stopped.
     """
 
     publisher_busy: float
     subscriber_busy: float
-    publisher_late: float  # 90th percentiles of the event loops' own lateness: what waits for
-    subscriber_late: float  # the server is not in it
+    publisher_late: float  # 90th percentiles of the event loops' own lateness,
+    subscriber_late: float  # without waiting for the server
     failures: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
     def bottleneck(self, delay: float) -> str | None:
-        """Why no figure may be published, if so; `delay` is the median that is at stake."""
+        """Return why the figures are withheld, or None; `delay` is the median that they report."""
         allowed = max(0.010, delay / 10)
         for name, busy, late in (
             ("publisher", self.publisher_busy, self.publisher_late),
@@ -213,16 +214,14 @@ class Watch:
             if busy > 0.85:
                 return f"the {name} used {busy:.0%} of a core"
             if late > allowed:
-                elsewhere = " (so something else had the machine)" if busy < 0.5 else ""
-                return (
-                    f"the {name} ran {late * 1e3:.0f} ms late with {busy:.0%} of a core{elsewhere}"
-                )
+                cause = " (so another process was using the machine)" if busy < 0.5 else ""
+                return f"the {name} ran {late * 1e3:.0f} ms late with {busy:.0%} of a core{cause}"
         return None
 
 
 @dataclass(frozen=True)
 class Idle:
-    """Bytes a second of an idle client, watched for so many `seconds`."""
+    """Bytes a second of an idle client, measured over `seconds`."""
 
     up: float
     down: float
@@ -231,10 +230,10 @@ class Idle:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One technique under one configuration.
+    """The measurement of one technique under one configuration.
 
-    Three delays, in seconds, to the client: from the intended sending, from the actual one,
-    and from the publication at the server, which is what theory predicts.
+    It has three delays to the client, in seconds: from the intended sending, from the actual
+    sending, and from the publication at the server. Theory predicts the third.
     """
 
     name: str
@@ -251,13 +250,13 @@ class Measurement:
     sizes: Sizes = field(default_factory=Sizes)
     event_bytes: float = 0.0  # of an event's JSON
     service: float = 0.0  # seconds of work in a round trip, as probed
-    request: float = 0.0  # the same by itself, whoever else asks under load
-    push: float | None = None  # seconds of work on an event's way down, as probed
-    event_probe: EventProbe = field(default_factory=EventProbe)  # what that was probed by
-    simulated: Simulated | None = None  # the theory over these very events
+    request: float = 0.0  # the same without load
+    push: float | None = None  # seconds of work on an event's delivery, as probed
+    event_probe: EventProbe = field(default_factory=EventProbe)  # the probe for `push`
+    simulated: Simulated | None = None  # the theory applied to these events
     cores: int = 1  # of the machine that the clients share
     resets: int = 0
-    rounds: int = 1  # of new clients each, which this is merged from
+    rounds: int = 1  # merged into this, with new clients in each
     sent: tuple[Sent, ...] = field(default=(), repr=False)
     samples: tuple[Sample, ...] = field(default=(), repr=False)
 
@@ -267,18 +266,20 @@ class Measurement:
 
     @property
     def crowding(self) -> float:
-        """Seconds by which an event's deliveries wait, on average, for the work of each other's
-        clients: half of what these take, on as many cores as are there. It is this tool's doing,
-        since real clients do not share a machine."""
+        """Mean seconds that an event's deliveries wait for the work of the other clients.
+
+        Half of the clients' work, spread over the cores. This is an artefact of the tool: real
+        clients do not share a machine.
+        """
         return (self.event_probe.clients or 0.0) / self.cores / 2
 
     @property
     def crowded(self) -> bool:
-        """Whether that is more than theory may be off by: the delay is then the tool's too."""
+        """Whether crowding exceeds the theory's tolerance, so that it shows in the delay."""
         return self.crowding > max(0.002, 0.05 * self.published.mean)
 
     def delays(self) -> list[float]:
-        """From publication to each first delivery, sorted."""
+        """Return the delays from publication to each first delivery, sorted."""
         published = {event.number: event.published for event in self.sent}
         return sorted(
             sample.received - published[number]
@@ -289,22 +290,23 @@ class Measurement:
 
     @property
     def idle_up(self) -> float | None:
-        """Bytes an hour of one client, as is `idle_down`."""
+        """Bytes up an hour of one idle client."""
         return None if self.idle is None else self.idle.up * 3600
 
     @property
     def idle_down(self) -> float | None:
+        """Bytes down an hour of one idle client."""
         return None if self.idle is None else self.idle.down * 3600
 
     def comparison(self) -> list[Check]:
-        """Predicted beside measured."""
+        """Return the checks of predicted against measured figures."""
         checks = self._delay_checks()
         if self.cost.requests is not None and self.cost.deliveries:
             checks += self._cost_checks(self.cost.requests)
         if self.idle is not None:
-            # A sign of life more or less; two kinds of ping on a socket.
-            beat = PING if framing(self.technique) == "websocket" else 0.0
-            share = min(1.0, beat / self.idle.seconds)
+            # The time may include one heartbeat more or less; a WebSocket has two kinds of ping.
+            period = PING if framing(self.technique) == "websocket" else 0.0
+            share = min(1.0, period / self.idle.seconds)
             for name, expected, idle in (
                 ("idle up/hour", self.prediction.idle_up, self.idle.up),
                 ("idle down/hour", self.prediction.idle_down, self.idle.down),
@@ -314,15 +316,15 @@ class Measurement:
 
     def _delay_checks(self) -> list[Check]:
         measured = self.published
-        # A mean of few samples is known no better than so.
+        # The uncertainty of a mean of few samples.
         half = (measured.high - measured.low) / 2 if measured.count else 0.0
 
         def check(
-            name: str, found: float, most: float, of: Callable[[Delay | Simulated], float]
+            name: str, value: float, tolerance: float, of: Callable[[Delay | Simulated], float]
         ) -> Check:
-            here = None if self.simulated is None else of(self.simulated) * 1e3
+            simulated = None if self.simulated is None else of(self.simulated) * 1e3
             predicted = of(self.prediction.delay) * 1e3
-            return Check(name, "ms", predicted, found * 1e3, most, half * 1e3, here)
+            return Check(name, "ms", predicted, value * 1e3, tolerance, half * 1e3, simulated)
 
         checks = [
             check("mean delay", measured.mean, 2.0, lambda delays: delays.mean),
@@ -333,33 +335,36 @@ class Measurement:
         return checks
 
     def _cost_checks(self, requests: int) -> list[Check]:
-        predicted, cost, sizes, here = self.prediction, self.cost, self.sizes, self.simulated
-        # The window cuts a cycle at each end; and a ping, which a round shorter than the time
-        # between two may have or not.
+        predicted, cost, sizes = self.prediction, self.cost, self.sizes
+        simulated = self.simulated
+        # The window cuts a cycle at each end; a round shorter than the time between two pings
+        # may have a ping or not.
         edge = self.rounds / max(1, len(self.sent))
         up, down = cost.up_per_event or 0.0, cost.down_per_event or 0.0
         polls = max(1.0, requests / self.clients)
         share = predicted.empty_share
-        luck = 2 * (share * (1 - share) / polls) ** 0.5
+        chance = 2 * (share * (1 - share) / polls) ** 0.5
         rate = requests / self.clients / cost.seconds
-        each_here = rate_here = empty_here = None
-        if here is not None and here.requests is not None:
-            each_here = here.requests * self.clients / max(1, cost.published)
-            rate_here, empty_here = here.requests / cost.seconds, here.empty
+        simulated_each = simulated_rate = simulated_empty = None
+        if simulated is not None and simulated.requests is not None:
+            simulated_each = simulated.requests * self.clients / max(1, cost.published)
+            simulated_rate = simulated.requests / cost.seconds
+            simulated_empty = simulated.empty
         each, a_second = predicted.requests_per_event, predicted.requests_per_second
+        measured_each = cost.requests_per_event or 0
         up_edge, down_edge = edge * (up + sizes.ping_up), edge * (down + sizes.ping_down)
         empty = cost.empty_share or 0.0
         return [
-            Check("requests/event", "", each, cost.requests_per_event or 0, 0, edge, each_here),
-            Check("requests/s", "", a_second, rate, 0.0, 1 / cost.seconds, rate_here),
-            Check("empty share", "", share, empty, 1 / polls, luck, empty_here),
+            Check("requests/event", "", each, measured_each, 0, edge, simulated_each),
+            Check("requests/s", "", a_second, rate, 0.0, 1 / cost.seconds, simulated_rate),
+            Check("empty share", "", share, empty, 1 / polls, chance, simulated_empty),
             Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
             Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, down_edge),
         ]
 
 
 def spread(sent: Sequence[Sent], samples: Iterable[Sample], origin: str) -> Spread:
-    """The delays of all first deliveries from each event's `origin`, a time of `Sent`."""
+    """Return the delays of all first deliveries from each event's `origin`, a time of `Sent`."""
     by_event = first_deliveries(samples)
     return Spread.of(
         [sample.received - getattr(event, origin) for sample in by_event.get(event.number, ())]
@@ -369,12 +374,12 @@ def spread(sent: Sequence[Sent], samples: Iterable[Sample], origin: str) -> Spre
 
 @dataclass(frozen=True)
 class Check:
-    """One predicted figure beside the measured one.
+    """A predicted and a measured figure.
 
-    `predicted` holds on average over all samples; `here`, where it can be told, for the events
-    that this sample had (`replay`). The measured figure is held against `here`, else against
-    `predicted`. They agree within 5 % or `absolute`; they are consistent if they agree once
-    `chance`, what the sample's size leaves open, is allowed for.
+    `predicted` is the average over all samples; `simulated`, if known, is for the events of this
+    sample (`simulation`). The measured figure is checked against `simulated`, else against
+    `predicted`. They agree within 5 % or `absolute`; they are consistent if they also agree
+    within `chance`, the sampling error.
     """
 
     name: str
@@ -383,11 +388,11 @@ class Check:
     measured: float
     absolute: float
     chance: float = 0.0
-    here: float | None = None
+    simulated: float | None = None
 
     @property
     def expected(self) -> float:
-        return self.predicted if self.here is None else self.here
+        return self.predicted if self.simulated is None else self.simulated
 
     @property
     def difference(self) -> float:
@@ -403,7 +408,7 @@ class Check:
 
     @property
     def consistent(self) -> bool:
-        chance = 0.0 if self.here is not None else self.chance
+        chance = 0.0 if self.simulated is not None else self.chance
         return abs(self.difference) <= self.allowed + chance
 
     def document(self) -> dict[str, Any]:
@@ -411,7 +416,7 @@ class Check:
             "name": self.name,
             "unit": self.unit,
             "predicted": self.predicted,
-            "for_these_events": self.here,
+            "for_these_events": self.simulated,
             "measured": self.measured,
             "difference": self.difference,
             "agrees": self.agrees,
@@ -429,7 +434,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Result:
-    """A run, as it is printed, saved and drawn."""
+    """The result of a run, to print, save and draw."""
 
     plan: Plan
     began: str  # ISO 8601, UTC
@@ -443,7 +448,7 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Nothing refused, lost, doubled or out of order, nowhere."""
+        """Whether no event was rejected, lost, duplicated or out of order."""
         return all(
             measurement.ledger.complete
             for configuration in self.configurations

@@ -1,4 +1,4 @@
-"""A whole run: the server, the configurations one after another, the idle watch beside them."""
+"""A whole run: the server, the configurations one after another, and idle clients beside them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from .subscribers import Orders, Subscribers
 from .summary import merged
 from .workers import ForkServer, Worker, WorkerFailed
 
-CONNECTIONS = 1  # of the publisher, where the server is near
-PATIENCE = 30.0  # seconds in which every idle client has to be connected
-SETTLING = 0.5  # seconds after which what a handshake brings has come
+CONNECTIONS = 1  # of the publisher, if the server is on this host
+CONNECT_TIMEOUT = 30.0  # seconds until every idle client must be connected
+SETTLING = 0.5  # seconds until a handshake's bytes have arrived
 
 
-def is_here(url: str) -> bool:
-    """Whether the URL names this host by a loopback address, and so its clock is ours."""
+def is_loopback(url: str) -> bool:
+    """Return whether `url` is a loopback address, so that server and clients share a clock."""
     host = urlsplit(url).hostname or ""
     with contextlib.suppress(ValueError):
         return ip_address(host).is_loopback
@@ -41,7 +41,7 @@ def is_here(url: str) -> bool:
 
 
 async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
-    """Carry out `plan`. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`, `OSError`."""
+    """Run `plan`. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`, `OSError`."""
     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     host = environment()
     async with AsyncExitStack() as stack:
@@ -50,19 +50,19 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         if plan.server is None:
             target = await stack.enter_async_context(_fresh(plan))
         else:
-            # A tap of TCP cannot stand before TLS, whose certificate names the server.
+            # No tap with TLS: the certificate names the server, not the tap.
             tapped = plan.tapped and not plan.server.startswith("https:")
             target = Target(plan.server.rstrip("/"), None, tapped, plan.publish_path)
-        same_host = is_here(target.url)
+        same_host = is_loopback(target.url)
         publisher = await stack.enter_async_context(workers.worker(Publisher))
-        await _reach(publisher, target)
-        watched = await _watch_idle(stack, workers, target, plan.configurations[0])
+        await _check_reachable(publisher, target)
+        idle_workers = await _watch_idle(stack, workers, target, plan.configurations[0])
         fresh = None if plan.server else partial(_fresh, plan)
         configurations: list[Configuration] = []
         warnings: list[str] = []
         for settings in plan.configurations:
-            far = 1 if same_host else round(settings.rate)
-            await target.open(publisher, max(CONNECTIONS, far))
+            connections = 1 if same_host else round(settings.rate)
+            await target.open(publisher, max(CONNECTIONS, connections))
             await target.calibrate(publisher, settings.size, same_host)
             rounds = [
                 await measure(target, workers, publisher, one, report, fresh)
@@ -74,9 +74,9 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             if abs(target.clock.stepped) > 0.001:
                 warnings.append(
                     f"The clock was set by {target.clock.stepped * 1e3:.0f} ms during the run: "
-                    "delays from the publication are not to be trusted."
+                    "delays from the publication are unreliable."
                 )
-        idle = {name: await worker.ask(Subscribers.idle) for name, worker in watched.items()}
+        idle = {name: await worker.ask(Subscribers.idle) for name, worker in idle_workers.items()}
     return Result(
         plan=plan,
         began=began,
@@ -92,58 +92,63 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
 
 @contextlib.asynccontextmanager
 async def _fresh(plan: Plan) -> AsyncIterator[Target]:
-    """A server of our own, as the plan has it."""
+    """Run a local server with the plan's application, for the block."""
     async with local_server(plan.application) as (url, pid):
         yield Target(url, pid, plan.tapped, plan.publish_path)
 
 
-async def _reach(publisher: Worker[Publisher], target: Target) -> None:
-    """Connect once, before so many clients wait for what is not there. Raises `ServerFailed`."""
+async def _check_reachable(publisher: Worker[Publisher], target: Target) -> None:
+    """Connect once before the clients start. Raises `ServerFailed`."""
     try:
         await target.open(publisher)
     except WorkerFailed as error:
-        raise ServerFailed(f"No server can be reached at {target.url}: {error}") from error
+        raise ServerFailed(f"The server at {target.url} cannot be reached: {error}") from error
 
 
 async def _watch_idle(
     stack: AsyncExitStack, workers: ForkServer, target: Target, settings: Settings
 ) -> dict[str, Worker[Subscribers]]:
-    """One client of each technique in a room where nothing happens, as long as the run lasts.
+    """Start one client of each technique in a room without events, for the whole run.
 
-    Raises `MeasurementFailed` where one has not been answered in time.
+    Raises `MeasurementFailed` if a client receives no response in time.
     """
-    watched: dict[str, Worker[Subscribers]] = {}
+    idle_workers: dict[str, Worker[Subscribers]] = {}
     if not target.tapped:
-        return watched
+        return idle_workers
     room = f"compare-{secrets.token_hex(4)}"
     for adapter in settings.adapters:
         worker = workers.worker(Subscribers, Orders(adapter, settings, target.url, True, room))
-        watched[adapter.name] = await stack.enter_async_context(worker)
+        idle_workers[adapter.name] = await stack.enter_async_context(worker)
         await worker.ask(Subscribers.open)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + CONNECT_TIMEOUT
     waiting = settings.adapters
     while waiting:
         if time.monotonic() > deadline:
             names = ", ".join(adapter.name for adapter in waiting)
-            raise MeasurementFailed(f"{target.url} has not answered {names} in {PATIENCE:g} s.")
+            raise MeasurementFailed(
+                f"{target.url} sent no response to {names} within {CONNECT_TIMEOUT:g} s."
+            )
         await asyncio.sleep(0.1)
         for adapter in list(waiting):
-            wire = (await watched[adapter.name].ask(Subscribers.mark)).counts.wire
-            # A long poll in a quiet room is held before its first byte.
+            wire = (await idle_workers[adapter.name].ask(Subscribers.mark)).counts.wire
+            # A long poll in a quiet room receives no byte until its timeout.
             if wire.up if adapter.ends == "at the first batch" else wire.down:
                 waiting.remove(adapter)
     await asyncio.sleep(SETTLING)
-    for worker in watched.values():
+    for worker in idle_workers.values():
         await worker.ask(Subscribers.settle)
-    return watched
+    return idle_workers
 
 
 def _with_idle(
     configurations: Sequence[Configuration], idle: Mapping[str, Idle | None]
 ) -> list[Configuration]:
-    """The first configuration's interval, hold and network were the idle clients' own."""
+    """Add the idle clients' bytes to the configurations with the same idle traffic.
 
-    def own(settings: Settings) -> tuple[object, ...]:
+    Idle clients have the first configuration's interval, hold and network.
+    """
+
+    def idle_settings(settings: Settings) -> tuple[object, ...]:
         return settings.interval, settings.hold, settings.network
 
     return [
@@ -151,7 +156,7 @@ def _with_idle(
             one,
             measurements=tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements),
         )
-        if own(one.settings) == own(configurations[0].settings)
+        if idle_settings(one.settings) == idle_settings(configurations[0].settings)
         else one
         for one in configurations
     ]

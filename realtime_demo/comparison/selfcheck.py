@@ -1,9 +1,9 @@
-"""What the comparison itself adds to a delay: its clients beside bare ones, event by event.
+"""The delay that the comparison itself adds: its clients against minimal clients, per event.
 
-A bare client is a library, a loop and a clock, with no tap. One of them and one of the
-comparison's, tap and all, follow the same room of the same server at the same time. Each event
-gives one difference, in which the server's and the machine's mood cancel out. The server writes to
-one after the other, so the two take turns at being first.
+A minimal client is a library, a loop and a clock, without a tap. A minimal client and one of the
+comparison's, with its tap, follow the same room of the same server at the same time. Each event
+gives one difference, in which the state of server and machine cancels out. The server writes to
+one client after the other, so the order of connecting alternates.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from .traits import framing, response_ends
 from .workers import ForkServer, Worker
 
 RATE = 20.0  # events a second
-PATIENCE = 10.0  # seconds in which both have to be connected
-LEAD = 0.25
+CONNECT_TIMEOUT = 10.0  # seconds until both clients must be connected
+LEAD = 0.25  # seconds before the first event, and after the last
 ALLOWED = 0.0005  # seconds that the comparison may add to a median
 _INDEX = re.compile(rb'"text": ?"(-?\d+)[ "]')
 
@@ -72,8 +72,8 @@ CLIENTS: dict[str, Callable[[str, Stamped], Awaitable[None]]] = {
 }
 
 
-class Bare:
-    """A bare client, in a worker process."""
+class MinimalClient:
+    """A minimal client, in a worker process."""
 
     def __init__(self) -> None:
         self._seen: Stamped = []
@@ -84,13 +84,13 @@ class Bare:
         self._client = asyncio.ensure_future(CLIENTS[framing(technique)](url, self._seen))
 
     async def received(self) -> int:
-        """How many times anything came. Raises what the client died of."""
+        """Return how many pieces have arrived. Raises the client's exception if it ended."""
         if self._client is not None and self._client.done():
             self._client.result()
         return len(self._seen)
 
     async def close(self) -> list[tuple[int, float]]:
-        """The number of each event, and when it came (monotonic clock, seconds)."""
+        """Stop; return each event's number and time of arrival (monotonic clock, seconds)."""
         if self._client is not None:
             self._client.cancel()
             await asyncio.gather(self._client, return_exceptions=True)
@@ -99,24 +99,29 @@ class Bare:
 
 @dataclass(frozen=True)
 class Added:
-    """Of one technique, in seconds: the medians from the publication, and what the tool's
-    client was later by, event by event, with the 95 % interval on its median."""
+    """The delay that the tool adds to one technique, in seconds.
+
+    `minimal` and `tool` are the medians from the publication with each client; `later` is how
+    much later the tool's client received each event.
+    """
 
     technique: str
-    bare: float
+    minimal: float
     tool: float
     later: Spread
 
     @property
     def within(self) -> bool:
-        """Whether the medians differ by less than what is allowed."""
-        return self.tool - self.bare < ALLOWED
+        """Whether the medians differ by less than `ALLOWED`."""
+        return self.tool - self.minimal < ALLOWED
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How it is measured. `rtt` (seconds) is put before the comparison's client alone: what that
-    adds has to be found."""
+    """The settings of a self-check.
+
+    `rtt` (seconds) delays only the comparison's client: tests use it as a known difference.
+    """
 
     techniques: tuple[str, ...] = tuple(n for n in COMPARED if response_ends(n) != "at once")
     rounds: int = 4  # the comparison's client connects first in every other one
@@ -126,12 +131,14 @@ class Trial:
 
 
 async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added]:
-    """Each technique but polling, whose delay is its phase; its way is long polling's.
+    """Measure the added delay of each technique of `trial`.
 
-    Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
+    The default omits polling: its delay depends on its phase, and it uses the same client as
+    long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
     """
     async with AsyncExitStack() as stack:
-        workers = await stack.enter_async_context(ForkServer(Publisher, Subscribers, Bare))
+        kinds = Publisher, Subscribers, MinimalClient
+        workers = await stack.enter_async_context(ForkServer(*kinds))
         url, _ = await stack.enter_async_context(local_server(application))
         publisher = await stack.enter_async_context(workers.worker(Publisher))
         await Target(url).open(publisher)
@@ -140,8 +147,8 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added
             delays: list[tuple[float, float]] = []
             for number in range(trial.rounds):
                 delays += await _round(workers, name, url, publisher, trial, number)
-            bare, tool = (statistics.median(column) for column in zip(*delays, strict=True))
-            added.append(Added(name, bare, tool, Spread.of([b - a] for a, b in delays)))
+            minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
+            added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
     return added
 
 
@@ -153,33 +160,37 @@ async def _round(
     trial: Trial,
     number: int,
 ) -> Sequence[tuple[float, float]]:
-    """The delays of each event to the bare client and to the tool's."""
+    """Return the delays of each event to the minimal client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
     path = BY_NAME[name].path.format(room=room)
     orders = Orders(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
-    async with workers.worker(Bare) as bare, workers.worker(Subscribers, orders) as tool:
+    async with (
+        workers.worker(MinimalClient) as minimal,
+        workers.worker(Subscribers, orders) as tool,
+    ):
 
-        async def open_bare() -> None:
-            await bare.ask(Bare.open, name, url + path)
-            await _until_received(publisher, room, lambda: bare.ask(Bare.received))
+        async def open_minimal() -> None:
+            await minimal.ask(MinimalClient.open, name, url + path)
+            await _until_received(publisher, room, lambda: minimal.ask(MinimalClient.received))
 
         async def open_tool() -> None:
             await tool.ask(Subscribers.open)
             await _until_received(publisher, room, lambda: tool.ask(Subscribers.ready))
 
-        for open_client in (open_tool, open_bare) if number % 2 else (open_bare, open_tool):
+        openers = (open_tool, open_minimal) if number % 2 else (open_minimal, open_tool)
+        for open_client in openers:
             await open_client()
         times = arrival_times(RATE, trial.seconds, "poisson", trial.seed + number)
         start = time.monotonic() + LEAD
         published = await publisher.ask(Publisher.run, room, start, times, 0, 100)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
-        by_bare = dict(await bare.ask(Bare.close))
+        by_minimal = dict(await minimal.ask(MinimalClient.close))
         samples = (await tool.ask(Subscribers.close)).samples
         by_tool = {sample.number: sample.received for sample in samples}
     return [
-        (by_bare[event.index] - at, by_tool[event.index] - at)
+        (by_minimal[event.index] - at, by_tool[event.index] - at)
         for event in published.events
-        if event.index in by_bare and event.index in by_tool
+        if event.index in by_minimal and event.index in by_tool
         for at in (clock.published(event),)
     ]
 
@@ -188,10 +199,10 @@ async def _until_received(
     publisher: Worker[Publisher], room: str, received: Callable[[], Awaitable[int]]
 ) -> None:
     """Publish until a client has received something."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + CONNECT_TIMEOUT
     while time.monotonic() < deadline:
         await publisher.ask(Publisher.publish, room, -1, 100)
         await asyncio.sleep(0.1)
         if await received():
             return
-    raise MeasurementFailed(f"Nothing has arrived in {PATIENCE:g} s.")
+    raise MeasurementFailed(f"No event arrived within {CONNECT_TIMEOUT:g} s.")

@@ -1,10 +1,10 @@
-"""The theory played over the very events of a run: what each delivery should have taken.
+"""A simulation of the theory's model over the events of a run.
 
-The formulas of `theory` hold on average, over all the moments at which events may come and
-clients may ask. A run of fifteen events is one draw of these, and may lie far from the average
-with nothing wrong. So the same model is played here over the events that were published and,
-for polling, the phases that the clients had: what is left between this and the measurement is
-no luck of the draw. (In statistics: common random numbers; the formula is the control.)
+The formulas of `theory` are averages over all times at which events may arrive and clients may
+send requests. A run of fifteen events is one sample of these, and may differ much from the
+average. The simulation applies the same model to the events that were published and, for
+polling, to the times of the clients' requests. Its difference from the measurement contains no
+sampling error. (In statistics: common random numbers; the formula is the control variate.)
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .traits import asks, response_ends
 
 @dataclass(frozen=True)
 class Simulated:
-    """What the model says of one run. Delays in seconds, sorted, of all deliveries.
+    """The model's result for one run. Delays of all deliveries in seconds, sorted.
 
-    `requests` are one client's in the window, on average, and `empty` the share of them that
-    brought nothing: None for what does not ask.
+    `requests` is the mean number of a client's requests in the window, `empty` the share of them
+    without events; both are None for techniques without requests.
     """
 
     delays: tuple[float, ...]
@@ -44,12 +44,12 @@ class Simulated:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a run gives the model to play over; times on one clock, in seconds.
+    """The input that a run provides to the model; times on one clock, in seconds.
 
-    `published` are all its events in order, of which those from the `first` on count; requests
-    count within `window`. `asked` has, for each polling client, when it asked. `work` are
-    samples of what client and server work on an event's way down (`Path.push` is their mean),
-    drawn from at random. `busy` is how long one event keeps the machine: the next waits for it.
+    `published` are the times of all its events in order; those from `first` on count, and
+    requests within `window`. `asked` has the request times of each polling client. `work` are
+    samples of the work of client and server on a delivery (`Path.push` is their mean), drawn
+    from at random. `busy` is how long one event occupies the machine: the next event waits.
     """
 
     published: Sequence[float]
@@ -61,7 +61,7 @@ class Observed:
     busy: float = 0.0
 
     def turns(self) -> list[float]:
-        """When the machine gets to each event: in order, one after the other."""
+        """Return when the machine starts on each event: in order, one after the other."""
         turns: list[float] = []
         free = -math.inf
         for time in self.published:
@@ -76,7 +76,7 @@ class Observed:
 def simulate(
     technique: str, workload: Workload, path: Path, sizes: Sizes, observed: Observed
 ) -> Simulated | None:
-    """The model over these events; None where there is nothing to play over."""
+    """Simulate `technique` over the events of `observed`; None if there is no delivery."""
     model = _Model(workload, path, sizes, observed)
     match response_ends(technique):
         case "at once":
@@ -97,7 +97,7 @@ def simulate(
 
 @dataclass(frozen=True)
 class _Model:
-    """Each technique's model of one client; `empty` of what it returns is a count."""
+    """Each technique's model of one client. In its results `empty` is a count, not a share."""
 
     workload: Workload
     path: Path
@@ -105,21 +105,23 @@ class _Model:
     observed: Observed
 
     def _down(self, work: Sequence[float], seed: int) -> Callable[[float, float], float]:
-        """One connection's way down, by the network's own schedule: when bytes that are due at a
-        time have come, and been worked on."""
+        """Return a function for one connection: when bytes sent at a time have been processed.
+
+        It follows the network's own schedule.
+        """
         chance = random.Random(f"down {seed}")
         schedule, link = Schedule(chance), self.path.network.down
 
         def arrival(now: float, size: float) -> float:
-            work_of_this = chance.choice(work)
-            return schedule.arrival(link, now, round(size)) + work_of_this
+            seconds = chance.choice(work)
+            return schedule.arrival(link, now, round(size)) + seconds
 
         return arrival
 
     def polling(self, asked: Sequence[float]) -> Simulated:
-        """The answer to each asking brings what was published since the one before."""
+        """Simulate polling: each response has the events published since the previous request."""
         path, sizes, observed = self.path, self.sizes, self.observed
-        # Where the phase stood is the run's; how often it is asked is the theory's.
+        # The phase comes from the run, the number of requests from the theory.
         first = bisect_left(asked, observed.window[0])
         if first == len(asked):
             return Simulated(())
@@ -131,13 +133,16 @@ class _Model:
         for time in asked:
             reached = time + path.network.up.mean_delay + path.service / 2
             begun, place = place, max(place, bisect_right(published, reached))
-            come = arrival(reached, sizes.down + (place - begun) * sizes.event)
-            delays += [come - published[n] for n in range(max(begun, observed.first), place)]
+            arrived = arrival(reached, sizes.down + (place - begun) * sizes.event)
+            delays += [arrived - published[n] for n in range(max(begun, observed.first), place)]
             full += place > begun and observed.within(time)
         return Simulated(tuple(delays), requests, max(0, requests - full))
 
     def long_polling(self, seed: int) -> Simulated:
-        """After an answer nobody asks for R; what came meanwhile is answered when it is over."""
+        """Simulate long polling.
+
+        For R after a response no request waits; the next request receives the events of that time.
+        """
         path, sizes, observed = self.path, self.sizes, self.observed
         arrival = self._down(observed.work or (path.push_work,), seed)
         away = path.network.up.mean_delay + path.service / 2
@@ -145,21 +150,21 @@ class _Model:
         published, turns = observed.published, observed.turns()
         place, ready = 0, published[0] if published else 0.0
         while place < len(published):
-            # A hold that ended with nothing is followed by another request.
+            # A poll that timed out without events is followed by another request.
             while ready + self.workload.hold < turns[place]:
                 asked.append(ready + self.workload.hold + path.again - away)
                 empty += observed.within(asked[-1])
                 ready = asked[-1] + away
             answered = max(ready, turns[place])
             begun, place = place, bisect_right(turns, answered)
-            come = arrival(answered, sizes.down + (place - begun) * sizes.event)
-            delays += [come - published[n] for n in range(max(begun, observed.first), place)]
-            asked.append(come)
-            ready = come + away
+            arrived = arrival(answered, sizes.down + (place - begun) * sizes.event)
+            delays += [arrived - published[n] for n in range(max(begun, observed.first), place)]
+            asked.append(arrived)
+            ready = arrived + away
         return Simulated(tuple(delays), sum(map(observed.within, asked)), empty)
 
     def open(self, seed: int) -> Simulated:
-        """Each event goes out as it comes, behind what is still on its way."""
+        """Simulate an open connection: each event is sent at once, after those in flight."""
         observed = self.observed
         arrival = self._down(observed.work or (self.path.push_work,), seed)
         delays = [

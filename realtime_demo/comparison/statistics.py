@@ -1,4 +1,4 @@
-"""The figures: percentiles from all samples merged, and how far the median can be trusted."""
+"""Percentiles of all samples merged, and confidence intervals on the median."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ BLOCKS, FEWEST_BLOCKS = 30, 5
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest sample that `share` of the samples do not exceed (the inverse of the
-    empirical distribution: Hyndman and Fan 1996, type 1). `ordered` is sorted, not empty."""
+    """Return the smallest sample that `share` of the samples do not exceed.
+
+    The inverse of the empirical distribution (Hyndman and Fan 1996, type 1). `ordered` is sorted
+    and not empty.
+    """
     return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
 
 
 def tail(ordered: Sequence[float], share: float, events: int) -> float:
-    """As `quantile`, and NaN where the samples are of too few events for one to lie beyond it.
+    """Return `quantile`, or NaN if fewer than one of the events is expected beyond it.
 
-    A hundred clients of one event share its luck: they are no hundred events.
+    Events count, not samples: the deliveries of one event to a hundred clients are correlated.
     """
     return quantile(ordered, share) if round(events * (1 - share), 9) >= 1 else math.nan
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A distribution's summary, in the samples' own unit. NaN is what is not known: everything
-    without a sample; the 90th percentile of fewer than 10 events, the 99th of fewer than 100, the
-    99.9th of fewer than 1,000."""
+    """A summary of a distribution, in the samples' unit.
+
+    NaN is unknown: everything without a sample; the 90th percentile of fewer than 10 events, the
+    99th of fewer than 100, the 99.9th of fewer than 1,000.
+    """
 
     count: int
     mean: float
@@ -44,8 +49,10 @@ class Spread:
 
     @classmethod
     def of(cls, clusters: Iterable[Sequence[float]]) -> Spread:
-        """The spread of all samples merged, which came in clusters: one event's delays to all its
-        clients each, in the order of time. See `tail`, and `median_interval` over `blocks`.
+        """Summarise all samples of `clusters`.
+
+        A cluster has one event's delays to all its clients; clusters are in order of time. See
+        `tail`, and `median_interval` over `blocks`.
         """
         groups = [cluster for cluster in clusters if cluster]
         merged = sorted(sample for group in groups for sample in group)
@@ -67,12 +74,12 @@ class Spread:
 
 
 def blocks(clusters: Iterable[Sequence[float]]) -> list[list[float]]:
-    """Clusters in the order of time, joined to stretches of as many clusters each.
+    """Join clusters, which are in order of time, to blocks of equally many clusters.
 
-    Events near each other in time share more than chance: a process that was moved to another
-    core, a neighbour on the machine, a phase. Stretches longer than that memory are independent
-    where events are not ("batch means": Schmeiser, Operations Research 30, 1982, who finds 10 to
-    30 of them enough); there are as many as events in each, and 30 at most.
+    Events near each other in time are correlated: by a process moved to another core, by other
+    load on the machine, by a phase. Blocks longer than that correlation are independent ("batch
+    means": Schmeiser, Operations Research 30, 1982, recommends 10 to 30 blocks). There are as
+    many blocks as events in each, and 30 at most.
     """
     groups = [cluster for cluster in clusters if cluster]
     number = min(BLOCKS, max(FEWEST_BLOCKS, round(math.sqrt(len(groups)))))
@@ -90,14 +97,14 @@ def blocks(clusters: Iterable[Sequence[float]]) -> list[list[float]]:
 def median_interval(
     clusters: Sequence[Sequence[float]], ordered: Sequence[float]
 ) -> tuple[float, float]:
-    """The 95 % confidence interval on the median of clustered samples.
+    """Return the 95 % confidence interval on the median of clustered samples.
 
     Woodruff's interval (Journal of the American Statistical Association 47, 1952): the
     share p of samples at or below the median is a ratio over the clusters, whose variance is
     that of a ratio estimator (Cochran, Sampling Techniques, 1977, §9.11); the interval is
-    read off the samples at ½ ± t·√var(p). With clusters of one it is, but for rounding, the
-    binomial interval of order statistics. Fewer than three clusters say nothing: the
-    interval is then the whole range.
+    read off the samples at ½ ± t·√var(p). For clusters of one sample it is, except for rounding,
+    the binomial interval of order statistics. With fewer than three clusters the interval is the
+    whole range.
     """
     number = len(clusters)
     if number < 3:
@@ -111,18 +118,18 @@ def median_interval(
         for cluster in clusters
     )
     error = math.sqrt(squares / number / (number - 1)) / mean_size
-    # Ties at the median (a coarse clock) can make every cluster alike: never claim more than
-    # the next sample on either side.
+    # Ties at the median (a coarse clock) can make all clusters equal: the interval always
+    # reaches the next sample on either side.
     reach = max(student(number - 1) * error, 1 / total)
     return quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
 
 
 def between(medians: Sequence[float]) -> tuple[float, float]:
-    """The mean of several runs' medians, and the half-width of its 95 % interval.
+    """Return the mean of several runs' medians, and the half-width of its 95 % interval.
 
-    Processes lie and wake differently in each run, and the machine is at something else; no
-    number of samples of one run can tell that, only other runs can (Kalibera and Jones,
-    "Rigorous Benchmarking in Reasonable Time", 2013). Needs two runs; three say something.
+    Memory layout, scheduling and other load differ between runs; more samples of one run do not
+    show that (Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time", 2013). Requires two
+    runs; three or more are useful.
     """
     number = len(medians)
     mean = math.fsum(medians) / number
@@ -131,8 +138,11 @@ def between(medians: Sequence[float]) -> tuple[float, float]:
 
 
 def student(freedom: int) -> float:
-    """The 97.5 % point of Student's t, by the expansion of Abramowitz and Stegun 26.7.5
-    (within 0.5 % from 4 degrees of freedom on), and by the table below that."""
+    """Return the 97.5 % point of Student's t for `freedom` degrees of freedom.
+
+    By the expansion of Abramowitz and Stegun 26.7.5 (within 0.5 % from 4 degrees of freedom on),
+    and from a table below that.
+    """
     if freedom < 4:
         return {1: 12.706, 2: 4.303, 3: 3.182}[freedom]
     z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)

@@ -1,7 +1,7 @@
-"""The subscribers: N clients of each technique behind a tap, in a process of their own.
+"""The subscribers: N clients of one technique behind a tap, in their own process.
 
-The process watches itself: the share of a core it uses, and how late its event loop is. A
-client that is late because its own process is busy measures nothing but that.
+The process measures its own share of a core and the lateness of its event loop: the delays of a
+busy process would be its own, not the technique's.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ from .http_client import HttpConnection
 from .plan import Adapter, Settings, index_of
 from .results import Idle, Sample
 
-BEAT = 0.02  # seconds between looks at how late the event loop is
+LAG_INTERVAL = 0.02  # seconds between measurements of the event loop's lateness
 EMPTY = b'"events":[]'
-SCANNED = 4_096  # bytes of a response in which an empty batch would show
-PROBES = 9
-RECENT = 200  # deliveries whose median is on the screen while it runs
+SCANNED = 4_096  # bytes of a response that are searched for an empty batch
+PROBES = 9  # requests of each probing client
+RECENT = 200  # latest deliveries, whose median is on the screen during a run
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What the clients of one technique in one process do: one of them for each of `phases`,
-    the seconds after which it first asks. They are numbered from `first`."""
+    """The configuration of a process of clients of one technique.
+
+    There is one client for each of `phases`, the seconds until its first request. Clients are
+    numbered from `first`.
+    """
 
     adapter: Adapter
     settings: Settings
@@ -50,16 +53,16 @@ class Orders:
 
 @dataclass(frozen=True)
 class Counts:
-    """Everything counted so far; the counts of one technique's processes can be added up."""
+    """Counts so far. The counts of one technique's processes can be added up."""
 
     wire: counters.Counts = field(default_factory=counters.Counts)
     open: int = 0  # connections
-    empty: int = 0  # answers
+    empty: int = 0  # responses
     received: int = 0  # deliveries
     counted: int = 0  # deliveries of the measured window, whose numbers are not negative
     resets: int = 0
     errors: tuple[str, ...] = ()
-    median: float | None = None  # of two wall clocks' difference: for the screen, not a figure
+    median: float | None = None  # by two wall clocks: for the screen only
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -76,8 +79,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Mark:
-    """What one process has counted so far for the adapter called `name`, and how it fares: its
-    CPU seconds, and by how much its event loop was late, sorted."""
+    """One process's counts so far, for the adapter called `name`.
+
+    `cpu` is the CPU seconds of the process, `lags` the event loop's lateness in seconds, sorted.
+    """
 
     name: str
     time: float
@@ -88,8 +93,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class RequestProbe:
-    """What one empty request costs: seconds under load, bytes up and down, and the length of the
-    cursor in it. `alone` is the seconds of a request by itself."""
+    """The cost of one empty request: seconds under load, bytes up and down.
+
+    `cursor` is the length of its cursor, `alone` the seconds of a request without load.
+    """
 
     seconds: float
     up: float = 0.0
@@ -100,14 +107,14 @@ class RequestProbe:
 
 @dataclass(frozen=True)
 class Received:
-    """All deliveries of a group, and when each of its polling clients asked."""
+    """All deliveries of a process, and the request times of each of its polling clients."""
 
     samples: list[Sample]
     asked: list[list[float]]
 
 
 class Subscribers:
-    """The clients of one technique in this process, and the tap before them."""
+    """The clients of one technique in this process, and the tap between them and the server."""
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
@@ -125,7 +132,7 @@ class Subscribers:
         self.errors: list[str] = []
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._responses: dict[int, bytearray] = {}
-        self._signs: list[tuple[float, counters.Counts]] = []  # of life: the first and the last
+        self._heartbeats: list[tuple[float, counters.Counts]] = []  # the first and the last
         self._lags: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -169,9 +176,9 @@ class Subscribers:
             self.errors.append(f"{type(error).__name__}: {error}")
 
     def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
-        """Find the responses that brought nothing, by the bytes that crossed, as they come."""
+        """Count the responses without events, from the bytes as they cross the tap."""
         if direction == "down":
-            self._signs[1:] = [(time.monotonic(), self.tap.total)]
+            self._heartbeats[1:] = [(time.monotonic(), self.tap.total)]
             if self.orders.adapter.asks:
                 response = self._responses.setdefault(connection.number, bytearray())
                 before = EMPTY in response
@@ -183,8 +190,8 @@ class Subscribers:
     async def _watch_the_loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + BEAT
-            await asyncio.sleep(BEAT)
+            due = loop.time() + LAG_INTERVAL
+            await asyncio.sleep(LAG_INTERVAL)
             self._lags.append(loop.time() - due)
 
     async def mark(self) -> Mark:
@@ -193,7 +200,7 @@ class Subscribers:
         return Mark(self.orders.adapter.name, time.monotonic(), time.process_time(), lags, counts)
 
     async def ready(self) -> int:
-        """How many clients have received anything."""
+        """Return how many clients have received anything."""
         return len({sample.client for sample in self.samples})
 
     def _count(self) -> Counts:
@@ -209,26 +216,26 @@ class Subscribers:
         )
 
     async def settle(self) -> None:
-        """Forget the signs of life until now, and how the process fared."""
+        """Discard the heartbeats and the event loop's lateness up to now."""
         self._lags.clear()
-        self._signs.clear()
+        self._heartbeats.clear()
 
     async def idle(self) -> Idle | None:
-        """Bytes a second between the first and the last sign of life since `settle`."""
-        if len(self._signs) < 2:
+        """Return the bytes a second between the first and the last heartbeat since `settle`."""
+        if len(self._heartbeats) < 2:
             return None
-        (began, before), (ended, after) = self._signs
+        (began, before), (ended, after) = self._heartbeats
         if (seconds := ended - began) < 1:
             return None
         crossed = after - before
         return Idle(crossed.up / seconds, crossed.down / seconds, seconds)
 
     async def probe(self) -> RequestProbe | None:
-        """What one empty request costs here.
+        """Measure one empty request.
 
-        As many ask at once as do so under load: all the clients of a long poll, one of any
-        other. Open connections do not ask; there a poll of this project's shows how long
-        client and server work, and None is the answer for someone else's.
+        As many clients request at once as under load: all clients of long polling, one client
+        of other techniques. For open connections, a poll of this project's server shows how long
+        client and server work; None for other projects' endpoints.
         """
         if not self._can_be_probed:
             return None
@@ -237,20 +244,23 @@ class Subscribers:
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
             times = await self._time(self._url(tap), len(self.orders.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
-            if self.orders.tapped:  # the sizes of one more, by itself
+            if self.orders.tapped:  # the sizes of one more request alone
                 async with HttpConnection(tap.url) as http:
-                    again, cursor = await self._first(http)
+                    path, cursor = await self._first(http)
                     before = tap.total
-                    await http.get(again)
-                spent = tap.total - before
-                # The probe's hold has one digit.
+                    await http.get(path)
+                crossed = tap.total - before
+                # "wait=0" has one digit; the clients' `wait` may have more.
                 extra = len(f"{self.orders.settings.hold:g}") - 1 if held else 0
-                probe = RequestProbe(probe.seconds, spent.up + extra, spent.down, len(cursor))
+                up, down = crossed.up + extra, crossed.down
+                probe = RequestProbe(probe.seconds, up, down, len(cursor))
         return probe
 
     async def probe_alone(self) -> float | None:
-        """Seconds that one empty request takes by itself, without the network that is put in: what
-        client and server work on it, whoever else would ask under load."""
+        """Return the seconds of one empty request without load and without the simulated network.
+
+        That is the work of client and server on one request.
+        """
         if not self._can_be_probed:
             return None
         async with Tap(*self.tap.target) as tap:
@@ -261,30 +271,30 @@ class Subscribers:
         return self.orders.adapter.asks or self.orders.adapter.path is None
 
     async def _first(self, http: HttpConnection) -> tuple[str, str]:
-        """Ask for what there is; the target of an empty request after it, and its cursor.
+        """Request the room's events; return the target of the next, empty request and its cursor.
 
-        "wait=0" answers a long poll at once.
+        With "wait=0" the server responds to a long poll at once.
         """
         held = self.orders.adapter.ends == "at the first batch"
         path = self.orders.adapter.path or BY_NAME["longpoll" if held else "polling"].path
         path = path.format(room=self.orders.room.replace("compare-", "probing-"))
-        asking = {"wait": "0"} if held else {}
-        batch = json.loads((await http.get(target(path, asking))).body)
+        parameters = {"wait": "0"} if held else {}
+        batch = json.loads((await http.get(target(path, parameters))).body)
         cursor = batch.get("cursor") if isinstance(batch, dict) else None
-        return target(path, query(cursor, **asking)), cursor or ""
+        return target(path, query(cursor, **parameters)), cursor or ""
 
     async def _time(self, base_url: str, together: int) -> list[float]:
-        """The seconds that `PROBES` empty requests take, of so many clients at once each."""
+        """Return the seconds of `PROBES` empty requests from each of `together` clients at once."""
         times: list[float] = []
         barrier = asyncio.Barrier(together)
 
         async def ask() -> None:
             async with HttpConnection(base_url) as http:
-                again, _ = await self._first(http)
+                path, _ = await self._first(http)
                 for _ in range(PROBES):
                     await barrier.wait()
                     began = time.monotonic()
-                    json.loads((await http.get(again)).body)
+                    json.loads((await http.get(path)).body)
                     times.append(time.monotonic() - began)
 
         await asyncio.gather(*[ask() for _ in range(together)])

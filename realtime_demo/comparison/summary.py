@@ -1,10 +1,9 @@
-"""A technique's measurement: put together from what was counted, probed and published, and from
-its rounds.
+"""The measurement of a technique, made from counts, probes and events, and merged from rounds.
 
-How processes lie, wake and share the cores differs from start to start, and the machine is at
-something else a minute later. No number of samples of one start can tell that; other starts can
-(Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time", 2013). So the techniques take
-turns, round after round, and the interval on a median is at least the one between its rounds.
+Memory layout, scheduling and other load differ between starts of the same processes. More
+samples of one start do not show that; more starts do (Kalibera and Jones, "Rigorous Benchmarking
+in Reasonable Time", 2013). So techniques alternate, round by round, and the interval on a median
+is at least the interval between its rounds.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ from .statistics import Spread, between
 from .subscribers import Counts, Mark, RequestProbe
 from .theory import Path, Sizes, open_sizes, predict
 
-WEIGHED = 50  # clients from which on memory is told: fewer drown in what else a server does
-# Figures of rounds that are added up.
+WEIGHED = 50  # clients: with fewer, a server's other memory hides that of its connections
+# Figures that are added up over rounds.
 ADDED = ("seconds", "published", "deliveries", "requests", "empty", "up", "down", "reconnects")
 
 
 @dataclass(frozen=True)
 class Window:
-    """What was published in a window, and what was counted of it.
+    """The events published in a window, and the counts at its ends.
 
-    `refused` are events that were to be published in it and failed. `cpu` are the server's
-    seconds in it, what publishing takes left out (None: not known).
+    `refused` is the number of its events that the server rejected. `cpu` is the server's CPU
+    seconds in it, without publishing (None: unknown).
     """
 
     sent: tuple[Sent, ...]
     refused: int
-    every: tuple[float, ...]  # when each event was published, the warm-up's too
+    every: tuple[float, ...]  # publication times of all events, with the warm-up's
     identity: float  # the mean length of an event's id, and the bytes of its JSON
     event_size: float
     began: list[Mark]
@@ -52,9 +51,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a phase has found. `warmed` is when each event was published that came before the
-    window, `memory` the bytes by which the server grew with its clients; `probes`, `samples` and
-    `asked` are by the adapter's name, as `phase.Clients` gives them."""
+    """The observations of a phase.
+
+    `warmed` has the publication times of the events before the window, `memory` the bytes by
+    which the server grew with its clients. `probes`, `samples` and `asked` are by the adapter's
+    name, as from `phase.Clients`.
+    """
 
     warmed: Sequence[float]
     window: Window
@@ -66,16 +68,16 @@ class Evidence:
     asked: Mapping[str, Sequence[Sequence[float]]]
 
     def counted(self, marks: Sequence[Mark], name: str) -> Counts:
-        """What the processes of `name` have counted."""
+        """Return the sum of the counts of the processes of `name`."""
         return sum((mark.counts for mark in marks if mark.name == name), Counts())
 
     def time(self, marks: Sequence[Mark], name: str) -> float:
-        """When they were asked, on average."""
+        """Return the mean time of the marks of `name`."""
         return fmean(mark.time for mark in marks if mark.name == name)
 
 
 def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:
-    """What `adapter` was measured to do, and what theory says of it."""
+    """Return the measurement of `adapter`, with the theory's prediction for it."""
     settings, window, name = phase.settings, evidence.window, adapter.name
     samples, probe = evidence.samples[name], evidence.probes.get(name)
     sizes = _sizes(phase, adapter, evidence)
@@ -84,7 +86,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
     if adapter.ends != "at once":
         path, work = _push(path, sizes, evidence.event_probe, samples)
-    # What was published before may still be brought by the first answers of the window.
+    # The first responses in the window may still have events published before it.
     begin = window.sent[0].published
     probed = (time for time in evidence.event_probe.published.values() if time < begin)
     published = sorted([*evidence.warmed, *window.every, *probed])
@@ -124,7 +126,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
 
 
 def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
-    """What was counted between the window's beginning and its end."""
+    """Return the costs between the window's beginning and its end."""
     clients, window = phase.settings.clients, evidence.window
     began, ended = (evidence.counted(marks, name) for marks in (window.began, window.ended))
     deliveries = ended.received - began.received
@@ -154,14 +156,16 @@ def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
 def _push(
     path: Path, sizes: Sizes, probe: EventProbe, samples: Sequence[Sample]
 ) -> tuple[Path, list[float]]:
-    """The work on an event's way down, from the probe's delays, in which the network's part is
-    known; its mean in the path, and each delivery's."""
+    """Return `path` with the mean work on a delivery, and the work on each delivery.
+
+    The work is the probe's delays minus the known delay of the network.
+    """
     start, jitter = path.way_down(sizes.down + sizes.event, 0.0)
     work = probe.work(samples, start, jitter)
     if not work:
         return path, []
     push = max(0.0, fmean(work))
-    # Where the way is uneven, one delivery's work cannot be told from its jitter.
+    # With jitter, the work on a single delivery is unknown: use the mean.
     return replace(path, push=push), [push] if jitter else work
 
 
@@ -171,7 +175,7 @@ def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
         return open_sizes(adapter.technique, event, identity, len(phase.clients.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
-    # The probe's cursor was of an empty room, and so shorter.
+    # The probe's room was empty, so its cursor was shorter.
     longer = identity - probe.cursor if probe.cursor else 0.0
     return Sizes(up=probe.up + longer, down=probe.down + longer, event=event)
 
@@ -180,10 +184,10 @@ def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
 
 
 def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) -> Measurement:
-    """One technique's measurement of all its rounds.
+    """Merge the measurements of a technique's rounds.
 
-    What is counted is added up, percentiles are of all samples, and theory is asked about all
-    events. `network` is the one that was put in.
+    Counts are added up; percentiles and predictions are of all events. `network` is the simulated
+    network.
     """
     first = rounds[0]
     if len(rounds) == 1:
@@ -220,7 +224,7 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
 
 
 def _renumbered(rounds: Sequence[Measurement]) -> tuple[list[Sent], list[Sample]]:
-    """All events and deliveries but the warm-ups', numbered on from round to round."""
+    """Return all events and deliveries without the warm-ups', numbered through all rounds."""
     sent, samples = list[Sent](), list[Sample]()
     numbers = seqs = 0  # of the rounds before
     for one in rounds:
@@ -239,8 +243,8 @@ def _spread(
     if len(medians) < 2:
         return within
     _, half = between(medians)
-    # No delay is below 0 (unless two hosts' clocks say so): to cut there costs no confidence. To
-    # cut at the longest delay seen would: another start may well have its median beyond it.
+    # Delays are not below 0 (except for errors of two hosts' clocks), so cutting the interval at 0
+    # is safe. Cutting it at the longest delay is not: another start's median may exceed that.
     return replace(
         within,
         low=min(within.low, max(0.0, within.p50 - half)),
@@ -266,7 +270,7 @@ def _merged_cost(rounds: Sequence[Cost]) -> Cost:
 
 
 def _worst(rounds: Sequence[Watch]) -> Watch:
-    """The highest of each: a round in which the load was late is a round too many."""
+    """Return the highest of each figure: one round with late load makes the result doubtful."""
     failures = tuple(failure for one in rounds for failure in one.failures)
     errors = tuple(error for one in rounds for error in one.errors)
     busy, subscribers, late, behind, _, _ = zip(*map(astuple, rounds), strict=True)
@@ -280,7 +284,7 @@ def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:
     requests = [one.requests for one in known if one.requests is not None]
     empty = [(one.empty or 0.0) * (one.requests or 0.0) for one in known]
     delays = tuple(sorted(delay for one in known for delay in one.delays))
-    if len(requests) < len(known):  # it does not ask
+    if len(requests) < len(known):  # a technique without requests
         return Simulated(delays)
     total = math.fsum(requests)
     return Simulated(delays, total, math.fsum(empty) / total if total else 0.0)

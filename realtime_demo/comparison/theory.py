@@ -1,10 +1,10 @@
-"""What each technique must cost, worked out from the rate, the intervals and the network.
+"""Predicted delay and cost of each technique, from the rate, the intervals and the network.
 
 Pure functions; the derivations are in docs/theory.md, in the same order. Symbols: λ events a
-second in a room; u and d seconds one way up and down; s seconds that client and server work
-in one round trip; R = u + d + s; I the polling interval, which a client pauses after each
-response; T = I + R; H the longest hold of a long poll. Delay is from the event's publication
-at the server to the client.
+second in a room; u and d one-way delays up and down in seconds; s seconds that client and server
+work in one round trip; R = u + d + s; I the polling interval, which a client pauses after each
+response; T = I + R; H the poll timeout of a long poll. Delay is from the event's publication at
+the server to the client.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PINGS = (10.0 + 18.0, 6.0 + 14.0)
 
 
 class DoesNotFit(ValueError):
-    """A stream of such events needs more than the network's bandwidth."""
+    """The events need more than the network's bandwidth."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Component:
         return self.start + sum(self.widths) / 2
 
     def cdf(self, delay: float) -> float:
-        """P(delay ≤ `delay`): the distribution of a sum of two uniforms (a trapezoid)."""
+        """Return P(delay ≤ `delay`): the distribution of a sum of two uniforms (a trapezoid)."""
         y = delay - self.start
         wide, narrow = max(self.widths), min(self.widths)
-        if wide < 1e-12:  # less than a picosecond, whose square might be no number at all
+        if wide < 1e-12:  # less than a picosecond: its square may underflow
             return float(y >= 0)
         if narrow < 1e-9 * wide:
             return min(1.0, max(0.0, y / wide))
@@ -78,7 +78,7 @@ class Delay:
         return sum(part.weight * part.cdf(delay) for part in self.components)
 
     def quantile(self, share: float) -> float:
-        """The smallest delay that `share` (0 to 1) of the events do not exceed, by bisection."""
+        """Return the smallest delay that `share` (0 to 1) of the events do not exceed."""
         low, high = 0.0, self.longest
         for _ in range(60):
             middle = (low + high) / 2
@@ -91,11 +91,11 @@ class Delay:
 
 @dataclass(frozen=True)
 class Workload:
-    """`rate` events a second in the room, arriving at random (Poisson) or at a fixed beat.
+    """`rate` events a second in the room, arriving at random (Poisson) or at a fixed interval.
 
-    `interval` is the pause of a polling client, `hold` the longest hold of a long poll,
-    `heartbeat` the silence after which an open connection shows a sign of life, `ping` the time
-    between a socket's pings: all in seconds.
+    `interval` is the pause of a polling client, `hold` the poll timeout of a long poll,
+    `heartbeat` the silence after which an open connection sends a heartbeat, `ping` the time
+    between a WebSocket's pings: all in seconds.
     """
 
     rate: float
@@ -107,20 +107,20 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            raise ValueError(f"A rate is events a second, above 0; got {self.rate}.")
+            raise ValueError(f"A rate must be events a second, above 0; got {self.rate}.")
         if self.interval < 0 or self.hold <= 0 or self.heartbeat <= 0 or self.ping <= 0:
-            raise ValueError("Interval, hold, heartbeat and ping are seconds; got one below 0.")
+            raise ValueError(f"Times must be above 0 s (interval: 0 s or more); got {self}.")
 
 
 @dataclass(frozen=True)
 class Path:
-    """The way between client and server: the network, and the work in one round trip.
+    """The path between client and server: the network, and the work in one round trip.
 
-    `service` (seconds) is what a request takes on no network at all, half of it each way.
-    `push` is what an event takes to a client that waits for it, all of an event's deliveries
-    averaged; where that was not probed, it counts as half a request. `fan` is by how much the
-    last of an event's deliveries leaves the server behind the first, where `push` has it not:
-    deliveries times what one costs, since one process writes them one by one.
+    `service` (seconds) is the time of a request without network delay, half of it each way.
+    `push` is the time of an event to a waiting client without network delay, averaged over the
+    event's deliveries; None counts as half of `service`. `fan` is the time between the first and
+    the last delivery of an event leaving the server, unless `push` includes it: deliveries times
+    the cost of one, since one process writes them one by one.
     """
 
     network: Network = field(default_factory=Network)
@@ -138,11 +138,11 @@ class Path:
 
     @property
     def again(self) -> float:
-        """From one answer of a held request to the next request's arrival, on average."""
+        """Mean seconds from a long poll's response to the next request's arrival."""
         return self.network.rtt + self.push_work + self.fan / 2 + self.service / 2
 
     def way_down(self, size: float, work: float) -> tuple[float, float]:
-        """Seconds that `size` bytes take down: the fixed part, and the width of the jitter."""
+        """Return the seconds of `size` bytes down: the fixed part, and the width of the jitter."""
         down = self.network.down
         return down.delay + work + size / down.bandwidth, down.jitter
 
@@ -152,8 +152,8 @@ class Sizes:
     """Bytes of a technique's pieces on the wire.
 
     `up` and `down` are a whole request and a whole empty response (polling, long polling)
-    or one heartbeat (the others); `event` is what one event adds down. `ping_up` and
-    `ping_down` are a socket's pings and pongs, of both sides together.
+    or one heartbeat (the others); `event` is the bytes that one event adds down. `ping_up` and
+    `ping_down` are a WebSocket's pings and pongs, of both sides together.
     """
 
     up: float = 0.0
@@ -165,7 +165,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one client of a technique meets. Bytes are TCP payload."""
+    """The predicted delay and cost of one client of a technique. Bytes are TCP payload."""
 
     technique: str
     delay: Delay
@@ -181,10 +181,7 @@ class Prediction:
 def predict(
     technique: str, workload: Workload, path: Path, sizes: Sizes | None = None
 ) -> Prediction:
-    """The prediction for a technique of `transports.registry`, or any of its names' families.
-
-    Raises `DoesNotFit`.
-    """
+    """Predict delay and cost of a technique of `transports.registry`. Raises `DoesNotFit`."""
     sizes = sizes or Sizes()
     match response_ends(technique):
         case "at once":
@@ -207,7 +204,7 @@ def _polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Pr
     )
     return Prediction(
         technique=technique,
-        # The server is asked every T seconds; an event falls anywhere between two askings.
+        # A request arrives every T seconds; an event falls anywhere between two requests.
         delay=Delay((Component(1.0, start, (period, jitter)),)),
         requests_per_second=1 / period,
         empty_share=empty,
@@ -222,22 +219,22 @@ def _polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Pr
 def _long_polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     rate, away, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
-        # Between a response and the next request's arrival the server has nobody to tell,
-        # for R. Quiet all that time: probability e^(-λR). The request then waits for an
-        # event, at most H.
+        # For R between a response and the next request's arrival no request waits. The
+        # probability of no event in that time is e^(-λR). The request then waits for an event,
+        # at most H.
         quiet = math.exp(-rate * away)
         answered = quiet * -math.expm1(-rate * hold)
         cycle = away + answered / rate
         empty = quiet * math.exp(-rate * hold)
         at_once = answered / (rate * cycle)  # the share of events that find a request waiting
     elif rate * away < 1:
-        # A beat slower than R never falls into the gap after an event, and into the gap after
-        # an empty answer so seldom (R of every R + H) that it is left out.
+        # Events further apart than R never fall into the gap after an event, and rarely (R of
+        # every R + H) into the gap after an empty response; the latter is neglected.
         answers = 1 + math.floor(1 / rate / (away + hold))
         cycle, empty, at_once = 1 / rate / answers, 1 - 1 / answers, 1.0
     else:
-        # Every gap has caught something; where in it, is spread evenly unless R is a whole
-        # number of beats.
+        # Every gap contains an event, at a uniform time in it, unless R is a multiple of the
+        # interval between events.
         cycle, empty, at_once = away, 0.0, 0.0
     per_event = 1 / (rate * cycle)
     start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle, path.push_work)
@@ -260,8 +257,11 @@ def _long_polling(technique: str, workload: Workload, path: Path, sizes: Sizes) 
 
 
 def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
-    """Bytes down an event: its own, its share of heads and wrapping, and a comma where it is
-    not the first of its batch."""
+    """Return the bytes down per event.
+
+    The event itself, its share of heads and wrapping, and a comma unless it is the first of its
+    batch.
+    """
     answers = per_event * (1 - empty)
     return per_event * sizes.down + sizes.event + max(0.0, 1 - answers)
 
@@ -269,29 +269,29 @@ def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
 def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
         raise DoesNotFit(
-            f"{workload.rate:g} events of {sizes.event:g} bytes a second do not fit through "
+            f"{workload.rate:g} events of {sizes.event:g} bytes a second exceed the bandwidth of "
             f"{path.network.down.bandwidth:g} bytes a second."
         )
     start, jitter = path.way_down(sizes.event, path.push_work)
-    # A heartbeat is due only when nothing else was sent for so long; a ping regardless.
-    signs = silences(workload, workload.heartbeat)
+    # A heartbeat is sent only after that time without other data, a ping regardless of data.
+    heartbeats = silences(workload, workload.heartbeat)
     pings = 1 / (workload.rate * workload.ping)
-    beats, hourly = 3600 / workload.heartbeat, 3600 / workload.ping
+    hourly_heartbeats, hourly_pings = 3600 / workload.heartbeat, 3600 / workload.ping
     return Prediction(
         technique=technique,
         delay=Delay((Component(1.0, start, (path.fan, jitter)),)),
         requests_per_second=0.0,
         empty_share=0.0,
         requests_per_event=0.0,
-        up_per_event=signs * sizes.up + pings * sizes.ping_up,
-        down_per_event=sizes.event + signs * sizes.down + pings * sizes.ping_down,
-        idle_up=beats * sizes.up + hourly * sizes.ping_up,
-        idle_down=beats * sizes.down + hourly * sizes.ping_down,
+        up_per_event=heartbeats * sizes.up + pings * sizes.ping_up,
+        down_per_event=sizes.event + heartbeats * sizes.down + pings * sizes.ping_down,
+        idle_up=hourly_heartbeats * sizes.up + hourly_pings * sizes.ping_up,
+        idle_down=hourly_heartbeats * sizes.down + hourly_pings * sizes.ping_down,
     )
 
 
 def silences(workload: Workload, length: float) -> float:
-    """How many whole silences of `length` seconds lie between two events, on average."""
+    """Return the mean number of whole silences of `length` seconds between two events."""
     if workload.arrivals == "fixed":
         return math.floor(1 / workload.rate / length)
     # An exponential gap outlasts k lengths with probability e^(-λ·k·length).
@@ -299,7 +299,7 @@ def silences(workload: Workload, length: float) -> float:
 
 
 def framed(technique: str, event: float, identity: float, room: float) -> float:
-    """Bytes down that one event of `event` bytes of JSON takes on an open connection.
+    """Return the bytes down of one event of `event` bytes of JSON on an open connection.
 
     `identity` is the length of its id, `room` that of its room's name. Chunks: RFC 9112
     §7.1; frames: RFC 6455 §5.2; fields of SSE: WHATWG HTML §9.2.
@@ -315,7 +315,10 @@ def framed(technique: str, event: float, identity: float, room: float) -> float:
 
 
 def open_sizes(technique: str, event: float, identity: float, room: float) -> Sizes:
-    """The sizes on an open connection; see `framed`. A WebSocket's heartbeat is an empty batch."""
+    """Return the sizes on an open connection; see `framed`.
+
+    A WebSocket's heartbeat is an empty batch.
+    """
     size, kind = framed(technique, event, identity, room), framing(technique)
     if kind == "websocket":
         return Sizes(0.0, framed(technique, 0, identity, room), size, *PINGS)

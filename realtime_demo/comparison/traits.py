@@ -1,4 +1,4 @@
-"""The two facts that tell techniques apart: when the response ends, and how an event is framed."""
+"""The two properties in which techniques differ: the end of the response, and the framing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 ResponseEnds = Literal["at once", "at the first batch", "never"]
 Framing = Literal["batch", "lines", "sse", "websocket"]
 
-FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")  # of someone else's endpoints
+FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")  # that adapters can read
 
 
 def response_ends(technique: str) -> ResponseEnds:
@@ -20,7 +20,7 @@ def response_ends(technique: str) -> ResponseEnds:
 
 
 def asks(technique: str) -> bool:
-    """Whether each answer is to a request of its own."""
+    """Return whether each response needs its own request."""
     return response_ends(technique) != "never"
 
 

@@ -1,16 +1,15 @@
-"""Worker processes: one object each, whose methods the parent calls.
+"""Worker processes: the parent calls the methods of one object in each.
 
-The publisher and the subscribers are processes of their own, so that neither waits for the
-other's Python, nor for the table on the screen. A fork server imports what they need once:
-started by itself, each would take half a second of a core to import the same modules, and a run
-has fifteen of them.
+The publisher and the subscribers have their own processes, so that neither waits for the other's
+interpreter or for the screen. A fork server imports their modules once: without it, each of a
+run's fifteen processes would use half a second of a core to import the same modules.
 
     async with ForkServer(Publisher) as workers:
         async with workers.worker(Publisher) as publisher:
             await publisher.ask(Publisher.open, "http://127.0.0.1:8000", ...)
 
-What is imported before the fork must start no thread, since a fork has only the thread that
-called it.
+The modules imported before the fork must not start threads: a forked process has only the thread
+that called fork(2).
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_NAME = 1_024  # bytes of a class's name
-PATIENCE = 10.0  # seconds that a process has to end by itself
+STOP_TIMEOUT = 10.0  # seconds until a process that was told to end is killed
 HEADER = 8  # bytes of a message's length
 
 T = TypeVar("T")
@@ -40,17 +39,17 @@ R = TypeVar("R")
 
 
 class WorkerFailed(Exception):
-    """A worker process could not do what it was asked."""
+    """A call to a worker process failed, or the process ended."""
 
 
 class Worker(Generic[T]):
-    """A process with a `kind(*args)`, while the block lasts.
+    """A process that holds a `kind(*args)`, for the block.
 
-    `fork(name, handle)` starts it, with its end of the connection. Raises `WorkerFailed` if a
+    `fork(name, handle)` starts it with its end of the connection. Raises `WorkerFailed` if a
     method raised, or the process has ended.
     """
 
-    process: int  # its id
+    process: int  # process id
 
     def __init__(self, fork: Callable[[str, int], None], kind: type[T], *args: object) -> None:
         self.name = f"{kind.__module__}:{kind.__qualname__}"
@@ -72,16 +71,16 @@ class Worker(Generic[T]):
         return self
 
     def dismiss(self) -> None:
-        """Let it end; leaving the block waits for that."""
+        """Tell the process to end; leaving the block waits for its end."""
         if self._writer.can_write_eof():
             self._writer.write_eof()
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STOP_TIMEOUT):
                 with contextlib.suppress(ConnectionError):
                     self.dismiss()
-                    await self._reader.read()  # up to its end
+                    await self._reader.read()  # until the process closes the connection
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process, signal.SIGKILL)
@@ -95,7 +94,7 @@ class Worker(Generic[T]):
     async def ask(
         self, method: Callable[Concatenate[T, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Return what `method` of the worker's object returns."""
+        """Call `method` of the worker's object and return its result."""
         answer: R = await self._call(method.__name__, *args, **kwargs)
         return answer
 
@@ -110,15 +109,14 @@ class Worker(Generic[T]):
         try:
             answer, error = await _receive(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise WorkerFailed(f"{self.name} ended while it was asked to {method}.") from None
+            raise WorkerFailed(f"{self.name} ended during {method}().") from None
         if error is not None:
-            raise WorkerFailed(f"{self.name} could not {method}: {error}")
+            raise WorkerFailed(f"{self.name}.{method}() failed: {error}")
         return answer
 
 
 class ForkServer:
-    """A process that has imported the modules of `kinds`, and forks workers, while the block
-    lasts."""
+    """A process that imports the modules of `kinds` and forks workers, for the block."""
 
     def __init__(self, *kinds: type) -> None:
         self._modules = {kind.__module__ for kind in kinds}
@@ -136,20 +134,20 @@ class ForkServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._control.close()  # it ends at the end of its input
+        self._control.close()  # the fork server ends when its input does
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STOP_TIMEOUT):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
 
     def worker(self, kind: type[T], *args: object) -> Worker[T]:
-        """A worker with a `kind(*args)`, once its block is entered."""
+        """Return a worker; entering its block starts the process with a `kind(*args)`."""
         return Worker(self._fork, kind, *args)
 
     def _fork(self, name: str, handle: int) -> None:
-        """Start a worker whose end of its connection is `handle`. Raises `OSError`."""
+        """Start a worker with `handle` as its end of the connection. Raises `OSError`."""
         socket.send_fds(self._control, [name.encode()], [handle])
 
 
@@ -164,8 +162,10 @@ async def _receive(reader: asyncio.StreamReader) -> Any:
 
 
 async def _serve(connection: socket.socket, kind: Callable[..., object]) -> None:
-    """In a worker: send its process id, make the object, and call its methods until the parent has
-    no more."""
+    """Run in a worker: send the process id, create the object, and call the requested methods.
+
+    Ends when the parent closes the connection.
+    """
     reader, writer = await asyncio.open_connection(sock=connection)
     answer: tuple[object, str | None] = (os.getpid(), None)
     worker: object = None
@@ -186,7 +186,7 @@ async def _serve(connection: socket.socket, kind: Callable[..., object]) -> None
 
 
 def _work(name: str, connection: socket.socket) -> NoReturn:
-    """Be a worker, until its connection ends."""
+    """Run as a worker until the connection ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     module, _, kind = name.partition(":")
     try:
@@ -194,15 +194,15 @@ def _work(name: str, connection: socket.socket) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         os._exit(1)
-    os._exit(0)  # what was imported needs no tidying up in every worker
+    os._exit(0)  # skip the cleanup of imported modules in every worker
 
 
 def _serve_forks(control: socket.socket) -> None:
-    """In the fork server: start a worker for each class name that comes with a socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when it is over
+    """Run in the fork server: start a worker for each class name that arrives with a socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the fork server
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
     while True:
-        # Data that came with a handle are never joined to what comes behind them (unix(7)).
+        # Data sent with a file descriptor is never merged with later data (unix(7)).
         name, handles, _, _ = socket.recv_fds(control, LONGEST_NAME, 1)
         if not name:
             return
@@ -215,6 +215,6 @@ def _serve_forks(control: socket.socket) -> None:
 if __name__ == "__main__":
     for imported in sys.argv[2:]:
         importlib.import_module(imported)
-    gc.freeze()  # so that no worker's collector looks through what all of them share
+    gc.freeze()  # exclude the shared objects from every worker's garbage collection
     with socket.socket(fileno=int(sys.argv[1])) as inherited:
         _serve_forks(inherited)

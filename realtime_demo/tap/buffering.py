@@ -1,4 +1,4 @@
-"""What a buffering proxy does to a response that has no end."""
+"""Buffering of responses without an end, as by a proxy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
 
 
 class Buffer:
-    """Collects a chunked response until there is enough of it, or it has ended.
+    """A buffer that holds a chunked response back until it has enough bytes, or the response ends.
 
-    Another response, whose end a proxy sees from its Content-Length, is passed on as it comes.
+    Responses with a Content-Length are passed on at once: a proxy can see their end.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Buffer:
         return bool(self._held)
 
     def add(self, data: bytes, most: int) -> bytes:
-        """What goes on when `data` has come; empty `data` is the end of the connection."""
+        """Add `data` (empty: end of the connection); return the bytes to pass on."""
         self._held += data
         if not most or not data or len(self._held) >= most or self._held.endswith(LAST_CHUNK):
             return self.release()
@@ -30,7 +30,7 @@ class Buffer:
         return b""
 
     def release(self) -> bytes:
-        """All that is held."""
+        """Return all bytes held, and clear the buffer."""
         held = bytes(self._held)
         self._held.clear()
         return held

@@ -1,4 +1,4 @@
-"""What the wire tap knows of a connection: counts, and the last bytes each way."""
+"""A connection's counts, and its last bytes in each direction."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-PIECES = 1_024  # kept each way of a connection, however small they are
+PIECES = 1_024  # maximum kept for each direction of a connection
 
 
 @dataclass
 class Counts:
-    """What has crossed: bytes of TCP payload each way, connections, HTTP requests.
+    """Counts of bytes of TCP payload in each direction, connections, and HTTP requests.
 
-    A request is counted where a piece from the client begins with a request line. That
-    is exact for a client that writes each request head at once and does not pipeline, as
-    browsers and httpx do.
+    A request is counted if a piece from the client begins with a request line. That is exact for
+    clients that write each request head at once and do not pipeline, such as browsers and httpx.
     """
 
     up: int = 0
@@ -34,7 +33,7 @@ class Counts:
 
 
 class Piece(NamedTuple):
-    """Bytes that crossed together, and when (the event loop's clock, seconds)."""
+    """Bytes that crossed together, and their time (the event loop's clock, seconds)."""
 
     time: float
     data: bytes
@@ -42,7 +41,7 @@ class Piece(NamedTuple):
 
 @dataclass
 class Record:
-    """The last bytes of one direction, and the first since the last request began."""
+    """The last bytes of one direction, and the first bytes since the start of the last request."""
 
     limit: int
     first: bytearray = field(default_factory=bytearray)
@@ -59,6 +58,6 @@ class Record:
 
     @property
     def head(self) -> bytes:
-        """The HTTP head of the last request or response, with its blank line if kept."""
+        """The HTTP head of the last request or response, with its blank line if recorded."""
         head, blank, _ = bytes(self.first).partition(b"\r\n\r\n")
         return head + blank

@@ -1,8 +1,8 @@
-"""A network to put between two programs: delay, jitter and bandwidth, each way.
+"""A simulated network between two programs: delay, jitter and bandwidth in each direction.
 
-What is modelled is a path that loses nothing and keeps order, as TCP presents it. Slow
-start, loss and retransmission are not: an event is smaller than any initial congestion
-window (RFC 6928), so a feed of events does not meet them.
+The model is a path without loss that keeps the order, as TCP presents it. Slow start, loss and
+retransmission are not modelled: an event is smaller than any initial congestion window
+(RFC 6928), so they do not affect a feed of events.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ SEGMENT = 1_460  # bytes of TCP payload in an Ethernet frame (RFC 9293 §3.7.1)
 class Link:
     """One direction of a path.
 
-    `delay` and `jitter` are in seconds: what enters comes out after `delay` plus a
-    uniform draw from [0, `jitter`], never before what entered earlier. `bandwidth` is in
-    bytes a second, for each connection. Raises `ValueError` for what no link can be.
+    `delay` and `jitter` are in seconds: bytes arrive after `delay` plus a uniform draw from
+    [0, `jitter`], never before bytes sent earlier. `bandwidth` is in bytes a second, for each
+    connection. Raises `ValueError` for invalid values.
     """
 
     delay: float = 0.0
@@ -29,9 +29,9 @@ class Link:
 
     def __post_init__(self) -> None:
         if not (0 <= self.delay < math.inf and 0 <= self.jitter < math.inf):
-            raise ValueError(f"Delay and jitter are seconds, 0 or more; got {self}.")
+            raise ValueError(f"Delay and jitter must be seconds, 0 or more; got {self}.")
         if not self.bandwidth > 0:
-            raise ValueError(f"A bandwidth is bytes a second, above 0; got {self.bandwidth}.")
+            raise ValueError(f"Bandwidth must be bytes a second, above 0; got {self.bandwidth}.")
 
     @property
     def transparent(self) -> bool:
@@ -39,7 +39,7 @@ class Link:
 
     @property
     def mean_delay(self) -> float:
-        """Seconds that a single small piece takes on average."""
+        """Mean seconds of a single small piece."""
         return self.delay + self.jitter / 2
 
 
@@ -52,14 +52,17 @@ class Network:
 
     @classmethod
     def of(cls, rtt: float = 0.0, jitter: float = 0.0, bandwidth: float = math.inf) -> Network:
-        """The same each way: half the round trip `rtt` (seconds), `jitter` (seconds),
-        `bandwidth` (bytes a second)."""
+        """Return a symmetric network.
+
+        `rtt` is the round trip without jitter (seconds), half of it in each direction; `jitter`
+        (seconds) and `bandwidth` (bytes a second) are for each direction.
+        """
         link = Link(rtt / 2, jitter, bandwidth)
         return cls(link, link)
 
     @property
     def rtt(self) -> float:
-        """Seconds that a small exchange takes on average."""
+        """Mean seconds of a small exchange."""
         return self.up.mean_delay + self.down.mean_delay
 
     @property
@@ -69,17 +72,17 @@ class Network:
 
 @dataclass
 class Schedule:
-    """When each piece that enters one direction of one connection comes out."""
+    """The schedule of arrivals in one direction of one connection."""
 
     random: random.Random = field(default_factory=random.Random)
-    sent: float = 0.0  # when the last byte that entered will have left the sender
-    due: float = 0.0  # when the last byte that entered will come out
+    sent: float = 0.0  # when the last byte will have left the sender
+    due: float = 0.0  # when the last byte will arrive
 
     def arrival(self, link: Link, now: float, size: int) -> float:
-        """The time at which `size` bytes that enter at `now` come out.
+        """Return the time of arrival of `size` bytes that are sent at `now`.
 
-        The sender serialises them behind what it still has to send (size / bandwidth),
-        then they travel. Any number travel at once, so delay limits no throughput.
+        The sender transmits them (size / bandwidth) after its earlier bytes; then they travel.
+        Any number of bytes travel at once, so delay does not limit the throughput.
         """
         self.sent = max(now, self.sent) + size / link.bandwidth
         jitter = self.random.uniform(0, link.jitter) if link.jitter else 0.0
@@ -87,5 +90,5 @@ class Schedule:
         return self.due
 
     def queued(self, link: Link, now: float) -> float:
-        """Bytes that wait for the sender's bandwidth."""
+        """Return the bytes that wait for the sender's bandwidth."""
         return 0.0 if math.isinf(link.bandwidth) else max(0.0, self.sent - now) * link.bandwidth

@@ -1,12 +1,12 @@
-"""A TCP proxy that counts, delays, cuts, stalls and records what crosses it.
+"""A TCP proxy that counts, delays, cuts, stalls and records the bytes that cross it.
 
     async with Tap("127.0.0.1", 8000, network=Network.of(rtt=0.1)) as tap:
         ...  # a client of tap.url
         tap.total.down, tap.total.requests
         tap.cut()
 
-Bytes are counted where they cross the client's end of the wire, TCP payload alone, so
-that they are what a packet capture beside the client would show.
+Counts are of TCP payload at the client's end of the connection, as a packet capture on the
+client's machine would show it.
 """
 
 from __future__ import annotations
@@ -30,32 +30,31 @@ from .network import SEGMENT, Link, Network, Schedule
 
 Direction = Literal["up", "down"]
 
-QUEUE = 64 * 1024  # bytes that may wait for bandwidth before the sender is held back
-# The event loop's timers are late by up to 2 ms, as asyncio and then epoll each round up to
-# a whole millisecond: aim so much earlier that a delay is right on average.
+QUEUE = 64 * 1024  # bytes that may wait for bandwidth before reading from the sender pauses
+# The event loop's timers are late by up to 2 ms, since asyncio and epoll each round up to a
+# whole millisecond: schedule this much earlier, so that delays are correct on average.
 TICK = 0.00075
-ACKNOWLEDGED = 0.001  # seconds until a cut looks again whether all has arrived
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop what is unsent
+ACKNOWLEDGED = 0.001  # seconds until a cut checks again for unacknowledged bytes
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop unsent bytes
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.[01]\r\n")
 
 
 class Tap:
-    """Relays connections to `host`:`port` through `network`, from a port of its own.
+    """A relay from its own port to `host`:`port`, through `network`.
 
-    `label` names what is counted together: a name for every connection, or a function of
-    the request target (`/polling/lobby/?since=…`), asked again at each request of a
-    connection. `cut_after` and `stall_after` map a connection's number (0, 1, 2 … in the
-    order they came) to the bytes down after which, exactly, it is cut or stalled; 0 means
-    at the server's first byte. Both may be changed at any time, as may `network`, which may
-    be a function of the label.
+    `label` groups the counts: a name for every connection, or a function of the request target
+    (`/polling/lobby/?since=…`), called for each request of a connection. `cut_after` and
+    `stall_after` map a connection's number (0, 1, 2 … in order of arrival) to the exact number
+    of bytes down after which it is cut or stalled; 0 means at the server's first byte. Both may
+    be changed at any time, as may `network`, which may be a function of the label.
 
-    Memory is bounded for each connection: `keep` bytes remembered each way, and `window`
-    bytes in flight each way, past which the sender is held back. The window limits
-    throughput to window / delay (16 MiB at 100 ms: 160 MB/s). `observe`, if given, is
-    called as (connection, direction, data) with what crosses, as it crosses.
+    Memory is bounded for each connection: `keep` bytes are recorded in each direction, and
+    `window` bytes may be in flight; beyond that, reading from the sender pauses. The window
+    limits throughput to window / delay (16 MiB at 100 ms: 160 MB/s). `observe`, if given, is
+    called as (connection, direction, data) for bytes as they cross.
 
-    `hold_back(label)` makes a buffering proxy of it: so many bytes of a chunked response are
-    collected before any of them go on (0: none), as are fewer at the response's end.
+    `hold_back(label)` makes the tap a buffering proxy: it collects this many bytes of a chunked
+    response before it passes them on (0: no buffering), or all bytes at the response's end.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class Tap:
         return f"http://{self.listen[0]}:{self.port}"
 
     def network_of(self, label: str) -> Network:
-        """The network that a connection of `label` goes through."""
+        """Return the network for connections of `label`."""
         return self.network if isinstance(self.network, Network) else self.network(label)
 
     def client_of(self, port: int) -> tuple[str, int] | None:
@@ -139,25 +138,25 @@ class Tap:
         return sum(self.counts.values(), Counts())
 
     def count(self, label: str) -> Counts:
-        """The counts kept under `label`, made when new."""
+        """Return the counts of `label`, created if new."""
         return self.counts.setdefault(label, Counts())
 
     def labelled(self, label: str | None) -> list[Connection]:
-        """The open connections, or those of them that bear `label`."""
+        """Return the open connections, or those with `label`."""
         return [c for c in self.connections if label is None or c.label == label]
 
     def cut(self, label: str | None = None) -> int:
-        """Reset the open connections (of `label`, if given) at both ends; says how many."""
+        """Reset the open connections (of `label`, if given) at both ends; return how many."""
         connections = self.labelled(label)
         for connection in connections:
             connection.cut()
         return len(connections)
 
     def stall(self, label: str | None = None) -> int:
-        """Let nothing cross the open connections any more, and tell neither end.
+        """Stop the open connections silently; return how many.
 
-        To both it looks as when a NAT has forgotten the connection: half-open. What comes
-        later is held until `resume`. New connections are not touched.
+        Both ends see a half-open connection, as when a NAT drops its entry. Later bytes are held
+        until `resume`. New connections are not affected.
         """
         connections = self.labelled(label)
         for connection in connections:
@@ -165,17 +164,17 @@ class Tap:
         return len(connections)
 
     def resume(self, label: str | None = None) -> None:
-        """Let stalled connections go on, with nothing lost."""
+        """Resume stalled connections without loss."""
         for connection in self.labelled(label):
             connection.resume()
 
     def release(self) -> None:
-        """Let go on what `hold_back` has held back."""
+        """Pass on the bytes that `hold_back` has collected."""
         for connection in self.connections:
             connection.release()
 
     def remove(self, connection: Connection) -> None:
-        """Called by a connection whose client's end is gone."""
+        """Remove a connection whose client has disconnected; called by the connection."""
         if connection in self.connections:
             self.connections.remove(connection)
             self.closed.append(connection)
@@ -184,12 +183,12 @@ class Tap:
 
 
 class Connection:
-    """One relayed connection, with its own counts and its last bytes each way."""
+    """One relayed connection, with its own counts and its last bytes in each direction."""
 
     def __init__(self, tap: Tap) -> None:
         self.tap = tap
         self.number = -1
-        self.client = ("", 0)  # its address; empty if it had left before it was accepted
+        self.client = ("", 0)  # address; empty if the client left before it was accepted
         self.upstream_port = 0
         self.label = tap.label if isinstance(tap.label, str) else ""
         self.opened = 0.0
@@ -206,7 +205,7 @@ class Connection:
         return self in self.tap.connections
 
     def cut(self) -> None:
-        """Reset both ends now; what is in flight is lost."""
+        """Reset both ends now; bytes in flight are lost."""
         self.cutting = True
         for pipe in self.pipes.values():
             pipe.reset()
@@ -247,7 +246,7 @@ class Connection:
         try:
             await loop.create_connection(lambda: End(self, "down"), *self.tap.target)
         except OSError:
-            self.cut()  # as far as the client can tell, there is no server
+            self.cut()  # the client sees an unreachable server
 
     def connected(self, server: asyncio.Transport) -> None:
         up = self.pipes["up"]
@@ -256,8 +255,8 @@ class Connection:
         if self.cutting or up.source.is_closing():
             server.abort()
             return
-        # A client may send only after the handshake's round trip (RFC 9293 §3.5), which
-        # the kernel of this host has answered for the far end.
+        # A client may send only after the handshake's round trip (RFC 9293 §3.5); this host's
+        # kernel has completed the handshake without the simulated delay.
         self._shake_hands()
         self.upstream_port = server.get_extra_info("sockname")[1]
         self.tap._upstream[self.upstream_port] = self
@@ -267,7 +266,7 @@ class Connection:
         self.pipes["up"].not_before = self.opened + self.tap.network_of(self.label).rtt
 
     def begins(self, data: bytes) -> None:
-        """Note the request that `data` from the client begins, if it does."""
+        """Record the request that starts with `data` from the client, if any."""
         match = _REQUEST_LINE.match(data)
         if match is None:
             return
@@ -283,7 +282,7 @@ class Connection:
         self.tap.count(self.label).requests += 1
 
     def crossed(self, direction: Direction, data: bytes) -> None:
-        """Count and remember what crosses the client's end of the wire."""
+        """Count and record bytes at the client's end of the connection."""
         size = len(data)
         if direction == "up":
             self.begins(data)
@@ -298,14 +297,14 @@ class Connection:
             self.tap.observe(self, direction, data)
 
     def allowed(self, size: int) -> int:
-        """How many of the next `size` bytes down may cross before a cut or a stall."""
+        """Return how many of the next `size` bytes down may cross before a cut or a stall."""
         for limits in (self.tap.cut_after, self.tap.stall_after):
             if (limit := limits.get(self.number)) is not None:
                 size = min(size, max(0, limit - self.counts.down))
         return size
 
     def lost(self, direction: Direction, error: Exception | None) -> None:
-        """The client's end ("up") or the server's ("down") is gone."""
+        """Handle the loss of the client's end ("up") or the server's end ("down")."""
         pipe = self.pipes.get(direction)
         if pipe is not None:
             pipe.source_lost(error)
@@ -317,12 +316,12 @@ class Connection:
                 del self.tap._upstream[self.upstream_port]
         else:
             self.tap.remove(self)
-            if self.cutting:  # who left while a cut waited: the server's end is reset still
+            if self.cutting:  # the client left while a cut waited: still reset the server's end
                 self.cut()
 
 
 class End(asyncio.Protocol):
-    """The socket at one end; what it receives travels in `direction`."""
+    """The socket at one end; bytes received from it travel in `direction`."""
 
     def __init__(self, connection: Connection, direction: Direction) -> None:
         self.connection = connection
@@ -331,7 +330,7 @@ class End(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(0)  # "writable" means that all is written
+        self.transport.set_write_buffer_limits(0)  # "writable" then means an empty buffer
         if self.direction == "up":
             self.connection.accepted(self.transport)
         else:
@@ -342,7 +341,7 @@ class End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.connection.pipes[self.direction].receive(b"")
-        return True  # the other direction may go on
+        return True  # the other direction may continue
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connection.lost(self.direction, exc)
@@ -354,7 +353,7 @@ class End(asyncio.Protocol):
         self._inbound().set_writable(True)
 
     def _inbound(self) -> Pipe:
-        """The pipe that writes to this end."""
+        """Return the pipe that writes to this end."""
         return self.connection.pipes["down" if self.direction == "up" else "up"]
 
 
@@ -387,7 +386,7 @@ class Pipe:
         return network.up if self.direction == "up" else network.down
 
     def receive(self, data: bytes) -> None:
-        """Take what `source` has sent; empty: it will send no more."""
+        """Receive bytes from `source`; empty: the end of its stream."""
         if self.direction == "up" and data:
             self.connection.crossed("up", data)
         if self.direction == "down":
@@ -400,12 +399,12 @@ class Pipe:
         self._travel(data)
 
     def release(self) -> None:
-        """Let what was held back go on."""
+        """Pass on the collected bytes."""
         if held := self._buffer.release():
             self._travel(held)
 
     def _travel(self, data: bytes) -> None:
-        """Put `data` on its way; empty: the end of the stream."""
+        """Send `data` through the network; empty: the end of the stream."""
         now = self._loop.time()
         link = self.link
         start = max(now, self.not_before)
@@ -422,7 +421,7 @@ class Pipe:
         self.pump()
 
     def pump(self) -> None:
-        """Deliver what is due, and arrange for the next piece."""
+        """Deliver the pieces that are due, and schedule the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -445,7 +444,7 @@ class Pipe:
             connection.cut()
         elif not data:
             self.ended = True
-            # A sink that was reset during a stall: we have not heard of it yet.
+            # The sink may have been reset during a stall, before connection_lost() is called.
             with contextlib.suppress(OSError):
                 sink.write_eof()
             if all(pipe.ended for pipe in connection.pipes.values()):
@@ -469,21 +468,21 @@ class Pipe:
         self.cut_if_due()
         limit = stall_after.get(connection.number)
         if not connection.cutting and limit is not None and connection.counts.down >= limit:
-            del stall_after[connection.number]  # so that it can be resumed
+            del stall_after[connection.number]  # otherwise it could not be resumed
             if data[size:]:
                 self.queue.appendleft((0.0, data[size:]))
                 self._in_flight += len(data) - size
             connection.stall()
 
     def cut_if_due(self) -> None:
-        """Cut at the limit, once what may cross has arrived.
+        """Cut at the limit, once the bytes before it have arrived.
 
-        A reset drops what the kernel still has to send (RFC 9293 §3.10.5).
+        A reset drops the bytes that the kernel has not sent yet (RFC 9293 §3.10.5).
         """
         limit = self.connection.tap.cut_after.get(self.connection.number)
         if limit is None or self.connection.counts.down < limit:
             return
-        self.connection.cutting = True  # nothing crosses any more
+        self.connection.cutting = True  # stops further bytes
         if not self.writable:
             return
         if self.sink is not None and not self.sink.is_closing() and _unacknowledged(self.sink):
@@ -492,14 +491,14 @@ class Pipe:
             self.connection.cut()
 
     def flow(self) -> None:
-        """Read from `source` only while there is room for what it sends."""
+        """Read from `source` only while there is room for its bytes."""
         now = self._loop.time()
         full = (
             self.sink is None
             or self.connection.stalled
             or not self.writable
             or self._in_flight > self.connection.tap.window
-            # Only what is queued comes due, and looks here again.
+            # Only with a queue: its next piece calls `pump`, and so this method, again.
             or (bool(self.queue) and self._schedule.queued(self.link, now) > QUEUE)
         )
         if self.source.is_closing():
@@ -519,7 +518,7 @@ class Pipe:
             self.flow()
 
     def source_lost(self, error: Exception | None) -> None:
-        """Pass on that the source is gone: what it sent first still travels."""
+        """Pass on the end of the source, after the bytes that it sent before."""
         if self.connection.cutting or self.sink is None:
             return
         self.release()
@@ -528,7 +527,7 @@ class Pipe:
         self.pump()
 
     def sink_lost(self) -> None:
-        """Nobody is left to deliver to."""
+        """Drop the queue, since the sink is closed."""
         self.queue.clear()
         self._in_flight = 0
         if self._timer is not None:
@@ -547,11 +546,11 @@ class Pipe:
 
 
 def _unacknowledged(transport: asyncio.Transport) -> int:
-    """The bytes that the kernel has taken and the far end has not acknowledged."""
+    """Return the bytes in the kernel that the peer has not acknowledged."""
     try:
         answer = fcntl.ioctl(
             transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)
         )
-    except OSError:  # closed already, or a kernel that does not say
+    except OSError:  # closed already, or not supported by the kernel
         return 0
     return int.from_bytes(answer, sys.byteorder)

@@ -21,10 +21,10 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The lines of `symbol` in the file `path`, which is relative to the project's root.
+    """The lines of `symbol` in the file `path`, relative to the project's root.
 
-    `symbol` is a class or function of the module's top level, or `Class.method`; empty: all of
-    the file. Reading it raises `LookupError` if the file has no such symbol.
+    `symbol` is a top-level class or function, or `Class.method`; empty: the whole file. Reading
+    the lines raises `LookupError` if the file has no such symbol.
     """
 
     path: str
@@ -32,14 +32,14 @@ class Excerpt:
 
     @cached_property
     def lines(self) -> tuple[int, int]:
-        """Numbers of the first and the last line, from 1."""
+        """Line numbers of the first and the last line, from 1."""
         source = self._source
         if not self.symbol:
             return 1, len(source.splitlines())
-        found = _find_python if self.path.endswith(".py") else _find_javascript
-        lines = found(source, self.symbol)
+        find = _find_python if self.path.endswith(".py") else _find_javascript
+        lines = find(source, self.symbol)
         if lines is None:
-            raise LookupError(f"{self.path} has no {self.symbol}")
+            raise LookupError(f"{self.path} has no symbol {self.symbol}")
         return lines
 
     @cached_property
@@ -49,9 +49,9 @@ class Excerpt:
 
     @cached_property
     def html(self) -> SafeString:
-        """With Pygments' short CSS classes (code.css): the page's policy forbids inline style."""
+        """HTML with Pygments' CSS classes (code.css): the security policy forbids inline styles."""
         lexer, formatter = get_lexer_for_filename(self.path), HtmlFormatter(nowrap=True)
-        # Pygments escapes what it did not write itself.
+        # Safe: Pygments escapes the source code.
         return mark_safe(str(highlight(self.text, lexer, formatter)))
 
     @cached_property
@@ -74,12 +74,12 @@ def _definitions(node: ast.AST | None) -> Iterator[Definition]:
 
 
 def _find_javascript(source: str, symbol: str) -> tuple[int, int] | None:
-    """An exported class or function, from its comment to the brace that stands first in a line."""
+    """Find an exported class or function, from its comment to the first brace at a line's start."""
     pattern = (
         rf"(?:^/\*\*(?:(?!\*/).)*\*/\n)?^export (?:async )?(?:class|function)\*? {symbol}\b.*?^\}}"
     )
-    found = re.search(pattern, source, re.MULTILINE | re.DOTALL)
-    if found is None:
+    match = re.search(pattern, source, re.MULTILINE | re.DOTALL)
+    if match is None:
         return None
-    first = source.count("\n", 0, found.start()) + 1
-    return first, first + found[0].count("\n")
+    first = source.count("\n", 0, match.start()) + 1
+    return first, first + match[0].count("\n")

@@ -1,8 +1,8 @@
 """Guided scenarios: a question, a run, and an answer with the figures of the run.
 
-A scenario has an address: `/?scene=burst`. Its `settings` are those of the page's address; its
-`actions` are done by the page's controls, so many seconds after the start. In `answer` the
-browser replaces `{median.sse}` and the like by the figures measured.
+A scenario has an address: `/?scene=burst`. Its `settings` are parameters of the page's address;
+its `actions` operate the page's controls at given seconds after the start. In `answer` the
+browser replaces placeholders such as `{median.sse}` by the measured figures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that the page does `after` so many seconds; `do` names the control."""
+    """An action of the page, `after` seconds from the start; `do` names the control."""
 
     after: float
     do: str
@@ -36,7 +36,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`duration` is that of the whole run, in seconds.
+    """A guided scenario. `duration` is the length of the run in seconds.
 
     `needs_demo`: requires the controls that only `manage.py demo` has.
     """
@@ -53,7 +53,7 @@ class Scenario:
     needs_demo: bool = True
 
     def for_browser(self) -> dict[str, Any]:
-        """As JSON, in the active language."""
+        """Return the scenario as JSON, in the active language."""
         return {
             "slug": self.slug,
             "title": str(self.title),
@@ -85,10 +85,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=15,
         answer=_(
             "Median delays: streaming {median.streaming}, Server-Sent Events {median.sse}, "
-            "WebSocket {median.websocket}. Each is one transit, 100 ms, and a little work. Where "
-            "someone is already listening, nothing is faster than the way itself, whatever the "
-            "framing. Polling took {median.polling}: not because its messages travel more slowly, "
-            "but because they wait to be asked for."
+            "WebSocket {median.websocket}. Each is the one-way delay of 100 ms plus a little "
+            "processing. Over an open connection no framing is faster than the network itself. "
+            "Polling took {median.polling}: its messages travel as fast, but each event waits for "
+            "the next request."
         ),
         link=f"{RFC}rfc6455#section-1.1",
     ),
@@ -125,7 +125,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         choices=(
             Choice(_("200 ms, as by a stream")),
             Choice(_("400 ms, a round trip")),
-            Choice(_("600 ms, three transits"), right=True),
+            Choice(_("600 ms, three times the one-way delay"), right=True),
         ),
         settings={"rtt": 400, "interval": 1000},
         actions=(
@@ -137,10 +137,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=12,
         answer=_(
-            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The request that was "
-            "waiting took the first event down. All others had to wait until that answer had "
-            "arrived and the next request had come up; only then could they go down, together. "
-            "That is three transits, a round trip more than a stream needs, and a little work."
+            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The answer to the "
+            "waiting request had only the first event. All others waited until the browser had "
+            "that answer and the next request had reached the server; then they were sent "
+            "together. That takes three times the one-way delay, a round trip more than a stream, "
+            "and a little processing."
         ),
         link=f"{RFC}rfc6202#section-2.2",
     ),

@@ -1,7 +1,7 @@
 """Sequence diagrams of the techniques: the drawing, and the steps of each.
 
-Time runs downwards, in transits (one way over the network is one). An arrow slants because a
-message takes one transit; the bar at the left is the delay that the page measures, from an
+Time runs downwards; its unit is the one-way delay of the network. An arrow slants because a
+message takes one one-way delay; the bar at the left is the delay that the page measures, from an
 event's publication to its arrival.
 """
 
@@ -14,24 +14,24 @@ from math import atan2, degrees
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
 
-TRANSIT = 36  # user units a transit is drawn high
+ONE_WAY = 36  # height of a one-way delay in user units
 WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
 ASIDE, LONG = 20, 28  # user units; characters
-DELAY, DELAY_NAME = 72, 44  # where the bar of a delay stands, left of the browser's line
+DELAY, DELAY_NAME = 72, 44  # x of a delay's bar and of its name, left of the browser's line
 
 
 @dataclass(frozen=True)
 class Up:
-    """A request, or a message of the client."""
+    """A request, or a message from the client."""
 
     at: float
     label: Text
-    wire: bool = True  # the label is what is on the wire, not a word about it
+    wire: bool = True  # the label quotes the message, rather than describing it
 
     def draw(self) -> Iterator[SafeString]:
         yield _arrow(BROWSER, SERVER, self.at, self.label, "up", self.wire)
@@ -61,7 +61,7 @@ class Down:
 class Event:
     """Published on the server at `at`, seen in the browser at `seen`.
 
-    `column` moves its delay's bar to the left, beside that of an event before it.
+    `column` moves its delay's bar to the left, beside the bar of an earlier event.
     """
 
     at: float
@@ -85,14 +85,17 @@ class Event:
         )  # fmt: skip
 
     def describe(self) -> str:
-        return gettext(
-            "On the server {name} is published. It arrives {transits} transits later."
-        ).format(name=self.name, transits=f"{self.seen - self.at:g}")
+        delays = f"{self.seen - self.at:g}"
+        return ngettext(
+            "{name} is published on the server. It arrives {delays} one-way delay later.",
+            "{name} is published on the server. It arrives {delays} one-way delays later.",
+            1 if delays == "1" else 2,
+        ).format(name=self.name, delays=delays)
 
 
 @dataclass(frozen=True)
 class Span:
-    """Something that lasts on one side: a pause of the browser, a hold of the server."""
+    """A period on one side: a pause of the browser, a wait of the server."""
 
     at: float
     end: float
@@ -111,8 +114,8 @@ class Span:
         )  # fmt: skip
 
     def describe(self) -> str:
-        who = gettext("The server") if self.side == "server" else gettext("The browser")
-        return f"{who}: {self.label}"
+        side = gettext("The server") if self.side == "server" else gettext("The browser")
+        return f"{side}: {self.label}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ Step = Up | Down | Event | Span | Cut
 
 @dataclass(frozen=True)
 class Diagram:
-    """A diagram, of `steps` in the order of their descriptions."""
+    """A sequence diagram; `steps` are in the order of their descriptions."""
 
     slug: str
     title: Text
@@ -150,18 +153,18 @@ class Diagram:
 
     @property
     def length(self) -> float:
-        """In transits."""
+        """Length in one-way delays."""
         return max(_end(step) for step in self.steps)
 
     def svg(self) -> SafeString:
-        """The drawing, hidden from screen readers, which have `descriptions`."""
-        height = TOP + self.length * TRANSIT + 16
+        """Return the drawing, hidden from screen readers, which use `descriptions`."""
+        height = TOP + self.length * ONE_WAY + 16
         heads = format_html_join(
             "",
             '<text class="head" x="{0}" y="18">{1}</text><path class="line" d="M{0} 28V{2}"/>',
             [(BROWSER, gettext("browser"), height), (SERVER, gettext("server"), height)],
         )
-        # Events are drawn last, on top of the arrows that carry them.
+        # Events are drawn last, on top of the arrows.
         steps = sorted(self.steps, key=lambda step: isinstance(step, Event))
         drawn = format_html_join("", "{}", ((part,) for step in steps for part in step.draw()))
         return format_html(
@@ -174,12 +177,12 @@ class Diagram:
         )
 
     def descriptions(self) -> list[str]:
-        """A sentence for each step."""
+        """Return a sentence for each step."""
         return [step.describe() for step in self.steps]
 
 
 def _y(at: float) -> float:
-    return TOP + at * TRANSIT
+    return TOP + at * ONE_WAY
 
 
 def _end(step: Step) -> float:
@@ -193,9 +196,9 @@ def _end(step: Step) -> float:
 def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) -> SafeString:
     top, bottom = _y(at), _y(at + 1)
     angle = degrees(atan2(bottom - top, end - start))
-    # The words run from left to right, whichever way the arrow points.
+    # The label runs from left to right for both directions of the arrow.
     slope = angle if end > start else angle - 180
-    # Where an answer starts the request has just ended: its words, if they are few, keep clear.
+    # A response starts where a request ends: shift a short label away from the request's.
     aside = ASIDE if end < start and len(str(label)) < LONG else 0
     middle = (start + end) / 2 - aside
     return format_html(
@@ -258,7 +261,7 @@ STREAMING = Diagram(
         Down(3, '{"id":"…42", …}⏎'),
         Event(4.3, 5.3, SECOND),
         Down(4.3, '{"id":"…43", …}⏎'),
-        Down(6.5, _("⏎ a blank line: a sign of life"), wire=False, empty=True),
+        Down(6.5, _("⏎ a blank line: a heartbeat"), wire=False, empty=True),
         Event(8, 9, THIRD),
         Down(8, '{"id":"…44", …}⏎'),
     ),
@@ -293,7 +296,7 @@ WEBSOCKET = Diagram(
         Up(4.8, '{"type":"publish","text":"hi"}'),
         Event(6.3, 7.3, SECOND),
         Down(6.3, '{"cursor":"…43","events":[…]}'),
-        Down(8.3, _("an empty batch: a sign of life"), wire=False, empty=True),
+        Down(8.3, _("an empty batch: a heartbeat"), wire=False, empty=True),
         Event(9.9, 10.9, THIRD),
         Down(9.9, '{"cursor":"…44","events":[…]}'),
     ),

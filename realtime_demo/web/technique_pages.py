@@ -1,4 +1,4 @@
-"""What each technique's page shows: its sequence diagrams, its lanes, its code."""
+"""The technique pages: sequence diagrams, lanes and code of each technique."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .sequence_diagrams import Diagram, Text
 
 @dataclass(frozen=True)
 class TechniquePage:
-    """A page's parts; `app` is the Django app, `names` are the techniques it serves.
+    """The parts of a page; `app` is the Django app, `names` are its techniques.
 
-    The words are in templates/techniques/<app>.html.
+    The text is in templates/techniques/<app>.html.
     """
 
     app: str

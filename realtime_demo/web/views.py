@@ -31,7 +31,7 @@ from .technique_pages import PAGES
 
 DEFAULT_ROOM = "lobby"
 WINDOWS = (10, 30, 60)  # seconds that the lanes show
-INTERVAL = 1_000  # milliseconds from a poll's answer to the next poll
+INTERVAL = 1_000  # milliseconds from a poll's response to the next poll
 RATE = 1.0  # events a second of the demo's feed, unless set otherwise
 
 EXPLANATIONS = {
@@ -51,7 +51,7 @@ EXPLANATIONS[503] = EXPLANATIONS[500]
 
 @require_safe
 def demo_page(request: HttpRequest) -> HttpResponse:
-    """Every technique in one room; `?room=` names it."""
+    """Show every technique in the room of `?room=`."""
     room = request.GET.get("room", DEFAULT_ROOM)
     techniques = [technique for technique in TECHNIQUES if technique.on_page]
     context: dict[str, Any] = {"room": room, "techniques": techniques}
@@ -87,7 +87,7 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
 def script_configuration(
     request: HttpRequest, room: str, techniques: Iterable[Technique]
 ) -> dict[str, Any]:
-    """What the scripts need to know: addresses, the user, and a lane for each technique."""
+    """Return the scripts' configuration: addresses, the user, and a lane for each technique."""
     return {
         "room": room,
         "publish": f"/publish/{room}/",
@@ -98,7 +98,7 @@ def script_configuration(
         "interval": INTERVAL,
         "rate": RATE,
         "language": get_language(),
-        # A logged-in user is present under that name, whatever the form says.
+        # A logged-in user is present under this name, regardless of the form.
         "name": name_of(request.user),
         "changes": {
             "name": name_of(request.user) if has_own_name(request.user) else "",
@@ -125,7 +125,7 @@ def _technique_for_browser(technique: Technique, room: str) -> dict[str, Any]:
 @require_safe
 @conditional_page
 def script_texts(request: HttpRequest, language: str) -> HttpResponseBase:
-    """The texts of the scripts in `language`: Django's JavaScript catalog."""
+    """Serve the texts of the scripts in `language`: Django's JavaScript catalog."""
     with translation.override(language):
         response = JavaScriptCatalog.as_view()(request)
     response.headers["Content-Language"] = language
@@ -135,16 +135,16 @@ def script_texts(request: HttpRequest, language: str) -> HttpResponseBase:
 @require_safe
 @never_cache
 def clock(request: HttpRequest) -> JsonResponse:
-    """`{"now"}`: the server's clock in Unix seconds, the one that `published_at` is read from."""
+    """Serve `{"now"}`: the server's clock in Unix seconds, which `published_at` is also from."""
     return JsonResponse({"now": time.time()})
 
 
 # --- Error pages -------------------------------------------------------------------------------
-# Programs get `application/problem+json` instead: transports/refusals.py.
+# The APIs answer with `application/problem+json` instead: transports/http/problems.py.
 
 
 def error_page(request: HttpRequest | None, status: int) -> HttpResponse:
-    """The page for `status`; without a request it needs neither session nor database."""
+    """Render the page for `status`; without a request it needs neither session nor database."""
     heading, explanation = EXPLANATIONS[status]
     context = {"heading": heading, "explanation": explanation}
     return HttpResponse(render_to_string("error.html", context, request), status=status)
@@ -157,7 +157,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(
     request: HttpRequest, exception: Exception | None = None, reason: str = ""
 ) -> HttpResponse:
-    """Also Django's `CSRF_FAILURE_VIEW`, which passes a reason."""
+    """Answer 403; also Django's `CSRF_FAILURE_VIEW`, which passes a reason."""
     return error_page(request, 403)
 
 

@@ -378,7 +378,7 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
     await press(page, "Stop")
 
 
-async def test_a_situation_that_is_left_leaves_no_fault_behind(
+async def test_leaving_a_scenario_removes_its_faults(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
@@ -466,7 +466,7 @@ async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
     )
 
 
-async def test_on_another_machine_a_situation_says_where_it_can_be_played(
+async def test_scenario_needs_the_demos_machine(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
@@ -479,7 +479,7 @@ async def test_on_another_machine_a_situation_says_where_it_can_be_played(
     await expect(page.locator(".scenario-answer")).to_be_empty()
 
 
-async def test_outside_the_demo_the_page_says_what_it_lacks(
+async def test_page_outside_the_demo_names_what_is_missing(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await open_page(context, memory_live_server.url, room)

@@ -52,7 +52,7 @@ async def page(context: BrowserContext, memory_live_server: LiveServer, room: st
 # --- Publishing and seeing ---------------------------------------------------------------------
 
 
-async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
+async def test_published_event_appears_in_every_lane(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -193,7 +193,7 @@ async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
     assert await chat.evaluate(below) > 150
 
 
-async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> None:
+async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) -> None:
     await write(page, "   ")
     await expect(page.get_by_role("alert")).to_have_text(
         "'text' is a text of 1 to 2000 characters."
@@ -213,7 +213,7 @@ async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> N
     await expect(page.get_by_label("Text", exact=True)).to_have_value("Good evening")
 
 
-async def test_a_publish_that_is_tried_again_is_published_once(page: Page) -> None:
+async def test_retried_publish_is_published_once(page: Page) -> None:
     keys: list[str | None] = []
     told = asyncio.Event()
 
@@ -462,7 +462,7 @@ REASONS = [
 ]
 
 
-async def test_a_closed_lane_says_why(
+async def test_closed_lane_shows_its_reason(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -484,7 +484,7 @@ async def test_a_closed_lane_says_why(
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
 
 
-async def test_a_clock_that_is_ahead_is_corrected(
+async def test_clock_offset_is_corrected(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -501,7 +501,7 @@ async def test_a_clock_that_is_ahead_is_corrected(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
-async def test_a_second_tab_is_told_and_can_take_over(
+async def test_second_tab_can_take_over(
     context: BrowserContext, memory_live_server: LiveServer, room: str, host: str
 ) -> None:
     url = memory_live_server.url.replace("127.0.0.1", host)
@@ -531,7 +531,7 @@ async def test_a_second_tab_is_told_and_can_take_over(
 # --- The page itself ---------------------------------------------------------------------------
 
 
-async def test_each_lane_is_told_from_the_others_and_by_screen_readers(page: Page) -> None:
+async def test_lanes_are_distinguishable_and_accessible(page: Page) -> None:
     marker = '(lane) => getComputedStyle(lane.querySelector(".marker")).fill'
     shape = '(lane) => lane.querySelector(".marker path").getAttribute("d")'
     schemes: list[Literal["dark", "light"]] = ["dark", "light"]
@@ -552,7 +552,7 @@ async def test_each_lane_is_told_from_the_others_and_by_screen_readers(page: Pag
     ("room_name", "status", "words"),
     [("No such room!", 404, "must have 1 to 64 of the characters"), ("staff-1", 403, "Only staff")],
 )
-async def test_a_room_that_is_none_gets_a_clear_answer(
+async def test_invalid_room_shows_an_error(
     memory_live_server: LiveServer, room_name: str, status: int, words: str
 ) -> None:
     async with httpx.AsyncClient() as client:
@@ -623,7 +623,7 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     assert kinds == ["message", "message", "edit", "delete"]
 
 
-async def test_who_is_logged_in_writes_under_that_name(
+async def test_logged_in_user_publishes_under_their_name(
     context: BrowserContext, database: dict[str, str], room: str
 ) -> None:
     with LiveServer(env={"REDIS_URL": "", **database}) as server:

@@ -490,7 +490,7 @@ async def test_a_stream_that_event_source_gives_up_is_opened_again(
         assert errors[-1]["detail"]["status"] == int(status[:3])
 
 
-async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from_their_place(
+async def test_sse_cut_before_the_first_event_resumes(
     source: InPage, server: ScriptedServer
 ) -> None:
     """`EventSource` keeps an `id:` without data to itself, and forgets it when it gives up."""
@@ -522,9 +522,7 @@ async def test_server_sent_events_that_were_cut_before_an_event_came_resume_from
     assert {len(exchange.query) for exchange in server.asked} == {0}
 
 
-async def test_a_place_that_is_refused_is_refused_in_words(
-    source: InPage, server: ScriptedServer
-) -> None:
+async def test_rejected_cursor_has_a_message(source: InPage, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         problem = b'{"status": 404, "detail": "There is none."}'
         await exchange.answer("404 Not Found", "application/problem+json", problem)
@@ -560,7 +558,7 @@ async def test_line_separators_are_data(
 
 @pytest.mark.parametrize("technique", HTTP)
 @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "404 Not Found"])
-async def test_a_refusal_is_final_and_says_why(
+async def test_rejection_is_final_and_has_a_reason(
     technique: str, status: str, source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -604,7 +602,7 @@ async def test_retry_after_is_waited_for(
 
 
 @pytest.mark.parametrize("technique", ["polling", "longpoll", "streaming"])
-async def test_back_off_doubles_to_a_bound_and_starts_over_after_success(
+async def test_back_off_doubles_up_to_a_limit_and_resets(
     technique: str, source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -636,7 +634,7 @@ async def test_the_jitter_is_full(source: InPage, server: ScriptedServer) -> Non
 
 
 @pytest.mark.parametrize("technique", BATCHES)
-async def test_an_answer_that_is_not_json_is_asked_for_again(
+async def test_response_that_is_not_json_is_retried(
     technique: str, source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -761,7 +759,7 @@ async def test_a_room_that_a_listener_leaves_stays_left(
     assert json.loads(await second.recv()) == {"type": "join", "room": "next"}
 
 
-async def test_a_socket_says_what_was_refused_and_stays_open(
+async def test_socket_reports_a_rejection_and_stays_open(
     source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
@@ -786,7 +784,7 @@ async def test_publishing_without_a_connection_is_an_error(source: InPage) -> No
 
 
 @pytest.mark.parametrize(("code", "state"), [(4404, 2), (4403, 2), (1008, 2), (4503, 0), (1011, 0)])
-async def test_a_close_code_says_whether_to_come_back(
+async def test_close_code_decides_about_reconnecting(
     code: int, state: int, source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets

@@ -45,11 +45,11 @@ def chosen(**need: Any) -> str | None:
         ({"clients": 100, "rate": 1, "tolerated": 0.01}, None),
     ],
 )
-def test_the_advice_follows_the_need(need: dict[str, Any], technique: str | None) -> None:
+def test_advice_follows_the_workload(need: dict[str, Any], technique: str | None) -> None:
     assert chosen(**need) == technique
 
 
-def test_a_million_clients_on_paper() -> None:
+def test_advice_for_a_million_clients() -> None:
     advice = advise(Need(10**6, rate=1, tolerated=0.5), "a test", KNOWN)
     found = {option.name: option for option in advice.options}
     # 10^6 deliveries a second, each 50 microseconds, and next to no heartbeats between them.
@@ -66,7 +66,7 @@ def test_a_million_clients_on_paper() -> None:
     )
 
 
-def test_a_long_poll_is_charged_no_crowd_but_its_own() -> None:
+def test_long_poll_is_charged_its_own_requests_only() -> None:
     """One client waits for nobody; of many, each waits for the answers before its own."""
 
     def delay(clients: int, rtt: float) -> Delay:
@@ -83,7 +83,7 @@ def test_a_long_poll_is_charged_no_crowd_but_its_own() -> None:
     assert longest == pytest.approx(0.001 + 0.01 + (0.002 + 0.02))
 
 
-def test_what_is_used_of_a_measurement_is_one_request_s_and_one_event_s() -> None:
+def test_costs_are_per_request_and_per_event() -> None:
     saved = json.loads(REFERENCE.read_text())
     technique = saved["configurations"][0]["techniques"]["longpoll"]
     technique |= {"service": 0.04, "request": 0.0005, "clients": 200}
@@ -94,7 +94,7 @@ def test_what_is_used_of_a_measurement_is_one_request_s_and_one_event_s() -> Non
     assert found["polling"].work is None
 
 
-def test_polling_s_interval_just_meets_the_tolerated_delay() -> None:
+def test_polling_interval_meets_the_tolerated_delay() -> None:
     need = Need(100, rate=1, tolerated=2.0, rtt=0.1)
     option = advise(need, "a test", KNOWN).options[0]
     assert option.interval == interval_for(need, 0.002)
@@ -106,22 +106,20 @@ def test_polling_s_interval_just_meets_the_tolerated_delay() -> None:
     [
         (
             {"rate": 10, "rtt": 0.001, "tolerated": 0.01},
-            {"polling": "need up to", "sse": "up to 60.9 ms, since a process writes to its"},
+            {"polling": "need up to", "sse": "up to 60.9 ms, since a process takes"},
         ),
         (
             {"rate": 1, "rtt": 0.08, "tolerated": 0.001},
-            dict.fromkeys(KNOWN, "of which one way through the network is 40"),
+            dict.fromkeys(KNOWN, "of which the one-way network delay is 40"),
         ),
         (
             {"clients": 1, "rate": 20, "rtt": 0.08, "tolerated": 0.1}
             | {"buffering": True, "no_websocket": True},
-            {"longpoll": "need up to 12", "sse": "holds a stream back", "websocket": "refuse"},
+            {"longpoll": "need up to 12", "sse": "holds a stream back", "websocket": "reject"},
         ),
     ],
 )
-def test_where_none_fits_the_obstacle_of_each_is_its_own(
-    need: dict[str, Any], words: dict[str, str]
-) -> None:
+def test_each_unfit_technique_has_its_reason(need: dict[str, Any], words: dict[str, str]) -> None:
     advice = advise(Need(**{"clients": 2_000_000} | need), "a test", KNOWN)
     assert advice.choice is None and "network" not in advice.reason
     against = {option.name: "; ".join(option.against) for option in advice.options}
@@ -139,8 +137,8 @@ def test_the_reference_measurement_is_complete() -> None:
         assert basis.cpu_per_delivery and basis.event > 0
 
 
-def test_a_measurement_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no result of compare"):
+def test_invalid_measurement_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected a result of compare"):
         bases({"configurations": [{}]})
     saved = json.loads(REFERENCE.read_text())
     for technique in saved["configurations"][0]["techniques"].values():
@@ -149,24 +147,24 @@ def test_a_measurement_that_is_none_is_refused(tmp_path: Path) -> None:
         bases(saved)
 
 
-def test_the_command_answers_first_and_names_its_sources(
+def test_command_prints_advice_first_then_sources(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     call_command("advise", "--clients", "2000000", "--rate", "0.5", "--tolerate", "1000")
     out = capsys.readouterr().out
     first, *_ = out.splitlines()
     assert ":" in first and "process" in first
-    assert "2,000,000 clients" in out and "measurements.json" in out and "Assumed" in out
+    assert "2,000,000 clients" in out and "measurements.json" in out and "Assumptions" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--clients", "0", "--rate", "1", "--tolerate", "1"], "have to be above 0"),
-        (["--rate", "inf"], "above 0, and finite"),
-        (["--tolerate", "nan"], "above 0, and finite"),
-        (["--rtt", "inf"], "0 or more, and finite"),
-        (["--size", "-5"], "0 or more, and finite"),
+        (["--clients", "0", "--rate", "1", "--tolerate", "1"], "must be finite and above 0"),
+        (["--rate", "inf"], "finite and above 0"),
+        (["--tolerate", "nan"], "finite and above 0"),
+        (["--rtt", "inf"], "finite and 0 or more"),
+        (["--size", "-5"], "finite and 0 or more"),
         (
             ["--clients", "1", "--rate", "1", "--tolerate", "1", "--measurements", "/nowhere"],
             "No such file",
@@ -174,6 +172,6 @@ def test_the_command_answers_first_and_names_its_sources(
         (["--tolerate", "soon"], "--tolerate"),
     ],
 )
-def test_a_wrong_need_is_told(arguments: list[str], words: str) -> None:
+def test_invalid_option_is_reported(arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         call_command("advise", *arguments)

@@ -63,9 +63,7 @@ def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
-async def test_an_event_s_cpu_is_not_the_pause_s(
-    monkeypatch: pytest.MonkeyPatch, rtt: float
-) -> None:
+async def test_event_cpu_excludes_the_pauses(monkeypatch: pytest.MonkeyPatch, rtt: float) -> None:
     """The pause is longer the longer the network is; the work of an event is the same."""
     phase = a_phase(rtt)
     for clock in ("time", "asyncio"):
@@ -77,7 +75,7 @@ async def test_an_event_s_cpu_is_not_the_pause_s(
     assert probe.clients == pytest.approx(CLIENTS, abs=0.001)
 
 
-async def test_together_an_event_s_cpu_is_not_told() -> None:
+async def test_event_cpu_is_unknown_with_several_techniques() -> None:
     """What the processes did in the pauses was for everyone's clients."""
     together = a_phase(0.0, alone=False)
     assert await silence(together) is None

@@ -12,7 +12,7 @@ from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
 from realtime_demo.comparison.output.formatting import figure
-from realtime_demo.comparison.output.html import NAMED, page
+from realtime_demo.comparison.output.html import AXIS_TITLES, page
 from realtime_demo.comparison.plan import SWEPT, Plan, Settings
 from realtime_demo.comparison.results import Configuration, EventProbe, Measurement, Result
 from realtime_demo.comparison.simulation import Simulated
@@ -40,26 +40,26 @@ def crowded(seconds: float) -> Measurement:
     return replace(a_round([0.01] * 20), event_probe=EventProbe(server=0.001, clients=seconds))
 
 
-def test_crowding_is_told_once_where_it_is_worst() -> None:
+def test_only_the_worst_crowding_is_a_finding() -> None:
     """A sweep of ten configurations must not say the same thing ten times."""
     few, many = (replace(SETTINGS, clients=clients) for clients in (20, 60))
     told = [
         text for text in findings(of((few, crowded(0.02)), (many, crowded(0.03)))) if "wait" in text
     ]
     assert len(told) == 1
-    assert told[0].startswith("At 60 clients, 10 events/s") and "in 1 more" in told[0]
+    assert told[0].startswith("At 60 clients, 10 events/s") and "1 more configurations" in told[0]
     alone = findings(of((few, crowded(0.02)), (many, crowded(0.0))))
     (text,) = [text for text in alone if "wait" in text]
-    assert text.startswith("At 20 clients") and "more of the" not in text
+    assert text.startswith("At 20 clients") and "more configurations" not in text
 
 
-def test_an_event_that_was_refused_is_missing() -> None:
+def test_rejected_events_make_a_run_incomplete() -> None:
     text = findings(of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
-    assert text.startswith("NOT complete") and "refused 14 of 54" in text
+    assert text.startswith("NOT complete") and "rejected 14 of 54" in text
     assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
 
 
-def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
+def test_findings_of_a_sweep_name_the_configuration() -> None:
     both = (a_round([0.5] * 20), replace(a_round([0.1] * 20), name="sse", technique="sse"))
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     result = of((few, both[0]), (many, both[0]))
@@ -72,7 +72,7 @@ def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
         assert any(text.startswith("Server-Sent Events had the lowest") for text in told)
 
 
-def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
+def test_disagreement_names_its_configuration() -> None:
     late = replace(a_round([5.0] * 20), simulated=None)
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     told = findings(of((few, a_round([0.5] * 20)), (many, late)))
@@ -81,7 +81,7 @@ def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
     )
 
 
-def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
+def test_long_table_splits_between_techniques() -> None:
     alone = a_round([0.05 * k for k in range(1, 21)])
     found = page(of((SETTINGS, alone), swept="interval"))
     assert 'class="whole"><caption>Predicted' in found
@@ -97,7 +97,7 @@ def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
     assert "polling interval in s</text>" in found
 
 
-def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
+def test_curves_reach_both_edges_of_the_chart() -> None:
     simulated = Simulated(tuple(0.0005 * k for k in range(1, 21)))
     late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), simulated=simulated)
     found = page(of((SETTINGS, late)))
@@ -107,7 +107,7 @@ def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
     assert all(path.startswith(f"{LEFT}.0,") for path in paths)
 
 
-def test_a_round_may_have_a_ping_more_or_less() -> None:
+def test_bytes_tolerate_one_ping_per_round() -> None:
     socket = replace(a_round([0.01] * 5), technique="websocket", sizes=Sizes(ping_up=28.0))
     for pings, consistent in ((0, True), (1, True), (2, True), (5, False)):
         cost = replace(socket.cost, up=28 * pings * 2)
@@ -117,7 +117,7 @@ def test_a_round_may_have_a_ping_more_or_less() -> None:
         assert found.consistent == consistent, found
 
 
-def test_the_empty_share_may_be_one_request_off() -> None:
+def test_empty_share_tolerates_one_request() -> None:
     """Of 200 that each client made; the window's edges cut one."""
     asking = replace(a_round([0.5] * 5), simulated=None)
     expected = replace(asking.prediction, empty_share=0.0)
@@ -128,8 +128,8 @@ def test_the_empty_share_may_be_one_request_off() -> None:
         assert found.agrees == agrees, found
 
 
-def test_every_setting_that_can_be_swept_has_a_name() -> None:
-    assert NAMED.keys() == SWEPT.keys()
+def test_every_swept_setting_has_an_axis_title() -> None:
+    assert AXIS_TITLES.keys() == SWEPT.keys()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_figure_has_no_exponent(value: float, text: str) -> None:
     assert figure(value) == text
 
 
-def test_no_percentile_is_written_that_the_events_do_not_give() -> None:
+def test_percentiles_of_few_events_are_null() -> None:
     """Neither in JSON nor in CSV: 20 events have no 99th, though they have 40 deliveries."""
     result = of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
     (told,) = document.document(result)["configurations"][0]["techniques"].values()
@@ -151,7 +151,7 @@ def test_no_percentile_is_written_that_the_events_do_not_give() -> None:
         assert (row[f"{prefix}p99"], row[f"{prefix}p999"]) == ("", "")
 
 
-def test_a_technique_is_named_where_it_was_first_not_withheld() -> None:
+def test_charts_name_techniques_despite_withheld_figures() -> None:
     """On a busy machine the first configuration or the last may have no figures."""
     shown = replace(a_round([0.5] * 20), name="longpoll")
     busy = replace(shown, watch=replace(shown.watch, publisher_busy=0.99))

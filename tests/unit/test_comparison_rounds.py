@@ -59,12 +59,12 @@ def a_round(
     )
 
 
-def test_one_round_is_left_as_it_is() -> None:
+def test_one_round_is_unchanged() -> None:
     alone = a_round([0.1, 0.2])
     assert merged([alone], SETTINGS, Network()) is alone
 
 
-def test_what_is_counted_is_added_up() -> None:
+def test_counts_of_rounds_are_added_up() -> None:
     rounds = [
         a_round([0.1] * 20),
         a_round([0.2] * 30, lost=3),
@@ -89,7 +89,7 @@ def test_what_is_counted_is_added_up() -> None:
     assert len({event.number for event in found.sent}) == 60
 
 
-def test_the_interval_holds_what_lies_between_starts() -> None:
+def test_interval_covers_the_spread_between_rounds() -> None:
     """Each start has a shift of its own, far beyond what its samples show: two results of three
     rounds each have to lie within the intervals that they state, as often as these say."""
     chance = random.Random(7)
@@ -109,7 +109,7 @@ def test_the_interval_holds_what_lies_between_starts() -> None:
     assert (one.high - one.low) > 2 * (a_round([0.1] * 20).published.high - 0.1)
 
 
-def test_no_interval_on_a_delay_begins_below_nothing() -> None:
+def test_delay_interval_is_not_negative() -> None:
     """Three rounds of few events each, as polling has them: the t of three is 4.3."""
     rounds = [a_round([median - 0.01, median, median + 0.01]) for median in (0.2, 0.7, 1.2)]
     found = merged(rounds, SETTINGS, Network()).published
@@ -118,7 +118,7 @@ def test_no_interval_on_a_delay_begins_below_nothing() -> None:
     assert merged(skewed, SETTINGS, Network()).published.low == pytest.approx(-0.02)
 
 
-def test_no_round_is_too_short_for_its_events() -> None:
+def test_every_round_has_enough_events() -> None:
     assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
     assert len({one.seed for one in SETTINGS.each_round()}) == 3
     for seed in range(1, 40):

@@ -58,9 +58,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
 
 
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
-def test_the_window_s_first_answer_brings_what_the_warm_up_published(
-    warmed: list[float], empty: float
-) -> None:
+def test_first_response_may_have_warm_up_events(warmed: list[float], empty: float) -> None:
     found = polled(warmed)
     assert found.simulated is not None
     assert found.simulated.requests == 10
@@ -71,7 +69,7 @@ def test_the_window_s_first_answer_brings_what_the_warm_up_published(
     assert (found.cost.cpu, found.cost.memory, found.sizes.up) == (None, None, 100.0)
 
 
-def test_a_refused_publish_stands_in_the_ledger() -> None:
+def test_ledger_counts_rejected_publishes() -> None:
     """What the server did not take was sent all the same: an event is missing."""
     book = polled([], refused=2).ledger
     assert (book.sent, book.received, book.lost, book.refused) == (1, 1, 0, 2)

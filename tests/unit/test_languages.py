@@ -105,7 +105,7 @@ def test_the_scripts_load_their_texts_in_the_page_s_language(client: Client, lan
 
 @override_settings(DEBUG=False)
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_page_that_is_not_there_says_so(client: Client, language: str) -> None:
+def test_missing_page_is_404(client: Client, language: str) -> None:
     response = client.get("/no/such/page/", headers={"accept-language": language})
     assert response.status_code == 404
     assert "default-src 'none'" in response.headers["content-security-policy"]

@@ -69,5 +69,5 @@ def test_its_answer_asks_for_figures_that_there_are(scenario: Scenario) -> None:
 
 
 @each_scenario
-def test_it_leads_to_where_that_is_written(scenario: Scenario) -> None:
+def test_diagram_links_to_its_source(scenario: Scenario) -> None:
     assert urlsplit(scenario.link).scheme == "https"

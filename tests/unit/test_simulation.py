@@ -23,7 +23,7 @@ def simulated(technique: str, workload: Workload, path: Path, observed: Observed
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 5, 50])
-def test_long_polling_is_the_simulation_s_event_by_event(rate: float) -> None:
+def test_long_polling_matches_a_simulation_per_event(rate: float) -> None:
     events = [1 + event for event in arrivals(rate, 400 / rate)]  # the first finds it waiting
     delays, requests, empty = simulate(events, None, 25.0, events[-1] + 1)
     found = simulated(
@@ -34,7 +34,7 @@ def test_long_polling_is_the_simulation_s_event_by_event(rate: float) -> None:
     assert found.empty == pytest.approx(empty / requests, abs=0.01)
 
 
-def test_polling_follows_the_phases_that_there_were() -> None:
+def test_polling_uses_the_observed_phases() -> None:
     asked = [[0.2 + 1.08 * k for k in range(10)], [0.9 + 1.08 * k for k in range(10)]]
     path, workload = Path(NETWORK), Workload(1.0, interval=1.0)
     observed = Observed([2.0, 2.5, 7.0], first=1, window=(1.0, 8.0), clients=2, asked=asked)
@@ -50,7 +50,7 @@ def test_polling_follows_the_phases_that_there_were() -> None:
 
 
 @pytest.mark.parametrize("technique", ["polling", "longpoll", "sse"])
-def test_over_many_events_it_comes_to_the_formula(technique: str) -> None:
+def test_simulation_converges_to_the_formula(technique: str) -> None:
     events, path = arrivals(5.0, 4_000), Path(NETWORK, service=0.004, push=0.003)
     workload = Workload(5.0, interval=0.7)
     asked = [[k * (0.7 + path.round_trip) for k in range(6_000)]]
@@ -64,7 +64,7 @@ def test_over_many_events_it_comes_to_the_formula(technique: str) -> None:
         assert found.empty == pytest.approx(predicted.empty_share, rel=0.05, abs=0.01)
 
 
-def test_a_narrow_or_uneven_way_keeps_order() -> None:
+def test_bandwidth_and_jitter_keep_the_order() -> None:
     narrow = Path(Network(down=Link(bandwidth=1_000)))
     observed = Observed([0.0, 0.0, 1.0], 0, EVER, clients=1)
     found = play("sse", Workload(1), narrow, Sizes(event=100), observed)
@@ -80,7 +80,7 @@ def test_a_narrow_or_uneven_way_keeps_order() -> None:
     assert come == sorted(come) and len(set(come)) < 100, "late ones hold the next ones up"
 
 
-def test_work_is_drawn_from_what_was_probed() -> None:
+def test_work_is_drawn_from_the_probe() -> None:
     observed = Observed([float(k) for k in range(2_000)], 0, EVER, clients=1, work=[0.001, 0.003])
     found = simulated("websocket", Workload(1), Path(NETWORK, push=0.002), observed)
     assert {round(delay - DOWN, 6) for delay in found.delays} == {0.001, 0.003}
@@ -89,7 +89,7 @@ def test_work_is_drawn_from_what_was_probed() -> None:
     assert play("polling", Workload(1), Path(), Sizes(), Observed([1.0], 0, EVER, 1)) is None
 
 
-def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
+def test_event_waits_for_the_previous_event() -> None:
     observed = Observed([0.0, 0.001, 0.002, 1.0], 0, EVER, clients=1, busy=0.004)
     expected = [DOWN, DOWN, DOWN + 0.003, DOWN + 0.006]
     assert simulated("sse", Workload(1), Path(NETWORK), observed).delays == pytest.approx(expected)
@@ -100,7 +100,7 @@ def test_an_event_waits_until_the_machine_is_done_with_the_one_before() -> None:
 
 
 @pytest.mark.parametrize("way", [0.0, 0.1])
-def test_a_volley_leaves_a_stumble_of_the_machine_out(way: float) -> None:
+def test_event_probe_omits_outliers(way: float) -> None:
     """However long the way is: a stumble is long beside the work, not beside the way."""
     volley = EventProbe({-number: float(number) for number in range(1, 9)})
     samples = [
@@ -113,7 +113,7 @@ def test_a_volley_leaves_a_stumble_of_the_machine_out(way: float) -> None:
     assert len(both.published) == 9 and both.busy == pytest.approx(0.006)
 
 
-def test_jitter_is_no_stumble() -> None:
+def test_jitter_is_not_an_outlier() -> None:
     volley = EventProbe({-number: float(number) for number in range(1, 9)})
     late = [0.01 + 0.04 * n / 8 for n in range(1, 9)]
     samples = [Sample(0, -n, n + 0.002 + late[n - 1]) for n in range(1, 9)]

@@ -183,7 +183,7 @@ def test_a_link_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
         Network(down=Link(jitter=0.03)),
     ],
 )
-async def test_what_crosses_a_network_is_whole_and_in_order(network: Network) -> None:
+async def test_network_keeps_data_complete_and_in_order(network: Network) -> None:
     data = b"".join(number.to_bytes(4, "big") for number in range(50_000))
     async with (
         serving(echo) as port,
@@ -320,7 +320,7 @@ async def test_a_cut_waits_until_what_came_before_it_has_arrived() -> None:
         assert (len(received), reset) == (limit, True)
 
 
-async def test_who_leaves_while_a_cut_waits_takes_the_servers_end_along() -> None:
+async def test_client_that_leaves_before_a_cut_resets_the_server() -> None:
     much = 100_000_000  # bytes: more than the kernel takes for a client that does not read
     ends: list[BaseException] = []
 

@@ -111,7 +111,7 @@ def test_each_event_arrives_with_an_answer_that_left_after_it(diagram: Diagram) 
 
 
 @pytest.mark.parametrize("diagram", DIAGRAMS[:-1], ids=lambda diagram: diagram.slug)
-def test_who_asks_again_has_been_answered(diagram: Diagram) -> None:
+def test_retried_request_is_answered(diagram: Diagram) -> None:
     """Over HTTP, that is; the last diagram is of WebSocket, where both speak when they like."""
     steps = [step for step in diagram.steps if isinstance(step, Up | Down)]
     asked = [step.at for step in steps if isinstance(step, Up)]
@@ -124,7 +124,7 @@ def test_who_asks_again_has_been_answered(diagram: Diagram) -> None:
 
 
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=lambda each: f"{each.path}:{each.symbol}")
-def test_an_excerpt_is_the_real_code_whole(excerpt: Excerpt) -> None:
+def test_excerpt_is_the_complete_source(excerpt: Excerpt) -> None:
     source = (Path(settings.BASE_DIR) / excerpt.path).read_text()
     first, last = excerpt.lines
     lines = source.splitlines()[first - 1 : last]

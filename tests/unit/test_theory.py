@@ -60,7 +60,7 @@ def simulate(
 
 @pytest.mark.parametrize("rate", [0.5, 5, 50])
 @pytest.mark.parametrize("interval", [0.1, 1.0, 5.0])
-def test_polling_against_a_simulation(rate: float, interval: float) -> None:
+def test_polling_matches_a_simulation(rate: float, interval: float) -> None:
     seconds = 60_000 / rate
     delays, requests, empty = simulate(arrivals(rate, seconds), interval, 0, seconds)
     prediction = predict("polling", Workload(rate, interval=interval), Path(NETWORK))
@@ -75,7 +75,7 @@ def test_polling_against_a_simulation(rate: float, interval: float) -> None:
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 5, 50])
 @pytest.mark.parametrize("hold", [2.0, 25.0])
-def test_long_polling_against_a_simulation(rate: float, hold: float) -> None:
+def test_long_polling_matches_a_simulation(rate: float, hold: float) -> None:
     seconds = 60_000 / rate
     delays, requests, empty = simulate(arrivals(rate, seconds), None, hold, seconds)
     prediction = predict("longpoll", Workload(rate, hold=hold), Path(NETWORK))
@@ -89,7 +89,7 @@ def test_long_polling_against_a_simulation(rate: float, hold: float) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.03, 0.5, 5, 13.7, 53.3])
-def test_a_fixed_beat_against_a_simulation(rate: float) -> None:
+def test_fixed_arrivals_match_a_simulation(rate: float) -> None:
     seconds = 10_000 / rate
     events = [(number + 0.37) / rate for number in range(10_000)]
     delays, requests, _ = simulate(events, None, 25.0, seconds)
@@ -98,7 +98,7 @@ def test_a_fixed_beat_against_a_simulation(rate: float) -> None:
     assert prediction.requests_per_event == pytest.approx(requests / len(delays), rel=0.02)
 
 
-def test_the_formulas_of_rfc_6202_s_reading() -> None:
+def test_delays_follow_rfc_6202() -> None:
     """Long polling's mean as it is usually written, with R the round trip."""
     rate, away = 5.0, UP + DOWN
     prediction = predict("longpoll", Workload(rate, hold=1e9), Path(NETWORK))
@@ -110,21 +110,21 @@ def test_the_formulas_of_rfc_6202_s_reading() -> None:
 
 
 @pytest.mark.parametrize("technique", ["streaming", "sse", "websocket", "websocket-sync"])
-def test_an_open_connection_takes_one_transit_and_no_requests(technique: str) -> None:
+def test_open_connection_has_one_way_delay(technique: str) -> None:
     prediction = predict(technique, Workload(5), Path(NETWORK, service=0.002))
     assert prediction.delay.mean == prediction.delay.quantile(0.99) == pytest.approx(DOWN + 0.001)
     assert prediction.requests_per_event == 0
 
 
-def test_bandwidth_adds_transmission_and_refuses_what_cannot_fit() -> None:
+def test_bandwidth_limits_and_delays_events() -> None:
     path = Path(Network.of(bandwidth=1_000))
     prediction = predict("sse", Workload(1), path, Sizes(event=200))
     assert prediction.delay.mean == pytest.approx(0.2)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="exceed the bandwidth"):
         predict("sse", Workload(10), path, Sizes(event=200))
 
 
-def test_bytes_by_hand() -> None:
+def test_bytes_of_known_examples() -> None:
     # 1 event a second, asked every second: a request an event, e^-1 of them empty, so that
     # (1 - 1/e) answers carry an event and the rest of the events cost a comma.
     prediction = predict("polling", Workload(1), Path(), Sizes(up=100, down=200, event=50))
@@ -142,7 +142,7 @@ def test_bytes_by_hand() -> None:
     assert prediction.idle_down == pytest.approx(240 * 48 + 180 * 20)
 
 
-def test_framing_by_hand() -> None:
+def test_framing_of_known_examples() -> None:
     event = len('{"id":"k-1"}')  # 12 bytes of JSON, id of 3, room of 1
     assert framed("streaming", event, 3, 1) == len("d\r\n") + 13 + len("\r\n")
     assert (
@@ -156,7 +156,7 @@ def test_framing_by_hand() -> None:
 
 @settings(deadline=None)
 @given(st.floats(0.01, 10), st.floats(0.1, 60))
-def test_silences_against_their_definition(rate: float, length: float) -> None:
+def test_silences_match_their_definition(rate: float, length: float) -> None:
     chance = random.Random(2)
     times = [0.0]
     for _ in range(2_000):
@@ -175,7 +175,7 @@ def test_silences_against_their_definition(rate: float, length: float) -> None:
     ),
     st.floats(0.01, 0.99),
 )
-def test_a_distribution_is_one(
+def test_distribution_properties(
     parts: list[tuple[float, float, float, float]], share: float
 ) -> None:
     total = sum(part[0] for part in parts)
@@ -194,6 +194,6 @@ def test_a_distribution_is_one(
 @pytest.mark.parametrize(
     "arguments", [{"rate": 0}, {"rate": 1, "interval": -1}, {"rate": 1, "hold": 0}]
 )
-def test_a_workload_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
+def test_invalid_workload_is_rejected(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         Workload(**arguments)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Charts, placed for the template `chart.svg`: themed by the page's CSS, readable on paper.
+"""Charts, laid out for the template `chart.svg`: themed by the page's CSS, readable on paper.
 
-A line bears its name beside it, and measured and predicted differ in dash and marker, so that
-no chart depends on colour.
+Each line has its name beside it, and measured and predicted lines differ in dash and marker, so
+that no chart depends on colour.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .formatting import amount
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
-NAMES = 118  # to the right of the last points, for the names of lines
+NAMES = 118  # space right of the last points for the lines' names
 LINE = 13  # from one name to the next
 
 Point = tuple[float, float]
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its range in data and on the paper, linear or logarithmic."""
+    """An axis: its range in data and on the drawing, linear or logarithmic."""
 
     low: float
     high: float
@@ -39,14 +39,14 @@ class Axis:
         return self.start + min(1.02, max(-0.02, share)) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Round values: powers of ten, or a step of 1, 2 or 5 of them."""
+        """Return round values: powers of ten, or multiples of 1, 2 or 5 times a power of ten."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            found = [10.0**power for power in range(first, last + 1)]
-            found = [tick for tick in found if self.low * 0.999 <= tick <= self.high * 1.001]
-            if len(found) > 7:
-                found = found[::2]
-            return found
+            powers = [10.0**power for power in range(first, last + 1)]
+            ticks = [tick for tick in powers if self.low * 0.999 <= tick <= self.high * 1.001]
+            if len(ticks) > 7:
+                ticks = ticks[::2]
+            return ticks
         rough = (self.high - self.low) / 5
         power = 10 ** math.floor(math.log10(rough))
         step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
@@ -55,7 +55,7 @@ class Axis:
 
 
 def axis(values: Sequence[float], start: float, end: float, *, log: bool = False) -> Axis:
-    """An axis that holds all of `values`: from 0, or from the smallest above 0."""
+    """Return an axis for all of `values`: from 0, or (`log`) from the smallest above 0."""
     if log:
         usable = [value for value in values if value > 0] or [1.0]
         low, high = min(usable) / 1.3, max(usable) * 1.3
@@ -81,7 +81,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart, placed on the paper: what the template `chart.svg` draws."""
+    """A chart with its layout, for the template `chart.svg`."""
 
     title: str
     caption: str
@@ -105,7 +105,7 @@ def chart(
     log_y: bool = False,
     most: float | None = None,
 ) -> Chart:
-    """One chart. `most` bounds the vertical axis."""
+    """Lay out a chart. `most` is the maximum of the vertical axis."""
     points = [point for line in lines for point in line.points]
     right = NAMES if any(line.named for line in lines) else RIGHT
     x = axis([point[0] for point in points], LEFT, WIDTH - right, log=log_x)
@@ -146,8 +146,7 @@ def _text(css: str, x: float, y: float, text: str, anchor: str) -> dict[str, str
 
 
 def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[dict[str, str]]:
-    """Each line's name beside its last point; names that would touch make room, in the order of
-    their points."""
+    """Place each line's name beside its last point, in the points' order, without overlaps."""
     columns: list[list[tuple[float, float, Line]]] = []
     wanted = [
         (y.place(line.points[-1][1]), x.place(line.points[-1][0]), line)
@@ -171,19 +170,21 @@ def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[dict[str, str]]:
 
 
 def apart(wanted: Sequence[float], low: float, high: float) -> list[float]:
-    """Heights near the `wanted` ones, which are in order and stay so: none nearer to another than
-    a line, and within `low` and `high` as far as there is room."""
-    found: list[float] = []
+    """Return heights near the `wanted` ones, in the same order and at least a line apart.
+
+    They lie within `low` and `high` as far as there is room. `wanted` is sorted.
+    """
+    heights: list[float] = []
     for height in wanted:
-        found.append(max(height, found[-1] + LINE if found else low))
-    for place in reversed(range(len(found))):
-        found[place] = min(found[place], high)
-        high = found[place] - LINE
-    return found
+        heights.append(max(height, heights[-1] + LINE if heights else low))
+    for place in reversed(range(len(heights))):
+        heights[place] = min(heights[place], high)
+        high = heights[place] - LINE
+    return heights
 
 
 def distribution(ordered: Sequence[float], *, most: int = 240) -> list[Point]:
-    """The empirical distribution of sorted samples as steps, thinned to about `most`."""
+    """Return the empirical distribution of sorted samples as steps, thinned to about `most`."""
     total = len(ordered)
     stride = max(1, total // most)
     points: list[Point] = [(ordered[0], 0.0)]
@@ -194,10 +195,10 @@ def distribution(ordered: Sequence[float], *, most: int = 240) -> list[Point]:
 
 
 def curve(function: Callable[[float], float], high: float, *, steps: int = 160) -> list[Point]:
-    """`function` over [0, `high`]."""
+    """Return points of `function` over [0, `high`]."""
     return [(high * k / steps, function(high * k / steps)) for k in range(steps + 1)]
 
 
 def spaced(low: float, high: float, *, steps: int = 60) -> list[float]:
-    """Values from `low` to `high`, each a fixed factor above the last."""
+    """Return values from `low` to `high`, each a fixed factor above the previous one."""
     return [low * (high / low) ** (k / steps) for k in range(steps + 1)]

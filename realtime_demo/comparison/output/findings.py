@@ -1,4 +1,4 @@
-"""What a run shows, in plain sentences that cite its figures."""
+"""The findings of a run: sentences with its figures."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from realtime_demo.comparison.traits import response_ends
 
 from .formatting import figure, interval, label, milliseconds, size, withheld
 
-WORST = 3  # disagreements told in words; the tables have all
+WORST = 3  # disagreements listed as sentences; the tables have all
 
 
 def findings(result: Result) -> list[str]:
-    """The most important first: whether it is all there, then how late, then at what cost."""
-    found = [_completeness(result), *result.warnings, *withheld(result)]
+    """Return the findings, the most important first: completeness, then delays, then costs."""
+    sentences = [_completeness(result), *result.warnings, *withheld(result)]
     first = result.configurations[0]
     shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
     if len(shown) > 1:
-        told = _delays(shown, of_all=len(shown) == len(first.measurements))
-        told += [*_requests(first, shown), *_idle(shown)]
-        # The other configurations of a sweep stand in the tables and charts.
+        of_first = _delays(shown, of_all=len(shown) == len(first.measurements))
+        of_first += [*_requests(first, shown), *_idle(shown)]
+        # The other configurations of a sweep are in the tables and charts.
         others = any(one.settings != first.settings for one in result.configurations)
-        found += [f"At {_where(first)}: {text}" if others else text for text in told]
-    found += _crowding(result)
-    found += _agreement(result)
-    return found
+        sentences += [f"At {_where(first)}: {text}" if others else text for text in of_first]
+    sentences += _crowding(result)
+    sentences += _agreement(result)
+    return sentences
 
 
 def _completeness(result: Result) -> str:
@@ -37,38 +37,39 @@ def _completeness(result: Result) -> str:
             "on every technique."
         )
     broken = [
-        f"{label(m.name)} lost {m.ledger.lost:,}, doubled {m.ledger.doubled:,} and disordered "
-        f"{m.ledger.disordered:,} of {m.ledger.sent:,}{_refused(m.ledger)}"
+        f"{label(m.name)}: of {m.ledger.sent:,} deliveries {m.ledger.lost:,} were lost, "
+        f"{m.ledger.doubled:,} duplicated, {m.ledger.disordered:,} out of order"
+        f"{_rejected(m.ledger)}"
         for m in every
         if not m.ledger.complete
     ]
-    return f"NOT complete: {'; '.join(broken)}. A delay says little where events are missing."
+    return f"NOT complete: {'; '.join(broken)}. Delays mean little if events are missing."
 
 
-def _refused(ledger: Ledger) -> str:
-    """Deliveries that never were, since the server did not take their events."""
+def _rejected(ledger: Ledger) -> str:
+    """Describe the deliveries missing because the server rejected their events."""
     if not ledger.refused:
         return ""
-    return f", and the server refused {ledger.refused:,} of {ledger.sent + ledger.refused:,}"
+    return f", and the server rejected {ledger.refused:,} of {ledger.sent + ledger.refused:,}"
 
 
 def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:
     ordered = sorted(shown, key=lambda measurement: measurement.intended.p50)
     best, worst = ordered[0], ordered[-1]
-    among = "" if of_all else "Of those that have figures, "
-    found = [
+    among = "" if of_all else "Among techniques with figures, "
+    sentences = [
         f"{among}{label(best.name)} had the lowest median delay, {_median(best)}; "
         f"{label(worst.name)} the highest, {_median(worst)}: "
         f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.3g} times as long."
     ]
-    alike = [m for m in ordered[1:] if m.intended.low <= best.intended.high]
-    if alike:
-        names = " and ".join(label(measurement.name) for measurement in alike)
-        found.append(
-            f"{names} cannot be told from {label(best.name)} by this run: the intervals on "
-            "their medians overlap."
+    similar = [m for m in ordered[1:] if m.intended.low <= best.intended.high]
+    if similar:
+        names = " and ".join(label(measurement.name) for measurement in similar)
+        sentences.append(
+            f"This run shows no difference between {label(best.name)} and {names}: the "
+            "intervals on their medians overlap."
         )
-    return found
+    return sentences
 
 
 def _median(measurement: Measurement) -> str:
@@ -77,29 +78,29 @@ def _median(measurement: Measurement) -> str:
 
 
 def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> list[str]:
-    settings, found = configuration.settings, list[str]()
+    settings, sentences = configuration.settings, list[str]()
     for measurement in shown:
         cost = measurement.cost
         if cost.requests_per_event is None or cost.empty_share is None:
             continue
         if response_ends(measurement.technique) == "at once":
-            found.append(
+            sentences.append(
                 f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
-                f"requests an event, {cost.empty_share:.0%} of them for nothing, and an event "
-                f"waited {milliseconds(measurement.published.mean)} ms on average; asking at that "
-                f"interval must cost {milliseconds(measurement.prediction.delay.mean)} ms in the "
-                f"long run{_here(measurement)}."
+                f"requests an event, {cost.empty_share:.0%} of them without an event; the mean "
+                f"delay was {milliseconds(measurement.published.mean)} ms. Theory predicts "
+                f"{milliseconds(measurement.prediction.delay.mean)} ms at that "
+                f"interval{_simulated(measurement)}."
             )
         elif response_ends(measurement.technique) == "at the first batch":
             shared = (
-                ": below 1, since events that came while a client was asking again shared an answer"
+                ": fewer than 1, since events published between two requests share a response"
                 if cost.requests_per_event < 0.995
                 else ""
             )
-            found.append(
+            sentences.append(
                 f"Long polling took {_requests_each(cost.requests_per_event)} an event{shared}."
             )
-    return found
+    return sentences
 
 
 def _requests_each(number: float) -> str:
@@ -107,7 +108,7 @@ def _requests_each(number: float) -> str:
 
 
 def _crowding(result: Result) -> list[str]:
-    """Where an event's deliveries wait for each other, and for whose work: the worst of it."""
+    """Describe the configuration in which deliveries wait longest for other clients' work."""
     crowded = [
         (configuration, some)
         for configuration in result.configurations
@@ -123,17 +124,17 @@ def _crowding(result: Result) -> list[str]:
         for m in measurements
     ]
     others = len(crowded) - 1
-    also = f" So it is, with less, in {others} more of the configurations." if others else ""
+    also = f" {others} more configurations have less of this." if others else ""
     return [
-        f"At {_where(worst)} an event's deliveries wait for the work of the clients before them, "
-        f"which share this machine: {'; '.join(parts)}. Elsewhere clients do not wait for each "
-        "other, only for the server to write to those before: half of what it works on an event."
-        f"{also}"
+        f"At {_where(worst)}, deliveries wait for the work of other clients on this machine: "
+        f"{'; '.join(parts)}. Clients on machines of their own do not wait for each other, only "
+        "for the server to write to the clients before: on average half of the server's work on "
+        f"an event.{also}"
     ]
 
 
 def _where(configuration: Configuration) -> str:
-    """What tells a configuration from others, in words."""
+    """Describe the settings in which configurations differ."""
     settings = configuration.settings
     return (
         f"{settings.clients} clients, {settings.rate:g} events/s, polling every "
@@ -141,10 +142,10 @@ def _where(configuration: Configuration) -> str:
     )
 
 
-def _here(measurement: Measurement) -> str:
+def _simulated(measurement: Measurement) -> str:
     if measurement.simulated is None:
         return ""
-    return f", {milliseconds(measurement.simulated.mean)} ms for the events that there were"
+    return f", {milliseconds(measurement.simulated.mean)} ms for the events of this run"
 
 
 def _half(seconds: float) -> str:
@@ -161,7 +162,7 @@ def _idle(shown: Sequence[Measurement]) -> list[str]:
         return []
     least, most = min(known, key=lambda item: item[0]), max(known, key=lambda item: item[0])
     return [
-        f"In an hour in which nothing happens a client of {label(most[1].name)} moves "
+        f"In an hour without events a client of {label(most[1].name)} transfers "
         f"{size(most[0])}, one of {label(least[1].name)} {size(least[0])}."
     ]
 
@@ -180,21 +181,21 @@ def _agreement(result: Result) -> list[str]:
     agreeing = sum(check.agrees for _, _, check in checks)
     consistent = sum(check.consistent and not check.agrees for _, _, check in checks)
     wrong = [item for item in checks if not item[2].consistent]
-    found = [
+    sentences = [
         f"Theory: of {len(checks)} predicted figures {agreeing} agree with the measured ones, "
         f"{consistent} more are within chance, {len(wrong)} disagree."
     ]
     wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
     for configuration, measurement, check in wrong[:WORST]:
-        found.append(
+        sentences.append(
             f"Theory disagrees: {label(measurement.name)}, {check.name}, at "
             f"{_where(configuration)}: predicted "
             f"{_with_unit(check.expected, check.unit)}, measured "
             f"{_with_unit(check.measured, check.unit)}."
         )
     if len(wrong) > WORST:
-        found.append(f"{len(wrong) - WORST} more disagreements stand in the tables.")
-    return found
+        sentences.append(f"The tables have {len(wrong) - WORST} more disagreements.")
+    return sentences
 
 
 def _with_unit(value: float, unit: str) -> str:

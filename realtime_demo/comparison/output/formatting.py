@@ -1,4 +1,4 @@
-"""How figures are written: in words, on the terminal and in the report alike."""
+"""Formatting of figures, for findings, terminal and report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def label(name: str) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    """Seconds as milliseconds, with as many digits as mean anything."""
+    """Format seconds as milliseconds with the significant digits."""
     if seconds is None or math.isnan(seconds):
         return DASH
     value = seconds * 1e3
@@ -31,14 +31,14 @@ def number(value: float | None, form: str = ".3g") -> str:
 
 
 def figure(value: float, sign: str = "") -> str:
-    """Three digits that mean something, without an exponent."""
+    """Format `value` with three significant digits and no exponent."""
     if abs(value) >= 100:
         return f"{value:{sign},.0f}"
     return f"{value:{sign}.3g}" if abs(value) >= 0.0005 else "0"
 
 
 def size(value: float) -> str:
-    """Bytes in the unit that leaves three digits: 980 B, 1.23 MB."""
+    """Format bytes in the unit that leaves three digits: 980 B, 1.23 MB."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
@@ -46,7 +46,7 @@ def size(value: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A round value, in short: 0.01, 20, 5k, 2M."""
+    """Format a round value briefly: 0.01, 20, 5k, 2M."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
             return f"{value / factor:g}{unit}"
@@ -70,16 +70,16 @@ def describe(configuration: Configuration) -> str:
 
 
 def withheld(result: Result) -> list[str]:
-    """What the load generator says against itself, and what went wrong on the way."""
+    """Return warnings about withheld figures, failed publishes and clients that stopped."""
     warnings: list[str] = []
     for configuration in result.configurations:
         for measurement in configuration.measurements:
             name, watch = label(measurement.name), measurement.watch
             if measurement.bottleneck:
-                warnings.append(f"{name}: no figures, for {measurement.bottleneck}.")
+                warnings.append(f"{name}: figures withheld, since {measurement.bottleneck}.")
             if watch.failures:
-                failed = f"{len(watch.failures)} publishes failed: {watch.failures[0]}"
-                warnings.append(f"{name}: {failed}")
+                failures = f"{len(watch.failures)} publishes failed: {watch.failures[0]}"
+                warnings.append(f"{name}: {failures}")
             if watch.errors:
-                warnings.append(f"{name}: a client gave up: {watch.errors[0]}")
+                warnings.append(f"{name}: a client stopped: {watch.errors[0]}")
     return warnings

@@ -1,4 +1,4 @@
-"""One page that stands by itself: no network, no script, inline SVG, light, dark and print."""
+"""The report: one self-contained HTML page with inline SVG, for light, dark and print."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .findings import findings
 from .formatting import DASH, describe, interval, label, milliseconds, number, size
 from .tables import repeated, shown, tables
 
-# What is swept, as its axis says.
-NAMED = {
+# Axis titles of the settings that can be swept.
+AXIS_TITLES = {
     "interval": "polling interval in s",
     "rtt": "round trip in ms",
     "rate": "events a second",
@@ -31,8 +31,8 @@ NAMED = {
     "jitter": "jitter in ms",
     "size": "size of the text in characters",
 }
-LONG = 12  # rows from which on a table may be split between pages
-GLANCE = (
+LONG = 12  # rows: a longer table may be split between printed pages
+SUMMARY = (
     ("", ""),
     ("Median", "ms"),
     ("95 % interval", "of the median, ms"),
@@ -46,26 +46,26 @@ TEMPLATES = Engine(dirs=[str(FilePath(__file__).parent / "templates")])
 
 
 def page(result: Result) -> str:
-    """The whole report as HTML."""
+    """Return the report as HTML."""
     first = result.configurations[0]
-    glance = {
+    summary = {
         "caption": describe(first),
-        "columns": GLANCE,
+        "columns": SUMMARY,
         "rows": [_row(measurement) for measurement in first.measurements],
     }
     context = {
         "title": "Real-time techniques, measured",
         "techniques": TECHNIQUES,
         "result": result,
-        "glance": glance,
-        "findings": [_words(text) for text in findings(result)],
+        "summary": summary,
+        "findings": [_keep_units(text) for text in findings(result)],
         "overview": _overview(result),
         "repeated": repeated(result),
         "long": LONG,
         "configurations": [
             {
-                "title": _words(describe(one)),
-                "charts": [made for each in shown(one) if (made := _distribution(each))],
+                "title": _keep_units(describe(one)),
+                "charts": [drawn for each in shown(one) if (drawn := _distribution(each))],
                 "tables": tables(one),
             }
             for one in result.configurations
@@ -75,8 +75,8 @@ def page(result: Result) -> str:
     return TEMPLATES.get_template("report.html").render(Context(context))
 
 
-def _words(text: str) -> str:
-    """A sentence in which no line ends between a number and its unit."""
+def _keep_units(text: str) -> str:
+    """Replace the spaces between numbers and units by no-break spaces."""
     return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "\N{NO-BREAK SPACE}", text)
 
 
@@ -85,7 +85,7 @@ def _css(technique: str) -> str:
 
 
 def _row(measurement: Measurement) -> dict[str, Any]:
-    """What somebody in a hurry needs of the report."""
+    """Return a technique's row of the summary table."""
     delay, cost = measurement.intended, measurement.cost
     wire = idle = DASH
     if cost.up_per_event is not None and cost.down_per_event is not None:
@@ -116,21 +116,21 @@ def _overview(result: Result) -> list[Chart]:
 
 
 def _sweep(result: Result, name: str) -> Chart:
-    """Mean delay against what was swept; `name` is the setting's."""
+    """Return the chart of mean delay against the swept setting `name`."""
     measured, predicted = dict[str, Line](), dict[str, Line]()
     for configuration in result.configurations:
         value = getattr(configuration.settings, name) / SWEPT[name]
         for one in shown(configuration):
-            css, words = _css(one.technique), label(one.name)
-            line = measured.setdefault(one.name, Line(words, css, (), marks=True))
+            css, line_name = _css(one.technique), label(one.name)
+            line = measured.setdefault(one.name, Line(line_name, css, (), marks=True))
             dashed = predicted.setdefault(
-                one.name, Line(words, f"{css} own", (), predicted=True, named=False)
+                one.name, Line(line_name, f"{css} own", (), predicted=True, named=False)
             )
             measured[one.name] = line.with_point(value, one.published.mean * 1e3)
             predicted[one.name] = dashed.with_point(value, one.prediction.delay.mean * 1e3)
     return chart(
-        f"Mean delay against {NAMED[name].partition(' in ')[0]}",
-        NAMED[name],
+        f"Mean delay against {AXIS_TITLES[name].partition(' in ')[0]}",
+        AXIS_TITLES[name],
         "mean delay in ms",
         [*predicted.values(), *measured.values()],
         caption="Points are measured, dashed lines predicted.",
@@ -139,7 +139,7 @@ def _sweep(result: Result, name: str) -> Chart:
 
 
 def _trade(result: Result) -> Chart:
-    """Delay against requests: the curve on which every polling interval lies."""
+    """Return the chart of delay against requests, with the curve of all polling intervals."""
     first = result.configurations[0]
     path = Path(first.settings.network, _service(first))
     points = []
@@ -153,7 +153,7 @@ def _trade(result: Result) -> Chart:
             if cost.requests is None:
                 continue
             an_hour = cost.requests / measurement.clients / cost.seconds * 3600
-            # A stream asks once; at the chart's left edge it can be seen.
+            # An open connection has one request: place it at the chart's left edge.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = label(measurement.name)
             named = all(line.name != name for line in lines)  # once is enough
@@ -165,7 +165,7 @@ def _trade(result: Result) -> Chart:
         "mean delay in ms",
         lines,
         caption="Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are "
-        "measured; open connections make no requests and stand at the left edge.",
+        "measured; open connections send no further requests and are at the left edge.",
         log_x=True,
         log_y=True,
     )
@@ -181,7 +181,7 @@ def _service(configuration: Configuration) -> float:
 
 
 def _growth(result: Result) -> list[Chart]:
-    """Server CPU against clients, at the run's own rate."""
+    """Return the chart of server CPU against clients, at the run's rate."""
     points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for configuration in result.configurations:
         for one in shown(configuration):
@@ -197,18 +197,18 @@ def _growth(result: Result) -> list[Chart]:
         lines.append(Line(label(name), f"{_css(name)} own", ends, predicted=True))
         lines.append(Line(name, _css(name), places, marks=True, named=False))
     rate = result.configurations[-1].settings.rate
-    made = chart(
+    drawn = chart(
         "Growth with clients",
         "clients",
         "server CPU in % of a core",
         lines,
-        caption=f"At {rate:g} events a second. Points are measured, publishing taken off; dashed "
-        "lines carry the last of them on in proportion, which overstates what waking up costs: "
-        "that is once an event, for all clients.",
+        caption=f"At {rate:g} events a second. Points are measured, without publishing; dashed "
+        "lines extrapolate the last point in proportion. That overstates the cost of waking up, "
+        "which occurs once an event for all clients.",
         log_x=True,
         log_y=True,
     )
-    return [made]
+    return [drawn]
 
 
 def _distribution(measurement: Measurement) -> Chart | None:
@@ -216,7 +216,7 @@ def _distribution(measurement: Measurement) -> Chart | None:
     if not ordered:
         return None
     delay = measurement.prediction.delay
-    # The last few percent would squeeze all the rest to a line; they are in the table.
+    # The longest delays would compress the rest of the chart; the table has them.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
     if measurement.simulated is not None:
         predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
@@ -239,7 +239,7 @@ def _distribution(measurement: Measurement) -> Chart | None:
 
 
 def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
-    """The distribution of all of `ordered`, drawn up to `high`, from edge to edge."""
+    """Return the distribution of all of `ordered`, drawn from 0 to `high`."""
     inside = [sample for sample in ordered if sample <= high]
     share = len(inside) / len(ordered)
     steps = [(x, y * share) for x, y in distribution(inside)] if inside else []
@@ -252,7 +252,7 @@ def _setup(result: Result) -> dict[str, str]:
     clock = "one clock: server and clients are on one host"
     if not result.same_host:
         clock = (
-            f"the server's is {result.clock_offset * 1e3:.2f} ms ahead, "
+            f"the server's clock is {result.clock_offset * 1e3:.2f} ms ahead, "
             f"± {result.clock_uncertainty * 1e3:.2f} ms"
         )
     return {

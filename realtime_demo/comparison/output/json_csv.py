@@ -1,4 +1,4 @@
-"""A result as JSON and as CSV: every sample, setting and version, enough to run it again."""
+"""A result as JSON and CSV, with every sample, setting and version that a rerun needs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PER_EVENT = ("requests_per_event", "empty_share", "up_per_event", "down_per_even
 
 
 def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
-    """The result as JSON can hold it; what is unknown is null. Times are in seconds."""
-    found: dict[str, Any] = _plain(
+    """Return the result as JSON; unknown values are null. Times are in seconds."""
+    members: dict[str, Any] = _plain(
         {
             "version": VERSION,
             "began": result.began,
@@ -42,12 +42,12 @@ def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
             ],
         }
     )
-    return found
+    return members
 
 
 def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
     withheld = measurement.bottleneck
-    found: dict[str, Any] = {
+    members: dict[str, Any] = {
         "technique": measurement.technique,
         "clients": measurement.clients,
         "ledger": asdict(measurement.ledger),
@@ -57,7 +57,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
     }
     if withheld is None:
         cost = measurement.cost
-        found |= {
+        members |= {
             "delay": {name: asdict(getattr(measurement, name)) for name in ORIGINS},
             "cost": {**asdict(cost), **{name: getattr(cost, name) for name in PER_EVENT}},
             "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
@@ -74,14 +74,14 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
             "predicted": [check.document() for check in measurement.comparison()],
         }
     if samples:
-        # For a second look, whatever was withheld.
-        found["events"] = [event._asdict() for event in measurement.sent]
-        found["samples"] = [list(sample) for sample in measurement.samples]
-    return found
+        # Saved even if the figures are withheld, for a later analysis.
+        members["events"] = [event._asdict() for event in measurement.sent]
+        members["samples"] = [list(sample) for sample in measurement.samples]
+    return members
 
 
 def _plain(value: Any) -> Any:
-    """`value` with NaN and infinities, which JSON has not, as None."""
+    """Return `value` with None for NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -95,8 +95,8 @@ SWEPT_COLUMNS = ("clients", "rate", "interval", "rtt", "jitter", "bandwidth", "s
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
-    """A row a technique and configuration; delays in milliseconds."""
-    found: list[dict[str, Any]] = []
+    """Return a row for each technique and configuration; delays are in milliseconds."""
+    result_rows: list[dict[str, Any]] = []
     for configuration in result.configurations:
         settings = configuration.settings.document()
         for measurement in configuration.measurements:
@@ -119,8 +119,8 @@ def rows(result: Result) -> list[dict[str, Any]]:
                     "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
                     "predicted_requests_per_event": measurement.prediction.requests_per_event,
                 }
-            found.append(row)
-    return found
+            result_rows.append(row)
+    return result_rows
 
 
 def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
@@ -131,10 +131,10 @@ def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
 
 
 def as_csv(result: Result) -> str:
-    found = rows(result)
-    columns = list(dict.fromkeys(column for row in found for column in row))
+    result_rows = rows(result)
+    columns = list(dict.fromkeys(column for row in result_rows for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(result_rows)
     return text.getvalue()

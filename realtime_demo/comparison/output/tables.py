@@ -1,4 +1,4 @@
-"""The tables of a result, which the terminal and the report show alike."""
+"""The tables of a result, for the terminal and the report."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class Cell:
 
 @dataclass
 class Table:
-    """The first `words` columns are words, the others figures. A row whose first cell is empty
-    belongs to the one above."""
+    """A table. Its first `text_columns` columns are text, the others figures.
+
+    A row with an empty first cell belongs to the row above.
+    """
 
     title: str
     columns: Sequence[str]
-    words: int = 1
+    text_columns: int = 1
     rows: list[list[Cell]] = field(default_factory=list)
 
     def add(self, *cells: str | Cell) -> None:
@@ -37,27 +39,27 @@ class Table:
 
     @property
     def blank(self) -> bool:
-        """Whether nothing could be known (no tap, TLS)."""
+        """Whether all figures are unknown (no tap, TLS)."""
         return all(cell.text == DASH for row in self.rows for cell in row[1:])
 
 
 def tables(configuration: Configuration) -> list[Table]:
-    """A configuration's tables, without those that are blank."""
-    made = (ledger, delays, costs, server, predictions)
-    return [table for make in made if not (table := make(configuration)).blank]
+    """Return a configuration's tables, without blank ones."""
+    makers = (ledger, delays, costs, server, predictions)
+    return [table for make in makers if not (table := make(configuration)).blank]
 
 
 def repeated(result: Result) -> list[Table]:
-    """Where a configuration was measured more than once: how far its runs lie apart."""
+    """Return a table of the differences between runs for each repeated configuration."""
     runs: dict[Settings, list[Configuration]] = {}
     for configuration in result.configurations:
         runs.setdefault(configuration.settings, []).append(configuration)
-    made: list[Table] = []
+    comparisons: list[Table] = []
     for same in runs.values():
         if len(same) < 2:
             continue
         columns = "", "median in ms of each run", "mean", "95 % between runs", "95 % within one"
-        made.append(table := Table(f"Between runs: {describe(same[0])}", columns))
+        comparisons.append(table := Table(f"Between runs: {describe(same[0])}", columns))
         for name in [measurement.name for measurement in same[0].measurements]:
             spreads = [m.intended for one in same for m in shown(one) if m.name == name]
             if len(spreads) < 2:
@@ -71,36 +73,36 @@ def repeated(result: Result) -> list[Table]:
                 f"± {milliseconds(half)}",
                 f"± {milliseconds(within)}",
             )
-    return made
+    return comparisons
 
 
 def shown(configuration: Configuration) -> list[Measurement]:
-    """Those whose figures may be published."""
+    """Return the measurements whose figures are not withheld."""
     return [one for one in configuration.measurements if not one.bottleneck]
 
 
 def ledger(configuration: Configuration) -> Table:
-    columns = "", "sent", "refused", "received", "lost", "doubled", "out of order", "resets"
+    columns = "", "sent", "rejected", "received", "lost", "duplicated", "out of order", "resets"
     table = Table("Ledger: deliveries", columns)
 
     def fault(count: int) -> Cell:
         return Cell(f"{count:,}", "bad" if count else "good")
 
     for measurement in configuration.measurements:
-        book = measurement.ledger
+        counts = measurement.ledger
         table.add(
             label(measurement.name),
-            f"{book.sent:,}",
-            fault(book.refused),
-            f"{book.received:,}",
-            *map(fault, (book.lost, book.doubled, book.disordered, measurement.resets)),
+            f"{counts.sent:,}",
+            fault(counts.refused),
+            f"{counts.received:,}",
+            *map(fault, (counts.lost, counts.doubled, counts.disordered, measurement.resets)),
         )
     return table
 
 
 def delays(configuration: Configuration) -> Table:
     table = Table(
-        "Delay in ms, from the intended sending (last column: from the actual one)",
+        "Delay in ms, from the intended sending (last column: from the actual sending)",
         ("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "actual p50"),
     )
     for measurement in configuration.measurements:
@@ -160,7 +162,7 @@ def predictions(configuration: Configuration) -> Table:
     table = Table(
         "Predicted and measured (delays from the publication at the server)",
         ("", "figure", "predicted", "for these events", "measured", "difference", "verdict"),
-        words=2,
+        text_columns=2,
     )
     for measurement in shown(configuration):
         name = label(measurement.name)
@@ -177,7 +179,7 @@ def predictions(configuration: Configuration) -> Table:
                 name,
                 f"{check.name} {check.unit}".strip(),
                 figure(check.predicted),
-                DASH if check.here is None else figure(check.here),
+                DASH if check.simulated is None else figure(check.simulated),
                 figure(check.measured),
                 figure(check.difference, "+"),
                 verdict,
@@ -188,17 +190,17 @@ def predictions(configuration: Configuration) -> Table:
 
 def self_check(added: Sequence[Added]) -> Table:
     table = Table(
-        "What this tool adds: medians in ms, on the same events (allowed: below 0.5)",
-        ("", "n", "bare client", "this tool", "difference", "event by event", "95 % of that"),
+        "Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)",
+        ("", "n", "minimal client", "this tool", "difference", "per event", "95 % of that"),
     )
     for one in added:
         later = one.later
         table.add(
             label(one.technique),
             f"{later.count:,}",
-            f"{one.bare * 1e3:.2f}",
+            f"{one.minimal * 1e3:.2f}",
             f"{one.tool * 1e3:.2f}",
-            Cell(f"{(one.tool - one.bare) * 1e3:+.2f}", "good" if one.within else "bad"),
+            Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
             f"{later.p50 * 1e3:+.2f}",
             f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
         )

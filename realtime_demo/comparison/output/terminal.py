@@ -1,4 +1,4 @@
-"""The comparison on a terminal: progress while it runs, then the tables."""
+"""The comparison on a terminal: progress during the run, then the tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = {"": "", "good": "green", "fair": "yellow", "bad": "bold red"}
 
 
 def progress(current: Progress, done: int, phases: int) -> RenderableType:
-    """One screen of a run under way."""
+    """Return the screen for a run's current progress."""
     grid = rich.Table.grid(padding=(0, 2))
     names = ", ".join(label(name) for name in current.techniques) or "the server"
     share = (done + (current.done if current.phase == "measuring" else 0)) / max(1, phases)
@@ -27,25 +27,25 @@ def progress(current: Progress, done: int, phases: int) -> RenderableType:
     live = rich.Table.grid(padding=(0, 2))
     for name, received in current.received.items():
         median = current.medians.get(name)
-        words = "" if median is None else f"median {milliseconds(median)} ms"
-        live.add_row(label(name), f"{received:,} received", words)
+        delay = "" if median is None else f"median {milliseconds(median)} ms"
+        live.add_row(label(name), f"{received:,} received", delay)
     return Group(grid, live)
 
 
 def render(table: Table) -> rich.Table:
-    made = rich.Table(
+    rendered = rich.Table(
         title=table.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for position, column in enumerate(table.columns):
-        words = position < table.words
-        made.add_column(column, justify="left" if words else "right", no_wrap=words)
+        is_text = position < table.text_columns
+        rendered.add_column(column, justify="left" if is_text else "right", no_wrap=is_text)
     for row in table.rows:
-        made.add_row(*[Text(cell.text, style=STYLES[cell.tone]) for cell in row])
-    return made
+        rendered.add_row(*[Text(cell.text, style=STYLES[cell.tone]) for cell in row])
+    return rendered
 
 
 def show(console: Console, result: Result) -> None:
-    """Everything the run has found, in the order in which it should be read."""
+    """Print the run's tables and warnings."""
     parts: list[RenderableType] = []
     for configuration in result.configurations:
         parts.append(Text(describe(configuration), style="bold"))

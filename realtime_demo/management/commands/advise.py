@@ -1,4 +1,4 @@
-"""`manage.py advise`: which technique for a workload, on paper, every number with its source."""
+"""`manage.py advise`: advice on the technique for a workload, with the source of each number."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from realtime_demo.comparison.output.formatting import DASH, amount, millisecond
 
 
 class Command(BaseCommand):
-    help = "Advise a technique for a workload, with what each would take."
+    help = "Advise a technique for a workload, with the cost of each technique."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--clients", type=int, default=1_000, help="clients at the same time (1,000)"
+            "--clients", type=int, default=1_000, help="simultaneous clients (1,000)"
         )
-        parser.add_argument("--rate", type=float, default=1.0, help="events a second to each (1)")
+        parser.add_argument(
+            "--rate", type=float, default=1.0, help="events a second to each client (1)"
+        )
         parser.add_argument(
             "--tolerate",
             type=float,
             default=1_000.0,
-            help="delay for 99 of 100 events, in ms (1,000)",
+            help="tolerated delay of 99 of 100 events, in ms (1,000)",
         )
         parser.add_argument("--rtt", type=float, default=50.0, help="round trip in ms (50)")
         parser.add_argument("--size", type=int, help="bytes of an event's JSON")
         parser.add_argument("--buffering", action="store_true", help="proxies buffer responses")
-        parser.add_argument("--no-websocket", action="store_true", help="proxies refuse upgrades")
+        parser.add_argument("--no-websocket", action="store_true", help="proxies reject upgrades")
         parser.add_argument("--battery", action="store_true", help="clients run on a battery")
         parser.add_argument(
             "--talkative", action="store_true", help="clients send as often as they receive"
@@ -41,7 +43,7 @@ class Command(BaseCommand):
             "--measurements",
             default=str(REFERENCE),
             metavar="FILE",
-            help="a result of compare --json on the machine in question",
+            help="result of `compare --summary` or `--json` on the machine to advise on",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -67,13 +69,13 @@ class Command(BaseCommand):
 
 
 def show(console: Console, advice: Advice) -> None:
-    """The answer first, then what each technique would take, the sources, the assumptions."""
+    """Print the advice, the costs of each technique, the sources and the assumptions."""
     need = advice.need
     if advice.choice is None:
         console.print(f"[bold]{advice.reason}[/]")
     else:
-        every = advice.choice.interval
-        pause = f", every {every:.3g} s" if every is not None else ""
+        interval = advice.choice.interval
+        pause = f", every {interval:.3g} s" if interval is not None else ""
         console.print(f"[bold]{advice.choice.label}{pause}[/]: {advice.reason}")
     console.print(
         f"For {need.clients:,} clients, {need.rate:g} events/s, {need.rtt * 1e3:g} ms round trip, "
@@ -83,11 +85,11 @@ def show(console: Console, advice: Advice) -> None:
     for option in advice.options:
         for reason in option.against:
             console.print(f"Not {option.label}: {reason}.")
-    console.print("\nWhere the numbers come from", style="bold")
+    console.print("\nSources", style="bold")
     console.print("F  a formula of docs/theory.md, with sizes and seconds of work from M")
     console.print(f"M  {advice.source}", soft_wrap=True)
     console.print("A  an assumption below")
-    console.print("\nAssumed", style="bold")
+    console.print("\nAssumptions", style="bold")
     for text in ASSUMED:
         console.print(f"- {text}", soft_wrap=True)
 

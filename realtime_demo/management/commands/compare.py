@@ -1,4 +1,4 @@
-"""`manage.py compare`: every technique measured, explained and predicted, side by side."""
+"""`manage.py compare`: measurement of every technique beside the theory's predictions."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 
-# Option, the setting, the unit in which it is given, and what it says.
+# Option, setting, unit of the option, help text.
 OPTIONS = (
     ("clients", "clients", 1, "clients of each technique"),
     ("rate", "rate", 1, "events a second"),
     ("duration", "duration", 1, "seconds measured, for each technique"),
-    ("rounds", "rounds", 1, "into which that is split, with new clients each"),
-    ("warmup", "warmup", 1, "seconds of load before each round, left out"),
-    ("interval", "interval", 1, "seconds a polling client pauses"),
-    ("hold", "hold", 1, "longest hold of a long poll, in seconds"),
+    ("rounds", "rounds", 1, "rounds that the duration is split into, each with new clients"),
+    ("warmup", "warmup", 1, "seconds of load before each round that are not measured"),
+    ("interval", "interval", 1, "seconds that a polling client pauses after a response"),
+    ("hold", "hold", 1, "poll timeout of a long poll, in seconds"),
     ("size", "size", 1, "characters of an event's text"),
-    ("rtt", "rtt", 1e-3, "round trip put between client and server, in ms"),
-    ("jitter", "jitter", 1e-3, "most that a way is longer at random, in ms"),
-    ("bandwidth", "bandwidth", 1e3, "kB a second each way for each connection"),
+    ("rtt", "rtt", 1e-3, "simulated round trip between client and server, in ms"),
+    ("jitter", "jitter", 1e-3, "maximum of a random additional one-way delay, in ms"),
+    ("bandwidth", "bandwidth", 1e3, "kB a second in each direction of a connection"),
     ("seed", "seed", 1, "seed of the schedule"),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
@@ -57,58 +57,62 @@ class Command(BaseCommand):
         for option, _, _, text in OPTIONS:
             kind = int if option in WHOLE else float
             parser.add_argument(f"--{option}", type=kind, help=text)
-        parser.add_argument("--arrivals", choices=("poisson", "fixed"), help="of the events")
         parser.add_argument(
-            "--techniques", help="a list with commas; default: all that the page shows"
+            "--arrivals", choices=("poisson", "fixed"), help="distribution of the events in time"
+        )
+        parser.add_argument(
+            "--techniques", help="comma-separated; default: all techniques on the demo page"
         )
         parser.add_argument(
             "--adapter",
             action="append",
             default=[],
             metavar="FRAMING=PATH",
-            help="measure another endpoint too, as sse=/events/{room}/; may be repeated",
+            help="also measure another endpoint, as sse=/events/{room}/; may be repeated",
         )
-        parser.add_argument("--server", help="base URL of a server; default: one of our own")
-        parser.add_argument("--application", help="ASGI application that our own server serves")
+        parser.add_argument("--server", help="base URL of a server; default: start a local one")
+        parser.add_argument("--application", help="ASGI application of the local server")
         parser.add_argument(
-            "--publish", default="/publish/{room}/", help="where that server takes events"
+            "--publish", default="/publish/{room}/", help="path for publishing on that server"
         )
-        parser.add_argument("--no-tap", action="store_true", help="go to the server directly")
+        parser.add_argument(
+            "--no-tap", action="store_true", help="connect the clients to the server directly"
+        )
         parser.add_argument(
             "--together",
             action="store_true",
             default=None,
-            help="all techniques at the same time, on the same events",
+            help="measure all techniques at the same time, on the same events",
         )
         parser.add_argument(
             "--sweep",
             action="append",
             default=[],
             metavar="NAME=A,B,C",
-            help=f"once for each value: {', '.join(SWEPT)} (rtt and jitter in ms)",
+            help=f"measure each value of a setting: {', '.join(SWEPT)} (rtt and jitter in ms)",
         )
         parser.add_argument(
             "--self-check",
             action="store_true",
-            help="only measure what the comparison itself adds, beside bare clients",
+            help="only measure the delay that the comparison itself adds",
         )
         parser.add_argument(
             "--repeat",
             type=int,
             default=1,
             metavar="N",
-            help="measure everything N times, with new clients; tells how far runs lie apart",
+            help="measure everything N times with new clients, to compare the runs",
         )
-        parser.add_argument("--json", metavar="FILE", help="write everything, samples included")
+        parser.add_argument("--json", metavar="FILE", help="write the result with all samples")
         parser.add_argument(
             "--summary",
             metavar="FILE",
-            help="write everything but the samples: what `advise --measurements` reads",
+            help="write the result without samples, for `advise --measurements`",
         )
-        parser.add_argument("--csv", metavar="FILE", help="write the table")
-        parser.add_argument("--report", metavar="FILE", help="write a page that stands by itself")
+        parser.add_argument("--csv", metavar="FILE", help="write a table")
+        parser.add_argument("--report", metavar="FILE", help="write a self-contained HTML page")
         parser.add_argument(
-            "--rerun", metavar="FILE", help="the settings of a saved --json, and no others"
+            "--rerun", metavar="FILE", help="use the settings of a file from --json"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -123,11 +127,11 @@ class Command(BaseCommand):
         for name in outputs:
             self.check_output(Path(name).absolute())
         try:
-            result = self.watched(plan)
+            result = self.run_with_progress(plan)
         except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            raise CommandError("Stopped before the end: there are no figures.") from None
+            raise CommandError("Interrupted: no figures.") from None
         console = self.printer()
         screen.show(console, result)
         if options["json"]:
@@ -143,39 +147,39 @@ class Command(BaseCommand):
             console.print(f"Written: {name}")
         if not result.complete:
             raise CommandError(
-                "The ledger is not complete: events were refused, lost, doubled or disordered."
+                "Incomplete: events were rejected, lost, duplicated or out of order."
             )
 
     @staticmethod
     def check_output(path: Path) -> None:
-        """Raise `CommandError` where nothing can be written: before the run, not after it."""
+        """Check before the run that `path` can be written. Raises `CommandError`."""
         if not path.parent.is_dir():
-            raise CommandError(f"There is no folder for {path}.")
+            raise CommandError(f"The folder of {path} does not exist.")
         if path.is_dir():
-            raise CommandError(f"{path} is a folder, not a file to write.")
+            raise CommandError(f"Expected a file to write; {path} is a folder.")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise CommandError(f"{path} may not be written.")
+            raise CommandError(f"No permission to write {path}.")
 
     @staticmethod
     def printer() -> Console:
-        """The terminal, or a page of 100 columns."""
+        """Return a console: the terminal, or else 100 columns."""
         console = Console()
         return console if console.is_terminal else Console(width=100)
 
     def self_check(self, plan: Plan) -> None:
-        """Print what the comparison adds; an error where that is too much."""
+        """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
         try:
-            found = asyncio.run(
+            added_delays = asyncio.run(
                 self_check(Trial(seed=plan.configurations[0].seed), plan.application)
             )
         except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
-        self.printer().print(screen.render(tables.self_check(found)))
-        if not all(added.within for added in found):
-            raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
+        self.printer().print(screen.render(tables.self_check(added_delays)))
+        if not all(added.within for added in added_delays):
+            raise CommandError("The comparison adds 0.5 ms or more: the machine may be busy.")
 
     def plan(self, options: dict[str, Any]) -> Plan:
-        """What the options ask for. Raises `ValueError`, `OSError`."""
+        """Return the plan for the options. Raises `ValueError`, `OSError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
@@ -192,12 +196,12 @@ class Command(BaseCommand):
         if options["techniques"]:
             techniques = [name.strip() for name in options["techniques"].split(",")]
         elif options["adapter"] and options["server"]:
-            techniques = []  # theirs alone, unless ours are asked for
+            techniques = []  # another project's server: only the given adapters
         if saved:
             changed = [*given, *(name for name in CHOOSING if options[name])]
             if changed:
                 raise ValueError(
-                    f"--rerun has its settings from the file: not {', '.join(changed)}."
+                    f"--rerun takes all settings from the file; also got {', '.join(changed)}."
                 )
         given["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **given)]
@@ -207,21 +211,21 @@ class Command(BaseCommand):
             try:
                 numbers = tuple(float(value) for value in values.split(","))
             except ValueError:
-                raise ValueError(f"A sweep looks like rtt=0,50,200; got {text!r}.") from None
+                raise ValueError(f"A sweep must be as rtt=0,50,200; got {text!r}.") from None
             names.append(name)
             configurations = [
                 one for settings in configurations for one in sweep(settings, name, numbers)
             ]
         for one in configurations:
-            one.foresee()
+            one.check_predictable()
         if options["server"]:
             parts = urlsplit(options["server"])  # raises `ValueError`, and so does `port`
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
                 raise ValueError(
-                    f"A server is given as http://host:port; got {options['server']!r}."
+                    f"A server must be as http://host:port; got {options['server']!r}."
                 )
         if options["repeat"] < 1:
-            raise ValueError(f"repeat is a number of times, 1 or more; got {options['repeat']}.")
+            raise ValueError(f"repeat must be 1 or more; got {options['repeat']}.")
         plan = Plan(
             configurations=tuple(configurations * options["repeat"]),
             server=options["server"],
@@ -236,24 +240,26 @@ class Command(BaseCommand):
             not math.isinf(one.bandwidth) or one.rtt or one.jitter for one in configurations
         ) and (not plan.tapped or (plan.server or "").startswith("https:")):
             raise ValueError(
-                "A network can only be put in where the tap is: not with --no-tap or TLS."
+                "rtt, jitter and bandwidth need the tap: they cannot be used with --no-tap or TLS."
             )
         return plan
 
     @staticmethod
     def saved(path: Path) -> tuple[Settings, ...]:
-        """The settings in a result of `compare --json`. Raises `ValueError`, `OSError`."""
+        """Return the settings in a result of `compare --json`. Raises `ValueError`, `OSError`."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            result = json.loads(path.read_text(encoding="utf-8"))
             return tuple(
                 Settings.from_document(configuration["settings"])
-                for configuration in found["configurations"]
+                for configuration in result["configurations"]
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no result of compare --json: {error!r}") from error
+            raise ValueError(
+                f"{path}: expected a result of compare --json; got {error!r}"
+            ) from error
 
-    def watched(self, plan: Plan) -> Result:
-        """The run, with its progress on the screen where there is one."""
+    def run_with_progress(self, plan: Plan) -> Result:
+        """Run `plan`, with its progress on the terminal if there is one."""
         console = Console(stderr=True)
         phases = sum(
             len(settings.each_round()) * (1 if settings.together else len(settings.techniques))

@@ -9,7 +9,7 @@ from django.core.management.commands import makemessages
 
 
 class Command(makemessages.Command):
-    # A guessed translation is marked fuzzy: Django ignores it, and so may a translator.
+    # Django ignores fuzzy translations, and a translator may overlook them.
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 
     def handle(self, *args: Any, **options: Any) -> None:

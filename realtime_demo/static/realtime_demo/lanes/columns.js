@@ -2,9 +2,9 @@
  * Events sorted into columns of pixels, which bounds the cost of a frame.
  *
  * @typedef {object} LaneColumns
- * @property {Uint8Array} ticks what came in each column. 1: news; 2: from before
- * @property {Int32Array} piles how many more, or fewer, are on their way from here on
- * @property {number[]} rings columns of what never came
+ * @property {Uint8Array} ticks arrivals in each column. 1: new; 2: from before
+ * @property {Int32Array} piles change in the number of events on their way from this column
+ * @property {number[]} rings columns of events that never arrived
  */
 import { VOID } from "./timeline.js";
 
@@ -14,16 +14,16 @@ import { VOID } from "./timeline.js";
  * @param {import("./timeline.js").Timeline} timeline
  * @param {import("./lanes.js").Row[]} rows
  * @param {number} columns
- * @param {(time: number) => number} column where a time is
+ * @param {(time: number) => number} column of a time
  * @param {number} from the time at the left edge: earlier events are skipped
- * @returns {{ published: Uint8Array, lanes: LaneColumns[] }} `published`: 3 where there was an
- *   announcement, 2 a message, 1 a coming or a going
+ * @returns {{ published: Uint8Array, lanes: LaneColumns[] }} `published`: 3 for an announcement,
+ *   2 for a message, 1 for joining or leaving
  */
 export function toColumns(timeline, rows, columns, column, from) {
   const { tracks, occurrences } = timeline;
   const published = new Uint8Array(columns + 1);
   const lanes = rows.map(() => ({
-    ticks: new Uint8Array(columns + 1), // 1: news; 2: from before; 3: never came
+    ticks: new Uint8Array(columns + 1), // 1: new; 2: from before; 3: never arrived
     piles: new Int32Array(columns + 2),
     rings: [],
   }));

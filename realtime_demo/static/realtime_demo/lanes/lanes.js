@@ -151,7 +151,7 @@ export class Lanes {
     if (this.isStacked) this.rows.forEach((_, index) => drawLabel(this, index));
   }
 
-  /** Whether the picture of that time is another than the one drawn. @param {number} at */
+  /** Whether the picture at that time differs from the one drawn. @param {number} at */
   isDue(at) {
     return this.isStale || this.#left(at) !== this.#base;
   }
@@ -160,7 +160,7 @@ export class Lanes {
     return Math.floor((at * this.columns) / (this.window * 1000)) - this.columns;
   }
 
-  /** Where a time is. @param {number} time */
+  /** The x coordinate of a time. @param {number} time */
   column(time) {
     return Math.floor(time * this.#scale) - this.#base;
   }
@@ -226,7 +226,7 @@ export class Lanes {
 
   // --- Picking -------------------------------------------------------------------------------
 
-  /** Where an event is in each lane, top down: the column, or null where it did not come. */
+  /** The column of an event in each lane, from the top; null if it did not arrive. */
   #path({ published, arrivals }) {
     const { top, height } = this.published;
     return [

@@ -9,7 +9,7 @@
  * @property {object} event as it was sent
  * @property {number} published corrected to this browser's clock
  * @property {Float64Array} arrivals one for each track; NaN: not yet, VOID: never
- * @property {number} live bits: the tracks that had asked for it before it was published
+ * @property {number} live bits: the tracks that had requested it before it was published
  *
  * @typedef {object} Exchange a request, or a connection that stays open
  * @property {number} start
@@ -44,7 +44,7 @@ const bounded = (list, item) => {
 export class Track {
   /** @type {Exchange[]} */
   exchanges = [];
-  /** When a connection broke; when an event came again. @type {number[]} */
+  /** Times of broken connections; times of duplicates. @type {number[]} */
   cuts = [];
   doubles = [];
   isRunning = false;
@@ -87,7 +87,7 @@ export class Track {
     return this.exchanges.slice(-8).filter(({ end }) => Number.isNaN(end)).length;
   }
 
-  /** How many of the requests that were answered brought nothing: 0 to 1; NaN without any. */
+  /** The share of answered requests without events: 0 to 1; NaN without requests. */
   get emptyShare() {
     return this.isStream ? NaN : this.empty / this.answered;
   }
@@ -108,7 +108,7 @@ export class Track {
 export class Timeline {
   /** By time of publication. @type {Occurrence[]} */
   occurrences = [];
-  /** Flags above the lanes: what the reader did. @type {{ at: number, text: string }[]} */
+  /** Flags above the lanes: the reader's actions. @type {{ at: number, text: string }[]} */
   notes = [];
   /** While the page was hidden: from, to. @type {[number, number][]} */
   hidden = [];

@@ -3,7 +3,7 @@
  * opens to one host over HTTP/1.1 (RFC 9112 §9.4).
  */
 const NAME = "realtime-demo";
-const ANSWER = 1_000; // milliseconds in which a running tab has answered
+const ANSWER = 1_000; // milliseconds until a running tab must have answered
 
 /**
  * Calls `onHeld` whenever this tab may run and `onDenied` whenever another one does.
@@ -27,7 +27,7 @@ export function runAlone(onHeld, onDenied) {
 function byLock(onHeld, onDenied) {
   const hold = () => {
     onHeld();
-    return new Promise(() => {}); // for as long as the tab lives, or until it is taken over
+    return new Promise(() => {}); // until the tab is closed or another takes over
   };
   const request = async (/** @type {LockOptions} */ options) => {
     try {
@@ -44,9 +44,9 @@ function byLock(onHeld, onDenied) {
 }
 
 /**
- * By messages between the tabs: over plain http from another machine a browser has no locks. A
- * waiting tab asks again and again, and runs once none answers; of two that run, the last to say so
- * goes on.
+ * By messages between the tabs: browsers have no locks over plain http from another machine. A
+ * waiting tab repeats its request, and runs once no tab answers; of two running tabs, the one that
+ * sent the last message continues.
  */
 function byMessage(onHeld, onDenied) {
   const channel = new BroadcastChannel(NAME);
@@ -60,7 +60,7 @@ function byMessage(onHeld, onDenied) {
   };
   const ask = () => {
     channel.postMessage("who");
-    timer = setTimeout(run, ANSWER * (0.5 + Math.random() / 2)); // no two of them at once
+    timer = setTimeout(run, ANSWER * (0.5 + Math.random() / 2)); // so that two tabs do not start at once
   };
   channel.addEventListener("message", ({ data }) => {
     if (data === "who") {

@@ -1,6 +1,6 @@
 /** Statistics of delays: median, 95th percentile, and a histogram over four decades. */
 const KEPT = 500;
-const ENOUGH = 20; // for a 95th percentile: of fewer it is little more than their longest
+const ENOUGH = 20; // for a 95th percentile: of fewer delays it is about the longest
 export const DECADES = [1, 10_000]; // milliseconds: the scale's two ends
 export const BINS = 32;
 
@@ -15,7 +15,7 @@ export class Delays {
   #values = [];
   #figures = null;
 
-  /** How many the figures are of. */
+  /** The number of delays. */
   get count() {
     return this.#values.length;
   }
@@ -79,7 +79,7 @@ export function predictedShares(cumulative) {
   const shares = [];
   let before = 0;
   for (let index = 0; index < BINS; index += 1) {
-    const last = index === BINS - 1; // which also holds what is longer, as the first what is shorter
+    const last = index === BINS - 1; // also has all longer delays, as the first bin has all shorter ones
     const after = last ? 1 : at(cumulative, until((index + 1) / BINS) / 1000);
     shares.push(after - before);
     before = after;

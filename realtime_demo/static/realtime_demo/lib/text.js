@@ -11,12 +11,12 @@ const numbers = new Intl.NumberFormat(language);
 /** Replaces `{name}` in a text; a name without a value stays. @param {string} text */
 export const format = (text, values) => text.replace(/\{([\w.]+)\}/g, (whole, name) => values[name] ?? whole);
 
-/** Leaves a text alone that is there already: a change costs a layout, and screen readers repeat it. */
+/** Sets a text only if it differs: a change costs a layout, and screen readers repeat it. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A duration, with as many digits as it deserves. @param {number} milliseconds */
+/** A duration with its significant digits. @param {number} milliseconds */
 export function duration(milliseconds) {
   const size = Math.abs(milliseconds);
   if (Number.isNaN(size)) return "\u2013";

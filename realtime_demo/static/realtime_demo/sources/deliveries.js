@@ -7,7 +7,7 @@ export class Deliveries {
   duplicated = 0;
   outOfOrder = 0;
   resets = 0;
-  /** Events missed according to resets; null once a reset did not know. @type {number | null} */
+  /** Events missed according to resets; null if a reset did not have the number. @type {number | null} */
   missed = 0;
   /** Runs of numbers not received yet: first and last. @type {[number, number][]} */
   missing = [];
@@ -15,7 +15,7 @@ export class Deliveries {
   #lostBefore = 0;
   #epoch = "";
   #last = 0;
-  /** The number before the first of this run, and how many earlier runs held. */
+  /** The number before the first of this run, and the number of events in earlier runs. */
   #base = 0;
   #spanned = 0;
 

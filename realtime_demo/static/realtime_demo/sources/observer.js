@@ -51,7 +51,7 @@ export class Observer {
         return;
       }
       track.isStream = true;
-      // The browser does not tell when it began to reconnect: not before it was due to.
+      // The browser does not report when it began to reconnect; it was not before the due time.
       connection = track.begin(this.#startedAt || now());
       connection.head = now();
     });
