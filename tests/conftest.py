@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Expect of a server other than Uvicorn what the table of deviations says."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        server = parameters.get("other_server", "" if SERVER_URL else SERVER)
+        server = str(parameters.get("other_server", "" if SERVER_URL else SERVER))
         deviation = deviations.deviation_of(server, item.nodeid)
         if deviation is not None:
             reason = f"{deviation.reason} {deviation.link}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,7 +16,7 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import SERVER, LiveServer
 from tests.program import ROOT
 from tests.redis_server import RedisServer
-from tests.waiting import BOUND
+from tests.waiting import BOUND, until_asked
 
 ROOM = "start"
 VERBOSE = {"uvicorn": ["--access-log", "--log-level", "debug"]}
@@ -72,11 +71,13 @@ async def test_services_start_without_lifespan_too(name: str, redis_server: Redi
     ):
         async with connect(f"{one.ws_url}/websocket/{room}/?name=ada") as socket:
             await socket.recv()
-            async with httpx.AsyncClient(base_url=other.url) as http, asyncio.timeout(BOUND):
-                while not any(
-                    "ada" in each["people"] for each in (await http.get("/rooms/")).json()["rooms"]
-                ):
-                    await asyncio.sleep(0.1)
+            async with httpx.AsyncClient(base_url=other.url) as http:
+
+                async def is_present() -> bool:
+                    rooms = (await http.get("/rooms/")).json()["rooms"]
+                    return any("ada" in each["people"] for each in rooms)
+
+                await until_asked(is_present)
 
 
 def test_failing_application_is_a_500_without_details() -> None:
