@@ -45,7 +45,7 @@ types: install ## Check types (mypy, strict)
 
 check: lint types test ## Everything CI checks
 
-bench: install ## Measure cost side by side with the Channels tutorial's chat
+bench: install ## Measure cost by server and technique, beside peers (ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 faults: install ## Kill, stop, flush and pause parts of a production, and read every ledger
@@ -72,6 +72,7 @@ screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publ
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras -c requirements/runtime.lock pyproject.toml -o requirements/development.lock $(ARGS)
+	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis

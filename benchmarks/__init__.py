@@ -1,13 +1,13 @@
-"""What a delivery costs the server, beside the chat of the Channels tutorial, in one run.
+"""The cost of a delivery by server and technique, beside peers, in one run.
 
-    python -m benchmarks [--quick] [--only NAME] [--json FILE]        (or: make bench)
+    python -m benchmarks [--quick] [--only NAME] [--json FILE] [--publish]     (or: make bench)
 
-A server runs in a process of its own on one core, the load on another. Cost is counted in CPU
-seconds, which hold still on a shared machine where wall time does not. No figure is given of a
-run in which a delivery was lost, doubled or out of order. See docs/benchmarks.md.
+A server runs on one core, the load on another. Cost is counted in CPU seconds, which vary less
+than wall time on a shared machine. A run in which a delivery was lost, duplicated or out of order
+has no figure. See docs/benchmarks.md.
 """
 
 import os
 
-# The techniques' names are texts of Django's, outside of manage.py too; the servers have their own.
+# The load generator reads the techniques' names and limits; each server has its own settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import importlib.metadata
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.machine import allow_open_files, bind, cores
+from benchmarks import publishing
+from benchmarks.machine import bind, cores
+from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
 from benchmarks.servers import ServerFailed
-from benchmarks.tables import show
+from benchmarks.tables import markdown, show
 from realtime_demo.comparison.host import environment
+from realtime_demo.server import SERVERS, raise_open_files
+
+OPEN_FILES = 4_096
+PACKAGES = ("django", "channels", *SERVERS)
+PEERS = ("python-socketio", "django-eventstream")
 
 
 def main() -> None:
     """Measure, print, and end with 1 where a number to hold does not."""
     options = parser().parse_args()
-    console = Console()
-    allow_open_files(4_096)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    raise_open_files(OPEN_FILES)
+    machine = environment()  # before this process is bound to one core
     server_core, load_core = cores()
     bind(0, load_core)
     size = QUICK if options.quick else FULL
@@ -34,25 +41,24 @@ def main() -> None:
         results = asyncio.run(measure(size, options.only, server_core, console))
     except KeyboardInterrupt:
         sys.exit(130)
-    except ServerFailed as failure:
-        sys.exit(f"The server to measure does not listen. {failure}")
-    console.print(setup(environment(), server_core))
+    except (ServerFailed, peers.NotInstalled) as failure:
+        sys.exit(str(failure))
+    history = "redis" if os.environ.get("REDIS_URL") else "memory"
+    figures = {"history": history, "versions": versions(), **results.document()}
+    measured = publishing.document("benchmarks", machine, figures)
     show(results, console)
+    console.print(publishing.provenance(measured), highlight=False)
     if options.json:
-        document = {
-            "command": ["python", "-m", "benchmarks", *sys.argv[1:]],
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "environment": environment(),
-            "history": "redis" if os.environ.get("REDIS_URL") else "memory",
-            **results.document(),
-        }
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
-        console.print(f"Written: {options.json}")
+        publishing.write(options.json, measured)
+    if options.publish:
+        publishing.publish("benchmarks", measured, part(measured))
     sys.exit(not all(hold.held for hold in results.holds))
 
 
 def parser() -> argparse.ArgumentParser:
-    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure what a delivery costs the server."
+    )
     arguments.add_argument("--quick", action="store_true", help="less of everything")
     arguments.add_argument(
         "--only",
@@ -60,9 +66,12 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         choices=NAMES,
         metavar="NAME",
-        help=f"a scenario or a contestant (may be repeated): {', '.join(NAMES)}",
+        help=f"a scenario, a server or a contestant (may be repeated): {', '.join(NAMES)}",
     )
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
+    arguments.add_argument(
+        "--publish", action="store_true", help="write docs/measurements and docs/benchmarks.md"
+    )
     return arguments
 
 
@@ -79,12 +88,15 @@ async def measure(size: Size, only: list[str], core: int | None, console: Consol
     return results
 
 
-def setup(machine: dict[str, Any], core: int | None) -> str:
-    where = "in Redis" if os.environ.get("REDIS_URL") else "in memory"
-    bound = "" if core is None else ", server and load on a core each"
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
-    return (
-        f"History and channel layer {where}{bound}.\n"
-        f"[dim]{machine['processor']}, {machine['system']}, Python {machine['python']}, "
-        f"{packages}[/dim]"
-    )
+def versions() -> dict[str, str]:
+    """Return the versions of the servers and of the peers."""
+    locked = peers.versions()
+    return {
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: locked[name] for name in PEERS},
+    }
+
+
+def part(measured: dict[str, Any]) -> str:
+    """Return the part of the document that shows `measured`."""
+    return f"{publishing.provenance(measured)}\n{markdown(Results.from_document(measured))}"

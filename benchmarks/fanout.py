@@ -13,22 +13,16 @@ from benchmarks.servers import Server
 
 @dataclass(frozen=True)
 class Load:
-    """`rate` events a second, of `events` in all; None: as fast as possible. `warm_up` events
-    come before them, at 10 a second."""
+    """`events` events, `rate` a second, or as fast as possible where that is None.
+
+    `warm_up` events are published before, at 10 a second.
+    """
 
     name: str
     subscribers: int
     rate: float | None
     events: int
     warm_up: int = 10
-
-    @property
-    def label(self) -> str:
-        return (
-            f"{self.subscribers} at {self.rate:g}/s"
-            if self.rate
-            else f"{self.subscribers} flat out"
-        )
 
 
 @dataclass(frozen=True)
@@ -55,11 +49,7 @@ class Fanout:
 
     @property
     def capacity(self) -> float:
-        """Deliveries in a second of the server's CPU time: what a core of its own delivers.
-
-        Deliveries a second of wall time are that at most, and less on a machine that has other
-        things to do.
-        """
+        """Deliveries in a second of the server's CPU time: what a core of its own delivers."""
         return self.deliveries / self.cpu
 
     @property

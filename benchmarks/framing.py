@@ -1,16 +1,17 @@
-"""What arrives on a connection, parsed to the numbers of the events in it.
+"""Parsers of what each technique sends, to the numbers of the events in it.
 
-A broadcast brings every subscriber the same bytes, so that what is parsed once need not be
-parsed again: the load stays far cheaper than the server it measures, and still sees every byte.
+A broadcast sends the same bytes to every subscriber, so the result of each parse is cached: the
+load stays far cheaper than the server it measures, and still reads every byte.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 REMEMBERED = 1024  # pieces of data whose parsing is remembered
 
@@ -23,21 +24,36 @@ class Unexpected(Exception):
 
 
 class Parsed(NamedTuple):
-    """The events' numbers, how many bytes they took, and what to answer the server."""
+    """The events' numbers, how many bytes they took, and what to answer the server.
+
+    `joined`: the server has confirmed the subscription.
+    """
 
     numbers: tuple[int, ...]
     used: int
     reply: bytes = b""
+    joined: bool = False
 
 
-class Framing(Protocol):
-    """How one technique frames events. `request` opens it; `head` is its one response's status,
-    or None where each event comes in a response of its own."""
+class Framing:
+    """How one technique frames events.
+
+    `request` opens a connection. `head` is the status of the one response that carries all
+    events, or None where each response carries its own. `confirms`: the server confirms the
+    subscription in a message; otherwise, the head does.
+    """
 
     request: bytes
-    head: int | None
+    head: int | None = None
+    confirms = False
 
-    def parse(self, data: bytes) -> Parsed: ...
+    def connection(self) -> Framing:
+        """Return a framing for one more connection: this one, unless it holds a session."""
+        return self
+
+    def parse(self, data: bytes) -> Parsed:
+        """Parse the complete events at the start of `data`. Raises `Unexpected`."""
+        raise NotImplementedError
 
 
 def text_of(number: int, padding: str = " The quick brown fox jumps over the lazy dog.") -> str:
@@ -57,6 +73,14 @@ def status(head: bytes) -> int:
     return int(found[1])
 
 
+def post(path: str, host: str, body: bytes, content_type: str) -> bytes:
+    """A request with a body."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
 def length(head: bytes) -> int:
     """The Content-Length of a response head that ends in an empty line."""
     found = _CONTENT_LENGTH.search(head)
@@ -65,8 +89,40 @@ def length(head: bytes) -> int:
     return int(found[1])
 
 
+def whole_response(data: bytes) -> tuple[bytes, int] | None:
+    """The body of the response that `data` begins with, and where it ends; None: not whole yet.
+
+    Raises `Unexpected` unless its status is 200.
+    """
+    start = data.find(b"\r\n\r\n") + 4
+    if start < 4:
+        return None
+    head = data[:start]
+    if status(head) != 200:
+        raise Unexpected(data[:400].decode(errors="replace"))
+    if b"transfer-encoding: chunked" in head.lower():
+        body = b""
+        for chunk, end in chunks(data, start):
+            if not chunk:
+                return body, end
+            body += chunk
+        return None
+    end = start + length(head)
+    return (data[start:end], end) if len(data) >= end else None
+
+
+def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
+    """The whole chunks (RFC 9112 §7.1) in `data` from `at` on, and where each ends."""
+    while (line := data.find(b"\r\n", at)) >= 0:
+        start, size = line + 2, int(data[at:line], 16)
+        at = start + size + 2
+        if len(data) < at:
+            return
+        yield data[start : start + size], at
+
+
 def _numbers(document: Any) -> tuple[int, ...]:
-    """The numbers in a batch, in an event, or in a message of the tutorial's chat.
+    """The numbers in a batch, in an event, or in a peer's message.
 
     An event that is not of the load's own making counts as -1, which no ledger expects.
     """
@@ -76,10 +132,10 @@ def _numbers(document: Any) -> tuple[int, ...]:
     return (int(text[:8]) if text[:8].isdigit() else -1,)
 
 
-class WebSocketFraming:
+class WebSocketFraming(Framing):
     """RFC 6455 §5.2, from the server: frames without a mask, each a whole message."""
 
-    head: int | None = 101
+    head = 101
 
     def __init__(self, path: str, host: str) -> None:
         self.request = get(
@@ -91,25 +147,27 @@ class WebSocketFraming:
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
         )
-        self.parse = lru_cache(REMEMBERED)(self._parse)
-        self._text = lru_cache(REMEMBERED)(self._text_frame)
+        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
+        self._message = lru_cache(REMEMBERED)(self._parse_message)
 
     def _parse(self, data: bytes) -> Parsed:
         numbers: list[int] = []
-        used, reply = 0, b""
+        used, reply, joined = 0, b"", False
         for opcode, payload, end in frames(data):
             used = end
             if opcode == 1:
-                numbers += self._text(payload)
+                message = self._message(payload)
+                numbers += message.numbers
+                reply += client_frame(message.reply) if message.reply else b""
+                joined = joined or message.joined
             elif opcode == 9:
                 reply += client_frame(payload, 10)
             elif opcode != 10:
                 raise Unexpected(f"a frame of opcode {opcode}: {payload[:80]!r}")
-        return Parsed(tuple(numbers), used, reply)
+        return Parsed(tuple(numbers), used, reply, joined)
 
-    @staticmethod
-    def _text_frame(payload: bytes) -> tuple[int, ...]:
-        return _numbers(json.loads(payload))
+    def _parse_message(self, payload: bytes) -> Parsed:
+        return Parsed(_numbers(json.loads(payload)), len(payload))
 
 
 def frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
@@ -133,33 +191,29 @@ def client_frame(payload: bytes, opcode: int = 1) -> bytes:
     return bytes([128 | opcode, 128 | (126 if extended else size)]) + extended + bytes(4) + payload
 
 
-class LineFraming:
-    """A chunked response (RFC 9112 §7.1) of lines that carry JSON behind `prefix`."""
+class LineFraming(Framing):
+    """A chunked response of lines that carry JSON behind `prefix`."""
 
-    head: int | None = 200
+    head = 200
 
     def __init__(self, path: str, host: str, prefix: bytes = b"", end: bytes = b"\n") -> None:
         self.request = get(path, host)
         self._prefix = prefix
         self._end = end
-        self.parse = lru_cache(REMEMBERED)(self._parse)
+        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
         self._line = lru_cache(REMEMBERED)(self._parse_line)
 
     def _parse(self, data: bytes) -> Parsed:
-        payload, used, at = b"", 0, 0
+        payload, used = b"", 0
         numbers: list[int] = []
-        while (line := data.find(b"\r\n", at)) >= 0:
-            start, size = line + 2, int(data[at:line], 16)
-            at = start + size + 2
-            if len(data) < at:
-                break
-            if not size:
+        for chunk, end in chunks(data):
+            if not chunk:
                 raise Unexpected("the stream ended")
-            payload += data[start : start + size]
+            payload += chunk
             if payload.endswith(self._end):  # else an event goes on in the next chunk
                 for text in payload.splitlines():
                     numbers += self._line(text)
-                payload, used = b"", at
+                payload, used = b"", end
         return Parsed(tuple(numbers), used)
 
     def _parse_line(self, line: bytes) -> tuple[int, ...]:
@@ -174,23 +228,106 @@ class ServerSentEventsFraming(LineFraming):
         super().__init__(path, host, b"data: ", b"\n\n")
 
 
-class LongPollFraming:
-    """A response to each request; the next request follows at once, from its cursor on."""
+class EventStreamFraming(ServerSentEventsFraming):
+    """django-eventstream: the first event, `stream-open`, confirms the subscription."""
 
-    head: int | None = None
+    confirms = True
+
+    def _parse(self, data: bytes) -> Parsed:
+        parsed = super()._parse(data)
+        return parsed._replace(joined=b"event: stream-open\n" in data[: parsed.used])
+
+
+class LongPollFraming(Framing):
+    """A response to each request; the next request follows at once, from its cursor on."""
 
     def __init__(self, path: str, host: str) -> None:
         self.request = get(path, host)
         self._path = path
         self._host = host
-        self.parse = lru_cache(REMEMBERED)(self._parse)
+        self.parse = lru_cache(REMEMBERED)(self._parse)  # type: ignore[method-assign]
 
     def _parse(self, data: bytes) -> Parsed:
-        start = data.find(b"\r\n\r\n") + 4
-        if start < 4 or len(data) < (end := start + length(data[:start])):
+        response = whole_response(data)
+        if response is None:
             return Parsed((), 0)
-        if status(data) != 200:
-            raise Unexpected(data[:400].decode(errors="replace"))
-        batch = json.loads(data[start:end])
+        body, end = response
+        batch = json.loads(body)
         following = get(f"{self._path}?since={batch['cursor']}&wait=55", self._host)
         return Parsed(_numbers(batch), end, following)
+
+
+# Engine.IO 4 and Socket.IO 5 over either transport: a packet begins with its types.
+# https://socket.io/docs/v4/engine-io-protocol/, https://socket.io/docs/v4/socket-io-protocol/
+ENGINE = "/socket.io/?EIO=4&transport="
+SEPARATOR = b"\x1e"
+
+
+def socket_io_packet(packet: bytes, room: str) -> Parsed:
+    """Parse one packet; `reply` is the packet to answer with."""
+    if packet.startswith(b"42"):
+        return Parsed(_numbers(json.loads(packet[2:])[1]), len(packet))
+    if packet.startswith(b"0"):
+        return Parsed((), len(packet), b"40" + json.dumps({"room": room}).encode())
+    if packet.startswith(b"40"):
+        return Parsed((), len(packet), joined=True)
+    if packet == b"2":
+        return Parsed((), len(packet), b"3")
+    raise Unexpected(f"a packet of Socket.IO: {packet[:80]!r}")
+
+
+class SocketIOFraming(WebSocketFraming):
+    """Socket.IO over WebSocket: a packet in each message. `path` is the room."""
+
+    confirms = True
+
+    def __init__(self, path: str, host: str) -> None:
+        super().__init__(f"{ENGINE}websocket", host)
+        self._room = path
+
+    def _parse_message(self, payload: bytes) -> Parsed:
+        return socket_io_packet(payload, self._room)
+
+
+class SocketIOPollingFraming(Framing):
+    """Socket.IO over HTTP long polling: packets with a separator between them, in a response.
+
+    What a client sends goes by POST, here on the same connection between two polls.
+    """
+
+    confirms = True
+
+    def __init__(self, path: str, host: str) -> None:
+        self.request = get(f"{ENGINE}polling", host)
+        self._room = path
+        self._host = host
+        self._path = f"{ENGINE}polling"
+        self._payload = lru_cache(REMEMBERED)(self._parse_payload)
+
+    def connection(self) -> SocketIOPollingFraming:
+        return copy.copy(self)  # the cache is shared, the session is not
+
+    def parse(self, data: bytes) -> Parsed:
+        response = whole_response(data)
+        if response is None:
+            return Parsed((), 0)
+        body, end = response
+        if body.startswith(b"0"):
+            self._path = f"{ENGINE}polling&sid={json.loads(body.split(SEPARATOR)[0][1:])['sid']}"
+        payload = self._payload(body)
+        if payload.reply:
+            request = post(self._path, self._host, payload.reply, "text/plain;charset=UTF-8")
+        else:
+            request = get(self._path, self._host)
+        return Parsed(payload.numbers, end, request, payload.joined)
+
+    def _parse_payload(self, body: bytes) -> Parsed:
+        if body == b"OK":  # a POST was accepted
+            return Parsed((), len(body))
+        packets = [socket_io_packet(packet, self._room) for packet in body.split(SEPARATOR)]
+        return Parsed(
+            tuple(number for packet in packets for number in packet.numbers),
+            len(body),
+            SEPARATOR.join(packet.reply for packet in packets if packet.reply),
+            any(packet.joined for packet in packets),
+        )

@@ -1,4 +1,4 @@
-"""What a connection costs on which nothing happens: memory, and no thread."""
+"""The memory and threads that idle connections take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.contestants import Contestant
 from benchmarks.ledger import Ledger
 from benchmarks.servers import Server
 
-FIRST = 100  # connections opened before the count begins: what is needed once is there then
+FIRST = 100  # connections opened before the measurement: they allocate what is needed once
 
 
 @dataclass(frozen=True)

@@ -1,114 +1,123 @@
-"""What a run consists of: the steps, in order, each with a server of its own."""
+"""The steps of a run, in order, each with a server of its own."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from benchmarks.contestants import BASELINE, CONTESTANT, CONTESTANTS, Contestant
+from benchmarks.contestants import (
+    BASELINE,
+    CONTESTANT,
+    CONTESTANTS,
+    IDLE,
+    SCENARIOS,
+    STALLED,
+    Contestant,
+)
 from benchmarks.fanout import Load, fanout
 from benchmarks.idle import idle
-from benchmarks.polls import POLLERS, empty_polls
-from benchmarks.results import HELD_LOAD, Results
-from benchmarks.servers import OURS, OURS_ON_DAPHNE, Program, Server, running
+from benchmarks.polls import empty_polls
+from benchmarks.results import BURST, FLAT_OUT, HELD_LOAD, PUBLISH, STEADY_LOAD, Results
+from benchmarks.servers import OURS, Server, running
 from benchmarks.stalled import stalled
 
 LOADS = (
-    Load("100 at 20", subscribers=100, rate=20, events=50),
+    Load(STEADY_LOAD, subscribers=100, rate=20, events=50),
     Load(HELD_LOAD, subscribers=500, rate=10, events=25),
-    Load("flat out", subscribers=500, rate=None, events=0),  # a contestant's own burst
+    Load(FLAT_OUT, subscribers=500, rate=None, events=0),  # a contestant's own burst
+    Load(BURST, subscribers=100, rate=None, events=300),
+    Load(PUBLISH, subscribers=1, rate=None, events=900),
 )
-SCENARIOS = ("fanout", "polls", "idle", "stalled")
-IDLE = (BASELINE.name, "websocket", "streaming", "longpoll")
-STALLED = ("streaming", "websocket")
-NAMES = (*SCENARIOS, *CONTESTANT)
+NAMES = (*SCENARIOS, *OURS, *CONTESTANT)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything."""
+    """How much of everything, and which loads and contestants."""
 
     share: float = 1.0  # of the events of a load
     polls: int = 4_000
     connections: int = 1_000
     unread: int = 4_000  # events of 6 kB
+    loads: tuple[Load, ...] = LOADS
+    contestants: tuple[str, ...] = tuple(CONTESTANT)
+    memory_of: tuple[str, ...] = tuple(CONTESTANT)  # contestants in the scenarios of memory
 
 
 FULL = Size()
-QUICK = Size(share=0.4, polls=800, connections=300, unread=2_000)
+QUICK = Size(
+    share=0.3,
+    polls=400,
+    connections=300,
+    unread=1_000,
+    loads=tuple(replace(load, warm_up=3) for load in LOADS if load.name in (HELD_LOAD, BURST)),
+    contestants=(
+        *(BASELINE.name, "eventstream", "socketio", "websocket", "sse", "longpoll", "polling"),
+        *(f"websocket-{server}" for server in OURS if server != "uvicorn"),
+    ),
+    memory_of=("websocket",),
+)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to measure, on a server that runs for it alone."""
+    """One scenario of one contestant, on a server that runs for it alone."""
 
-    label: str
-    program: Program
-    measure: Callable[[Server, Results], Awaitable[None]]
+    contestant: Contestant
+    scenario: str
+    size: Size
+
+    @property
+    def label(self) -> str:
+        return f"{self.contestant.label}: {self.scenario}"
 
     async def run(self, results: Results, core: int | None) -> None:
-        async with running(self.program, core) as server:
-            await self.measure(server, results)
+        """Add the figures to `results`, or the error that ended the step."""
+        async with running(self.contestant.program, core) as server:
+            try:
+                await self._measure(server, results)
+            except Exception as error:
+                results.errors.append(f"{self.label}: {error!r}")
+
+    async def _measure(self, server: Server, results: Results) -> None:
+        contestant, size, room = self.contestant, self.size, new_room()
+        match self.scenario:
+            case "fanout":
+                for load in size.loads:
+                    events = max(2, round((load.events or contestant.burst) * size.share))
+                    await server.settled()
+                    run = await fanout(server, contestant, replace(load, events=events), new_room())
+                    results.fanout.append(run)
+            case "polls":
+                results.polls.append(await empty_polls(server, contestant, size.polls, room))
+            case "idle":
+                results.idle.append(await idle(server, contestant, size.connections, room))
+            case "stalled":
+                results.stalled.append(await stalled(server, contestant, size.unread, room))
 
 
 def steps(size: Size, only: Collection[str] = ()) -> Iterator[Step]:
-    """All steps, or those of the scenarios and contestants in `only`, and of the baseline."""
-    scenarios = {name for name in SCENARIOS if name in only} or set(SCENARIOS)
-    chosen = {name for name in CONTESTANT if name in only} | {BASELINE.name}
-    contestants = chosen if len(chosen) > 1 or BASELINE.name in only else set(CONTESTANT)
-    if "fanout" in scenarios:
+    """All steps, or those of the scenarios, contestants and servers in `only`.
+
+    The baseline is always a contestant.
+    """
+    scenarios = [name for name in SCENARIOS if name in only] or SCENARIOS
+    chosen = [
+        contestant
+        for contestant in CONTESTANTS
+        if contestant.name in only or contestant.program.server in only
+    ] or [CONTESTANT[name] for name in size.contestants]
+    for scenario in scenarios:
         for contestant in CONTESTANTS:
-            if contestant.name in contestants:
-                yield from _fanouts(contestant, size)
-    if "polls" in scenarios and len(contestants) == len(CONTESTANT):
-        for label in POLLERS:
-            yield _polls(label, size)
-    if "idle" in scenarios:
-        for name in IDLE:
-            if name in contestants:
-                yield _idle(CONTESTANT[name], size)
-    if "stalled" in scenarios:
-        for name in STALLED:
-            if name in contestants:
-                for program in (OURS, OURS_ON_DAPHNE):
-                    yield _stalled(replace(CONTESTANT[name], program=program), size)
+            if scenario not in contestant.scenarios:
+                continue
+            if scenario in (IDLE, STALLED) and contestant.name not in size.memory_of:
+                continue
+            if contestant in chosen or contestant is BASELINE:
+                yield Step(contestant, scenario, size)
 
 
 def new_room() -> str:
-    """One that nobody has published in: a history in Redis outlives the servers."""
+    """A room that nothing has been published in: a history in Redis outlives the servers."""
     return f"benchmark-{secrets.token_hex(6)}"
-
-
-def _fanouts(contestant: Contestant, size: Size) -> Iterator[Step]:
-    async def measure(server: Server, results: Results) -> None:
-        for load in LOADS:
-            events = load.events or contestant.burst
-            scaled = replace(load, events=max(2, round(events * size.share)))
-            await server.settled()
-            results.fanout.append(await fanout(server, contestant, scaled, new_room()))
-
-    yield Step(f"{contestant.label}: deliveries", contestant.program, measure)
-
-
-def _polls(label: str, size: Size) -> Step:
-    async def measure(server: Server, results: Results) -> None:
-        results.polls.append(await empty_polls(server, label, size.polls, new_room()))
-
-    return Step(f"{label}: empty polls", POLLERS[label], measure)
-
-
-def _idle(contestant: Contestant, size: Size) -> Step:
-    async def measure(server: Server, results: Results) -> None:
-        results.idle.append(await idle(server, contestant, size.connections, new_room()))
-
-    return Step(f"{contestant.label}: idle connections", contestant.program, measure)
-
-
-def _stalled(contestant: Contestant, size: Size) -> Step:
-    async def measure(server: Server, results: Results) -> None:
-        results.stalled.append(await stalled(server, contestant, size.unread, new_room()))
-
-    server = "plain Daphne" if contestant.program is OURS_ON_DAPHNE else "this server"
-    label = f"{contestant.label}: a client that never reads, {server}"
-    return Step(label, contestant.program, measure)

@@ -1,4 +1,4 @@
-"""What it costs to answer a poll that finds nothing new."""
+"""The cost of a poll that finds nothing new."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 import json
 from dataclasses import dataclass
 
+from benchmarks.contestants import Contestant
 from benchmarks.framing import Unexpected, get
 from benchmarks.publishers import http_publisher, read_response
-from benchmarks.servers import OURS, TUTORIAL, Program, Server
+from benchmarks.servers import Server
 
 CLIENTS = 8  # connections that poll, each again as soon as it is answered
-POLLERS: dict[str, Program] = {"Django view on Daphne": TUTORIAL, "Polling": OURS}
 
 
 @dataclass(frozen=True)
 class Polls:
     """The figures of so many empty polls."""
 
-    label: str
+    contestant: str
     polls: int
     cpu: float
 
@@ -28,10 +28,10 @@ class Polls:
         return self.cpu * 1e6 / self.polls
 
 
-async def empty_polls(server: Server, label: str, polls: int, room: str) -> Polls:
+async def empty_polls(server: Server, contestant: Contestant, polls: int, room: str) -> Polls:
     """Poll from the room's head on, after a warm-up of a tenth; check that each is empty."""
     path = f"/polling/{room}/"
-    if POLLERS[label] is OURS:
+    if contestant.is_ours:
         async with http_publisher(server.port, room) as publisher:
             await publisher.publish()
             await publisher.accepted()
@@ -44,12 +44,12 @@ async def empty_polls(server: Server, label: str, polls: int, room: str) -> Poll
         if any(batch["events"] for batch in batches):
             raise Unexpected("an empty poll brought events")
 
-    await poll(polls // 10)
+    await poll(max(CLIENTS, polls // 10))
     await server.settled()
     cpu = server.cpu
     await poll(polls)
     await server.settled()
-    return Polls(label, polls // CLIENTS * CLIENTS, server.cpu - cpu)
+    return Polls(contestant.name, polls // CLIENTS * CLIENTS, server.cpu - cpu)
 
 
 async def _poll(port: int, request: bytes, times: int) -> dict[str, object]:

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from benchmarks.framing import Unexpected, client_frame, length, status, text_of
+from benchmarks.framing import Unexpected, client_frame, length, post, status, text_of
 from benchmarks.subscribers import Subscriber
 
 Text = Callable[[int], str]
+REQUESTS = 800  # on one connection: Hypercorn closes it after 1,000
 
 
 class Publisher(Protocol):
@@ -47,31 +48,26 @@ async def at_once(publisher: Publisher, count: int) -> None:
 class HttpPublisher:
     """`POST /publish/<room>/`, one after the other on a connection that is kept open."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        room: str,
-        text: Text = text_of,
-    ) -> None:
+    def __init__(self, port: int, room: str, text: Text = text_of) -> None:
         self.published = 0
-        self._reader = reader
-        self._writer = writer
+        self._port = port
         self._path = f"/publish/{room}/"
         self._text = text
         self._answered = 0
+        self._sent = 0  # requests on this connection
         self._all_answered = asyncio.Event()
+
+    async def connect(self) -> None:
+        self._sent = 0
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._listening = asyncio.create_task(self._listen())
 
     async def publish(self) -> None:
         document = {"sender": "benchmark", "text": self._text(self.published)}
         body = json.dumps(document, ensure_ascii=False).encode()
-        head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
+        self._writer.write(post(self._path, "127.0.0.1", body, "application/json"))
         self.published += 1
+        self._sent += 1
         await self._writer.drain()
 
     async def accepted(self) -> None:
@@ -82,6 +78,9 @@ class HttpPublisher:
             waiting.cancel()
         if self._listening.done():
             await self._listening  # raises
+        if self._sent >= REQUESTS:
+            await self.close()
+            await self.connect()
 
     async def _listen(self) -> None:
         # Beside publishing: a server does not read from a client that does not.
@@ -99,21 +98,23 @@ class HttpPublisher:
         self._writer.transport.abort()
 
 
-class ChatPublisher:
-    """A message of the tutorial's chat, sent by one of its members, who hears it too."""
+class MessagePublisher:
+    """Sends messages over a WebSocket that is open already: `payload` of each event's text."""
 
-    def __init__(self, member: Subscriber, text: Text = text_of) -> None:
+    def __init__(
+        self, member: Subscriber, payload: Callable[[str], bytes], text: Text = text_of
+    ) -> None:
         self.published = 0
         self._member = member
+        self._payload = payload
         self._text = text
 
     async def publish(self) -> None:
-        payload = json.dumps({"message": self._text(self.published)}).encode()
-        self._member.send(client_frame(payload))
+        self._member.send(client_frame(self._payload(self._text(self.published))))
         self.published += 1
 
     async def accepted(self) -> None:
-        """The chat says nothing of it."""
+        """Neither the tutorial's chat nor Socket.IO answers a message."""
 
 
 @asynccontextmanager
@@ -121,8 +122,8 @@ async def http_publisher(
     port: int, room: str, text: Text = text_of
 ) -> AsyncIterator[HttpPublisher]:
     """A publisher on a connection of its own, while the block lasts."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    publisher = HttpPublisher(reader, writer, room, text)
+    publisher = HttpPublisher(port, room, text)
+    await publisher.connect()
     try:
         yield publisher
     finally:

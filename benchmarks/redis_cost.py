@@ -1,42 +1,46 @@
-"""What a publish costs Redis: four servers, and 10 or 1,000 connections.
+"""The cost of a publish to Redis, with four servers and 10 or 1,000 connections.
 
-    python -m benchmarks.redis_cost [--json FILE]
+    python -m benchmarks.redis_cost [--json FILE] [--publish]
 
 Half of the connections are WebSockets, half Server-Sent Events, spread evenly over the servers.
-The publishes go to the servers in turn. What the servers ask of Redis without any publish (their
-regular looks, their pings) is counted beforehand for as long a time, and taken off.
+The publishes go to the servers in turn. The commands that the servers send without any publish
+are counted before, for as long a time, and subtracted.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import publishing
 from benchmarks.framing import Framing, ServerSentEventsFraming, WebSocketFraming, text_of
-from benchmarks.machine import allow_open_files
 from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import Audience, audience
-from faults.shape import Redis
 from realtime_demo.comparison.host import environment
-from realtime_demo.production.layout import Layout
+from realtime_demo.production import programs
+from realtime_demo.server import raise_open_files
 from transports.techniques import BY_NAME
 
 SERVERS = 4
+START = 200  # attempts to reach redis-server, of 50 ms
 CONNECTIONS = (10, 1_000)
 RATE = 20.0  # events a second, of all publishers together
 SECONDS = 15.0  # of publishing, and of silence before it
@@ -77,9 +81,9 @@ class Cost:
         return (self.cpu - self.idle_cpu) / self.publishes * 1000
 
 
-def commands(redis: Redis) -> Counter[str]:
+def commands(client: redis.Redis) -> Counter[str]:
     """How often each command was called, those within a script included."""
-    stats: dict[str, Any] = redis.client.info("commandstats")
+    stats: dict[str, Any] = client.info("commandstats")
     own = ("cmdstat_info", "cmdstat_ping", "cmdstat_client|", "cmdstat_command|")
     return Counter(
         {
@@ -90,9 +94,9 @@ def commands(redis: Redis) -> Counter[str]:
     )
 
 
-def cpu(redis: Redis) -> float:
+def cpu(client: redis.Redis) -> float:
     """CPU seconds of Redis so far, user and system."""
-    info: dict[str, Any] = redis.client.info("cpu")
+    info: dict[str, Any] = client.info("cpu")
     return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
@@ -124,7 +128,7 @@ def numbered(first: int) -> Callable[[int], str]:
     return lambda own: text_of(first + SERVERS * own)
 
 
-async def measure(redis: Redis, servers: list[Server], connections: int) -> Cost:
+async def measure(client: redis.Redis, servers: list[Server], connections: int) -> Cost:
     async with listening(servers, connections) as audiences, AsyncExitStack() as stack:
         publishers = [
             await stack.enter_async_context(http_publisher(server.port, ROOM, numbered(first)))
@@ -132,10 +136,10 @@ async def measure(redis: Redis, servers: list[Server], connections: int) -> Cost
         ]
         for server in servers:
             await server.settled()
-        before, cpu_before = commands(redis), cpu(redis)
+        before, cpu_before = commands(client), cpu(client)
         await asyncio.sleep(SECONDS)
-        idle, idle_cpu = commands(redis) - before, cpu(redis) - cpu_before
-        before, cpu_before, began = commands(redis), cpu(redis), time.monotonic()
+        idle, idle_cpu = commands(client) - before, cpu(client) - cpu_before
+        before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
         await publish(publishers, count)
         for each in audiences:
@@ -143,7 +147,7 @@ async def measure(redis: Redis, servers: list[Server], connections: int) -> Cost
         for publisher in publishers:
             await publisher.accepted()
         await asyncio.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
-        used, used_cpu = commands(redis) - before, cpu(redis) - cpu_before
+        used, used_cpu = commands(client) - before, cpu(client) - cpu_before
         return Cost(
             connections,
             count,
@@ -160,63 +164,102 @@ async def measure(redis: Redis, servers: list[Server], connections: int) -> Cost
         )
 
 
-async def run() -> list[Cost]:
+@contextmanager
+def redis_server() -> Iterator[redis.Redis]:
+    """A client of a redis-server of its own, with an append-only file, while the block lasts."""
     with tempfile.TemporaryDirectory() as directory:
-        layout = Layout(Path(directory))
-        layout.make_directories()
-        redis = Redis(layout)
+        path = f"{directory}/redis.sock"
+        arguments = ["--port", "0", "--unixsocket", path, "--dir", directory, "--appendonly", "yes"]
+        process = subprocess.Popen(
+            [programs.redis_server(), *arguments, "--save", ""], stdout=subprocess.DEVNULL
+        )
         try:
-            redis.start()
-            os.environ["REDIS_URL"] = redis.url
-            costs = []
-            for connections in CONNECTIONS:
-                redis.client.flushall()
-                async with AsyncExitStack() as stack:
-                    servers = [
-                        await stack.enter_async_context(running(OURS)) for _ in range(SERVERS)
-                    ]
-                    costs.append(await measure(redis, servers, connections))
-            return costs
+            retry = Retry(ConstantBackoff(0.05), START)
+            with redis.Redis(unix_socket_path=path, retry=retry) as client:
+                client.ping()
+                yield client
         finally:
-            redis.close()
+            process.terminate()
+            process.wait()
+
+
+async def run() -> list[Cost]:
+    costs = []
+    with redis_server() as client:
+        path = client.connection_pool.connection_kwargs["path"]
+        os.environ["REDIS_URL"] = f"unix://{path}?db=0"
+        for connections in CONNECTIONS:
+            client.flushall()
+            async with AsyncExitStack() as stack:
+                servers = [
+                    await stack.enter_async_context(running(OURS["uvicorn"]))
+                    for _ in range(SERVERS)
+                ]
+                costs.append(await measure(client, servers, connections))
+    return costs
+
+
+def rows(costs: list[Cost]) -> list[tuple[str, ...]]:
+    """Return the table's rows of texts, the head first."""
+    names = dict.fromkeys(name for cost in costs for name in cost.by_command)
+    return [
+        ("A publish", *(f"{cost.connections:,} connections" for cost in costs)),
+        ("publishes", *(f"{cost.publishes:,}" for cost in costs)),
+        ("delivered", *(f"{cost.delivered:,}" for cost in costs)),
+        *((name, *(f"{cost.by_command.get(name, 0):.2f}" for cost in costs)) for name in names),
+        ("commands of Redis", *(f"{cost.commands_each:.1f}" for cost in costs)),
+        ("CPU of Redis, ms", *(f"{cost.cpu_each:.3f}" for cost in costs)),
+        (
+            "commands a second without publishes",
+            *(f"{sum(cost.idle.values()) / SECONDS:.0f}" for cost in costs),
+        ),
+    ]
 
 
 def show(costs: list[Cost], console: Console) -> None:
-    table = Table("", title=f"A publish, at {SERVERS} servers: what it costs Redis")
-    for cost in costs:
-        table.add_column(f"{cost.connections:,} connections", justify="right")
-    table.add_row("publishes", *(f"{cost.publishes:,}" for cost in costs))
-    table.add_row("delivered", *(f"{cost.delivered:,}" for cost in costs))
-    for name in dict.fromkeys(name for cost in costs for name in cost.by_command):
-        table.add_row(name, *(f"{cost.by_command.get(name, 0):.2f}" for cost in costs))
-    table.add_row("[bold]commands", *(f"[bold]{cost.commands_each:.1f}" for cost in costs))
-    table.add_row("[bold]CPU, ms", *(f"[bold]{cost.cpu_each:.3f}" for cost in costs))
+    head, *body = rows(costs)
+    table = Table(*head, title=f"The cost of a publish to Redis, with {SERVERS} servers")
+    for row in body:
+        table.add_row(*row)
     console.print(table)
     for cost in costs:
         if not cost.is_whole:
-            console.print(f"[red]{cost.connections} connections: something was lost or doubled")
+            console.print(f"[red]{cost.connections} connections: something was lost or duplicated")
+
+
+def part(measured: dict[str, Any]) -> str:
+    """Return the part of the document that shows `measured`."""
+    names = {each.name for each in fields(Cost)}
+    records = [{k: v for k, v in cost.items() if k in names} for cost in measured["costs"]]
+    head, *body = rows([Cost(**record) for record in records])
+    lines = [head, ("---", *("--:" for _ in head[1:])), *body]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{publishing.provenance(measured)}\n{table}\n"
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.redis_cost", description=__doc__)
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
     arguments.add_argument("--json", type=Path, metavar="FILE")
+    arguments.add_argument(
+        "--publish", action="store_true", help="write docs/measurements and docs/benchmarks.md"
+    )
     options = arguments.parse_args()
-    allow_open_files(4_096)
+    raise_open_files(4_096)
+    machine = environment()
     costs = asyncio.run(run())
     show(costs, Console())
+    records = [
+        {**asdict(each), "commands_each": each.commands_each, "cpu_ms_each": each.cpu_each}
+        for each in costs
+    ]
+    measured = publishing.document(
+        "benchmarks.redis_cost", machine, {"servers": SERVERS, "costs": records}
+    )
     if options.json:
-        document = {
-            "command": ["python", "-m", "benchmarks.redis_cost", *sys.argv[1:]],
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "environment": environment(),
-            "servers": SERVERS,
-            "costs": [
-                {**asdict(each), "commands_each": each.commands_each, "cpu_ms_each": each.cpu_each}
-                for each in costs
-            ],
-        }
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+        publishing.write(options.json, measured)
+    if options.publish:
+        publishing.publish("redis_cost", measured, part(measured))
     return int(not all(each.is_whole for each in costs))
 
 

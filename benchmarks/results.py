@@ -1,24 +1,30 @@
-"""All that a run has measured, and the numbers it has to hold."""
+"""The figures of a run, and the numbers to hold."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from benchmarks.contestants import BASELINE
-from benchmarks.fanout import Fanout
+from benchmarks.contestants import BASELINE, CONTESTANT
+from benchmarks.fanout import Fanout, Load
 from benchmarks.idle import Idle
+from benchmarks.ledger import Ledger
 from benchmarks.polls import Polls
-from benchmarks.servers import OURS
 from benchmarks.stalled import Stalled
 
 KIB = 1 << 10
 MIB = 1 << 20
 
+# The loads, by name.
+STEADY_LOAD = "100 at 20/s"
+HELD_LOAD = "500 at 10/s"
+FLAT_OUT = "500 flat out"
+BURST = "burst of 300 to 100"
+PUBLISH = "publishes"
+
 # The numbers to hold.
-HELD_LOAD = "500 at 10"
 TIMES_BELOW = 4.0  # a WebSocket delivery's CPU time below the tutorial's, under that load
-MOST_THREADS = 4
+MOST_THREADS = 6  # the main thread, one for synchronous code, and the four of libuv's pool
 MOST_RESIDENT = 40 * KIB  # for each idle stream and long poll
 MOST_GROWTH = 8 * MIB  # with a client that never reads
 
@@ -40,6 +46,7 @@ class Results:
     polls: list[Polls] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
     stalled: list[Stalled] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def fanout_of(self, contestant: str, load: str) -> Fanout | None:
         """The figures of one contestant under one load, if they are valid."""
@@ -50,8 +57,9 @@ class Results:
 
     @property
     def holds(self) -> list[Hold]:
-        """The numbers to hold, of what was measured."""
-        runs: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
+        """The numbers to hold: of this project's application, on Uvicorn where it is a figure."""
+        every: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
+        runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
         holds = [
             Hold(
@@ -60,13 +68,15 @@ class Results:
                 not broken,
             )
         ]
+        if self.errors:
+            holds.append(Hold("Every step measured", "; ".join(self.errors), False))
         ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
         if ours and theirs:
             times = theirs.cost / ours.cost
-            what = f"WebSocket, {ours.load.label}: {TIMES_BELOW:g} times below the tutorial"
+            what = f"WebSocket, {ours.load.name}: {TIMES_BELOW:g} times below the tutorial"
             holds.append(Hold(what, f"{times:.1f} times", times >= TIMES_BELOW))
         for run in self.idle:
-            if run.contestant != BASELINE.name:
+            if CONTESTANT[run.contestant].is_default:
                 what = f"{run.connections:,} idle, {run.contestant}: "
                 threads, resident = run.threads, run.resident
                 holds += [
@@ -82,7 +92,7 @@ class Results:
                     ),
                 ]
         for stall in self.stalled:
-            if stall.program == OURS.module:
+            if CONTESTANT[stall.contestant].is_default:
                 what = f"A client that never reads, {stall.contestant}: under 8 MiB"
                 found = f"{stall.growth / MIB:.1f} MiB"
                 holds.append(Hold(what, found, stall.growth < MOST_GROWTH))
@@ -91,6 +101,8 @@ class Results:
     def document(self) -> dict[str, Any]:
         """For JSON: raw figures, and those derived from them."""
         return {
+            "holds": [asdict(hold) for hold in self.holds],
+            "errors": self.errors,
             "fanout": [
                 {
                     **asdict(run),
@@ -109,5 +121,26 @@ class Results:
             ],
             "idle": [{**asdict(run), "valid": run.valid} for run in self.idle],
             "stalled": [{**asdict(run), "valid": run.valid} for run in self.stalled],
-            "holds": [asdict(hold) for hold in self.holds],
         }
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Results:
+        """Return the results that `document` was made from."""
+
+        def made(kind: type[Any], record: dict[str, Any]) -> Any:
+            names = {each.name for each in fields(kind)}
+            values = {name: value for name, value in record.items() if name in names}
+            for name, nested in (("load", Load), ("ledger", Ledger)):
+                if name in values:
+                    values[name] = nested(**values[name])
+            if "failures" in values:
+                values["failures"] = tuple(values["failures"])
+            return kind(**values)
+
+        return cls(
+            [made(Fanout, record) for record in document["fanout"]],
+            [made(Polls, record) for record in document["empty_polls"]],
+            [made(Idle, record) for record in document["idle"]],
+            [made(Stalled, record) for record in document["stalled"]],
+            document["errors"],
+        )

@@ -1,13 +1,12 @@
-"""The servers measured, each in a process of its own, and what the process uses."""
+"""The servers measured, each in processes of its own, and what the processes use."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.machine import bind
+from benchmarks.peers.environment import python as peers_python
 from realtime_demo.comparison.host import cpu_seconds
+from realtime_demo.server import SERVERS, command, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START = 30.0  # seconds it may take to listen
@@ -28,25 +29,55 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """How to start a server: `python -m <module> <application>`."""
+    """An application on an ASGI server. `command` is called with the port to listen on."""
 
-    module: str
-    application: str
+    server: str
+    command: Callable[[int], list[str]]
     settings: str
 
 
-OURS = Program("realtime_demo.server", "realtime_demo.asgi:application", "realtime_demo.settings")
-OURS_ON_DAPHNE = Program("daphne", OURS.application, OURS.settings)
-TUTORIAL = Program("daphne", "benchmarks.tutorial.asgi:application", "benchmarks.tutorial.settings")
+def _ours(server: str) -> Program:
+    def start(port: int) -> list[str]:
+        return command(server, port=port)
+
+    return Program(server, start, "realtime_demo.settings")
+
+
+def _daphne(application: str, settings: str, python: Callable[[], str]) -> Program:
+    def start(port: int) -> list[str]:
+        return [python(), "-m", "daphne", "-v", "0", "-p", str(port), application]
+
+    return Program("daphne", start, settings)
+
+
+def _uvicorn(application: str, settings: str, python: Callable[[], str]) -> Program:
+    def start(port: int) -> list[str]:
+        arguments = ["--log-level", "warning", "--port", str(port)]
+        return [python(), "-m", "uvicorn", *arguments, application]
+
+    return Program("uvicorn", start, settings)
+
+
+OURS = {server: _ours(server) for server in SERVERS}
+_TUTORIAL = "benchmarks.tutorial"
+TUTORIAL = _daphne(f"{_TUTORIAL}.asgi:application", f"{_TUTORIAL}.settings", lambda: sys.executable)
+_EVENTSTREAM = "benchmarks.peers.eventstream"
+EVENTSTREAM = {
+    "daphne": _daphne(f"{_EVENTSTREAM}.asgi:application", f"{_EVENTSTREAM}.settings", peers_python),
+    "uvicorn": _uvicorn(
+        f"{_EVENTSTREAM}.asgi:application", f"{_EVENTSTREAM}.settings", peers_python
+    ),
+}
+SOCKET_IO = _uvicorn("benchmarks.peers.socket_io:application", "", peers_python)
 
 
 class Server:
-    """A running server: where it listens, and what it uses."""
+    """A running server: where it listens, and what its processes use together."""
 
     def __init__(self, pid: int, port: int) -> None:
-        self.pid = pid
         self.port = port
-        self._process = psutil.Process(pid)
+        process = psutil.Process(pid)
+        self._processes = [process, *process.children(recursive=True)]
 
     @property
     def host(self) -> str:
@@ -54,26 +85,22 @@ class Server:
 
     @property
     def cpu(self) -> float:
-        """CPU time that it has had, user and system, in seconds."""
-        fine = cpu_seconds(self.pid)
-        if fine is not None:
-            return fine
-        times = self._process.cpu_times()
-        return times.user + times.system
+        """User and system CPU time so far, in seconds."""
+        return sum(map(_cpu, self._processes))
 
     @property
     def resident(self) -> int:
-        """Memory of it that is in RAM, in bytes."""
-        return int(self._process.memory_info().rss)
+        """Resident memory, in bytes."""
+        return sum(int(process.memory_info().rss) for process in self._processes)
 
     @property
     def unshared(self) -> int:
-        """Memory that would be free without it, in bytes."""
-        return int(self._process.memory_full_info().uss)
+        """Memory that would be free without the server, in bytes."""
+        return sum(int(process.memory_full_info().uss) for process in self._processes)
 
     @property
     def threads(self) -> int:
-        return int(self._process.num_threads())
+        return sum(int(process.num_threads()) for process in self._processes)
 
     async def settled(self, patience: float = 20.0) -> None:
         """Wait until it has nothing left to do: under 3 % of a core, for a third of a second."""
@@ -86,6 +113,14 @@ class Server:
                 before = self.cpu
 
 
+def _cpu(process: psutil.Process) -> float:
+    fine = cpu_seconds(process.pid)
+    if fine is not None:
+        return fine
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 @asynccontextmanager
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
     """A server on a free port, bound to `core`, while the block lasts. Raises `ServerFailed`."""
@@ -96,10 +131,10 @@ async def running(program: Program, core: int | None = None) -> AsyncIterator[Se
         "DEBUG": "0",
         "PUBLISH_RATE": "0",
     }
+    arguments = program.command(port)
     with tempfile.TemporaryFile() as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", program.module, "-v", "0"),
-            *("-b", "127.0.0.1", "-p", str(port), program.application),
+            *arguments,
             cwd=ROOT,
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
@@ -110,8 +145,8 @@ async def running(program: Program, core: int | None = None) -> AsyncIterator[Se
             bind(process.pid, core)
             if not await _listens(process, port):
                 output.seek(0)
-                said = output.read()[-2000:].decode(errors="replace")
-                raise ServerFailed(f"{program.module} {program.application}:\n{said}")
+                printed = output.read()[-2000:].decode(errors="replace")
+                raise ServerFailed(f"{' '.join(arguments)}:\n{printed}")
             yield Server(process.pid, port)
         finally:
             await _stop(process)
@@ -139,9 +174,3 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -1,17 +1,18 @@
-"""A client that never reads, on a busy stream or socket: what the server keeps for it."""
+"""The memory that a server holds for a client that does not read."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.framing import text_of
-from benchmarks.ledger import Ledger
-from benchmarks.publishers import http_publisher
+from benchmarks.framing import Framing, text_of
+from benchmarks.ledger import Ledger, Tally
 from benchmarks.servers import Server
-from benchmarks.subscribers import audience
+from benchmarks.subscribers import Subscriber
 
 TEXT = "한" * 1_990  # with its number, as long as an event's text may be: 6 kB
 HISTORY_FILLED = 1_300  # events after which history and tail are as full as they get
@@ -22,14 +23,13 @@ CATCHING_UP = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Stalled:
-    """`sent` bytes were published while the client did not read; `growth` is in bytes, at most.
+    """`sent` bytes were published while the client did not read; memory grew by `growth` at most.
 
-    The ledger is that of another client, who read all the while. The one that did not is made to
-    read on at the end, and has to be brought up to the last event.
+    The ledger is of another client, which reads all the while. The first client reads on at the
+    end, and has to receive the last event.
     """
 
     contestant: str
-    program: str
     sent: int
     growth: int
     ledger: Ledger
@@ -46,36 +46,28 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
     def text(number: int) -> str:
         return text_of(number, TEXT)
 
-    framing = contestant.framed(server.port, room)
     failures: list[str] = []
-    async with (
-        audience(framing, server.port, 1) as listeners,
-        http_publisher(server.port, room, text) as publisher,
-    ):
+    async with contestant.open(server.port, room, 1, text) as (listeners, publisher):
 
         async def publish(count: int) -> int:
-            """Return the most memory seen, in bytes."""
+            """Publish until an event is lost; return the most memory used, in bytes."""
             most = 0
             for _ in range(count // STEP):
                 for _ in range(STEP):
                     await publisher.publish()
                 await publisher.accepted()
-                await listeners.complete(publisher.published)
+                if not await listeners.complete(publisher.published):
+                    break
                 most = max(most, server.resident)
             return most
 
         before = await publish(HISTORY_FILLED)
-        client = await _open(server.port, framing.request)
-        try:
+        async with _paused(contestant.framed(server.port, room), server.port) as client:
             most = await publish(events)
-            last = text_of(publisher.published - 1, "").encode()
-            if not await _brings(client, last):
-                failures.append("the client that had not read was given up")
-        finally:
-            client.close()
+            if not await _catches_up(client, publisher.published - 1):
+                failures.append("the client that did not read was disconnected")
         return Stalled(
             contestant.name,
-            contestant.program.module,
             events * len(text(0).encode()),
             max(0, most - before),
             listeners.ledger(publisher.published),
@@ -83,29 +75,31 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
         )
 
 
-async def _open(port: int, request: bytes) -> socket.socket:
-    """A connection that has brought the first of its response, and that nobody reads on."""
+@asynccontextmanager
+async def _paused(framing: Framing, port: int) -> AsyncIterator[Subscriber]:
+    """A subscriber that reads nothing more once it has joined."""
     client = socket.socket()
     client.setblocking(False)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", port))
-    await loop.sock_sendall(client, request)
-    await loop.sock_recv(client, 64)
-    return client
-
-
-async def _brings(client: socket.socket, last: bytes) -> bool:
-    """Whether reading on brings `last`, before the connection ends or goes silent."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    loop = asyncio.get_running_loop()
-    end = b""
+    _, subscriber = await loop.create_connection(lambda: Subscriber(framing, Tally()), sock=client)
     try:
-        async with asyncio.timeout(CATCHING_UP):
-            while data := await loop.sock_recv(client, 1 << 18):
-                if last in end + data:
-                    return True
-                end = data[-len(last) :]
-    except (TimeoutError, ConnectionError):
-        pass
-    return False
+        await subscriber.opened
+        subscriber.transport.pause_reading()
+        yield subscriber
+    finally:
+        subscriber.close()
+
+
+async def _catches_up(client: Subscriber, last: int) -> bool:
+    """Read on; return whether event `last` arrives."""
+    receiving: socket.socket = client.transport.get_extra_info("socket")
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    client.transport.resume_reading()
+    deadline = asyncio.get_running_loop().time() + CATCHING_UP
+    while client.received[-1:] != [last]:
+        if client.failure or asyncio.get_running_loop().time() > deadline:
+            return False
+        await client.tally.reach(client.tally.count + 1, patience=1.0)
+    return True

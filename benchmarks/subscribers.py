@@ -14,9 +14,10 @@ OPENING = 60.0  # seconds in which one has to be
 
 
 class Subscriber(asyncio.Protocol):
-    """One connection, and the numbers of the events that came on it, in order.
+    """One connection, and the numbers of the events received on it, in order.
 
-    `opened` is done when the response has begun; at once where each event has its own response.
+    `opened` is done when the server has confirmed the subscription, by the head of its response
+    or by a message; at once where it does neither.
     """
 
     transport: asyncio.Transport
@@ -25,24 +26,25 @@ class Subscriber(asyncio.Protocol):
         self.received: list[int] = []
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failure = ""
-        self._framing = framing
-        self._tally = tally
+        self._framing = framing.connection()
+        self.tally = tally
         self._rest = b""
+        self._has_head = framing.head is None
         self._closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(self._framing.request)
-        if self._framing.head is None:
+        if self._has_head and not self._framing.confirms:
             self.opened.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self._rest += data
         try:
-            if not self.opened.done():
-                self._open()
-            while self._rest and self.opened.done() and self._take(self._rest):
+            if not self._has_head:
+                self._take_head()
+            while self._rest and self._has_head and self._take(self._rest):
                 pass
         except (Unexpected, ValueError, KeyError) as error:
             self._fail(repr(error))
@@ -54,16 +56,18 @@ class Subscriber(asyncio.Protocol):
         self._rest = data[parsed.used :]
         if parsed.reply:
             self.transport.write(parsed.reply)
+        if parsed.joined and not self.opened.done():
+            self.opened.set_result(None)
         if parsed.numbers:
             self.received += parsed.numbers
-            self._tally.add(len(parsed.numbers))
+            self.tally.add(len(parsed.numbers))
         return parsed.used
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._closed:
             self._fail("the server closed the connection")
 
-    def _open(self) -> None:
+    def _take_head(self) -> None:
         """Take the head of the response, if it is whole."""
         end = self._rest.find(b"\r\n\r\n") + 4
         if end < 4:
@@ -71,7 +75,9 @@ class Subscriber(asyncio.Protocol):
         if status(self._rest) != self._framing.head:
             raise Unexpected(self._rest[:400].decode(errors="replace"))
         self._rest = self._rest[end:]
-        self.opened.set_result(None)
+        self._has_head = True
+        if not self._framing.confirms:
+            self.opened.set_result(None)
 
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why

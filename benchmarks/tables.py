@@ -1,111 +1,110 @@
-"""The results as tables, with ratios to the baseline of the same run."""
+"""The results as one table, for a terminal and for Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import BASELINE, CONTESTANT
+from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
-from benchmarks.results import KIB, MIB, Results
-from benchmarks.servers import OURS
+from benchmarks.idle import Idle
+from benchmarks.results import (
+    BURST,
+    FLAT_OUT,
+    HELD_LOAD,
+    KIB,
+    MIB,
+    PUBLISH,
+    STEADY_LOAD,
+    Results,
+)
+from benchmarks.stalled import Stalled
 
 LATE = 1.2  # events received at a time, at a fixed rate
-INVALID = "[red]{}[/red]"
 TIMES = "\N{MULTIPLICATION SIGN}"
+COLUMNS = (
+    "",
+    f"{STEADY_LOAD}, ms",
+    f"{HELD_LOAD}, ms",
+    TIMES,
+    f"{FLAT_OUT}, /s",
+    f"{BURST}, /s",
+    f"{PUBLISH}, /s",
+    "empty poll, ms",
+    "idle, KiB",
+    "unread, MiB",
+)
+CAPTION = (
+    "ms: server CPU milliseconds per 1,000 deliveries (per 1,000 polls). /s: deliveries (publishes "
+    f"to one subscriber) in a second of server CPU. {TIMES}: how many times cheaper than the "
+    "tutorial. idle: resident memory for each idle connection. unread: growth of memory with a "
+    "client that does not read. *: late, several events at a time."
+)
 
 
 def show(results: Results, console: Console) -> None:
-    """Print a table for each scenario that was run, and the numbers to hold."""
-    for table in tables(results):
-        console.print(table)
+    """Print the table and the numbers to hold."""
+    table = Table(*COLUMNS[:1], title="What a delivery costs", caption=CAPTION)
+    for column in COLUMNS[1:]:
+        table.add_column(column, justify="right")
+    for row in rows(results):
+        table.add_row(*row)
+    console.print(table)
     for hold in results.holds:
         mark = "[green]held[/green]    " if hold.held else "[bold red]NOT HELD[/bold red]"
         console.print(f"{mark}  {hold.what}  [bold]{hold.found}[/bold]")
 
 
-def tables(results: Results) -> Iterator[Table]:
-    if results.fanout:
-        yield _fanout(results)
-    if results.polls:
-        yield _polls(results)
-    if results.idle:
-        yield _idle(results)
-    if results.stalled:
-        yield _stalled(results)
+def markdown(results: Results) -> str:
+    """Return the table in Markdown, with its caption."""
+    lines = [COLUMNS, ("---", *("--:" for _ in COLUMNS[1:])), *rows(results)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{CAPTION}\n"
 
 
-def _fanout(results: Results) -> Table:
-    table = Table(
-        title="A delivery: server CPU ms per 1,000; flat out: deliveries in a second of CPU",
-        caption=f"{TIMES}: how many times better than the tutorial, in this run. "
-        "*: late, several events at a time.",
+def rows(results: Results) -> Iterable[tuple[str, ...]]:
+    """Return a row of texts for each contestant that was measured."""
+    scenarios = (results.fanout, results.polls, results.idle, results.stalled)
+    measured = {run.contestant for runs in scenarios for run in runs}
+    return [_row(results, each) for each in CONTESTANTS if each.name in measured]
+
+
+def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
+    loads = {run.load.name: run for run in results.fanout if run.contestant == contestant.name}
+    polls = [run for run in results.polls if run.contestant == contestant.name]
+    idle = [run for run in results.idle if run.contestant == contestant.name]
+    stalled = [run for run in results.stalled if run.contestant == contestant.name]
+    return (
+        contestant.label,
+        _cost(loads.get(STEADY_LOAD)),
+        _cost(loads.get(HELD_LOAD)),
+        _times(results, contestant),
+        *(_capacity(loads.get(name)) for name in (FLAT_OUT, BURST, PUBLISH)),
+        "".join(f"{run.cost:.0f}" for run in polls),
+        "".join(_problem(run) or f"{run.resident / KIB:.1f}" for run in idle),
+        "".join(_problem(run) or f"{run.growth / MIB:.1f}" for run in stalled),
     )
-    table.add_column("subscribers, events", no_wrap=True)
-    loads = list({run.load.name: run.load for run in results.fanout}.values())
-    for load in loads:
-        table.add_column(load.label, justify="right")
-        table.add_column(TIMES, justify="right", style="dim")
-    for name in dict.fromkeys(run.contestant for run in results.fanout):
-        row = [CONTESTANT[name].label]
-        for run in results.fanout:
-            if run.contestant == name:
-                row += _figure(run, results.fanout_of(BASELINE.name, run.load.name))
-        table.add_row(*row, style="dim" if name == BASELINE.name else "")
-    return table
 
 
-def _figure(run: Fanout, baseline: Fanout | None) -> tuple[str, str]:
-    if not run.valid:
-        return INVALID.format(run.failures[0] if run.failures else run.ledger), ""
-    if run.load.rate is None:
-        figure = f"{run.capacity:,.0f}"
-        ratio = run.capacity / baseline.capacity if baseline else None
-    else:
-        figure = f"{run.cost:.1f}{'*' if run.at_a_time > LATE else ''}"
-        ratio = baseline.cost / run.cost if baseline else None
-    return figure, "" if ratio is None or run is baseline else f"{ratio:.1f}"
+def _cost(run: Fanout | None) -> str:
+    if run is None:
+        return ""
+    return _problem(run) or f"{run.cost:.1f}{' *' if run.at_a_time > LATE else ''}"
 
 
-def _polls(results: Results) -> Table:
-    table = Table("", title="An empty poll: server CPU ms per 1,000")
-    table.add_column("CPU ms", justify="right")
-    table.add_column(TIMES, justify="right", style="dim")
-    first = results.polls[0]
-    for run in results.polls:
-        ratio = "" if run is first else f"{first.cost / run.cost:.1f}"
-        table.add_row(run.label, f"{run.cost:.0f}", ratio)
-    return table
+def _capacity(run: Fanout | None) -> str:
+    return "" if run is None else _problem(run) or f"{run.capacity:,.0f}"
 
 
-def _idle(results: Results) -> Table:
-    table = Table("", title="A connection on which nothing happens: memory for each")
-    for column in ("open", "resident KiB", "unshared KiB", "threads in all"):
-        table.add_column(column, justify="right")
-    for run in results.idle:
-        label = CONTESTANT[run.contestant].label
-        if run.valid:
-            memory = (f"{run.resident / KIB:.1f}", f"{run.unshared / KIB:.1f}")
-            table.add_row(label, f"{run.connections:,}", *memory, str(run.threads))
-        else:
-            table.add_row(label, INVALID.format(run.failures[0] if run.failures else run.ledger))
-    return table
+def _times(results: Results, contestant: Contestant) -> str:
+    ours, theirs = (results.fanout_of(each.name, HELD_LOAD) for each in (contestant, BASELINE))
+    return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
 
 
-def _stalled(results: Results) -> Table:
-    table = Table("", title="A client that never reads: growth of the server's memory")
-    for column in ("sent to it, MiB", "this server, MiB", "plain Daphne, MiB"):
-        table.add_column(column, justify="right")
-    for name in dict.fromkeys(run.contestant for run in results.stalled):
-        runs = [run for run in results.stalled if run.contestant == name]
-        growth = {
-            run.program == OURS.module: f"{run.growth / MIB:.1f}"
-            if run.valid
-            else INVALID.format(run.failures[0] if run.failures else run.ledger)
-            for run in runs
-        }
-        sent = f"{runs[0].sent / MIB:.1f}"
-        table.add_row(CONTESTANT[name].label, sent, growth.get(True, ""), growth.get(False, ""))
-    return table
+def _problem(run: Fanout | Idle | Stalled) -> str:
+    """What makes the run invalid, in a few words; empty if nothing does."""
+    ledger = run.ledger
+    if ledger.lost:
+        return f"{ledger.lost / ledger.expected:.0%} lost"
+    return "" if run.valid else run.failures[0] if run.failures else str(ledger)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.machine import allow_open_files
 from realtime_demo.comparison.host import environment
+from realtime_demo.server import raise_open_files
 
 from .arguments import at_least
 from .report import markdown, show
@@ -32,7 +32,7 @@ SHORT_CLIENTS, SHORT_RATE = 3, 5.0
 def main() -> int:
     options = parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else 130)
-    allow_open_files(8_192)
+    raise_open_files(8_192)
     faults = [BY_NAME[name] for name in options.only] or [
         fault for fault in FAULTS if fault.in_short or not options.short
     ]

@@ -1,33 +1,45 @@
-"""The benchmarks' harness: that it counts right, and gives no figure of what went wrong."""
+"""The benchmarks: load generator, ledger, contestants and published table."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.console import Console
 
-from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
+from benchmarks import publishing, redis_cost
+from benchmarks.cli import part
+from benchmarks.contestants import BASELINE, CONTESTANT, CONTESTANTS, FANOUT, Contestant
 from benchmarks.fanout import Fanout, Load, fanout
 from benchmarks.framing import (
+    EventStreamFraming,
     Framing,
     LineFraming,
     LongPollFraming,
     ServerSentEventsFraming,
+    SocketIOFraming,
+    SocketIOPollingFraming,
     Unexpected,
     WebSocketFraming,
     client_frame,
     text_of,
 )
 from benchmarks.ledger import Ledger, Tally
-from benchmarks.plan import FULL, steps
+from benchmarks.plan import FULL, QUICK, steps
+from benchmarks.polls import empty_polls
 from benchmarks.results import HELD_LOAD, Results
-from benchmarks.servers import OURS, TUTORIAL, running
+from benchmarks.servers import running
+from benchmarks.stalled import stalled
 from benchmarks.subscribers import Subscriber, audience
-from benchmarks.tables import tables
+from benchmarks.tables import rows
 
+from .program import ROOT
 from .waiting import until
 
 LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
@@ -75,6 +87,14 @@ def response(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+def packet(number: int) -> bytes:
+    return b'42["message",%b]' % event(number)
+
+
+def messages(*numbers: int) -> bytes:
+    return b"".join(frame(packet(number)) for number in numbers)
+
+
 class Unconnected(asyncio.Transport):
     """Keeps what is written to it."""
 
@@ -111,9 +131,39 @@ class Unconnected(asyncio.Transport):
             + chunk(b"id: k3f9-2\n")
             + chunk(b"data: " + event(2) + b"\n\n"),
         ),
+        (
+            EventStreamFraming("/", "host"),
+            chunk(b":   \n\nevent: stream-open\ndata:\n\n")
+            + chunk(*(b"event: message\ndata: %b\n\n" % event(n) for n in (0, 1, 2)))
+            + chunk(b"event: keep-alive\ndata:\n\n"),
+        ),
         (LongPollFraming("/", "host"), response(batch(0, 1)) + response(batch(2))),
+        (
+            SocketIOFraming("room", "host"),
+            frame(b'0{"sid":"s"}') + frame(b'40{"sid":"t"}') + frame(b"2") + messages(0, 1, 2),
+        ),
+        (
+            SocketIOPollingFraming("room", "host"),
+            response(b'0{"sid":"s"}')
+            + response(b"OK")
+            + response(b'40{"sid":"t"}')
+            + response(b"\x1e".join([b"2", packet(0), packet(1)]))
+            + response(b"OK")
+            + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + chunk(packet(2))
+            + b"0\r\n\r\n",
+        ),
     ],
-    ids=["websocket", "tutorial", "streaming", "sse", "longpoll"],
+    ids=[
+        "websocket",
+        "tutorial",
+        "streaming",
+        "sse",
+        "eventstream",
+        "longpoll",
+        "socketio",
+        "socketio-polling",
+    ],
 )
 async def test_subscriber_reads_what_was_cut_anywhere(framing: Framing, data: bytes) -> None:
     if framing.head:
@@ -134,6 +184,28 @@ def test_framing_answers() -> None:
     assert pinged.reply == client_frame(b"x", 10)
     asked = LongPollFraming("/longpoll/r/", "host").parse(response(batch(0)))
     assert asked.reply.startswith(b"GET /longpoll/r/?since=k3f9-9&wait=55 HTTP/1.1\r\n")
+
+
+def test_socket_io_over_websocket_joins_and_answers_pings() -> None:
+    framing = SocketIOFraming("blue", "host")
+    assert framing.parse(frame(b'0{"sid":"s"}')).reply == client_frame(b'40{"room": "blue"}')
+    assert framing.parse(frame(b'40{"sid":"t"}')).joined
+    assert framing.parse(frame(b"2")).reply == client_frame(b"3")
+    with pytest.raises(Unexpected):
+        framing.parse(frame(b'44{"message":"no"}'))
+
+
+def test_socket_io_polling_holds_a_session_for_each_connection() -> None:
+    shared = SocketIOPollingFraming("blue", "host")
+    path = "/socket.io/?EIO=4&transport=polling"
+    for sid in ("one", "two"):
+        framing = shared.connection()
+        opened = framing.parse(response(b'0{"sid":"%b"}' % sid.encode()))
+        assert opened.reply.startswith(f"POST {path}&sid={sid} HTTP/1.1".encode())
+        assert opened.reply.endswith(b'\r\n\r\n40{"room": "blue"}')
+        accepted = framing.parse(response(b"OK"))
+        assert accepted.reply.startswith(f"GET {path}&sid={sid} HTTP/1.1".encode())
+        assert framing.parse(response(b"2")).reply.endswith(b"\r\n\r\n3")
 
 
 def test_framing_refuses() -> None:
@@ -189,17 +261,34 @@ async def test_audience_notices_a_closed_connection() -> None:
         assert listeners.failures == ["the server closed the connection"] * 2
 
 
-@pytest.mark.parametrize("program", [OURS, TUTORIAL], ids=["ours", "tutorial"])
-async def test_every_delivery_is_counted(program: object) -> None:
-    async with running(OURS if program is OURS else TUTORIAL) as server:
-        for contestant in CONTESTANTS:
-            if contestant.program is program:
-                run = await fanout(server, contestant, LOAD, f"r-{contestant.name}")
-                assert run.valid, (contestant.name, run)
-                expected = LOAD.subscribers * (LOAD.events + LOAD.warm_up)
-                assert run.ledger == Ledger(expected, expected)
-                assert run.deliveries == 30
-                assert run.cpu > 0
+DELIVERING = [contestant for contestant in CONTESTANTS if FANOUT in contestant.scenarios]
+
+
+@pytest.mark.parametrize("contestant", DELIVERING, ids=lambda contestant: contestant.name)
+async def test_every_delivery_is_counted(contestant: Contestant) -> None:
+    async with running(contestant.program) as server:
+        run = await fanout(server, contestant, LOAD, "room")
+    assert run.valid, run
+    expected = LOAD.subscribers * (LOAD.events + LOAD.warm_up)
+    assert run.ledger == Ledger(expected, expected)
+    assert run.deliveries == 30
+    assert run.cpu > 0
+
+
+@pytest.mark.parametrize("name", ["tutorial", "polling", "polling-granian"])
+async def test_empty_polls_are_counted(name: str) -> None:
+    async with running(CONTESTANT[name].program) as server:
+        run = await empty_polls(server, CONTESTANT[name], 24, "room")
+    assert run.polls == 24
+    assert run.cpu > 0
+
+
+async def test_a_client_that_does_not_read_catches_up() -> None:
+    contestant = CONTESTANT["sse"]
+    async with running(contestant.program) as server:
+        run = await stalled(server, contestant, 200, "room")
+    assert run.valid, run
+    assert run.sent > 1_000_000
 
 
 CLEAN = Ledger(1_000, 1_000)
@@ -211,15 +300,11 @@ def run_of(contestant: Contestant, cpu: float, ledger: Ledger = CLEAN) -> Fanout
 
 
 def shown(results: Results) -> str:
-    console = Console(width=200)
-    with console.capture() as capture:
-        for table in tables(results):
-            console.print(table)
-    return capture.get()
+    return str(list(rows(results)))
 
 
 def test_the_number_to_hold_is_a_ratio_within_one_run() -> None:
-    ours = CONTESTANTS[1]
+    ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1)])
     assert [hold.held for hold in results.holds] == [True, True]
     assert "100.0" in shown(results)  # ms of CPU for 1,000 deliveries
@@ -228,17 +313,64 @@ def test_the_number_to_hold_is_a_ratio_within_one_run() -> None:
 
 
 def test_a_run_that_lost_something_has_no_figure() -> None:
-    ours = CONTESTANTS[1]
+    ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1, Ledger(1_000, 999, lost=1))])
     assert [hold.held for hold in results.holds] == [False]
-    assert "1 lost" in shown(results)
+    assert "0% lost" in shown(results)
     assert "100.0" not in shown(results)
+
+
+def test_a_peer_may_lose_events() -> None:
+    lossy = run_of(CONTESTANT["eventstream"], 0.1, Ledger(1_000, 750, lost=250))
+    results = Results([lossy, run_of(CONTESTANT["websocket"], 0.1)])
+    assert [hold.held for hold in results.holds] == [True]
+    assert "25% lost" in shown(results)
+
+
+def test_results_survive_json() -> None:
+    results = Results([run_of(BASELINE, 0.4), run_of(CONTESTANT["websocket"], 0.1)])
+    document = json.loads(json.dumps(results.document()))
+    assert Results.from_document(document) == results
 
 
 def test_steps_can_be_chosen() -> None:
     labels = [step.label for step in steps(FULL, ["sse", "fanout"])]
     assert labels == [
-        "Channels tutorial, WebSocket: deliveries",
-        "Server-Sent Events: deliveries",
+        "Channels tutorial: WebSocket, Daphne: fanout",
+        "Server-Sent Events, Uvicorn: fanout",
     ]
-    assert len(list(steps(FULL))) == 17
+    chosen = {step.contestant.name for step in steps(FULL, ["granian"])}
+    assert chosen == {BASELINE.name} | {
+        f"{name}-granian" for name in ("websocket", "sse", "longpoll", "polling")
+    }
+    measured = {step.contestant.name for step in steps(FULL)}
+    assert measured == set(CONTESTANT)
+    assert len(list(steps(QUICK))) < len(list(steps(FULL))) / 3
+
+
+def test_a_quick_run_writes_its_figures(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    arguments = ["--quick", "--only", "polls", "--only", "polling", "--json", str(file)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(file.read_text())
+    assert [run["contestant"] for run in figures["empty_polls"]] == ["tutorial", "polling"]
+    assert figures["command"] == ["python", "-m", "benchmarks", *arguments]
+    assert figures["versions"]["uvicorn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("benchmarks", part), ("redis_cost", redis_cost.part)]
+)
+def test_the_document_shows_the_published_figures(
+    name: str, render: Callable[[dict[str, Any]], str]
+) -> None:
+    measured = json.loads((publishing.MEASUREMENTS / f"{name}.json").read_text())
+    page = (publishing.DOCS / "benchmarks.md").read_text()
+    assert publishing.replace_part(page, name, render(measured)) == page

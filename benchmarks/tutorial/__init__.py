@@ -1,5 +1,5 @@
-"""The baseline: a chat in the shape of the Channels tutorial, served by plain Daphne.
+"""The baseline: a chat in the shape of the Channels tutorial, on Daphne.
 
-One consumer for each connection, each a member of the room's group in the channel layer, each
-encoding the message anew. And a plain Django view for a client that polls.
+Each connection has a consumer of its own, which joins the room's group in the channel layer and
+encodes each message again. A plain Django view answers polls.
 """

@@ -1,0 +1,6 @@
+"""Other libraries for the same purpose, each used as its own documentation shows.
+
+- `socket_io`: python-socketio on Uvicorn;
+- `eventstream`: a Django project with django-eventstream, on Daphne and on Uvicorn;
+- `environment`: the virtual environment that they run in.
+"""

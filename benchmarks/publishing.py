@@ -1,0 +1,56 @@
+"""Measurements in the repository: a JSON file, and the part of a document made from it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+MEASUREMENTS = DOCS / "measurements"
+
+
+def document(module: str, machine: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures with the command, the date and the machine."""
+    return {
+        "command": ["python", "-m", module, *sys.argv[1:]],
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "environment": machine,
+        **figures,
+    }
+
+
+def write(path: Path, measured: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
+
+
+def provenance(measured: dict[str, Any]) -> str:
+    """Return the command, and a line with the date, the machine and the versions."""
+    machine, versions = measured["environment"], measured.get("versions", {})
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"```console\n$ {' '.join(measured['command'])}\n```\n\n"
+        f"Measured on {measured['measured_at'][:10]} ({machine['processor']}, {machine['cores']} "
+        f"cores, load average {machine['load']:.1f} at the start, {machine['system']}, Python "
+        f"{machine['python']}{', ' if packages else ''}{packages}).\n"
+    )
+
+
+def replace_part(text: str, name: str, part: str) -> str:
+    """Return `text` with `part` between the comments that mark the generated part `name`."""
+    begin, end = f"<!-- made from measurements/{name}.json -->", "<!-- end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"The document has no part {begin!r}")
+    return pattern.sub(lambda _: f"{begin}\n{part}{end}", text)
+
+
+def publish(name: str, measured: dict[str, Any], part: str) -> None:
+    """Write `docs/measurements/<name>.json` and its part of `docs/benchmarks.md`."""
+    write(MEASUREMENTS / f"{name}.json", measured)
+    page = DOCS / "benchmarks.md"
+    page.write_text(replace_part(page.read_text(), name, part))
