@@ -7,7 +7,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types messages screenshots check bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,13 @@ format: install ## Apply the formatter and the safe fixes
 types: install ## Check types (mypy, strict)
 	@$(BIN)/python -m mypy
 
-check: lint types test ## Everything CI checks
+javascript: ## Check the JavaScript: eslint, tsc, node --test (needs Node 20.19 or newer)
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory node_modules/.installed && npm run --silent lint && npm run --silent types && npm test --silent; \
+	elif [ -z "$$CI" ]; then echo "No Node here: JavaScript is not checked. 'apt-get install nodejs npm' installs it."; \
+	else echo "Node is needed here: 'apt-get install nodejs npm' installs it." >&2; exit 1; fi
+
+check: lint types javascript test ## Everything CI checks
 
 bench: install ## Measure cost by server and technique, beside peers (ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -63,11 +69,14 @@ compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts
 advise: $(VENV)/.runtime ## Say which technique fits a workload (ARGS="--clients 100000")
 	@$(BIN)/python manage.py advise $(ARGS)
 
-messages: install ## Bring the translations' catalogues (locale/) up to date and compile them
-	@$(BIN)/python manage.py messages $(ARGS)
+messages: install ## Update the translations' catalogs (locale/) and compile them (needs gettext)
+	@command -v msgmerge >/dev/null || { echo "gettext is missing: 'apt-get install gettext' installs it." >&2; exit 1; }
+	@$(BIN)/python manage.py makemessages --domain django
+	@$(BIN)/python manage.py makemessages --domain djangojs
+	@$(BIN)/python manage.py compilemessages --ignore $(VENV) --ignore node_modules
 
 screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publish renews docs/)
-	@$(BIN)/python -m tests.screenshots $(ARGS)
+	@$(BIN)/python -m tests.tools.screenshots $(ARGS)
 
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)
@@ -75,7 +84,7 @@ lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
+	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
 
 # Stamps: an install is repeated only when its lock has changed.
 $(VENV)/bin/python:
@@ -85,6 +94,11 @@ $(VENV)/bin/python:
 $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV) …"
 	@$(PIP) install -qq --no-deps --require-hashes -r requirements/runtime.lock
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@echo "Installing into node_modules …"
+	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.development: requirements/development.lock | $(VENV)/bin/python

@@ -12,13 +12,12 @@ from channels.db import database_sync_to_async
 from channels.layers import channel_layers
 from django.conf import settings
 
-from transports.access import Receive, Scope, Send, check_origin
-from transports.access.scope import is_on_this_machine
-from transports.endpoint import Endpoint, answer, read_body
 from transports.events import encode
 from transports.feed import LAYER_PATIENCE
-from transports.publish import check_content_type, parse_json
-from transports.refusals import Refusal
+from transports.http.base import Endpoint, answer
+from transports.http.problems import Refusal
+from transports.http.publish import check_content_type, parse_json, read_body
+from transports.http.scope import Receive, Scope, Send, check_origin, is_on_this_machine
 
 from .consumers import CHANNEL
 from .models import Task
@@ -50,8 +49,8 @@ class TaskRequest:
     """
 
     def __init__(self, scope: Scope) -> None:
-        if "refusal" in scope:
-            raise scope["refusal"]
+        if "problem" in scope:
+            raise scope["problem"]
         self.scope = scope
         demo = settings.DEMO and is_on_this_machine(scope)
         if not scope["user"].is_staff and not demo:

@@ -20,7 +20,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from transports.history import HistoryUnavailable
+from transports.store.base import StoreUnavailable
 
 from .models import Task
 from .work import WORK, Job, Lost
@@ -101,7 +101,7 @@ class Runner:
             raise
         except Lost:
             logger.warning("%s is another worker's now.", task)
-        except HistoryUnavailable as error:
+        except StoreUnavailable as error:
             logger.warning("%s waits for the history: %s", task, error)
             await _save(task.give_back, 1)
         except Exception as error:

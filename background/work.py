@@ -18,16 +18,36 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from realtime_demo.conversation import LINES, PAUSE
 from transports import feed
-from transports.access import check_room
-from transports.events import EventType
-from transports.refusals import Refusal
-from transports.requests import name_in, text_of
+from transports.auth.permissions import check_room
+from transports.events import Draft, EventType
+from transports.http.names import name_in, text_of
+from transports.http.problems import Refusal
 
 from .models import Task
 
 Arguments = dict[str, Any]
+
+PAUSE = (0.8, 3.2)  # seconds between two lines of the generated conversation
+
+LINES = (
+    ("ada", "Hello! Does everyone get the same news here?"),
+    ("민준", "안녕하세요! 네, 같은 소식을 다섯 가지 방법으로 받고 있어요."),
+    ("grace", "HTTP cannot push. So who sends this to my browser?"),
+    ("서연", "폴링은 매번 다시 물어봐요. “새 소식 있어요?”"),
+    ("tim", "Polling asks every second, and mostly hears: nothing."),
+    ("ada", "Long polling asks once, and the server keeps it waiting."),
+    ("민준", "롱 폴링은 답이 생길 때까지 서버가 응답을 붙잡고 있어요."),
+    ("grace", "A stream simply never ends its response."),
+    ("서연", "스트리밍은 응답이 끝나지 않아요. Content-Length도 없고요."),
+    ("tim", "Server-Sent Events are that, with a framing browsers know."),
+    ("ada", "And a WebSocket stops being HTTP after the handshake."),
+    ("민준", "웹소켓은 악수만 HTTP로 하고, 그다음은 양방향이에요. 🙌"),
+    ("grace", "Look at the delays: which one is late, and by how much?"),
+    ("서연", "폴링이 제일 늦네요. 평균은 간격의 절반쯤!"),
+    ("tim", "Cut the network for a moment. Nothing gets lost."),
+    ("ada", "Every event has a number, so a hole would show."),
+)
 
 
 class Lost(Exception):
@@ -49,7 +69,7 @@ class Job:
         self, step: object, room: str, sender: str, text: str, kind: EventType = "message"
     ) -> None:
         """Publish, unless this step of this task had been published already."""
-        await feed.publish_once(f"{self.task.id}:{step}", room, sender, text, kind)
+        await feed.publish_once(f"{self.task.id}:{step}", Draft(room, sender, text, kind))
 
     async def advance(self, progress: int) -> None:
         """Save that all steps before `progress` are done. Raises `Lost`."""

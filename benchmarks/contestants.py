@@ -8,11 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.framing import (
+    FRAMINGS,
     EventStreamFraming,
     Framing,
-    LineFraming,
-    LongPollFraming,
-    ServerSentEventsFraming,
     SocketIOFraming,
     SocketIOPollingFraming,
     WebSocketFraming,
@@ -21,7 +19,7 @@ from benchmarks.framing import (
 from benchmarks.publishers import MessagePublisher, Publisher, Text, http_publisher
 from benchmarks.servers import EVENTSTREAM, OURS, SOCKET_IO, TUTORIAL, Program
 from benchmarks.subscribers import Audience, audience
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 OpenPublisher = Callable[[int, str, Audience, Text], AbstractAsyncContextManager[Publisher]]
 FANOUT, POLLS, IDLE, STALLED = SCENARIOS = ("fanout", "polls", "idle", "stalled")
@@ -98,14 +96,7 @@ async def by_socket_io(
         yield MessagePublisher(publishers.members[0], packet, text)
 
 
-_FRAMINGS: dict[str, Callable[[str, str], Framing]] = {
-    "websocket": WebSocketFraming,
-    "sse": ServerSentEventsFraming,
-    "streaming": LineFraming,
-    "longpoll": LongPollFraming,
-    "polling": LongPollFraming,
-    "websocket-sync": WebSocketFraming,
-}
+_COMPARED = ("websocket", "sse", "streaming", "longpoll", "polling", "websocket-sync")
 _SCENARIOS: dict[str, tuple[str, ...]] = {
     "longpoll": (FANOUT, IDLE),
     "polling": (POLLS,),
@@ -121,7 +112,7 @@ def _technique(name: str, server: str) -> Contestant:
         f"{technique.label}, {server.capitalize()}",
         OURS[server],
         technique.path,
-        _FRAMINGS[name],
+        FRAMINGS[technique.framing],
         by_post,
         _SCENARIOS.get(name, (FANOUT, IDLE, STALLED)),
         burst=20 if name in ("longpoll", "websocket-sync") else 200,
@@ -171,7 +162,7 @@ CONTESTANTS = (
         (FANOUT, IDLE),
         burst=20,
     ),
-    *(_technique(name, DEFAULT_SERVER) for name in _FRAMINGS),
+    *(_technique(name, DEFAULT_SERVER) for name in _COMPARED),
     *(
         _technique(name, server)
         for server in OURS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -331,3 +331,11 @@ class SocketIOPollingFraming(Framing):
             SEPARATOR.join(packet.reply for packet in packets if packet.reply),
             any(packet.joined for packet in packets),
         )
+
+
+FRAMINGS: dict[str, Callable[[str, str], Framing]] = {
+    "messages": WebSocketFraming,
+    "event stream": ServerSentEventsFraming,
+    "lines": LineFraming,
+    "batch": LongPollFraming,
+}

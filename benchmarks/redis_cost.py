@@ -30,14 +30,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import publishing
-from benchmarks.framing import Framing, ServerSentEventsFraming, WebSocketFraming, text_of
+from benchmarks.framing import FRAMINGS, text_of
 from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import Audience, audience
 from realtime_demo.comparison.host import environment
+from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
-from realtime_demo.server import raise_open_files
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 SERVERS = 4
 START = 200  # attempts to reach redis-server, of 50 ms
@@ -45,10 +45,7 @@ CONNECTIONS = (10, 1_000)
 RATE = 20.0  # events a second, of all publishers together
 SECONDS = 15.0  # of publishing, and of silence before it
 ROOM = "cost"
-FRAMINGS: dict[str, Callable[[str, str], Framing]] = {
-    "websocket": WebSocketFraming,
-    "sse": ServerSentEventsFraming,
-}
+FOLLOWED = ("websocket", "sse")
 
 
 @dataclass(frozen=True)
@@ -105,11 +102,11 @@ async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Aud
     """`count` subscribers, opened: by turns at each server, and by turns of each technique."""
     async with AsyncExitStack() as stack:
         found = []
-        places = [(server, name) for name in FRAMINGS for server in servers]
+        places = [(server, name) for name in FOLLOWED for server in servers]
         for number, (server, name) in enumerate(places):
             share = count // len(places) + (number < count % len(places))
             path = BY_NAME[name].url_path(ROOM)
-            framing = FRAMINGS[name](path, server.host)
+            framing = FRAMINGS[BY_NAME[name].framing](path, server.host)
             found.append(await stack.enter_async_context(audience(framing, server.port, share)))
         yield found
 

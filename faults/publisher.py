@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from transports.cursors import Cursor
-from transports.events import Event
+from transports.events import Cursor, Event
 
 PATIENCE = 15.0  # seconds for one answer
 RETRY = 0.25  # seconds before a publish is tried again

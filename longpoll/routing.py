@@ -2,6 +2,6 @@
 
 from django.urls import re_path
 
-from .consumers import LongPollingConsumer
+from .endpoints import LongPollingEndpoint
 
-http_urlpatterns = [re_path(r"^longpoll/(?P<room>[^/]+)/$", LongPollingConsumer.as_asgi())]
+http_urlpatterns = [re_path(r"^longpoll/(?P<room>[^/]+)/$", LongPollingEndpoint.as_asgi())]

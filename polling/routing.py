@@ -2,6 +2,6 @@
 
 from django.urls import re_path
 
-from .consumers import PollingConsumer
+from .endpoints import PollingEndpoint
 
-http_urlpatterns = [re_path(r"^polling/(?P<room>[^/]+)/$", PollingConsumer.as_asgi())]
+http_urlpatterns = [re_path(r"^polling/(?P<room>[^/]+)/$", PollingEndpoint.as_asgi())]

@@ -31,9 +31,10 @@ from realtime_demo.stage.clients import with_client_addresses
 from realtime_demo.stage.compression import compressing
 from realtime_demo.stage.link import parent
 from realtime_demo.static_files import StaticFiles
-from transports.access.authentication import TokenAuthMiddlewareStack
+from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
 from transports.lifespan import FeedService
+from transports.presence.service import PresenceMiddleware
 
 http_urlpatterns = [
     *polling.routing.http_urlpatterns,
@@ -60,7 +61,8 @@ application: Any = ProtocolTypeRouter(
         "channel": background.routing.channels,
     }
 )
-services: list[Service] = [FeedService(), EmbeddedWorker(background.routing.channels)]
+application = announced = PresenceMiddleware(application)
+services: list[Service] = [FeedService(), announced, EmbeddedWorker(background.routing.channels)]
 if settings.STAGE_SOCKET:
     application = compressing(application)
     parent.followers.append(beat.follow)

@@ -15,7 +15,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from transports.redis_connection import layer_host
+from transports.conf import Conf
+from transports.store.redis.url import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -77,19 +78,22 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY el
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # --- Limits ------------------------------------------------------------------------------
-TEXT_LENGTH = _whole("TEXT_LENGTH", 2_000)  # characters in an event's text
-SENDER_LENGTH = _whole("SENDER_LENGTH", 40)  # characters in a sender's name
-BODY_SIZE = _whole("BODY_SIZE", 64 * 1024)  # bytes in a request body or a frame
-HISTORY_LENGTH = _whole("HISTORY_LENGTH", 1_000)  # events kept for each room
-BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", 50, 0)  # events given where no cursor is
-MAX_ROOMS = _whole("MAX_ROOMS", 1_000)  # rooms a process keeps in memory
-MAX_SOCKET_ROOMS = _whole("MAX_SOCKET_ROOMS", 20)  # rooms joined on one socket
+TEXT_LENGTH = _whole("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
+SENDER_LENGTH = _whole("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name
+BODY_SIZE = _whole("BODY_SIZE", Conf.BODY_SIZE)  # bytes in a request body or a frame
+HISTORY_LENGTH = _whole("HISTORY_LENGTH", Conf.HISTORY_LENGTH)  # events kept for each room
+BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", Conf.BACKLOG_LENGTH, 0)  # events given where no cursor is
+MAX_ROOMS = _whole("MAX_ROOMS", Conf.MAX_ROOMS)  # rooms a process keeps in memory
+MAX_SOCKET_ROOMS = _whole("MAX_SOCKET_ROOMS", Conf.MAX_SOCKET_ROOMS)  # rooms joined on one socket
 MAX_CONNECTIONS = _whole("MAX_CONNECTIONS", 10_000)  # connections to a process
 # Connections to a process from one address; 0: any number.
 MAX_CONNECTIONS_PER_ADDRESS = _whole("MAX_CONNECTIONS_PER_ADDRESS", 0, 0)
-LOGIN_RATE = _number("LOGIN_RATE", 20, 0)  # failed log-ins a minute an address; 0: off
-PUBLISH_RATE = _number("PUBLISH_RATE", 0, 0)  # publishes a second a client; 0: off
-HEARTBEAT = _number("HEARTBEAT", 15, SHORTEST)  # seconds between signs of life on a stream
+LOGIN_RATE = _number("LOGIN_RATE", Conf.LOGIN_RATE, 0)  # failed log-ins a minute an address; 0: off
+PUBLISH_RATE = _number("PUBLISH_RATE", Conf.PUBLISH_RATE, 0)  # publishes a second a client; 0: off
+HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between heartbeats
+
+# What receives the counts of feed and techniques; `/metrics` shows them.
+TELEMETRY = "transports.operations.metrics.Prometheus"
 
 # --- The stage ----------------------------------------------------------------------------
 # Where the parent of `manage.py demo` listens, which sets it: its server takes the controls then.
@@ -104,18 +108,18 @@ TASK_CONCURRENCY = _whole("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
-REDIS_PREFIX = os.environ.get("REDIS_PREFIX", "realtime")  # of every key and channel
+REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key and channel
 # Seconds a room that nobody publishes in is kept in Redis.
-HISTORY_EXPIRY = _whole("HISTORY_EXPIRY", 7 * 24 * 3600)
+HISTORY_EXPIRY = _whole("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is remembered.
-IDEMPOTENCY_EXPIRY = _whole("IDEMPOTENCY_EXPIRY", 3600)
+IDEMPOTENCY_EXPIRY = _whole("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that wait for one process before the layer drops what comes; the history has them.
 LAYER_CAPACITY = _whole("LAYER_CAPACITY", 10_000)
 # Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
 # whose connections waits for messages all the time).
-REDIS_CONNECTIONS = _whole("REDIS_CONNECTIONS", 8, 2)
+REDIS_CONNECTIONS = _whole("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
     raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
@@ -134,7 +138,7 @@ if REDIS_URL:
     else:
         CHANNEL_LAYERS = {
             "default": {
-                "BACKEND": "transports.redis_layer.RedisChannelLayer",
+                "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
                 "CONFIG": {
                     "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
                     "prefix": f"{REDIS_PREFIX}:layer",
@@ -166,17 +170,19 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "transports",
-    "transports.access",
+    "transports.auth",
     "polling",
     "longpoll",
     "streaming",
     "websocket",
 ]
 MIDDLEWARE = [
-    "realtime_demo.errors.DatabaseAwayMiddleware",
+    "realtime_demo.middleware.ContentSecurityPolicyMiddleware",
+    "realtime_demo.middleware.NoStoreMiddleware",
+    "realtime_demo.middleware.DatabaseErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "realtime_demo.languages.LanguageMiddleware",
+    "realtime_demo.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -188,7 +194,6 @@ ASGI_APPLICATION = "realtime_demo.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -231,7 +236,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _flag("SERVE_STATIC", True)
-CSRF_FAILURE_VIEW = "realtime_demo.errors.forbidden"
+CSRF_FAILURE_VIEW = "realtime_demo.web.views.forbidden"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "page"
 LOGOUT_REDIRECT_URL = "page"

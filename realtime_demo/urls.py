@@ -1,21 +1,26 @@
-"""What Django itself answers. The techniques are ASGI applications, mounted in asgi.py."""
+"""URLs of Django's views. The techniques are ASGI applications, mounted in asgi.py."""
 
+from django.conf import settings
 from django.contrib.auth.views import LogoutView
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
-from transports.access.login import LimitedLoginView
+from transports.auth.views import LimitedLoginView
 
-from .page import clock, page, strict_content_security_policy
-from .technique_pages import PAGES, technique_page
+from .web.technique_pages import PAGES
+from .web.views import clock, demo_page, script_texts, technique_page
+
+languages = "|".join(dict(settings.LANGUAGES))
 
 urlpatterns = [
-    path("", page, name="page"),
+    path("", demo_page, name="page"),
     path("clock/", clock, name="clock"),
-    path("login/", strict_content_security_policy(LimitedLoginView.as_view()), name="login"),
+    re_path(rf"^texts/(?P<language>{languages})[.]js$", script_texts, name="script-texts"),
+    path("login/", LimitedLoginView.as_view(), name="login"),
+    path("", include("transports.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),
     re_path(rf"^(?P<app>{'|'.join(PAGES)})/$", technique_page, name="technique"),
 ]
-handler400 = "realtime_demo.errors.bad_request"
-handler403 = "realtime_demo.errors.forbidden"
-handler404 = "realtime_demo.errors.not_found"
-handler500 = "realtime_demo.errors.server_error"
+handler400 = "realtime_demo.web.views.bad_request"
+handler403 = "realtime_demo.web.views.forbidden"
+handler404 = "realtime_demo.web.views.not_found"
+handler500 = "realtime_demo.web.views.server_error"

@@ -2,9 +2,9 @@
 
 from django.urls import re_path
 
-from .consumers import ServerSentEventsConsumer, StreamingConsumer
+from .endpoints import ServerSentEventsEndpoint, StreamingEndpoint
 
 http_urlpatterns = [
-    re_path(r"^streaming/(?P<room>[^/]+)/$", StreamingConsumer.as_asgi()),
-    re_path(r"^streaming/(?P<room>[^/]+)/sse/$", ServerSentEventsConsumer.as_asgi()),
+    re_path(r"^streaming/(?P<room>[^/]+)/$", StreamingEndpoint.as_asgi()),
+    re_path(r"^streaming/(?P<room>[^/]+)/sse/$", ServerSentEventsEndpoint.as_asgi()),
 ]

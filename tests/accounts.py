@@ -64,7 +64,7 @@ class Accounts:
         """A new token of the user, as the headers that bring it."""
         from django.contrib.auth.models import User
 
-        from transports.access.tokens import issue
+        from transports.auth.tokens import issue
 
         text, _ = self.now(lambda: issue(User.objects.get(username=name), lifetime))
         return {"Authorization": f"Bearer {text}"}

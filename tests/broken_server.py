@@ -12,9 +12,8 @@ from contextlib import aclosing
 from typing import Any
 
 from realtime_demo.asgi import application as honest_application
-from transports import feed
-from transports.cursors import Cursor
-from transports.events import Batch, Event
+from transports import feed, hub
+from transports.events import Batch, Cursor, Event
 
 DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every so many events; seconds
 
@@ -27,7 +26,7 @@ def broken(batch: Batch) -> Batch:
     return Batch(batch.room, batch.cursor, tuple(events))
 
 
-honest_history, honest_subscribe = feed.history, feed.subscribe
+honest_history, honest_subscribe = feed.history, hub.subscribe
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:
@@ -43,7 +42,7 @@ async def subscribe(
 
 
 feed.history = history
-feed.subscribe = subscribe
+hub.subscribe = subscribe
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -16,10 +16,10 @@ django.setup()
 
 from xdist.scheduler import LoadScopeScheduling
 
-from .browser import ELSEWHERE
 from .live import SERVER, LiveServer
 from .redis_server import RedisServer, free_port
 from .server import deviations
+from .support.chromium import ELSEWHERE
 
 # A machine that is busy is no reason for a generated case to fail.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -35,18 +35,18 @@ SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 TOGETHER = {
     f"tests/{name}.py"
     for name in (
+        "browser/test_lanes",
+        "browser/test_page",
+        "browser/test_sources",
+        "browser/test_technique_pages",
         "test_access_live",
         "test_background",
         "test_bad_input",
         "test_doctor",
         "test_failover",
         "test_faults",
-        "test_lanes",
-        "test_page",
         "test_production",
-        "test_sources",
         "test_stage",
-        "test_technique_pages",
         "server/test_backpressure",
         "server/test_other_servers",
     )

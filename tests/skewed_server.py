@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from realtime_demo.asgi import application as application
-from transports import history
+from transports.store import base as history
 
 AHEAD = 5.0  # seconds
 honest_now = history.now

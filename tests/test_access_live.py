@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from transports.access import tokens
+from transports.auth import tokens
 from transports.client import BackOff, Refused
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .accounts import Accounts
 from .live import LiveServer
@@ -220,7 +220,7 @@ async def test_a_browser_socket_brings_its_token_as_a_subprotocol(
 
 
 def revoke(accounts: Accounts, headers: dict[str, str]) -> None:
-    from transports.access.models import Token
+    from transports.auth.models import Token
 
     text = headers["Authorization"].removeprefix("Bearer ")
     identity = tokens.read(text, even_expired=True).id

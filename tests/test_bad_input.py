@@ -34,7 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from websockets.sync.client import ClientConnection, connect
 
-from transports.openapi import DESCRIPTION
+from transports.operations.openapi import DESCRIPTION
 
 from .live import LiveServer
 from .program import ROOT

@@ -21,7 +21,7 @@ OURS = sorted(name for name in NAMES if (ROOT / name.partition(".")[0]).is_dir()
 
 
 def test_there_are_commands_to_begin() -> None:
-    assert {"benchmarks", "faults", "faults.soak", "tests.frames"} <= set(OURS)
+    assert {"benchmarks", "faults", "faults.soak", "tests.tools.frames"} <= set(OURS)
 
 
 @pytest.mark.parametrize("module", OURS)

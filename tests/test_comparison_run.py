@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from realtime_demo.comparison import document
-from realtime_demo.comparison.ledger import Ledger, Sample, Sent
 from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.phase import MeasurementFailed
-from realtime_demo.comparison.result import Measurement
-from realtime_demo.comparison.run import Plan, run
+from realtime_demo.comparison.plan import Plan, Settings
+from realtime_demo.comparison.results import Ledger, Measurement, Sample, Sent
+from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
-from realtime_demo.comparison.settings import Settings
 from tests import broken_server, skewed_server
 from tests.live import LiveServer
 from tests.program import ROOT
@@ -176,7 +175,7 @@ async def test_a_dead_address_is_told_before_any_client_waits(
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ServerFailed, match=f"No server can be reached at {address}: .*Errno"):
         await run(Plan((Settings(techniques=("sse",), clients=1),), server=address))
-    monkeypatch.setattr("realtime_demo.comparison.run.PATIENCE", 0.3)
+    monkeypatch.setattr("realtime_demo.comparison.runner.PATIENCE", 0.3)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # up to its end, and no word

@@ -10,7 +10,7 @@ import pytest
 
 from faults.database import away
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .accounts import Accounts
 from .contract.feeds import cursor_of
@@ -40,7 +40,7 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
     room = f"staff-{room}"
 
     async def follow(technique: Technique, url: str, since: str) -> None:
-        options = {"interval": 0.1} if technique.name == "polling" else {}
+        options = {"interval": 0.1} if technique.response_ends == "at once" else {}
         async for event in technique.events(url, room, since, headers=token, **options):
             ledgers[technique.name].append(event)
 
@@ -61,8 +61,8 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
                 with away(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
-                        for path in ("polling", "longpoll", "streaming"):
-                            check_problem(await http.get(f"/{path}/{room}/", headers=headers))
+                        for each in (each for each in TECHNIQUES if each.scheme == "http"):
+                            check_problem(await http.get(each.url_path(room), headers=headers))
                         work = {"kind": "announcement", "arguments": {"text": "hi"}}
                         check_problem(await http.post("/tasks/", json=work, headers=headers))
                     del http.headers["authorization"]
@@ -81,5 +81,5 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
             opened = (await http.get("/metrics")).text
     for name, ledger in ledgers.items():
         assert [event.text for event in ledger] == ["before", "after", "after"], name
-    for name in ("streaming", "sse", "websocket", "websocket-sync"):
+    for name in (technique.name for technique in TECHNIQUES if not technique.is_polled):
         assert f'realtime_opened_total{{technique="{name}"}} 1.0' in opened, "it stayed open"

@@ -15,11 +15,12 @@ from redis.exceptions import RedisError
 from faults.failover import Failover, Node, until
 from faults.ledger import Ledger
 from realtime_demo.production import programs
-from transports.events import Event
-from transports.history import HistoryUnavailable
-from transports.redis_connection import Sentinels, layer_host
-from transports.redis_history import RedisHistory
-from transports.redis_layer import RedisChannelLayer
+from transports.events import Draft, Event
+from transports.store.base import StoreUnavailable
+from transports.store.redis.connection import Sentinels
+from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.store import RedisStore
+from transports.store.redis.url import layer_host
 
 from .redis_server import INSTALL, missing
 from .waiting import BOUND, until_asked
@@ -38,17 +39,17 @@ def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
 
 
 @pytest.fixture
-async def log(failover: Failover) -> AsyncIterator[RedisHistory]:
+async def log(failover: Failover) -> AsyncIterator[RedisStore]:
     prefix = uuid.uuid4().hex
-    history = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
+    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     yield history
     await history.close()
 
 
 @pytest.fixture
-async def behind(failover: Failover, log: RedisHistory) -> AsyncIterator[RedisHistory]:
+async def behind(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStore]:
     """Another process's, with connections, which asks the Sentinels no more by itself."""
-    history = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
     await history.read("r", None)
     cast(Any, history._reader.connection_pool)._asked_at = float("inf")
     yield history
@@ -61,27 +62,27 @@ async def promote(failover: Failover) -> None:
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
 
-async def publish(log: RedisHistory, *texts: str) -> list[Event]:
+async def publish(log: RedisStore, *texts: str) -> list[Event]:
     """As soon as somebody takes them."""
     events = []
     for text in texts:
         async with asyncio.timeout(BOUND):
             while True:
                 try:
-                    events.append(await log.append("r", "message", "ada", text))
+                    events.append(await log.append(Draft("r", "ada", text)))
                     break
-                except HistoryUnavailable:
+                except StoreUnavailable:
                     await asyncio.sleep(0.05)
     return events
 
 
-async def texts(log: RedisHistory, since: Event | None) -> list[str]:
+async def texts(log: RedisStore, since: Event | None) -> list[str]:
     """What follows; "" for a `reset`."""
     batch = await log.read("r", since.cursor if since else None)
     return ["" if event.type == "reset" else event.text for event in batch.events]
 
 
-async def test_what_the_master_took_with_it_is_told(failover: Failover, log: RedisHistory) -> None:
+async def test_what_the_master_took_with_it_is_told(failover: Failover, log: RedisStore) -> None:
     master = failover.master
     kept = await publish(log, "1", "2")
     failover.cut_off()
@@ -100,7 +101,7 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
         for event in batch.events:
             ledger.take(event)
         ledger.close(head)
-        assert (ledger.lost, ledger.doubled, ledger.reordered) == (0, 0, 0), identity
+        assert (ledger.lost, ledger.duplicated, ledger.out_of_order) == (0, 0, 0), identity
         assert (ledger.resets, ledger.uncounted) == (1, 1), identity
     assert await texts(log, kept[0]) == ["2", "", "5", "6", "7"], "what was replicated is given"
     assert await texts(log, None) == ["2", "", "5", "6", "7"], "the last four"
@@ -113,7 +114,7 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
     await asyncio.to_thread(until, lambda: failover.follows(master))
 
 
-async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHistory) -> None:
+async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisStore) -> None:
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
@@ -130,14 +131,14 @@ async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisHi
     assert await texts(log, before[0]) == ["2", "", "3"]
 
     # Connections that come later find it noted, and begin nothing.
-    again = RedisHistory(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    again = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
     assert [event.cursor for event in await publish(again, "4")] == [(third.cursor.epoch, 4)]
     await again.close()
     await asyncio.to_thread(failover.demote, former)
 
 
 async def test_a_former_master_gives_nothing_twice(
-    failover: Failover, log: RedisHistory, behind: RedisHistory
+    failover: Failover, log: RedisStore, behind: RedisStore
 ) -> None:
     """To who comes from a server that has heard of the failover already, to one that has not."""
     before = await publish(log, "1", "2")
@@ -222,9 +223,9 @@ def blocked(node: Node) -> bool:
 async def test_a_replica_is_refused(failover: Failover) -> None:
     replica = failover.replica
     await asyncio.to_thread(until, lambda: failover.follows(replica))
-    history = RedisHistory(
+    history = RedisStore(
         f"redis://127.0.0.1:{replica.port}/0", length=9, backlog=9, expiry=60, prefix="p"
     )
-    with pytest.raises(HistoryUnavailable, match="replica"):
+    with pytest.raises(StoreUnavailable, match="replica"):
         await history.read("r", None)
     await history.close()

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .contract.feeds import BOUND, cursor_of, publish
 from .live import LiveServer

@@ -7,8 +7,8 @@ import asyncio
 import psutil
 import pytest
 
+from faults.deployment import ROOT
 from faults.readings import ASKED, Sample, rest
-from faults.shape import ROOT
 from faults.soak import finding
 
 from .live import LiveServer
@@ -23,7 +23,9 @@ async def visits(server: LiveServer, count: int) -> None:
 
     async def visit() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        writer.write(
+            b"GET /polling/lobby/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
 

@@ -21,14 +21,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_demo.comparison.theory import Path as NetworkPath
 from realtime_demo.comparison.theory import Workload, predict
+from realtime_demo.management.commands.demo import own_address
 from realtime_demo.stage.labels import OTHER, label_of
 from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.theory import SERVICE, SIZES
 from realtime_demo.stage.wire import rooms_of
 from realtime_demo.tap.network import Network
-from transports.refusals import Refusal
-from transports.techniques import TECHNIQUES
+from transports.http.problems import Refusal
+from transports.registry import TECHNIQUES
 
 from .live import LiveServer
 from .raw import RawConnection
@@ -140,35 +141,24 @@ async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
                 assert response.status_code == status
 
 
-async def test_a_machine_elsewhere_sees_the_stage_and_cannot_control_it(demo: Demo) -> None:
-    """As the tap would bring its connection: by the address in the PROXY header."""
-    async with demo.page() as page:
-        connection = await RawConnection.open(f"http://127.0.0.1:{demo.child_port}")
-        async with connection:
-            connection.writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 51422 8000\r\n")
-            assert (await connection.get("/stage/"))[0] == "HTTP/1.1 200 OK"
-            await connection.until(b"}")
-        connection = await RawConnection.open(f"http://127.0.0.1:{demo.child_port}")
-        async with connection:
-            connection.writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 51422 8000\r\n")
-            cookies = "; ".join(f"{name}={value}" for name, value in page.http.cookies.items())
-            fields = [f"{name}: {value}" for name, value in page.headers.items()]
-            body = b"{}"
-            head = "\r\n".join(
-                [
-                    "POST /stage/cut/ HTTP/1.1",
-                    f"Host: {demo.url.removeprefix('http://')}",
-                    f"Cookie: {cookies}",
-                    "Content-Type: application/json",
-                    f"Content-Length: {len(body)}",
-                    *fields,
-                    "\r\n",
-                ]
-            )
-            connection.writer.write(head.encode() + body)
-            answer = await connection.until(b"}")
-            assert answer.startswith(b"HTTP/1.1 403 ") and b'"elsewhere"' in answer
-        await page.post("cut")  # the very same from here
+async def test_another_machine_sees_the_stage_and_cannot_control_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    host = own_address()
+    if host == "127.0.0.1":
+        pytest.skip("needs a network interface besides loopback")
+    folder = tmp_path_factory.mktemp("class")
+    with Demo(folder, "--no-conversation", "--host", "0.0.0.0") as demo:
+        # By the machine's own address, a client is no client of loopback.
+        url = f"http://{host}:{httpx.URL(demo.url).port}"
+        async with demo.page() as page, httpx.AsyncClient(base_url=url, timeout=BOUND) as other:
+            assert '"mayControl": false' in (await other.get("/")).text
+            assert (await other.get("/stage/")).status_code == 200
+            headers = {"Origin": url, "X-CSRFToken": other.cookies["csrftoken"]}
+            for control, document in CONTROLS.items():
+                response = await other.post(f"/stage/{control}/", json=document, headers=headers)
+                assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
+            await page.post("cut")  # the same from this machine
 
 
 def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
@@ -177,24 +167,19 @@ def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
     assert stage.tap.target[0] == "127.0.0.1"
 
 
-async def test_nobody_writes_their_own_address(demo: Demo) -> None:
-    header = b"PROXY TCP4 192.0.2.7 192.0.2.1 51422 8000\r\n"
-    request = b"GET /stage/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    async with await RawConnection.open(demo.url) as connection:
-        connection.writer.write(header + request)  # behind the tap's own header
-        assert (await connection.rest()).startswith(b"HTTP/1.1 400 ")
-    for begins in (request, b"PROXY TCP4 a b 1 2\r\n" + request, b"P" * 200):
-        connection = await RawConnection.open(f"http://127.0.0.1:{demo.child_port}")
-        async with connection:
-            connection.writer.write(begins)
-            with suppress(ConnectionResetError):
-                assert await connection.rest() == b""
+async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
+    """The tap alone knows a client's address, and a client past it has none."""
+    async with demo.page() as page:
+        url = f"http://127.0.0.1:{demo.child_port}"
+        async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as past:
+            response = await past.post("/stage/cut/", json={}, headers=page.headers)
+            assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
 
 
 async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         page = await http.get("/")
-        assert '"stage": null' in page.text
+        assert '"demo": null' in page.text
         headers = {"Origin": memory_live_server.url}
         for path in ("/stage/", "/stage/wire/?technique=sse&id=a-1"):
             assert (await http.get(path)).status_code == 404
@@ -213,7 +198,7 @@ async def test_the_page_knows_the_stage(demo: Demo) -> None:
         text = (await page.http.get("/")).text
         found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
         assert found is not None
-        stage = json.loads(found[1])["stage"]
+        stage = json.loads(found[1])["demo"]
         assert (stage["url"], stage["live"], stage["mayControl"]) == (
             "/stage/",
             "/stage/live/",
@@ -374,8 +359,8 @@ async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, roo
                     await before.rest()
             stream, head = await open_stream(demo, NDJSON.format(room), "Accept-Encoding: gzip")
             async with stream:
-                assert "Content-Encoding: gzip" in head
-                assert "Content-Encoding: identity" not in head
+                assert "content-encoding: gzip" in head
+                assert "content-encoding: identity" not in head
                 for _ in range(2):
                     event = await page.publish(room)
                     member = zlib.decompressobj(wbits=31)
@@ -385,7 +370,7 @@ async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, roo
                 assert wire["note"] == "wire.compressed"
             plain, head = await open_stream(demo, NDJSON.format(room))
             async with plain:
-                assert "Content-Encoding: identity" in head
+                assert "content-encoding: identity" in head
         finally:
             await page.post("fault", gzip=False)
 

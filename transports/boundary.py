@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Protocol
 
-from .access.limits import counted_as
-from .access.scope import Application, Receive, Scope, Send, client_address, header
-from .endpoint import refuse
-from .refusals import Refusal, unavailable
+from transports.http.base import reject
+from transports.http.problems import Problem, unavailable
+from transports.http.scope import Application, Receive, Scope, Send, client_address, header
+from transports.http.throttling import counted_as
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE = 1.0  # seconds in which open responses may end before the server is told to stop
@@ -50,7 +50,7 @@ class Boundary:
         *,
         most: int = 0,
         most_per_address: int = 0,
-        body_size: int,
+        body_size: int = 64 * 1024,
         behind_proxy: bool = False,
         root_path: str = "",
     ) -> None:
@@ -92,10 +92,10 @@ class Boundary:
         try:
             problem = self._over_limit(address)
             if problem is not None and scope["type"] == "http":
-                await refuse(send, problem)
+                await reject(send, problem)
                 return
             if problem is not None:
-                scope["refusal"] = problem  # a socket is accepted first, to be closed with a code
+                scope["problem"] = problem  # a socket is accepted first, to be closed with a code
             if scope["type"] == "http" and _has_body(scope):
                 await self._serve_body(scope, receive, send)
             else:
@@ -107,12 +107,12 @@ class Boundary:
                 if not self._open_per_address[address]:
                     del self._open_per_address[address]
 
-    def _over_limit(self, address: str) -> Refusal | None:
+    def _over_limit(self, address: str) -> Problem | None:
         """The problem with one more connection; None if it may be open."""
         if self.most and self._open > self.most:
             return unavailable(f"At most {self.most} connections may be open to this server.")
         if address and self._open_per_address[address] > self.most_per_address:
-            return Refusal(
+            return Problem(
                 429,
                 "connections",
                 f"At most {self.most_per_address} connections may be open from one address; "
@@ -128,10 +128,10 @@ class Boundary:
         application receives `http.disconnect` in place of what is over the limit, or of what has
         not come when the server stops.
         """
-        too_large = Refusal(413, "size", f"A body may have at most {self.body_size} bytes.")
+        too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
-            await refuse(send, too_large)
+            await reject(send, too_large)
             return
         received, complete, started, ended = 0, False, False, False
 
@@ -150,7 +150,7 @@ class Boundary:
                 problem = unavailable("The server is restarting.")
             if not started and not ended:
                 ended = True
-                await refuse(send, problem)
+                await reject(send, problem)
             return {"type": "http.disconnect"}
 
         async def send_unless_ended(message: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 import httpx
 from websockets.exceptions import WebSocketException
 
-from .events import Batch, Event, InvalidEvent
+from transports.events import Batch, Event, InvalidEvent
 
 logger = logging.getLogger(__name__)
 

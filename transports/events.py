@@ -1,4 +1,4 @@
-"""The vocabulary: an event, and the batch that carries it.
+"""The vocabulary: cursor, event, the draft it begins as, and the batch that carries it.
 
 Nothing here knows Django, so that the Python clients can use it anywhere.
 """
@@ -6,16 +6,54 @@ Nothing here knows Django, so that the Python clients can use it anywhere.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast, get_args
-
-from .cursors import Cursor
+from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 EventType = Literal["message", "announcement", "edit", "delete", "join", "leave", "reset"]
 EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
+_CURSOR = re.compile(r"([a-z0-9]{1,16})-(0|[1-9][0-9]{0,14})", re.ASCII)
+MAX_CURSOR_LENGTH = 32
+
+
+class InvalidCursor(ValueError):
+    """The text is not a cursor this project could ever have handed out."""
+
+
+class Cursor(NamedTuple):
+    """`<epoch>-<seq>`: the place just behind event `seq` of one numbering of a room.
+
+    `epoch` names the numbering: it changes when the numbering starts over, so that a
+    number is never taken for another event's. `seq` is dense (1, 2, 3 …); 0 is the
+    place before the first event.
+    """
+
+    epoch: str
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor; raises `InvalidCursor` for anything else, however odd."""
+        match = _CURSOR.fullmatch(text) if len(text) <= MAX_CURSOR_LENGTH else None
+        if match is None:
+            raise InvalidCursor(
+                f"A cursor looks like 'k3f9-42', the id of an event; got {text[:40]!r}."
+            )
+        return cls(match[1], int(match[2]))
+
+    def belongs_to(self, epoch: str) -> bool:
+        """Whether this is a place in the numbering `epoch`.
+
+        A room nobody has published in yet has the epoch of its store, with which the epochs
+        of all its rooms begin: its place 0 is the place before their first event.
+        """
+        return self.epoch == epoch or (self.seq == 0 and epoch.startswith(self.epoch))
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"
 
 
 class InvalidEvent(ValueError):
@@ -107,6 +145,29 @@ class Event:
         event = cls.from_document(document)
         event.__dict__["encoded"] = data
         return event
+
+
+class Draft(NamedTuple):
+    """An event that the store has yet to give its place."""
+
+    room: str
+    sender: str
+    text: str
+    type: EventType = "message"
+    of: str | None = None
+    verified: bool = False
+
+    def event(self, identity: str, published_at: float) -> Event:
+        return Event(
+            id=identity,
+            type=self.type,
+            room=self.room,
+            sender=self.sender,
+            text=self.text,
+            published_at=published_at,
+            of=self.of,
+            verified=self.verified,
+        )
 
 
 @dataclass(frozen=True)

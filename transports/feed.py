@@ -1,11 +1,11 @@
-"""The feed: the seam between the one source of events and every technique.
+"""The feed: the one source of events behind every technique.
 
-    publish(room, sender, text) -> Event
-    history(room, since) -> Batch                   short polling
-    wait(room, since, seconds) -> Batch             long polling: history, but held
-    subscribe(room, since) -> AsyncIterator[Batch]  streams and sockets: wait, over and over
+    publish(draft) -> Event
+    history(room, since) -> Batch                       polling
+    hub.wait(room, since, seconds) -> Batch             long polling: history, but held
+    hub.subscribe(room, since) -> AsyncIterator[Batch]  streams and sockets: wait, repeatedly
 
-Each of them belongs to the running event loop; a process that serves has one.
+Each event loop has its own store and layer; a process that serves has one.
 """
 
 from __future__ import annotations
@@ -13,241 +13,137 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
-from channels.layers import channel_layers
-from django.conf import settings
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from django.utils.module_loading import import_string
 
-from .cursors import Cursor
-from .events import Batch, Event, EventType
-from .history import History, HistoryUnavailable, MemoryHistory
-from .hub import Hub, group_of
-from .metrics import metrics
-from .redis_history import RedisHistory
-from .tail import Tail
+from transports.conf import conf
+from transports.events import Batch, Cursor, Draft, Event
+from transports.store.base import Store, StoreUnavailable
+from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
+MEMORY_STORE = "transports.store.memory.MemoryStore"
+REDIS_STORE = "transports.store.redis.store.RedisStore"
 LAYER_PATIENCE = 2.0  # seconds a publish waits for the channel layer, which only wakes
 
-
-class KeptNoLonger(Exception):
-    """An event was published under this key, and the history has it no more."""
-
-
-_memory: MemoryHistory | None = None
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+_stores: WeakKeyDictionary[asyncio.AbstractEventLoop, Store] = WeakKeyDictionary()
+_without_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
 
 
-def _new_history() -> History:
-    if settings.REDIS_URL:
-        return RedisHistory(
-            settings.REDIS_URL,
-            length=settings.HISTORY_LENGTH,
-            backlog=settings.BACKLOG_LENGTH,
-            expiry=settings.HISTORY_EXPIRY,
-            prefix=settings.REDIS_PREFIX,
-            connections=settings.REDIS_CONNECTIONS,
-        )
-    global _memory
-    if _memory is None:
-        _memory = MemoryHistory(
-            length=settings.HISTORY_LENGTH,
-            backlog=settings.BACKLOG_LENGTH,
-            max_rooms=settings.MAX_ROOMS,
-        )
-    return _memory
+class EventTrimmed(Exception):
+    """An event was published under this key, and the store has trimmed it since."""
 
 
-def hub() -> Hub:
-    """The running loop's hub, made when it is first asked for."""
+def store() -> Store:
+    """The running loop's store, made when it is first asked for."""
     loop = asyncio.get_running_loop()
-    found = _hubs.get(loop)
+    found = _stores.get(loop)
     if found is None:
-        found = _hubs[loop] = Hub(
-            layer=channel_layers["default"],
-            history=_new_history(),
-            backlog=settings.BACKLOG_LENGTH,
-            max_rooms=settings.MAX_ROOMS,
-        )
+        path = conf.STORE or (REDIS_STORE if conf.REDIS_URL else MEMORY_STORE)
+        found = _stores[loop] = import_string(path).from_settings()
     return found
 
 
-async def publish(
-    room: str,
-    sender: str,
-    text: str,
-    kind: EventType = "message",
-    *,
-    of: str | None = None,
-    verified: bool = False,
-    key: str | None = None,
-) -> Event:
-    """Append to the history, then wake the processes that serve the room.
+def layer() -> BaseChannelLayer:
+    return get_channel_layer() or _without_layer
 
-    `of` and `verified` are the event's. With a `key`, remembered for `IDEMPOTENCY_EXPIRY`, what has
-    been published under it is given back instead. Raises `HistoryUnavailable`: then the event is
-    not known to be published; and `KeptNoLonger`.
+
+def group_of(room: str) -> str:
+    return f"room.{room}"
+
+
+async def publish(draft: Draft, key: str | None = None) -> Event:
+    """Append to the store, then wake the processes that serve the room.
+
+    With a `key`, remembered for `IDEMPOTENCY_EXPIRY`, return what has been published under it
+    instead. Raises `StoreUnavailable`: then it is not known whether the event was published; and
+    `EventTrimmed`.
     """
     began = time.perf_counter()
-    log = hub().history
     try:
         if key is None:
-            event = await log.append(room, kind, sender, text, of=of, verified=verified)
+            event: Event | None = await store().append(draft)
         else:
-            appended = await log.append_once(
-                *(key, room, kind, sender, text),
-                of=of,
-                verified=verified,
-                remember=settings.IDEMPOTENCY_EXPIRY,
-            )
-            if appended is None:
-                first = await published(key, room)
-                if first is None:
-                    raise KeptNoLonger
+            event = await store().append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
+            if event is None:
+                if (first := await published(key, draft.room)) is None:
+                    raise EventTrimmed
                 return first
-            event = appended
-    except HistoryUnavailable:
-        metrics.unpublished += 1
+    except StoreUnavailable:
+        telemetry().publish_failed()
         raise
+    assert event is not None
     await _wake(event)
-    metrics.published.observe(time.perf_counter() - began)
+    telemetry().published(time.perf_counter() - began)
     return event
 
 
 async def published(key: str, room: str) -> Event | None:
     """What has been published under `key`; None where nothing is remembered.
 
-    Nobody is woken again: the sweeps have seen to it. Raises `HistoryUnavailable`, and
-    `KeptNoLonger`.
+    Wakes nobody again: the hubs' sweeps have found it. Raises `StoreUnavailable`, `EventTrimmed`.
     """
-    identity = await hub().history.identity(key)
+    identity = await store().identity(key)
     if identity is None:
         return None
     event = await find(room, Cursor.parse(identity))
     if event is None:
-        raise KeptNoLonger
+        raise EventTrimmed
     return event
 
 
-async def publish_once(
-    key: str, room: str, sender: str, text: str, kind: EventType = "message"
-) -> Event | None:
+async def publish_once(key: str, draft: Draft) -> Event | None:
     """As `publish`, unless something has been published under `key`: then None.
 
     What it raises may be tried again: the key is taken in the same step as the event.
     """
-    event = await hub().history.append_once(key, room, kind, sender, text)
+    event = await store().append_once(key, draft)
     if event is not None:
         await _wake(event)
     return event
 
 
 async def _wake(event: Event) -> None:
-    here, room, task = hub(), event.room, asyncio.current_task()
+    task = asyncio.current_task()
     cancellations = task.cancelling() if task else 0
     try:
-        message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
+        message = {"type": "feed.event", "room": event.room, "event": event.encoded.decode()}
         async with asyncio.timeout(LAYER_PATIENCE):
-            await here.layer.group_send(group_of(room), message)
+            await layer().group_send(group_of(event.room), message)
     except Exception as error:
-        # The event is in the history: every hub finds it there at its next sweep.
+        # The event is in the store: every hub finds it there at its next sweep.
         logger.warning("The channel layer took no message (%r).", error)
-    if task and task.cancelling() > cancellations:  # a layer may swallow one (`redis_socket`)
+    if task and task.cancelling() > cancellations:  # redis-py may swallow one before Python 3.12
         raise asyncio.CancelledError
 
 
 async def rooms() -> list[str]:
-    """The rooms that somebody has published in. Raises `HistoryUnavailable`."""
-    return await hub().history.rooms()
+    """The rooms that have been published in. Raises `StoreUnavailable`."""
+    return await store().rooms()
 
 
 async def everything(room: str) -> Batch:
-    """All that the history holds of a room. Raises `HistoryUnavailable`."""
-    history = hub().history
-    head = (await history.heads([room]))[room]
-    batch = await history.read(room, Cursor(head.epoch, 0))
+    """All that the store holds of a room. Raises `StoreUnavailable`."""
+    head = (await store().heads([room]))[room]
+    batch = await store().read(room, Cursor(head.epoch, 0))
     return Batch(room, batch.cursor, tuple(e for e in batch.events if e.type != "reset"))
 
 
 async def find(room: str, cursor: Cursor) -> Event | None:
-    """The event whose id is `cursor`, while the history keeps it. Raises `HistoryUnavailable`."""
-    return await hub().history.find(room, cursor)
+    """The event whose id is `cursor`, until it is trimmed. Raises `StoreUnavailable`."""
+    return await store().find(room, cursor)
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:
-    """What there is behind `since`, at once; without it, the backlog.
-
-    Raises `HistoryUnavailable`.
-    """
-    return await hub().history.read(room, since)
-
-
-async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
-    """As `history`, but held until there is something, for at most `seconds`; then empty.
-
-    Raises `HistoryUnavailable` and `TooManyRooms`.
-    """
-    here = hub()
-    async with here.using(room) as tail:
-        return await _next(here, tail, since, seconds)
-
-
-async def subscribe(
-    room: str, since: Cursor | None = None, heartbeat: float = 15.0
-) -> AsyncGenerator[Batch, None]:
-    """One batch at once, perhaps empty, then one whenever there is something.
-
-    An empty one after `heartbeat` seconds in which there was nothing. Whoever is slow to ask
-    for the next gets all it missed in one. Ends when the feed closes. Raises
-    `HistoryUnavailable` and `TooManyRooms` before the first batch, never after it.
-    """
-    here = hub()
-    async with here.using(room) as tail:
-        batch = await _next(here, tail, since, 0)
-        while True:
-            yield batch
-            try:
-                batch = await _next(here, tail, batch.cursor, heartbeat)
-            except HistoryUnavailable:
-                # The subscriber stays and is made whole when the history is back.
-                await asyncio.sleep(1)
-                batch = Batch(room, batch.cursor)
-            if here.closing and not batch.events:
-                return
-
-
-async def _next(here: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        head = tail.head
-        if head is not None and since is head and seconds and not here.closing:
-            # Up to date, as a subscriber is that comes back for more: nothing to look at yet.
-            if not await tail.changed(deadline):
-                return tail.after(since) or Batch(tail.room, since)
-            head = tail.head
-        batch = tail.after(since) or await here.history.read(tail.room, since)
-        if batch.events or here.closing:
-            return batch
-        since = batch.cursor
-        if asyncio.get_running_loop().time() >= deadline:
-            return batch
-        if tail.head == head and not await tail.changed(deadline):
-            return batch
-
-
-async def leave() -> None:
-    """Wake every waiter of this loop's hub for the last time, and be sent nothing more.
-
-    The server is stopping: what is open still reads the history.
-    """
-    await hub().leave()
+    """What there is after `since`; without it, the backlog. Raises `StoreUnavailable`."""
+    return await store().read(room, since)
 
 
 async def aclose() -> None:
-    """Close the running loop's hub and its connections."""
-    found = _hubs.pop(asyncio.get_running_loop(), None)
+    """Close the running loop's store."""
+    found = _stores.pop(asyncio.get_running_loop(), None)
     if found is not None:
-        await found.aclose()
-        await found.history.close()
+        await found.close()

@@ -12,17 +12,20 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from channels.layers import BaseChannelLayer
 
-from .cursors import Cursor
-from .events import Event
-from .history import History, now
-from .metrics import metrics
-from .tail import Tail
+from transports import feed
+from transports.conf import conf
+from transports.events import Batch, Cursor, Event
+from transports.feed import group_of
+from transports.store.base import FeedUnavailable, Store, StoreUnavailable, now
+from transports.tail import Tail
+from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +39,8 @@ LEAVING = 1.0  # seconds at most, of an orderly stop
 BACK_OFF = (0.1, 5.0)  # seconds: first and longest pause between attempts at the layer
 
 
-class TooManyRooms(Exception):
-    """Every room this process has a place for is in use."""
-
-
-def group_of(room: str) -> str:
-    return f"room.{room}"
+class TooManyRooms(FeedUnavailable):
+    """Every room that this process may hold is in use."""
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Hub:
     """Keeps a `Tail` for each room in use. Everything in it happens on one event loop."""
 
     layer: BaseChannelLayer
-    history: History
+    store: Store
     backlog: int
     max_rooms: int
     closing: bool = False
@@ -80,7 +79,7 @@ class Hub:
     async def using(self, room: str) -> AsyncIterator[Tail]:
         """The room's tail, joined and loaded, kept while the block lasts.
 
-        Raises `HistoryUnavailable` and `TooManyRooms`.
+        Raises `StoreUnavailable` and `TooManyRooms`.
         """
         tail = self._tails.get(room)
         if tail is None:
@@ -157,7 +156,7 @@ class Hub:
                 await self._join(tail.room)
             whole = False
             while not whole:
-                tail.extend(await self.history.read(tail.room, tail.head))
+                tail.extend(await self.store.read(tail.room, tail.head))
                 arrived, self._arrived[tail.room] = self._arrived[tail.room], []
                 whole = all(tail.append(event) for event in arrived)
         finally:
@@ -219,7 +218,7 @@ class Hub:
         if tail is None:
             return
         event = Event.decode(message["event"].encode())
-        metrics.hub_lag.observe(now() - event.published_at)
+        telemetry().received(now() - event.published_at)
         arrived = self._arrived.get(tail.room)
         if arrived is not None:
             arrived.append(event)
@@ -254,7 +253,7 @@ class Hub:
         if not tails:
             return
         before = {tail.room: tail.head for tail in tails}
-        heads = await self.history.heads(before)
+        heads = await self.store.heads(before)
         for tail in tails:
             head: Cursor | None = heads[tail.room]
             # A head that moved since we asked is news on its way, not a loss.
@@ -316,6 +315,79 @@ class Hub:
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
         await ended(tasks)
         self._tasks = []
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def current() -> Hub:
+    """The running loop's hub, made when it is first asked for."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub(feed.layer(), feed.store(), conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
+    return hub
+
+
+async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
+    """As `history`, but held until thub is something, for at most `seconds`; then empty.
+
+    Raises `StoreUnavailable` and `TooManyRooms`.
+    """
+    hub = current()
+    async with hub.using(room) as tail:
+        return await _next(hub, tail, since, seconds)
+
+
+async def subscribe(
+    room: str, since: Cursor | None = None, heartbeat: float = 15.0
+) -> AsyncGenerator[Batch, None]:
+    """One batch at once, perhaps empty, then one whenever thub is something.
+
+    An empty one after `heartbeat` seconds in which thub was nothing. Whoever is slow to ask
+    for the next gets all it missed in one. Ends when the feed closes. Raises
+    `StoreUnavailable` and `TooManyRooms` before the first batch, never after it.
+    """
+    hub = current()
+    async with hub.using(room) as tail:
+        batch = await _next(hub, tail, since, 0)
+        while True:
+            yield batch
+            try:
+                batch = await _next(hub, tail, batch.cursor, heartbeat)
+            except StoreUnavailable:
+                # The subscriber stays, and receives what it missed when the store is back.
+                await asyncio.sleep(1)
+                batch = Batch(room, batch.cursor)
+            if hub.closing and not batch.events:
+                return
+
+
+async def _next(hub: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        head = tail.head
+        if head is not None and since is head and seconds and not hub.closing:
+            # Up to date, as a subscriber is that comes back for more: nothing to look at yet.
+            if not await tail.changed(deadline):
+                return tail.after(since) or Batch(tail.room, since)
+            head = tail.head
+        batch = tail.after(since) or await hub.store.read(tail.room, since)
+        if batch.events or hub.closing:
+            return batch
+        since = batch.cursor
+        if asyncio.get_running_loop().time() >= deadline:
+            return batch
+        if tail.head == head and not await tail.changed(deadline):
+            return batch
+
+
+async def aclose() -> None:
+    """Close the running loop's hub and store."""
+    hub = _hubs.pop(asyncio.get_running_loop(), None)
+    if hub is not None:
+        await hub.aclose()
+    await feed.aclose()
 
 
 async def ended(tasks: set[asyncio.Task[None]]) -> None:

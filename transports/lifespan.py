@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-
-from . import feed
-from .presence import presence
+from transports import hub
 
 
 class FeedService:
-    """Starts with the server and ends before it: waits return, streams end, sockets close."""
+    """Ends the feed before the server stops: waits return, streams end, sockets close."""
 
     async def start(self) -> None:
-        if settings.REDIS_URL:
-            presence().start()  # to receive what the other processes report
+        """The feed starts with its first subscriber."""
 
     async def stop(self) -> None:
-        await feed.leave()
+        await hub.current().leave()

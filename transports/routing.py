@@ -1,20 +1,7 @@
-"""Where publishing, the list of rooms, and what operators ask, are mounted."""
+"""Where publishing is mounted."""
 
 from django.urls import re_path
 
-from .exposition import MetricsConsumer
-from .health import HealthConsumer, ReadinessConsumer
-from .mirror import MirrorConsumer
-from .openapi import DescriptionConsumer
-from .publish import PublishConsumer
-from .rooms import RoomsConsumer
+from transports.http.publish import PublishEndpoint
 
-http_urlpatterns = [
-    re_path(r"^publish/(?P<room>[^/]+)/$", PublishConsumer.as_asgi()),
-    re_path(r"^rooms/$", RoomsConsumer.as_asgi()),
-    re_path(r"^healthz$", HealthConsumer.as_asgi()),
-    re_path(r"^readyz$", ReadinessConsumer.as_asgi()),
-    re_path(r"^mirror/$", MirrorConsumer.as_asgi()),
-    re_path(r"^openapi\.json$", DescriptionConsumer.as_asgi()),
-    re_path(r"^metrics$", MetricsConsumer.as_asgi()),
-]
+http_urlpatterns = [re_path(r"^publish/(?P<room>[^/]+)/$", PublishEndpoint.as_asgi())]

@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from itertools import islice
 
-from .cursors import Cursor
-from .events import Batch, Event
+from transports.events import Batch, Cursor, Event
 
 TICK = 0.05  # seconds by which a wait may end late
 

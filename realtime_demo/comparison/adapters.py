@@ -1,8 +1,8 @@
 """Clients to measure: this project's own, or adapters to someone else's endpoint.
 
 An adapter fits any endpoint that carries our event JSON (an event, a list of them, or a
-batch) in one of the four framings. It has a path of its own, and no resumption beyond
-`since`: what a cut loses then shows in the ledger as lost.
+batch) in one of the five framings. It does not resume beyond `since`: what a cut loses then
+shows in the ledger as lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,56 +27,32 @@ from transports.client import (
     resume,
 )
 from transports.events import Event, InvalidEvent
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
-from .asker import Asker
+from .http_client import HttpConnection
+from .plan import Adapter
+from .traits import framing
 
-FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")
 
-
-@dataclass(frozen=True)
-class Adapter:
-    """One column of the comparison.
-
-    `technique` says how the theory sees it; `path` (with `{room}`) is None for this project's
-    own endpoint, which the project's own Python clients follow. Those that ask again and
-    again do it through `Asker`, which says why.
-    """
-
-    name: str
-    technique: str
-    path: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Adapter:
-        """`sse` (ours), or `sse=/events/{room}/` (theirs). Raises `ValueError`."""
-        name, equals, path = text.partition("=")
-        if not equals:
-            if name not in BY_NAME:
-                known = ", ".join(BY_NAME)
-                raise ValueError(f"No technique is called {name!r}; there are {known}.")
-            return cls(name, name)
-        if name not in FRAMINGS or not path.startswith("/"):
-            raise ValueError(
-                f"An adapter looks like sse=/events/{{room}}/, with one of "
-                f"{', '.join(FRAMINGS)}; got {text!r}."
-            )
-        return cls(f"{name} {path}", name, path)
-
-    def events(
-        self, base_url: str, room: str, *, interval: float, hold: float, http: OpenHttp = Asker
-    ) -> AsyncIterator[Event]:
-        """The events of `room` as they arrive, reconnecting."""
-        options: dict[str, Any] = {}
-        if self.technique == "polling":
-            options = {"interval": interval, "http": http}
-        elif self.technique == "longpoll":
-            options = {"hold": hold, "http": http}
-        if self.path is None:
-            return BY_NAME[self.technique].events(base_url, room, **options)
-        receive = _RECEIVERS[self.technique]
-        path = self.path.format(room=room)
-        return resume(lambda since: receive(base_url, path, since, **options), None)
+def follow(
+    adapter: Adapter,
+    base_url: str,
+    room: str,
+    *,
+    interval: float,
+    hold: float,
+    http: OpenHttp = HttpConnection,
+) -> AsyncIterator[Event]:
+    """The events of `room` as they arrive, reconnecting."""
+    options: dict[str, Any] = {
+        "at once": {"interval": interval, "http": http},
+        "at the first batch": {"hold": hold, "http": http},
+        "never": {},
+    }[adapter.ends]
+    if adapter.path is None:
+        return BY_NAME[adapter.technique].events(base_url, room, **options)
+    receive, path = _RECEIVERS[framing(adapter.technique)], adapter.path.format(room=room)
+    return resume(lambda since: receive(base_url, path, since, **options), None)
 
 
 def target(path: str, parameters: dict[str, Any]) -> str:
@@ -113,7 +88,7 @@ async def _poll(
     *,
     interval: float = 0.0,
     hold: float | None = None,
-    http: OpenHttp = Asker,
+    http: OpenHttp = HttpConnection,
 ) -> AsyncGenerator[Arrival, None]:
     wait = {} if hold is None else {"wait": f"{hold:g}"}
     async with http(base_url, None) as client:
@@ -165,9 +140,8 @@ async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator
 
 
 _RECEIVERS: dict[str, Callable[..., AsyncGenerator[Arrival, None]]] = {
-    "polling": _poll,
-    "longpoll": _poll,
-    "streaming": _lines,
+    "batch": _poll,
+    "lines": _lines,
     "sse": _server_sent,
     "websocket": _socket,
 }

@@ -14,9 +14,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from realtime_demo.tap.network import Network
-from transports.techniques import TECHNIQUES
+from transports.registry import TECHNIQUES
 
 from .theory import Path, Prediction, Sizes, Workload, predict, silences
+from .traits import asks, framing, response_ends
 
 REFERENCE = FilePath(__file__).with_name("measurements.json")
 UTILISATION = 0.6  # of a core, so that a burst finds room
@@ -165,7 +166,7 @@ def interval_for(need: Need, service: float) -> float:
 
 def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     path = Path(Network.of(rtt=need.rtt), basis.service)
-    interval = interval_for(need, basis.service) if name == "polling" else None
+    interval = interval_for(need, basis.service) if response_ends(name) == "at once" else None
     workload = Workload(need.rate, interval=interval or 1.0)
     sizes = basis.sizes
     if need.size is not None:
@@ -196,25 +197,23 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
 
 def _fanned(name: str, path: Path, work: float) -> Path:
     """`path` where a process works so many seconds on one event (docs/theory.md, Many clients)."""
-    if name == "polling":  # whose clients each come when it suits them
-        return path
-    if name != "longpoll":
-        return replace(path, fan=work)
+    match response_ends(name):
+        case "at once":  # the clients each come when it suits them
+            return path
+        case "never":
+            return replace(path, fan=work)
     # Half of it is the answers; the other half, that all ask again, comes behind the last of them.
-    answers = work / 2
-    return replace(path, push=path.push_work, fan=answers, service=path.service + work - answers)
+    return replace(path, push=path.push_work, fan=work / 2, service=path.service + work / 2)
 
 
 def _cores(name: str, need: Need, basis: Basis, prediction: Prediction) -> float | None:
     """Seconds of CPU a second. What asks pays by the request, an open connection by the
     delivery and the heartbeat."""
-    if name in ("polling", "longpoll"):
-        if basis.cpu_per_request is None:
-            return None
-        return need.clients * prediction.requests_per_second * basis.cpu_per_request
-    if basis.cpu_per_delivery is None:
-        return None
-    return need.clients * _signs(Workload(need.rate)) * basis.cpu_per_delivery
+    if asks(name):
+        times, cpu = prediction.requests_per_second, basis.cpu_per_request
+    else:
+        times, cpu = _signs(Workload(need.rate)), basis.cpu_per_delivery
+    return None if cpu is None else need.clients * times * cpu
 
 
 def _signs(workload: Workload) -> float:
@@ -224,16 +223,14 @@ def _signs(workload: Workload) -> float:
 
 def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
     """Times an hour that something crosses a client's radio."""
-    if name in ("polling", "longpoll"):
+    if asks(name):
         return prediction.requests_per_second * 3600
-    signs = _signs(workload)
-    if name == "websocket":
-        signs += 1 / workload.ping
-    return signs * 3600
+    pings = 1 / workload.ping if framing(name) == "websocket" else 0.0
+    return (_signs(workload) + pings) * 3600
 
 
 def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple[str, ...]:
-    found: list[str] = []
+    reasons: list[str] = []
     late = prediction.delay.quantile(0.99)
     if late > need.tolerated * 1.001:
         text = f"99 of 100 events need up to {_milliseconds(late)} ms"
@@ -241,12 +238,12 @@ def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple
             text += f", of which one way through the network is {_milliseconds(need.rtt / 2)} ms"
         elif late - 0.99 * fan <= need.tolerated * 1.001:
             text += f", since a process writes to its clients for {_milliseconds(fan)} ms"
-        found.append(text)
-    if need.buffering and name in ("streaming", "sse"):
-        found.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
-    if need.no_websocket and name == "websocket":
-        found.append("the proxies refuse the upgrade")
-    return tuple(found)
+        reasons.append(text)
+    if need.buffering and framing(name) in ("lines", "sse"):
+        reasons.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
+    if need.no_websocket and framing(name) == "websocket":
+        reasons.append("the proxies refuse the upgrade")
+    return tuple(reasons)
 
 
 def _milliseconds(seconds: float) -> str:
@@ -265,9 +262,9 @@ def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
     def simplicity(option: Option) -> int:
         return SIMPLEST.index(option.name)
 
-    if need.talkative and any(option.name == "websocket" for option in fit):
-        choice = next(option for option in fit if option.name == "websocket")
-        return choice, "clients talk back as often as they listen, over the one open socket."
+    sockets = [option for option in fit if framing(option.name) == "websocket"]
+    if need.talkative and sockets:
+        return sockets[0], "clients talk back as often as they listen, over the one open socket."
     if need.battery:
         least = min(option.wakes for option in fit)
         near = [option for option in fit if option.wakes <= least * 1.1]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from .fork_server import ROOT
+from .workers import ROOT
 
 APPLICATION = "realtime_demo.asgi:application"
 START = 30.0  # seconds it may take to listen

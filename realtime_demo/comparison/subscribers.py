@@ -12,19 +12,20 @@ import statistics
 import time
 from collections import deque
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from realtime_demo.tap.network import Link, Network
+from realtime_demo.tap import counters
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
-from . import child
-from .adapters import Adapter, target
-from .asker import Asker
-from .schedule import index_of
+from .adapters import follow, target
+from .http_client import HttpConnection
+from .plan import Adapter, Settings, index_of
+from .results import Idle, Sample
 
 BEAT = 0.02  # seconds between looks at how late the event loop is
 EMPTY = b'"events":[]'
@@ -33,82 +34,127 @@ PROBES = 9
 RECENT = 200  # deliveries whose median is on the screen while it runs
 
 
-class Group:
+@dataclass(frozen=True)
+class Orders:
+    """What the clients of one technique in one process do: one of them for each of `phases`,
+    the seconds after which it first asks. They are numbered from `first`."""
+
+    adapter: Adapter
+    settings: Settings
+    url: str
+    tapped: bool
+    room: str
+    phases: tuple[float, ...] = (0.0,)
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything counted so far; the counts of one technique's processes can be added up."""
+
+    wire: counters.Counts = field(default_factory=counters.Counts)
+    open: int = 0  # connections
+    empty: int = 0  # answers
+    received: int = 0  # deliveries
+    counted: int = 0  # deliveries of the measured window, whose numbers are not negative
+    resets: int = 0
+    errors: tuple[str, ...] = ()
+    median: float | None = None  # of two wall clocks' difference: for the screen, not a figure
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.wire + other.wire,
+            self.open + other.open,
+            self.empty + other.empty,
+            self.received + other.received,
+            self.counted + other.counted,
+            self.resets + other.resets,
+            self.errors + other.errors,
+            other.median if self.median is None else self.median,
+        )
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one process has counted so far for the adapter called `name`, and how it fares: its
+    CPU seconds, and by how much its event loop was late, sorted."""
+
+    name: str
+    time: float
+    cpu: float
+    lags: tuple[float, ...] = ()
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass(frozen=True)
+class RequestProbe:
+    """What one empty request costs: seconds under load, bytes up and down, and the length of the
+    cursor in it. `alone` is the seconds of a request by itself."""
+
+    seconds: float
+    up: float = 0.0
+    down: float = 0.0
+    cursor: int = 0
+    alone: float = 0.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """All deliveries of a group, and when each of its polling clients asked."""
+
+    samples: list[Sample]
+    asked: list[list[float]]
+
+
+class Subscribers:
     """The clients of one technique in this process, and the tap before them."""
 
-    def __init__(
-        self,
-        name: str,
-        technique: str,
-        path: str | None,
-        target: str,
-        network: dict[str, dict[str, float]],
-        tapped: bool,
-        room: str,
-        phases: list[float],
-        first: int,
-        interval: float,
-        hold: float,
-    ) -> None:
-        self.adapter = Adapter(name, technique, path)
-        self.target = target
-        url = urlsplit(target)
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        url = urlsplit(orders.url)
         self.tap = Tap(
             url.hostname or "127.0.0.1",
             url.port or 80,
-            network=Network(Link(**network["up"]), Link(**network["down"])),
-            label=name,
+            network=orders.settings.network,
+            label=orders.adapter.name,
             observe=self.observe,
         )
-        self.tapped = tapped
-        self.room = room
-        self.phases = phases
-        self.first = first
-        self.interval = interval
-        self.hold = hold
-        self.samples: list[tuple[int, int, float]] = []
-        self.resets = 0
-        self.counted = 0  # samples of the measured window, whose numbers are not negative
+        self.samples: list[Sample] = []
+        self.asked: list[list[float]] = [[] for _ in orders.phases]
+        self.resets = self.counted = self.empty = 0
         self.errors: list[str] = []
-        self.asked: list[list[float]] = [[] for _ in phases]  # of those that poll
         self._recent: deque[float] = deque(maxlen=RECENT)
-        self.empty = 0
         self._responses: dict[int, bytearray] = {}
-        self._signs: list[tuple[float, int, int]] = []
-        self._clients: list[asyncio.Task[None]] = []
+        self._signs: list[tuple[float, counters.Counts]] = []  # of life: the first and the last
+        self._lags: list[float] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def asks(self) -> bool:
-        """Whether each answer is to a request of its own."""
-        return self.adapter.technique in ("polling", "longpoll")
-
-    @property
-    def base_url(self) -> str:
-        return self.tap.url if self.tapped else self.target
+    def _url(self, tap: Tap) -> str:
+        return tap.url if self.orders.tapped else self.orders.url
 
     async def open(self) -> None:
         await self.tap.__aenter__()
-        self._clients = [
-            asyncio.create_task(self._follow(self.first + number, phase))
-            for number, phase in enumerate(self.phases)
-        ]
+        self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.asked))]
+        self._tasks.append(asyncio.create_task(self._watch_the_loop()))
 
-    async def close(self) -> None:
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+    async def close(self) -> Received:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tap.__aexit__()
+        return Received(self.samples, self.asked)
 
-    async def _follow(self, client: int, phase: float) -> None:
-        await asyncio.sleep(phase)
-        asked = self.asked[client - self.first] if self.adapter.technique == "polling" else None
+    async def _follow(self, number: int) -> None:
+        orders, settings = self.orders, self.orders.settings
+        await asyncio.sleep(orders.phases[number])
         try:
-            events = self.adapter.events(
-                self.base_url,
-                self.room,
-                interval=self.interval,
-                hold=self.hold,
-                http=partial(Asker, asked=asked),
+            events = follow(
+                orders.adapter,
+                self._url(self.tap),
+                orders.room,
+                interval=settings.interval,
+                hold=settings.hold,
+                http=partial(HttpConnection, asked=self.asked[number]),
             )
             async with aclosing(cast(Any, events)):
                 async for event in events:
@@ -116,7 +162,7 @@ class Group:
                     if event.type == "reset":
                         self.resets += 1
                     elif (index := index_of(event.text)) is not None:
-                        self.samples.append((client, index, received))
+                        self.samples.append(Sample(orders.first + number, index, received))
                         self.counted += index >= 0
                         self._recent.append(wall - event.published_at)
         except Exception as error:
@@ -125,126 +171,14 @@ class Group:
     def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
         """Find the responses that brought nothing, by the bytes that crossed, as they come."""
         if direction == "down":
-            self._signs.append((time.monotonic(), self.tap.total.up, self.tap.total.down))
-            del self._signs[1:-1]
-            if self.asks:
+            self._signs[1:] = [(time.monotonic(), self.tap.total)]
+            if self.orders.adapter.asks:
                 response = self._responses.setdefault(connection.number, bytearray())
                 before = EMPTY in response
                 response += data[: max(0, SCANNED - len(response))]
                 self.empty += EMPTY in response and not before
         else:
             self._responses.pop(connection.number, None)
-
-    def mark(self) -> dict[str, Any]:
-        """Everything counted so far."""
-        total = self.tap.total
-        return {
-            "time": time.monotonic(),
-            "up": total.up,
-            "down": total.down,
-            "connections": total.connections,
-            "requests": total.requests,
-            "open": len(self.tap.connections),
-            "empty": self.empty,
-            "received": len(self.samples),
-            "counted": self.counted,
-            "resets": self.resets,
-            "errors": self.errors,
-            # Two wall clocks' difference: good for the screen, not for a figure.
-            "median": statistics.median(self._recent) if self._recent else None,
-        }
-
-    def idle(self) -> dict[str, float] | None:
-        """Bytes a second between the first and the last sign of life since `settle`."""
-        if len(self._signs) < 2 or self._signs[-1][0] - self._signs[0][0] < 1:
-            return None
-        (began, up, down), (ended, up_after, down_after) = self._signs[0], self._signs[-1]
-        return {
-            "up": (up_after - up) / (ended - began),
-            "down": (down_after - down) / (ended - began),
-            "seconds": ended - began,
-        }
-
-    def settle(self) -> None:
-        self._signs.clear()
-
-    async def probe(self) -> dict[str, float] | None:
-        """What one empty request costs here: seconds, bytes up and down.
-
-        As many ask at once as do so under load: all the clients of a long poll, one of any
-        other. Open connections do not ask; there a poll of this project's shows how long
-        client and server work, and None is the answer for someone else's.
-        """
-        if not self.asks and self.adapter.path is not None:
-            return None
-        path, asking = self._probed()
-        # The digits of the real hold are added to the size.
-        extra = len(f"{self.hold:g}") - 1 if asking else 0
-        # A tap of its own, so that the clients' traffic is not counted with it.
-        async with Tap(*self.tap.target, network=self.tap.network) as tap:
-            base_url = tap.url if self.tapped else self.target
-            times = await self._ask(base_url, len(self.phases) if asking else 1)
-            size = {"up": 0.0, "down": 0.0, "cursor": 0.0}
-            if self.tapped:  # the sizes of one more, by itself
-                async with Asker(base_url) as asker:
-                    first = json.loads((await asker.get(target(path, asking))).body)
-                    cursor = first.get("cursor") if isinstance(first, dict) else None
-                    last = tap.total
-                    await asker.get(target(path, query(cursor, **asking)))
-                spent = tap.total - last
-                size = {"up": float(spent.up + extra), "down": float(spent.down)}
-                size["cursor"] = float(len(cursor)) if cursor else 0.0
-        return {"seconds": statistics.median(times), **size}
-
-    async def request(self) -> float | None:
-        """Seconds that one empty request takes by itself, without the network that is put in: what
-        client and server work on it, whoever else would ask under load."""
-        if not self.asks and self.adapter.path is not None:
-            return None
-        async with Tap(*self.tap.target) as tap:
-            return statistics.median(await self._ask(tap.url if self.tapped else self.target, 1))
-
-    def _probed(self) -> tuple[str, dict[str, str]]:
-        """The path and the query of an empty request; "wait=0" answers a long poll at once."""
-        long = self.adapter.technique == "longpoll"
-        path = self.adapter.path or BY_NAME["longpoll" if long else "polling"].path
-        room = self.room.replace("compare-", "probing-")
-        return path.format(room=room), {"wait": "0"} if long else {}
-
-    async def _ask(self, base_url: str, together: int) -> list[float]:
-        """The seconds that `PROBES` empty requests take, of so many clients at once each."""
-        path, asking = self._probed()
-        times: list[float] = []
-        barrier = asyncio.Barrier(together)
-
-        async def ask() -> None:
-            async with Asker(base_url) as asker:
-                first = json.loads((await asker.get(target(path, asking))).body)
-                cursor = first.get("cursor") if isinstance(first, dict) else None
-                again = target(path, query(cursor, **asking))
-                for _ in range(PROBES):
-                    await barrier.wait()
-                    began = time.monotonic()
-                    json.loads((await asker.get(again)).body)
-                    times.append(time.monotonic() - began)
-
-        await asyncio.gather(*[ask() for _ in range(together)])
-        return times
-
-
-class Subscribers:
-    """The child's commands."""
-
-    def __init__(self) -> None:
-        self.groups: list[Group] = []
-        self._watch: asyncio.Task[None] | None = None
-        self._lags: list[float] = []
-
-    async def open(self, groups: list[dict[str, Any]]) -> None:
-        self.groups = [Group(**group) for group in groups]
-        for group in self.groups:
-            await group.open()
-        self._watch = asyncio.create_task(self._watch_the_loop())
 
     async def _watch_the_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -253,54 +187,105 @@ class Subscribers:
             await asyncio.sleep(BEAT)
             self._lags.append(loop.time() - due)
 
-    async def ready(self) -> dict[str, int]:
-        """How many clients of each group have received anything."""
-        return {
-            group.adapter.name: len({client for client, _, _ in group.samples})
-            for group in self.groups
-        }
+    async def mark(self) -> Mark:
+        lags = tuple(sorted(self._lags))
+        counts = self._count()
+        return Mark(self.orders.adapter.name, time.monotonic(), time.process_time(), lags, counts)
 
-    async def probe(self) -> dict[str, Any]:
-        return {group.adapter.name: await group.probe() for group in self.groups}
+    async def ready(self) -> int:
+        """How many clients have received anything."""
+        return len({sample.client for sample in self.samples})
 
-    async def request(self) -> dict[str, float | None]:
-        return {group.adapter.name: await group.request() for group in self.groups}
+    def _count(self) -> Counts:
+        return Counts(
+            wire=self.tap.total,
+            open=len(self.tap.connections),
+            empty=self.empty,
+            received=len(self.samples),
+            counted=self.counted,
+            resets=self.resets,
+            errors=tuple(self.errors),
+            median=statistics.median(self._recent) if self._recent else None,
+        )
 
     async def settle(self) -> None:
+        """Forget the signs of life until now, and how the process fared."""
         self._lags.clear()
-        for group in self.groups:
-            group.settle()
+        self._signs.clear()
 
-    async def mark(self) -> dict[str, Any]:
-        return {
-            "groups": {group.adapter.name: group.mark() for group in self.groups},
-            "cpu": time.process_time(),
-            "time": time.monotonic(),
-            "lags": sorted(self._lags),
-        }
+    async def idle(self) -> Idle | None:
+        """Bytes a second between the first and the last sign of life since `settle`."""
+        if len(self._signs) < 2:
+            return None
+        (began, before), (ended, after) = self._signs
+        if (seconds := ended - began) < 1:
+            return None
+        crossed = after - before
+        return Idle(crossed.up / seconds, crossed.down / seconds, seconds)
 
-    async def idle(self) -> dict[str, Any]:
-        return {group.adapter.name: group.idle() for group in self.groups}
+    async def probe(self) -> RequestProbe | None:
+        """What one empty request costs here.
 
-    async def close(self) -> dict[str, Any]:
-        """End every client; all samples, and when each client asked."""
-        if self._watch is not None:
-            self._watch.cancel()
-        for group in self.groups:
-            await group.close()
-        return {group.adapter.name: (group.samples, group.asked) for group in self.groups}
+        As many ask at once as do so under load: all the clients of a long poll, one of any
+        other. Open connections do not ask; there a poll of this project's shows how long
+        client and server work, and None is the answer for someone else's.
+        """
+        if not self._can_be_probed:
+            return None
+        held = self.orders.adapter.ends == "at the first batch"
+        # A tap of its own, so that the clients' traffic is not counted with it.
+        async with Tap(*self.tap.target, network=self.tap.network) as tap:
+            times = await self._time(self._url(tap), len(self.orders.phases) if held else 1)
+            probe = RequestProbe(statistics.median(times))
+            if self.orders.tapped:  # the sizes of one more, by itself
+                async with HttpConnection(tap.url) as http:
+                    again, cursor = await self._first(http)
+                    before = tap.total
+                    await http.get(again)
+                spent = tap.total - before
+                # The probe's hold has one digit.
+                extra = len(f"{self.orders.settings.hold:g}") - 1 if held else 0
+                probe = RequestProbe(probe.seconds, spent.up + extra, spent.down, len(cursor))
+        return probe
 
+    async def probe_alone(self) -> float | None:
+        """Seconds that one empty request takes by itself, without the network that is put in: what
+        client and server work on it, whoever else would ask under load."""
+        if not self._can_be_probed:
+            return None
+        async with Tap(*self.tap.target) as tap:
+            return statistics.median(await self._time(self._url(tap), 1))
 
-def commands() -> dict[str, child.Command]:
-    """What a worker process with this module can be asked."""
-    subscribers = Subscribers()
-    return {
-        "open": subscribers.open,
-        "ready": subscribers.ready,
-        "probe": subscribers.probe,
-        "request": subscribers.request,
-        "settle": subscribers.settle,
-        "mark": subscribers.mark,
-        "idle": subscribers.idle,
-        "close": subscribers.close,
-    }
+    @property
+    def _can_be_probed(self) -> bool:
+        return self.orders.adapter.asks or self.orders.adapter.path is None
+
+    async def _first(self, http: HttpConnection) -> tuple[str, str]:
+        """Ask for what there is; the target of an empty request after it, and its cursor.
+
+        "wait=0" answers a long poll at once.
+        """
+        held = self.orders.adapter.ends == "at the first batch"
+        path = self.orders.adapter.path or BY_NAME["longpoll" if held else "polling"].path
+        path = path.format(room=self.orders.room.replace("compare-", "probing-"))
+        asking = {"wait": "0"} if held else {}
+        batch = json.loads((await http.get(target(path, asking))).body)
+        cursor = batch.get("cursor") if isinstance(batch, dict) else None
+        return target(path, query(cursor, **asking)), cursor or ""
+
+    async def _time(self, base_url: str, together: int) -> list[float]:
+        """The seconds that `PROBES` empty requests take, of so many clients at once each."""
+        times: list[float] = []
+        barrier = asyncio.Barrier(together)
+
+        async def ask() -> None:
+            async with HttpConnection(base_url) as http:
+                again, _ = await self._first(http)
+                for _ in range(PROBES):
+                    await barrier.wait()
+                    began = time.monotonic()
+                    json.loads((await http.get(again)).body)
+                    times.append(time.monotonic() - began)
+
+        await asyncio.gather(*[ask() for _ in range(together)])
+        return times

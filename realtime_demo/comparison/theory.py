@@ -15,7 +15,15 @@ from typing import Literal
 
 from realtime_demo.tap.network import Network
 
+from .traits import framing, response_ends
+
 Arrivals = Literal["poisson", "fixed"]
+
+# Bytes down of a heartbeat: a chunk of "\n", of ":\n\n" (RFC 9112 §7.1).
+HEARTBEATS = {"lines": 6.0, "sse": 8.0}
+# Bytes up and down between two pings: the client's ping of 4 bytes and its pong, the server's
+# of 12 and its pong, each with a mask on the way up (RFC 6455 §5.2, §5.5.2).
+PINGS = (10.0 + 18.0, 6.0 + 14.0)
 
 
 class DoesNotFit(ValueError):
@@ -173,20 +181,20 @@ class Prediction:
 def predict(
     technique: str, workload: Workload, path: Path, sizes: Sizes | None = None
 ) -> Prediction:
-    """The prediction for a technique of `transports.techniques`, or any of its names' families.
+    """The prediction for a technique of `transports.registry`, or any of its names' families.
 
-    Whatever is neither "polling" nor "longpoll" keeps a response or a socket open. Raises
-    `DoesNotFit`.
+    Raises `DoesNotFit`.
     """
     sizes = sizes or Sizes()
-    if technique == "polling":
-        return _polling(workload, path, sizes)
-    if technique == "longpoll":
-        return _long_polling(workload, path, sizes)
+    match response_ends(technique):
+        case "at once":
+            return _polling(technique, workload, path, sizes)
+        case "at the first batch":
+            return _long_polling(technique, workload, path, sizes)
     return _open(technique, workload, path, sizes)
 
 
-def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+def _polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     rate = workload.rate
     period = workload.interval + path.round_trip
     per_event = 1 / (rate * period)
@@ -198,7 +206,7 @@ def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
         sizes.down + sizes.event * max(1.0, rate * period), path.service / 2
     )
     return Prediction(
-        technique="polling",
+        technique=technique,
         # The server is asked every T seconds; an event falls anywhere between two askings.
         delay=Delay((Component(1.0, start, (period, jitter)),)),
         requests_per_second=1 / period,
@@ -211,7 +219,7 @@ def _polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     )
 
 
-def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+def _long_polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     rate, away, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
         # Between a response and the next request's arrival the server has nobody to tell,
@@ -234,7 +242,7 @@ def _long_polling(workload: Workload, path: Path, sizes: Sizes) -> Prediction:
     per_event = 1 / (rate * cycle)
     start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle, path.push_work)
     return Prediction(
-        technique="longpoll",
+        technique=technique,
         delay=Delay(
             (
                 Component(at_once, start, (path.fan, jitter)),
@@ -296,17 +304,19 @@ def framed(technique: str, event: float, identity: float, room: float) -> float:
     `identity` is the length of its id, `room` that of its room's name. Chunks: RFC 9112
     §7.1; frames: RFC 6455 §5.2; fields of SSE: WHATWG HTML §9.2.
     """
-    if technique.startswith("websocket"):
+    kind = framing(technique)
+    if kind == "websocket":
         payload = event + room + identity + len('{"room":"","cursor":"","events":[]}')
         return payload + (2 if payload < 126 else 4 if payload < 65_536 else 10)
     payload = event + 1
-    if technique == "sse":
+    if kind == "sse":
         payload = event + identity + len("id: \ndata: \n\n")
     return payload + len(f"{round(payload):x}") + 4
 
 
-def agrees(
-    predicted: float, measured: float, *, relative: float = 0.05, absolute: float = 0.0
-) -> bool:
-    """Whether the two differ by no more than `relative` of the prediction or `absolute`."""
-    return abs(measured - predicted) <= max(relative * abs(predicted), absolute)
+def open_sizes(technique: str, event: float, identity: float, room: float) -> Sizes:
+    """The sizes on an open connection; see `framed`. A WebSocket's heartbeat is an empty batch."""
+    size, kind = framed(technique, event, identity, room), framing(technique)
+    if kind == "websocket":
+        return Sizes(0.0, framed(technique, 0, identity, room), size, *PINGS)
+    return Sizes(0.0, HEARTBEATS[kind], size)

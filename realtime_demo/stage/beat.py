@@ -32,7 +32,7 @@ class Beat:
             self._task = asyncio.get_running_loop().create_task(converse)
 
     async def burst(self, room: str, count: int) -> None:
-        """`count` lines, one straight after the other. Raises `HistoryUnavailable`."""
+        """`count` lines, one straight after the other. Raises `StoreUnavailable`."""
         for _ in range(count):
             await self._conversation.say(room)
 

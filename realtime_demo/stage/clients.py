@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from transports.access import Application, Receive, Scope, Send
-from transports.refusals import Refusal
+from transports.http.problems import Refusal
+from transports.http.scope import Application, Receive, Scope, Send
 
 from .labels import is_technique, label_of
 from .link import parent

@@ -8,7 +8,7 @@ from typing import Any
 from django.middleware.gzip import GZipMiddleware
 from django.utils.text import compress_string
 
-from transports.access import Application, Receive, Scope, Send, header
+from transports.http.scope import Application, Receive, Scope, Send, header
 
 from .labels import STREAMS, label_of
 from .link import parent

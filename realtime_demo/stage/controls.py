@@ -15,13 +15,13 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.middleware.csrf import CsrfViewMiddleware
 
-from transports.access import Receive, Scope, Send, check_origin, check_room, header
-from transports.access.scope import is_on_this_machine
-from transports.endpoint import Endpoint, answer, read_body
+from transports.auth.permissions import check_room
 from transports.events import encode
-from transports.publish import check_content_type, parse_json
-from transports.refusals import Refusal
-from transports.requests import Request
+from transports.http.base import Endpoint, answer
+from transports.http.problems import Refusal
+from transports.http.publish import check_content_type, parse_json, read_body
+from transports.http.request import Request
+from transports.http.scope import Receive, Scope, Send, check_origin, header, is_on_this_machine
 
 from .beat import beat
 from .link import Document, parent

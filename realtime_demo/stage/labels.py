@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from transports.techniques import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 OTHER = "other"  # the page, its scripts, publishing, the stage's own
 STREAMS = ("streaming", "sse")  # of HTTP, without an end

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 
-from transports.refusals import Refusal, unavailable
+from transports.http.problems import Refusal, unavailable
 
 Document = dict[str, Any]
 LONGEST = 64 * 1024 * 1024  # bytes in a line; the wire of one event is the longest

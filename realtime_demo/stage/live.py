@@ -6,10 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from transports.access import Receive, Scope, Send, check_host, check_origin
 from transports.events import encode
-from transports.refusals import Refusal, close_reason
-from transports.requests import Request
+from transports.http.problems import Refusal, close_reason
+from transports.http.request import Request
+from transports.http.scope import Receive, Scope, Send, check_host, check_origin
 
 from .link import parent
 

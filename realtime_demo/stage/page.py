@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 
-from transports.access.scope import is_on_this_machine
+from transports.http.scope import is_on_this_machine
 
 from .says import SAYS
 

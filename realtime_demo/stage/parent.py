@@ -16,7 +16,7 @@ import httpx
 from realtime_demo.server import command, free_port
 from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 from .anatomy import needle_of
 from .labels import STREAMS, is_technique, label_of
@@ -113,9 +113,13 @@ class Stage:
 
     def _farewell(self) -> None:
         """The child is about to be asked to stop."""
+        self._send_state()
+        if self._lines is not None:
+            self._lines.send({"stopping": True})
+
+    def _send_state(self) -> None:
         if self._lines is not None:
             self._lines.send({"state": self.document()})
-            self._lines.send({"stopping": True})
 
     async def _wait_for_child(self) -> None:
         """Return once the child answers, whatever the answer, and has connected to this process."""
@@ -129,7 +133,7 @@ class Stage:
                 await asyncio.sleep(PROBE_PAUSE)
         self.running_since = time.time()
         self._set_server("up")
-        self._lines.send({"state": self.document()})
+        self._send_state()
 
     def _ended(self) -> None:
         """The child has ended, and will be started again."""
@@ -202,6 +206,7 @@ class Stage:
         compressing = self.faults.gzip
         self.faults = faults
         if faults.gzip != compressing:
+            self._send_state()  # before the new connections reach the child
             # A stream is compressed from its beginning or not at all: they begin again.
             for name in STREAMS:
                 self.tap.cut(name)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
-from realtime_demo.comparison.theory import Arrivals
 from realtime_demo.tap.network import Network
-from transports.refusals import Refusal
-from transports.techniques import BY_NAME
+from transports.http.problems import Refusal
+from transports.registry import BY_NAME
+
+Arrivals = Literal["poisson", "fixed"]
 
 ROUND_TRIP = 10_000.0  # ms, the longest
 BANDWIDTH = (1.0, 1_000_000.0)  # kB/s

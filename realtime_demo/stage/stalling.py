@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakSet
 
 from realtime_demo.tap.proxy import Connection, Tap
-from transports.techniques import BY_NAME
+from transports.registry import BY_NAME
 
 REQUEST_AND_RESPONSE = ("polling", "longpoll")
 

@@ -9,12 +9,12 @@ from django.conf import settings
 
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
 from realtime_demo.tap.network import Network
-from transports.access import Receive, Send
-from transports.endpoint import Endpoint, answer
 from transports.events import encode
-from transports.refusals import Refusal
-from transports.requests import Request
-from transports.techniques import TECHNIQUES
+from transports.http.base import Endpoint, answer
+from transports.http.problems import Refusal
+from transports.http.request import Request
+from transports.http.scope import Receive, Send
+from transports.registry import TECHNIQUES
 
 from .settings import BANDWIDTH, RATE, ROUND_TRIP
 

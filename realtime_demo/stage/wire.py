@@ -6,14 +6,13 @@ import re
 from base64 import b64decode
 from typing import Any
 
-from transports.access import Receive, Send, check_room
-from transports.access.scope import client_address
-from transports.cursors import Cursor, InvalidCursor
-from transports.endpoint import Endpoint, answer
-from transports.events import encode
-from transports.refusals import Refusal
-from transports.requests import Request
-from transports.techniques import BY_NAME
+from transports.auth.permissions import check_room
+from transports.events import Cursor, InvalidCursor, encode
+from transports.http.base import Endpoint, answer
+from transports.http.problems import Refusal
+from transports.http.request import Request
+from transports.http.scope import Receive, Send, client_address
+from transports.registry import BY_NAME
 
 from . import anatomy
 from .framing import inflated, unmasked

@@ -348,10 +348,10 @@ class End(asyncio.Protocol):
         self.connection.lost(self.direction, exc)
 
     def pause_writing(self) -> None:
-        self._inbound().writable(False)
+        self._inbound().set_writable(False)
 
     def resume_writing(self) -> None:
-        self._inbound().writable(True)
+        self._inbound().set_writable(True)
 
     def _inbound(self) -> Pipe:
         """The pipe that writes to this end."""
@@ -375,10 +375,10 @@ class Pipe:
         self._loop = asyncio.get_running_loop()
         self._schedule = Schedule()
         self._buffer = Buffer()
-        self._queue: deque[tuple[float, bytes | None]] = deque()
+        self.queue: deque[tuple[float, bytes | None]] = deque()
         self._in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._writable = True
+        self.writable = True
         self.ended = False
 
     @property
@@ -409,15 +409,15 @@ class Pipe:
         now = self._loop.time()
         link = self.link
         start = max(now, self.not_before)
-        if link.transparent and not self._queue and start <= now and not self.connection.stalled:
+        if link.transparent and not self.queue and start <= now and not self.connection.stalled:
             self._deliver(data)
             return
         step = len(data) if math.isinf(link.bandwidth) else SEGMENT
         for place in range(0, len(data), step or 1):
             piece = data[place : place + step]
-            self._queue.append((self._schedule.arrival(link, start, len(piece)), piece))
+            self.queue.append((self._schedule.arrival(link, start, len(piece)), piece))
         if not data:
-            self._queue.append((self._schedule.arrival(link, start, 0), b""))
+            self.queue.append((self._schedule.arrival(link, start, 0), b""))
         self._in_flight += len(data)
         self.pump()
 
@@ -427,12 +427,12 @@ class Pipe:
             self._timer.cancel()
             self._timer = None
         now = self._loop.time()
-        while self._queue and not self.connection.stalled and self._writable:
-            due, data = self._queue[0]
+        while self.queue and not self.connection.stalled and self.writable:
+            due, data = self.queue[0]
             if due - TICK > now:
                 self._timer = self._loop.call_at(due - TICK, self.pump)
                 break
-            self._queue.popleft()
+            self.queue.popleft()
             self._in_flight -= len(data or b"")
             self._deliver(data)
         self.flow()
@@ -466,16 +466,16 @@ class Pipe:
         if size:
             self.sink.write(data[:size])
             connection.crossed("down", data[:size])
-        self._cut_if_due()
+        self.cut_if_due()
         limit = stall_after.get(connection.number)
         if not connection.cutting and limit is not None and connection.counts.down >= limit:
             del stall_after[connection.number]  # so that it can be resumed
             if data[size:]:
-                self._queue.appendleft((0.0, data[size:]))
+                self.queue.appendleft((0.0, data[size:]))
                 self._in_flight += len(data) - size
             connection.stall()
 
-    def _cut_if_due(self) -> None:
+    def cut_if_due(self) -> None:
         """Cut at the limit, once what may cross has arrived.
 
         A reset drops what the kernel still has to send (RFC 9293 §3.10.5).
@@ -484,10 +484,10 @@ class Pipe:
         if limit is None or self.connection.counts.down < limit:
             return
         self.connection.cutting = True  # nothing crosses any more
-        if not self._writable:
+        if not self.writable:
             return
         if self.sink is not None and not self.sink.is_closing() and _unacknowledged(self.sink):
-            self._loop.call_later(ACKNOWLEDGED, self._cut_if_due)
+            self._loop.call_later(ACKNOWLEDGED, self.cut_if_due)
         else:
             self.connection.cut()
 
@@ -497,10 +497,10 @@ class Pipe:
         full = (
             self.sink is None
             or self.connection.stalled
-            or not self._writable
+            or not self.writable
             or self._in_flight > self.connection.tap.window
             # Only what is queued comes due, and looks here again.
-            or (bool(self._queue) and self._schedule.queued(self.link, now) > QUEUE)
+            or (bool(self.queue) and self._schedule.queued(self.link, now) > QUEUE)
         )
         if self.source.is_closing():
             return
@@ -509,11 +509,11 @@ class Pipe:
         elif not full and not self.source.is_reading():
             self.source.resume_reading()
 
-    def writable(self, yes: bool) -> None:
-        self._writable = yes
+    def set_writable(self, yes: bool) -> None:
+        self.writable = yes
         if yes:
             if self.direction == "down":
-                self._cut_if_due()
+                self.cut_if_due()
             self.pump()
         else:
             self.flow()
@@ -524,12 +524,12 @@ class Pipe:
             return
         self.release()
         link, now = self.link, self._loop.time()
-        self._queue.append((self._schedule.arrival(link, now, 0), None if error else b""))
+        self.queue.append((self._schedule.arrival(link, now, 0), None if error else b""))
         self.pump()
 
     def sink_lost(self) -> None:
         """Nobody is left to deliver to."""
-        self._queue.clear()
+        self.queue.clear()
         self._in_flight = 0
         if self._timer is not None:
             self._timer.cancel()

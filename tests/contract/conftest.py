@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 
 @pytest.fixture(params=TECHNIQUES, ids=lambda technique: technique.name)

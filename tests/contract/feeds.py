@@ -11,7 +11,7 @@ import httpx
 
 from transports.client import BackOff
 from transports.events import Event
-from transports.techniques import Technique
+from transports.registry import Technique
 
 BOUND = 60.0  # seconds after which what has not come is not going to
 
@@ -31,7 +31,7 @@ def events_of(
 ) -> Any:
     """The technique's own Python client, told to be quick about asking again."""
     options.setdefault("back_off", BackOff(first=0.01, most=0.05))
-    if technique.name == "polling":
+    if technique.response_ends == "at once":
         options.setdefault("interval", 0.02)
     return technique.events(base_url, room, since, **options)
 

@@ -8,7 +8,7 @@ import random
 import httpx
 
 from realtime_demo.tap.proxy import Tap
-from transports.techniques import Technique
+from transports.registry import Technique
 
 from .feeds import collect, cursor_of, publish
 

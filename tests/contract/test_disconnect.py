@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from realtime_demo.tap.proxy import Tap
-from transports.techniques import Technique
+from transports.registry import Technique
 
 from .feeds import BOUND, events_of, publish
 
@@ -48,7 +48,7 @@ async def test_disconnect_frees_everything(
     before = await until(http, lambda held: held["users"] == 0 and held["tasks"] <= QUIET)
     target = httpx.URL(server_url)
     async with Tap(target.host, target.port or 80) as tap:
-        options: dict[str, Any] = {"hold": 50} if technique.name == "longpoll" else {}
+        options: dict[str, Any] = {"hold": 50} if technique.response_ends == "with events" else {}
         url = tap.url
 
         async def stay(arrived: asyncio.Event) -> None:
@@ -60,7 +60,7 @@ async def test_disconnect_frees_everything(
         clients = [asyncio.create_task(stay(arrived)) for arrived in arrivals]
         async with asyncio.timeout(BOUND):
             await asyncio.gather(*(arrived.wait() for arrived in arrivals))
-        if technique.name != "polling":
+        if technique.response_ends != "at once":
             await until(http, lambda held: held["users"] == CLIENTS)
         if ending == "cut":
             tap.cut()  # a reset: nobody says goodbye

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.raw import RawConnection, frame
-from transports.techniques import Technique
+from transports.registry import Technique
 
 from .test_refusals import SOCKETS
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.raw import RawConnection, check_raw_problem, headers_of
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .feeds import publish
 

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import LiveServer
 from tests.redis_server import RedisServer
-from transports.techniques import Technique
+from transports.registry import Technique
 
 from .feeds import collect, cursor_of, publish
 

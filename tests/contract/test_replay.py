@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from transports.events import Event
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .feeds import BOUND, collect, cursor_of, events_of, publish, settled
 

@@ -15,7 +15,7 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.live import LiveServer
 from tests.raw import RawConnection, frame
 from tests.waiting import BOUND
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 GROWTH = 8_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number

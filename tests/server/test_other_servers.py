@@ -29,7 +29,7 @@ from tests.contract.test_replay import (
 )
 from tests.contract.test_trusted_headers import test_claims_of_a_client_are_ignored
 from tests.live import SERVER, LiveServer
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 __all__ = [
     "socket_technique",

@@ -23,7 +23,7 @@ from tests.live import LiveServer
 from tests.raw import RawConnection
 from tests.redis_server import RedisServer
 from tests.waiting import BOUND, in_time_async, until, until_asked
-from transports.techniques import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES, Technique
 
 SECONDS = 1.0  # in which a connection has received its end
 STALL = 0.1  # seconds of a machine that stands still after which a measured time means nothing

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from realtime_demo.comparison.advice import ASSUMED, REFERENCE, Advice, Need, advise, load
-from realtime_demo.comparison.charts import amount
-from realtime_demo.comparison.console import DASH, milliseconds
+from realtime_demo.comparison.output.formatting import DASH, amount, milliseconds
 
 
 class Command(BaseCommand):

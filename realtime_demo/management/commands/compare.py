@@ -18,16 +18,16 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.live import Live
 
-from realtime_demo.comparison import console as screen
-from realtime_demo.comparison import document, report
-from realtime_demo.comparison.child import ChildFailed
 from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.output import html, json_csv, tables
+from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.phase import MeasurementFailed
-from realtime_demo.comparison.progress import Progress
-from realtime_demo.comparison.run import Plan, Result, run
+from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Plan, Progress, Settings, sweep
+from realtime_demo.comparison.results import Result
+from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
-from realtime_demo.comparison.settings import SCENARIOS, SWEPT, Settings, sweep
 from realtime_demo.comparison.theory import DoesNotFit
+from realtime_demo.comparison.workers import WorkerFailed
 
 # Option, the setting, the unit in which it is given, and what it says.
 OPTIONS = (
@@ -124,21 +124,21 @@ class Command(BaseCommand):
             self.check_output(Path(name).absolute())
         try:
             result = self.watched(plan)
-        except (ServerFailed, ChildFailed, MeasurementFailed, DoesNotFit, OSError) as error:
+        except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before the end: there are no figures.") from None
         console = self.printer()
         screen.show(console, result)
         if options["json"]:
-            Path(options["json"]).write_text(json.dumps(document.document(result)))
+            Path(options["json"]).write_text(json.dumps(json_csv.document(result)))
         if options["summary"]:
-            summary = document.document(result, samples=False)
+            summary = json_csv.document(result, samples=False)
             Path(options["summary"]).write_text(json.dumps(summary, indent=1) + "\n")
         if options["csv"]:
-            Path(options["csv"]).write_text(document.as_csv(result))
+            Path(options["csv"]).write_text(json_csv.as_csv(result))
         if options["report"]:
-            Path(options["report"]).write_text(report.page(result), encoding="utf-8")
+            Path(options["report"]).write_text(html.page(result), encoding="utf-8")
         for name in outputs:
             console.print(f"Written: {name}")
         if not result.complete:
@@ -168,9 +168,9 @@ class Command(BaseCommand):
             found = asyncio.run(
                 self_check(Trial(seed=plan.configurations[0].seed), plan.application)
             )
-        except (ServerFailed, ChildFailed, MeasurementFailed, OSError) as error:
+        except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
-        self.printer().print(screen.self_check(found))
+        self.printer().print(screen.render(tables.self_check(found)))
         if not all(added.within for added in found):
             raise CommandError("The comparison adds 0.5 ms or more: is the machine busy?")
 

@@ -21,8 +21,8 @@ from realtime_demo.server import SERVERS
 from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.supervisor import ServerFailed
-from transports.access import check_room
-from transports.refusals import Refusal
+from transports.auth.permissions import check_room
+from transports.http.problems import Refusal
 
 ANYWHERE = {"0.0.0.0", "::"}
 # Seconds between signs of life: a class is to see a dead connection noticed.

@@ -1,37 +1,42 @@
-/** The page: a lane and a card for each technique, one clock, one conversation, one tab. */
-import { Settings } from "./address.js";
-import { Card } from "./card.js";
-import { Changes } from "./changes.js";
-import { Clock, now } from "./clock.js";
-import { prepareComposer, publish, tell } from "./composer.js";
-import { Controls } from "./controls.js";
-import { Conversation } from "./conversation.js";
-import { Forecast } from "./forecast.js";
-import { Inspector } from "./inspector.js";
-import { listenForKeys } from "./keyboard.js";
-import { Lanes } from "./lanes.js";
-import { runAlone } from "./lock.js";
-import { Moment } from "./moment.js";
-import { Receiver } from "./receiver.js";
-import { prepareScenes } from "./scenes.js";
-import { Stage } from "./stage.js";
-import { beside } from "./statistics.js";
-import { duration, say } from "./strings.js";
-import { drawTable } from "./table.js";
-import { Timeline } from "./timeline.js";
-import { sentence } from "./wording.js";
+/** Wires the page: a lane and a card for each technique, one clock, one conversation, one tab. */
+import { Changes } from "./chat/changes.js";
+import { prepareComposer, showError } from "./chat/composer.js";
+import { Conversation } from "./chat/conversation.js";
+import { Session } from "./chat/session.js";
+import { Lanes } from "./lanes/lanes.js";
+import { Playback } from "./lanes/playback.js";
+import { Timeline } from "./lanes/timeline.js";
+import { Clock, now } from "./lib/clock.js";
+import { DemoControl } from "./lib/demo-control.js";
+import { listenForKeys } from "./lib/keyboard.js";
+import { publish } from "./lib/publish.js";
+import { runAlone } from "./lib/run-alone.js";
+import { Settings } from "./lib/settings.js";
+import { relativeMedians } from "./lib/statistics.js";
+import { format, gettext } from "./lib/text.js";
+import { Visibility } from "./lib/visibility.js";
+import { Announcer } from "./panels/announcer.js";
+import { Card } from "./panels/card.js";
+import { writeClockNote } from "./panels/clock-note.js";
+import { Controls } from "./panels/controls.js";
+import { drawEventTable } from "./panels/event-table.js";
+import { Forecast } from "./panels/forecast.js";
+import { Inspector } from "./panels/inspector.js";
+import { prepareScenarios } from "./panels/scenarios.js";
+import { TapCounts } from "./panels/tap-counts.js";
+import { Receiver } from "./sources/receiver.js";
 
 const CLOCK_EVERY = 300_000;
 const SUMMARY_EVERY = 10_000;
 const FIGURES_EVERY = 250;
 const TABLE_EVERY = 500;
 
-const element = (id) => document.getElementById(id);
-/** Parts of the page that a page of one technique does without. */
-const where = (id, make) => (element(id) ? make(element(id)) : null);
+/** @returns {any} null for what a technique's own page does without */
+const byId = (id) => document.getElementById(id);
+const ifPresent = (id, make) => (byId(id) ? make(byId(id)) : null);
 
-const configuration = JSON.parse(element("configuration").textContent);
-const { techniques } = configuration;
+const configuration = JSON.parse(byId("configuration").textContent);
+const { room, techniques } = configuration;
 const settings = new Settings({
   window: matchMedia("(max-width: 40rem)").matches ? 10 : 30,
   interval: configuration.interval,
@@ -42,155 +47,111 @@ const settings = new Settings({
   lanes: techniques.map(({ name }) => name),
   scene: "",
 });
-const stage = configuration.stage ? new Stage(configuration.stage) : null;
+const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
+const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
 const timeline = new Timeline(techniques.length);
-const receivers = await Promise.all(techniques.map(receiver));
-const rows = receivers.map((each) => ({
-  receiver: each,
-  element: element("board").querySelector(`[data-technique="${each.technique.name}"]`),
+const visibility = new Visibility(timeline);
+
+// --- Lanes -----------------------------------------------------------------------------------
+
+const receivers = await Promise.all(
+  techniques.map(async (technique, index) => {
+    const { [technique.export]: Source } = await import(technique.module);
+    return new Receiver(technique, Source, timeline, timeline.tracks[index], {
+      clock,
+      isVisibleSince: (time) => visibility.isVisibleSince(time),
+      name: () => session.presence,
+      options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
+      arrived: (occurrence, isNew) => {
+        conversation?.arrived(occurrence, index, isNew);
+        inspector?.arrived(occurrence);
+      },
+      changed: ({ state, text }, isNews) => {
+        cards[index].showState();
+        if (isNews) {
+          const values = { technique: technique.label, state: text };
+          announcer.announce(format(gettext("{technique}: {state}"), values));
+        }
+        if (state === "stopped" || state === "open") rememberLanes();
+      },
+      unknown: () => session.end(),
+    });
+  }),
+);
+const rows = receivers.map((receiver) => ({
+  receiver,
+  element: byId("board").querySelector(`[data-technique="${receiver.technique.name}"]`),
 }));
-element("board").style.setProperty("--lanes", rows.length);
-rows.forEach((row, index) => row.element.style.setProperty("--row", `${index + 2}`));
-const cards = rows.map((row) => new Card(row.element, row.receiver));
-const lanes = new Lanes(element("lanes"), timeline, rows);
-lanes.window = settings.get("window");
+byId("board").style.setProperty("--lanes", rows.length);
+rows.forEach(({ element }, index) => element.style.setProperty("--row", `${index + 2}`));
+const cards = rows.map(({ element, receiver }) => new Card(element, receiver));
+const lanes = new Lanes(byId("lanes"), timeline, rows);
+const announcer = new Announcer(byId("summary"), lanes.canvas, receivers);
 const forecast = new Forecast(configuration.theory, settings, cards);
+const tapCounts = demo && new TapCounts(demo, cards);
 
-async function receiver(technique, index) {
-  const { [technique.export]: Source } = await import(technique.module);
-  const page = {
-    clock,
-    isVisible: (since) => since >= visibleSince,
-    name: () => (configuration.name ? configuration.name : ownName()),
-    options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
-    arrived: (from, occurrence, isNew) => {
-      conversation?.arrived(occurrence, index, isNew);
-      inspector?.arrived(occurrence);
-    },
-    changed: (from, isNews) => {
-      cards[index].showState();
-      if (isNews) announce(say("stateChange", { technique: technique.label, state: from.words }));
-      if (from.state === "stopped" || from.state === "open") rememberLanes();
-    },
-    unknown: sessionEnded,
-  };
-  return new Receiver(technique, Source, timeline, timeline.tracks[index], page);
-}
+for (const each of receivers) each.isWanted = settings.get("lanes").includes(each.technique.name);
 
-/** Which lanes run is part of the address. */
+/** The running lanes are part of the address. */
 function rememberLanes() {
   const wanted = receivers.filter(({ isWanted }) => isWanted);
   settings.set({ lanes: wanted.map(({ technique }) => technique.name) }, "lanes");
 }
 
-for (const each of receivers) each.isWanted = settings.get("lanes").includes(each.technique.name);
-
-// --- Hidden time: timers are throttled, and the delays they cause are the browser's doing --
-
-let visibleSince = document.hidden ? Infinity : 0;
-if (document.hidden) timeline.hide(true, now());
-document.addEventListener("visibilitychange", () => {
-  timeline.hide(document.hidden, now());
-  visibleSince = document.hidden ? Infinity : now();
-});
-
-// --- For screen readers: now and then, in one sentence -------------------------------------
-
-let summarised = 0;
-
-function announce(words) {
-  if (element("summary")) element("summary").textContent = words;
+/** Resets the figures. */
+function forget() {
+  for (const each of receivers) each.forget();
+  tapCounts?.reset();
 }
 
-function summarise() {
-  const count = Math.max(...receivers.map(({ ledger }) => ledger.received));
-  if (count === summarised) return;
-  summarised = count;
-  const medians = receivers
-    .filter(({ delays }) => delays.count)
-    .map(({ technique, delays }) =>
-      say("summaryItem", { technique: technique.label, delay: duration(delays.figures.median) }),
-    );
-  if (!medians.length) return;
-  const words = say("summary", { count, medians: medians.join(", ") });
-  announce(words);
-  lanes.canvas.setAttribute("aria-label", words);
+/** Marks what the reader did above the lanes. @param {string} text */
+function note(text) {
+  timeline.note(now(), text);
+  announcer.announce(text);
 }
 
-// --- The conversation ----------------------------------------------------------------------
+// --- Chat ------------------------------------------------------------------------------------
 
-const ownName = () => element("sender")?.value.trim() ?? "";
-/** Anyone may write a user's name into the form: then it is not verified, nor the user's own. */
-const isOwn = ({ type, sender, verified }) =>
-  type === "message" && sender === ownName() && (verified === true) === (configuration.changes.name !== "");
-const conversation = where("conversation", (list) =>
-  new Conversation(list, element("event-template"), techniques, {
-    room: configuration.room,
+const conversation = ifPresent("conversation", (list) =>
+  new Conversation(list, byId("event-template"), techniques, {
+    room,
     rooms: configuration.rooms,
-    here: element("here"),
-    options: element("rooms"),
-    isOwn,
-    changes: new Changes(configuration.changes, element("text").maxLength, change),
+    here: byId("here"),
+    options: byId("rooms"),
+    isOwn: (event) => session.isOwn(event),
+    changes: new Changes(session.permission, byId("text").maxLength, change),
   }),
 );
 
-/** Over the WebSocket, which goes both ways, while that is open. */
+/** Edits or deletes an event: by an open WebSocket, otherwise by a request. */
 async function change(of, text) {
-  const { room, publish: url } = configuration;
-  tell(element("outcome"), "");
+  showError(byId("outcome"), "");
   if (receivers.some((each) => each.change(room, of, text))) return;
-  const what = text ? { type: "edit", of, text } : { type: "delete", of };
-  const limits = { text: element("text").maxLength };
-  await publish(url, what, limits).catch(({ message, status }) => {
-    tell(element("outcome"), message);
-    if (status === 401) sessionEnded();
+  const event = text ? { type: "edit", of, text } : { type: "delete", of };
+  const limits = { text: byId("text").maxLength };
+  await publish(configuration.publish, event, limits).catch(({ message, status }) => {
+    showError(byId("outcome"), message);
+    if (status === 401) session.end();
   });
 }
 
-/** Whoever was logged in is nobody from here on, until they log in again. */
-function sessionEnded() {
-  if (!configuration.name || !element("session")) return;
-  configuration.name = "";
-  Object.assign(configuration.changes, { name: "", isStaff: false });
-  element("session").hidden = false;
-  where("sender", (input) => (input.readOnly = false));
-  for (const part of document.querySelectorAll(".event .actions, .account form")) part.remove();
-}
+// --- Panels ----------------------------------------------------------------------------------
 
-// --- Time: it moves, or it is frozen -------------------------------------------------------
-
-const moment = new Moment(lanes, element("board"), element("freeze"), (occurrence) => {
+const playback = new Playback(lanes, byId("board"), byId("freeze"), (occurrence) => {
   inspector?.show(occurrence);
-  if (element("legend")) element("legend").hidden = Boolean(occurrence) || Boolean(situation?.scene);
-  if (situation) situation.element.hidden = Boolean(occurrence) || !situation.scene;
+  const hasScenario = Boolean(scenarios?.panel.scenario);
+  if (byId("legend")) byId("legend").hidden = Boolean(occurrence) || hasScenario;
+  if (scenarios) scenarios.panel.element.hidden = Boolean(occurrence) || !hasScenario;
   if (!occurrence) return;
   inspector?.element.scrollIntoView({ block: "nearest" });
-  const delays = receivers.map(({ technique }, index) => {
-    const delay = occurrence.arrivals[index] > 0 ? occurrence.arrivals[index] - occurrence.published : NaN;
-    return say("summaryItem", { technique: technique.label, delay: duration(delay) });
-  });
-  announce(say("picked", { event: sentence(occurrence.event), delays: delays.join(", ") }));
+  announcer.describe(occurrence);
 });
-
-// --- Controls --------------------------------------------------------------------------------
-
-function note(text) {
-  timeline.note(now(), text);
-  announce(text);
-}
-const inspector = where("inspector", (part) => new Inspector(part, receivers, stage));
-const controls = where("controls", (part) =>
-  new Controls(part, settings, stage, { room: configuration.room, note, outcome: element("outcome") }),
+const inspector = ifPresent("inspector", (element) => new Inspector(element, receivers, demo));
+const controls = ifPresent("controls", (element) =>
+  new Controls(element, settings, demo, { room, note, outcome: byId("outcome") }),
 );
-
-/** From here on the figures are of what comes. */
-function forget() {
-  for (const each of receivers) each.forget();
-  countedFrom = stage?.state?.techniques ?? {};
-}
-
-settings.addEventListener("change", ({ detail: { names } }) => {
+settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) => {
   if (names.includes("window")) showWindow();
   if (names.includes("interval")) {
     receivers.find(({ technique }) => technique.name === "polling")?.reopen();
@@ -202,52 +163,34 @@ settings.addEventListener("change", ({ detail: { names } }) => {
 function showWindow() {
   lanes.window = settings.get("window");
   lanes.isStale = true;
-  for (const input of document.querySelectorAll("[name=window]")) {
-    input.checked = Number(input.value) === lanes.window;
-  }
+  for (const input of windowInputs) input.checked = Number(input.value) === lanes.window;
 }
 
-for (const input of document.querySelectorAll("[name=window]")) {
+/** @type {NodeListOf<HTMLInputElement>} */
+const windowInputs = document.querySelectorAll("[name=window]");
+for (const input of windowInputs) {
   input.addEventListener("change", () => settings.set({ window: Number(input.value) }));
 }
-element("forget")?.addEventListener("click", () => {
+byId("forget")?.addEventListener("click", () => {
   forget();
-  note(say("noteForgotten"));
+  note(gettext("Figures from here"));
 });
-
-// --- What the tap counted ----------------------------------------------------------------------
-
-let countedFrom = null;
-
-stage?.addEventListener("state", ({ detail: { techniques: counted } }) => {
-  countedFrom ??= counted;
-  for (const card of cards) {
-    const { name } = card.receiver.technique;
-    if (!counted[name]) continue;
-    const from = countedFrom[name] ?? { up: 0, down: 0 };
-    const { up, down, connections } = counted[name];
-    card.tapped = { up: up - from.up, down: down - from.down, connections };
-  }
+const scenarios = ifPresent("scenario", (element) => {
+  const legend = byId("legend");
+  const announce = (text) => announcer.announce(text);
+  const page = { room, settings, receivers, demo, controls, playback, legend, forget, note, announce };
+  return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
 });
+scenarios?.open();
 
-// --- Situations --------------------------------------------------------------------------------
+// --- Keys ------------------------------------------------------------------------------------
 
-const { situation, open } = where("situation", (part) => {
-  const { room, situations } = configuration;
-  const legend = element("legend");
-  const page = { room, settings, receivers, stage, controls, moment, legend, forget, note, announce };
-  return prepareScenes(part, element("scene"), situations ?? [], page);
-}) ?? {};
-open?.();
-
-// --- Keys ----------------------------------------------------------------------------------------
-
-const help = element("help");
+const help = byId("help");
 const keys = {
-  " ": () => moment.freeze(),
-  Escape: () => (lanes.selected ? moment.select(null) : moment.freeze(false)),
-  ArrowLeft: () => moment.move(-1),
-  ArrowRight: () => moment.move(1),
+  " ": () => playback.freeze(),
+  Escape: () => (lanes.selected ? playback.select(null) : playback.freeze(false)),
+  ArrowLeft: () => playback.move(-1),
+  ArrowRight: () => playback.move(1),
   ArrowUp: () => inspector?.move(-1),
   ArrowDown: () => inspector?.move(1),
   "?": () => help?.showModal(),
@@ -255,66 +198,57 @@ const keys = {
 receivers.forEach((each, index) => {
   keys[`${index + 1}`] = () => each.want(!each.isRunning);
 });
-if (stage?.mayControl) keys[`${receivers.length + 1}`] = () => controls?.do("feed");
-listenForKeys(keys, () => element("keys")?.checked ?? true);
-element("show-help")?.addEventListener("click", () => help.showModal());
+if (demo?.mayControl) keys[`${receivers.length + 1}`] = () => controls?.do("feed");
+listenForKeys(keys, () => byId("keys")?.checked ?? true);
+byId("show-help")?.addEventListener("click", () => help.showModal());
 
-// --- The clock -------------------------------------------------------------------------------------
+// --- Start -----------------------------------------------------------------------------------
 
 async function readClock() {
-  await clock.read(configuration.clock).catch(() => {}); // unreachable: the lanes say so
-  if (clock.uncertainty === Infinity || !element("clock")) return;
-  const { correction, offset } = clock;
-  element("clock").textContent = say(correction ? "clockCorrected" : "clockAgrees", {
-    uncertainty: duration(clock.uncertainty),
-    offset: duration(Math.abs(offset)),
-    direction: say(offset > 0 ? "ahead" : "behind"),
-  });
+  await clock.read(configuration.clock).catch(() => {}); // unreachable: the lanes show it
+  ifPresent("clock", (element) => writeClockNote(element, clock));
 }
 
-// -----------------------------------------------------------------------------------------------------
-
-where("composer", (form) => {
-  // Who has a name of their own publishes under it, and is known by that.
-  const published = ({ verified }) => configuration.changes.name && !verified && sessionEnded();
-  prepareComposer(form, element("outcome"), configuration.publish, published);
-  // A name is a presence: everyone is told, and all techniques come in under it.
+ifPresent("composer", (form) => {
+  prepareComposer(form, byId("outcome"), configuration.publish, (event) => session.published(event));
+  // The name is a presence: everyone is told, and all techniques reconnect under it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });
 showWindow();
 forecast.renew();
-stage?.follow();
+demo?.follow();
 
-await readClock(); // while there is nothing yet that could disturb the reading
+await readClock(); // before anything can disturb the measurement
 setInterval(readClock, CLOCK_EVERY);
-setInterval(summarise, SUMMARY_EVERY);
-// In turn: no frame has to draw them all.
+setInterval(() => announcer.summarise(), SUMMARY_EVERY);
+// One card at a time, so that no frame has to draw them all.
 let turn = 0;
 setInterval(() => {
   turn = (turn + 1) % cards.length;
-  cards[turn].draw(beside(receivers.map(({ delays }) => delays))[turn], timeline.latest);
+  cards[turn].draw(relativeMedians(receivers.map(({ delays }) => delays))[turn], timeline.latest);
 }, FIGURES_EVERY / cards.length);
-where("events", (body) => {
-  const shown = body.closest("details");
-  const draw = () => shown.open && drawTable(body, timeline, receivers);
-  shown.addEventListener("toggle", draw);
+ifPresent("events", (body) => {
+  const details = body.closest("details");
+  const draw = () => details.open && drawEventTable(body, timeline, receivers);
+  details.addEventListener("toggle", draw);
   setInterval(draw, TABLE_EVERY);
 });
-moment.run();
+playback.run();
 
 const takeOver = runAlone(
   () => allow(true),
   () => allow(false),
 );
-element("take-over")?.addEventListener("click", takeOver);
+byId("take-over")?.addEventListener("click", takeOver);
 
-// Whoever logs out takes leave first: what is still open would be ended with a 401.
+// Close the connections before logging out: the server would end them with a 401.
 document.querySelector(".account form")?.addEventListener("submit", () => {
   for (const each of receivers) each.allow(false);
 });
 
-function allow(running) {
-  if (element("elsewhere")) element("elsewhere").hidden = running;
-  element("board").inert = !running;
-  for (const each of receivers) each.allow(running);
+/** Whether this tab may run. @param {boolean} isAllowed */
+function allow(isAllowed) {
+  if (byId("elsewhere")) byId("elsewhere").hidden = isAllowed;
+  byId("board").inert = !isAllowed;
+  for (const each of receivers) each.allow(isAllowed);
 }

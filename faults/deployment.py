@@ -1,0 +1,213 @@
+"""A production, as `manage.py production` runs it, on a Redis that can be taken away."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+import redis
+
+from realtime_demo.production import configuration, programs
+from realtime_demo.production.paths import Paths
+
+from .failover import Failover
+from .ports import free_ports
+
+ROOT = Path(__file__).resolve().parent.parent
+START, STOP = 90.0, 30.0  # seconds
+MIB = 1 << 20
+STAFF = "feed"  # the name of who may start tasks, and come into rooms for staff
+
+
+class NotStarted(Exception):
+    """A part of the deployment did not start; the text is what it said."""
+
+
+class Redis:
+    """redis-server with the production's own configuration, append-only file included."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.path = paths.socket("redis")
+        self.url = f"unix://{self.path}?db=0"
+        self.configuration = paths.redis_conf
+        self.configuration.write_text(configuration.redis(paths))
+        self.client = redis.Redis(unix_socket_path=str(self.path), socket_timeout=5)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return once it answers. Raises `NotStarted`."""
+        self.process = subprocess.Popen(
+            [programs.redis_server(), str(self.configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.RedisError as error:  # not yet, or still reading its file
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise NotStarted(f"redis-server: {error}") from error
+                time.sleep(0.01)
+
+    def end(self, number: int) -> None:
+        """End it with that signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(STOP)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def close(self) -> None:
+        self.client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.end(signal.SIGTERM)
+
+
+class Deployment:
+    """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
+
+    `env` is added to the environment of its processes. `replicated`: its Redis is a master with
+    a replica, and Sentinels name it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        servers: int = 2,
+        workers: int = 1,
+        env: Mapping[str, str] | None = None,
+        replicated: bool = False,
+    ) -> None:
+        port, metrics_port = free_ports(2)
+        self.paths = Paths(directory, port=port, metrics_port=metrics_port, servers=servers)
+        self.paths.make_directories()
+        self.redis = Redis(self.paths)
+        self.failover = Failover(directory / "failover") if replicated else None
+        self._staff: dict[str, str] = {}
+        self.url = f"https://localhost:{port}"
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}"
+        self.log = directory / "output.log"
+        self.command = [sys.executable, "manage.py", "production", "--directory", str(directory)]
+        self.command += ["--port", str(port), "--metrics-port", str(metrics_port)]
+        self.command += ["--servers", str(servers), "--workers", str(workers)]
+        self.env = {
+            **os.environ,
+            "DATABASE_PATH": "",
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": (self.failover or self.redis).url,
+            **(env or {}),
+        }
+
+    def __enter__(self) -> Self:
+        (self.failover or self.redis).start()
+        self.process: subprocess.Popen[bytes] | None = None
+        try:
+            with self.log.open("wb") as output:
+                self.process = subprocess.Popen(
+                    self.command,
+                    cwd=ROOT,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            self._wait_until_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self.process is not None and self.process.poll() is None:
+                self.process.send_signal(signal.SIGINT)
+                self.process.wait(STOP)
+        finally:
+            if self.process is not None:
+                self.process.kill()
+            (self.failover or self.redis).close()
+
+    def output(self) -> str:
+        """What its processes have printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def staff(self) -> dict[str, str]:
+        """The headers of a program that may start tasks, and come into rooms for staff."""
+        if self._staff:
+            return self._staff
+        environment = {
+            **self.env,
+            **self.paths.environment(),
+            "DATABASE_PATH": str(self.paths.directory / "db.sqlite3"),
+            "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(),
+        }
+        said = ""
+        for arguments in (
+            ["createsuperuser", "--no-input", "--username", STAFF, "--email", "staff@localhost"],
+            ["token", "issue", STAFF],
+        ):
+            command = [sys.executable, "manage.py", *arguments]
+            said = subprocess.run(
+                command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+            ).stdout
+        self._staff = {"Authorization": f"Bearer {said.strip()}"}
+        return self._staff
+
+    def _wait_until_ready(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + START
+        while f"Ready: {self.url}/" not in self.output():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise NotStarted(self.output()[-4000:])
+            time.sleep(0.05)
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """Its processes by part: `server-0` …, `worker`, `nginx` (master first), `redis`."""
+        parts: dict[str, list[psutil.Process]] = {
+            name: [] for name in (*self.paths.names, "worker", "nginx", "redis")
+        }
+        if self.redis.process is not None and self.redis.process.poll() is None:
+            parts["redis"].append(psutil.Process(self.redis.process.pid))
+        assert self.process is not None
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                command = " ".join(process.cmdline())
+            except psutil.Error:  # it has just ended
+                continue
+            part = self._part(command)
+            if part:
+                parts[part].append(process)
+        return parts
+
+    def _part(self, command: str) -> str:
+        if "production.child" in command:  # about to be replaced
+            return ""
+        if "runworker" in command:
+            return "worker"
+        if "nginx: " in command:
+            return "nginx"
+        for name in self.paths.names:
+            if f"{name}.sock" in command:
+                return name
+        return ""

@@ -1,0 +1,265 @@
+"""One page that stands by itself: no network, no script, inline SVG, light, dark and print."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from django.template import Context, Engine
+
+from realtime_demo.comparison.plan import SWEPT
+from realtime_demo.comparison.results import Configuration, Measurement, Result
+from realtime_demo.comparison.statistics import quantile
+from realtime_demo.comparison.theory import Path, predict
+from realtime_demo.comparison.traits import response_ends
+from transports.registry import BY_NAME, TECHNIQUES
+
+from .charts import Chart, Line, chart, curve, distribution, spaced
+from .findings import findings
+from .formatting import DASH, describe, interval, label, milliseconds, number, size
+from .tables import repeated, shown, tables
+
+# What is swept, as its axis says.
+NAMED = {
+    "interval": "polling interval in s",
+    "rtt": "round trip in ms",
+    "rate": "events a second",
+    "clients": "clients",
+    "jitter": "jitter in ms",
+    "size": "size of the text in characters",
+}
+LONG = 12  # rows from which on a table may be split between pages
+GLANCE = (
+    ("", ""),
+    ("Median", "ms"),
+    ("95 % interval", "of the median, ms"),
+    ("99 of 100 within", "ms"),
+    ("Requests", "an event"),
+    ("On the wire", "bytes an event"),
+    ("Idle", "an hour"),
+    ("Server CPU", "ms, 1,000 deliveries"),
+)
+TEMPLATES = Engine(dirs=[str(FilePath(__file__).parent / "templates")])
+
+
+def page(result: Result) -> str:
+    """The whole report as HTML."""
+    first = result.configurations[0]
+    glance = {
+        "caption": describe(first),
+        "columns": GLANCE,
+        "rows": [_row(measurement) for measurement in first.measurements],
+    }
+    context = {
+        "title": "Real-time techniques, measured",
+        "techniques": TECHNIQUES,
+        "result": result,
+        "glance": glance,
+        "findings": [_words(text) for text in findings(result)],
+        "overview": _overview(result),
+        "repeated": repeated(result),
+        "long": LONG,
+        "configurations": [
+            {
+                "title": _words(describe(one)),
+                "charts": [made for each in shown(one) if (made := _distribution(each))],
+                "tables": tables(one),
+            }
+            for one in result.configurations
+        ],
+        "setup": _setup(result),
+    }
+    return TEMPLATES.get_template("report.html").render(Context(context))
+
+
+def _words(text: str) -> str:
+    """A sentence in which no line ends between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "\N{NO-BREAK SPACE}", text)
+
+
+def _css(technique: str) -> str:
+    return technique if technique in BY_NAME else "plain"
+
+
+def _row(measurement: Measurement) -> dict[str, Any]:
+    """What somebody in a hurry needs of the report."""
+    delay, cost = measurement.intended, measurement.cost
+    wire = idle = DASH
+    if cost.up_per_event is not None and cost.down_per_event is not None:
+        wire = f"{cost.up_per_event + cost.down_per_event:,.0f}"
+    if measurement.idle_up is not None and measurement.idle_down is not None:
+        idle = size(measurement.idle_up + measurement.idle_down)
+    return {
+        "css": _css(measurement.technique),
+        "name": label(measurement.name),
+        "withheld": measurement.bottleneck,
+        "cells": (
+            milliseconds(delay.p50),
+            interval(delay.low, delay.high),
+            milliseconds(delay.p99),
+            number(cost.requests_per_event),
+            wire,
+            idle,
+            milliseconds(cost.cpu),
+        ),
+    }
+
+
+def _overview(result: Result) -> list[Chart]:
+    charts = [_trade(result), *_growth(result)]
+    if result.plan.swept in SWEPT:
+        charts.insert(0, _sweep(result, result.plan.swept))
+    return charts
+
+
+def _sweep(result: Result, name: str) -> Chart:
+    """Mean delay against what was swept; `name` is the setting's."""
+    measured, predicted = dict[str, Line](), dict[str, Line]()
+    for configuration in result.configurations:
+        value = getattr(configuration.settings, name) / SWEPT[name]
+        for one in shown(configuration):
+            css, words = _css(one.technique), label(one.name)
+            line = measured.setdefault(one.name, Line(words, css, (), marks=True))
+            dashed = predicted.setdefault(
+                one.name, Line(words, f"{css} own", (), predicted=True, named=False)
+            )
+            measured[one.name] = line.with_point(value, one.published.mean * 1e3)
+            predicted[one.name] = dashed.with_point(value, one.prediction.delay.mean * 1e3)
+    return chart(
+        f"Mean delay against {NAMED[name].partition(' in ')[0]}",
+        NAMED[name],
+        "mean delay in ms",
+        [*predicted.values(), *measured.values()],
+        caption="Points are measured, dashed lines predicted.",
+        log_y=True,
+    )
+
+
+def _trade(result: Result) -> Chart:
+    """Delay against requests: the curve on which every polling interval lies."""
+    first = result.configurations[0]
+    path = Path(first.settings.network, _service(first))
+    points = []
+    for pause in spaced(0.05, 60.0):
+        polled = predict("polling", replace(first.settings.workload, interval=pause), path)
+        points.append((polled.requests_per_second * 3600, polled.delay.mean * 1e3))
+    lines = [Line("polling, 60 s to 0.05 s", "polling own", points, predicted=True)]
+    for configuration in result.configurations:
+        for measurement in shown(configuration):
+            cost = measurement.cost
+            if cost.requests is None:
+                continue
+            an_hour = cost.requests / measurement.clients / cost.seconds * 3600
+            # A stream asks once; at the chart's left edge it can be seen.
+            place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
+            name = label(measurement.name)
+            named = all(line.name != name for line in lines)  # once is enough
+            css = _css(measurement.technique)
+            lines.append(Line(name, css, [place], marks=True, named=named))
+    return chart(
+        "Delay against overhead",
+        "requests an hour from one client",
+        "mean delay in ms",
+        lines,
+        caption="Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are "
+        "measured; open connections make no requests and stand at the left edge.",
+        log_x=True,
+        log_y=True,
+    )
+
+
+def _service(configuration: Configuration) -> float:
+    settings = configuration.settings
+    for measurement in configuration.measurements:
+        if response_ends(measurement.technique) == "at once":
+            period = 1 / measurement.prediction.requests_per_second
+            return max(0.0, period - settings.interval - settings.network.rtt)
+    return 0.0
+
+
+def _growth(result: Result) -> list[Chart]:
+    """Server CPU against clients, at the run's own rate."""
+    points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for configuration in result.configurations:
+        for one in shown(configuration):
+            if one.cost.cpu is not None:
+                share = one.cost.cpu / 1_000 * one.cost.deliveries / one.cost.seconds * 100
+                points[one.name].append((one.clients, share))
+    if not points:
+        return []
+    lines: list[Line] = []
+    for name, places in points.items():
+        clients, share = places[-1]
+        ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
+        lines.append(Line(label(name), f"{_css(name)} own", ends, predicted=True))
+        lines.append(Line(name, _css(name), places, marks=True, named=False))
+    rate = result.configurations[-1].settings.rate
+    made = chart(
+        "Growth with clients",
+        "clients",
+        "server CPU in % of a core",
+        lines,
+        caption=f"At {rate:g} events a second. Points are measured, publishing taken off; dashed "
+        "lines carry the last of them on in proportion, which overstates what waking up costs: "
+        "that is once an event, for all clients.",
+        log_x=True,
+        log_y=True,
+    )
+    return [made]
+
+
+def _distribution(measurement: Measurement) -> Chart | None:
+    ordered = [delay * 1e3 for delay in measurement.delays()]
+    if not ordered:
+        return None
+    delay = measurement.prediction.delay
+    # The last few percent would squeeze all the rest to a line; they are in the table.
+    high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
+    if measurement.simulated is not None:
+        predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
+    else:
+        predicted = curve(lambda x: delay.cdf(x / 1e3), high)
+    css = _css(measurement.technique)
+    beyond = sum(sample > high for sample in ordered)
+    return chart(
+        f"{label(measurement.name)}: share of events within a delay",
+        "delay in ms",
+        "share of deliveries",
+        [
+            Line("measured", css, _within(ordered, high), named=False),
+            Line("predicted", css, predicted, predicted=True, named=False),
+        ],
+        caption="Solid: measured; dashed: predicted for these events."
+        + (f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""),
+        most=1.0,
+    )
+
+
+def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
+    """The distribution of all of `ordered`, drawn up to `high`, from edge to edge."""
+    inside = [sample for sample in ordered if sample <= high]
+    share = len(inside) / len(ordered)
+    steps = [(x, y * share) for x, y in distribution(inside)] if inside else []
+    return [(0.0, 0.0), *steps, (high, share)]
+
+
+def _setup(result: Result) -> dict[str, str]:
+    host = result.environment
+    packages = ", ".join(f"{name} {version}" for name, version in host["packages"].items())
+    clock = "one clock: server and clients are on one host"
+    if not result.same_host:
+        clock = (
+            f"the server's is {result.clock_offset * 1e3:.2f} ms ahead, "
+            f"± {result.clock_uncertainty * 1e3:.2f} ms"
+        )
+    return {
+        "Machine": f"{host['processor']}, {host['cores']} cores, {host['system']}",
+        "Load before": f"{host['load']:.2f}" if host["load"] is not None else "unknown",
+        "Software": f"Python {host['python']}, {packages}",
+        "Server": result.server,
+        "Clock": clock,
+        "Seed": ", ".join(sorted({str(c.settings.seed) for c in result.configurations})),
+    }

@@ -1,0 +1,140 @@
+"""A result as JSON and as CSV: every sample, setting and version, enough to run it again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+from realtime_demo.comparison.results import Measurement, Result
+from realtime_demo.comparison.statistics import Spread
+
+VERSION = 1
+ORIGINS = {"intended": "", "actual": "from_actual_", "published": "from_published_"}
+PER_EVENT = ("requests_per_event", "empty_share", "up_per_event", "down_per_event")
+
+
+def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
+    """The result as JSON can hold it; what is unknown is null. Times are in seconds."""
+    found: dict[str, Any] = _plain(
+        {
+            "version": VERSION,
+            "began": result.began,
+            "command": result.plan.command,
+            "server": result.server,
+            "same_host": result.same_host,
+            "clock": {"offset": result.clock_offset, "uncertainty": result.clock_uncertainty},
+            "environment": result.environment,
+            "swept": result.plan.swept,
+            "complete": result.complete,
+            "warnings": result.warnings,
+            "configurations": [
+                {
+                    "settings": configuration.settings.document(),
+                    "techniques": {
+                        measurement.name: _measurement(measurement, samples)
+                        for measurement in configuration.measurements
+                    },
+                }
+                for configuration in result.configurations
+            ],
+        }
+    )
+    return found
+
+
+def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
+    withheld = measurement.bottleneck
+    found: dict[str, Any] = {
+        "technique": measurement.technique,
+        "clients": measurement.clients,
+        "ledger": asdict(measurement.ledger),
+        "resets": measurement.resets,
+        "withheld": withheld,
+        "watch": asdict(measurement.watch),
+    }
+    if withheld is None:
+        cost = measurement.cost
+        found |= {
+            "delay": {name: asdict(getattr(measurement, name)) for name in ORIGINS},
+            "cost": {**asdict(cost), **{name: getattr(cost, name) for name in PER_EVENT}},
+            "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
+            "sizes": asdict(measurement.sizes),
+            "service": measurement.service,
+            "request": measurement.request,
+            "push": measurement.push,
+            "volley": {
+                "server": measurement.event_probe.server,
+                "clients": measurement.event_probe.clients,
+            },
+            "crowding": None if measurement.event_probe.clients is None else measurement.crowding,
+            "event_bytes": measurement.event_bytes,
+            "predicted": [check.document() for check in measurement.comparison()],
+        }
+    if samples:
+        # For a second look, whatever was withheld.
+        found["events"] = [event._asdict() for event in measurement.sent]
+        found["samples"] = [list(sample) for sample in measurement.samples]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON has not, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+SWEPT_COLUMNS = ("clients", "rate", "interval", "rtt", "jitter", "bandwidth", "size", "seed")
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    """A row a technique and configuration; delays in milliseconds."""
+    found: list[dict[str, Any]] = []
+    for configuration in result.configurations:
+        settings = configuration.settings.document()
+        for measurement in configuration.measurements:
+            row: dict[str, Any] = {"technique": measurement.name}
+            row |= {name: settings[name] for name in SWEPT_COLUMNS}
+            row |= asdict(measurement.ledger)
+            row["withheld"] = measurement.bottleneck or ""
+            if not row["withheld"]:
+                for origin, prefix in ORIGINS.items():
+                    row |= _delays(prefix, getattr(measurement, origin))
+                cost = measurement.cost
+                row |= {name: getattr(cost, name) for name in PER_EVENT}
+                row |= {
+                    "idle_up_per_hour": measurement.idle_up,
+                    "idle_down_per_hour": measurement.idle_down,
+                    "connections": cost.connections,
+                    "reconnects": cost.reconnects,
+                    "cpu_ms_per_1000": None if cost.cpu is None else cost.cpu * 1e3,
+                    "memory_per_connection": cost.memory,
+                    "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
+                    "predicted_requests_per_event": measurement.prediction.requests_per_event,
+                }
+            found.append(row)
+    return found
+
+
+def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
+    return {
+        f"{prefix}{name}": None if math.isnan(value) else value if name == "count" else value * 1e3
+        for name, value in asdict(spread).items()
+    }
+
+
+def as_csv(result: Result) -> str:
+    found = rows(result)
+    columns = list(dict.fromkeys(column for row in found for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()

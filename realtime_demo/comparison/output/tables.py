@@ -1,0 +1,205 @@
+"""The tables of a result, which the terminal and the report show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from realtime_demo.comparison.plan import Settings
+from realtime_demo.comparison.results import Configuration, Measurement, Result
+from realtime_demo.comparison.selfcheck import Added
+from realtime_demo.comparison.statistics import between
+
+from .formatting import DASH, describe, figure, interval, label, milliseconds, number
+
+Tone = Literal["", "good", "fair", "bad"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    tone: Tone = ""
+
+
+@dataclass
+class Table:
+    """The first `words` columns are words, the others figures. A row whose first cell is empty
+    belongs to the one above."""
+
+    title: str
+    columns: Sequence[str]
+    words: int = 1
+    rows: list[list[Cell]] = field(default_factory=list)
+
+    def add(self, *cells: str | Cell) -> None:
+        self.rows.append([Cell(cell) if isinstance(cell, str) else cell for cell in cells])
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing could be known (no tap, TLS)."""
+        return all(cell.text == DASH for row in self.rows for cell in row[1:])
+
+
+def tables(configuration: Configuration) -> list[Table]:
+    """A configuration's tables, without those that are blank."""
+    made = (ledger, delays, costs, server, predictions)
+    return [table for make in made if not (table := make(configuration)).blank]
+
+
+def repeated(result: Result) -> list[Table]:
+    """Where a configuration was measured more than once: how far its runs lie apart."""
+    runs: dict[Settings, list[Configuration]] = {}
+    for configuration in result.configurations:
+        runs.setdefault(configuration.settings, []).append(configuration)
+    made: list[Table] = []
+    for same in runs.values():
+        if len(same) < 2:
+            continue
+        columns = "", "median in ms of each run", "mean", "95 % between runs", "95 % within one"
+        made.append(table := Table(f"Between runs: {describe(same[0])}", columns))
+        for name in [measurement.name for measurement in same[0].measurements]:
+            spreads = [m.intended for one in same for m in shown(one) if m.name == name]
+            if len(spreads) < 2:
+                continue
+            mean, half = between([spread.p50 for spread in spreads])
+            within = sum(spread.high - spread.low for spread in spreads) / 2 / len(spreads)
+            table.add(
+                label(name),
+                "  ".join(milliseconds(spread.p50) for spread in spreads),
+                milliseconds(mean),
+                f"± {milliseconds(half)}",
+                f"± {milliseconds(within)}",
+            )
+    return made
+
+
+def shown(configuration: Configuration) -> list[Measurement]:
+    """Those whose figures may be published."""
+    return [one for one in configuration.measurements if not one.bottleneck]
+
+
+def ledger(configuration: Configuration) -> Table:
+    columns = "", "sent", "refused", "received", "lost", "doubled", "out of order", "resets"
+    table = Table("Ledger: deliveries", columns)
+
+    def fault(count: int) -> Cell:
+        return Cell(f"{count:,}", "bad" if count else "good")
+
+    for measurement in configuration.measurements:
+        book = measurement.ledger
+        table.add(
+            label(measurement.name),
+            f"{book.sent:,}",
+            fault(book.refused),
+            f"{book.received:,}",
+            *map(fault, (book.lost, book.doubled, book.disordered, measurement.resets)),
+        )
+    return table
+
+
+def delays(configuration: Configuration) -> Table:
+    table = Table(
+        "Delay in ms, from the intended sending (last column: from the actual one)",
+        ("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "actual p50"),
+    )
+    for measurement in configuration.measurements:
+        name, delay = label(measurement.name), measurement.intended
+        if measurement.bottleneck:
+            table.add(name, Cell("withheld", "bad"))
+            continue
+        tail = delay.p90, delay.p99, delay.p999, delay.longest, measurement.actual.p50
+        table.add(
+            name,
+            f"{delay.count:,}",
+            milliseconds(delay.p50),
+            interval(delay.low, delay.high),
+            *map(milliseconds, tail),
+        )
+    return table
+
+
+def costs(configuration: Configuration) -> Table:
+    table = Table(
+        "Wire, for one client: requests and bytes an event, bytes an idle hour",
+        ("", "requests", "empty", "bytes up", "down", "idle up", "down", "reconnects"),
+    )
+    for measurement in shown(configuration):
+        cost = measurement.cost
+        table.add(
+            label(measurement.name),
+            number(cost.requests_per_event),
+            number(cost.empty_share, ".0%"),
+            number(cost.up_per_event, ",.0f"),
+            number(cost.down_per_event, ",.0f"),
+            number(measurement.idle_up, ",.0f"),
+            number(measurement.idle_down, ",.0f"),
+            number(cost.reconnects),
+        )
+    return table
+
+
+def server(configuration: Configuration) -> Table:
+    columns = ["", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"]
+    columns += ["server, an event", "clients, an event"]
+    table = Table("Server; CPU ms of one event to all clients", columns)
+    for measurement in shown(configuration):
+        cost = measurement.cost
+        table.add(
+            label(measurement.name),
+            number(cost.connections),
+            number(None if cost.memory is None else cost.memory / 1024, ",.0f"),
+            milliseconds(cost.cpu),
+            milliseconds(measurement.event_probe.server),
+            milliseconds(measurement.event_probe.clients),
+        )
+    return table
+
+
+def predictions(configuration: Configuration) -> Table:
+    table = Table(
+        "Predicted and measured (delays from the publication at the server)",
+        ("", "figure", "predicted", "for these events", "measured", "difference", "verdict"),
+        words=2,
+    )
+    for measurement in shown(configuration):
+        name = label(measurement.name)
+        for check in measurement.comparison():
+            if not (check.predicted or check.measured):
+                continue
+            if check.agrees:
+                verdict = Cell("agrees", "good")
+            elif check.consistent:
+                verdict = Cell("within chance", "fair")
+            else:
+                verdict = Cell("DISAGREES", "bad")
+            table.add(
+                name,
+                f"{check.name} {check.unit}".strip(),
+                figure(check.predicted),
+                DASH if check.here is None else figure(check.here),
+                figure(check.measured),
+                figure(check.difference, "+"),
+                verdict,
+            )
+            name = ""
+    return table
+
+
+def self_check(added: Sequence[Added]) -> Table:
+    table = Table(
+        "What this tool adds: medians in ms, on the same events (allowed: below 0.5)",
+        ("", "n", "bare client", "this tool", "difference", "event by event", "95 % of that"),
+    )
+    for one in added:
+        later = one.later
+        table.add(
+            label(one.technique),
+            f"{later.count:,}",
+            f"{one.bare * 1e3:.2f}",
+            f"{one.tool * 1e3:.2f}",
+            Cell(f"{(one.tool - one.bare) * 1e3:+.2f}", "good" if one.within else "bad"),
+            f"{later.p50 * 1e3:+.2f}",
+            f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
+        )
+    return table

@@ -1,0 +1,65 @@
+"""The comparison on a terminal: progress while it runs, then the tables."""
+
+from __future__ import annotations
+
+from rich import table as rich
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from realtime_demo.comparison.plan import Progress
+from realtime_demo.comparison.results import Result
+
+from .formatting import describe, label, milliseconds, withheld
+from .tables import Table, repeated, tables
+
+STYLES = {"": "", "good": "green", "fair": "yellow", "bad": "bold red"}
+
+
+def progress(current: Progress, done: int, phases: int) -> RenderableType:
+    """One screen of a run under way."""
+    grid = rich.Table.grid(padding=(0, 2))
+    names = ", ".join(label(name) for name in current.techniques) or "the server"
+    share = (done + (current.done if current.phase == "measuring" else 0)) / max(1, phases)
+    grid.add_row(Text(current.phase, style="bold"), names)
+    grid.add_row("", ProgressBar(total=1, completed=min(1.0, share), width=40))
+    live = rich.Table.grid(padding=(0, 2))
+    for name, received in current.received.items():
+        median = current.medians.get(name)
+        words = "" if median is None else f"median {milliseconds(median)} ms"
+        live.add_row(label(name), f"{received:,} received", words)
+    return Group(grid, live)
+
+
+def render(table: Table) -> rich.Table:
+    made = rich.Table(
+        title=table.title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for position, column in enumerate(table.columns):
+        words = position < table.words
+        made.add_column(column, justify="left" if words else "right", no_wrap=words)
+    for row in table.rows:
+        made.add_row(*[Text(cell.text, style=STYLES[cell.tone]) for cell in row])
+    return made
+
+
+def show(console: Console, result: Result) -> None:
+    """Everything the run has found, in the order in which it should be read."""
+    parts: list[RenderableType] = []
+    for configuration in result.configurations:
+        parts.append(Text(describe(configuration), style="bold"))
+        parts += map(render, tables(configuration))
+    parts += map(render, repeated(result))
+    for warning in [*result.warnings, *withheld(result)]:
+        parts.append(Text(f"! {warning}", style="bold red"))
+    if not result.same_host:
+        parts.append(
+            Text(
+                f"The server's clock is {milliseconds(result.clock_offset)} ms ahead, "
+                f"± {milliseconds(result.clock_uncertainty)} ms."
+            )
+        )
+    for part in parts:
+        console.print(part)
+        console.print()

@@ -1,0 +1,140 @@
+"""The publisher: an open loop, in a process of its own, over connections of its own.
+
+Each event has an intended time that nothing can postpone. Where the server or the publisher
+is late, the event is sent late and its delay still counts from the intended time: what
+waited is not left out of the sample ("coordinated omission").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from transports.events import InvalidEvent
+
+from .http_client import HttpConnection
+from .plan import text
+
+FINE = 0.003  # seconds before an intended time from which the event loop's timers are too coarse
+
+
+class PublishFailed(Exception):
+    """The server did not accept an event."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An event that the server has accepted.
+
+    `sent`, `acknowledged` and `intended` are on the monotonic clock, `published_at` on the
+    server's (None: it did not say); `size` is the bytes of the event's JSON.
+    """
+
+    id: str
+    sent: float
+    acknowledged: float
+    published_at: float | None
+    size: int
+    index: int = 0
+    intended: float = 0.0
+
+
+@dataclass
+class Published:
+    """What became of a schedule. `refused` has the numbers of the events that failed, `late`
+    the lateness of the publisher's own loop, sorted, `busy` its share of a core."""
+
+    events: list[Accepted] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    busy: float = 0.0
+
+
+class Publisher:
+    """POSTs events over kept-alive connections."""
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._connections: list[HttpConnection] = []
+
+    async def open(self, base_url: str, path: str, connections: int = 1) -> None:
+        """Connect; `path` holds `{room}`. Raises `OSError`."""
+        await self.close()
+        self._path = path
+        self._connections = [HttpConnection(base_url) for _ in range(connections)]
+        for connection in self._connections:
+            await connection.connect()
+
+    async def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    async def publish(self, room: str, index: int, size: int, connection: int = 0) -> Accepted:
+        """Publish event `index` now. Raises `PublishFailed`, `OSError`."""
+        http = self._connections[connection]
+        document = json.dumps({"sender": "compare", "text": text(index, size)}).encode()
+        await http.connect()
+        sent = time.monotonic()
+        try:
+            response = await http.post(self._path.format(room=room), document)
+            acknowledged = time.monotonic()
+            if response.status not in (200, 201):
+                words = response.body[:300].decode("utf-8", "replace")
+                raise PublishFailed(f"{response.status}: {words}")
+            event = json.loads(response.body)
+        except (OSError, InvalidEvent, ValueError) as error:
+            http.close()
+            raise PublishFailed(f"No answer to a publish: {error}") from error
+        at, size = event.get("published_at"), len(response.body)
+        return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent)
+
+    async def run(
+        self, room: str, start: float, times: Sequence[float], first: int, size: int
+    ) -> Published:
+        """Publish at `start` + each of `times` (monotonic clock), numbered from `first`."""
+        due: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
+        published = Published()
+        busy = time.process_time()
+
+        async def send(connection: int) -> None:
+            while True:
+                index, intended = await due.get()
+                try:
+                    event = await self.publish(room, index, size, connection)
+                    published.events.append(replace(event, intended=intended))
+                except (PublishFailed, OSError) as error:
+                    published.failures.append(str(error) or repr(error))
+                    published.refused.append(index)
+                    self._connections[connection].close()
+                due.task_done()
+
+        senders = [asyncio.create_task(send(number)) for number in range(len(self._connections))]
+        began = time.monotonic()
+        for index, offset in enumerate(times, first):
+            intended = start + offset
+            await _until(intended)
+            published.late.append(time.monotonic() - intended)
+            due.put_nowait((index, intended))
+            await asyncio.sleep(0)  # let a sender write it at once
+        await due.join()
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
+        published.late.sort()
+        elapsed = time.monotonic() - began
+        published.busy = (time.process_time() - busy) / max(elapsed, 1e-9)
+        return published
+
+
+async def _until(intended: float) -> None:
+    while (left := intended - time.monotonic()) > 0:
+        if left > FINE:
+            await asyncio.sleep(left - FINE)
+        else:
+            # Nothing else runs here but answers to earlier events, whose time of
+            # acknowledgement is no figure: hold the loop rather than be late.
+            time.sleep(left)  # noqa: ASYNC251

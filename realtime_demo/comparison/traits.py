@@ -1,0 +1,32 @@
+"""The two facts that tell techniques apart: when the response ends, and how an event is framed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ResponseEnds = Literal["at once", "at the first batch", "never"]
+Framing = Literal["batch", "lines", "sse", "websocket"]
+
+FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")  # of someone else's endpoints
+
+
+def response_ends(technique: str) -> ResponseEnds:
+    match technique:
+        case "polling":
+            return "at once"
+        case "longpoll":
+            return "at the first batch"
+    return "never"
+
+
+def asks(technique: str) -> bool:
+    """Whether each answer is to a request of its own."""
+    return response_ends(technique) != "never"
+
+
+def framing(technique: str) -> Framing:
+    if asks(technique):
+        return "batch"
+    if technique.startswith("websocket"):
+        return "websocket"
+    return "sse" if technique == "sse" else "lines"

@@ -1,0 +1,220 @@
+"""Worker processes: one object each, whose methods the parent calls.
+
+The publisher and the subscribers are processes of their own, so that neither waits for the
+other's Python, nor for the table on the screen. A fork server imports what they need once:
+started by itself, each would take half a second of a core to import the same modules, and a run
+has fifteen of them.
+
+    async with ForkServer(Publisher) as workers:
+        async with workers.worker(Publisher) as publisher:
+            await publisher.ask(Publisher.open, "http://127.0.0.1:8000", ...)
+
+What is imported before the fork must start no thread, since a fork has only the thread that
+called it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LONGEST_NAME = 1_024  # bytes of a class's name
+PATIENCE = 10.0  # seconds that a process has to end by itself
+HEADER = 8  # bytes of a message's length
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class WorkerFailed(Exception):
+    """A worker process could not do what it was asked."""
+
+
+class Worker(Generic[T]):
+    """A process with a `kind(*args)`, while the block lasts.
+
+    `fork(name, handle)` starts it, with its end of the connection. Raises `WorkerFailed` if a
+    method raised, or the process has ended.
+    """
+
+    process: int  # its id
+
+    def __init__(self, fork: Callable[[str, int], None], kind: type[T], *args: object) -> None:
+        self.name = f"{kind.__module__}:{kind.__qualname__}"
+        self._args = args
+        self._fork = fork
+
+    async def __aenter__(self) -> Self:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._fork(self.name, theirs.fileno())
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._lock = asyncio.Lock()
+        try:
+            self.process = await self._answer("start")
+            await self._call("start", *self._args)
+        except WorkerFailed:
+            await self._close()
+            raise
+        return self
+
+    def dismiss(self) -> None:
+        """Let it end; leaving the block waits for that."""
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with contextlib.suppress(ConnectionError):
+                    self.dismiss()
+                    await self._reader.read()  # up to its end
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process, signal.SIGKILL)
+        await self._close()
+
+    async def _close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def ask(
+        self, method: Callable[Concatenate[T, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return what `method` of the worker's object returns."""
+        answer: R = await self._call(method.__name__, *args, **kwargs)
+        return answer
+
+    async def _call(self, method: str, *args: object, **kwargs: object) -> Any:
+        async with self._lock:
+            with contextlib.suppress(ConnectionError):
+                self._writer.write(_message((method, args, kwargs)))
+                await self._writer.drain()
+            return await self._answer(method)
+
+    async def _answer(self, method: str) -> Any:
+        try:
+            answer, error = await _receive(self._reader)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise WorkerFailed(f"{self.name} ended while it was asked to {method}.") from None
+        if error is not None:
+            raise WorkerFailed(f"{self.name} could not {method}: {error}")
+        return answer
+
+
+class ForkServer:
+    """A process that has imported the modules of `kinds`, and forks workers, while the block
+    lasts."""
+
+    def __init__(self, *kinds: type) -> None:
+        self._modules = {kind.__module__ for kind in kinds}
+
+    async def __aenter__(self) -> Self:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._control.close()  # it ends at the end of its input
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    def worker(self, kind: type[T], *args: object) -> Worker[T]:
+        """A worker with a `kind(*args)`, once its block is entered."""
+        return Worker(self._fork, kind, *args)
+
+    def _fork(self, name: str, handle: int) -> None:
+        """Start a worker whose end of its connection is `handle`. Raises `OSError`."""
+        socket.send_fds(self._control, [name.encode()], [handle])
+
+
+def _message(content: object) -> bytes:
+    data = pickle.dumps(content)
+    return len(data).to_bytes(HEADER, "big") + data
+
+
+async def _receive(reader: asyncio.StreamReader) -> Any:
+    size = int.from_bytes(await reader.readexactly(HEADER), "big")
+    return pickle.loads(await reader.readexactly(size))
+
+
+async def _serve(connection: socket.socket, kind: Callable[..., object]) -> None:
+    """In a worker: send its process id, make the object, and call its methods until the parent has
+    no more."""
+    reader, writer = await asyncio.open_connection(sock=connection)
+    answer: tuple[object, str | None] = (os.getpid(), None)
+    worker: object = None
+    while True:
+        writer.write(_message(answer))
+        await writer.drain()
+        try:
+            method, args, kwargs = await _receive(reader)
+        except asyncio.IncompleteReadError:
+            return
+        try:
+            if worker is None:
+                worker, answer = kind(*args), (None, None)
+            else:
+                answer = (await getattr(worker, method)(*args, **kwargs), None)
+        except Exception as error:
+            answer = (None, f"{type(error).__name__}: {error}")
+
+
+def _work(name: str, connection: socket.socket) -> NoReturn:
+    """Be a worker, until its connection ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    module, _, kind = name.partition(":")
+    try:
+        asyncio.run(_serve(connection, getattr(importlib.import_module(module), kind)))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # what was imported needs no tidying up in every worker
+
+
+def _serve_forks(control: socket.socket) -> None:
+    """In the fork server: start a worker for each class name that comes with a socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells when it is over
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    while True:
+        # Data that came with a handle are never joined to what comes behind them (unix(7)).
+        name, handles, _, _ = socket.recv_fds(control, LONGEST_NAME, 1)
+        if not name:
+            return
+        with socket.socket(fileno=handles[0]) as connection:
+            if os.fork() == 0:
+                control.close()
+                _work(name.decode(), connection)
+
+
+if __name__ == "__main__":
+    for imported in sys.argv[2:]:
+        importlib.import_module(imported)
+    gc.freeze()  # so that no worker's collector looks through what all of them share
+    with socket.socket(fileno=int(sys.argv[1])) as inherited:
+        _serve_forks(inherited)

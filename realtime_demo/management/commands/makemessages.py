@@ -1,0 +1,24 @@
+"""Django's `makemessages` with this project's options; `make messages` runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.commands import makemessages
+
+
+class Command(makemessages.Command):
+    # A guessed translation is marked fuzzy: Django ignores it, and so may a translator.
+    msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        languages = dict(settings.LANGUAGES).keys() - {settings.LANGUAGE_CODE}
+        options |= {
+            "locale": sorted(languages),
+            "ignore_patterns": ["build", "node_modules", "staticfiles", "tests", "*.config.js"],
+            "add_location": "file",
+            "no_obsolete": True,
+            "no_wrap": True,
+        }
+        super().handle(*args, **options)

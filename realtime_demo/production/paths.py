@@ -1,0 +1,133 @@
+"""The generated files of a production, and the environment of its processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# A UNIX socket's path has room for 108 bytes (unix(7)); supervisord appends its process id to its
+# own, and Twisted `.lock`.
+LONGEST_SOCKET = 90
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The options of one production, and its files. With `redis_url` empty it runs a Redis."""
+
+    directory: Path
+    host: str = "127.0.0.1"
+    port: int = 8443
+    metrics_port: int = 9180  # 0: none
+    servers: int = 2
+    redis_url: str = ""
+
+    @property
+    def run(self) -> Path:
+        """Sockets and locks. Elsewhere if the directory's path is too long for a socket's."""
+        here = self.directory / "run"
+        if len(os.fsencode(here / "server-00.sock")) <= LONGEST_SOCKET:
+            return here
+        name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"realtime-{os.getuid()}-{name}"
+
+    @property
+    def names(self) -> list[str]:
+        """The servers' names."""
+        return [f"server-{number}" for number in range(self.servers)]
+
+    def socket(self, name: str) -> Path:
+        return self.run / f"{name}.sock"
+
+    @property
+    def control(self) -> Path:
+        """supervisord's own socket, for supervisorctl."""
+        return self.run / "control.sock"
+
+    def pid_file(self, name: str = "supervisord") -> Path:
+        return self.run / f"{name}.pid"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.directory / "supervisord.conf"
+
+    @property
+    def supervisor_errors(self) -> Path:
+        return self.directory / "supervisord-errors.log"
+
+    @property
+    def site(self) -> Path:
+        """The files that nginx serves itself: `static/` is in it."""
+        return self.directory / "site"
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.directory / "key.pem"
+
+    @property
+    def nginx_conf(self) -> Path:
+        return self.directory / "nginx.conf"
+
+    @property
+    def redis_conf(self) -> Path:
+        return self.directory / "redis.conf"
+
+    @property
+    def url(self) -> str:
+        host = "localhost" if self.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else self.host
+        return f"https://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    def make_directories(self) -> None:
+        for path in (self.directory, self.site, self.directory / "nginx", self.directory / "redis"):
+            path.mkdir(parents=True, exist_ok=True)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.run.lstat().st_uid != os.getuid():
+            raise PermissionError(f"{self.run} belongs to another user")
+
+    def clear(self) -> None:
+        """Remove stale sockets, their locks and process ids before anything is started.
+
+        After a power cut a process id may belong to another process: Twisted would take a socket
+        for one in use, and `child` would kill that process.
+        """
+        for pattern in ("*.sock", "*.sock.lock", "*.pid"):
+            for stale in self.run.glob(pattern):
+                if stale != self.socket("redis"):
+                    stale.unlink(missing_ok=True)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of servers, worker and management commands."""
+        hosts = ["localhost", "127.0.0.1", "[::1]"]
+        if self.host not in hosts:
+            hosts.append(f"[{self.host}]" if ":" in self.host else self.host)
+        defaults = {
+            "ALLOWED_HOSTS": ",".join(hosts),
+            "DATABASE_PATH": str(self.directory / "db.sqlite3"),
+            "SECRET_KEY": self._secret_key(),
+        }
+        return {
+            "DJANGO_SETTINGS_MODULE": "realtime_demo.settings",
+            **{name: os.environ.get(name) or value for name, value in defaults.items()},
+            "BEHIND_PROXY": "1",
+            "DEBUG": "0",
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self.redis_url or f"unix://{self.socket('redis')}?db=0",
+            "SERVE_STATIC": "0",
+            "STATIC_ROOT": str(self.site / "static"),
+        }
+
+    def _secret_key(self) -> str:
+        """Return the secret in the directory: one for every server and every restart."""
+        path = self.directory / "secret-key"
+        if not path.exists() or not path.read_text().strip():  # as a full disk leaves it
+            path.unlink(missing_ok=True)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(50))
+        return path.read_text().strip()

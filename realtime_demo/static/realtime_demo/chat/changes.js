@@ -1,0 +1,91 @@
+/** Buttons to edit and delete an event, where the server allows it. */
+import { make } from "../lib/dom.js";
+import { gettext } from "../lib/text.js";
+
+/**
+ * @typedef {object} Permission
+ * @property {string} name verified sender name of the user; "": anonymous
+ * @property {boolean} isStaff may change everybody's events
+ */
+
+export class Changes {
+  /**
+   * @param {Permission} permission
+   * @param {number} longest characters of a text
+   * @param {(of: string, text: string) => Promise<void>} send deletes if the text is empty
+   */
+  constructor(permission, longest, send) {
+    this.permission = permission;
+    this.longest = longest;
+    this.send = send;
+  }
+
+  /** As `changeable` of transports/http/publish.py. */
+  allows({ type, sender, verified }) {
+    const { name, isStaff } = this.permission;
+    if (isStaff) return type === "message" || type === "announcement";
+    return type === "message" && verified === true && name !== "" && sender === name;
+  }
+
+  /** Adds the buttons to an event's item, if it may be changed. @param {HTMLElement} item */
+  offer(item, event) {
+    if (!this.allows(event)) return;
+    const span = item.querySelector(".text");
+    span.id = `text-${event.id}`;
+    const button = (label, act) => {
+      const made = make("button", { type: "button", className: "quiet", textContent: label });
+      made.setAttribute("aria-describedby", span.id);
+      made.addEventListener("click", () => act(made));
+      return made;
+    };
+    const remove = (pressed) => (pressed.dataset.sure === "" ? this.#delete(item, event) : this.#ask(pressed));
+    const actions = [button(gettext("Edit"), () => this.#edit(item, event)), button(gettext("Delete"), remove)];
+    item.querySelector("p").after(make("span", { className: "actions" }, ...actions));
+  }
+
+  /** Asks for a second press before deleting. @param {HTMLButtonElement} button */
+  #ask(button) {
+    button.dataset.sure = "";
+    button.textContent = gettext("Really delete?");
+    const calm = () => {
+      delete button.dataset.sure;
+      button.textContent = gettext("Delete");
+    };
+    button.addEventListener("blur", calm, { once: true });
+  }
+
+  async #delete(item, { id }) {
+    item.closest("ol").focus();
+    await this.send(id, "");
+  }
+
+  /** Shows a field in place of the text: Enter saves, Escape cancels. */
+  #edit(item, { id }) {
+    if (item.querySelector("form")) return;
+    const span = item.querySelector(".text");
+    const input = make("input", { value: span.textContent, maxLength: this.longest, required: true, dir: "auto" });
+    input.setAttribute("aria-label", gettext("The new text"));
+    const form = make("form", { className: "edit" }, input, make("button", { textContent: gettext("Save") }));
+    const close = () => {
+      form.remove();
+      span.hidden = false;
+      item.querySelector(".actions button")?.focus();
+    };
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // and the lanes ignore the key
+      close();
+    });
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = input.value;
+      if (!text.trim()) return;
+      const isNew = text !== span.textContent;
+      close();
+      if (isNew) this.send(id, text);
+    });
+    span.after(form);
+    span.hidden = true;
+    input.focus();
+  }
+}

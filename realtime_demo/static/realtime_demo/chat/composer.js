@@ -1,0 +1,65 @@
+/** The form that publishes. It keeps its text until the server has accepted it. */
+import { newKey, publish } from "../lib/publish.js";
+import { gettext } from "../lib/text.js";
+
+const SENDER_KEY = "realtime-demo.sender"; // of localStorage
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement} outcome
+ * @param {string} url
+ * @param {(event: any) => void} published called with the event that the server made of it
+ */
+export function prepareComposer(form, outcome, url, published) {
+  const { sender, text } = /** @type {Record<string, any>} */ (form.elements);
+  if (!sender.readOnly) sender.value = storedSender() || sender.value;
+  const button = form.querySelector("button");
+  // Submitting the same again repeats a publish that may have happened, under the same key.
+  let unconfirmed = { body: "", key: "" };
+
+  form.addEventListener("submit", async (submit) => {
+    submit.preventDefault();
+    if (button.disabled) return;
+    button.disabled = true;
+    showError(outcome, "");
+    try {
+      const limits = { text: text.maxLength, sender: sender.maxLength };
+      const event = { sender: sender.value.trim(), text: text.value };
+      const body = JSON.stringify(event);
+      if (body !== unconfirmed.body) unconfirmed = { body, key: newKey() };
+      const retrying = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
+      published(await publish(url, event, limits, unconfirmed.key, retrying));
+      unconfirmed = { body: "", key: "" };
+      showError(outcome, "");
+      if (text.value === event.text) text.value = ""; // unless something new was typed meanwhile
+      storeSender(event.sender);
+    } catch (error) {
+      showError(outcome, error.message);
+    } finally {
+      button.disabled = false;
+      text.focus();
+    }
+  });
+}
+
+/** Shows an error; "" removes it. @param {HTMLElement} outcome @param {string} message */
+export function showError(outcome, message) {
+  outcome.classList.toggle("error", message !== "");
+  outcome.textContent = message;
+}
+
+function storedSender() {
+  try {
+    return localStorage.getItem(SENDER_KEY);
+  } catch {
+    return null; // storage is blocked: the name is not remembered
+  }
+}
+
+function storeSender(name) {
+  try {
+    localStorage.setItem(SENDER_KEY, name);
+  } catch {
+    // As above.
+  }
+}

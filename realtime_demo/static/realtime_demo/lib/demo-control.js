@@ -1,0 +1,87 @@
+/**
+ * Controls `manage.py demo`: its network, its feed and its faults; and has the tap's counts.
+ * Dispatches `state`, whose `detail` is the state document.
+ */
+import { problemText } from "./problem-text.js";
+import { gettext } from "./text.js";
+
+const FIRST_DELAY = 250;
+const LONGEST_DELAY = 2_000;
+
+/** A `code` is for the reader only with a 403: else it may name a member of the request. */
+const message = ({ status }, { code, detail }) =>
+  problemText({ status, detail, code: status === 403 ? code : undefined });
+
+export class DemoControl extends EventTarget {
+  /** The latest state. @type {any} */
+  state = null;
+  #configuration;
+  #delay = FIRST_DELAY;
+
+  /** @param {{ url: string, live: string, csrf: string, mayControl: boolean,
+   *   says: Record<string, string> }} configuration */
+  constructor(configuration) {
+    super();
+    this.#configuration = configuration;
+  }
+
+  /** Explanations of the parts of a wire dump, by key. */
+  get explanations() {
+    return this.#configuration.says;
+  }
+
+  get mayControl() {
+    return this.#configuration.mayControl;
+  }
+
+  /** Receives the state from now on; reconnects after every interruption. */
+  follow() {
+    const url = new URL(this.#configuration.live, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url);
+    socket.addEventListener("message", ({ data }) => {
+      this.#delay = FIRST_DELAY;
+      this.#update(JSON.parse(data));
+    });
+    socket.addEventListener("close", () => {
+      if (this.state) this.#update({ ...this.state, server: "restarting" });
+      setTimeout(() => this.follow(), this.#delay * (0.5 + Math.random()));
+      this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+    });
+  }
+
+  /**
+   * Throws an error with the server's problem, in the page's language.
+   *
+   * @param {string} action "feed", "burst", "network", "cut", "stall", "restart", "fault"
+   * @param {object} [what]
+   */
+  async ask(action, what = {}) {
+    const response = await fetch(`${this.#configuration.url}${action}/`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
+      body: JSON.stringify(what),
+      keepalive: true, // also sent while the page is being left
+    }).catch(() => {
+      throw new Error(gettext("The server cannot be reached."));
+    });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(message(response, answer));
+    return answer;
+  }
+
+  /** The bytes that carried an event. @returns {Promise<any>} */
+  async wire(technique, id, signal) {
+    const query = new URLSearchParams({ technique, id });
+    const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
+    const answer = await response.json().catch(() => ({}));
+    if (response.status === 404) throw new Error(gettext("These bytes are no longer kept, or that event never came to you this way."));
+    if (!response.ok) throw new Error(message(response, answer));
+    return answer;
+  }
+
+  #update(state) {
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+}

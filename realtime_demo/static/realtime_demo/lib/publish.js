@@ -1,0 +1,53 @@
+/** Publishing by HTTP. */
+import { problemText } from "./problem-text.js";
+import { gettext } from "./text.js";
+
+const PAUSES = [300, 900, 1_800]; // milliseconds before the second, third and fourth attempt
+
+/** The publish may have happened or not: no answer, or a 5xx. */
+class Uncertain extends Error {}
+
+/** An idempotency key: the server accepts a publish once, however often it is sent. */
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/**
+ * Publishes, and tries again under the same key while the outcome is uncertain. Throws an error in
+ * the page's language, with the `status` of the answer if there was one.
+ *
+ * @param {string} url
+ * @param {object} event
+ * @param {Record<string, number>} limits for the text
+ * @param {string} [key]
+ * @param {() => void} [retrying] called before each further try
+ * @returns {Promise<any>} the event
+ */
+export async function publish(url, event, limits, key = newKey(), retrying = () => {}) {
+  for (const pause of PAUSES) {
+    try {
+      return await attempt(url, event, limits, key);
+    } catch (error) {
+      if (!(error instanceof Uncertain)) throw error;
+    }
+    retrying();
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return attempt(url, event, limits, key);
+}
+
+async function attempt(url, event, limits, key) {
+  let response;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": `"${key}"` },
+      body: JSON.stringify(event),
+    });
+  } catch {
+    throw new Uncertain(gettext("The server cannot be reached."));
+  }
+  const { status } = response;
+  if (status === 201) return response.json();
+  const problem = await response.json().catch(() => ({}));
+  const text = problemText({ ...problem, status }, limits);
+  throw status >= 500 ? new Uncertain(text) : Object.assign(new Error(text), { status });
+}

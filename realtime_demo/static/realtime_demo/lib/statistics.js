@@ -1,0 +1,99 @@
+/** Statistics of delays: median, 95th percentile, and a histogram over four decades. */
+const KEPT = 500;
+const ENOUGH = 20; // for a 95th percentile: of fewer it is little more than their longest
+export const DECADES = [1, 10_000]; // milliseconds: the scale's two ends
+export const BINS = 32;
+
+/** Where a delay lies between the scale's ends, logarithmic: 0 to 1. @param {number} delay */
+export const position = (delay) =>
+  Math.min(Math.max(Math.log10(Math.max(delay, DECADES[0])) / Math.log10(DECADES[1]), 0), 1);
+
+const bin = (delay) => Math.min(Math.floor(position(delay) * BINS), BINS - 1);
+
+export class Delays {
+  /** The last ones, in milliseconds. @type {number[]} */
+  #values = [];
+  #figures = null;
+
+  /** How many the figures are of. */
+  get count() {
+    return this.#values.length;
+  }
+
+  add(delay) {
+    this.#figures = null;
+    this.#values.push(delay);
+    if (this.#values.length > KEPT) this.#values.shift();
+  }
+
+  clear() {
+    this.#values = [];
+    this.#figures = null;
+  }
+
+  /** The median and the 95th percentile; NaN without any, or without enough. */
+  get figures() {
+    if (!this.#figures) {
+      const sorted = Float64Array.from(this.#values).sort();
+      const p95 = sorted.length < ENOUGH ? NaN : quantile(sorted, 0.95);
+      this.#figures = { median: quantile(sorted, 0.5), p95 };
+    }
+    return this.#figures;
+  }
+
+  /** The share of the delays in each bin. */
+  get shares() {
+    const shares = new Array(BINS).fill(0);
+    for (const delay of this.#values) shares[bin(delay)] += 1 / this.#values.length;
+    return shares;
+  }
+}
+
+/**
+ * The median of each relative to the longest one, 0 to 1. With a single one there is nothing to
+ * compare.
+ *
+ * @param {Delays[]} all
+ */
+export function relativeMedians(all) {
+  const medians = all.map(({ figures }) => Math.max(figures.median, 0) || 0);
+  const longest = Math.max(...medians);
+  return medians.map((median) => (longest && all.length > 1 ? median / longest : 0));
+}
+
+/** Linear between the two nearest ranks. @param {Float64Array} sorted */
+function quantile(sorted, share) {
+  if (!sorted.length) return NaN;
+  const rank = share * (sorted.length - 1);
+  const low = sorted[Math.floor(rank)];
+  return low + (sorted[Math.ceil(rank)] - low) * (rank % 1);
+}
+
+/**
+ * The share of each bin by a cumulative distribution: [delay in seconds, share up to it], rising.
+ *
+ * @param {[number, number][]} cumulative
+ */
+export function predictedShares(cumulative) {
+  const until = (edge) => Math.exp(edge * Math.log(DECADES[1]));
+  const shares = [];
+  let before = 0;
+  for (let index = 0; index < BINS; index += 1) {
+    const last = index === BINS - 1; // which also holds what is longer, as the first what is shorter
+    const after = last ? 1 : at(cumulative, until((index + 1) / BINS) / 1000);
+    shares.push(after - before);
+    before = after;
+  }
+  return shares;
+}
+
+function at(cumulative, delay) {
+  let [previous, below] = [0, 0];
+  for (const [edge, share] of cumulative) {
+    if (edge > delay) {
+      return edge === previous ? below : below + ((share - below) * (delay - previous)) / (edge - previous);
+    }
+    [previous, below] = [edge, share];
+  }
+  return 1;
+}

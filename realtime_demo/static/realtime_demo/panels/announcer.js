@@ -1,0 +1,53 @@
+/** Announcements for screen readers. */
+import { sentence } from "../lib/event-text.js";
+import { duration, format, gettext } from "../lib/text.js";
+
+export class Announcer {
+  #summarised = 0;
+
+  /**
+   * @param {HTMLElement | null} status
+   * @param {HTMLElement} canvas labelled with the latest summary
+   * @param {import("../sources/receiver.js").Receiver[]} receivers
+   */
+  constructor(status, canvas, receivers) {
+    this.status = status;
+    this.canvas = canvas;
+    this.receivers = receivers;
+  }
+
+  /** @param {string} text */
+  announce(text) {
+    if (this.status) this.status.textContent = text;
+  }
+
+  /** Announces the medians, if there are new events. */
+  summarise() {
+    const count = Math.max(...this.receivers.map(({ deliveries }) => deliveries.received));
+    if (count === this.#summarised) return;
+    this.#summarised = count;
+    const medians = this.receivers
+      .filter(({ delays }) => delays.count)
+      .map(({ technique, delays }) => delayOf(technique, delays.figures.median));
+    if (!medians.length) return;
+    const text = format(gettext("{count} events so far. Median delay: {medians}."), {
+      count,
+      medians: medians.join(", "),
+    });
+    this.announce(text);
+    this.canvas.setAttribute("aria-label", text);
+  }
+
+  /** Announces an event that was picked. @param {import("../lanes/timeline.js").Occurrence} occurrence */
+  describe({ event, arrivals, published }) {
+    const delays = this.receivers.map(({ technique }, index) =>
+      delayOf(technique, arrivals[index] > 0 ? arrivals[index] - published : NaN),
+    );
+    this.announce(
+      format(gettext("{event} {delays}"), { event: sentence(event), delays: delays.join(", ") }),
+    );
+  }
+}
+
+const delayOf = ({ label }, delay) =>
+  format(gettext("{technique} {delay}"), { technique: label, delay: duration(delay) });

@@ -1,0 +1,206 @@
+/** Sliders and buttons that set the page, the demo's feed and its network. */
+import { find, findAll } from "../lib/dom.js";
+import { bytes, duration, format, gettext, write } from "../lib/text.js";
+
+/** The sliders by setting: label, stops, text of a value, and the demo's control that takes it. */
+const SLIDERS = {
+  rate: {
+    label: gettext("Feed"),
+    stops: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100],
+    text: (rate) => format(gettext("{rate}\u00a0/\u00a0s"), { rate }),
+    control: "feed",
+  },
+  interval: {
+    label: gettext("Poll every"),
+    stops: [100, 200, 500, 1_000, 2_000, 5_000, 10_000],
+    text: milliseconds,
+  },
+  rtt: {
+    label: gettext("Round trip"),
+    stops: [0, 10, 20, 50, 100, 200, 300, 500, 1_000, 2_000],
+    text: milliseconds,
+    control: "network",
+  },
+  jitter: {
+    label: gettext("Jitter"),
+    stops: [0, 5, 10, 20, 50, 100, 200, 500],
+    text: milliseconds,
+    control: "network",
+  },
+  bandwidth: {
+    label: gettext("Bandwidth"),
+    stops: [3, 10, 30, 100, 300, 1_000, null],
+    text: (rate) =>
+      rate === null ? gettext("unlimited") : format(gettext("{amount}/s"), { amount: bytes(rate * 1000) }),
+    control: "network",
+  },
+};
+const FAULT_NOTES = {
+  buffering: { on: gettext("Buffering proxy"), off: gettext("No more buffering") },
+  gzip: { on: gettext("gzip"), off: gettext("No more gzip") },
+};
+const SETTLED = 1_500; // milliseconds for which the reader's own setting wins over the demo's echo
+
+/** In seconds where they are whole: "1 s", "500 ms". */
+function milliseconds(value) {
+  if (value < 1000) return format(gettext("{value}\u00a0ms"), { value });
+  return value % 1000 ? duration(value) : format(gettext("{value}\u00a0s"), { value: value / 1000 });
+}
+
+export class Controls {
+  #touched = -Infinity;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {import("../lib/settings.js").Settings} settings
+   * @param {import("../lib/demo-control.js").DemoControl | null} demo
+   * @param {{ room: string, note: (text: string) => void, outcome: HTMLElement }} page
+   */
+  constructor(element, settings, demo, page) {
+    this.element = element;
+    this.settings = settings;
+    this.demo = demo;
+    this.page = page;
+    const mayControl = demo?.mayControl ?? false;
+    for (const part of findAll(element, "[data-demo]")) part.hidden = !mayControl;
+    for (const [name, { stops }] of Object.entries(SLIDERS)) {
+      const input = find(element, `[data-setting="${name}"]`);
+      input.max = stops.length - 1;
+      input.addEventListener("input", () => this.#show(name, stops[input.value]));
+      input.addEventListener("change", () => settings.set({ [name]: stops[input.value] }));
+      this.#set(name);
+    }
+    settings.addEventListener("change", (/** @type {any} */ { detail }) => this.#changed(detail));
+    for (const button of findAll(element, "[data-do]")) {
+      button.addEventListener("click", () => this.do(button.dataset.do));
+    }
+    demo?.addEventListener("state", (/** @type {any} */ { detail }) => this.#follow(detail));
+    // The settings of the address, which does not say in which room the feed is.
+    if (mayControl) this.#apply([...settings.given]);
+  }
+
+  /** Sets these on the demo, and no others: another page may be setting the rest. */
+  #apply(names, here = {}) {
+    const wanted = {};
+    for (const name of names.filter((each) => SLIDERS[each]?.control)) {
+      const action = SLIDERS[name].control;
+      (wanted[action] ??= action === "feed" ? { ...here } : {})[name] = this.settings.get(name);
+      this.#touched = performance.now();
+    }
+    for (const [action, what] of Object.entries(wanted)) this.#ask(action, what);
+  }
+
+  /**
+   * Does what a button does.
+   *
+   * @param {string} action "feed", "burst", "cut", "stall", "restart", "buffering", "gzip"
+   * @param {object} [what] in place of the button's own values
+   */
+  async do(action, what) {
+    const state = this.demo?.state;
+    const faults = state?.faults ?? {};
+    if (action === "feed") {
+      const running = what?.running ?? !state?.feed.running;
+      this.#note(running ? gettext("Feed on") : gettext("Feed off"));
+      return this.#ask("feed", { running, ...this.#here });
+    }
+    if (action === "burst") {
+      const count = what?.count ?? 20;
+      this.#note(format(gettext("Burst of {count}"), { count }));
+      return this.#ask("burst", { count, room: this.page.room });
+    }
+    if (action === "stall") {
+      const on = what?.on ?? !faults.stalled?.length;
+      this.#note(on ? gettext("Stalled") : gettext("Flowing again"));
+      return this.#ask("stall", { ...what, on });
+    }
+    if (action === "buffering" || action === "gzip") {
+      const on = what?.on ?? !faults[action];
+      this.#note(FAULT_NOTES[action][on ? "on" : "off"]);
+      return this.#ask("fault", { [action]: on });
+    }
+    this.#note(action === "cut" ? gettext("Cut") : gettext("Server restarts"));
+    return this.#ask(action, what);
+  }
+
+  // -----------------------------------------------------------------------------------------
+
+  #changed({ names, origin }) {
+    for (const name of names) if (SLIDERS[name]) this.#set(name);
+    if (origin === "demo") return;
+    for (const name of names) {
+      if (!SLIDERS[name]) continue;
+      const value = SLIDERS[name].text(this.settings.get(name));
+      this.#note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
+    }
+    if (this.demo?.mayControl) this.#apply(names, this.#here);
+  }
+
+  /** The feed publishes in the room of the page that controls it. */
+  get #here() {
+    return { room: this.page.room };
+  }
+
+  async #ask(action, what = {}) {
+    const { demo, page } = this;
+    page.outcome.textContent = "";
+    try {
+      return await demo.ask(action, what);
+    } catch (error) {
+      // A server that is killed may not answer: the lanes show what happened.
+      if (action !== "restart") page.outcome.textContent = error.message;
+      return null;
+    }
+  }
+
+  #note(text) {
+    this.page.note(text);
+  }
+
+  /** Moves a slider to the stop nearest to its setting. */
+  #set(name) {
+    const { stops } = SLIDERS[name];
+    const value = this.settings.get(name);
+    const size = (stop) => (stop === null ? Infinity : Math.log(Math.max(stop, 1e-2)));
+    const far = (stop) => (stop === value ? -1 : Math.abs(size(stop) - size(value)));
+    const nearest = stops.reduce((best, stop) => (far(stop) < far(best) ? stop : best));
+    find(this.element, `[data-setting="${name}"]`).value = stops.indexOf(nearest);
+    this.#show(name, value);
+  }
+
+  #show(name, value) {
+    const text = SLIDERS[name].text(value);
+    const input = find(this.element, `[data-setting="${name}"]`);
+    input.setAttribute("aria-valuetext", text);
+    write(input.closest("label").querySelector(".value"), text);
+  }
+
+  /** Shows the state of the demo: toggled buttons, and settings made by another browser. */
+  #follow({ feed, network, faults, server }) {
+    if (performance.now() - this.#touched > SETTLED) {
+      this.settings.set({ rate: feed.rate, ...network }, "demo");
+    }
+    const isOn = {
+      feed: feed.running,
+      stall: faults.stalled.length > 0,
+      buffering: faults.buffering,
+      gzip: faults.gzip,
+      restart: server === "restarting",
+    };
+    for (const [action, on] of Object.entries(isOn)) {
+      const button = find(this.element, `[data-do="${action}"]`);
+      if (!button) continue;
+      if (action === "restart") button.disabled = on;
+      else button.setAttribute("aria-pressed", `${Boolean(on)}`);
+    }
+    const button = find(this.element, '[data-do="feed"]');
+    if (button) {
+      button.removeAttribute("aria-pressed");
+      write(button.querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
+      button.dataset.running = `${feed.running}`;
+      const where = find(this.element, ".feed-room");
+      where.hidden = !feed.running || feed.room === this.page.room;
+      write(where, where.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
+    }
+  }
+}

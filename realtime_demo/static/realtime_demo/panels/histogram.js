@@ -1,0 +1,69 @@
+/** A small histogram of delays, on the scale from 1 ms to 10 s, with the prediction over it. */
+import { BINS, position } from "../lib/statistics.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 128;
+const HEIGHT = 46;
+const FLOOR = 0.25; // the share that fills the height, at least: noise stays low
+
+const make = (name, attributes) => {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+};
+
+/** Leaves an outline alone that is drawn already: a change costs a layout. */
+function draw(path, outline) {
+  if (path.getAttribute("d") !== outline) path.setAttribute("d", outline);
+}
+
+export class Histogram {
+  #measured;
+  #prediction;
+  #median;
+
+  /** @param {SVGSVGElement} svg */
+  constructor(svg) {
+    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 11}`);
+    this.#measured = make("path", { class: "measured-bars" });
+    this.#prediction = make("path", { class: "prediction" });
+    this.#median = make("path", { class: "median-line" });
+    /** @type {[string, number, string][]} */
+    const labels = [["1 ms", 0, "start"], ["10", 0.25, "middle"], ["100", 0.5, "middle"], ["1 s", 0.75, "middle"], ["10 s", 1, "end"]];
+    svg.append(
+      make("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}` }),
+      this.#measured,
+      this.#prediction,
+      this.#median,
+      ...labels.map(([text, at, anchor]) => {
+        const label = make("text", { x: at * WIDTH, y: HEIGHT + 9.5, "text-anchor": anchor });
+        label.textContent = text;
+        return label;
+      }),
+    );
+  }
+
+  /**
+   * @param {number[]} shares measured
+   * @param {number[] | null} predicted
+   * @param {number} median milliseconds
+   */
+  draw(shares, predicted, median) {
+    // A prediction of one delay for all would dwarf what was measured: it is cut off at the top.
+    const most = Math.max(FLOOR, ...shares);
+    const rise = (share) => Math.min(1, share / most) * (HEIGHT - 2);
+    const wide = WIDTH / BINS;
+    let bars = "";
+    shares.forEach((share, index) => {
+      if (share) bars += `M${index * wide + 0.4} ${HEIGHT}v${-rise(share).toFixed(1)}h${wide - 0.8}V${HEIGHT}Z`;
+    });
+    draw(this.#measured, bars);
+    let outline = "";
+    predicted?.forEach((share, index) => {
+      outline += `${index ? "L" : "M"}${index * wide} ${HEIGHT - rise(share)}H${(index + 1) * wide}`;
+    });
+    draw(this.#prediction, outline);
+    const at = (position(median) * WIDTH).toFixed(1);
+    draw(this.#median, Number.isNaN(median) ? "" : `M${at} 0V${HEIGHT}`);
+  }
+}

@@ -1,0 +1,126 @@
+/** One event in detail: its delay by each technique, and the bytes that carried it. */
+import { VOID } from "../lanes/timeline.js";
+import { find } from "../lib/dom.js";
+import { sentence } from "../lib/event-text.js";
+import { duration, format, gettext } from "../lib/text.js";
+import { wireDump } from "./wire-dump.js";
+
+const SLACK = 2; // milliseconds that a clock may be off when a request and an event coincide
+
+export class Inspector {
+  /** @type {import("../lanes/timeline.js").Occurrence | null} */
+  occurrence = null;
+  #asking = new AbortController();
+  #chosen = 0;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {import("../sources/receiver.js").Receiver[]} receivers
+   * @param {import("../lib/demo-control.js").DemoControl | null} demo
+   */
+  constructor(element, receivers, demo) {
+    this.element = element;
+    this.receivers = receivers;
+    this.demo = demo;
+    const part = (selector) => find(element, selector);
+    this.parts = { title: part(".picked"), body: part("tbody"), wire: part(".wire") };
+  }
+
+  /** @param {import("../lanes/timeline.js").Occurrence | null} occurrence */
+  show(occurrence) {
+    this.occurrence = occurrence;
+    this.element.hidden = !occurrence;
+    if (!occurrence) return this.#asking.abort();
+    this.parts.title.textContent = sentence(occurrence.event);
+    const rows = this.receivers.map((receiver, index) => this.#row(receiver, index));
+    this.parts.body.replaceChildren(...rows);
+    this.#choose(this.#chosen);
+  }
+
+  /** A technique has delivered an event, perhaps the one shown. */
+  arrived(occurrence) {
+    if (occurrence !== this.occurrence) return;
+    const hadFocus = this.parts.body.contains(document.activeElement);
+    this.show(occurrence);
+    if (hadFocus) this.parts.body.rows[this.#chosen].querySelector("button").focus();
+  }
+
+  /** The technique above or below, whose bytes are shown. @param {number} step */
+  move(step) {
+    const { length } = this.receivers;
+    if (this.occurrence) this.#choose((this.#chosen + step + length) % length);
+  }
+
+  #row(receiver, index) {
+    const { technique, track } = receiver;
+    const line = document.createElement("tr");
+    line.style.setProperty("--on-dark", technique.colour.dark);
+    line.style.setProperty("--on-light", technique.colour.light);
+    const head = document.createElement("th");
+    head.scope = "row";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = technique.label;
+    button.addEventListener("click", () => this.#choose(index));
+    head.append(button);
+    const delay = document.createElement("td");
+    const arrival = this.occurrence.arrivals[index];
+    delay.textContent = arrival > 0 ? duration(arrival - this.occurrence.published) : "–";
+    const why = document.createElement("td");
+    why.textContent = reason(this.occurrence, track);
+    line.append(head, delay, why);
+    return line;
+  }
+
+  #choose(index) {
+    this.#chosen = index;
+    [...this.parts.body.rows].forEach((row, place) => {
+      const button = row.querySelector("button");
+      button.setAttribute("aria-pressed", `${place === index}`);
+      row.classList.toggle("is-chosen", place === index);
+    });
+    this.#showWire(this.receivers[index]);
+  }
+
+  async #showWire({ technique: { name, label }, track }) {
+    const { wire } = this.parts;
+    this.#asking.abort();
+    const { signal } = (this.#asking = new AbortController());
+    if (!this.demo) {
+      wire.textContent = gettext("The bytes are caught by a tap that only the demo puts in between: make demo.");
+      return;
+    }
+    if (!(this.occurrence.arrivals[track.index] > 0)) {
+      wire.textContent = reason(this.occurrence, track);
+      return;
+    }
+    try {
+      const response = await this.demo.wire(name, this.occurrence.id, signal);
+      if (signal.aborted) return;
+      const title = document.createElement("h3");
+      title.textContent = format(gettext("On the wire: {technique}"), { technique: label });
+      wire.replaceChildren(title, ...wireDump(response, this.demo.explanations));
+    } catch (error) {
+      if (!signal.aborted) wire.textContent = error.message;
+    }
+  }
+}
+
+/**
+ * Why an event was as late as it was, in a sentence.
+ *
+ * @param {import("../lanes/timeline.js").Occurrence} occurrence
+ * @param {import("../lanes/timeline.js").Track} track
+ */
+function reason({ published, arrivals, live }, track) {
+  const arrival = arrivals[track.index];
+  if (arrival === VOID) return gettext("It will not come: the server no longer has it.");
+  if (!(arrival > 0)) return gettext("Not here yet.");
+  if (!(live & track.bit)) return gettext("Published before this lane began.");
+  if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut; brought after coming back.");
+  const carrier = track.exchanges.findLast(({ start }) => start <= arrival);
+  if (track.isStream || !carrier) return gettext("The connection was open: sent at once.");
+  const wait = carrier.start - published;
+  if (wait <= SLACK) return gettext("A request was already waiting at the server: answered at once.");
+  return format(gettext("Waited {wait} until the browser asked again."), { wait: duration(wait) });
+}

@@ -1,0 +1,143 @@
+/**
+ * The panel of a guided scenario: a question, a run, and an answer with the figures of the run.
+ *
+ * @typedef {object} Scenario
+ * @property {string} slug
+ * @property {string} title
+ * @property {string} question
+ * @property {{ text: string, right: boolean }[]} choices
+ * @property {Record<string, any>} settings
+ * @property {{ after: number, do: string }[]} actions `after` seconds from the beginning
+ * @property {number} duration seconds
+ * @property {string} answer with {median.polling} and the like
+ * @property {string} link
+ * @property {boolean} needsDemo
+ */
+import { find } from "../lib/dom.js";
+import { format, gettext } from "../lib/text.js";
+
+export class ScenarioPanel {
+  /** @type {Scenario | null} */
+  scenario = null;
+  isRunning = false;
+  #timers = [];
+
+  /**
+   * @param {HTMLElement} element
+   * @param {Scenario[]} scenarios
+   * @param {object} page
+   * @param {string} page.obstacle why scenarios that need the demo's controls cannot be played; "": they can
+   * @param {(scenario: Scenario) => void} page.prepare applies the settings and resets the figures
+   * @param {(action: object) => unknown} page.act
+   * @param {() => Record<string, any>} page.figures
+   * @param {(text: string) => void} page.announce
+   */
+  constructor(element, scenarios, page) {
+    this.element = element;
+    this.scenarios = scenarios;
+    this.page = page;
+    const part = (selector) => find(element, selector);
+    this.parts = {
+      title: part(".scenario-title"),
+      question: part(".scenario-question"),
+      choices: part(".scenario-choices"),
+      run: part(".scenario-run"),
+      hint: part("#scenario-hint"),
+      close: part(".scenario-close"),
+      progress: part("progress"),
+      answer: part(".scenario-answer"),
+    };
+    this.parts.run.addEventListener("click", () => this.run());
+    addEventListener("pagehide", () => this.isRunning && this.open(this.scenario.slug));
+  }
+
+  /** @param {string} slug "" closes it */
+  open(slug) {
+    this.#stop();
+    this.scenario = this.scenarios.find((scenario) => scenario.slug === slug) ?? null;
+    this.element.hidden = !this.scenario;
+    if (!this.scenario) return;
+    const { title, question, choices } = this.scenario;
+    const { parts } = this;
+    parts.title.textContent = title;
+    parts.question.textContent = question;
+    parts.choices.replaceChildren(...choices.map(choice));
+    parts.choices.onchange = () => this.#offer(this.#isPossible);
+    parts.answer.replaceChildren();
+    this.#offer(false);
+    parts.hint.hidden = !this.#isPossible;
+    parts.run.textContent = gettext("Run");
+    parts.progress.hidden = true;
+    if (!this.#isPossible) parts.answer.textContent = this.page.obstacle;
+  }
+
+  #offer(canRun) {
+    this.parts.run.disabled = !canRun;
+    this.parts.hint.hidden = true;
+  }
+
+  get #isPossible() {
+    return !this.scenario.needsDemo || !this.page.obstacle;
+  }
+
+  /** The run, and at its end the answer. */
+  run() {
+    const { parts, scenario } = this;
+    this.#stop();
+    this.isRunning = true;
+    this.#offer(false);
+    parts.answer.replaceChildren();
+    parts.progress.hidden = false;
+    this.page.prepare(scenario);
+    const began = performance.now();
+    const later = (seconds, act) => this.#timers.push(setTimeout(act, seconds * 1000));
+    for (const action of scenario.actions) later(action.after, () => this.page.act(action));
+    parts.progress.max = scenario.duration;
+    this.ticking = setInterval(() => (parts.progress.value = (performance.now() - began) / 1000), 200);
+    later(scenario.duration, () => this.#finish());
+  }
+
+  #stop() {
+    for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+    clearInterval(this.ticking);
+    if (this.isRunning) this.page.act({ do: "resume" });
+    this.isRunning = false;
+  }
+
+  #finish() {
+    const { parts, scenario } = this;
+    const figures = this.page.figures();
+    this.#stop();
+    parts.progress.hidden = true;
+    this.#offer(true);
+    parts.run.textContent = gettext("Run again");
+    const chosen = parts.choices.querySelector(":checked");
+    const isRight = scenario.choices[Number(chosen?.value)]?.right;
+    const verdict = document.createElement("strong");
+    verdict.textContent = isRight ? gettext("Right.") : gettext("Not quite.");
+    verdict.dataset.right = `${Boolean(isRight)}`;
+    const answer = format(scenario.answer, figures);
+    parts.answer.replaceChildren(verdict, ` ${answer} `);
+    if (scenario.link) {
+      const link = document.createElement("a");
+      link.href = scenario.link;
+      link.textContent = gettext("Source");
+      parts.answer.append(link);
+    }
+    for (const [index, { right }] of scenario.choices.entries()) {
+      parts.choices.children[index].dataset.right = `${right}`;
+    }
+    parts.answer.scrollIntoView({ block: "nearest" });
+    this.page.announce(`${verdict.textContent} ${answer}`);
+  }
+}
+
+function choice({ text }, index) {
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  Object.assign(input, { type: "radio", name: "choice", value: `${index}` });
+  const span = document.createElement("span");
+  span.textContent = text;
+  label.append(input, span);
+  return label;
+}

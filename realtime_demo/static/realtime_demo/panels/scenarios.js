@@ -1,0 +1,130 @@
+/** The menu of the scenarios, and what a scenario may do to the page. */
+import { duration, format, gettext, percent } from "../lib/text.js";
+import { ScenarioPanel } from "./scenario-panel.js";
+
+/** Settings that a scenario may change. */
+const CHANGED = ["rtt", "jitter", "bandwidth", "interval", "rate"];
+
+/**
+ * The measured figures, by the names that answers have for them.
+ *
+ * @param {import("../sources/receiver.js").Receiver[]} receivers
+ */
+function figures(receivers) {
+  /** @type {Record<string, any>} */
+  const values = {};
+  const total = { lost: 0, duplicated: 0, reconnects: 0, requests: 0 };
+  for (const { technique, delays, deliveries, track, reconnects } of receivers) {
+    const { median, p95 } = delays.figures;
+    const own = {
+      median: duration(median),
+      p95: duration(p95),
+      requests: track.requests,
+      empty: percent(track.emptyShare),
+      reconnects,
+      lost: deliveries.lost,
+      duplicated: deliveries.duplicated,
+      received: deliveries.received,
+      open: track.open,
+    };
+    for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
+    for (const name of Object.keys(total)) total[name] += own[name];
+  }
+  for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
+  return values;
+}
+
+/** Why this page cannot play scenarios that need the demo's controls; "": it can. */
+function obstacle(demo) {
+  if (!demo) return gettext("This one needs the demo's stage: start it with make demo.");
+  if (demo.mayControl) return "";
+  return gettext("The feed and the network are controlled on the machine that runs the demo.");
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {HTMLSelectElement} menu
+ * @param {import("./scenario-panel.js").Scenario[]} scenarios
+ * @param {object} page
+ * @param {string} page.room
+ * @param {import("../lib/settings.js").Settings} page.settings
+ * @param {import("../sources/receiver.js").Receiver[]} page.receivers
+ * @param {import("../lib/demo-control.js").DemoControl | null} page.demo
+ * @param {import("./controls.js").Controls} page.controls
+ * @param {import("../lanes/playback.js").Playback} page.playback
+ * @param {HTMLElement} page.legend which a scenario takes the place of
+ * @param {() => void} page.forget what was measured
+ * @param {(text: string) => void} page.note
+ * @param {(text: string) => void} page.announce
+ * @returns {{ panel: ScenarioPanel, open: () => void }} `open` shows the scenario of the address
+ */
+export function prepareScenarios(element, menu, scenarios, page) {
+  const { room, settings, receivers, demo, controls, playback, legend, forget, note, announce } = page;
+  const extra = [];
+
+  /** What a scenario may do besides the controls' own actions. */
+  const actions = {
+    connections: ({ count = 3 }) => {
+      for (let index = 0; index < count; index += 1) {
+        const ending = new AbortController();
+        extra.push(ending);
+        const url = new URL(`/streaming/${room}/`, location.href);
+        url.searchParams.set("extra", `${extra.length}`);
+        fetch(url, { cache: "no-store", signal: ending.signal }).catch(() => {});
+      }
+      note(format(gettext("{count} more connections"), { count }));
+    },
+    resume: () => {
+      for (const ending of extra.splice(0)) ending.abort();
+      const faults = demo?.state?.faults;
+      if (!faults || !demo.mayControl) return;
+      // All at once: a page that is being left sends nothing later.
+      if (faults.stalled.length) controls.do("stall", { on: false });
+      if (faults.buffering) controls.do("buffering", { on: false });
+      if (faults.gzip) controls.do("gzip", { on: false });
+    },
+  };
+
+  function act({ do: action, ...what }) {
+    delete what.after; // the time of the action, which the panel has waited for
+    if (actions[action]) return actions[action](what);
+    return controls.do(action, Object.keys(what).length ? what : undefined);
+  }
+
+  /** The settings without a scenario. */
+  const defaults = () => Object.fromEntries(CHANGED.map((name) => [name, settings.default(name)]));
+
+  const panel = new ScenarioPanel(element, scenarios, {
+    obstacle: obstacle(demo),
+    prepare: (scenario) => {
+      playback.freeze(false);
+      actions.resume(); // a run that was interrupted may have left something behind
+      const { lanes: wanted, ...rest } = scenario.settings ?? {};
+      settings.set({ ...defaults(), ...rest }, "scenario");
+      for (const each of receivers) each.want(!wanted || `${wanted}`.includes(each.technique.name));
+      if (demo?.mayControl) controls.do("feed", { running: true });
+      forget();
+    },
+    act,
+    figures: () => figures(receivers),
+    announce,
+  });
+
+  const open = () => {
+    menu.value = settings.get("scene");
+    const wasOpen = panel.scenario !== null;
+    panel.open(menu.value);
+    if (wasOpen && !panel.scenario) settings.set(defaults(), "scenario");
+    legend.hidden = Boolean(panel.scenario);
+    if (panel.scenario) playback.freeze(false);
+  };
+  for (const { slug, title } of scenarios) menu.append(new Option(title, slug));
+  /** @type {HTMLElement} */ (menu.closest("[data-menu]")).hidden = !scenarios.length;
+  menu.addEventListener("change", () => {
+    settings.set({ scene: menu.value });
+    if (panel.scenario) element.scrollIntoView({ block: "nearest" });
+  });
+  panel.parts.close.addEventListener("click", () => settings.set({ scene: "" }));
+  settings.addEventListener("change", (/** @type {any} */ { detail }) => detail.names.includes("scene") && open());
+  return { panel, open };
+}

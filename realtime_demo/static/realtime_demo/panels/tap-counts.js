@@ -1,0 +1,28 @@
+/** The tap's counts of bytes and connections, for the cards. */
+export class TapCounts {
+  /** Counts at the last reset. @type {Record<string, { up: number, down: number }> | null} */
+  #from = null;
+
+  /**
+   * @param {import("../lib/demo-control.js").DemoControl} demo
+   * @param {import("./card.js").Card[]} cards
+   */
+  constructor(demo, cards) {
+    this.demo = demo;
+    demo.addEventListener("state", (/** @type {any} */ { detail: { techniques } }) => {
+      this.#from ??= techniques;
+      for (const card of cards) {
+        const { name } = card.receiver.technique;
+        if (!techniques[name]) continue;
+        const from = this.#from[name] ?? { up: 0, down: 0 };
+        const { up, down, connections } = techniques[name];
+        card.tapped = { up: up - from.up, down: down - from.down, connections };
+      }
+    });
+  }
+
+  /** Counts from zero. */
+  reset() {
+    this.#from = this.demo.state?.techniques ?? {};
+  }
+}

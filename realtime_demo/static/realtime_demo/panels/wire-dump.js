@@ -1,0 +1,69 @@
+/**
+ * The bytes that carried an event, part by part, each with a sentence and where that is written.
+ *
+ * @typedef {{ kind: string, hex: string, text: string, says: string, rfc: string, event: boolean }} Part
+ * @typedef {{ request_head: string, response_head: string, carrier: Part[], sent?: Part[],
+ *   note?: string }} Wire
+ */
+import { make } from "../lib/dom.js";
+import { gettext } from "../lib/text.js";
+
+const LONGEST = 600; // characters of a part that are shown
+
+/**
+ * @param {Wire} wire
+ * @param {Record<string, string>} explanations by key
+ * @returns {Node[]}
+ */
+export function wireDump({ request_head: request, response_head: response, carrier, sent, note }, explanations) {
+  const nodes = [];
+  const explain = (key) => explanations[key] ?? key;
+  if (note) nodes.push(make("p", { className: "wire-note", textContent: explain(note) }));
+  nodes.push(...section(gettext("What carried it"), parts(carrier, explain)));
+  if (sent?.length) nodes.push(...section(gettext("What this browser sent on the same connection"), parts(sent, explain)));
+  nodes.push(...section(gettext("Request head"), head(request)));
+  nodes.push(...section(gettext("Response head"), head(response)));
+  return nodes;
+}
+
+const section = (title, body) => [make("h4", { textContent: title }), body];
+
+const head = (text) => {
+  const [first, ...rest] = text.trimEnd().split(/\r?\n/);
+  const code = make("code");
+  code.append(make("b", { textContent: first }));
+  for (const line of rest) {
+    const colon = line.indexOf(":");
+    const name = make("span", { className: "field", textContent: line.slice(0, colon) });
+    code.append("\n", name, line.slice(colon));
+  }
+  return make("pre", { tabIndex: 0 }, code);
+};
+
+/** @param {Part[]} list */
+function parts(list, explain) {
+  return make("ol", { className: "parts" }, ...list.map((part) => {
+    const isBytes = !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text) || part.kind.startsWith("frame-header") || part.kind === "frame-mask";
+    const shown = isBytes ? part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 ") : visible(part.text);
+    const code = make("code", { textContent: cut(shown), dir: "ltr" });
+    const item = make("li", {}, code);
+    item.dataset.kind = part.kind;
+    if (part.event) item.dataset.event = "";
+    if (part.says || part.rfc) {
+      const sentence = make("p", { textContent: `${explain(part.says)} ` });
+      if (part.rfc) sentence.append(make("a", { href: part.rfc, textContent: reference(part.rfc) }));
+      item.append(sentence);
+    }
+    return item;
+  }));
+}
+
+const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
+const visible = (text) => text.replaceAll("\r", "␍").replaceAll("\n", "␊");
+
+/** "RFC 9112 §7.1" of a link into one. @param {string} link */
+function reference(link) {
+  const [, number, , place] = /rfc(\d+)(?:\.html|\.txt)?(#section-([\d.]+))?/.exec(link) ?? [];
+  if (number) return place ? `RFC ${number} §${place}` : `RFC ${number}`;
+  return link.includes("whatwg") ? gettext("HTML Standard") : gettext("Source");
+}

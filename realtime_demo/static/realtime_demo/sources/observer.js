@@ -1,0 +1,93 @@
+/**
+ * Times of a source's requests: when each began, when its response began and ended. Requests by
+ * fetch are observed through the source's `fetch` option; EventSource and WebSocket show only when
+ * they open and break.
+ */
+import { now } from "../lib/clock.js";
+
+const OPEN = 1;
+
+export class Observer {
+  #track;
+  #hasFetched = false;
+  /** When the browser began to connect; 0: unknown. */
+  #startedAt = 0;
+
+  /** @param {import("../lanes/timeline.js").Track} track to record the requests on */
+  constructor(track) {
+    this.#track = track;
+  }
+
+  /** For a source's options. @type {typeof globalThis.fetch} */
+  fetch = async (input, init) => {
+    const track = this.#track;
+    const isHead = init?.method === "HEAD"; // before the connection of an EventSource
+    this.#hasFetched = !isHead;
+    const exchange = track.begin(now());
+    let response;
+    try {
+      response = await fetch(input, init);
+    } catch (error) {
+      track.finish(exchange, now());
+      throw error;
+    }
+    exchange.head = now();
+    if (isHead) this.#startedAt = now();
+    const ended = (answered) => track.finish(exchange, now(), answered);
+    if (response.body && !isHead) return new Response(watched(response.body, ended), response);
+    ended(true);
+    return response;
+  };
+
+  /** @param {EventTarget & { readyState: number }} source that was just made */
+  watch(source) {
+    const track = this.#track;
+    this.#startedAt = now();
+    let connection = null;
+    source.addEventListener("open", () => {
+      if (this.#hasFetched) {
+        // Open before its response is over: one that is not meant to end.
+        track.isStream = Number.isNaN(track.exchanges.at(-1)?.end);
+        return;
+      }
+      track.isStream = true;
+      // The browser does not tell when it began to reconnect: not before it was due to.
+      connection = track.begin(this.#startedAt || now());
+      connection.head = now();
+    });
+    source.addEventListener("error", (/** @type {any} */ { detail }) => {
+      if (source.readyState === OPEN) return;
+      if (connection) track.finish(connection, now());
+      this.#hasFetched = false;
+      this.#startedAt = detail.retryIn === null ? 0 : now() + detail.retryIn;
+    });
+  }
+}
+
+/** The same bytes; `ended(true)` after the last, `ended(false)` when they break off. */
+function watched(body, ended) {
+  const reader = body.getReader();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) {
+            ended(true);
+            controller.close();
+          } else {
+            controller.enqueue(value);
+          }
+        } catch (error) {
+          ended(false);
+          controller.error(error);
+        }
+      },
+      cancel(reason) {
+        ended(false);
+        return reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

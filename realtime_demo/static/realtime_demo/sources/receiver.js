@@ -1,0 +1,205 @@
+/** One technique's source, with the delays and the completeness of what it delivers. */
+import { now } from "../lib/clock.js";
+import { problemText } from "../lib/problem-text.js";
+import { Delays } from "../lib/statistics.js";
+import { format, gettext } from "../lib/text.js";
+import { Deliveries } from "./deliveries.js";
+import { Observer } from "./observer.js";
+
+/** What broke a connection, by the code of an `Interruption` (transports/source.js). */
+const CAUSES = {
+  unreachable: gettext("The server cannot be reached."),
+  lost: gettext("The connection was lost."),
+  ended: gettext("The server ended the connection."),
+  silent: gettext("Nothing was heard for too long."),
+  malformed: gettext("The server sent something that cannot be read."),
+};
+const OPEN = 1;
+const CLOSED = 2;
+
+export class Receiver {
+  deliveries = new Deliveries();
+  delays = new Delays();
+  reconnects = 0;
+  state = "stopped";
+  text = gettext("Stopped");
+  /** Whether the reader wants it to run. */
+  isWanted = true;
+
+  #source = null;
+  #since = "";
+  #allowed = false; // whether this tab may run
+  #isBroken = false;
+  #isReopening = false;
+  #countdown;
+
+  /**
+   * @param {{ name: string, label: string, url: string, colour: { dark: string, light: string } }} technique
+   * @param {new (url: URL, options: object) => any} Source
+   * @param {import("../lanes/timeline.js").Timeline} timeline
+   * @param {import("../lanes/timeline.js").Track} track
+   * @param {object} page
+   * @param {import("../lib/clock.js").Clock} page.clock
+   * @param {() => object} page.options what to open a source with
+   * @param {() => string} page.name to be present under; "": none
+   * @param {(occurrence: object, isNew: boolean) => void} page.arrived
+   * @param {(receiver: Receiver, isNews: boolean) => void} page.changed called when its state has
+   * @param {(time: number) => boolean} page.isVisibleSince
+   * @param {() => void} page.unknown called when the server no longer knows the user
+   */
+  constructor(technique, Source, timeline, track, page) {
+    this.technique = technique;
+    this.Source = Source;
+    this.timeline = timeline;
+    this.track = track;
+    this.page = page;
+  }
+
+  /** Whether this tab may hold connections. @param {boolean} allowed */
+  allow(allowed) {
+    this.#allowed = allowed;
+    this.#follow();
+  }
+
+  /** Whether the reader wants it to run. @param {boolean} wanted */
+  want(wanted) {
+    this.isWanted = wanted;
+    this.#follow();
+  }
+
+  get isRunning() {
+    return this.#source !== null;
+  }
+
+  /** Continues from the same cursor with other options. */
+  reopen() {
+    if (!this.#source) return;
+    this.#isReopening = true; // not announced
+    this.#leave();
+    this.#start();
+  }
+
+  /**
+   * Edits or deletes an event, if the connection goes both ways and is open.
+   *
+   * @param {string} room
+   * @param {string} of
+   * @param {string} text "": delete it
+   * @returns {boolean} whether it was sent
+   */
+  change(room, of, text) {
+    if (this.state !== "open" || !this.#source.change) return false;
+    this.#source.change(room, of, text);
+    return true;
+  }
+
+  /** Resets the delays and counts; what is missing stays known. */
+  forget() {
+    this.delays.clear();
+    this.reconnects = 0;
+    this.track.forget();
+  }
+
+  // -----------------------------------------------------------------------------------------
+
+  #follow() {
+    const run = this.isWanted && this.#allowed;
+    if (run && !this.#source) this.#start();
+    else if (!run && this.#source) this.#stop();
+  }
+
+  #start() {
+    const { track } = this;
+    const url = new URL(this.technique.url, location.href);
+    if (this.page.name()) url.searchParams.set("name", this.page.name());
+    track.since = Math.min(track.since, now());
+    track.isRunning = true;
+    this.#isBroken = false;
+    const observer = new Observer(track);
+    const source = new this.Source(url, {
+      ...this.page.options(),
+      since: this.#since,
+      fetch: observer.fetch,
+    });
+    observer.watch(source);
+    this.#source = source;
+    const mine = (listener) => (event) => source === this.#source && listener(event);
+    source.addEventListener("open", mine(() => this.#opened()));
+    source.addEventListener("message", mine(({ data }) => this.#receive(JSON.parse(data))));
+    source.addEventListener("error", mine(({ detail }) => this.#interrupted(detail)));
+    this.#show("connecting", gettext("Connecting …"));
+  }
+
+  #leave() {
+    this.#since = this.#source.since;
+    this.#source.close();
+    this.#source = null;
+    this.track.isRunning = false;
+    for (const exchange of this.track.exchanges.slice(-8)) this.track.finish(exchange, now());
+  }
+
+  #stop(state = "stopped", text = gettext("Stopped")) {
+    this.#leave();
+    this.#show(state, text);
+  }
+
+  #opened() {
+    if (this.#isBroken) this.reconnects += 1;
+    this.#isBroken = false;
+    this.#show("open", gettext("Open"));
+    this.#isReopening = false;
+  }
+
+  #receive(event) {
+    const arrived = now();
+    const { track, timeline } = this;
+    this.deliveries.record(event);
+    const delay = this.page.clock.delay(event.published_at, arrived);
+    if (event.type === "reset") timeline.reset(track);
+    const { occurrence, isNew } = timeline.arrive(track, event, arrived, arrived - delay);
+    // An event published before the source started says nothing about its delay.
+    const isLive = event.type !== "reset" && arrived - delay >= track.since;
+    if (isLive && this.page.isVisibleSince(arrived - delay)) this.delays.add(delay);
+    this.page.arrived(occurrence, isNew);
+  }
+
+  #interrupted({ code, reason: detail, status, retryIn }) {
+    const { readyState } = this.#source;
+    if (readyState === OPEN) {
+      return this.#show("open", format(gettext("Open; the server refused: {reason}"), { reason: problemText({ code, status, detail }) }));
+    }
+    if (status === 401 || status === 4401) this.page.unknown();
+    const reason = CAUSES[code] ?? problemText({ status, detail });
+    if (!this.#isBroken) this.track.cut(now());
+    this.#isBroken = true;
+    if (readyState === CLOSED) {
+      this.isWanted = false;
+      this.#stop("closed", format(gettext("Closed. {reason}"), { reason }));
+    } else if (retryIn === null) {
+      this.#show("reconnecting", reconnecting(reason));
+    } else {
+      this.#countDown(now() + retryIn, reason);
+    }
+  }
+
+  #countDown(until, reason) {
+    const seconds = Math.ceil((until - now()) / 1000);
+    this.#show("reconnecting", reconnecting(reason, seconds));
+    if (seconds > 0) this.#countdown = setTimeout(() => this.#countDown(until, reason), 250);
+  }
+
+  #show(state, text) {
+    clearTimeout(this.#countdown);
+    if (state === this.state && text === this.text) return;
+    const changed = state !== this.state && !this.#isReopening;
+    this.state = state;
+    this.text = text;
+    this.page.changed(this, changed);
+  }
+}
+
+/** @param {string} reason @param {number} [seconds] until the next attempt */
+const reconnecting = (reason, seconds = 0) =>
+  seconds > 0
+    ? format(gettext("Reconnecting in {seconds} s. {reason}"), { seconds, reason })
+    : format(gettext("Reconnecting. {reason}"), { reason });

@@ -1,0 +1,300 @@
+"""Sequence diagrams of the techniques: the drawing, and the steps of each.
+
+Time runs downwards, in transits (one way over the network is one). An arrow slants because a
+message takes one transit; the bar at the left is the delay that the page measures, from an
+event's publication to its arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import atan2, degrees
+
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+
+TRANSIT = 36  # user units a transit is drawn high
+WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
+ASIDE, LONG = 20, 28  # user units; characters
+DELAY, DELAY_NAME = 72, 44  # where the bar of a delay stands, left of the browser's line
+
+
+@dataclass(frozen=True)
+class Up:
+    """A request, or a message of the client."""
+
+    at: float
+    label: Text
+    wire: bool = True  # the label is what is on the wire, not a word about it
+
+    def draw(self) -> Iterator[SafeString]:
+        yield _arrow(BROWSER, SERVER, self.at, self.label, "up", self.wire)
+
+    def describe(self) -> str:
+        return gettext("Browser to server: {label}").format(label=self.label)
+
+
+@dataclass(frozen=True)
+class Down:
+    """A response, or a part of one."""
+
+    at: float
+    label: Text
+    wire: bool = True
+    empty: bool = False  # carries no event
+
+    def draw(self) -> Iterator[SafeString]:
+        kind = "down empty" if self.empty else "down"
+        yield _arrow(SERVER, BROWSER, self.at, self.label, kind, self.wire)
+
+    def describe(self) -> str:
+        return gettext("Server to browser: {label}").format(label=self.label)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Published on the server at `at`, seen in the browser at `seen`.
+
+    `column` moves its delay's bar to the left, beside that of an event before it.
+    """
+
+    at: float
+    seen: float
+    name: Text
+    column: int = 0
+
+    def draw(self) -> Iterator[SafeString]:
+        top, bottom, bar = _y(self.at), _y(self.seen), DELAY - 14 * self.column
+        yield format_html(
+            '<path class="event" d="M{} {}l7 7-7 7-7-7z"/>'
+            '<text class="name" x="{}" y="{}">{}</text>',
+            SERVER, top - 7, SERVER + 14, top + 4.5, self.name,
+        )  # fmt: skip
+        yield format_html(
+            '<path class="delay" d="M{0} {1}V{2}M{3} {1}h10M{3} {2}h10"/>'
+            '<circle class="event" cx="{4}" cy="{2}" r="5"/>'
+            '<text class="name end" x="{5}" y="{6}">{7}</text>',
+            bar, top, bottom, bar - 5, BROWSER, DELAY_NAME, (top + bottom) / 2 + 4.5,
+            gettext("delay"),
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        return gettext(
+            "On the server {name} is published. It arrives {transits} transits later."
+        ).format(name=self.name, transits=f"{self.seen - self.at:g}")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something that lasts on one side: a pause of the browser, a hold of the server."""
+
+    at: float
+    end: float
+    label: Text
+    side: str = "server"  # or "browser"
+
+    def draw(self) -> Iterator[SafeString]:
+        x = SERVER if self.side == "server" else BROWSER
+        inwards = -12 if self.side == "server" else 12
+        yield format_html(
+            '<rect class="span" x="{}" y="{}" width="10" height="{}" rx="3"/>'
+            '<text class="word{}" x="{}" y="{}">{}</text>',
+            x - 5, _y(self.at), _y(self.end) - _y(self.at),
+            " end" if self.side == "server" else "",
+            x + inwards, (_y(self.at) + _y(self.end)) / 2 + 4.5, self.label,
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        who = gettext("The server") if self.side == "server" else gettext("The browser")
+        return f"{who}: {self.label}"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The connection breaks."""
+
+    at: float
+
+    @property
+    def label(self) -> str:
+        return gettext("the connection is cut")
+
+    def draw(self) -> Iterator[SafeString]:
+        y, middle = _y(self.at), (BROWSER + SERVER) / 2
+        yield format_html(
+            '<path class="cut" d="M{} {}l12 12m0-12l-12 12"/>'
+            '<text class="word" x="{}" y="{}">{}</text>',
+            middle - 60, y - 6, middle - 40, y + 4.5, self.label,
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        return self.label
+
+
+Step = Up | Down | Event | Span | Cut
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A diagram, of `steps` in the order of their descriptions."""
+
+    slug: str
+    title: Text
+    steps: tuple[Step, ...]
+
+    @property
+    def length(self) -> float:
+        """In transits."""
+        return max(_end(step) for step in self.steps)
+
+    def svg(self) -> SafeString:
+        """The drawing, hidden from screen readers, which have `descriptions`."""
+        height = TOP + self.length * TRANSIT + 16
+        heads = format_html_join(
+            "",
+            '<text class="head" x="{0}" y="18">{1}</text><path class="line" d="M{0} 28V{2}"/>',
+            [(BROWSER, gettext("browser"), height), (SERVER, gettext("server"), height)],
+        )
+        # Events are drawn last, on top of the arrows that carry them.
+        steps = sorted(self.steps, key=lambda step: isinstance(step, Event))
+        drawn = format_html_join("", "{}", ((part,) for step in steps for part in step.draw()))
+        return format_html(
+            '<svg class="sequence" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">'
+            "{}{}</svg>",
+            WIDTH,
+            round(height),
+            heads,
+            drawn,
+        )
+
+    def descriptions(self) -> list[str]:
+        """A sentence for each step."""
+        return [step.describe() for step in self.steps]
+
+
+def _y(at: float) -> float:
+    return TOP + at * TRANSIT
+
+
+def _end(step: Step) -> float:
+    if isinstance(step, Event):
+        return step.seen
+    if isinstance(step, Span):
+        return step.end
+    return step.at + 1
+
+
+def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) -> SafeString:
+    top, bottom = _y(at), _y(at + 1)
+    angle = degrees(atan2(bottom - top, end - start))
+    # The words run from left to right, whichever way the arrow points.
+    slope = angle if end > start else angle - 180
+    # Where an answer starts the request has just ended: its words, if they are few, keep clear.
+    aside = ASIDE if end < start and len(str(label)) < LONG else 0
+    middle = (start + end) / 2 - aside
+    return format_html(
+        '<path class="arrow {0}" d="M{1} {2}L{3} {4}"/>'
+        '<path class="tip" transform="translate({3} {4}) rotate({5})" d="M0 0-10-4v8z"/>'
+        '<text class="{6}" transform="translate({7} {8}) rotate({9})" y="-5">{10}</text>',
+        kind, start, f"{top:g}", end, f"{bottom:g}", f"{angle:.1f}",
+        "wire" if wire else "word middle",
+        f"{middle:g}", f"{top + (bottom - top) * (middle - start) / (end - start):.1f}",
+        f"{slope:.1f}", label,
+    )  # fmt: skip
+
+
+# --- The diagrams: the same three events in each, so that their delays can be compared --------
+
+FIRST, SECOND, THIRD = _("event 42"), _("event 43"), _("event 44")
+
+POLLING = Diagram(
+    "polling",
+    _("Short polling: three requests, two of them for nothing"),
+    (
+        Up(0, "GET /polling/lobby/?since=…41"),
+        Down(1, _("200, nothing new"), wire=False, empty=True),
+        Span(2, 5, _("pause: the interval"), "browser"),
+        Event(2.5, 7, FIRST),
+        Up(5, "GET ?since=…41"),
+        Down(6, "200 [42]"),
+        Span(7, 10, _("pause: the interval"), "browser"),
+        Up(10, "GET ?since=…42"),
+        Down(11, _("200, nothing new"), wire=False, empty=True),
+    ),
+)
+
+LONG_POLLING = Diagram(
+    "longpoll",
+    _("Long polling: the answer waits for an event; 43 falls into the gap"),
+    (
+        Up(0, "GET /longpoll/lobby/?since=…41"),
+        Span(1, 3.4, _("held until there is something")),
+        Event(3.4, 4.4, FIRST),
+        Down(3.4, "200 [42]"),
+        Event(3.9, 6.4, SECOND, column=1),
+        Up(4.4, "GET ?since=…42"),
+        Down(5.4, "200 [43]"),
+        Up(6.4, "GET ?since=…43"),
+        Span(7.4, 9.6, _("held")),
+        Event(9.6, 10.6, THIRD),
+        Down(9.6, "200 [44]"),
+        Up(10.6, "GET ?since=…44"),
+    ),
+)
+
+STREAMING = Diagram(
+    "streaming",
+    _("Streaming: one response that does not end"),
+    (
+        Up(0, "GET /streaming/lobby/?since=…41"),
+        Down(1, _("200, and no Content-Length"), wire=False, empty=True),
+        Event(3, 4, FIRST),
+        Down(3, '{"id":"…42", …}⏎'),
+        Event(4.3, 5.3, SECOND),
+        Down(4.3, '{"id":"…43", …}⏎'),
+        Down(6.5, _("⏎ a blank line: a sign of life"), wire=False, empty=True),
+        Event(8, 9, THIRD),
+        Down(8, '{"id":"…44", …}⏎'),
+    ),
+)
+
+SERVER_SENT_EVENTS = Diagram(
+    "sse",
+    _("Server-Sent Events: cut, and resumed by the browser itself"),
+    (
+        Up(0, "GET /streaming/lobby/sse/"),
+        Down(1, "retry: 1000⏎ id: …41⏎⏎"),
+        Event(2.6, 3.6, FIRST),
+        Down(2.6, "id: …42⏎ data: {…}⏎⏎"),
+        Cut(4.8),
+        Event(5.3, 9.6, SECOND),
+        Span(4.9, 7.4, _("waits as “retry:” says"), "browser"),
+        Up(7.6, "Last-Event-ID: …42"),
+        Down(8.6, "id: …43⏎ data: {…}⏎⏎"),
+        Event(10.4, 11.4, THIRD),
+        Down(10.4, "id: …44⏎ data: {…}⏎⏎"),
+    ),
+)
+
+WEBSOCKET = Diagram(
+    "websocket",
+    _("WebSocket: after the handshake both sides speak when they like"),
+    (
+        Up(0, "GET, Upgrade: websocket"),
+        Down(1, "101 Switching Protocols"),
+        Event(3, 4, FIRST),
+        Down(3, '{"cursor":"…42","events":[…]}'),
+        Up(4.8, '{"type":"publish","text":"hi"}'),
+        Event(6.3, 7.3, SECOND),
+        Down(6.3, '{"cursor":"…43","events":[…]}'),
+        Down(8.3, _("an empty batch: a sign of life"), wire=False, empty=True),
+        Event(9.9, 10.9, THIRD),
+        Down(9.9, '{"cursor":"…44","events":[…]}'),
+    ),
+)

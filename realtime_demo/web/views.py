@@ -1,0 +1,169 @@
+"""Views: the demo page, the technique pages, the texts of the scripts, the clock, error pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import conditional_page, require_safe
+from django.views.i18n import JavaScriptCatalog
+
+from realtime_demo.stage import page as stage
+from transports.auth.permissions import check_room
+from transports.http.names import has_own_name, name_of
+from transports.http.problems import Refusal
+from transports.registry import TECHNIQUES, Technique
+
+from .scenarios import SCENARIOS
+from .technique_pages import PAGES
+
+DEFAULT_ROOM = "lobby"
+WINDOWS = (10, 30, 60)  # seconds that the lanes show
+INTERVAL = 1_000  # milliseconds from a poll's answer to the next poll
+RATE = 1.0  # events a second of the demo's feed, unless set otherwise
+
+EXPLANATIONS = {
+    400: (
+        _("This request cannot be understood"),
+        _("The address or the form is not as it has to be."),
+    ),
+    403: (
+        _("Not allowed"),
+        _("The form was sent from another page, or too long ago. Load the page again and retry."),
+    ),
+    404: (_("There is no such page"), _("The address may be mistyped, or the page has moved.")),
+    500: (_("Something went wrong on the server"), _("It is not your fault. Please try again.")),
+}
+EXPLANATIONS[503] = EXPLANATIONS[500]
+
+
+@require_safe
+def demo_page(request: HttpRequest) -> HttpResponse:
+    """Every technique in one room; `?room=` names it."""
+    room = request.GET.get("room", DEFAULT_ROOM)
+    techniques = [technique for technique in TECHNIQUES if technique.on_page]
+    context: dict[str, Any] = {"room": room, "techniques": techniques}
+    try:
+        check_room(room, request.user)
+    except Refusal as refusal:
+        return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
+    context["configuration"] = {
+        **script_configuration(request, room, techniques),
+        "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
+    }
+    context["windows"] = WINDOWS
+    context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
+    return render(request, "page.html", context)
+
+
+@require_safe
+def technique_page(request: HttpRequest, app: str) -> HttpResponse:
+    pages = list(PAGES.values())
+    index = list(PAGES).index(app)
+    techniques = pages[index].techniques
+    context = {
+        "page": pages[index],
+        "previous": pages[index - 1] if index else None,
+        "next": pages[index + 1] if index + 1 < len(pages) else None,
+        "techniques": techniques,
+        "windows": WINDOWS,
+        "configuration": script_configuration(request, DEFAULT_ROOM, techniques),
+    }
+    return render(request, f"techniques/{app}.html", context)
+
+
+def script_configuration(
+    request: HttpRequest, room: str, techniques: Iterable[Technique]
+) -> dict[str, Any]:
+    """What the scripts need to know: addresses, the user, and a lane for each technique."""
+    return {
+        "room": room,
+        "publish": f"/publish/{room}/",
+        "clock": reverse("clock"),
+        "rooms": "/rooms/",
+        "theory": "/theory/",
+        "heartbeat": settings.HEARTBEAT * 1000,
+        "interval": INTERVAL,
+        "rate": RATE,
+        "language": get_language(),
+        # A logged-in user is present under that name, whatever the form says.
+        "name": name_of(request.user),
+        "changes": {
+            "name": name_of(request.user) if has_own_name(request.user) else "",
+            "isStaff": getattr(request.user, "is_staff", False),
+        },
+        "techniques": [_technique_for_browser(technique, room) for technique in techniques],
+        "demo": stage.for_page(request),
+    }
+
+
+def _technique_for_browser(technique: Technique, room: str) -> dict[str, Any]:
+    module, _, export = technique.source.partition(":")
+    dark, light = technique.colour
+    return {
+        "name": technique.name,
+        "label": gettext(technique.label),
+        "url": technique.url_path(room),
+        "module": static(module),
+        "export": export,
+        "colour": {"dark": dark, "light": light},
+    }
+
+
+@require_safe
+@conditional_page
+def script_texts(request: HttpRequest, language: str) -> HttpResponseBase:
+    """The texts of the scripts in `language`: Django's JavaScript catalog."""
+    with translation.override(language):
+        response = JavaScriptCatalog.as_view()(request)
+    response.headers["Content-Language"] = language
+    return response
+
+
+@require_safe
+@never_cache
+def clock(request: HttpRequest) -> JsonResponse:
+    """`{"now"}`: the server's clock in Unix seconds, the one that `published_at` is read from."""
+    return JsonResponse({"now": time.time()})
+
+
+# --- Error pages -------------------------------------------------------------------------------
+# Programs get `application/problem+json` instead: transports/refusals.py.
+
+
+def error_page(request: HttpRequest | None, status: int) -> HttpResponse:
+    """The page for `status`; without a request it needs neither session nor database."""
+    heading, explanation = EXPLANATIONS[status]
+    context = {"heading": heading, "explanation": explanation}
+    return HttpResponse(render_to_string("error.html", context, request), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_page(request, 400)
+
+
+def forbidden(
+    request: HttpRequest, exception: Exception | None = None, reason: str = ""
+) -> HttpResponse:
+    """Also Django's `CSRF_FAILURE_VIEW`, which passes a reason."""
+    return error_page(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return error_page(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return error_page(None, 500)

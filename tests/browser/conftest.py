@@ -1,0 +1,30 @@
+"""A Chromium for each file of browser tests, and a context that each test leaves empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, expect
+
+from tests.support.chromium import chromium
+from tests.support.page import VIEW, left_clean
+
+expect.set_options(timeout=10_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_context(browser: Browser) -> BrowserContext:
+    return await browser.new_context(**VIEW)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(shared_context: BrowserContext) -> AsyncIterator[BrowserContext]:
+    async with left_clean(shared_context) as context:
+        yield context

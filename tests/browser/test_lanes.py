@@ -1,0 +1,535 @@
+"""The side-by-side page on its stage, in a real Chromium: every control, and what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, Request, expect
+
+from tests.live import LiveServer
+from tests.stage import Demo
+from tests.support.chromium import complaints
+from tests.support.page import (
+    LANES,
+    RECOVERY,
+    all_lanes,
+    counts,
+    lane,
+    look_at_the_last,
+    open_page,
+    publish,
+    received,
+    write,
+)
+from tests.support.tabs import tabs
+from tests.tools.frames import DRAW
+from tests.waiting import until_asked
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.own_server,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+OPEN = ["streaming", "sse", "websocket"]
+# How often the lanes are drawn in so many milliseconds, how many columns they have, how long it
+# was, and how many frames there were.
+DRAWN = """async (wait) => {
+  const canvas = document.getElementById("lanes");
+  const context = canvas.getContext("2d");
+  let [drawn, frames] = [0, 0];
+  context.drawImage = function (...given) {
+    drawn += 1;
+    return CanvasRenderingContext2D.prototype.drawImage.apply(this, given);
+  };
+  const began = performance.now();
+  for (; performance.now() - began < wait; frames += 1) await new Promise(requestAnimationFrame);
+  delete context.drawImage;
+  return [drawn, canvas.clientWidth - 14, performance.now() - began, frames];
+}"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(tmp_path_factory.mktemp("demo"), "--no-conversation") as running:
+        yield running
+
+
+def state(demo: Demo) -> Any:
+    return httpx.get(f"{demo.url}/stage/").json()
+
+
+def query(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+async def press(page: Page, name: str) -> None:
+    await page.locator("#controls").get_by_role("button", name=name, exact=True).click()
+
+
+async def slide(page: Page, name: str, key: str, times: int = 1) -> None:
+    slider = page.locator("#controls").get_by_role("slider", name=name)
+    for _ in range(times):
+        await slider.press(key)
+
+
+async def reads(page: Page, name: str, count: str, value: str) -> None:
+    cell = lane(page, name).locator(f'[data-count="{count}"]')
+    await expect(cell).to_have_text(value, timeout=RECOVERY)
+
+
+async def told(page: Page, words: str) -> None:
+    """The lanes bear a flag of these words, which screen readers are told too."""
+    await expect(page.locator("#summary")).to_have_text(words)
+
+
+# --- Controls ----------------------------------------------------------------------------------
+
+
+async def test_settings_reach_the_stage_the_figures_and_the_address(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    # The stage is as the test before left it; the address says otherwise.
+    page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    curve = lane(page, "polling").locator(".prediction")
+    await expect(curve).to_have_attribute("d", re.compile("^M"))
+    before = await curve.get_attribute("d")
+
+    await slide(page, "Poll every", "ArrowLeft")
+    await told(page, "Poll every 500\u00a0ms")
+    await expect(curve).not_to_have_attribute("d", before or "")
+    asked: list[dict[str, object]] = []
+    page.on("request", lambda made: asked.extend(_of_the_network(made)))
+    await slide(page, "Feed", "ArrowRight")
+    await told(page, "Feed 2\u00a0/\u00a0s")
+    await slide(page, "Round trip", "ArrowRight", 5)
+    await told(page, "Round trip 200\u00a0ms")
+    await slide(page, "Jitter", "ArrowRight")
+    await slide(page, "Bandwidth", "ArrowLeft")
+    await told(page, "Bandwidth 1.0\u00a0MB/s")
+    network = {"rtt": 200, "jitter": 5, "bandwidth": 1000}
+    await until_asked(lambda: _agrees(demo, network=network))
+    assert state(demo)["feed"]["rate"] == 2
+    await expect(page).to_have_url(re.compile("bandwidth=1000"))
+    settings = {"interval": "500", "rate": "2", "rtt": "200", "jitter": "5", "bandwidth": "1000"}
+    assert query(page) == {"room": room, **settings}
+
+    publish(demo.url, room, "far away")
+    for name in OPEN:
+        late = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
+        # A tenth of a second at least; a machine that is late adds its own.
+        await expect(late).to_have_text(re.compile(r"^([1-9]\d\d\sms|[\d.]+\ss)$"))
+
+    # Another page is told, and what is as always stays out of its address.
+    await page.get_by_role("radio", name="60").check(force=True)
+    await expect(page).to_have_url(re.compile("window=60"))
+    other = await context.new_page()
+    async with other.expect_response("**/stage/feed/"):
+        await other.goto(page.url.replace("rtt=200", "rtt=0").replace(room, f"{room}-b"))
+    for name in ("Jitter", "Bandwidth"):
+        slider = other.locator("#controls").get_by_role("slider", name=name)
+        await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
+    await expect(other.get_by_role("radio", name="60")).to_be_checked()
+    await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    assert state(demo)["feed"]["room"] == room, "looking into another room moves the feed nowhere"
+    await slide(page, "Jitter", "Home")
+    await slide(page, "Bandwidth", "End")
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await expect(page).not_to_have_url(re.compile("bandwidth|jitter|rtt"))
+    assert all(len(names) == 1 for names in asked), "a page asks for what it changed, and no more"
+    assert set().union(*asked) == {"rtt", "jitter", "bandwidth"}
+
+
+def _of_the_network(request: Request) -> list[dict[str, object]]:
+    return [request.post_data_json or {}] if request.url.endswith("/stage/network/") else []
+
+
+async def _agrees(demo: Demo, **expected: object) -> bool:
+    now = state(demo)
+    return all(now[name] == value for name, value in expected.items())
+
+
+async def test_the_feed_and_its_bursts_are_in_every_lane(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room, "&rate=20")
+    await press(page, "Burst")
+    await told(page, "Burst of 20")
+    for name in LANES:
+        await counts(page, name, sent=20, received=20)
+    await press(page, "Start")
+    await expect(page.locator("#controls .play")).to_have_text("Stop")
+    thirty_or_more = re.compile(r"^([3-9]\d|\d{3,})$")
+    await expect(lane(page, "sse").locator(".measured")).to_have_text(thirty_or_more)
+    await expect(page.locator(".feed-room")).to_be_hidden()
+    other = await context.new_page()
+    await other.goto(f"{demo.url}/?room={room}-b&lanes=none")
+    await expect(other.locator("#controls .play")).to_have_text("Stop")
+    await expect(other.locator(".feed-room")).to_have_text(f"in {room}")
+    await other.close()
+    await press(page, "Stop")
+    await expect(page.locator("#controls .play")).to_have_text("Start")
+    for name in LANES:
+        await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
+        for count in ("up", "down"):  # from the tap
+            bytes_of = lane(page, name).locator(f'[data-count="{count}"]')
+            await expect(bytes_of).to_have_text(re.compile(r"^[\d.]+\s(B|kB)$"))
+    await reads(page, "websocket", "open", "1")  # whose connection is nobody else's
+
+
+async def test_space_freezes_and_does_not_press_again_what_was_clicked(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    await press(page, "Burst")
+    for pressed in ("true", "false"):
+        await page.keyboard.press("Space")
+        await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", pressed)
+    await counts(page, "sse", sent=20, received=20)
+    publish(demo.url, room, "behind what any burst brings")
+    await counts(page, "sse", sent=21, received=21)
+
+
+async def test_cut_stalled_and_restarted_the_lanes_come_back_complete(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    ids = publish(demo.url, room, "before")
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Cut all")
+    for name in OPEN:
+        await reads(page, name, "reconnects", "1")
+    ids += publish(demo.url, room, "after the cut")
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Stall")
+    await expect(page.get_by_role("button", name="Stall")).to_have_attribute("aria-pressed", "true")
+    ids += publish(demo.url, room, "while stalled")
+    await page.get_by_role("button", name="Stall").click()
+    for name in LANES:
+        await received(page, name, *ids)
+
+    await press(page, "Restart")
+    for name in OPEN:  # once for the cut, once for the restart
+        again = lane(page, name).locator('[data-count="reconnects"]')
+        await expect(again).to_have_text(re.compile(r"^[2-9]$"), timeout=RECOVERY)
+    await all_lanes(page, "open")
+    after = publish(demo.url, room, "after the restart")
+    for name in LANES:
+        await received(page, name, *ids, *after, verdict="Complete since the reset")
+
+    for fault in ("Buffer", "gzip"):
+        for on in ("true", "false"):
+            button = page.get_by_role("button", name=fault, exact=True)
+            await button.click()
+            await expect(button).to_have_attribute("aria-pressed", on)
+            faults = state(demo)["faults"]
+            assert (faults["buffering"] or faults["gzip"]) == (on == "true")
+
+
+# --- Freeze and inspect ------------------------------------------------------------------------
+
+
+async def test_an_event_is_picked_and_its_bytes_are_explained(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await open_page(context, demo.url, room)
+    await page.emulate_media(reduced_motion="no-preference")  # what moves is frozen
+    publish(demo.url, room, "look at me")
+    for name in LANES:
+        await counts(page, name, sent=1, received=1)
+    await page.get_by_role("button", name="Freeze").click()
+    publish(demo.url, room, "too late for the picture")
+    box = await page.locator("#lanes").bounding_box()
+    assert box is not None
+    for left in range(int(box["width"]) - 20, 0, -24):  # somewhere in the published lane
+        await page.locator("#lanes").click(position={"x": left, "y": 30})
+        if await page.locator("#inspector").is_visible():
+            break
+    await expect(page.locator(".picked")).to_have_text("ada: look at me")
+    rows = page.locator(".inspector tbody tr")
+    await expect(rows).to_have_count(len(LANES))
+    for row in await rows.all():
+        await expect(row.locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
+    await expect(rows.nth(0)).to_contain_text("asked again")
+    await expect(rows.nth(2)).to_contain_text("The connection was open")
+
+    wire = page.locator(".wire")
+    for name, words, link in [
+        ("Polling", "HTTP/1.1 200", "RFC 8259"),
+        ("Long polling", "GET /longpoll/", "RFC 8259"),
+        ("Streaming", "application/x-ndjson", "RFC 9112"),
+        ("Server-Sent Events", "data: ", "HTML Standard"),
+        ("WebSocket", "Sec-WebSocket-Accept", "RFC 6455"),
+    ]:
+        await rows.get_by_role("button", name=name, exact=True).click()
+        await expect(wire.locator("h3")).to_have_text(f"On the wire: {name}")
+        await expect(wire).to_contain_text(words)
+        await expect(wire.get_by_role("link").filter(has_text=link).first).to_be_visible()
+        await expect(wire.locator("[data-event]").first).to_contain_text("look at me")
+    await page.locator("#lanes").press("Escape")
+    await expect(page.locator("#inspector")).to_be_hidden()
+    await expect(page.locator("#legend")).to_be_visible()
+
+    # What has not come yet is filled in when it comes.
+    await lane(page, "polling").get_by_role("button", name="Stop").click()
+    publish(demo.url, room, "wait for me")
+    await counts(page, "sse", received=3, sent=3)
+    await page.get_by_role("button", name="Freeze").click()
+    await look_at_the_last(page)
+    await rows.get_by_role("button", name="Polling", exact=True).click()
+    await expect(wire).to_have_text("Not here yet.")
+    await lane(page, "polling").get_by_role("button", name="Start").click()
+    await expect(wire.locator("[data-event]").first).to_contain_text("wait for me")
+    await expect(rows.nth(0).locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
+
+
+async def test_hidden_time_is_left_out(demo: Demo, room: str) -> None:
+    counts = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
+    received = """(name) => document.querySelector(
+      `[data-technique=${name}] [data-count=received]`).textContent"""
+    async with tabs() as browser:
+        page = await browser.open(f"{demo.url}/?room={room}")
+
+        async def all_lanes_say(what: str, value: str) -> None:
+            await page.until(f"{json.dumps(LANES)}.every((name) => ({what})(name) === '{value}')")
+
+        await page.until("document.querySelectorAll('[data-state=open]').length === 5")
+        assert len(LANES) == 5
+        other = await browser.open("about:blank")
+        await page.until("document.hidden")
+        publish(demo.url, room, "unseen")
+        await all_lanes_say(received, "1")
+        await all_lanes_say(counts, "0")
+        await page.to_front()
+        await page.until("!document.hidden")
+        publish(demo.url, room, "seen")
+        await all_lanes_say(received, "2")
+        await all_lanes_say(counts, "1")
+        assert await other.evaluate("document.hidden")
+
+
+# --- Chat --------------------------------------------------------------------------------------
+
+
+async def test_two_browsers_see_each_other(
+    context: BrowserContext, browser: Browser, demo: Demo, room: str
+) -> None:
+    ada = await open_page(context, demo.url, room)
+    elsewhere = await browser.new_context()
+    ben = await elsewhere.new_page()
+    await ben.goto(f"{demo.url}/?room={room}&lanes=sse,websocket")
+    await expect(lane(ben, "sse")).to_have_attribute("data-state", "open")
+    await expect(lane(ben, "polling")).to_have_attribute("data-state", "stopped")
+    await write(ada, "Hello", sender="ada")
+    await write(ben, "Hello yourself", sender="ben")
+    for page, own in ((ada, "Hello"), (ben, "Hello yourself")):
+        said = page.locator("#conversation .event[data-type=message] .text")
+        await expect(said).to_have_text(["Hello", "Hello yourself"])
+        await expect(page.locator("#conversation [data-own] .text")).to_have_text(own)
+        joined = page.locator("#conversation [data-type=join] .sender")
+        await expect(joined).to_have_text(["ada", "ben"])
+        await expect(page.locator("#here")).to_have_text("Here: ada, ben")
+    assert query(ben)["lanes"] == "sse,websocket"
+    await elsewhere.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
+
+
+# --- Situations --------------------------------------------------------------------------------
+
+
+async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    # Fifteen seconds pass in three.
+    await page.add_init_script(
+        "const real = setTimeout;"
+        "window.setTimeout = (act, delay) => real(act, delay === 15000 ? 3000 : delay);"
+    )
+    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    await all_lanes(page, "open")
+    await expect(page.locator("#legend")).to_be_hidden()
+    run = page.locator(".scenario-run")
+    await expect(run).to_be_disabled()  # before one has dared a guess
+    await expect(run).to_have_accessible_description("Choose an answer first.")
+    await expect(page.locator("#scenario-hint")).to_be_visible()
+    await page.locator(".scenario-choices input").last.check()
+    await expect(page.locator("#scenario-hint")).to_be_hidden()
+    await run.click()
+    await until_asked(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
+    answer = page.locator(".scenario-answer")
+    await expect(answer).to_contain_text(re.compile(r"Right\..*streaming [\d.]+\sm?s"))
+    assert "{" not in (await answer.text_content() or "")
+    await page.get_by_label("Situation").select_option("")
+    await expect(page.locator("#legend")).to_be_visible()
+    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
+    await press(page, "Stop")
+
+
+async def test_a_situation_that_is_left_leaves_no_fault_behind(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    await page.locator(".scenario-choices input").last.check()
+    await buffer_and_compress(page, demo)
+    await page.locator(".scenario-run").click()  # it begins without what was before
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await press(page, "Stop")
+    await buffer_and_compress(page, demo)
+    await page.goto("about:blank")
+    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+
+
+async def buffer_and_compress(page: Page, demo: Demo) -> None:
+    for name in ("Buffer", "gzip"):
+        await press(page, name)
+        button = page.get_by_role("button", name=name)
+        await expect(button).to_have_attribute("aria-pressed", "true")
+    assert await _has_faults(demo, buffering=True, gzip=True)
+
+
+async def _has_faults(demo: Demo, **expected: bool) -> bool:
+    faults = state(demo)["faults"]
+    return all(faults[name] == on for name, on in expected.items())
+
+
+# --- For everyone ------------------------------------------------------------------------------
+
+
+async def test_axe_finds_nothing_serious(context: BrowserContext, demo: Demo, room: str) -> None:
+    page = await open_page(context, demo.url, room)
+    heard = complaints(page)
+    publish(demo.url, room, "look at me")
+    await counts(page, "polling", sent=1, received=1)
+    await assert_accessible(page)
+    await look_at_the_last(page)
+    await expect(page.locator(".wire h3")).to_be_visible()
+    await assert_accessible(page)
+    await page.keyboard.press("Escape")
+    await page.get_by_label("Situation").select_option("cut")
+    await page.keyboard.press("Tab")
+    await assert_accessible(page)
+    await page.get_by_role("button", name="Keys").click()
+    await assert_accessible(page)
+    assert heard == []
+
+
+async def assert_accessible(page: Page) -> None:
+    schemes: list[Literal["light", "dark"]] = ["light", "dark"]
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        await assert_nothing_serious(page)
+
+
+async def assert_nothing_serious(page: Page) -> None:
+    found = (await Axe().run(page)).response["violations"]
+    serious = [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], json.dumps(serious, indent=1)
+
+
+async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{demo.url}/?room={room}&lanes=none&lang=ko")
+    await page.route(
+        "**/stage/cut/",
+        lambda route: route.continue_(headers={**route.request.headers, "x-csrftoken": "x" * 64}),
+    )
+    await page.locator('[data-do="cut"]').click()
+    await expect(page.locator("#outcome")).to_have_text(
+        "서버가 이 페이지를 더는 알아보지 못해요. 다시 불러와 주세요."
+    )
+    await page.route(
+        "**/stage/cut/", lambda route: route.fulfill(status=503, json={"detail": "No."})
+    )
+    await page.locator('[data-do="cut"]').click()
+    await expect(page.locator("#outcome")).to_have_text(
+        "지금은 서버가 할 수 없어요. 다시 시도해 주세요."
+    )
+
+
+async def test_on_another_machine_a_situation_says_where_it_can_be_played(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
+    page = await context.new_page()
+    await page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
+    await page.goto(f"{demo.url}/?room={room}&lanes=none&scene=cut")
+    where = "The feed and the network are controlled on the machine that runs the demo."
+    await expect(page.locator(".scenario-answer")).to_have_text(where)
+    await expect(page.locator(".no-demo")).to_have_text(where)
+    await page.get_by_label("Situation").select_option("hidden")  # which needs no control
+    await expect(page.locator(".scenario-answer")).to_be_empty()
+
+
+async def test_outside_the_demo_the_page_says_what_it_lacks(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await open_page(context, memory_live_server.url, room)
+    await expect(page.locator(".no-demo")).to_contain_text("make demo")
+    await expect(page.get_by_role("button", name="Cut all")).to_be_hidden()
+    await expect(page.get_by_role("slider")).to_have_count(1)
+    await slide(page, "Poll every", "Home")
+    await told(page, "Poll every 100\u00a0ms")
+    ids = publish(memory_live_server.url, room, "one")
+    for name in LANES:
+        await received(page, name, *ids)
+        await reads(page, name, "up", "\u2013")
+    await page.get_by_label("Situation").select_option("cut")
+    await expect(page.locator(".scenario-answer")).to_contain_text("make demo")
+
+
+# --- Drawing -----------------------------------------------------------------------------------
+
+
+async def test_the_lanes_are_drawn_when_time_has_moved_by_a_column(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    await page.emulate_media(reduced_motion="no-preference")
+    await page.goto(f"{memory_live_server.url}/?room={room}&window=60&lanes=none")
+    await expect(page.locator("#clock")).not_to_be_empty()  # it draws once it has read the clock
+    drawn, columns, ago, frames = await page.evaluate(DRAWN, 1_000)
+    moved = columns * ago / 60_000
+    # A machine that is late has fewer frames to draw in, and none draws more.
+    assert min(moved, frames) / 3 < drawn < moved + 3
+    await page.keyboard.press("Space")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
+    await page.evaluate(
+        "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))"
+    )
+    drawn, *_ = await page.evaluate(DRAWN, 200)
+    assert drawn == 0
+
+
+async def test_a_frame_draws_no_more_than_the_pixels_can_show(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
+    slow, fast, faster = [await page.evaluate(DRAW, [rate, 70, 1]) for rate in (1, 100, 500)]
+    # A column of a lane: the pile and its edge, a tick, a bar and its end.
+    bound = fast["width"] * (5 * fast["lanes"] + 1) + 300
+    assert slow["marks"] < fast["marks"] < bound
+    assert faster["marks"] < bound
+    # Nor is more kept than a minute and a bit, or than ten thousand.
+    assert fast["kept"] <= 70 * 100 + 200
+    assert faster["kept"] <= 10_000
+    assert faster["exchanges"] <= 10_000

@@ -1,0 +1,698 @@
+"""The page in a real Chromium, over the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, Route, expect
+
+from tests.live import LiveServer
+from tests.program import ROOT
+from tests.redis_server import RedisServer
+from tests.support.chromium import ELSEWHERE, complaints
+from tests.support.page import (
+    LANES,
+    all_lanes,
+    counts,
+    lane,
+    look_at_the_last,
+    open_page,
+    publish,
+    received,
+    unfold,
+    write,
+)
+from tests.waiting import until_asked
+from transports.registry import TECHNIQUES
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.own_server,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+APPLICATION = "realtime_demo.asgi:application"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(context: BrowserContext, memory_live_server: LiveServer, room: str) -> Page:
+    return await open_page(context, memory_live_server.url, room)
+
+
+# --- Publishing and seeing ---------------------------------------------------------------------
+
+
+async def test_what_is_published_is_seen_in_every_lane_under_a_strict_policy(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    heard = complaints(page)
+    hosts = set[str]()
+    page.on("request", lambda request: hosts.add(httpx.URL(request.url).netloc.decode()))
+    response = await page.goto(f"{memory_live_server.url}/?room={room}")
+    assert response is not None
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    await all_lanes(page, "open")
+    await unfold(page)
+    for name, requests in {"streaming": "1", "sse": "2", "websocket": "1"}.items():
+        # EventSource is told its place beforehand, by a request that is over then.
+        for counted, value in {"requests": requests, "open": "1"}.items():
+            await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
+    await write(page, "Good morning")
+    said = page.locator("#conversation .event[data-type=message]")
+    await expect(said).to_have_count(1)
+    await expect(said.locator(".sender")).to_have_text("ada")
+    await expect(said.locator(".text")).to_have_text("Good morning")
+    await expect(said).to_have_attribute("data-own", "")
+    await expect(said.locator(".seen .is-here")).to_have_count(len(LANES))
+    delay = re.compile(r"^[\d.]+\sm?s$")
+    for name in LANES:
+        cell = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
+        await expect(cell).to_have_text(delay)
+        await expect(lane(page, name).locator(".median strong")).to_have_text(delay)
+        # Of a single one there is no percentile.
+        await expect(lane(page, name).locator(".p95 strong")).to_have_text("\u2013")
+        await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("")
+    await expect(page.get_by_label("Text", exact=True)).to_be_focused()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("ada")
+    for name in LANES:  # what only a script may style is styled
+        colour = "(lane) => getComputedStyle(lane).getPropertyValue('--colour')"
+        assert await lane(page, name).evaluate(colour)
+    # The slowest one's delay is the longest bar, and each other's a part of it.
+    bars = """() => {
+      const bars = [...document.querySelectorAll(".length")];
+      const long = bars.map((bar) => Number(bar.style.getPropertyValue("--long")));
+      return long.filter((part) => part === 1).length === 1 && Math.min(...long) > 0;
+    }"""
+    await until_asked(lambda: page.evaluate(bars))  # no wait_for_function: the CSP forbids eval
+    await expect(page.locator("#clock")).to_contain_text("The two clocks agree within ±")
+    assert heard == []
+    assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}
+
+
+HOSTILE = [
+    "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>",
+    "안녕하세요, 세종대왕님 👩‍👩‍👧‍👦 \u2028 line separator & &amp; {reason}",
+]
+
+
+async def test_text_is_shown_to_the_letter(page: Page) -> None:
+    heard = complaints(page)
+    said = page.locator("#conversation .event[data-type=message]")
+    for number, text in enumerate(HOSTILE):
+        await write(page, text, sender="<b>ada</b>")
+        await expect(said).to_have_count(number + 1)
+        words = said.last.locator(".text")
+        assert await words.evaluate("(element) => element.textContent") == text
+        assert await words.evaluate("(element) => element.childElementCount") == 0
+        assert await said.last.locator(".sender").text_content() == "<b>ada</b>"
+        cell = page.locator("#events tr[data-type=message] td").first
+        await expect(cell).to_have_text(f"<b>ada</b>: {text}", use_inner_text=False)
+    await look_at_the_last(page)
+    await expect(page.locator(".picked")).to_have_text(f"<b>ada</b>: {HOSTILE[-1]}")
+    assert "owned" not in await page.title()
+    assert heard == []
+
+    # On a phone it neither makes the page scroll sideways, nor is it cut off.
+    for _ in range(2):  # look no longer, freeze no longer
+        await page.keyboard.press("Escape")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await write(page, "Donaudampfschifffahrtsgesellschaft" * 20, sender="W" * 40)
+    await expect(said).to_have_count(len(HOSTILE) + 1)
+    events = page.locator("#conversation")
+    assert await events.evaluate("(list) => list.scrollWidth <= list.clientWidth")
+    await look_at_the_last(page)
+    await expect(page.locator("#inspector")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    ids = publish(memory_live_server.url, room, "first", "second")
+    page = await open_page(context, memory_live_server.url, room)
+    for name in LANES:
+        await received(page, name, *ids)
+        cells = page.locator(f'#events [data-technique="{name}"]')
+        await expect(cells).to_have_text(["from before"] * 2)
+        await expect(lane(page, name).locator(".measured")).to_have_text("0")
+
+    # However long the feed, the page stays small.
+    publish(memory_live_server.url, room, *map(str, range(250)))
+    for name in LANES:
+        await counts(page, name, sent=252, received=252)
+        await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
+    await expect(page.locator("#conversation .event")).to_have_count(200)
+    await expect(page.locator("#conversation .event .text").last).to_have_text("249")
+    await expect(page.locator("#events tr")).to_have_count(50)
+
+
+async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await open_page(context, memory_live_server.url, room)
+    publish(memory_live_server.url, room, *(f"{number} " + "소식이 " * 25 for number in range(40)))
+    chat = page.locator("#conversation")
+    await expect(chat.locator(".event")).to_have_count(40)
+    below = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
+
+    async def is_at_end() -> bool:
+        return bool(await chat.evaluate(below) < 2)
+
+    # Every width breaks the lines elsewhere.
+    for width in (390, 1440, 800):
+        # Nothing more is on its way, so that it is the width alone that moves the end.
+        here = chat.locator(".event").last.locator(".is-here")
+        await expect(here).to_have_count(len(LANES))
+        await page.set_viewport_size({"width": width, "height": 844})
+        await until_asked(is_at_end)
+        publish(memory_live_server.url, room, f"at {width}")
+        await expect(chat.locator(".text").last).to_have_text(f"at {width}")
+        await until_asked(is_at_end)
+
+    up = """(list) => new Promise((scrolled) => {
+      list.addEventListener("scroll", scrolled, { once: true });
+      list.scrollBy(0, -200);
+    })"""  # of which the page hears with the next frame, whenever that is
+    await chat.evaluate(up)
+    publish(memory_live_server.url, room, "unseen")
+    await expect(chat.locator(".text").last).to_have_text("unseen")
+    assert await chat.evaluate(below) > 150
+
+
+async def test_a_publish_that_fails_says_why_and_keeps_the_text(page: Page) -> None:
+    await write(page, "   ")
+    await expect(page.get_by_role("alert")).to_have_text(
+        "'text' is a text of 1 to 2000 characters."
+    )
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("   ")
+    await write(page, "Good morning", sender="")
+    await expect(page.get_by_role("alert")).to_contain_text("'sender'")
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("Good morning")
+    await write(page, "Good morning")
+    await expect(page.locator("#outcome")).to_be_empty()
+    for name in LANES:
+        await expect(lane(page, name).locator(".measured")).not_to_have_text("0")
+
+    await page.route("**/publish/**", lambda route: route.abort())
+    await write(page, "Good evening")
+    await expect(page.get_by_role("alert")).to_have_text("The server cannot be reached.")
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("Good evening")
+
+
+async def test_a_publish_that_is_tried_again_is_published_once(page: Page) -> None:
+    keys: list[str | None] = []
+    told = asyncio.Event()
+
+    async def lose_the_answer(route: Route) -> None:
+        keys.append(await route.request.header_value("Idempotency-Key"))
+        if len(keys) == 1:
+            await route.fetch()  # it is published, and nobody hears of it
+            return await route.abort()
+        if len(keys) == 2:
+            return await route.fulfill(status=503, json={"code": "unavailable"})
+        await told.wait()
+        await route.continue_()
+
+    await page.route("**/publish/**", lose_the_answer)
+    await write(page, "Good evening")
+    await expect(page.get_by_role("alert")).to_contain_text("Trying again …")
+    told.set()
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("")
+    await expect(page.locator("#outcome")).to_be_empty()
+    await write(page, "Good evening")  # said on purpose, that is another one
+    said = page.locator("#conversation .event[data-type=message]")
+    await expect(said).to_have_count(2)
+    assert len(keys) == 4
+    assert len(set(keys[:3])) == 1
+    assert len(set(keys)) == 2
+
+
+async def test_the_keyboard_is_enough(
+    page: Page, memory_live_server: LiveServer, room: str
+) -> None:
+    await page.get_by_label("Name", exact=True).focus()
+    await page.keyboard.type("ada 1")  # a digit that is typed is no command
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("Good morning")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#conversation .event[data-type=message]")).to_have_count(1)
+    await all_lanes(page, "open")
+    await page.evaluate("document.activeElement.blur()")
+    for number, name in enumerate(LANES, start=1):
+        await page.keyboard.press(str(number))
+        await expect(lane(page, name)).to_have_attribute("data-state", "stopped")
+        await page.keyboard.press(str(number))
+        await expect(lane(page, name)).to_have_attribute("data-state", "open")
+
+    await page.keyboard.press("Space")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(".picked")).to_have_text("ada 1: Good morning")
+    chosen = page.locator(".inspector .is-chosen")
+    await expect(chosen).to_contain_text("Polling")
+    await page.keyboard.press("ArrowUp")
+    await expect(chosen).to_contain_text("WebSocket")
+    await expect(page.locator(".wire")).to_contain_text("make demo")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#inspector")).to_be_hidden()
+    await page.keyboard.press("Space")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "false")
+
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.get_by_label("Keys are on").press("Space")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("1")
+    await page.keyboard.press("Space")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "false")
+    await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
+
+
+# --- Stopping and coming back ------------------------------------------------------------------
+
+
+async def test_a_stopped_lane_goes_on_where_it_stopped(
+    page: Page, memory_live_server: LiveServer, room: str
+) -> None:
+    ids = publish(memory_live_server.url, room, "one")
+    for name in LANES:
+        await received(page, name, *ids)
+        await lane(page, name).get_by_role("button", name="Stop").click()
+        await expect(lane(page, name)).to_have_attribute("data-state", "stopped")
+    ids += publish(memory_live_server.url, room, "two", "three")
+    for name in LANES:
+        await counts(page, name, received=1)
+        await lane(page, name).get_by_role("button", name="Start").click()
+        await received(page, name, *ids)
+    ids += publish(memory_live_server.url, room, "four")
+    for name in LANES:
+        await received(page, name, *ids)
+
+
+async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
+    context: BrowserContext, room: str
+) -> None:
+    environment = {"REDIS_URL": ""}
+    with LiveServer(env=environment) as server:
+        page = await open_page(context, server.url, room)
+        ids = publish(server.url, room, "one", "two")
+        for name in LANES:
+            await received(page, name, *ids)
+        server.kill()
+        await all_lanes(page, "reconnecting")
+        for name in LANES:
+            await expect(lane(page, name).locator(".state")).to_contain_text("Reconnecting")
+    for restarts, room_is_empty in enumerate([True, False], start=1):
+        with LiveServer(APPLICATION, "--port", str(server.port), env=environment) as again:
+            if room_is_empty:
+                await all_lanes(page, "open")
+            ids += publish(server.url, room, "three", "four")
+            for name in LANES:
+                await received(page, name, *ids, verdict="Complete since the reset")
+                resets = page.locator(
+                    f'[data-type="reset"] [data-technique="{name}"][data-here="true"]'
+                )
+                await expect(resets).to_have_count(restarts)
+            await all_lanes(page, "open")
+            again.kill()
+            await all_lanes(page, "reconnecting")
+
+
+@pytest.mark.redis
+async def test_a_restart_over_redis_loses_nothing(
+    context: BrowserContext, redis_server: RedisServer, room: str
+) -> None:
+    environment = {"REDIS_URL": redis_server.url}
+    with LiveServer(env=environment) as other, LiveServer(env=environment) as server:
+        page = await open_page(context, server.url, room)
+        ids = publish(server.url, room, "one", "two")
+        for name in LANES:
+            await received(page, name, *ids)
+        server.kill()
+        await all_lanes(page, "reconnecting")
+        ids += publish(other.url, room, "three", "four")
+        with LiveServer(APPLICATION, "--port", str(server.port), env=environment):
+            ids += publish(other.url, room, "five")
+            for name in LANES:
+                await received(page, name, *ids)
+            await all_lanes(page, "open")
+            await expect(page.locator('[data-type="reset"]')).to_have_count(0)
+            await expect(lane(page, "websocket").locator('[data-count="reconnects"]')).to_have_text(
+                "1"
+            )
+
+
+# --- What a lane says of its feed --------------------------------------------------------------
+
+
+async def answer_polls(page: Page, room: str, *documents: dict[str, object]) -> None:
+    """From now on the polling lane is told this, once, by a server that is not ours."""
+    batches = [[*documents]]
+
+    async def answer(route: Route) -> None:
+        events = batches.pop() if batches else []
+        await route.fulfill(json={"room": room, "cursor": "x-9", "events": events})
+
+    await page.route(f"**/polling/{room}/**", answer)
+
+
+def event(number: int, kind: str = "message", **more: object) -> dict[str, object]:
+    document = {"id": f"x-{number}", "type": kind, "room": "r", "sender": "ada", "text": "hi"}
+    return {**document, "published_at": time.time(), **more}
+
+
+async def test_a_feed_with_holes_is_shown_as_what_it_is(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    await answer_polls(page, room, *map(event, [1, 2, 2, 8, 7, 9]))
+    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling")
+    await counts(page, "polling", received=6, lost=4, duplicated=1, outOfOrder=1)
+    await expect(lane(page, "polling").locator(".verdict")).to_have_text("Missing: 3\u20136")
+
+
+async def test_announcements_comings_resets_and_changes_stand_out(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+    events = [
+        event(1, "announcement", text="Closing at six"),
+        event(2, "join"),
+        event(3, "leave"),
+        event(6, "reset", missed=3),
+        event(7),
+        event(8, "wink"),  # a type that a newer server knows
+        event(9, "edit", of="x-7", text="good morning"),
+        event(10, text="a slip"),
+        event(11, "delete", of="x-10", text=""),
+        event(12, "edit", of="x-10", text="too late"),
+        event(14, "reset", missed=None),
+    ]
+    await answer_polls(page, room, *events)
+    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling")
+    items = page.locator("#conversation .event")
+    await expect(items).to_have_count(7)
+    assert await items.evaluate_all("items => items.map((item) => item.innerText)") == [
+        AnyText("Closing at six"),
+        AnyText("ada joined"),
+        AnyText("ada left"),
+        AnyText("Events missed: 3"),
+        AnyText("good morning edited"),
+        AnyText("deleted"),
+        AnyText("Events missed, number unknown"),
+    ]
+    await expect(page.get_by_text("too late")).to_have_count(0)
+    await expect(lane(page, "polling").locator(".verdict")).to_have_text("Complete since the reset")
+    background = "(item) => getComputedStyle(item).backgroundColor"
+    plain = await items.nth(4).evaluate(background)
+    for special in (0, 3, 6):
+        assert await items.nth(special).evaluate(background) != plain
+
+
+class AnyText(str):
+    """Equal to every text that contains it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and str(self) in " ".join(other.split())
+
+    __hash__ = str.__hash__
+
+
+# What of a lane's card is cut off or runs into its neighbour, whatever it has to say.
+CRAMPED = """([LONG, REASONS]) => {
+  const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
+  const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
+  const found = [];
+  part(".verdict").textContent = gettext("Complete since the reset");
+  const reconnecting = gettext("Reconnecting in {seconds} s. {reason}").replace("{seconds}", "3");
+  for (const reason of REASONS) {
+    part(".state").textContent = reconnecting.replace("{reason}", gettext(reason));
+    if (bottom(".verdict") > bottom(".standing") + 1) found.push(reason);
+  }
+  for (const [count, value] of Object.entries(LONG)) {
+    part(`[data-count=${count}]`).textContent = value;
+  }
+  const cells = [...part(".counts").querySelectorAll("dd")];
+  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) found.push(cell.textContent);
+  const last = Math.max(...cells.map((cell) => cell.getBoundingClientRect().right));
+  if (last > part(".figures").getBoundingClientRect().right) found.push("figures");
+  return found;
+}"""
+LONG = {"requests": "123,456", "up": "192 kB", "down": "308 kB", "sent": "12,345"}
+REASONS = [
+    "The server cannot be reached.",
+    "The connection was lost.",
+    "The server ended the connection.",
+    "Nothing was heard for too long.",
+    "The server cannot do this now; please try again.",
+]
+
+
+async def test_a_closed_lane_says_why(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(
+            status=403, content_type="application/problem+json", json={"detail": "Not for you."}
+        )
+
+    await page.route(f"**/polling/{room}/**", refuse)
+    said = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
+    for language, words in said.items():  # the server's own words only where they are understood
+        await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
+        await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
+        await expect(lane(page, "polling").locator(".state")).to_have_text(words)
+        assert await page.evaluate(CRAMPED, [LONG, REASONS]) == []
+    await page.unroute(f"**/polling/{room}/**")
+    await lane(page, "polling").get_by_role("button", name="Start").click()
+    await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
+
+
+async def test_a_clock_that_is_ahead_is_corrected(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await context.new_page()
+
+    async def tell(route: Route) -> None:
+        await route.fulfill(json={"now": time.time() + 3600})
+
+    await page.route("**/clock/", tell)
+    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
+    await expect(page.locator("#clock")).to_contain_text("60.0\u00a0min ahead")
+
+
+# --- One tab -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])
+async def test_a_second_tab_is_told_and_can_take_over(
+    context: BrowserContext, memory_live_server: LiveServer, room: str, host: str
+) -> None:
+    url = memory_live_server.url.replace("127.0.0.1", host)
+    first = await open_page(context, url, room)
+    assert await first.evaluate("'locks' in navigator") == (host != ELSEWHERE)
+    second = await context.new_page()
+    await second.goto(f"{url}/?room={room}")
+    await expect(second.get_by_text("already running in another tab")).to_be_visible()
+    await expect(second.get_by_text("six to one host")).to_be_visible()
+    await all_lanes(second, "stopped")
+    await unfold(second)
+
+    await second.get_by_role("button", name="Take over here").click()
+    await all_lanes(second, "open")
+    await all_lanes(first, "stopped")
+    await expect(first.get_by_text("already running in another tab")).to_be_visible()
+
+    ids = publish(memory_live_server.url, room, "one")
+    for name in LANES:
+        await received(second, name, *ids)
+    await second.close()
+    await expect(first.get_by_text("already running in another tab")).to_be_hidden()
+    for name in LANES:
+        await received(first, name, *ids)
+
+
+# --- The page itself ---------------------------------------------------------------------------
+
+
+async def test_each_lane_is_told_from_the_others_and_by_screen_readers(page: Page) -> None:
+    marker = '(lane) => getComputedStyle(lane.querySelector(".marker")).fill'
+    shape = '(lane) => lane.querySelector(".marker path").getAttribute("d")'
+    schemes: list[Literal["dark", "light"]] = ["dark", "light"]
+    for place, scheme in enumerate(schemes):
+        await page.emulate_media(color_scheme=scheme)
+        shapes = set()
+        for technique in (each for each in TECHNIQUES if each.on_page):
+            red, green, blue = bytes.fromhex(technique.colour[place][1:])
+            element = lane(page, technique.name)
+            assert await element.evaluate(marker) == f"rgb({red}, {green}, {blue})"
+            shapes.add(await element.evaluate(shape))
+        assert len(shapes) == len(LANES)
+    await lane(page, "sse").get_by_role("button", name="Stop").click()
+    await expect(page.get_by_role("status")).to_have_text("Server-Sent Events: Stopped")
+
+
+@pytest.mark.parametrize(
+    ("room_name", "status", "words"),
+    [("No such room!", 404, "has 1 to 64 of the characters"), ("staff-1", 403, "staff alone")],
+)
+async def test_a_room_that_is_none_gets_a_clear_answer(
+    memory_live_server: LiveServer, room_name: str, status: int, words: str
+) -> None:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(memory_live_server.url, params={"room": room_name})
+    assert response.status_code == status
+    assert words in response.text
+    assert "main.js" not in response.text
+
+
+DATABASE = """
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+User.objects.create_user("ada", password="lovelace")
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> dict[str, str]:
+    """The environment of a server whose database knows the user ada, password lovelace."""
+    environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3"), "SECRET_KEY": "secret"}
+    subprocess.run(
+        [sys.executable, "manage.py", "shell", "-c", DATABASE],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
+    return environment
+
+
+async def change_by_keyboard(page: Page, url: str, room: str) -> None:
+    """Edits and deletes ada's last message, and finds that another's cannot be."""
+    said = page.locator("#conversation .event[data-type=message]")
+    publish(url, room, "It is me too", sender="ada")  # or so somebody says who is nobody
+    await expect(said).to_have_count(2)
+    await expect(said.last.get_by_role("button")).to_have_count(0)
+    own = said.first
+    await expect(own).to_have_attribute("data-own", "")
+    await expect(page.locator("#conversation [data-own]")).to_have_count(1)
+    await page.get_by_role("list", name="Chat in").focus()
+    await page.keyboard.press("Tab")
+    await expect(own.get_by_role("button", name="Edit")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(" gone")
+    await page.keyboard.press("Escape")
+    await expect(own.get_by_role("button", name="Edit")).to_be_focused()
+    await expect(own.locator(".text")).to_have_text("It is me")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(", indeed")
+    await page.keyboard.press("Enter")
+    await expect(own.locator(".text")).to_have_text("It is me, indeed")
+    await expect(own.locator(".change")).to_have_text("edited")
+    # Without the WebSocket by a request.
+    await lane(page, "websocket").get_by_role("button", name="Stop").click()
+    await own.get_by_role("button", name="Delete").press("Enter")
+    await page.keyboard.press("Shift+Tab")  # thought better of it
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(own.get_by_role("button", name="Really delete?")).to_be_focused()
+    await expect(own.locator(".text")).to_have_text("It is me, indeed")
+    await page.keyboard.press("Enter")
+    await expect(own.locator(".text")).to_have_text("deleted")
+    await expect(own.get_by_role("button")).to_have_count(0)
+    async with httpx.AsyncClient(base_url=url) as client:
+        events = (await client.get(f"/polling/{room}/")).json()["events"]
+    kinds = [each["type"] for each in events if each["type"] not in ("join", "leave")]
+    assert kinds == ["message", "message", "edit", "delete"]
+
+
+async def test_who_is_logged_in_writes_under_that_name(
+    context: BrowserContext, database: dict[str, str], room: str
+) -> None:
+    with LiveServer(env={"REDIS_URL": "", **database}) as server:
+        page = await open_page(context, server.url, room)
+        heard = complaints(page)
+        await page.get_by_role("link", name="Log in").click()
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill("wrong")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("alert")).to_have_text(
+            "The name or the password is wrong. Capital letters count."
+        )
+        await page.get_by_label("Password").fill("lovelace")
+        await page.get_by_role("button", name="Log in").click()
+        await all_lanes(page, "open")
+        assert page.url == f"{server.url}/?room={room}"
+        await expect(page.get_by_label("Name", exact=True)).to_have_value("ada")
+        await write(page, "It is me", sender=None)
+        sender = page.locator("#conversation .event[data-type=message] .sender")
+        await expect(sender).to_have_text("ada")
+        await expect(sender).to_have_class(re.compile("verified"))
+        mark = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
+        assert await sender.evaluate(mark) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
+        await change_by_keyboard(page, server.url, room)
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_role("link", name="Log in")).to_be_visible()
+        await expect(page.get_by_label("Name", exact=True)).to_be_editable()
+        assert heard == []
+        await session_ends(page, f"{server.url}/?room={room}")
+
+
+async def session_ends(page: Page, url: str) -> None:
+    """A page whose session ends says so: told by what it holds open, or by what it publishes."""
+
+    async def log_in() -> None:
+        await page.get_by_role("link", name="Log in").last.click()
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill("lovelace")
+        await page.get_by_role("button", name="Log in").click()
+        await expect(name).not_to_be_editable()
+
+    async def log_out_elsewhere() -> None:
+        other = await page.context.new_page()
+        await other.goto(str(httpx.URL(url).join("/login/")))
+        await other.get_by_role("button", name="Log out").click()
+        await expect(other.get_by_role("link", name="Log in")).to_be_visible()
+        await other.close()
+
+    async def has_ended() -> None:
+        await expect(page.locator("#session")).to_contain_text("The session has ended")
+        await expect(name).to_be_editable()
+        for button in ("Edit", "Log out"):
+            await expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+    name = page.get_by_label("Name", exact=True)
+    await page.goto(f"{url}&lanes=websocket")
+    await log_in()
+    await write(page, "Mine", sender=None)
+    await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
+    await expect(page.locator("#session")).to_be_hidden()
+    await log_out_elsewhere()
+    await has_ended()
+    await log_in()
+    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's own page says it too
+    await expect(lane(page, "websocket")).to_have_attribute("data-state", "open")
+    await log_out_elsewhere()
+    await expect(page.locator("#session")).to_contain_text("The session has ended")
+    await page.goto(f"{url}&lanes=none")
+    await log_in()
+    await page.context.clear_cookies()
+    await write(page, "Whose?", sender=None)
+    await has_ended()

@@ -1,0 +1,22 @@
+/** `node --import`: resolves `/static/<path>` and what it imports, over the static files of all apps. */
+import { existsSync, readdirSync } from "node:fs";
+import { register } from "node:module";
+
+const root = new URL("../../", import.meta.url);
+const folders = readdirSync(root).map((app) => new URL(`${app}/static/`, root));
+
+/** The file of an address whose path contains `/static/`. @param {string} url */
+function find(url) {
+  const path = url.split("/static/")[1];
+  const found = path && folders.map((folder) => new URL(path, folder)).find((file) => existsSync(file));
+  return found ? found.href : url;
+}
+
+/** A hook of node:module. */
+export function resolve(specifier, context, next) {
+  if (!/^[./]/.test(specifier)) return next(specifier, context);
+  return next(find(new URL(specifier, context.parentURL ?? root).href), context);
+}
+
+const isHook = import.meta.url.endsWith("?hook");
+if (!isHook) register(`${import.meta.url}?hook`);

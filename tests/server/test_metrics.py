@@ -1,0 +1,113 @@
+"""What the process counts, and how Prometheus reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.contract.feeds import collect, cursor_of, publish
+from tests.live import LiveServer
+from tests.waiting import BOUND
+from transports.events import Batch, Cursor, Event
+from transports.operations.metrics import Prometheus, registry
+from transports.registry import TECHNIQUES
+from transports.store.base import now
+
+
+def event(seq: int, kind: str = "message") -> Event:
+    return Event(f"e-{seq}", kind, "r", "ada", "hi", now())  # type: ignore[arg-type]
+
+
+def counted(name: str) -> float:
+    """What the process has counted of polling, or in all."""
+    labels = {"technique": "polling"}
+    return registry.get_sample_value(name, labels) or registry.get_sample_value(name) or 0.0
+
+
+async def test_a_meter_counts_batches_events_and_resets() -> None:
+    names = [
+        "realtime_connections",
+        "realtime_opened_total",
+        "realtime_batches_total",
+        "realtime_deliveries_total",
+        "realtime_resets_total",
+        "realtime_delivery_seconds_count",
+    ]
+    before = [counted(name) for name in names]
+    meter = Prometheus().meter("polling")
+    meter.opened()
+    assert counted("realtime_connections") == before[0] + 1
+    meter.delivered(Batch("r", Cursor("e", 0)))
+    meter.delivered(Batch("r", Cursor("e", 2), (event(1, "reset"), event(2))), live=False)
+    meter.delivered(Batch("r", Cursor("e", 4), (event(3), event(4))))
+    meter.closed()
+    more = [counted(name) - was for name, was in zip(names, before, strict=True)]
+    assert more == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
+
+
+async def test_a_time_before_the_publication_counts_as_none() -> None:
+    """Two machines' clocks may disagree."""
+    count, total = (f"realtime_hub_lag_seconds_{each}" for each in ("count", "sum"))
+    before = counted(count), counted(total)
+    Prometheus().received(-1.0)
+    assert (counted(count), counted(total)) == (before[0] + 1, before[1])
+
+
+def samples(text: str) -> Iterator[tuple[tuple[str, str], float]]:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if "le" not in sample.labels:
+                yield (sample.name, sample.labels.get("technique", "")), sample.value
+
+
+@pytest.fixture
+def one() -> Iterator[LiveServer]:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as server:
+        yield server
+
+
+async def read(http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
+    answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return dict(samples(answer.text))
+
+
+@pytest.mark.own_server
+async def test_what_a_server_says(one: LiveServer, room: str) -> None:
+    names = [technique.name for technique in TECHNIQUES]
+    async with httpx.AsyncClient(base_url=one.url) as http:
+        found = await read(http)
+        for counted in ("connections", "opened_total", "resets_total", "delivery_seconds_count"):
+            for name in names:  # before anybody came
+                assert found[f"realtime_{counted}", name] == 0, (counted, name)
+        since = await cursor_of(http, room)
+        await publish(http, room, map(str, range(7)))
+        for technique in TECHNIQUES:
+            await collect(technique, one.url, room, since, count=7)
+        async with asyncio.timeout(BOUND):
+            while True:
+                found = await read(http)
+                if not any(found["realtime_connections", name] for name in names):
+                    break
+                await asyncio.sleep(0.05)
+        for name in names:
+            assert found["realtime_deliveries_total", name] == 7, name
+            assert found["realtime_resets_total", name] == 0
+        assert found["realtime_publish_seconds_count", ""] == 7
+        assert found["realtime_publish_failures_total", ""] == 0
+        assert found["process_open_fds", ""] > 0
+        async with http.stream("GET", f"/streaming/{room}/") as opened:
+            lines = opened.aiter_lines()
+            await anext(lines)
+            assert (await read(http))["realtime_connections", "streaming"] == 1
+            (sent,) = await publish(http, room, ["live"])
+            async for line in lines:
+                if sent.id in line:
+                    break
+            found = await read(http)
+            assert found["realtime_delivery_seconds_count", "streaming"] == 1
+            assert found["realtime_hub_lag_seconds_count", ""] >= 1

@@ -1,0 +1,66 @@
+"""`examples/minimal` on stock Uvicorn: every technique, from `transports` and its app alone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contract.feeds import collect, publish
+from tests.program import Program
+from tests.waiting import BOUND
+from transports.registry import TECHNIQUES, Technique
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+COMMAND = [sys.executable, "-m", "uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1"]
+ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "examples.minimal.settings"}
+
+NEEDED = """
+import sys, django, {app}.routing
+from pathlib import Path
+from transports.store import memory
+files = {{name: Path(sys.modules[name].__file__) for name in sys.modules
+         if name.partition(".")[0] == "transports"}}
+lines = {{name: len(file.read_text().splitlines()) for name, file in files.items()}}
+others = sys.modules.keys() & {{"redis", "realtime_demo", "prometheus_client"}}
+print(sum(lines.values()), sum(map(bool, lines.values())), *others)
+"""
+
+
+@pytest.fixture(scope="module")
+def minimal_url() -> Iterator[str]:
+    command = [*COMMAND, "examples.minimal.asgi:application"]
+    with Program(command, LISTENING, ENVIRONMENT, signal_number=signal.SIGINT) as server:
+        yield server.wait_for(LISTENING)[1]
+
+
+def test_a_project_is_sixty_lines() -> None:
+    files = (ROOT / "examples/minimal").glob("*")
+    assert sum(len(file.read_text().splitlines()) for file in files if file.is_file()) <= 60
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+async def test_an_event_by_each_technique(
+    technique: Technique, minimal_url: str, room: str
+) -> None:
+    async with httpx.AsyncClient(base_url=minimal_url, timeout=BOUND) as http:
+        published = await publish(http, room, ["one", "two"])
+        assert await collect(technique, minimal_url, room, count=2) == published
+
+
+def test_polling_needs_ten_modules_and_no_library() -> None:
+    """Not more of `transports`, with the store in memory, and none of what is optional."""
+    program = NEEDED.format(app="polling")
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    lines, modules, *others = found.stdout.split()
+    assert (int(lines) <= 1_200, int(modules) <= 10, others) == (True, True, []), found.stdout

@@ -1,0 +1,61 @@
+"""The published description against the routes: each is in both, with the same methods."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from django.urls import URLPattern
+
+import realtime_demo.stage.routing
+import transports.urls
+from realtime_demo.asgi import django_application, http_urlpatterns
+from transports.operations.openapi import DESCRIPTION
+
+DOCUMENT = json.loads(DESCRIPTION.read_text())
+
+
+def template(pattern: URLPattern) -> str:
+    """A route as OpenAPI writes paths: `/polling/{room}/`."""
+    route = str(pattern.pattern)
+    route = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", r"{\1\2}", route)
+    return "/" + route.lstrip("^").rstrip("$").replace("\\", "")
+
+
+def methods(application: Any) -> set[str]:
+    # What answers whatever the method is described by GET. HEAD goes without saying.
+    return set(getattr(application, "methods", ("GET",))) - {"HEAD"}
+
+
+def test_every_route_is_described_and_every_description_has_a_route() -> None:
+    routes = {
+        template(pattern): methods(pattern.callback)
+        for pattern in [*http_urlpatterns, *transports.urls.urlpatterns]
+        if pattern.callback is not django_application
+        and pattern not in realtime_demo.stage.routing.http_urlpatterns  # the demo page's own
+        and not template(pattern).startswith("/static/")
+    }
+    described = {
+        path: {method.upper() for method in operations if method in ("get", "post")}
+        for path, operations in DOCUMENT["paths"].items()
+    }
+    assert described == routes
+
+
+def test_the_limits_are_the_defaults() -> None:
+    from django.conf import settings
+
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["Text"]["maxLength"] == settings.TEXT_LENGTH
+    assert schemas["Sender"]["maxLength"] == settings.SENDER_LENGTH
+
+
+@pytest.mark.own_server
+async def test_it_is_served(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.json() == DOCUMENT

@@ -1,0 +1,116 @@
+"""The rate of publishing, and the name under which a user publishes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from transports import feed
+from transports.events import Draft, Event
+from transports.http import publish as publishing
+from transports.http.names import text_of
+from transports.http.problems import Problem
+from transports.http.throttling import RateLimit
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+bodies = st.one_of(
+    st.binary(),
+    json_values.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({}, optional={"sender": json_values, "text": json_values}).map(
+        lambda document: json.dumps(document).encode()
+    ),
+)
+
+
+@given(bodies)
+def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
+    try:
+        document = publishing.parse_json(body)
+        text = text_of(document, "text", 2_000)
+        sender = text_of(document, "sender", 40)
+    except Problem as problem:
+        assert problem.status == 400
+        assert problem.code in {"json", "text", "sender"}
+        assert problem.detail
+    else:
+        event = Event("e-1", "message", "r", sender, text, 0.0)
+        assert Event.decode(event.encoded) == event, "what is taken can be sent to everyone"
+
+
+def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limit = RateLimit()
+    for _ in range(10):
+        limit.take("ada", rate=5)
+    with pytest.raises(Problem) as refused:
+        limit.take("ada", rate=5)
+    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
+    limit.take("grace", rate=5)
+    now += 0.5
+    limit.take("ada", rate=5)
+    limit.take("ada", rate=5)
+    with pytest.raises(Problem):
+        limit.take("ada", rate=5)
+
+
+def test_a_slow_rate_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    limit = RateLimit()
+    limit.take("ada", rate=0.1)
+    with pytest.raises(Problem) as refused:
+        limit.take("ada", rate=0.1)
+    assert refused.value.headers == {"Retry-After": "10"}
+
+
+def test_clients_remembered_are_bounded() -> None:
+    limit = RateLimit(most=3)
+    for client in "abcdef":
+        limit.take(client, rate=1)
+    assert list(limit._buckets) == ["d", "e", "f"]
+
+
+async def test_the_limit_over_a_live_server(room: str) -> None:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "PUBLISH_RATE": "2"}) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            answers = [
+                await http.post(f"/publish/{room}/", json={"sender": "ada", "text": str(n)})
+                for n in range(12)
+            ]
+            refused = [answer for answer in answers if answer.status_code == 429]
+            assert refused
+            for answer in refused:
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert int(answer.headers["retry-after"]) >= 1
+            batch = (await http.get(f"/polling/{room}/")).json()
+            assert len(batch["events"]) == len(answers) - len(refused)
+
+
+@pytest.mark.parametrize("document", [{"text": "hi"}, {"text": "hi", "sender": "someone else"}])
+async def test_a_user_publishes_under_their_own_name(
+    document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.contrib.auth.models import User
+
+    async def record(draft: Draft, key: str | None) -> Event:
+        assert draft.verified
+        return draft.event("e-1", 0.0)
+
+    class Signed:
+        user = User(username="grace")
+        scope: dict[str, Any] = {"user": user}
+
+    monkeypatch.setattr(feed, "publish", record)
+    said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]
+    assert (said.room, said.sender, said.text) == ("r", "grace", "hi")

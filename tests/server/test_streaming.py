@@ -1,0 +1,101 @@
+"""Both framings of streaming on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.raw import RawConnection, headers_of
+
+
+async def publish(url: str, room: str, text: str) -> bytes:
+    async with httpx.AsyncClient(base_url=url) as http:
+        return (await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})).content
+
+
+async def test_ndjson_is_chunked_an_event_a_line(memory_live_server: LiveServer, room: str) -> None:
+    url = memory_live_server.url
+    first = await publish(url, room, "1")
+    async with await RawConnection.open(url) as connection:
+        head = await connection.get(f"/streaming/{room}/")
+        headers = headers_of(head)
+        assert "content-length" not in headers
+        assert headers["transfer-encoding"] == "chunked"
+        assert headers["content-type"] == "application/x-ndjson"
+        assert headers["content-encoding"] == "identity"
+        assert headers["cache-control"] == "no-store, no-transform"
+        assert headers["x-accel-buffering"] == "no"
+        assert await connection.chunk() == first + b"\n"
+        second = await publish(url, room, "2\n\u2028")
+        assert await connection.chunk() == second + b"\n"
+
+
+async def test_http_1_0_is_ended_by_the_close(memory_live_server: LiveServer, room: str) -> None:
+    """HTTP/1.0 knows no chunks (RFC 9112 §6.1): the response goes on until the connection ends."""
+    url = memory_live_server.url
+    first = await publish(url, room, "1")
+    for path in (f"/streaming/{room}/", f"/streaming/{room}/sse/"):
+        async with await RawConnection.open(url) as connection:
+            headers = headers_of(await connection.get(path, version="1.0"))
+            assert "transfer-encoding" not in headers
+            assert "content-length" not in headers
+            assert first in await connection.until(first)
+
+
+async def test_server_sent_events(memory_live_server: LiveServer, room: str) -> None:
+    url = memory_live_server.url
+    async with await RawConnection.open(url) as connection:
+        headers = headers_of(await connection.get(f"/streaming/{room}/sse/"))
+        assert headers["content-type"] == "text/event-stream"
+        assert headers["transfer-encoding"] == "chunked"
+        start = headers["cursor"].encode()
+        assert await connection.chunk() == b"retry: 1000\nid: " + start + b"\n\n:\n\n"
+        event = await publish(url, room, "a\r\nb\n\ndata: c")
+        identity = json.loads(event)["id"].encode()
+        assert await connection.chunk() == b"id: " + identity + b"\ndata: " + event + b"\n\n"
+
+
+async def test_last_event_id_wins_over_since(memory_live_server: LiveServer, room: str) -> None:
+    url = memory_live_server.url
+    one, two = [json.loads(await publish(url, room, text))["id"] for text in "12"]
+    three = await publish(url, room, "3")
+    for asked, header in ((one, f"Last-Event-ID: {two}"), (two, "Last-Event-ID:")):
+        async with await RawConnection.open(url) as connection:
+            await connection.get(f"/streaming/{room}/sse/?since={asked}", header)
+            assert three in await connection.chunk()
+    async with httpx.AsyncClient(base_url=url) as http:
+        bad = await http.get(f"/streaming/{room}/sse/", headers={"Last-Event-ID": "bad"})
+        assert bad.status_code == 400
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[LiveServer]:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "HEARTBEAT": "0.05"}) as server:
+        yield server
+
+
+async def test_signs_of_life(lively: LiveServer, room: str) -> None:
+    for path, first, heartbeat in (
+        (f"/streaming/{room}/", b"\n", b"\n"),
+        (f"/streaming/{room}/sse/", b"retry: 1000\nid: START\n\n:\n\n", b":\n\n"),
+    ):
+        async with await RawConnection.open(lively.url) as connection:
+            start = headers_of(await connection.get(path))["cursor"].encode()
+            assert await connection.chunk() == first.replace(b"START", start)
+            for _ in range(3):
+                assert await connection.chunk() == heartbeat
+
+
+async def test_a_stream_ends_in_order_when_the_server_stops(room: str) -> None:
+    """The last chunk tells the client that nothing was cut off (RFC 9112 §8)."""
+    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+        async with await RawConnection.open(server.url) as connection:
+            await connection.get(f"/streaming/{room}/")
+            await connection.chunk()
+            assert server.stop() == 0
+            assert (await connection.rest()).endswith(b"0\r\n\r\n")

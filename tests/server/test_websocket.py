@@ -1,0 +1,148 @@
+"""WebSocket on the wire: frames, close codes, and one thread for the synchronous sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import AnonymousUser
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.waiting import BOUND, until
+from transports import hub
+from websocket.consumers import FeedConsumer, OneThread, accepted_subprotocol
+
+PATHS = ["/websocket/{room}/", "/websocket/sync/{room}/"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_batch_is_one_text_frame(
+    memory_live_server: LiveServer, room: str, path: str
+) -> None:
+    url = memory_live_server.ws_url + path.format(room=room)
+    async with connect(url, compression=None) as socket, asyncio.timeout(BOUND):
+        first = await socket.recv()
+        assert isinstance(first, str)
+        assert set(json.loads(first)) == {"room", "cursor", "events"}
+        async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+            event = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "안녕"})
+        batch = await socket.recv()
+        assert json.loads(batch)["events"] == [event.json()]
+        assert event.text in batch, "the very bytes of the event, unescaped"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_server_says_that_it_restarts(room: str, path: str) -> None:
+    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+        async with connect(server.ws_url + path.format(room=room)) as socket:
+            await socket.recv()
+            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+            with pytest.raises(ConnectionClosed) as closed:
+                async with asyncio.timeout(BOUND):
+                    await socket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+            assert await stopping == 0
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[LiveServer]:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "HEARTBEAT": "0.05"}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_signs_of_life(lively: LiveServer, room: str, path: str) -> None:
+    async with connect(lively.ws_url + path.format(room=room)) as socket, asyncio.timeout(BOUND):
+        for _ in range(4):
+            assert json.loads(await socket.recv())["events"] == []
+
+
+async def test_synchronous_code_has_a_thread_of_its_own() -> None:
+    """A handler that blocks holds up its fellows alone: nobody who is not behind `OneThread`."""
+    blocked = asyncio.Event()
+    let_go = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def block() -> None:
+        loop.call_soon_threadsafe(blocked.set)
+        asyncio.run_coroutine_threadsafe(let_go.wait(), loop).result(BOUND)
+
+    async def blocking(scope: Any, receive: Any, send: Any) -> None:
+        await sync_to_async(block)()
+
+    async def prompt(scope: Any, receive: Any, send: Any) -> None:
+        await sync_to_async(int)()
+
+    behind = OneThread(blocking)
+    stuck = asyncio.create_task(behind({}, None, None))  # type: ignore[arg-type]
+    async with asyncio.timeout(BOUND):
+        await blocked.wait()
+        await prompt({}, None, None)
+        fellow = asyncio.create_task(behind({}, None, None))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        let_go.set()
+        await asyncio.gather(stuck, fellow)
+
+
+async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
+    """What a client that does not read has joined is not read from the history all at once."""
+    arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    arriving.put_nowait({"type": "websocket.connect"})
+    for room in ("b", "c", "d", "d"):
+        command = json.dumps({"type": "join", "room": f"backlog-{room}"})
+        arriving.put_nowait({"type": "websocket.receive", "text": command})
+    sent: list[dict[str, Any]] = []
+    has_room = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            sent.append(json.loads(message["text"]))
+            if "events" in sent[-1]:
+                await has_room.wait()
+
+    scope = {
+        "type": "websocket",
+        "path": "/websocket/backlog-a/",
+        "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+        "subprotocols": [],
+        "client": ["127.0.0.1", 1],
+        "user": AnonymousUser(),
+        "url_route": {"kwargs": {"room": "backlog-a"}},
+    }
+    socket = asyncio.create_task(FeedConsumer.as_asgi()(scope, arriving.get, send))
+    try:
+        await until(lambda: any("code" in message for message in sent))  # "d" is joined already
+        for _ in range(100):  # turns enough for the others, were they not waiting
+            await asyncio.sleep(0)
+        assert [message.get("room", message.get("code")) for message in sent] == [
+            "backlog-a",
+            "joined",
+        ]
+        has_room.set()
+        await until(lambda: len(sent) == 5)
+        assert [message["room"] for message in sent[2:]] == ["backlog-b", "backlog-c", "backlog-d"]
+    finally:
+        arriving.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await socket
+        await hub.aclose()
+
+
+def test_the_subprotocol_accepted_is_never_the_token() -> None:
+    for offered, accepted in (
+        (["realtime.v1", "token.x"], "realtime.v1"),
+        (["token.x", "realtime.v1"], "realtime.v1"),
+        (["token.x"], None),
+        (["other"], None),
+        ([], None),
+    ):
+        assert accepted_subprotocol({"subprotocols": offered}) == accepted

@@ -1,0 +1,52 @@
+"""Whether the page's memory stays flat: `python -m tests.tools.heap [rate] [seconds]`.
+
+Starts the demo, lets it publish `rate` events a second (50) for `seconds` (600) to a page that
+shows all lanes, and prints every 30 s what JavaScript's heap holds after a collection, and how
+many DOM nodes and listeners there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+
+from tests.stage import Demo
+from tests.support.chromium import chromium
+from tests.support.page import open_page
+
+EVERY = 30  # seconds between two samples
+
+
+async def main(rate: float, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, Demo(Path(folder), "--no-conversation") as demo:
+        async with chromium() as browser:
+            context = await browser.new_context(viewport={"width": 1440, "height": 900})
+            page = await open_page(context, demo.url, "fast", f"&rate={rate:g}&window=60")
+            devtools = await context.new_cdp_session(page)
+            await devtools.send("Performance.enable")
+            await page.locator('[data-do="feed"]').click()
+            began = time.monotonic()
+            print("seconds  heap MB   nodes  listeners  received")
+            for sample in range(round(seconds / EVERY) + 1):
+                await asyncio.sleep(began + sample * EVERY - time.monotonic())
+                received = await page.locator('[data-count="received"]').all_text_contents()
+                await devtools.send("HeapProfiler.collectGarbage")
+                counted = (await devtools.send("Performance.getMetrics"))["metrics"]
+                metrics = {each["name"]: each["value"] for each in counted}
+                print(
+                    f"{time.monotonic() - began:7.0f} {metrics['JSHeapUsedSize'] / 1e6:8.2f}"
+                    f" {metrics['Nodes']:7.0f} {metrics['JSEventListeners']:10.0f}"
+                    f"  {', '.join(received)}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    given = [float(each) for each in sys.argv[1:3]]
+    asyncio.run(main(*given, *(50.0, 600.0)[len(given) :]))

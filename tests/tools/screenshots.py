@@ -1,0 +1,194 @@
+"""`make screenshots`: every page and every scenario, in each language, size and scheme.
+
+They go to build/screenshots, which git ignores. With `--publish` the few that the documentation
+shows are renewed in docs/screenshots. It plays every scenario once in each language, so it
+takes some minutes; `--only` takes parts of their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from playwright.async_api import Browser, Page
+
+from tests.program import ROOT
+from tests.support.chromium import chromium, complaints
+
+TAKEN = ROOT / "build" / "screenshots"
+PUBLISHED = ROOT / "docs" / "screenshots"
+LANGUAGES = ("en", "ko")
+SIZES = {"projector": (1440, 900), "phone": (390, 844)}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SHOWN = {  # in the documentation: its name there, and the picture taken
+    "page.png": "en/page-projector-light.png",
+    "page-ko.png": "ko/page-projector-light.png",
+    "inspect.png": "en/frozen-projector-dark.png",
+}
+PLACES = {
+    "polling": "/polling/",
+    "longpoll": "/longpoll/",
+    "streaming": "/streaming/",
+    "websocket": "/websocket/",
+    "login": "/login/",
+    "closed-room": "/?room=staff-room",
+    "no-room": "/?room=No%20room!",
+    "no-page": "/no/such/page/",
+}
+# In a picture of the whole page nothing keeps to the screen's foot, and everything is in sight.
+# (The page's policy forbids a <style>, but not this.)
+WHOLE = """(isWhole) => {
+    const sheet = new CSSStyleSheet();
+    if (isWhole) sheet.replaceSync(`
+        .composer { position: static !important }
+        .event { content-visibility: visible !important }
+    `);
+    document.adoptedStyleSheets = [sheet];
+}"""
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+LIVELY = 14_000  # milliseconds, until the lanes have something to show
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """`manage.py demo` on a free port, with a database of its own; its address."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "demo", "--no-browser", "--port", "0"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_PATH": f"{folder}/db.sqlite3", "REDIS_URL": ""},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            yield next(found[0] for line in process.stdout if (found := ADDRESS.search(line)))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+class Camera:
+    def __init__(self, browser: Browser, url: str, language: str, only: str) -> None:
+        self.browser = browser
+        self.url = url
+        self.language = language
+        self.only = only
+
+    async def page(self) -> Page:
+        width, height = SIZES["projector"]
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": height}, locale=self.language
+        )
+        page = await context.new_page()
+        self.heard = complaints(page)
+        return page
+
+    async def shoot(self, page: Page, name: str, *, whole: bool) -> None:
+        """The page as it is, in both sizes and both schemes."""
+        folder = TAKEN / self.language
+        folder.mkdir(parents=True, exist_ok=True)
+        for size, (width, height) in SIZES.items():
+            is_whole = whole or size == "phone"
+            await page.set_viewport_size({"width": width, "height": height})
+            await page.evaluate(WHOLE, is_whole)
+            for scheme in SCHEMES:
+                await page.emulate_media(color_scheme=scheme)
+                await page.wait_for_timeout(400)  # a few frames, for what is drawn by hand
+                path = folder / f"{name}-{size}-{scheme}.png"
+                await page.screenshot(path=path, full_page=is_whole)
+        # A scenario that cuts connections makes the browser complain of them.
+        for words in (each for each in self.heard if "net::" not in each and "Failed" not in each):
+            print(f"{self.language} {name}: the console says {words!r}")
+
+    async def places(self) -> None:
+        for name, place in PLACES.items():
+            if self.only in name:
+                page = await self.page()
+                await page.goto(self.url + place)
+                if await page.locator("canvas").count():
+                    await page.wait_for_timeout(LIVELY)
+                await self.shoot(page, name, whole=True)
+                await page.context.close()
+
+    async def front(self) -> None:
+        page = await self.page()
+        await page.goto(f"{self.url}/?rtt=100&rate=2")
+        await page.wait_for_timeout(2 * LIVELY)
+        await self.shoot(page, "page", whole=False)
+        await page.set_viewport_size({"width": 1440, "height": 900})
+        await page.keyboard.press("Space")
+        for _ in range(7):  # far enough back for polling to have it too
+            await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowDown")
+        await page.wait_for_timeout(1_500)
+        await self.shoot(page, "frozen", whole=False)
+        await page.keyboard.press("?")
+        await self.shoot(page, "help", whole=False)
+        other = await page.context.new_page()
+        await other.goto(self.url)
+        await other.wait_for_timeout(1_500)
+        await self.shoot(other, "second-tab", whole=False)
+        await page.context.close()
+
+    async def scenarios(self) -> None:
+        from realtime_demo.web.scenarios import SCENARIOS
+
+        for scenario in SCENARIOS:
+            name = f"scenario-{scenario.slug}"
+            if self.only not in name:
+                continue
+            page = await self.page()
+            await page.goto(f"{self.url}/?scene={scenario.slug}")
+            right = [each.right for each in scenario.choices].index(True)
+            await page.locator("#scenario input[type=radio]").nth(right).check()
+            await page.wait_for_timeout(2_000)
+            await page.locator(".scenario-run").click()
+            answer = page.locator(".scenario-answer")
+            await answer.locator("strong").wait_for(timeout=(scenario.duration + 15) * 1000)
+            await page.wait_for_timeout(1_000)
+            print(f"{self.language} {scenario.slug}: {await answer.text_content()}")
+            await self.shoot(page, name, whole=False)
+            await page.context.close()
+
+
+async def take(only: str, languages: tuple[str, ...]) -> None:
+    with demo() as url:
+        async with chromium() as browser:
+            for language in languages:
+                camera = Camera(browser, url, language, only)
+                if only in "page":
+                    await camera.front()
+                await camera.places()
+                await camera.scenarios()
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+    parser = argparse.ArgumentParser(prog="make screenshots", description=__doc__)
+    parser.add_argument("--only", default="", help="a part of the names of the pictures to take")
+    parser.add_argument("--language", choices=LANGUAGES, help="in this one alone")
+    parser.add_argument("--publish", action="store_true", help="renew docs/screenshots with them")
+    options = parser.parse_args()
+    languages = (options.language,) if options.language else LANGUAGES
+    asyncio.run(take(options.only, languages))
+    print(f"The pictures are in {TAKEN}")
+    if options.publish:
+        PUBLISHED.mkdir(parents=True, exist_ok=True)
+        for name, taken in SHOWN.items():
+            if (TAKEN / taken).exists():
+                shutil.copy(TAKEN / taken, PUBLISHED / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from channels.layers import InMemoryChannelLayer
+from django.contrib.auth.models import AnonymousUser, User
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transports.auth.middleware import TokenAuthMiddlewareStack
+from transports.auth.permissions import check_room
+from transports.auth.revalidation import Connection, Credential
+from transports.feed import group_of
+from transports.http.names import name_of
+from transports.http.problems import Problem
+from transports.http.scope import check_host, check_origin
+
+
+def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "scheme": scheme, "headers": pairs}
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme"),
+    [
+        ("http://demo.test", "demo.test", "http"),
+        ("http://demo.test", "demo.test:80", "http"),
+        ("http://demo.test:8000", "demo.test:8000", "ws"),
+        ("https://demo.test", "demo.test:443", "wss"),
+        ("http://[::1]:8000", "[::1]:8000", "http"),
+        ("https://partner.test", "demo.test", "http"),
+        ("", "demo.test", "http"),
+    ],
+)
+@override_settings(ALLOWED_ORIGINS=["https://partner.test"])
+def test_origins_let_in(origin: str, host: str, scheme: str) -> None:
+    check_origin(scope(scheme, origin=origin, host=host))
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme"),
+    [
+        ("http://evil.test", "demo.test", "http"),
+        ("https://demo.test", "demo.test", "http"),
+        ("http://demo.test", "demo.test", "https"),
+        ("http://demo.test:81", "demo.test", "http"),
+        ("http://demo.test.evil.test", "demo.test", "http"),
+        ("http://evil@demo.test", "demo.test", "http"),
+        ("http://demo.test/path", "demo.test", "http"),
+        ("http://[::1", "[::1", "http"),
+        ("null", "demo.test", "http"),
+        ("null", "null", "http"),
+        ("http://partner.test", "demo.test", "http"),
+    ],
+)
+@override_settings(ALLOWED_ORIGINS=["https://partner.test"])
+def test_origins_refused(origin: str, host: str, scheme: str) -> None:
+    with pytest.raises(Problem) as refused:
+        check_origin(scope(scheme, origin=origin, host=host))
+    assert refused.value.status == 403
+
+
+@override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"))
+def test_a_proxy_is_believed_where_django_believes_it() -> None:
+    headers = {"host": "demo.test", "origin": "https://demo.test"}
+    check_origin(scope(**headers, **{"x-forwarded-proto": "https"}))
+    with pytest.raises(Problem):
+        check_origin(scope(**headers))
+
+
+@override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
+def test_hosts() -> None:
+    for good in ("demo.test", "DEMO.test:8000", "demo.test.:8000", "[::1]:8000", ""):
+        check_host(scope(host=good))
+    userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
+    for bad in ("evil.test", "demo.test.evil.test", "[::1", "evil.test:demo.test", userinfo, path):
+        with pytest.raises(Problem) as refused:
+            check_host(scope(host=bad))
+        assert refused.value.status == 400
+
+
+def test_rooms() -> None:
+    nobody, staff = AnonymousUser(), User(username="grace", is_staff=True)
+    for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
+        check_room(good, nobody)
+    check_room("staff-lounge", staff)
+    with pytest.raises(Problem) as closed:
+        check_room("staff-lounge", nobody)
+    assert closed.value.status == 403
+    for bad in ("", "A", "a_b", "a" * 65, "a\n", "한국", "a/b", "\u0661"):
+        with pytest.raises(Problem) as none:
+            check_room(bad, staff)
+        assert none.value.status == 404
+
+
+@given(st.text())
+def test_a_room_has_one_name_and_that_is_safe(name: str) -> None:
+    """Whatever is let in can stand in a path, in a Redis key and in a group's name, as it is."""
+    try:
+        check_room(name, User(is_staff=True))
+    except Problem as problem:
+        assert problem.status == 404
+    else:
+        assert 1 <= len(name) <= 64
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+        assert InMemoryChannelLayer().require_valid_group_name(group_of(name))
+
+
+async def test_who_brings_no_session_costs_no_look_at_one() -> None:
+    seen: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append((scope["user"].is_authenticated, "session" in scope))
+
+    stack = TokenAuthMiddlewareStack(application)
+    await stack(scope(), None, None)  # type: ignore[arg-type]
+    await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
+    assert seen == [(False, False)] * 2
+
+
+def test_a_connection_is_its_users_as_they_are_now() -> None:
+    """Promoted and renamed, they publish under the new name: the old one may be another's."""
+    came_in = User(username="ada")
+    connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    connection.judge({"key": User(username="grace", is_staff=True)})
+    assert (name_of(came_in), came_in.is_staff) == ("grace", True)

@@ -1,0 +1,152 @@
+"""A task that is cancelled in any turn of a Redis command has ended, and nothing else is raised.
+
+A client that leaves, a right that ends and a server that stops are cancellations, and redis-py's
+`asyncio.wait_for` swallows some of them before Python 3.12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from tests.redis_server import RedisServer
+from tests.waiting import until_asked
+from transports import feed
+from transports.auth.revalidation import Connection, Credential, watch
+from transports.events import Draft
+from transports.presence.base import Person
+from transports.presence.redis import RedisPeople
+from transports.store.base import StoreUnavailable
+from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.store import RedisStore
+from transports.store.redis.url import layer_host
+
+pytestmark = [pytest.mark.redis]
+
+TURNS = 24  # of the event loop, more than any of the commands takes
+
+Command = Callable[[], Awaitable[Any]]
+
+
+@pytest.fixture
+async def history(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
+    prefix = uuid.uuid4().hex
+    history = RedisStore(redis_server.url, length=100, backlog=10, expiry=600, prefix=prefix)
+    await history.append(Draft("r", "ada", "hi"))
+    await history.read("r", None)
+    yield history
+    await history.close()
+
+
+@pytest.fixture
+async def commands(redis_server: RedisServer, history: RedisStore) -> AsyncIterator[list[Command]]:
+    host = layer_host(redis_server.url, socket_timeout=15)
+    layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
+    await layer.group_add("g", await layer.new_channel())
+    people = RedisPeople(history.redis, prefix=uuid.uuid4().hex)
+    yield [
+        lambda: history.read("r", None),
+        lambda: history.append(Draft("r", "ada", "hi")),
+        lambda: people.hold([Person("r", "ada")]),
+        lambda: layer.group_send("g", {"type": "hi"}),
+    ]
+    await layer.close_pools()
+
+
+async def test_a_cancelled_command_ends_its_task(commands: list[Command]) -> None:
+    async def follow(command: Command) -> None:
+        await command()
+        went_on.append(turn)
+
+    for command in commands:
+        await command()  # the connections are there
+        for turn in range(TURNS):
+            went_on: list[int] = []
+            task = asyncio.create_task(follow(command))
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled() and not went_on, f"in turn {turn}"
+            await task if not task.cancelled() else None
+
+
+async def test_who_publishes_is_cancelled_whatever_the_layer_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pub/sub layer has redis-py's own connections."""
+    entered = asyncio.Event()
+
+    async def swallow(group: str, message: dict[str, Any]) -> None:
+        entered.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return
+
+    monkeypatch.setattr(feed.layer(), "group_send", swallow)
+    task = asyncio.create_task(feed.publish(Draft(uuid.uuid4().hex, "ada", "hi")))
+    await entered.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    await feed.aclose()
+
+
+async def test_a_connection_that_is_cut_is_an_outage(history: RedisStore) -> None:
+    """In every turn of a command: whoever waits for it is told so, by nothing else."""
+    pool: Any = history.redis.connection_pool
+    told = 0
+    for turn in range(TURNS):
+        task = asyncio.create_task(history.append(Draft("r", "ada", f"{turn}")))
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        for each in list(pool._in_use_connections):
+            each.cut()
+        try:
+            await task
+        except StoreUnavailable:
+            told += 1
+    assert told
+    await until_asked(lambda: history.append(Draft("r", "ada", "after")))
+
+
+async def test_whose_access_has_ended_is_cancelled_until_it_takes() -> None:
+    """An application that swallows a cancellation is cancelled by the next look, too."""
+    swallowed = 0
+    sent: list[dict[str, Any]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    user = User(username="ada")
+    connection = Connection({"type": "http", "user": user}, Credential(session="its key"))
+    connection.enter("r")
+    scope = {"type": "http", "user": None}
+    task = asyncio.create_task(connection.run(application, scope, receive, send))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        assert len(watch()) == 1, "it is looked at again"
+        connection.judge({})  # no session stands any more
+    await task
+    assert (task.cancelling(), swallowed, sent[0]["status"]) == (0, 3, 401)
+    assert len(watch()) == 0

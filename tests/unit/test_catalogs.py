@@ -1,0 +1,112 @@
+"""The translations' catalogs: complete, and compiled."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.program import ROOT
+from transports.registry import TECHNIQUES
+
+LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
+# Texts that stand in Python, in a template and in a script.
+MARKED = {
+    "django": {TECHNIQUES[0].caveats[0].text, "Log in", "Side by side"},
+    "djangojs": {"Connecting …", "{value}\u00a0ms", "Missing: {numbers}"},
+}
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{[\w.]+\}")
+PAIR = re.compile(r'^msgid (".+")\nmsgstr (".*")$', re.MULTILINE)
+
+each_catalog = pytest.mark.parametrize("domain", MARKED)
+each_language = pytest.mark.parametrize("language", LANGUAGES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gettext_tools() -> None:
+    if shutil.which("msgmerge") is None:
+        message = "gettext is not installed; 'apt-get install gettext' installs it."
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
+@pytest.fixture(scope="session")
+def renewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's sources, after what `make messages` does to the catalogs."""
+    copy = tmp_path_factory.mktemp("catalogs") / "project"
+    ignored = shutil.ignore_patterns(".*", "build", "docs", "node_modules", "tests", "__pycache__")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    for domain in MARKED:
+        command = [sys.executable, "manage.py", "makemessages", "--domain", domain]
+        subprocess.run(command, cwd=copy, check=True, capture_output=True, text=True)
+    return copy
+
+
+def catalog(root: Path, language: str, domain: str) -> Path:
+    return root / "locale" / language / "LC_MESSAGES" / f"{domain}.po"
+
+
+def translations(path: Path) -> dict[str, str]:
+    """The texts of a .po or .mo file, with their translations."""
+    tool = "msgunfmt" if path.suffix == ".mo" else "msgcat"
+    command = [tool, "--no-wrap", "--sort-output", str(path)]
+    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {unquoted(text): unquoted(translation) for text, translation in PAIR.findall(listing)}
+
+
+def unquoted(text: str) -> str:
+    return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+def faults(path: Path) -> Iterator[str]:
+    """What is wrong with the translations of a .po file."""
+    if re.search("^#(,.*fuzzy|~)", path.read_text(), re.MULTILINE):
+        yield "a guessed or an obsolete translation"
+    for text, translation in translations(path).items():
+        if not translation:
+            yield f"not translated: {text}"
+        elif set(PLACEHOLDER.findall(text)) != set(PLACEHOLDER.findall(translation)):
+            yield f"other placeholders: {text}"
+
+
+@each_catalog
+@each_language
+def test_every_text_is_translated(renewed: Path, language: str, domain: str) -> None:
+    known = translations(catalog(ROOT, language, domain))
+    marked = translations(catalog(renewed, language, domain))
+    assert known.keys() >= MARKED[domain], "the comparison is not vacuous"
+    assert known.keys() == marked.keys(), "'make messages' brings the catalog up to date"
+    assert list(faults(catalog(ROOT, language, domain))) == []
+
+
+@each_catalog
+@each_language
+def test_the_compiled_catalog_is_that_of_the_source(language: str, domain: str) -> None:
+    path = catalog(ROOT, language, domain)
+    assert translations(path.with_suffix(".mo")) == translations(path)
+
+
+def test_a_missing_a_guessed_and_a_garbled_translation_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "django.po"
+    path.write_text(r"""
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\n"
+msgid "missing"
+msgstr ""
+#, fuzzy
+msgid "guessed"
+msgstr "어림"
+msgid "{count} events"
+msgstr "이벤트 {number}개"
+msgid "lines %(first)s"
+msgstr "%(last)s행"
+msgid "a \"good\" {count}"
+msgstr "\"좋은\" {count}"
+""")
+    assert len(list(faults(path))) == 4

@@ -1,0 +1,565 @@
+"""The parts of the comparison: figures, ledger, schedule, clock, load, clients, report."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import socket
+import statistics
+import time
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from django.template import Context
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longpoll.endpoints import LONGEST_HOLD
+from realtime_demo.comparison import plan
+from realtime_demo.comparison.adapters import events_in
+from realtime_demo.comparison.http_client import HttpConnection
+from realtime_demo.comparison.output.charts import (
+    LINE,
+    WIDTH,
+    Axis,
+    Line,
+    apart,
+    axis,
+    chart,
+    distribution,
+)
+from realtime_demo.comparison.output.formatting import amount
+from realtime_demo.comparison.output.html import TEMPLATES
+from realtime_demo.comparison.phase import Clock
+from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
+from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
+from realtime_demo.comparison.results import Check, Ledger, Sample, Sent, Watch
+from realtime_demo.comparison.statistics import (
+    Spread,
+    between,
+    blocks,
+    median_interval,
+    quantile,
+    student,
+)
+from realtime_demo.comparison.subscribers import Orders, Subscribers
+from tests.raw_server import Handler, request_of, serving_at
+from transports.client import OpenHttp, Refused, TryLater, get_batch, open_http
+from transports.events import InvalidEvent
+
+# --- Figures -----------------------------------------------------------------------------
+
+samples = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
+
+
+@settings(deadline=None)
+@given(samples, st.floats(0, 1))
+def test_a_quantile_is_a_sample_that_the_share_does_not_exceed(
+    values: list[float], share: float
+) -> None:
+    ordered = sorted(values)
+    found = quantile(ordered, share)
+    assert found in ordered
+    assert sum(value <= found for value in ordered) >= share * len(ordered) - 1e-9
+    assert sum(value < found for value in ordered) <= share * len(ordered) + 1e-9
+
+
+@settings(deadline=None)
+@given(st.lists(samples, min_size=1, max_size=8))
+def test_percentiles_are_of_all_samples_merged(groups: list[list[float]]) -> None:
+    found = Spread.of(groups)
+    merged = sorted(value for group in groups for value in group)
+    assert found.count == len(merged) and found.longest == merged[-1]
+    assert found.p50 == statistics.median_low(merged)
+    assert found.low <= found.p50 <= found.high
+    assert found.mean == pytest.approx(statistics.fmean(merged))
+
+
+def test_a_percentile_needs_an_event_beyond_it() -> None:
+    """Deliveries do not count: the clients of one event are not as many events."""
+    for events, known in ((9, 0), (10, 1), (99, 1), (100, 2), (999, 2), (1_000, 3)):
+        clusters = [[event + client / 100 for client in range(20)] for event in range(events)]
+        found, merged = Spread.of(clusters), [value for group in clusters for value in group]
+        told = [(found.p90, 0.9), (found.p99, 0.99), (found.p999, 0.999)]
+        assert all(value == quantile(merged, share) for value, share in told[:known])
+        assert all(math.isnan(value) for value, _ in told[known:]), events
+
+
+def test_clients_that_ask_in_turn_leave_this_much_to_luck() -> None:
+    """The variance of one event's mean wait that docs/theory.md states, for plan.phases."""
+    clients, period, steps = 4, 2.0, 200
+    variance = statistics.fmean(
+        statistics.pvariance(
+            statistics.fmean((phase - step * period / steps) % period for phase in phases)
+            for step in range(steps)
+        )
+        for phases in (plan.phases(clients, period, seed) for seed in range(300))
+    )
+    stated = period**2 * (1 / 6 - 1 / (12 * clients)) / clients**2
+    assert variance == pytest.approx(stated, rel=0.05)
+
+
+def test_blocks_are_stretches_of_time() -> None:
+    clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
+    found = blocks(clusters)
+    assert [sample for block in found for sample in block] == [s for c in clusters for s in c]
+    assert {len(block) for block in found} == {20}, "ten blocks of ten events"
+    assert len(blocks([[1.0]] * 7)) == 5 and len(blocks([[1.0]] * 3)) == 3
+    assert len(blocks([[1.0]] * 5_000)) == 30 and blocks([]) == []
+
+
+def test_the_interval_knows_that_neighbours_in_time_are_alike() -> None:
+    """A slow wave under the samples: events as clusters claim too much, blocks do not."""
+    chance, trials, held = random.Random(7), 300, {"events": 0, "blocks": 0}
+    for _ in range(trials):
+        wave, clusters = chance.gauss(0, 1), list[list[float]]()
+        for _ in range(400):
+            wave = 0.8 * wave + 0.6 * chance.gauss(0, 1)  # stationary, of variance 1
+            clusters.append([wave + chance.gauss(0, 0.3)])
+        ordered = sorted(sample for cluster in clusters for sample in cluster)
+        spread = Spread.of(clusters)
+        intervals = {"events": median_interval(clusters, ordered)}
+        intervals["blocks"] = spread.low, spread.high
+        for name, (low, high) in intervals.items():
+            held[name] += low <= 0 <= high
+    assert held["blocks"] / trials >= 0.9
+    assert held["events"] / trials < 0.75
+
+
+def test_no_sample_gives_no_figure() -> None:
+    found = Spread.of([[], []])
+    assert found.count == 0 and math.isnan(found.p50) and math.isnan(found.low)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_the_interval_holds_the_median_as_often_as_it_says(shared: float) -> None:
+    """Clusters whose samples share their luck, as one event's deliveries do."""
+    chance, trials, held, widths = random.Random(5), 400, 0, list[float]()
+    for _ in range(trials):
+        groups = []
+        for _ in range(40):
+            luck = chance.gauss(0, shared)
+            groups.append([luck + chance.gauss(0, 1 - shared or 1e-3) for _ in range(8)])
+        low, high = median_interval(groups, sorted(x for group in groups for x in group))
+        held += low <= 0 <= high
+        widths.append(high - low)
+    assert 0.90 <= held / trials <= 0.995
+    # With all luck shared there are 40 samples, not 320, and the interval knows.
+    assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
+
+
+def test_runs_tell_what_samples_cannot() -> None:
+    mean, half = between([3.0, 4.0, 5.0])
+    assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
+    chance, held = random.Random(11), 0
+    for _ in range(500):
+        mean, half = between([chance.gauss(7, 2) for _ in range(4)])
+        held += abs(mean - 7) <= half
+    assert 0.92 <= held / 500 <= 0.98
+
+
+def test_student_s_t_by_the_table() -> None:
+    for freedom, value in (
+        (1, 12.706),
+        (3, 3.182),
+        (4, 2.776),
+        (10, 2.228),
+        (30, 2.042),
+        (1_000, 1.962),
+    ):
+        assert student(freedom) == pytest.approx(value, rel=0.005)
+
+
+# --- Ledger ------------------------------------------------------------------------------
+
+
+def sent(*numbers: int) -> list[Sent]:
+    return [Sent(n, float(n), float(n), float(n), float(n), seq=n + 10) for n in numbers]
+
+
+def received(*deliveries: tuple[int, int]) -> list[Sample]:
+    return [Sample(client, number, 99.0) for client, number in deliveries]
+
+
+def test_the_ledger_by_hand() -> None:
+    samples = received(
+        (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # all, and the warm-up's, which is none of it
+        (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 doubled, 1 behind 2, 99 a stranger's
+    )  # fmt: skip
+    book = Ledger.of(sent(0, 1, 2, 3), samples, clients=2)
+    assert book == Ledger(sent=8, received=7, lost=1, doubled=1, disordered=1)
+    assert not book.complete
+    assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=1).complete
+    assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=2).lost == 2
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 30), unique=True), st.data())
+def test_the_ledger_counts_any_faults(numbers: list[int], data: st.DataObject) -> None:
+    numbers.sort()
+    dropped = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers)
+    doubled = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers) - dropped
+    stream = [n for n in numbers if n not in dropped for _ in range(2 if n in doubled else 1)]
+    book = Ledger.of(sent(*numbers), received(*[(0, n) for n in stream]), clients=1)
+    assert (book.lost, book.doubled, book.disordered) == (len(dropped), len(doubled), 0)
+
+
+# --- Schedule and clock ------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.floats(0.5, 50), st.integers(0, 1_000))
+def test_a_seed_fixes_the_schedule(rate: float, seed: int) -> None:
+    first = plan.arrival_times(rate, 20, "poisson", seed)
+    assert first == plan.arrival_times(rate, 20, "poisson", seed) == sorted(first)
+    assert first != plan.arrival_times(rate, 20, "poisson", seed + 1) or not first
+    beat = plan.arrival_times(rate, 20, "fixed", seed)
+    assert len(beat) == pytest.approx(rate * 20, abs=1)
+    assert all(b - a == pytest.approx(1 / rate) for a, b in pairwise(beat))
+
+
+def test_poisson_gaps_have_their_mean_and_spread() -> None:
+    times = plan.arrival_times(10, 2_000, "poisson", 3)
+    gaps = [b - a for a, b in pairwise(times)]
+    assert statistics.fmean(gaps) == pytest.approx(0.1, rel=0.03)
+    assert statistics.stdev(gaps) == pytest.approx(0.1, rel=0.05)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 50), st.floats(0.1, 10), st.integers(0, 99))
+def test_polling_phases_are_random_and_even(clients: int, period: float, seed: int) -> None:
+    phases = plan.phases(clients, period, seed)
+    for number, phase in enumerate(phases):
+        assert number * period / clients <= phase <= (number + 1) * period / clients
+
+
+@settings(deadline=None)
+@given(st.integers(-5, 10**6), st.integers(0, 300))
+def test_a_text_bears_its_number(index: int, size: int) -> None:
+    text = plan.text(index, size)
+    assert plan.index_of(text) == index
+    assert len(text) >= size or len(text) == len(str(index))
+    assert plan.index_of(f"hello {index}") is None
+
+
+def test_the_clock_is_known_to_half_the_lowest_round_trip() -> None:
+    zero = time.time() - time.monotonic()
+    probes = []
+    for number, (up, down) in enumerate([(0.2, 0.1), (0.010, 0.014), (0.05, 0.3)]):
+        at = 100.0 + number
+        probes.append(Accepted("a-1", at, at + up + down, at + up + zero + 5.0, 0))
+    clock = Clock.of(probes)
+    assert clock.uncertainty == pytest.approx(0.012)
+    assert abs(clock.offset - 5.0) <= clock.uncertainty
+    assert clock.offset == pytest.approx(5.0 - 0.002, abs=0.001)  # half the asymmetry
+    assert clock.published(probes[1]) == pytest.approx(101.012, abs=0.001)
+    assert Clock.of([]).offset == 0
+
+
+# --- The load ----------------------------------------------------------------------------
+
+
+async def test_what_waits_for_a_stalled_server_counts_from_its_intended_time() -> None:
+    """No coordinated omission: a stall of 0.4 s shows in the events that it kept waiting."""
+    taken = 0
+
+    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        while True:
+            await request_of(reader)
+            taken += 1
+            if taken == 5:
+                await asyncio.sleep(0.4)
+            body = b'{"id":"a-%d","published_at":1.0}' % taken
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving_at(stalling) as url:
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
+        start = time.monotonic() + 0.05
+        times = [number * 0.02 for number in range(15)]
+        published = await publisher.run("room", start, times, first=-2, size=20)
+        await publisher.close()
+    events = published.events
+    assert [event.index for event in events] == list(range(-2, 13))
+    assert [event.intended - start for event in events] == pytest.approx(times)
+    assert all(event.sent >= event.intended for event in events)
+    # The sixth was due 20 ms behind the fifth, and could go only when that was answered.
+    assert events[5].sent - events[5].intended >= 0.37
+    assert not published.failures and not published.refused
+
+
+async def test_the_events_that_the_server_refuses_are_told_by_their_numbers() -> None:
+    taken = 0
+
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal taken
+        while True:
+            await request_of(reader)
+            taken += 1
+            status = b"503 Busy" if taken % 2 else b"201 Created"
+            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with serving_at(refusing) as url:
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
+        published = await publisher.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
+        await publisher.close()
+    assert published.refused == [-1, 1, 3] and published.failures == ["503: {}"] * 3
+    assert [event.index for event in published.events] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
+        (b"HTTP/1.1 201 Created\r\n\r\n", "No answer"),
+        (b"nonsense\r\n\r\n", "not HTTP"),
+        (b"", "cut short"),
+    ],
+)
+async def test_a_publish_that_fails_says_why(answer: bytes, words: str) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    async with serving_at(once) as url:
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/")
+        with pytest.raises(PublishFailed, match=words):
+            await publisher.publish("room", 1, 10)
+        await publisher.close()
+
+
+async def test_a_connection_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_demo.comparison.http_client.CONNECT_TIMEOUT", 0.05)
+    with socket.socket() as full:  # its backlog: connections beyond it wait
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        publisher = Publisher()
+        with pytest.raises(TimeoutError, match="no connection in"):
+            await publisher.open(url, "/publish/{room}/", connections=5)
+        await publisher.close()
+
+
+# --- The clients -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
+            b"hello",
+        ),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
+    ],
+)
+async def test_the_http_client_reads_every_kind_of_body(answer: bytes, content: bytes) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            if b"close" in answer:
+                return
+
+    async with serving_at(once) as url, HttpConnection(url) as asker:
+        assert (await asker.get("/x")).body == content
+        assert (await asker.get("/x")).body == content  # again, over the same or a new connection
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nno field\r\n\r\n", InvalidEvent),
+        (b"garbage\r\n\r\n", InvalidEvent),
+    ],
+)
+async def test_the_http_client_tells_what_went_wrong(answer: bytes, error: type[Exception]) -> None:
+    async with serving_at(once(answer)) as url, HttpConnection(url) as asker:
+        with pytest.raises(error):
+            await asker.get("/x")
+
+
+@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Refused),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),
+    ],
+)
+async def test_both_http_clients_tell_a_refusal_and_a_batch_that_is_none(
+    open_client: OpenHttp, answer: bytes, error: type[Exception]
+) -> None:
+    async with serving_at(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
+        with pytest.raises(error):
+            await get_batch(client, "/x", {"since": "a-1"})
+
+
+@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
+async def test_both_http_clients_send_the_query_and_the_fields(open_client: OpenHttp) -> None:
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"room":"r","cursor":"a-7","events":[]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving_at(answer) as url, open_client(url, {"X-One": "1"}) as client:
+        batch = await get_batch(client, "/x/", {"since": "a-1", "wait": "25"})
+    assert str(batch.cursor) == "a-7"
+    assert heads[0].startswith(b"GET /x/?since=a-1&wait=25 HTTP/1.1\r\n")
+    assert b"x-one: 1\r\n" in heads[0].lower()
+
+
+@pytest.mark.parametrize(("technique", "crowd"), [("longpoll", 4), ("polling", 1)])
+async def test_a_request_is_probed_under_load_and_by_itself(technique: str, crowd: int) -> None:
+    waiting, most = 0, list[int]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal waiting
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            waiting += 1
+            most.append(waiting)
+            await asyncio.sleep(0.01)
+            waiting -= 1
+            body = b'{"room":"r","cursor":"a-7","events":[]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    settings = Settings(techniques=(technique,), rtt=0.01)
+    async with serving_at(answer) as url:
+        found = Subscribers(Orders(settings.adapters[0], settings, url, True, "r", (0.0,) * 4))
+        assert await found.probe() is not None and max(most) == crowd
+        most.clear()
+        assert await found.probe_alone() is not None and set(most) == {1}
+
+
+def once(answer: bytes) -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    return handle
+
+
+def test_adapters_read_events_lists_and_batches() -> None:
+    event = {
+        "id": "a-1", "type": "message", "room": "r", "sender": "s", "text": "t", "published_at": 1.0
+    }  # fmt: skip
+    for document in (event, [event], {"room": "r", "cursor": "a-1", "events": [event]}):
+        assert [found.id for found in events_in(document)] == ["a-1"]
+    with pytest.raises(InvalidEvent):
+        events_in({"news": []})
+    assert Adapter.parse("sse=/e/{room}").technique == "sse"
+    for wrong in ("sse=", "sse=x", "smoke=/x", "smoke"):
+        with pytest.raises(ValueError, match=r"got|No technique"):
+            Adapter.parse(wrong)
+
+
+# --- Settings, verdicts, charts ----------------------------------------------------------
+
+
+def test_scenarios_and_sweeps_are_settings() -> None:
+    assert plan.LONGEST_HOLD == LONGEST_HOLD
+    for scenario in SCENARIOS.values():
+        assert Settings.from_document(scenario.document()) == scenario
+        scenario.foresee()
+    swept = sweep(Settings(), "rtt", (0, 50, 200))
+    assert [one.rtt for one in swept] == [0, 0.05, 0.2]
+    assert [one.clients for one in sweep(Settings(), "clients", (1, 2))] == [1, 2]
+    with pytest.raises(ValueError, match="cannot be swept"):
+        sweep(Settings(), "seed", (1,))
+    for other in ("sse", "longpoll=/news/{room}/"):
+        assert Settings(techniques=(other,), hold=90).hold == 90, "who knows what others hold"
+
+
+@pytest.mark.parametrize(
+    ("check", "agrees", "consistent"),
+    [
+        (Check("x", "", 100, 104.9, 0), True, True),
+        (Check("x", "", 100, 105.1, 0), False, False),
+        (Check("x", "", 1, 2.9, 2.0), True, True),
+        (Check("x", "", 100, 112, 0, chance=8), False, True),
+        (Check("x", "", 0, 0.1, 0), False, False),
+    ],
+)
+def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
+    assert (check.agrees, check.consistent) == (agrees, consistent)
+
+
+def test_a_load_generator_at_its_limit_publishes_nothing() -> None:
+    assert Watch(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
+    assert "publisher used 90%" in (Watch(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
+    late = Watch(0.1, 0.2, 0.0, 0.020)
+    assert "something else had the machine" in (late.bottleneck(0.005) or "")
+    assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
+
+
+@settings(deadline=None)
+@given(st.floats(1e-3, 1e6), st.floats(1.5, 1e4), st.booleans())
+def test_ticks_are_few_and_inside(low: float, factor: float, log: bool) -> None:
+    found = Axis(low if log else 0.0, low * factor, 0, 100, log)
+    assert len(found.ticks()) <= 8
+    for tick in found.ticks():
+        assert -0.1 <= found.place(tick) <= 100.1
+
+
+def test_a_chart_names_its_lines_and_escapes_them() -> None:
+    made = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
+    svg = TEMPLATES.get_template("chart.svg").render(Context({"chart": made}))
+    assert "a &lt; b" in svg and "p &amp; q" in svg and 'class="line measured sse"' in svg
+    assert axis([], 0, 1).high > 0
+    assert distribution([1.0, 2.0])[-1] == (2.0, 1.0)
+    assert [amount(value) for value in (0.5, 2_000, 3e6)] == ["0.5", "2k", "3M"]
+
+
+@given(st.lists(st.floats(0, 300), max_size=12).map(sorted))
+def test_names_that_would_touch_make_room_in_their_order(wanted: list[float]) -> None:
+    found = apart(wanted, 34.0, 218.0)
+    assert len(found) == len(wanted)
+    assert all(b - a >= LINE - 1e-9 for a, b in pairwise(found))
+    assert all(34 <= height <= 218 for height in found)
+    far = all(b - a >= LINE for a, b in pairwise(wanted)) and min(wanted, default=34) >= 34
+    if far and max(wanted, default=0) <= 218:
+        assert found == wanted, "where there is room, each stays"
+
+
+def test_names_stand_in_the_order_of_their_points() -> None:
+    lines = [Line(f"of {k}", "sse", [(1, 1), (2, 5 + k / 10)]) for k in range(5)]
+    made = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
+    names = {text["text"]: text for text in made.texts if text["css"].startswith("name")}
+    upwards = [float(names[f"of {k}"]["y"]) for k in range(5)]
+    assert upwards == sorted(upwards, reverse=True) and len(set(upwards)) == 5
+    assert max(float(names[f"of {k}"]["x"]) for k in range(5)) < WIDTH - 60
+
+
+@pytest.mark.parametrize(("technique", "counted"), [("polling", 1), ("streaming", 0)])
+async def test_an_answer_that_brought_nothing_is_counted_when_it_comes(
+    technique: str, counted: int
+) -> None:
+    """Not when the next request is made: that is a whole interval later, in another window."""
+    settings = Settings(techniques=(technique,))
+    found = Subscribers(Orders(settings.adapters[0], settings, "http://h", True, "r"))
+    connection = cast(Any, SimpleNamespace(number=0))
+    for direction, data in (
+        ("up", b"GET / HTTP/1.1"),
+        ("down", b'{"events":[{"id":"1"}]}'),
+        ("up", b"GET / HTTP/1.1"),
+        ("down", b'{"room":"r","eve'),
+        ("down", b'nts":[]}'),
+        ("down", b"\r\n"),
+    ):
+        found.observe(connection, cast(Any, direction), data)
+    assert (await found.mark()).counts.empty == counted

@@ -1,0 +1,165 @@
+"""What a report says and how it is laid out, of measurements made by hand."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+
+import pytest
+
+from realtime_demo.comparison.output import json_csv as document
+from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
+from realtime_demo.comparison.output.findings import findings
+from realtime_demo.comparison.output.formatting import figure
+from realtime_demo.comparison.output.html import NAMED, page
+from realtime_demo.comparison.plan import SWEPT, Plan, Settings
+from realtime_demo.comparison.results import Configuration, EventProbe, Measurement, Result
+from realtime_demo.comparison.simulation import Simulated
+from realtime_demo.comparison.theory import Sizes
+from tests.unit.test_comparison_rounds import SETTINGS, a_round
+
+ENVIRONMENT = {
+    "system": "Linux",
+    "processor": "one",
+    "cores": 2,
+    "python": "3",
+    "packages": {},
+    "load": 0.0,
+}
+
+
+def of(*configurations: tuple[Settings, Measurement], swept: str | None = None) -> Result:
+    plan = Plan(tuple(settings for settings, _ in configurations), swept=swept)
+    found = tuple(Configuration(settings, (one,)) for settings, one in configurations)
+    return Result(plan, "2026-11-22", ENVIRONMENT, "local", True, 0.0, 0.0, found)
+
+
+def crowded(seconds: float) -> Measurement:
+    """Its clients take so long for an event, one after the other."""
+    return replace(a_round([0.01] * 20), event_probe=EventProbe(server=0.001, clients=seconds))
+
+
+def test_crowding_is_told_once_where_it_is_worst() -> None:
+    """A sweep of ten configurations must not say the same thing ten times."""
+    few, many = (replace(SETTINGS, clients=clients) for clients in (20, 60))
+    told = [
+        text for text in findings(of((few, crowded(0.02)), (many, crowded(0.03)))) if "wait" in text
+    ]
+    assert len(told) == 1
+    assert told[0].startswith("At 60 clients, 10 events/s") and "in 1 more" in told[0]
+    alone = findings(of((few, crowded(0.02)), (many, crowded(0.0))))
+    (text,) = [text for text in alone if "wait" in text]
+    assert text.startswith("At 20 clients") and "more of the" not in text
+
+
+def test_an_event_that_was_refused_is_missing() -> None:
+    text = findings(of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
+    assert text.startswith("NOT complete") and "refused 14 of 54" in text
+    assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
+
+
+def test_findings_of_a_sweep_say_which_configuration_they_are_of() -> None:
+    both = (a_round([0.5] * 20), replace(a_round([0.1] * 20), name="sse", technique="sse"))
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    result = of((few, both[0]), (many, both[0]))
+    swept = tuple(Configuration(settings, both) for settings in (few, many))
+    told = findings(replace(result, configurations=swept))
+    (lowest,) = [text for text in told if "lowest median" in text]
+    assert lowest.startswith("At 2 clients, 10 events/s") and "Server-Sent Events had" in lowest
+    for same in (swept[:1], swept[:1] * 3):  # the latter with --repeat
+        told = findings(replace(result, configurations=same))
+        assert any(text.startswith("Server-Sent Events had the lowest") for text in told)
+
+
+def test_a_disagreement_names_the_configuration_that_it_is_in() -> None:
+    late = replace(a_round([5.0] * 20), simulated=None)
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    told = findings(of((few, a_round([0.5] * 20)), (many, late)))
+    assert any(
+        text.startswith("Theory disagrees: Polling, ") and "at 60 clients" in text for text in told
+    )
+
+
+def test_a_long_table_is_split_between_a_technique_and_the_next() -> None:
+    alone = a_round([0.05 * k for k in range(1, 21)])
+    found = page(of((SETTINGS, alone), swept="interval"))
+    assert 'class="whole"><caption>Predicted' in found
+    both = replace(alone, name="longpoll")
+    plan = Plan((SETTINGS,), swept="interval")
+    configuration = Configuration(SETTINGS, (alone, both))
+    result = replace(of((SETTINGS, alone)), plan=plan, configurations=(configuration,))
+    found = page(result)
+    predicted = found.rpartition("<table")[2]
+    assert 'class="whole"><caption>Ledger' in found
+    assert not predicted.startswith(' class="whole"'), "half a page of white otherwise"
+    assert predicted.count("<tbody>") == 2, "a technique's rows stay together"
+    assert "polling interval in s</text>" in found
+
+
+def test_the_curves_of_a_chart_reach_from_edge_to_edge() -> None:
+    simulated = Simulated(tuple(0.0005 * k for k in range(1, 21)))
+    late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), simulated=simulated)
+    found = page(of((SETTINGS, late)))
+    paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', found)[-2:]
+    ends = {path.split("L")[-1].split(",")[0] for path in paths}
+    assert len(ends) == 1 and float(ends.pop()) > (WIDTH - RIGHT) * 0.95
+    assert all(path.startswith(f"{LEFT}.0,") for path in paths)
+
+
+def test_a_round_may_have_a_ping_more_or_less() -> None:
+    socket = replace(a_round([0.01] * 5), technique="websocket", sizes=Sizes(ping_up=28.0))
+    for pings, consistent in ((0, True), (1, True), (2, True), (5, False)):
+        cost = replace(socket.cost, up=28 * pings * 2)
+        expected = replace(socket.prediction, up_per_event=28 / 5)
+        checks = replace(socket, cost=cost, prediction=expected).comparison()
+        (found,) = [check for check in checks if check.name == "bytes up/event"]
+        assert found.consistent == consistent, found
+
+
+def test_the_empty_share_may_be_one_request_off() -> None:
+    """Of 200 that each client made; the window's edges cut one."""
+    asking = replace(a_round([0.5] * 5), simulated=None)
+    expected = replace(asking.prediction, empty_share=0.0)
+    for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
+        cost = replace(asking.cost, requests=400, empty=empty)
+        checks = replace(asking, cost=cost, prediction=expected).comparison()
+        (found,) = [check for check in checks if check.name == "empty share"]
+        assert found.agrees == agrees, found
+
+
+def test_every_setting_that_can_be_swept_has_a_name() -> None:
+    assert NAMED.keys() == SWEPT.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.00002, "0"), (0.0007, "0.0007"), (-0.25, "-0.25"), (1234.5, "1,234")]
+)
+def test_a_figure_has_no_exponent(value: float, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_no_percentile_is_written_that_the_events_do_not_give() -> None:
+    """Neither in JSON nor in CSV: 20 events have no 99th, though they have 40 deliveries."""
+    result = of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
+    (told,) = document.document(result)["configurations"][0]["techniques"].values()
+    (row,) = csv.DictReader(document.as_csv(result).splitlines())
+    for origin, prefix in (("intended", ""), ("published", "from_published_")):
+        delay = told["delay"][origin]
+        assert delay["p90"] == pytest.approx(0.67) and float(row[f"{prefix}p90"]) > 0
+        assert (delay["p99"], delay["p999"]) == (None, None)
+        assert (row[f"{prefix}p99"], row[f"{prefix}p999"]) == ("", "")
+
+
+def test_a_technique_is_named_where_it_was_first_not_withheld() -> None:
+    """On a busy machine the first configuration or the last may have no figures."""
+    shown = replace(a_round([0.5] * 20), name="longpoll")
+    busy = replace(shown, watch=replace(shown.watch, publisher_busy=0.99))
+    few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
+    for order in ([(few, busy), (many, shown)], [(few, shown), (many, busy)]):
+        found = page(of(*order))
+        growth = found.split('aria-label="Growth with clients"')[1].split("</svg>")[0]
+        trade = found.split('aria-label="Delay against overhead"')[1].split("</svg>")[0]
+        assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
+        assert growth.count("<circle") == growth.count("<path") == 1
+        assert found.count("Delay from the publication at the server</h3>") == 1

@@ -1,0 +1,131 @@
+"""Rounds of a measurement, merged."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from realtime_demo.comparison.plan import FEWEST_EVENTS, Settings
+from realtime_demo.comparison.results import (
+    Cost,
+    EventProbe,
+    Ledger,
+    Measurement,
+    Sample,
+    Sent,
+    Watch,
+    spread,
+)
+from realtime_demo.comparison.simulation import Simulated
+from realtime_demo.comparison.summary import merged
+from realtime_demo.comparison.theory import Path, Sizes, predict
+from realtime_demo.tap.network import Network
+
+SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
+
+
+def a_round(
+    delays: list[float], *, lost: int = 0, cpu: float = 0.002, refused: int = 0
+) -> Measurement:
+    """Each delay is that of one event, to two clients; the last `lost` reach only one."""
+    sent = [Sent(n, n / 10, n / 10, n / 10, n / 10, n + 1) for n in range(len(delays))]
+    samples = [
+        Sample(client, event.number, event.published + delay)
+        for event, delay in zip(sent, delays, strict=True)
+        for client in range(2)
+        if client == 0 or event.number < len(sent) - lost
+    ]
+    samples.insert(0, Sample(0, -1, 0.0))  # of the warm-up
+    workload = SETTINGS.workload
+    deliveries = len(samples) - 1
+    return Measurement(
+        name="polling",
+        technique="polling",
+        clients=2,
+        ledger=Ledger.of(sent, samples, 2, refused),
+        intended=spread(sent, samples, "intended"),
+        actual=spread(sent, samples, "actual"),
+        published=spread(sent, samples, "published"),
+        cost=Cost(2.0, len(sent) * 2, deliveries, 4, 1, 400, 800, 2, 0, cpu, None),
+        watch=Watch(0.1, 0.2, 0.001, cpu),
+        prediction=predict("polling", workload, Path(service=0.002), Sizes()),
+        service=0.002,
+        request=0.001 + cpu,
+        event_probe=EventProbe({-9: 1.0}, 0.001, 0.003),
+        simulated=Simulated(tuple(sorted(delays)), 2.0, 0.25),
+        sent=tuple(sent),
+        samples=tuple(samples),
+    )
+
+
+def test_one_round_is_left_as_it_is() -> None:
+    alone = a_round([0.1, 0.2])
+    assert merged([alone], SETTINGS, Network()) is alone
+
+
+def test_what_is_counted_is_added_up() -> None:
+    rounds = [
+        a_round([0.1] * 20),
+        a_round([0.2] * 30, lost=3),
+        a_round([0.3] * 10, cpu=0.004, refused=1),
+    ]
+    found = merged(rounds, SETTINGS, Network())
+    assert found.rounds == 3
+    assert found.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
+    assert Ledger.of(found.sent, found.samples, 2, refused=1) == found.ledger, (
+        "and can be counted again"
+    )
+    assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
+    assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
+    assert found.cost.memory is None
+    assert found.request == pytest.approx(0.001 + 0.008 / 3)
+    assert found.watch.subscriber_late == 0.004, "the worst round"
+    assert found.published.count == 117
+    assert found.published.p50 == pytest.approx(0.2)
+    assert found.simulated is not None
+    assert (found.simulated.requests, found.simulated.empty) == (6.0, 0.25)
+    assert found.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
+    assert len({event.number for event in found.sent}) == 60
+
+
+def test_the_interval_holds_what_lies_between_starts() -> None:
+    """Each start has a shift of its own, far beyond what its samples show: two results of three
+    rounds each have to lie within the intervals that they state, as often as these say."""
+    chance = random.Random(7)
+
+    def result() -> Measurement:
+        rounds = []
+        for _ in range(3):
+            shift = 0.1 + chance.gauss(0, 0.001)
+            rounds.append(a_round([shift + chance.gauss(0, 0.0002) for _ in range(20)]))
+        return merged(rounds, SETTINGS, Network())
+
+    overlapping = 0
+    for _ in range(60):
+        one, other = result().published, result().published
+        overlapping += one.low <= other.high and other.low <= one.high
+    assert overlapping >= 55
+    assert (one.high - one.low) > 2 * (a_round([0.1] * 20).published.high - 0.1)
+
+
+def test_no_interval_on_a_delay_begins_below_nothing() -> None:
+    """Three rounds of few events each, as polling has them: the t of three is 4.3."""
+    rounds = [a_round([median - 0.01, median, median + 0.01]) for median in (0.2, 0.7, 1.2)]
+    found = merged(rounds, SETTINGS, Network()).published
+    assert found.low == 0.0 < found.p50 < found.high
+    skewed = [a_round([delay] * 3) for delay in (-0.02, 0.1, 0.2)]
+    assert merged(skewed, SETTINGS, Network()).published.low == pytest.approx(-0.02)
+
+
+def test_no_round_is_too_short_for_its_events() -> None:
+    assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
+    assert len({one.seed for one in SETTINGS.each_round()}) == 3
+    for seed in range(1, 40):
+        rare = Settings(rate=0.5, duration=30, rounds=3, seed=seed).each_round()
+        assert sum(one.duration for one in rare) == 30
+        assert len(rare) == 1 or min(one.events() for one in rare) >= FEWEST_EVENTS
+    assert len(rare[0].each_round()) == 1, "a round has no rounds"
+    beat = Settings(rate=0.5, arrivals="fixed", duration=30, rounds=3, warmup=2)
+    assert [one.events() for one in beat.each_round()] == [5, 5, 5], "the warm-up has others"
+    assert len(Settings(rate=0.5, arrivals="fixed", duration=9).each_round()) == 1

@@ -1,0 +1,78 @@
+"""A measurement put together from evidence made by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.plan import Settings
+from realtime_demo.comparison.results import EventProbe, Measurement, Sample, Sent, Watch
+from realtime_demo.comparison.subscribers import Counts, Mark, RequestProbe
+from realtime_demo.comparison.summary import Evidence, Window, summarise
+from realtime_demo.tap import counters
+
+SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, interval=1.0)
+PROBE = RequestProbe(0.0, 100.0, 200.0, 6)
+
+
+def polled(warmed: list[float], refused: int = 0) -> Measurement:
+    """A window from 10 to 20 s, asked at 10.4, 11.4, …; one event, at 15.0."""
+    sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
+
+    def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
+        wire = counters.Counts(connections=1, requests=requests)
+        counts = Counts(wire, empty=empty, received=received)
+        return [Mark("polling", time, 0.0, counts=counts)]
+
+    window = Window(
+        sent=sent,
+        refused=refused,
+        every=(15.0,),
+        identity=6.0,
+        event_size=150.0,
+        began=marks(10.0),
+        ended=marks(20.0, requests=10, empty=9 - len(warmed), received=1),
+        cpu=None,
+        watch=Watch(0.0, 0.0, 0.0, 0.0),
+    )
+    found = Evidence(
+        warmed=warmed,
+        window=window,
+        ends=window.ended,
+        probes={"polling": PROBE},
+        event_probe=EventProbe(),
+        memory=None,
+        samples={"polling": [Sample(0, 0, 15.4)]},
+        asked={"polling": [[0.4 + k for k in range(21)]]},
+    )
+    phase = SimpleNamespace(
+        settings=SETTINGS,
+        clients=SimpleNamespace(room="r"),
+        target=SimpleNamespace(tapped=True),
+        alone=True,
+    )
+    return summarise(cast(Phase, phase), SETTINGS.adapters[0], found)
+
+
+@pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
+def test_the_window_s_first_answer_brings_what_the_warm_up_published(
+    warmed: list[float], empty: float
+) -> None:
+    found = polled(warmed)
+    assert found.simulated is not None
+    assert found.simulated.requests == 10
+    assert found.simulated.empty == pytest.approx(empty)
+    assert found.simulated.delays == pytest.approx((0.4,)), "of the window's events alone"
+    assert found.published.mean == pytest.approx(0.4)
+    assert (found.cost.requests_per_event, found.ledger.received) == (10, 1)
+    assert (found.cost.cpu, found.cost.memory, found.sizes.up) == (None, None, 100.0)
+
+
+def test_a_refused_publish_stands_in_the_ledger() -> None:
+    """What the server did not take was sent all the same: an event is missing."""
+    book = polled([], refused=2).ledger
+    assert (book.sent, book.received, book.lost, book.refused) == (1, 1, 0, 2)
+    assert not book.complete and polled([]).ledger.complete

@@ -1,0 +1,73 @@
+"""The comparison's worker processes: forked, asked, told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from realtime_demo.comparison.plan import Adapter, Settings
+from realtime_demo.comparison.publisher import Publisher
+from realtime_demo.comparison.subscribers import Counts, Orders, Subscribers
+from realtime_demo.comparison.workers import ForkServer, WorkerFailed
+from tests.waiting import until
+
+ADAPTER = Adapter.parse("sse")
+ORDERS = Orders(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, room="lobby")
+
+
+class Absent:
+    """A class that is in no module that a worker could import."""
+
+    __module__ = "nothing_of_the_kind"
+
+
+async def sing(worker: Publisher) -> None:
+    """What no worker can do."""
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_workers_are_processes_of_their_own_and_end_with_their_block() -> None:
+    async with ForkServer(Publisher) as workers:
+        async with workers.worker(Publisher) as one, workers.worker(Subscribers, ORDERS) as other:
+            found = {one.process, other.process, os.getpid()}
+            assert len(found) == 3 and all(map(runs, found))
+            assert await other.ask(Subscribers.ready) == 0
+            mark = await other.ask(Subscribers.mark)
+            assert mark.counts == Counts() and mark.cpu < 5, "no CPU time but its own"
+        await until(lambda: not runs(one.process) and not runs(other.process))
+        async with workers.worker(Publisher) as again:
+            assert again.process not in found
+
+
+async def test_a_worker_that_fails_says_so() -> None:
+    async with ForkServer() as workers:
+        with pytest.raises(WorkerFailed, match="Absent ended while"):
+            async with workers.worker(Absent):
+                pass
+        async with workers.worker(Publisher) as worker:
+            with pytest.raises(WorkerFailed, match="could not publish: IndexError"):
+                await worker.ask(Publisher.publish, "lobby", 1, 10)
+            with pytest.raises(WorkerFailed, match="could not sing: AttributeError"):
+                await worker.ask(sing)
+            os.kill(worker.process, signal.SIGKILL)
+            with pytest.raises(WorkerFailed, match="ended while it was asked to publish"):
+                await worker.ask(Publisher.publish, "lobby", 1, 10)
+
+
+async def test_a_worker_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_demo.comparison.workers.PATIENCE", 0.1)
+    async with ForkServer(Publisher) as workers:
+        async with workers.worker(Publisher) as worker:
+            os.kill(worker.process, signal.SIGSTOP)
+        async with workers.worker(Publisher) as after:
+            await until(lambda: not runs(worker.process))
+            assert runs(after.process)

@@ -1,0 +1,170 @@
+"""The seam: publish, history, wait, subscribe, over both histories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from channels.layers import InMemoryChannelLayer, channel_layers
+from django.test import override_settings
+
+from tests.waiting import BOUND, until
+from transports import feed, hub
+from transports.boundary import Boundary
+from transports.events import Cursor, Draft, Event
+from transports.feed import group_of
+from transports.lifespan import FeedService
+from transports.presence import service as presence
+from transports.store.base import StoreUnavailable
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)], autouse=True)
+async def _feed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    url = request.getfixturevalue("redis_server").url if request.param == "redis" else ""
+    layer = (
+        {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [{"address": url, "socket_timeout": 15}]},
+        }
+        if url
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+    with override_settings(REDIS_URL=url, CHANNEL_LAYERS={"default": layer}):
+        channel_layers.backends.clear()
+        try:
+            yield
+        finally:
+            await hub.aclose()
+            if url:
+                await channel_layers["default"].close_pools()
+            channel_layers.backends.clear()
+
+
+async def test_wait_comes_back_at_once_with_what_there_is(room: str) -> None:
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    batch = await hub.wait(room, None, 60)
+    assert (batch.events, batch.cursor) == ((event,), event.cursor)
+
+
+async def test_wait_is_held_until_there_is_something(room: str) -> None:
+    start = (await feed.history(room)).cursor
+    waiting = [asyncio.create_task(hub.wait(room, start, 60)) for _ in range(3)]
+    await until(lambda: hub.current().users == 3)
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    async with asyncio.timeout(BOUND):
+        batches = await asyncio.gather(*waiting)
+    assert [batch.events for batch in batches] == [(event,)] * 3
+    assert all(batch is batches[0] for batch in batches), "encoded once, for all of them"
+    assert hub.current().users == 0
+
+
+async def test_wait_ends_empty_with_the_cursor_to_go_on_from(room: str) -> None:
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    batch = await hub.wait(room, event.cursor, 0.05)
+    assert (batch.events, batch.cursor) == ((), event.cursor)
+
+
+async def test_waiting_from_a_place_this_process_has_not_reached(room: str) -> None:
+    """Another process's answer may be ahead of the news here: that is no reset."""
+    async with hub.current().using(room) as tail:
+        event = await feed.store().append(Draft(room, "ada", "no news of it yet"))
+        behind = tail.head
+        waiting = asyncio.create_task(hub.wait(room, event.cursor, 60))
+        following = await feed.publish(Draft(room, "ada", "next"))
+        async with asyncio.timeout(BOUND):
+            assert (await waiting).events == (following,)
+        assert behind != following.cursor
+
+
+async def test_subscribe_gives_one_batch_at_once_then_as_they_come(room: str) -> None:
+    async with aclosing(hub.subscribe(room)) as batches:
+        assert (await anext(batches)).events == ()
+        first = await feed.publish(Draft(room, "ada", "1"))
+        assert (await anext(batches)).events == (first,)
+        rest = [await feed.publish(Draft(room, "ada", str(n))) for n in range(2, 9)]
+        await until(lambda: hub.current()._tails[room].head == rest[-1].cursor)
+        assert (await anext(batches)).events == tuple(rest), "all it missed, in one"
+    assert hub.current().users == 0
+
+
+async def test_subscribe_shows_a_sign_of_life(room: str) -> None:
+    event = await feed.publish(Draft(room, "ada", "hi"))
+    async with aclosing(hub.subscribe(room, event.cursor, heartbeat=0.02)) as batches:
+        for _ in range(3):
+            batch = await anext(batches)
+            assert (batch.events, batch.cursor) == ((), event.cursor)
+
+
+async def test_closing_ends_waits_and_subscriptions(room: str) -> None:
+    start = (await feed.history(room)).cursor
+    waiting = asyncio.create_task(hub.wait(room, start, 60))
+
+    async def follow() -> int:
+        async with aclosing(hub.subscribe(room, start)) as batches:
+            return len([batch async for batch in batches])
+
+    following = asyncio.create_task(follow())
+    await until(lambda: hub.current().users == 2)
+    async with asyncio.timeout(BOUND):
+        await hub.current().leave()
+        assert (await waiting).events == ()
+        assert await following >= 1
+
+
+async def members(room: str) -> list[Any]:
+    """The channels to which the layer copies each of the room's events."""
+    layer: Any = channel_layers["default"]
+    if isinstance(layer, InMemoryChannelLayer):
+        return list(layer.groups.get(group_of(room), ()))
+    return list(await layer.connection(0).zrange(layer._group_key(group_of(room)), 0, -1))
+
+
+async def no_application(scope: Any, receive: Any, send: Any) -> None:
+    """Serves nothing."""
+
+
+async def test_a_server_that_stops_leaves_its_groups(room: str) -> None:
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    application = Boundary(no_application, [FeedService()], body_size=1)
+    living = asyncio.create_task(application({"type": "lifespan"}, told.get, said.put))
+    async with asyncio.timeout(BOUND):
+        told.put_nowait({"type": "lifespan.startup"})
+        assert (await said.get())["type"] == "lifespan.startup.complete"
+        async with hub.current().using(room):
+            assert len(await members(room)) == 1
+            told.put_nowait({"type": "lifespan.shutdown"})
+            assert (await said.get())["type"] == "lifespan.shutdown.complete"
+            assert await members(room) == []
+        async with hub.current().using(f"{room}-b"):
+            assert await members(f"{room}-b") == [], "nor does it join any more"
+        await living
+    await presence.aclose()
+
+
+async def test_a_subscriber_outlives_an_outage_of_the_history(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = feed.store()
+    async with aclosing(hub.subscribe(room)) as batches:
+        start = (await anext(batches)).cursor
+        with monkeypatch.context() as patched:
+
+            async def away(room: str, since: Cursor | None) -> None:
+                raise StoreUnavailable("away")
+
+            patched.setattr(history, "read", away)
+            # The tail can't serve it, and the history is away: the batch is empty, not an error.
+            hub.current()._tails[room].head = Cursor("another", 9)
+            hub.current()._tails[room].wake()
+            assert (await anext(batches)).events == ()
+        event = await feed.publish(Draft(room, "ada", "back"))
+        seen: list[Event] = []
+        async with asyncio.timeout(BOUND):
+            while not seen:
+                seen += [e for e in (await anext(batches)).events if e.type == "message"]
+        assert seen == [event]
+        assert start.seq == 0

@@ -1,0 +1,128 @@
+"""The language of the pages: which one is chosen, and that nothing is left in the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client, override_settings
+from django.utils import translation
+
+from realtime_demo.web import views
+
+PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/"]
+HANGUL = re.compile("[가-힣]")
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(headers={"host": "localhost"})
+
+
+@pytest.fixture(autouse=True)
+def no_language_is_left_behind() -> Iterator[None]:
+    with translation.override(None):
+        yield
+
+
+def language_of(body: bytes) -> str:
+    found = re.search(rb'<html lang="(\w+)"', body)
+    assert found
+    return found[1].decode()
+
+
+# --- Which language ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_browser_s_language_is_spoken(client: Client, place: str) -> None:
+    for accepted, language in [("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("en", "en"), ("fr", "en")]:
+        response = client.get(place, headers={"accept-language": accepted})
+        assert response.status_code == 200
+        assert language_of(response.content) == response.headers["content-language"] == language
+        assert "Accept-Language" in response.headers["vary"]
+
+
+def test_the_address_wins_and_is_remembered(client: Client) -> None:
+    response = client.get("/?lang=ko", headers={"accept-language": "en"})
+    assert language_of(response.content) == "ko"
+    assert language_of(client.get("/polling/").content) == "ko"
+    assert language_of(client.get("/polling/?lang=en").content) == "en"
+    assert language_of(client.get("/polling/").content) == "en"
+
+
+@pytest.mark.parametrize("asked", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
+def test_a_language_that_there_is_not_is_passed_over(client: Client, asked: str) -> None:
+    response = client.get("/", {"lang": asked})
+    assert language_of(response.content) == "en"
+    assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
+
+
+@pytest.mark.parametrize("place", [*PLACES, "/?room=algorithms&rate=5"])
+def test_each_page_leads_to_itself_in_the_other_language(client: Client, place: str) -> None:
+    body = client.get(place).content.decode()
+    links = re.findall(r'<a href="([^"]+)" lang="ko" hreflang="ko"[^>]*>([^<]+)</a>', body)
+    [(address, words)] = links
+    assert words == "한국어"
+    query = place.partition("?")[2].replace("&", "&amp;")
+    assert address == f"?{query}&amp;lang=ko" if query else address == "?lang=ko"
+
+
+# --- What is said ------------------------------------------------------------------------------
+
+
+ENGLISH = re.compile(r">\s*([A-Z][a-z]+(?: [a-z]+){2,}[^<{]*)<")
+
+
+@pytest.mark.parametrize("place", [*PLACES, "/?room=No%20room", "/?room=staff-1"])
+def test_no_english_sentence_is_left_on_a_korean_page(client: Client, place: str) -> None:
+    body = client.get(place, headers={"accept-language": "ko"}).content.decode()
+    body = re.sub(r"(?s)<(script|code|pre)\b.*?</\1>", "", body)
+    assert HANGUL.search(body)
+    assert ENGLISH.findall(body) == []
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_scripts_load_their_texts_in_the_page_s_language(client: Client, language: str) -> None:
+    body = client.get("/", headers={"accept-language": language}).content.decode()
+    assert f'<script defer src="/texts/{language}.js"></script>' in body
+    response = client.get(f"/texts/{language}.js", headers={"accept-language": "fr"})
+    assert response.headers["content-type"].startswith("text/javascript")
+    assert response.headers["content-language"] == language
+    korean = f'"Connecting \\u2026": {json.dumps("연결하는 중 …")}'
+    assert (korean in response.content.decode()) == (language == "ko")
+    again = client.get(f"/texts/{language}.js", headers={"if-none-match": response.headers["etag"]})
+    assert again.status_code == 304
+    assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
+    assert client.get("/texts/xx.js").status_code == 404
+
+
+# --- Errors ------------------------------------------------------------------------------------
+
+
+@override_settings(DEBUG=False)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_page_that_is_not_there_says_so(client: Client, language: str) -> None:
+    response = client.get("/no/such/page/", headers={"accept-language": language})
+    assert response.status_code == 404
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    heading, explanation = views.EXPLANATIONS[404]
+    with translation.override(language):
+        assert f"<h1>{heading}</h1>" in response.content.decode()
+        assert str(explanation) in response.content.decode()
+
+
+def test_a_form_from_elsewhere_is_refused_in_words() -> None:
+    client = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    response = client.post("/login/?lang=ko", {"username": "ada", "password": "x"})
+    assert response.status_code == 403
+    assert "허용되지 않아요" in response.content.decode()
+
+
+def test_an_error_of_the_server_needs_nothing_that_may_be_broken() -> None:
+    body = views.error_page(None, 500).content.decode()
+    assert "Something went wrong on the server" in body
+    assert "csrf" not in body.lower()

@@ -1,0 +1,87 @@
+"""What may be a name: it stands beside others', on one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from background.work import WORK
+from transports import feed
+from transports.events import Draft, Event
+from transports.http.problems import Problem
+from transports.http.publish import publish
+from transports.http.request import Request
+from transports.presence.service import own_name
+
+NAMES = [
+    *("ada", "에이다", "<b>", "a b", "👩\u200d💻", "\U0001fae8"),
+    *("\u200f\u05d0\u05d3\u05d4", "\u0646\u06cc\u0645\u200c\u0641"),  # a mark of its own direction
+]
+NO_NAMES = {
+    "blank": " \t",
+    "nothing to see": "\u200b",
+    "nor here": "\u2060 \ufeff\u200d",
+    "fillers": "\u3164\u2800\uffa0",
+    "marks of no letter": "\u0301\ufe0f",
+    "two lines": "ada\nserver: closed",
+    "a separator": "ada\u2028",
+    "an escape": "\x1b[2Jada",
+    "C1": "ada\x9b2J",
+    "NUL": "ada\0",
+    "what follows turned round": "\u202eada",
+    "an embedding": "ada\u202b",
+    "an isolate without an end": "ada\u2067",
+    "too long": "x" * 41,
+}
+
+
+def of_a_message(name: str) -> str:
+    class Nobody:
+        user = AnonymousUser()
+        scope: ClassVar[dict[str, Any]] = {"user": user}
+
+    async def record(draft: Draft, key: str | None) -> Event:
+        return draft.event("e-1", 0.0)
+
+    request: Any = Nobody()
+    document = {"sender": name, "text": "hi"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed, "publish", record)
+        return asyncio.run(publish(request, "r", document)).sender
+
+
+def of_a_query(name: str) -> str:
+    scope: dict[str, Any] = {
+        "user": AnonymousUser(),
+        "query_string": b"name=" + quote(name).encode(),
+        "url_route": {"kwargs": {}},
+        "headers": [],
+    }
+    return own_name(Request(scope))
+
+
+def of_an_announcement(name: str) -> str:
+    return str(WORK["announcement"].check({"text": "hi", "sender": name})["sender"])
+
+
+everywhere = pytest.mark.parametrize("read", [of_a_message, of_a_query, of_an_announcement])
+
+
+@everywhere
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name(read: Callable[[str], str | None], name: str) -> None:
+    assert read(name) == name
+
+
+@everywhere
+@pytest.mark.parametrize("why", NO_NAMES)
+def test_no_name(read: Callable[[str], str | None], why: str) -> None:
+    with pytest.raises(Problem) as refused:
+        read(NO_NAMES[why])
+    assert refused.value.status == 400
+    assert refused.value.code in ("sender", "name")

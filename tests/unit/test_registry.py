@@ -1,0 +1,61 @@
+"""The list of techniques, and that the apps are alike file for file."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.staticfiles import finders
+
+from transports.registry import BY_NAME, TECHNIQUES, Technique
+
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ["polling", "longpoll", "streaming", "websocket"]
+SHAPE = ["README.md", "client.py", "routing.py"]
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_apps_are_alike(app: str) -> None:
+    server = "consumers.py" if app == "websocket" else "endpoints.py"
+    for name in [*SHAPE, server, f"static/{app}/source.js"]:
+        assert (ROOT / app / name).is_file(), f"{app} has its {name}"
+    assert app in settings.INSTALLED_APPS
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
+def test_what_the_list_names_is_there(technique: Technique) -> None:
+    module, _, name = technique.source.partition(":")
+    found = finders.find(module)
+    assert isinstance(found, str)
+    source = Path(found).read_text()
+    assert re.search(rf"export (default )?class {name}\b", source)
+    assert callable(technique.events)
+    assert "{room}" in technique.path
+    assert technique.caveats
+    assert all(caveat.link.startswith("https://") for caveat in technique.caveats)
+
+
+def test_names_are_one_each() -> None:
+    assert len(BY_NAME) == len(TECHNIQUES)
+    shown = [technique for technique in TECHNIQUES if technique.on_page]
+    assert len({technique.colour for technique in shown}) == len(shown)
+
+
+def test_the_list_imports_no_app() -> None:
+    tree = ast.parse((ROOT / "transports/registry.py").read_text())
+    imported = {
+        node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    } | {
+        name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
+    }
+    assert not {module.partition(".")[0] for module in imported} & set(APPS)
+
+
+def test_the_shared_part_knows_no_technique() -> None:
+    for path in (ROOT / "transports").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").partition(".")[0] not in APPS, path

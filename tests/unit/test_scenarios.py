@@ -1,0 +1,73 @@
+"""The guided scenarios: each can be played, and its answer can be filled in."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import translation
+
+from realtime_demo.web.scenarios import SCENARIOS, Scenario
+from transports.registry import TECHNIQUES
+
+SCRIPTS = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo/panels"
+LANES = {technique.name for technique in TECHNIQUES if technique.on_page}
+SETTINGS = {"lanes", "window", "interval", "rate", "rtt", "jitter", "bandwidth"}
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.slug)
+
+
+@each_scenario
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_has_it_in_the_reader_s_language(scenario: Scenario, language: str) -> None:
+    client = Client(headers={"host": "localhost", "accept-language": language})
+    body = client.get(f"/?scene={scenario.slug}").content.decode()
+    found = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
+    assert found
+    with translation.override(language):
+        expected = scenario.for_browser()
+    assert expected in json.loads(found[1])["scenarios"]
+    assert bool(re.search("[가-힣]", expected["answer"])) == (language == "ko")
+
+
+@each_scenario
+def test_one_choice_is_right(scenario: Scenario) -> None:
+    assert len(scenario.choices) == 3
+    assert [choice.right for choice in scenario.choices].count(True) == 1
+
+
+def test_the_right_choice_is_not_always_the_same_one() -> None:
+    places = [[choice.right for choice in each.choices].index(True) for each in SCENARIOS]
+    assert len(set(places)) > 1
+    assert len({each.slug for each in SCENARIOS}) == len(SCENARIOS)
+
+
+@each_scenario
+def test_what_it_sets_and_does_is_known_to_the_page(scenario: Scenario) -> None:
+    assert set(scenario.settings) <= SETTINGS
+    controls = "".join((SCRIPTS / name).read_text() for name in ("controls.js", "scenarios.js"))
+    times = [action.after for action in scenario.actions]
+    assert times == sorted(times)
+    for action in scenario.actions:
+        assert 0 < action.after < scenario.duration
+        assert re.search(rf'"{action.do}"|\b{action.do}: ', controls), action.do
+
+
+@each_scenario
+def test_its_answer_asks_for_figures_that_there_are(scenario: Scenario) -> None:
+    measured = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
+    figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(scenario.answer))
+    assert figures
+    for figure, technique in figures:
+        assert re.search(rf"\b{figure}\b[:,]", measured), figure
+        assert technique in LANES | {"total"}
+    assert len(figures) == str(scenario.answer).count("{")
+
+
+@each_scenario
+def test_it_leads_to_where_that_is_written(scenario: Scenario) -> None:
+    assert urlsplit(scenario.link).scheme == "https"

@@ -1,0 +1,260 @@
+"""The two histories, held to one interface; each test runs over both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio.connection import AbstractConnection
+
+from tests.redis_server import RedisServer, free_port
+from tests.unit.stores import BACKLOG, LENGTH, history_of
+from tests.waiting import until_asked
+from transports.events import Cursor, Draft, Event
+from transports.store import memory as history
+from transports.store.base import Extent, Store, StoreUnavailable
+from transports.store.memory import MemoryStore
+from transports.store.redis import promotion as redis_promotion
+from transports.store.redis.store import RedisStore
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    url = request.getfixturevalue("redis_server").url if request.param == "redis" else ""
+    async with history_of(request.param, url) as history:
+        yield history
+
+
+async def fill(log: Store, count: int, room: str = "r") -> list[Event]:
+    return [await log.append(Draft(room, "ada", str(n))) for n in range(count)]
+
+
+async def test_numbers_are_dense_from_one(log: Store) -> None:
+    events = await fill(log, 3)
+    assert [event.cursor.seq for event in events] == [1, 2, 3]
+    assert len({event.cursor.epoch for event in events}) == 1
+    assert (await log.read("r", Cursor(events[0].cursor.epoch, 0))).events == tuple(events)
+
+
+async def test_numbers_are_dense_under_concurrency(log: Store) -> None:
+    events = await asyncio.gather(*(log.append(Draft("r", "ada", "x")) for _ in range(10)))
+    assert sorted(event.cursor.seq for event in events) == list(range(1, 11))
+
+
+async def test_a_key_is_taken_once(log: Store) -> None:
+    first = await log.append_once("k", Draft("r", "ada", "1"))
+    assert first is not None
+    assert await log.append_once("k", Draft("r", "ada", "1")) is None
+    other = await log.append_once("l", Draft("r", "ada", "2"))
+    assert other is not None
+    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "what was refused took no number"
+    assert (await log.read("r", None)).events == (first, other)
+
+
+async def test_a_key_is_taken_once_by_many(log: Store) -> None:
+    many = await asyncio.gather(*(log.append_once("k", Draft("r", "ada", "x")) for _ in range(10)))
+    assert len([event for event in many if event is not None]) == 1
+
+
+async def test_a_key_is_remembered_for_its_time(log: Store) -> None:
+    async def anew() -> Event | None:
+        return await log.append_once("k", Draft("r", "ada", "x"), remember=1)
+
+    assert await anew() is not None
+    await until_asked(anew)
+    assert len((await log.read("r", None)).events) == 2
+
+
+async def test_rooms_are_listed(log: Store) -> None:
+    assert await log.rooms() == []
+    for room in ("b", "a", "a-1"):
+        await fill(log, 1, room)
+    await log.append_once("k", Draft("a", "ada", "x"))
+    assert await log.rooms() == ["a", "a-1", "b"], "and no key of append_once"
+
+
+async def test_backlog(log: Store) -> None:
+    events = await fill(log, BACKLOG + 2)
+    batch = await log.read("r", None)
+    assert batch.events == tuple(events[2:])
+    assert batch.cursor == events[-1].cursor
+
+
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def test_a_backlog_of_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
+    async with history_of(kind, url, backlog=0) as log:
+        empty = await log.read("r", None)
+        assert (empty.events, empty.cursor.seq) == ((), 0)
+        events = await fill(log, 2)
+        batch = await log.read("r", None)
+        assert (batch.events, batch.cursor) == ((), events[-1].cursor)
+        assert (await log.read("r", empty.cursor)).events == tuple(events)
+
+
+async def test_an_empty_room_has_a_cursor_that_stays_good(log: Store) -> None:
+    empty = await log.read("r", None)
+    assert empty.events == ()
+    assert empty.cursor.seq == 0
+    assert (await log.heads(["r"]))["r"] == empty.cursor
+    events = await fill(log, 2)
+    assert (await log.read("r", empty.cursor)).events == tuple(events), "no reset"
+    assert (await log.heads(["r", "other"])) == {"r": events[-1].cursor, "other": empty.cursor}
+
+
+async def test_reset_counts_what_fell_off(log: Store) -> None:
+    events = await fill(log, LENGTH + 5)
+    reset, *rest = (await log.read("r", events[1].cursor)).events
+    assert (reset.type, reset.missed) == ("reset", 3)
+    assert rest == events[5:]
+    assert reset.cursor.seq == 5, "its id is the place before what follows"
+    assert list((await log.read("r", events[4].cursor)).events) == events[5:], "just not"
+
+
+async def test_a_cursor_from_before_the_first_event_is_counted_too(log: Store) -> None:
+    empty = await log.read("r", None)
+    await fill(log, LENGTH + 5)
+    assert (await log.read("r", empty.cursor)).events[0].missed == 5
+
+
+@pytest.mark.parametrize("cursor", [Cursor("other", 3), Cursor("other", 0)])
+async def test_reset_for_another_epoch(log: Store, cursor: Cursor) -> None:
+    events = await fill(log, 2)
+    reset, *rest = (await log.read("r", cursor)).events
+    assert (reset.type, reset.missed) == ("reset", None)
+    assert rest == events
+    (alone,) = (await log.read("empty", cursor)).events
+    assert alone.type == "reset"
+
+
+async def test_every_kind_of_text_comes_back(log: Store) -> None:
+    text = '안녕 \0 \u2028 😀 "quoted" \\ \'] }} %s'
+    event = await log.append(Draft("r", "ada", text, "announcement"))
+    assert (await log.read("r", None)).events == (event,)
+
+
+async def test_a_store_that_is_gone_is_told_from_an_empty_one(redis_server: RedisServer) -> None:
+    """Flushed: whoever was there gets a reset, even one whose room had been empty."""
+    async with history_of("redis", redis_server.url) as log:
+        assert isinstance(log, RedisStore)
+        empty = (await log.read("quiet", None)).cursor
+        (event,) = await fill(log, 1)
+        for key in redis_server.client.scan_iter(f"{log._prefix}:*"):
+            redis_server.client.delete(key)
+        (after,) = await fill(log, 1, "quiet")
+        assert [e.type for e in (await log.read("quiet", empty)).events] == ["reset", "message"]
+        assert [e.type for e in (await log.read("r", event.cursor)).events] == ["reset"]
+        assert after.cursor.seq == 1
+
+
+async def test_memory_forgets_the_room_longest_out_of_use() -> None:
+    log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=2)
+    (first,) = await fill(log, 1, "a")
+    await fill(log, 1, "b")
+    await log.read("a", None)
+    await fill(log, 1, "c")
+    assert (await log.read("a", None)).events == (first,)
+    assert (await log.read("b", None)).events == (), "the one that gave way"
+    (again,) = await fill(log, 1, "b")
+    assert again.cursor.seq == 1
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_memory_tells_a_room_that_gave_way_from_one_that_never_was(
+    many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where more of them gave way than it remembers."""
+    monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
+    log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=1)
+    empty = (await log.read("a", None)).cursor
+    await fill(log, 2, "a")
+    for other in ("b", "c", "d"):
+        await fill(log, 1, other)
+    assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
+    anew = (await log.heads(["a"]))["a"]
+    assert (await log.read("a", anew)).events == (), "which is a place like any other"
+    events = await fill(log, 2, "a")
+    reset, *rest = (await log.read("a", empty)).events
+    assert (reset.type, reset.missed, rest) == ("reset", None, events)
+    assert (await log.read("a", anew)).events == tuple(events)
+    never = (await log.read("never", empty)).events
+    assert [event.type for event in never] == (["reset"] if many else [])
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("lacking", ["role", "second_repl_offset"])
+async def test_a_redis_that_says_less_of_its_replication_is_used(
+    lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As servers that speak its protocol may."""
+    whole = redis_promotion._ask
+
+    async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
+        lines = (await whole(connection, *command)).split(b"\r\n")
+        return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
+
+    monkeypatch.setattr(redis_promotion, "_ask", ask)
+    async with history_of("redis", redis_server.url) as log:
+        events = await fill(log, 2)
+        assert (await log.read("r", None)).events == tuple(events)
+
+
+async def test_redis_away_is_said_and_never_tried_twice() -> None:
+    log = RedisStore(
+        f"redis://127.0.0.1:{free_port()}/0", length=9, backlog=9, expiry=9, prefix="x"
+    )
+    with pytest.raises(StoreUnavailable):
+        await log.append(Draft("r", "ada", "x"))
+    with pytest.raises(StoreUnavailable):
+        await log.read("r", None)
+    with pytest.raises(StoreUnavailable):
+        await log.heads(["r"])
+    await log.close()
+
+
+@pytest.mark.redis
+async def test_redis_that_takes_no_more_is_said(redis_server: RedisServer) -> None:
+    client: redis.Redis = redis_server.client
+    async with history_of("redis", redis_server.url) as log:
+        await fill(log, 1)
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailable):
+                await log.append(Draft("r", "ada", "x"))
+            (kept,) = (await log.read("r", None)).events
+            assert (await log.read("r", kept.cursor)).events == (), "it can still be read"
+            assert (await log.heads(["r"]))["r"] == kept.cursor
+        finally:
+            client.config_set("maxmemory", "0")
+        (event,) = await fill(log, 1)
+        assert event.cursor.seq == 2, "what was refused took no number"
+
+
+@given(
+    first=st.integers(1, 50),
+    count=st.integers(0, 50),
+    seq=st.integers(0, 120),
+    epoch=st.sampled_from(["s", "sr", "other"]),
+)
+def test_every_resumption_is_whole_or_says_so(first: int, count: int, seq: int, epoch: str) -> None:
+    """Held events follow on the cursor, or a reset says how many do not (None: unknown)."""
+    extent = Extent("sr", first, first + count - 1)
+    events = [Event(f"sr-{n}", "message", "r", "", "", 0.0) for n in range(first, first + count)]
+    batch = extent.batch("r", Cursor(epoch, seq), events)
+    got = [event.cursor.seq for event in batch.events if event.type != "reset"]
+    resets = [event for event in batch.events if event.type == "reset"]
+    assert batch.cursor == Cursor("sr", extent.last)
+    ours = epoch == "sr" or (epoch == "s" and seq == 0)
+    if not ours or seq > extent.last:
+        assert [reset.missed for reset in resets] == [None]
+        assert got == list(range(first, first + count))
+    else:
+        missed = resets[0].missed if resets else 0
+        assert missed is not None
+        assert missed >= 0
+        assert got == list(range(seq + missed + 1, extent.last + 1))
+        assert not (resets and missed == 0)

@@ -1,0 +1,95 @@
+"""Who counts as one client, and rates below one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, override_settings
+
+from tests.accounts import Accounts
+from transports.auth.views import failures
+from transports.boundary import Boundary
+from transports.http.problems import Problem
+from transports.http.request import Request
+from transports.http.throttling import publishing, take_turn
+
+# Whoever has the first address has all that begin like it, and not the second.
+ONE_CLIENT = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:DB8:1:2:0:0:0:2"]
+ANOTHER = "2001:db8:1:3::1"
+# As a socket that listens to both families has them: neighbours in nothing but their notation.
+STRANGERS = ["::ffff:192.0.2.1", "::ffff:192.0.2.2"]
+NOBODY_KNOWS: list[Any] = [None, ["", 0]]
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+        yield accounts
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    failures._buckets.clear()
+    publishing._buckets.clear()
+
+
+def refused(address: Any) -> bool:
+    client = [address, 1] if isinstance(address, str) else address
+    try:
+        scope: dict[str, Any] = {"client": client, "query_string": b"", "url_route": {"kwargs": {}}}
+        take_turn(Request(scope))
+    except Problem:
+        return True
+    return False
+
+
+@override_settings(PUBLISH_RATE=1)
+def test_publishing() -> None:
+    assert [refused(address) for address in ONE_CLIENT] == [False, False, True]
+    assert not refused(ANOTHER)
+    assert not any(refused(address) for address in STRANGERS * 2)
+    # One is the same over either family; and who has no address is not all the others.
+    assert refused("192.0.2.1")
+    assert not any(refused(client) for client in NOBODY_KNOWS * 5)
+
+
+async def test_connections() -> None:
+    found: list[bool] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        found.append("problem" in scope)
+        if addresses := scope["others"]:
+            client, *others = addresses
+            await limited({"client": [client, 1], "others": others}, receive, send)
+
+    boundary = Boundary(application, most_per_address=2, body_size=1)
+
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
+
+    nothing: Any = None
+    others = [*ONE_CLIENT[1:], ANOTHER, *STRANGERS, STRANGERS[0]]
+    await limited({"client": [ONE_CLIENT[0], 1], "others": others}, nothing, nothing)
+    assert found == [False, False, True, False, False, False, False]
+
+
+def log_in(accounts: Accounts, address: str) -> int:
+    form = {"username": "nobody", "password": "wrong"}
+    return accounts.now(lambda: Client(REMOTE_ADDR=address).post("/login/", form)).status_code
+
+
+@override_settings(LOGIN_RATE=2, ALLOWED_HOSTS=["testserver"])
+def test_log_ins(accounts: Accounts) -> None:
+    assert [log_in(accounts, each) for each in ONE_CLIENT] == [200, 200, 429]
+    assert log_in(accounts, ANOTHER) == 200
+    assert [log_in(accounts, "") for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.5, 1.0, 1.9])
+def test_less_than_one_failure_a_minute_is_one_and_then_a_long_wait(
+    rate: float, accounts: Accounts
+) -> None:
+    with override_settings(LOGIN_RATE=rate, ALLOWED_HOSTS=["testserver"]):
+        assert [log_in(accounts, "192.0.2.1") for _ in range(3)] == [200, 429, 429]

@@ -1,0 +1,109 @@
+"""`manage.py token`: issues, lists and revokes the tokens that programs come in with."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils import timezone
+
+from transports.auth import tokens
+from transports.auth.models import Token
+from transports.http.problems import Problem
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=3650)
+
+
+def duration(text: str) -> timedelta:
+    """`90s`, `15m`, `12h` or `30d`; raises `ArgumentTypeError`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    lifetime = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+    if lifetime is None or lifetime > LONGEST:
+        raise ArgumentTypeError(
+            f"{text!r} is no duration up to ten years; it looks like 90s, 15m, 12h or 30d."
+        )
+    return lifetime
+
+
+class Command(BaseCommand):
+    help = "Issue, list and revoke the tokens that programs come in with."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        issue = actions.add_parser("issue", help="print a new token; it is shown only once")
+        issue.add_argument("user", help="username")
+        issue.add_argument(
+            "--expires", type=duration, default="30d", help="after 90s, 15m, 12h, 30d (default)"
+        )
+        issue.add_argument("--note", default="", help="what it is for")
+        revoke = actions.add_parser("revoke", help="end a token, or all of a user's, at once")
+        which = revoke.add_mutually_exclusive_group(required=True)
+        which.add_argument("token", nargs="?", help="the token, or its identity from the list")
+        which.add_argument("--user", help="revoke all of this user's")
+        listing = actions.add_parser("list", help="the tokens in force")
+        listing.add_argument("--user", help="only this user's")
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        try:
+            getattr(self, action)(**options)
+        except DatabaseError as error:
+            raise CommandError(f"{error} ('manage.py migrate' makes missing tables)") from error
+
+    def issue(self, user: str, expires: timedelta, note: str, **_: Any) -> None:
+        if settings.SECRET_KEY_IS_RANDOM:
+            raise CommandError(
+                "Tokens are signed with SECRET_KEY: set that environment variable, to the same "
+                "value here and for the server."
+            )
+        owner = self._user(user)
+        if not owner.is_active:
+            raise CommandError(f"{user} is not active: no token of theirs would be taken.")
+        Token.objects.filter(expires_at__lte=timezone.now()).delete()
+        text, row = tokens.issue(owner, expires, note[:100])
+        self.stderr.write(f"{row.id} of {user}, until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+        self.stdout.write(text)
+
+    def revoke(self, token: str | None, user: str | None, **_: Any) -> None:
+        if user is not None:
+            found = Token.objects.filter(user=self._user(user))
+        else:
+            found = Token.objects.filter(id=self._identity(token or ""))
+        count, _deleted = found.delete()
+        if not count and token:
+            raise CommandError("There is no such token; it may have been revoked already.")
+        self.stdout.write(f"Revoked: {count}. Open connections end within 5 s.")
+
+    def list(self, user: str | None, **_: Any) -> None:
+        found = Token.objects.filter(expires_at__gt=timezone.now()).select_related("user")
+        if user is not None:
+            found = found.filter(user=self._user(user))
+        for row in found:
+            until = f"until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+            self.stdout.write(f"{row.id}  {row.user.get_username()}  {until}  {row.note}".rstrip())
+
+    @staticmethod
+    def _user(name: str) -> Any:
+        model = get_user_model()
+        try:
+            return model._default_manager.get_by_natural_key(name)
+        except model.DoesNotExist as error:
+            raise CommandError(f"There is no user {name!r}.") from error
+
+    @staticmethod
+    def _identity(text: str) -> uuid.UUID:
+        try:
+            return uuid.UUID(text)
+        except ValueError:
+            pass
+        try:
+            return tokens.read(text, even_expired=True).id
+        except Problem as problem:
+            raise CommandError(f"{problem.detail} To end all of a user's: --user.") from problem

@@ -1,0 +1,118 @@
+"""Authentication by session or bearer token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError, close_old_connections
+from django.http import HttpRequest, parse_cookie
+
+from transports.auth.permissions import check_room
+from transports.auth.revalidation import Connection, Credential
+from transports.auth.tokens import QUERY_NAMES, bearer, in_subprotocols, read, user_of
+from transports.http.problems import Problem, problem_of
+from transports.http.request import Request
+from transports.http.scope import Application, Receive, Scope, Send
+
+PATIENCE = 5.0  # seconds to wait for the database: a locked one answers later than it is away
+
+
+class AnonymousGuard:
+    """The guard of all anonymous connections, which are not re-checked."""
+
+    user = AnonymousUser()
+
+    def check(self, room: str) -> None:
+        check_room(room, self.user)
+
+    enter = check
+
+    def leave(self, room: str) -> None:
+        """Nothing to leave."""
+
+
+ANONYMOUS = AnonymousGuard()
+
+
+class TokenAuthMiddlewareStack:
+    """Sessions for browsers, tokens for programs, on HTTP and WebSocket alike.
+
+    Sets `scope["user"]` and `scope["guard"]`, which ends a user's connection when their rights
+    end; for a failed authentication `scope["problem"]`, which every technique answers in its own
+    way. A request with neither a session nor a token is anonymous: it costs no query, and no
+    thread.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.cookie = settings.SESSION_COOKIE_NAME.encode() + b"="
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cookies, token = b"", None
+        for name, value in scope["headers"]:
+            if name == b"cookie" and self.cookie in value:
+                cookies = value
+            elif name == b"authorization":
+                token = bearer(value)
+        try:
+            check_query(scope)
+            token = token or in_subprotocols(scope)
+            if token is not None:
+                claim = read(token)
+                credential = Credential(token=claim)
+                user = await look_up(lambda: user_of(claim))
+            elif cookies:
+                key = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+                credential = Credential(session=key)
+                user = await look_up(lambda: session_user(key))
+            else:
+                user = ANONYMOUS.user
+        except (Problem, DatabaseError, TimeoutError) as error:
+            problem = problem_of(error, scope["path"])
+            scope = {**scope, "user": ANONYMOUS.user, "guard": ANONYMOUS, "problem": problem}
+            await self.application(scope, receive, send)
+            return
+        scope = {**scope, "user": user, "guard": ANONYMOUS}
+        if user.is_authenticated:
+            await Connection(scope, credential).run(self.application, scope, receive, send)
+        else:
+            await self.application(scope, receive, send)
+
+
+def check_query(scope: Scope) -> None:
+    """Raise `Problem` for a token in a URL, where logs and histories keep it."""
+    query = scope.get("query_string", b"")
+    if b"token" in query and any(name in Request.parse_query(query) for name in QUERY_NAMES):
+        raise Problem(
+            400,
+            "token",
+            "A token does not belong in a URL, which gets logged: send it as 'Authorization: "
+            "Bearer …', or as a socket's subprotocol 'token.…'. Have this one revoked.",
+        )
+
+
+async def look_up(query: Callable[[], Any]) -> Any:
+    """Run `query` in a thread. Raises `TimeoutError` too."""
+
+    def queried() -> Any:
+        try:
+            return query()
+        finally:
+            close_old_connections()
+
+    async with asyncio.timeout(PATIENCE):
+        return await sync_to_async(queried, thread_sensitive=False)()
+
+
+def session_user(key: str | None) -> Any:
+    """The user of the session `key`; anonymous where it has ended."""
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    return get_user(request)

@@ -1,0 +1,36 @@
+"""The settings of `transports`, each with its default; Django's settings override them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+
+class Conf:
+    """Reads a setting when it is asked for: of Django's settings, or else the default here."""
+
+    ALLOWED_ORIGINS: tuple[str, ...] | list[str] = ()  # besides the server's own
+    TEXT_LENGTH: int = 2_000  # characters in an event's text
+    SENDER_LENGTH: int = 40  # characters in a sender's name
+    BODY_SIZE: int = 64 * 1024  # bytes in a request body
+    PUBLISH_RATE: float = 0  # publishes a second a client; 0: any number
+    LOGIN_RATE: float = 20  # failed log-ins a minute an address; 0: any number
+    HISTORY_LENGTH: int = 1_000  # events kept for each room
+    BACKLOG_LENGTH: int = 50  # events given where there is no cursor
+    MAX_ROOMS: int = 1_000  # rooms a process keeps in memory
+    MAX_SOCKET_ROOMS: int = 20  # rooms joined on one socket
+    HEARTBEAT: float = 15  # seconds between heartbeats on a stream
+    IDEMPOTENCY_EXPIRY: int = 3_600  # seconds for which an `Idempotency-Key` is remembered
+    REDIS_URL: str = ""  # of the store in Redis; empty: the store is in memory
+    REDIS_PREFIX: str = "realtime"  # of every key
+    REDIS_CONNECTIONS: int = 8  # of each pool
+    HISTORY_EXPIRY: int = 7 * 24 * 3_600  # seconds an unused room is kept in Redis
+    STORE: str = ""  # path of a `transports.store.base.Store`; empty: the one that REDIS_URL needs
+    TELEMETRY: str = ""  # path of a `transports.telemetry.Telemetry`; empty: nothing is counted
+
+    def __getattribute__(self, name: str) -> Any:
+        return getattr(settings, name, object.__getattribute__(self, name))
+
+
+conf = Conf()

@@ -1,0 +1,137 @@
+"""The ASGI base of the HTTP techniques and of publishing.
+
+Plain ASGI, ahead of Django: an open response needs no thread, and no technique pays for a
+middleware that another skips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from transports.events import Batch, batch_json
+from transports.http.problems import Problem, problem_of
+from transports.http.request import Request
+from transports.http.scope import Receive, Scope, Send, check_host
+from transports.telemetry import telemetry
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Endpoint:
+    """One HTTP resource. Subclasses answer in `respond`, or raise `Problem`."""
+
+    methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
+    request_class: ClassVar[type[Any]] = Request
+
+    @classmethod
+    def as_asgi(cls) -> Any:
+        """What a routing mounts, as of Channels' consumers."""
+        return cls()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            check_host(scope)
+            check_method(scope["method"], self.methods)
+            await self.respond(self.request_class(scope), receive, send)
+        except Exception as error:
+            await reject(send, problem_of(error, scope["path"]))
+
+    async def respond(self, request: Any, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class BatchEndpoint(Endpoint):
+    """A response of one batch, which therefore has a Content-Length.
+
+    `is_held` says whether `batch` waits, so that the client may disconnect meanwhile.
+    """
+
+    technique: ClassVar[str]
+    is_held: ClassVar[bool] = False
+
+    async def batch(self, request: Request) -> Batch:
+        raise NotImplementedError
+
+    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+        meter = telemetry().meter(self.technique)
+        meter.opened()
+        try:
+            async with request.present(request.room):
+                if self.is_held:
+                    async with CancelledOnDisconnect(receive):
+                        await self._answer(request, send)
+                else:
+                    await self._answer(request, send)
+        finally:
+            meter.closed()
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        batch = await self.batch(request)
+        await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+        telemetry().meter(self.technique).delivered(batch, live=request.since is not None)
+
+
+class CancelledOnDisconnect:
+    """Cancels the block when the client disconnects; like `asyncio.timeout`, with another cause.
+
+    An application that waits for an event does not wait for `receive`, and so would not notice
+    that its client has disconnected.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # a body that nobody asked for
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._watcher.cancel()
+        del self._watcher  # whose frame holds this object: no cycle for the collector
+        if self._gone and self._task is not None:
+            return self._task.uncancel() == 0 and kind is asyncio.CancelledError
+        return False
+
+
+def check_method(method: str, allowed: tuple[str, ...]) -> None:
+    """Raise `Problem` (405) unless the method is allowed."""
+    if method not in allowed:
+        names = ", ".join(allowed)
+        raise Problem(405, "method", f"Only {names} may be used here.", {"Allow": names})
+
+
+async def answer(
+    send: Send, status: int, content_type: bytes, body: bytes, headers: Headers = ()
+) -> None:
+    """Send a whole response, with its Content-Length."""
+    fields = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def reject(send: Send, problem: Problem) -> None:
+    """Send a problem as problem+json (RFC 9457)."""
+    headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    await answer(send, problem.status, b"application/problem+json", problem.body, headers)

@@ -1,0 +1,94 @@
+"""Problems: RFC 9457 over HTTP, a close code over WebSocket."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.db import DatabaseError
+
+from transports.events import encode
+from transports.feed import EventTrimmed
+from transports.store.base import FeedUnavailable
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
+LONGEST_REASON = 123  # bytes: a control frame carries at most 125 (RFC 6455 §5.5)
+
+
+class Problem(Exception):
+    """A request that is rejected.
+
+    `status` is the HTTP status, `code` a short word for programs. `detail` tells the client what
+    to do about it.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+    @property
+    def body(self) -> bytes:
+        """The body of `application/problem+json`."""
+        return encode(
+            {
+                "type": "about:blank",
+                "title": HTTPStatus(self.status).phrase,
+                "status": self.status,
+                "code": self.code,
+                "detail": self.detail,
+            }
+        )
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The error message of a socket that stays open."""
+        return {"type": "error", "code": self.code, "detail": self.detail}
+
+    @property
+    def close_code(self) -> int:
+        """The close code of a socket: 4000 + status, or 1011 for an error of the server's."""
+        return INTERNAL_ERROR if self.status == 500 else 4000 + self.status
+
+    @property
+    def close_reason(self) -> str:
+        """As much of `detail` as a close frame carries."""
+        return close_reason(self.detail)
+
+
+Refusal = Problem  # for the modules outside `transports` that still use the former name
+
+
+def close_reason(detail: str) -> str:
+    return detail.encode()[:LONGEST_REASON].decode(errors="ignore")
+
+
+def unavailable(detail: str) -> Problem:
+    return Problem(503, "unavailable", detail, {"Retry-After": "1"})
+
+
+def problem_of(error: Exception, where: str) -> Problem:
+    """Return what a client of `where` is told of `error`, and log what is not the client's doing.
+
+    The one mapping from errors to HTTP statuses and close codes.
+    """
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, EventTrimmed):
+        detail = "What was published under this Idempotency-Key is kept no longer."
+        return Problem(409, "key", detail)
+    if isinstance(error, FeedUnavailable):
+        logger.warning("%s: %s", where, error)
+        return unavailable("The feed cannot be reached now; please try again.")
+    if isinstance(error, DatabaseError | TimeoutError):
+        logger.warning("%s: %r", where, error)
+        return unavailable("The database cannot be reached now; please try again.")
+    logger.error("%s", where, exc_info=error)
+    return Problem(500, "internal", "Something went wrong on the server.")

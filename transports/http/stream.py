@@ -1,0 +1,88 @@
+"""The ASGI base of a response without an end."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from typing import ClassVar
+
+from transports import hub
+from transports.conf import conf
+from transports.events import Batch
+from transports.http.base import CancelledOnDisconnect, Endpoint
+from transports.http.request import Request
+from transports.http.scope import Receive, Send
+from transports.telemetry import telemetry
+
+logger = logging.getLogger(__name__)
+
+
+class StreamEndpoint(Endpoint):
+    """A response without an end, which therefore has no Content-Length.
+
+    The header `Cursor` is the place where it begins: a client that is cut before the first whole
+    event resumes from there.
+
+    The server sends it chunked on HTTP/1.1, and closes the connection at its end on HTTP/1.0
+    (RFC 9112 §6.3).
+    """
+
+    technique: ClassVar[str]
+    content_type: ClassVar[bytes]
+    heartbeat: ClassVar[bytes]
+
+    def preamble(self, first: Batch) -> bytes:
+        """What stands before the first batch."""
+        return b""
+
+    @staticmethod
+    def frame(batch: Batch) -> bytes:
+        """The batch's events as bytes of the stream."""
+        raise NotImplementedError
+
+    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+        meter = telemetry().meter(self.technique)
+        meter.opened()
+        batches = hub.subscribe(request.room, request.since, conf.HEARTBEAT)
+        try:
+            async with (
+                request.present(request.room),
+                CancelledOnDisconnect(receive),
+                aclosing(batches),
+            ):
+                # The first batch comes at once: what prevents it can still be told by a status.
+                first = await anext(batches)
+                headers = [*self.headers, (b"cursor", str(first.start).encode())]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                if request.scope["method"] != "HEAD":
+                    await send(_chunk(self.preamble(first) + self._data(first)))
+                    meter.delivered(first, live=False)
+                    try:
+                        async for batch in batches:
+                            await send(_chunk(self._data(batch)))
+                            meter.delivered(batch)
+                    except OSError:  # the client has gone (ASGI: what `send` raises)
+                        return
+                    except Exception:  # too late for a status: the client resumes from its cursor
+                        logger.exception("%s", request.scope["path"])
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            meter.closed()
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"content-type", self.content_type),
+            (b"cache-control", b"no-store, no-transform"),
+            # A compressor would hold events back, or make each chunk a gzip member of its own,
+            # of which browsers read only the first.
+            (b"content-encoding", b"identity"),
+            (b"x-accel-buffering", b"no"),  # nginx: do not buffer
+        ]
+
+    def _data(self, batch: Batch) -> bytes:
+        return batch.encoded_by(self.frame) if batch.events else self.heartbeat
+
+
+def _chunk(data: bytes) -> dict[str, object]:
+    return {"type": "http.response.body", "body": data, "more_body": True}

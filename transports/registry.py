@@ -1,0 +1,221 @@
+"""The techniques: the page, the comparison, the contract suite and the documentation are
+made from this list. It imports no app."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext_noop as _
+
+from transports.events import Event
+
+EventStream = Callable[..., AsyncIterator[Event]]
+ResponseEnds = Literal["at once", "with events", "never"]
+Framing = Literal["batch", "lines", "event stream", "messages"]
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """One thing to know before choosing a technique, and where that is written.
+
+    Labels and texts are English here, and marked: a template says them in the page's language.
+    """
+
+    text: str
+    link: str
+
+    @property
+    def source(self) -> str:
+        """Where it is written, in short: "RFC 6202 §2.2", or the site."""
+        rfc = re.search(r"/rfc(\d+)#section-([\d.]+)$", self.link)
+        return f"RFC {rfc[1]} §{rfc[2]}" if rfc else str(urlsplit(self.link).hostname)
+
+
+@dataclass(frozen=True)
+class Technique:
+    """A way of getting events to a client.
+
+    What makes it one is two facts. `response_ends`: at once, with whatever there is; with the
+    first events there are; or never. `framing`: a batch is one JSON document, the whole body;
+    lines are an event each; an event stream is Server-Sent Events'; messages are WebSocket's, a
+    batch each.
+
+    `path` holds `{room}`. `source` names the browser's `module:Class`, below the static
+    URL; `client` the Python `module:function`, called as `events(base_url, room, since)`.
+    `colour` is safe for colour-blind eyes, on a dark and on a light ground; a lane or a
+    pane never tells techniques apart by colour alone.
+    """
+
+    name: str
+    label: str
+    path: str
+    scheme: Literal["http", "ws"]
+    response_ends: ResponseEnds
+    framing: Framing
+    source: str
+    client: str
+    colour: tuple[str, str]
+    caveats: tuple[Caveat, ...]
+    on_page: bool = True
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether the client asks again for each batch."""
+        return self.response_ends != "never"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is an HTTP response without an end."""
+        return self.scheme == "http" and not self.is_polled
+
+    def url_path(self, room: str) -> str:
+        return self.path.format(room=room)
+
+    @property
+    def events(self) -> EventStream:
+        """The Python client: an async generator function."""
+        module, _, function = self.client.partition(":")
+        return cast(EventStream, getattr(import_module(module), function))
+
+
+TECHNIQUES: tuple[Technique, ...] = (
+    Technique(
+        name="polling",
+        label=_("Polling"),
+        path="/polling/{room}/",
+        scheme="http",
+        response_ends="at once",
+        framing="batch",
+        source="polling/source.js:PollingSource",
+        client="polling.client:events",
+        colour=("#E69F00", "#B07800"),
+        caveats=(
+            Caveat(
+                _("An event waits half an interval on average, and most requests come back empty."),
+                "https://www.rfc-editor.org/rfc/rfc6202#section-1",
+            ),
+            Caveat(
+                _("A hidden tab's timers run once a second, and after five minutes once a minute."),
+                "https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
+            ),
+        ),
+    ),
+    Technique(
+        name="longpoll",
+        label=_("Long polling"),
+        path="/longpoll/{room}/",
+        scheme="http",
+        response_ends="with events",
+        framing="batch",
+        source="longpoll/source.js:LongPollingSource",
+        client="longpoll.client:events",
+        colour=("#D55E00", "#9E2B00"),
+        caveats=(
+            Caveat(
+                _(
+                    "Every batch costs a request; what arrives while the client asks again waits "
+                    "up to three transits."
+                ),
+                "https://www.rfc-editor.org/rfc/rfc6202#section-2.2",
+            ),
+            Caveat(
+                _(
+                    "A proxy that gives up before the server answers breaks it: hold less than its "
+                    "timeout."
+                ),
+                "https://www.rfc-editor.org/rfc/rfc6202#section-5.5",
+            ),
+        ),
+    ),
+    Technique(
+        name="streaming",
+        label=_("Streaming"),
+        path="/streaming/{room}/",
+        scheme="http",
+        response_ends="never",
+        framing="lines",
+        source="streaming/source.js:StreamingSource",
+        client="streaming.client:events",
+        colour=("#009E73", "#007F66"),
+        caveats=(
+            Caveat(
+                _("A proxy that buffers holds everything back until the response ends."),
+                "https://www.rfc-editor.org/rfc/rfc6202#section-3.2",
+            ),
+            Caveat(
+                _("An open response takes one of a browser's six HTTP/1.1 connections to a host."),
+                "https://www.rfc-editor.org/rfc/rfc9112#section-9.4",
+            ),
+        ),
+    ),
+    Technique(
+        name="sse",
+        label=_("Server-Sent Events"),
+        path="/streaming/{room}/sse/",
+        scheme="http",
+        response_ends="never",
+        framing="event stream",
+        source="streaming/source.js:ServerSentEventsSource",
+        client="streaming.client:sse_events",
+        colour=("#56B4E9", "#0A5FB4"),
+        caveats=(
+            Caveat(
+                _(
+                    "The browser reconnects and resumes by itself, but a status other than 200 "
+                    "ends it for good."
+                ),
+                "https://html.spec.whatwg.org/multipage/server-sent-events.html#processing-model",
+            ),
+            Caveat(
+                _("EventSource sends no headers of your own, and only GET."),
+                "https://html.spec.whatwg.org/multipage/server-sent-events.html#the-eventsource-interface",
+            ),
+        ),
+    ),
+    Technique(
+        name="websocket",
+        label=_("WebSocket"),
+        path="/websocket/{room}/",
+        scheme="ws",
+        response_ends="never",
+        framing="messages",
+        source="websocket/source.js:WebSocketSource",
+        client="websocket.client:events",
+        colour=("#CC79A7", "#B04F9A"),
+        caveats=(
+            Caveat(
+                _("Reconnecting and resuming are the application's own work."),
+                "https://websockets.spec.whatwg.org/#the-websocket-interface",
+            ),
+            Caveat(
+                _("Cookies travel across origins: the server has to check Origin."),
+                "https://www.rfc-editor.org/rfc/rfc6455#section-10.2",
+            ),
+        ),
+    ),
+    Technique(
+        name="websocket-sync",
+        label=_("WebSocket, synchronous consumer"),
+        path="/websocket/sync/{room}/",
+        scheme="ws",
+        response_ends="never",
+        framing="messages",
+        source="websocket/source.js:WebSocketSource",
+        client="websocket.client:sync_events",
+        colour=("#CC79A7", "#B04F9A"),
+        caveats=(
+            Caveat(
+                _("Synchronous consumers share one thread: one that is slow holds up all of them."),
+                "https://channels.readthedocs.io/en/stable/topics/consumers.html#syncconsumer",
+            ),
+        ),
+        on_page=False,
+    ),
+)
+
+BY_NAME = {technique.name: technique for technique in TECHNIQUES}

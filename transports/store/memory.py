@@ -1,0 +1,131 @@
+"""The store of one process, in its memory."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+from transports.conf import conf
+from transports.events import Batch, Cursor, Draft, Event
+from transports.store.base import (
+    DAY,
+    ROOM_TOKEN_LENGTH,
+    STORE_TOKEN_LENGTH,
+    Extent,
+    new_token,
+    now,
+)
+
+ONCE_LENGTH = 100_000  # keys of `append_once` that are remembered
+GONE_LENGTH = 10_000  # evicted rooms that are told from rooms that never were
+
+
+@dataclass
+class _Room:
+    epoch: str
+    events: deque[Event]
+    last: int = 0
+
+    @property
+    def extent(self) -> Extent:
+        return Extent(self.epoch, self.last - len(self.events) + 1, self.last)
+
+
+@dataclass
+class MemoryStore:
+    """Holds `length` events a room, of `max_rooms` rooms.
+
+    Rooms are evicted least recently used first. An evicted room starts a new epoch, which begins
+    with another token than the store's, so that every cursor from before receives a `reset`.
+    """
+
+    length: int
+    backlog: int
+    max_rooms: int
+    _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
+    _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
+    _gone: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
+    # By key: the id, and until when it is remembered, on `time.monotonic`.
+    _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
+
+    @classmethod
+    @cache
+    def from_settings(cls) -> MemoryStore:
+        """The process's: every event loop has the same."""
+        return cls(conf.HISTORY_LENGTH, conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
+
+    async def append(self, draft: Draft) -> Event:
+        log = self._touch(draft.room)
+        if log is None:
+            epoch = self._empty(draft.room).epoch + new_token(ROOM_TOKEN_LENGTH)
+            log = self._rooms[draft.room] = _Room(epoch, deque(maxlen=self.length))
+            if len(self._rooms) > self.max_rooms:
+                self._evict()
+        log.last += 1
+        event = draft.event(str(Cursor(log.epoch, log.last)), now())
+        log.events.append(event)
+        return event
+
+    async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
+        if await self.identity(key) is not None:
+            return None
+        event = await self.append(draft)
+        self._once[key] = event.id, time.monotonic() + remember
+        if len(self._once) > ONCE_LENGTH:
+            self._once.popitem(last=False)
+        return event
+
+    async def identity(self, key: str) -> str | None:
+        identity, until = self._once.get(key, (None, 0.0))
+        if identity is not None and time.monotonic() >= until:
+            del self._once[key]
+            return None
+        return identity
+
+    async def rooms(self) -> list[str]:
+        return sorted(self._rooms)
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        log = self._rooms.get(room)
+        if log is None or log.epoch != cursor.epoch:
+            return None
+        place = cursor.seq - log.extent.first
+        return log.events[place] if 0 <= place < len(log.events) else None
+
+    async def read(self, room: str, since: Cursor | None) -> Batch:
+        log = self._touch(room)
+        events: Iterable[Event] = log.events if log is not None else ()
+        extent = log.extent if log is not None else Extent(self._empty(room).epoch, 1, 0)
+        if since is None:
+            since = Cursor(extent.epoch, max(extent.first - 1, extent.last - self.backlog))
+        return extent.batch(room, since, events)
+
+    async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
+        heads = {}
+        for room in rooms:
+            log = self._touch(room)
+            heads[room] = Cursor(log.epoch, log.last) if log else self._empty(room)
+        return heads
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _empty(self, room: str) -> Cursor:
+        """The place before the first event of a room that has none."""
+        return Cursor(self._gone.get(room, self._token), 0)
+
+    def _evict(self) -> None:
+        room, _ = self._rooms.popitem(last=False)
+        if len(self._gone) == GONE_LENGTH:  # too many: every empty room gets another place
+            self._gone.clear()
+            self._token = new_token(STORE_TOKEN_LENGTH)
+        self._gone[room] = new_token(STORE_TOKEN_LENGTH)
+
+    def _touch(self, room: str) -> _Room | None:
+        log = self._rooms.get(room)
+        if log is not None:
+            self._rooms.move_to_end(room)
+        return log

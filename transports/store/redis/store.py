@@ -1,0 +1,248 @@
+"""The store in Redis Streams, shared by every process that has the same `REDIS_URL`.
+
+One key a room, so that a flush, an eviction or an expiry takes the numbering and the events
+together: each entry carries its epoch, and its ID is its seq. `log` reads a stream's entries,
+`promotion` begins a new epoch where a replica was promoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from transports.conf import conf
+from transports.events import Batch, Cursor, Draft, Event
+from transports.store.base import (
+    DAY,
+    ROOM_TOKEN_LENGTH,
+    STORE_TOKEN_LENGTH,
+    Extent,
+    StoreUnavailable,
+    new_token,
+    now,
+)
+from transports.store.redis.connection import CONNECTIONS, Pool, client
+from transports.store.redis.log import (
+    Entry,
+    backlog,
+    event_of,
+    head_of,
+    next_batch,
+    place_of,
+    whole_batch,
+)
+from transports.store.redis.promotion import set_up
+
+# Redis runs a script as one atomic step: two processes never give one number twice, and a
+# reader never sees a number without its event. XADD with `0-*` would need Redis 7.
+_APPEND = """
+if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
+  return false
+end
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local epoch, seq
+if last then
+  epoch, seq = last[2][2], tonumber(string.match(last[1], '^%d+')) + 1
+  local store = redis.call('GET', KEYS[2])
+  if store then epoch = store .. string.sub(epoch, #store + 1) end
+else
+  redis.call('SET', KEYS[2], ARGV[1], 'NX')
+  epoch, seq = redis.call('GET', KEYS[2]) .. ARGV[2], 1
+end
+seq = string.format('%.0f', seq)
+local id = epoch .. '-' .. seq
+redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[4], seq .. '-0',
+           'epoch', epoch, 'event', '{"id":"' .. id .. '"' .. ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+if KEYS[3] then
+  redis.call('SET', KEYS[3], id, 'EX', ARGV[6])
+end
+return id
+"""
+
+
+class RedisStore:
+    """`length` events a room; a room unused for `expiry` seconds is forgotten.
+
+    Two pools of `connections` each: one publishes, one reads.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        length: int,
+        backlog: int,
+        expiry: int,
+        prefix: str,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        # An append whose answer was lost may have happened, and a second one would double the
+        # event: it is never tried again by itself. A read is, once: after a restart of Redis
+        # the first thing that a connection says is that it was closed.
+        options: dict[str, Any] = {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 0,
+            "max_connections": connections,
+            "redis_connect_func": set_up(f"{prefix}:promotion", f"{prefix}:epoch"),
+        }
+        self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
+        self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
+        self._pool = cast(Pool, self._reader.connection_pool)
+        self._append = self._redis.register_script(_APPEND)
+        self._length = length
+        self._backlog = backlog
+        self._expiry = expiry
+        self._prefix = prefix
+        self._store_key = f"{prefix}:epoch"
+
+    @classmethod
+    def from_settings(cls) -> RedisStore:
+        return cls(
+            conf.REDIS_URL,
+            length=conf.HISTORY_LENGTH,
+            backlog=conf.BACKLOG_LENGTH,
+            expiry=conf.HISTORY_EXPIRY,
+            prefix=conf.REDIS_PREFIX,
+            connections=conf.REDIS_CONNECTIONS,
+        )
+
+    @property
+    def redis(self) -> Redis:
+        """The connections that publish, for what is kept beside the events."""
+        return self._redis
+
+    def _key(self, room: str) -> str:
+        return f"{self._prefix}:room:{room}"
+
+    def _once_key(self, key: str) -> str:
+        return f"{self._prefix}:once:{key}"
+
+    async def append(self, draft: Draft) -> Event:
+        event = await self._appended([], draft)
+        assert event is not None
+        return event
+
+    async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
+        return await self._appended([self._once_key(key)], draft, remember)
+
+    async def identity(self, key: str) -> str | None:
+        found: bytes | None = await reached(self._reader.get(self._once_key(key)))
+        return None if found is None else found.decode()
+
+    async def _appended(self, once: list[str], draft: Draft, remember: int = DAY) -> Event | None:
+        event = draft.event("", now())
+        keys = [self._key(draft.room), self._store_key, *once]
+        arguments = [
+            new_token(STORE_TOKEN_LENGTH),
+            new_token(ROOM_TOKEN_LENGTH),
+            event.encoded.removeprefix(b'{"id":""'),
+            self._length,
+            self._expiry,
+            remember,
+        ]
+        identity = await reached(self._append(keys=keys, args=cast(Any, arguments)))
+        if identity is None:
+            return None
+        return replace(event, id=identity.decode())
+
+    async def find(self, room: str, cursor: Cursor) -> Event | None:
+        place = f"{cursor.seq}-0"
+        if cursor.seq == 0:  # Redis has no entry 0-0, and says so with an error
+            return None
+        entries: list[Entry] = await reached(self._reader.xrange(self._key(room), place, place))
+        if not entries or place_of(entries[0]) != cursor:
+            return None
+        return event_of(entries[0])
+
+    async def rooms(self) -> list[str]:
+        # In steps, and so not one moment's picture: Redis stays free for the others.
+        start = self._key("")
+        keys = [key async for key in _scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
+        return sorted({key.decode().removeprefix(start) for key in keys})
+
+    async def read(self, room: str, since: Cursor | None) -> Batch:
+        batch = await self._next(room, since)
+        if batch is None and await self._pool.confirm():
+            # A former master that is alive does not know the epoch that its replica has begun: it
+            # would give all it has once more, to who has been at the replica already.
+            batch = await self._next(room, since)
+        return batch or await self._whole(room, cast(Cursor, since))
+
+    async def _next(self, room: str, since: Cursor | None) -> Batch | None:
+        """What follows `since`; None where something may be missing between."""
+        # Not in MULTI, in which a Redis whose memory is full refuses reads as well: somebody may
+        # append, or flush, between these. What is said rests on one of them alone; the store's
+        # epoch is asked for last, so that it is never older than an entry's.
+        key = self._key(room)
+        async with self._reader.pipeline(transaction=False) as pipe:
+            pipe.xrevrange(key, count=1 if since else max(1, self._backlog))
+            if since is not None:
+                pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
+            pipe.get(self._store_key)
+            newest, *from_since, token = await reached(pipe.execute())
+        store = token.decode() if token else ""
+        if not store and not newest:
+            store = await self._begin()
+        if since is None:
+            return backlog(room, newest[::-1], self._backlog, store)
+        return next_batch(room, since, from_since[0], newest[0] if newest else None, store)
+
+    async def _whole(self, room: str, since: Cursor) -> Batch:
+        # The whole log in one command: what the reset counts and what follows it fit together.
+        async with self._reader.pipeline(transaction=False) as pipe:
+            pipe.xrange(self._key(room))
+            pipe.get(self._store_key)
+            entries, token = await reached(pipe.execute())
+        if entries:
+            return whole_batch(room, since, entries, token.decode() if token else "")
+        head = (await self.heads([room]))[room]
+        return Extent(head.epoch, 1, 0).batch(room, since, ())
+
+    async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
+        rooms = list(rooms)
+        async with self._reader.pipeline(transaction=False) as pipe:
+            for room in rooms:
+                pipe.xrevrange(self._key(room), count=1)
+            pipe.get(self._store_key)
+            *newest, token = await reached(pipe.execute())
+        store = token.decode() if token else await self._begin()
+        return {
+            room: head_of(entries[0] if entries else None, store)
+            for room, entries in zip(rooms, newest, strict=True)
+        }
+
+    async def _begin(self) -> str:
+        """Begin a store: the first token of every epoch until Redis is flushed."""
+        await reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
+        store: bytes | None = await reached(self._reader.get(self._store_key))
+        if store is None:
+            raise StoreUnavailable("Redis forgot the store's epoch as soon as it was set.")
+        return store.decode()
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self._reader.aclose()
+
+
+async def reached(command: Awaitable[Any]) -> Any:
+    """The answer of `command`. Raises `StoreUnavailable`."""
+    try:
+        return await command
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis: {error}") from error
+
+
+async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for key in keys:
+            yield key
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis: {error}") from error

@@ -1,0 +1,154 @@
+"""What one socket has joined, and what its client may send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from transports import hub
+from transports.conf import conf
+from transports.events import Batch, Cursor, encode
+from transports.http.problems import Problem, problem_of
+from transports.http.publish import parse_json, publish
+from transports.http.request import Request, parse_since
+from transports.http.scope import Scope, check_host
+from transports.telemetry import Meter
+
+SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
+TOO_LARGE = 1009  # RFC 6455 §7.4.1
+
+
+class Session:
+    """The rooms of one socket, whichever consumer has it.
+
+    `deliver` is called with each batch, one at a time for each room; `close` with a close
+    code and a reason (RFC 6455 §7.4). Both run in the context the session was made in.
+    """
+
+    def __init__(
+        self,
+        deliver: Callable[[Batch], Awaitable[None]],
+        close: Callable[[int, str], Awaitable[None]],
+        meter: Meter,
+    ) -> None:
+        self._deliver = deliver
+        self._close = close
+        self._meter = meter
+        self._context = contextvars.copy_context()
+        self._rooms: dict[str, asyncio.Task[None]] = {}
+        # A backlog is read when the one before it is on its way: a client that reads slowly may
+        # join many rooms.
+        self._joining = asyncio.Lock()
+        self._request: Request | None = None
+
+    async def open(self, scope: Scope) -> None:
+        """Join the room of the path, or close the socket with the problem's code."""
+        try:
+            check_host(scope)
+            request = Request(scope)
+            self._subscribe(request, request.room, request.since)
+            self._request = request
+        except Problem as problem:
+            await self._close(problem.close_code, problem.close_reason)
+
+    async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
+        """Do what the client asks; return an error message, or None.
+
+        A message over `BODY_SIZE` closes the socket, where the server's own limit is higher.
+        """
+        if self._request is None:
+            return None  # rejected, and closing
+        if _size(text, data) > conf.BODY_SIZE:
+            self._request = None
+            await self._close(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
+            return None
+        try:
+            if text is None:
+                raise Problem(400, "binary", "Send text frames: JSON in UTF-8.")
+            document = parse_json(text)
+            command = self.COMMANDS.get(str(document.get("type")))
+            if command is None:
+                raise Problem(400, "type", f"'type' is one of {', '.join(self.COMMANDS)}.")
+            room = document.get("room")
+            if not isinstance(room, str):
+                raise Problem(400, "room", "'room' is the name of a room, a string.")
+            self._request.check(room)
+            await command(self, self._request, room, document)
+        except Exception as error:
+            return encode(problem_of(error, self._request.scope["path"]).message).decode()
+        return None
+
+    async def _publish(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        await publish(request, room, document)
+
+    async def _change(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        await publish(request, room, document, document["type"])
+
+    async def _join(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        since = document.get("since")
+        if since is not None and not isinstance(since, str):
+            raise Problem(400, "cursor", "'since' must be a cursor string or omitted.")
+        if room in self._rooms:
+            raise Problem(409, "joined", f"The room {room} is joined already.")
+        most = conf.MAX_SOCKET_ROOMS
+        if len(self._rooms) >= most:
+            raise Problem(409, "rooms", f"A socket may join at most {most} rooms.")
+        cursor = parse_since(since)
+        request.enter(room)
+        self._subscribe(request, room, cursor)
+
+    async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
+        task = self._rooms.pop(room, None)
+        if task is None:
+            raise Problem(409, "left", f"The room {room} is not joined.")
+        task.cancel()
+        request.leave(room)
+
+    COMMANDS = {
+        "publish": _publish,
+        "edit": _change,
+        "delete": _change,
+        "join": _join,
+        "leave": _leave,
+    }
+
+    def forget(self) -> None:
+        """Leave every room, once the socket is closed. To be called on the event loop."""
+        for task in self._rooms.values():
+            task.cancel()
+        self._rooms.clear()
+
+    def _subscribe(self, request: Request, room: str, since: Cursor | None) -> None:
+        loop = asyncio.get_running_loop()
+        feeding = self._feed(request, room, since)
+        self._rooms[room] = loop.create_task(feeding, context=self._context.copy())
+
+    async def _feed(self, request: Request, room: str, since: Cursor | None) -> None:
+        batches = hub.subscribe(room, since, conf.HEARTBEAT)
+        try:
+            async with request.present(room), aclosing(batches):
+                async with self._joining:
+                    backlog = await anext(batches, None)
+                    if backlog is not None:
+                        await self._deliver(backlog)
+                        self._meter.delivered(backlog, live=False)
+                async for batch in batches:
+                    await self._deliver(batch)  # an empty one is a heartbeat
+                    self._meter.delivered(batch)
+        except OSError:  # the client has gone (ASGI: what `send` raises)
+            pass
+        except Exception as error:
+            problem = problem_of(error, request.scope["path"])
+            await self._close(problem.close_code, problem.close_reason)
+        else:
+            await self._close(SERVICE_RESTART, "The server is restarting.")
+
+
+def _size(text: str | None, data: bytes | None) -> int:
+    """Return the length of a message in bytes: of a text, in UTF-8."""
+    if text is None:
+        return len(data or b"")
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
