@@ -27,7 +27,7 @@ LOADS = (
     Load(HELD_LOAD, subscribers=500, rate=10, events=25),
     Load(FLAT_OUT, subscribers=500, rate=None, events=0),  # a contestant's own burst
     Load(BURST, subscribers=100, rate=None, events=300),
-    Load(PUBLISH, subscribers=1, rate=None, events=1_000),
+    Load(PUBLISH, subscribers=1, rate=None, events=900),
 )
 NAMES = (*SCENARIOS, *OURS, *CONTESTANT)
 
@@ -73,8 +73,12 @@ class Step:
         return f"{self.contestant.label}: {self.scenario}"
 
     async def run(self, results: Results, core: int | None) -> None:
+        """Add the figures to `results`, or the error that ended the step."""
         async with running(self.contestant.program, core) as server:
-            await self._measure(server, results)
+            try:
+                await self._measure(server, results)
+            except Exception as error:
+                results.errors.append(f"{self.label}: {error!r}")
 
     async def _measure(self, server: Server, results: Results) -> None:
         contestant, size, room = self.contestant, self.size, new_room()

@@ -13,6 +13,7 @@ from benchmarks.framing import Unexpected, client_frame, length, post, status, t
 from benchmarks.subscribers import Subscriber
 
 Text = Callable[[int], str]
+REQUESTS = 800  # on one connection: Hypercorn closes it after 1,000
 
 
 class Publisher(Protocol):
@@ -47,20 +48,18 @@ async def at_once(publisher: Publisher, count: int) -> None:
 class HttpPublisher:
     """A publisher by `POST /publish/<room>/` on one persistent connection."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        room: str,
-        text: Text = text_of,
-    ) -> None:
+    def __init__(self, port: int, room: str, text: Text = text_of) -> None:
         self.published = 0
-        self._reader = reader
-        self._writer = writer
+        self._port = port
         self._path = f"/publish/{room}/"
         self._text = text
         self._answered = 0
+        self._sent = 0  # requests on this connection
         self._all_answered = asyncio.Event()
+
+    async def connect(self) -> None:
+        self._sent = 0
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._listening = asyncio.create_task(self._listen())
 
     async def publish(self) -> None:
@@ -68,6 +67,7 @@ class HttpPublisher:
         body = json.dumps(document, ensure_ascii=False).encode()
         self._writer.write(post(self._path, "127.0.0.1", body, "application/json"))
         self.published += 1
+        self._sent += 1
         await self._writer.drain()
 
     async def accepted(self) -> None:
@@ -78,6 +78,9 @@ class HttpPublisher:
             waiting.cancel()
         if self._listening.done():
             await self._listening  # raises
+        if self._sent >= REQUESTS:
+            await self.close()
+            await self.connect()
 
     async def _listen(self) -> None:
         # Runs during publishing: a server does not read from a client that does not read.
@@ -119,8 +122,8 @@ async def http_publisher(
     port: int, room: str, text: Text = text_of
 ) -> AsyncIterator[HttpPublisher]:
     """Open a publisher on its own connection, for the block."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    publisher = HttpPublisher(reader, writer, room, text)
+    publisher = HttpPublisher(port, room, text)
+    await publisher.connect()
     try:
         yield publisher
     finally:

@@ -46,6 +46,7 @@ class Results:
     polls: list[Polls] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
     stalled: list[Stalled] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def fanout_of(self, contestant: str, load: str) -> Fanout | None:
         """Return the figures of one contestant under one load, if they are valid."""
@@ -67,6 +68,8 @@ class Results:
                 not broken,
             )
         ]
+        if self.errors:
+            holds.append(Hold("Every step measured", "; ".join(self.errors), False))
         ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
         if ours and theirs:
             times = theirs.cost / ours.cost
@@ -99,6 +102,7 @@ class Results:
         """Return the raw and the derived figures, as JSON."""
         return {
             "holds": [asdict(hold) for hold in self.holds],
+            "errors": self.errors,
             "fanout": [
                 {
                     **asdict(run),
@@ -138,4 +142,5 @@ class Results:
             [restore(Polls, record) for record in document["empty_polls"]],
             [restore(Idle, record) for record in document["idle"]],
             [restore(Stalled, record) for record in document["stalled"]],
+            document["errors"],
         )

@@ -1,0 +1,14 @@
+"""An ASGI application that fails: what a server makes of that."""
+
+from __future__ import annotations
+
+from transports.access.scope import Receive, Scope, Send
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    raise RuntimeError("as asked")

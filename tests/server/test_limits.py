@@ -1,0 +1,58 @@
+"""The cap on connections, which the application keeps on any server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.raw import RawConnection, check_raw_problem
+from tests.waiting import BOUND, until_asked
+
+ROOM = "limits"
+
+
+async def test_connections_over_the_cap_are_rejected_until_one_closes() -> None:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "MAX_CONNECTIONS": "2"}) as server:
+        url, ws_url = server.url, f"{server.ws_url}/websocket/{ROOM}/"
+        async with connect(ws_url) as socket, await RawConnection.open(url) as stream:
+            await socket.recv()
+            await stream.get(f"/streaming/{ROOM}/")
+            async with await RawConnection.open(url) as rejected:
+                rejected.request(f"/polling/{ROOM}/")
+                response = await rejected.response()
+                check_raw_problem(response, 503)
+                assert response[1]["retry-after"] == "1"
+            with pytest.raises(ConnectionClosed) as closed:
+                async with connect(ws_url) as another, asyncio.timeout(BOUND):
+                    await another.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4503
+            # Those within the cap are served on.
+            message = {"type": "publish", "room": ROOM, "sender": "ada", "text": "still here"}
+            await socket.send(json.dumps(message))
+            async with asyncio.timeout(BOUND):
+                assert "still here" in str(await socket.recv())
+                assert b"still here" in await stream.until(b"still here")
+        async with httpx.AsyncClient(base_url=url) as http:
+
+            async def served() -> bool:
+                return (await http.get(f"/polling/{ROOM}/")).status_code == 200
+
+            await until_asked(served)
+
+
+async def test_idle_connections_do_not_count() -> None:
+    with LiveServer(env={**SERVER_ENVIRONMENT, "MAX_CONNECTIONS": "2"}) as server:
+        idle = [await RawConnection.open(server.url) for _ in range(10)]
+        async with await RawConnection.open(server.url) as connection:
+            connection.request(f"/polling/{ROOM}/")
+            assert (await connection.response())[0] == 200
+        for each in idle:
+            each.writer.close()
