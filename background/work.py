@@ -22,7 +22,7 @@ from transports import feed
 from transports.auth.permissions import check_room
 from transports.events import Draft, EventType
 from transports.http.names import name_in, text_of
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 
 from .models import Task
 
@@ -79,7 +79,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """`check` returns the arguments to keep, or raises `Refusal`; `run` returns the result."""
+    """`check` returns the arguments to keep, or raises `Problem`; `run` returns the result."""
 
     check: Callable[[Arguments], Arguments]
     run: Callable[[Job], Awaitable[Any]]
@@ -140,7 +140,7 @@ async def _report(job: Job) -> Any:
     for room in await feed.rooms():
         try:
             check_room(room, AnonymousUser())
-        except Refusal:
+        except Problem:
             continue
         await asyncio.sleep(job.arguments["pause"])  # it is slow
         batch = await feed.everything(room)
@@ -161,7 +161,7 @@ WORK = {
 def _room(arguments: Arguments, default: str) -> str:
     room = arguments.get("room", default)
     if not isinstance(room, str):
-        raise Refusal(400, "room", "'room' is the name of a room, a text.")
+        raise Problem(400, "room", "'room' is the name of a room, a text.")
     check_room(room, SimpleNamespace(is_staff=True))  # who starts tasks may enter every room
     return room
 
@@ -171,5 +171,5 @@ def _number(arguments: Arguments, name: str, default: float, most: float) -> flo
     if name not in arguments:
         return float(default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise Refusal(400, name, f"'{name}' is a number from 0 to {most:g}.")
+        raise Problem(400, name, f"'{name}' is a number from 0 to {most:g}.")
     return float(value)

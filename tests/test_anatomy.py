@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_demo.stage import anatomy, recorder
-from realtime_demo.stage.framing import chunk_end, frame_at_start, frame_end, unmask
-from realtime_demo.stage.recorder import Recorder, Splitter
-from realtime_demo.stage.says import SAYS
+from realtime_demo.demo.wire import capture, dissect
+from realtime_demo.demo.wire.capture import Recorder, Splitter
+from realtime_demo.demo.wire.explanations import EXPLANATIONS
+from realtime_demo.demo.wire.framing import chunk_end, frame_at_start, frame_end, unmask
 from realtime_demo.tap.buffering import Buffer
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
@@ -37,10 +37,10 @@ def sized(body: bytes) -> bytes:
 
 def apart(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     """Kinds and bytes of the parts, which are all of the carrier, and of which one is the event."""
-    parts = anatomy.carrier(head, carrier, "k3f9-42")
+    parts = dissect.carrier(head, carrier, "k3f9-42")
     assert b"".join(part.data for part in parts) == carrier
     assert [part.kind for part in parts if part.event] in (["json"], ["gzip"])
-    assert all(part.says in SAYS and part.rfc.startswith("https://") for part in parts)
+    assert all(part.says in EXPLANATIONS and part.rfc.startswith("https://") for part in parts)
     return [(part.kind, part.data) for part in parts]
 
 
@@ -100,35 +100,35 @@ def test_a_frame_of_every_length(size: int) -> None:
 
 def test_a_frame_that_the_client_sent() -> None:
     """The masked "Hello" of RFC 6455 §5.7."""
-    parts = anatomy.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
+    parts = dissect.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
     assert [(part.kind, part.data.hex(), part.text) for part in parts] == [
         ("frame-header", "8185", "FIN=1 opcode=1 MASK=1 length=5"),
         ("frame-mask", "37fa213d", "37 fa 21 3d"),
         ("frame-payload", "7f9f4d5158", "Hello"),
     ]
     with pytest.raises(ValueError, match="masked"):
-        anatomy.sent(b"\x81\x05Hello")
+        dissect.sent(b"\x81\x05Hello")
 
 
 def test_a_chunk_that_was_compressed() -> None:
     carrier = chunk(gzip.compress(EVENT + b"\n"))
-    parts = anatomy.carrier(GZIP, carrier, "k3f9-42")
+    parts = dissect.carrier(GZIP, carrier, "k3f9-42")
     assert [part.kind for part in parts] == ["chunk-size", "gzip", "chunk-end"]
     assert parts[1].document["text"] == EVENT.decode() + "\n"
-    assert anatomy.note(parts) == "wire.compressed"
+    assert dissect.note(parts) == "wire.compressed"
 
 
 def test_what_is_remarkable() -> None:
-    alone = anatomy.carrier(NDJSON, chunk(EVENT + b"\n"), "k3f9-42")
-    together = anatomy.carrier(NDJSON, chunk(EVENT + b"\n" + OTHER + b"\n"), "k3f9-42")
-    assert (anatomy.note(alone), anatomy.note(together)) == (None, "wire.together")
+    alone = dissect.carrier(NDJSON, chunk(EVENT + b"\n"), "k3f9-42")
+    together = dissect.carrier(NDJSON, chunk(EVENT + b"\n" + OTHER + b"\n"), "k3f9-42")
+    assert (dissect.note(alone), dissect.note(together)) == (None, "wire.together")
 
 
 def test_a_part_as_json() -> None:
-    event = anatomy.Part("json", EVENT, "wire.event", anatomy.JSON, event=True)
+    event = dissect.Part("json", EVENT, "wire.event", dissect.JSON, event=True)
     assert bytes.fromhex(event.document["hex"]) == EVENT
     assert event.document["text"] == EVENT.decode()
-    long = anatomy.Part("others", b"x" * 1000, "wire.others", anatomy.JSON)
+    long = dissect.Part("others", b"x" * 1000, "wire.others", dissect.JSON)
     shown = bytes.fromhex(long.document["hex"])
     assert len(shown) + long.document["omitted"] == 1000
 
@@ -139,7 +139,7 @@ def test_secrets_are_not_shown() -> None:
         b"AUTHORIZATION: Bearer secret\r\nX-CSRFToken: secret\r\n"
         b"Sec-WebSocket-Protocol: realtime.v1, token.secret\r\n\r\n"
     )
-    shown = anatomy.shown_head(head)
+    shown = dissect.shown_head(head)
     assert "secret" not in shown
     assert shown.startswith("GET /streaming/lobby/ HTTP/1.1\r\nHost: a\r\nCookie: …\r\n")
     assert "realtime.v1" in shown
@@ -174,7 +174,7 @@ def _length(size: int) -> bytes:
         NDJSON + b"fffffffff\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
         b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
-        b"x" * (recorder.HEAD + 1),
+        b"x" * (capture.HEAD + 1),
     ],
 )
 def test_what_cannot_be_taken_apart_is_given_up(stream: bytes) -> None:
@@ -213,7 +213,7 @@ class FakeConnection:
             recorder.observe(here, "down", response)
 
 
-NEEDLE = anatomy.needle_of("k3f9-42")
+NEEDLE = dissect.needle_of("k3f9-42")
 
 
 def test_it_is_found_where_it_was_carried_and_by_whom() -> None:
@@ -240,14 +240,14 @@ def test_the_oldest_is_forgotten_and_a_mebibyte_is_kept() -> None:
     filler = chunk(b"x" * 10_000)
     connection.ask(here, "streaming", NDJSON + chunk(EVENT + b"\n"))
     stream: Any = connection
-    for _ in range(recorder.MOST // len(filler) - 1):
+    for _ in range(capture.MOST // len(filler) - 1):
         here.observe(stream, "down", filler)
     assert here.find("streaming", NEEDLE, "127.0.0.1") is not None
     for _ in range(3):
         here.observe(stream, "down", filler)
     assert here.find("streaming", NEEDLE, "127.0.0.1") is None
     (recording,) = here._recordings.values()
-    assert recording.size <= recorder.MOST + len(filler)
+    assert recording.size <= capture.MOST + len(filler)
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
     assert recording.exchanges[0].response.head == NDJSON  # still said how to read the rest
 
@@ -256,22 +256,22 @@ def test_a_history_in_one_frame_is_kept_until_a_mebibyte_has_followed() -> None:
     """Where a client resumes from far behind, or texts are long, its first batch is longer."""
     here, connection = Recorder(), FakeConnection()
     socket: Any = connection
-    long, filler = b" " * recorder.MOST + BATCH % EVENT, b"\x81\x7e\xc3\x50" + b"x" * 50_000
+    long, filler = b" " * capture.MOST + BATCH % EVENT, b"\x81\x7e\xc3\x50" + b"x" * 50_000
     frame = b"\x81\x7f" + len(long).to_bytes(8, "big") + long
     connection.ask(here, "websocket", SOCKET + frame)
-    for _ in range(recorder.MOST // len(filler)):
+    for _ in range(capture.MOST // len(filler)):
         here.observe(socket, "down", filler)
         found = here.find("websocket", NEEDLE, "127.0.0.1")
         assert found is not None and found[1] == frame
     here.observe(socket, "down", filler)
     assert here.find("websocket", NEEDLE, "127.0.0.1") is None
     (recording,) = here._recordings.values()
-    assert recording.size <= recorder.MOST + len(filler)
+    assert recording.size <= capture.MOST + len(filler)
 
 
 def test_polls_are_forgotten_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "MOST", 10_000)
-    monkeypatch.setattr(recorder, "LEAST", 1_000)
+    monkeypatch.setattr(capture, "MOST", 10_000)
+    monkeypatch.setattr(capture, "LEAST", 1_000)
     here, connection = Recorder(), FakeConnection()
     for _ in range(1000):
         connection.ask(here, "polling", sized(b"empty") + b"empty")
@@ -281,7 +281,7 @@ def test_polls_are_forgotten_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_closed_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "CONNECTIONS", 10)
+    monkeypatch.setattr(capture, "CONNECTIONS", 10)
     here = Recorder()
     for _ in range(100):
         connection = FakeConnection()

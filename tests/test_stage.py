@@ -21,14 +21,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_demo.comparison.theory import Path as NetworkPath
 from realtime_demo.comparison.theory import Workload, predict
+from realtime_demo.demo.labels import OTHER, label_of
+from realtime_demo.demo.runner import DemoRunner
+from realtime_demo.demo.state import Feed
+from realtime_demo.demo.wire.views import rooms_of
 from realtime_demo.management.commands.demo import own_address
-from realtime_demo.stage.labels import OTHER, label_of
-from realtime_demo.stage.parent import Stage
-from realtime_demo.stage.settings import Feed
-from realtime_demo.stage.theory import SERVICE, SIZES
-from realtime_demo.stage.wire import rooms_of
 from realtime_demo.tap.network import Network
-from transports.http.problems import Refusal
+from realtime_demo.web.theory import SERVICE, SIZES
+from transports.http.problems import Problem
 from transports.registry import TECHNIQUES
 
 from .live import LiveServer
@@ -162,9 +162,9 @@ async def test_another_machine_sees_the_stage_and_cannot_control_it(
 
 
 def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
-    stage = Stage("192.0.2.1", 8000, Feed(), environment={})
-    assert stage.tap.listen == ("192.0.2.1", 8000)
-    assert stage.tap.target[0] == "127.0.0.1"
+    runner = DemoRunner("192.0.2.1", 8000, Feed(), environment={})
+    assert runner.tap.listen == ("192.0.2.1", 8000)
+    assert runner.tap.target[0] == "127.0.0.1"
 
 
 async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
@@ -172,7 +172,8 @@ async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
     async with demo.page() as page:
         url = f"http://127.0.0.1:{demo.child_port}"
         async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as past:
-            response = await past.post("/stage/cut/", json={}, headers=page.headers)
+            headers = {**page.headers, "Origin": url}
+            response = await past.post("/stage/cut/", json={}, headers=headers)
             assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
 
 
@@ -480,7 +481,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
     feed = Feed(running=False, rate=3.0, room="here", arrivals="fixed")
     assert feed.changed({}) == feed
     assert feed.changed({"rate": 5}) == Feed(False, 5.0, "here", "fixed")
-    with pytest.raises(Refusal):
+    with pytest.raises(Problem):
         feed.changed({"rates": 5})
 
 

@@ -20,10 +20,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
-from realtime_demo.stage import page as stage
+from realtime_demo.demo.control_api import configuration_for_page
 from transports.auth.permissions import check_room
 from transports.http.names import has_own_name, name_of
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
+from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
 
 from .scenarios import SCENARIOS
@@ -57,8 +58,8 @@ def demo_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"room": room, "techniques": techniques}
     try:
         check_room(room, request.user)
-    except Refusal as refusal:
-        return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
+    except Problem as problem:
+        return render(request, "page.html", {**context, "problem": problem}, status=problem.status)
     context["configuration"] = {
         **script_configuration(request, room, techniques),
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
@@ -105,7 +106,7 @@ def script_configuration(
             "isStaff": getattr(request.user, "is_staff", False),
         },
         "techniques": [_technique_for_browser(technique, room) for technique in techniques],
-        "demo": stage.for_page(request),
+        "demo": configuration_for_page(request),
     }
 
 
@@ -140,7 +141,7 @@ def clock(request: HttpRequest) -> JsonResponse:
 
 
 # --- Error pages -------------------------------------------------------------------------------
-# Programs get `application/problem+json` instead: transports/refusals.py.
+# Programs get `application/problem+json` instead: transports/http/problems.py.
 
 
 def error_page(request: HttpRequest | None, status: int) -> HttpResponse:
@@ -158,7 +159,7 @@ def forbidden(
     request: HttpRequest, exception: Exception | None = None, reason: str = ""
 ) -> HttpResponse:
     """Also Django's `CSRF_FAILURE_VIEW`, which passes a reason."""
-    return error_page(request, 403)
+    return csrf_failure(request, reason) or error_page(request, 403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,22 +1,22 @@
-"""`GET /theory/`: what each technique must cost, for the page; comparison/theory.py says it."""
+"""`GET /theory/`: what each technique must cost, for the page."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 
 from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from realtime_demo.demo.state import BANDWIDTH, RATE, ROUND_TRIP
 from realtime_demo.tap.network import Network
-from transports.events import encode
-from transports.http.base import Endpoint, answer
-from transports.http.problems import Refusal
-from transports.http.request import Request
-from transports.http.scope import Receive, Send
+from transports.http.problems import Problem
+from transports.http.views import api_view, json_response
 from transports.registry import TECHNIQUES
 
-from .settings import BANDWIDTH, RATE, ROUND_TRIP
+Query = Mapping[str, str]
 
 POINTS = 48  # of the distribution
 INTERVAL = (0.0, 3_600_000.0)  # ms
@@ -25,29 +25,26 @@ SIZES = Sizes(down=230.0, event=250.0)
 SERVICE = 0.002  # seconds that a browser and the server work in one round trip
 
 
-class Theory(Endpoint):
+@api_view("GET", "HEAD")
+async def theory(request: HttpRequest) -> HttpResponse:
     """`?rate=&interval=&rtt=&jitter=&bandwidth=&arrivals=`: a prediction for each technique.
 
     `rate` in events a second, times in milliseconds, `bandwidth` in kB/s. 400 where a stream of
     such events does not fit through such a bandwidth.
     """
-
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        workload, path = _asked(request.query)
-        try:
-            predictions = {
-                technique.name: _document(technique.name, workload, path)
-                for technique in TECHNIQUES
-            }
-        except ValueError as error:
-            raise Refusal(400, "bandwidth", str(error)) from error
-        await answer(send, 200, b"application/json", encode(predictions))
+    workload, path = _parameters(request.GET)
+    try:
+        return json_response(
+            {technique.name: _document(technique.name, workload, path) for technique in TECHNIQUES}
+        )
+    except ValueError as error:
+        raise Problem(400, "bandwidth", str(error)) from error
 
 
-def _asked(query: dict[str, str]) -> tuple[Workload, Path]:
+def _parameters(query: Query) -> tuple[Workload, Path]:
     arrivals = query.get("arrivals", "poisson")
     if arrivals not in ("poisson", "fixed"):
-        raise Refusal(400, "arrivals", "'arrivals' is poisson or fixed.")
+        raise Problem(400, "arrivals", "'arrivals' is poisson or fixed.")
     workload = Workload(
         rate=_number(query, "rate", 1.0, RATE),
         arrivals="fixed" if arrivals == "fixed" else "poisson",
@@ -65,9 +62,7 @@ def _asked(query: dict[str, str]) -> tuple[Workload, Path]:
     return workload, Path(network, SERVICE)
 
 
-def _number(
-    query: dict[str, str], name: str, default: float, between: tuple[float, float]
-) -> float:
+def _number(query: Query, name: str, default: float, between: tuple[float, float]) -> float:
     text, (least, most) = query.get(name, ""), between
     if not text:
         return default
@@ -76,7 +71,7 @@ def _number(
     except ValueError:
         value = math.nan
     if not least <= value <= most:  # nan is not
-        raise Refusal(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
+        raise Problem(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""`WS /stage/live/`: the state document whenever it changes. What a client says is ignored."""
+"""`WS /stage/live/`: the state document, whenever it changes. What a client sends is ignored."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from contextlib import suppress
 from typing import Any
 
 from transports.events import encode
-from transports.http.problems import Refusal, close_reason
+from transports.http.problems import Problem
 from transports.http.request import Request
 from transports.http.scope import Receive, Scope, Send, check_host, check_origin
 
-from .link import parent
+from .ipc import parent
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
 
 
-class Live:
+class StateSocket:
     """A plain ASGI application: one socket costs no thread."""
 
     @classmethod
@@ -28,8 +28,8 @@ class Live:
             check_host(scope)
             check_origin(scope)
             Request(scope)
-        except Refusal as refusal:
-            await send(_close(refusal.close_code, close_reason(refusal.detail)))
+        except Problem as problem:
+            await send(_close(problem.close_code, problem.close_reason))
             return
         await send({"type": "websocket.accept"})
         telling = asyncio.create_task(self._tell(send))

@@ -1,7 +1,7 @@
 """What the stage is set to, which outlives a restart of the server; and how it is asked for.
 
 Each is made from a JSON object by `changed`, which keeps what the object does not name and raises
-`Refusal` (400) for what nothing can be set to.
+`Problem` (400) for what nothing can be set to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
 from realtime_demo.tap.network import Network
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 from transports.registry import BY_NAME
 
 Arrivals = Literal["poisson", "fixed"]
@@ -73,7 +73,7 @@ class Feed(Setting):
         only(document, "running", "rate", "room", "arrivals")
         arrivals = document.get("arrivals", self.arrivals)
         if arrivals not in ("poisson", "fixed"):
-            raise Refusal(400, "arrivals", "'arrivals' is poisson or fixed.")
+            raise Problem(400, "arrivals", "'arrivals' is poisson or fixed.")
         return replace(
             self,
             running=flag(document, "running", self.running),
@@ -101,11 +101,11 @@ class Faults(Setting):
 
 # --- Members of a JSON object -------------------------------------------------------------
 def only(document: Mapping[str, Any], *names: str) -> None:
-    """Raise `Refusal` for a member that nothing is known of: a slip of the pen, most often."""
+    """Raise `Problem` for a member that nothing is known of: a slip of the pen, most often."""
     for name in document:
         if name not in names:
             known = ", ".join(names) or "nothing"
-            raise Refusal(400, "member", f"{name[:40]!r} is not known here; {known} is.")
+            raise Problem(400, "member", f"{name[:40]!r} is not known here; {known} is.")
 
 
 def number(
@@ -114,21 +114,21 @@ def number(
     value = document.get(name, default)
     least, most = between
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise Refusal(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
+        raise Problem(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
     return float(value)
 
 
 def whole_number(document: Mapping[str, Any], name: str, most: int) -> int:
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Refusal(400, name, f"'{name}' is a whole number from 1 to {most}.")
+        raise Problem(400, name, f"'{name}' is a whole number from 1 to {most}.")
     return value
 
 
 def flag(document: Mapping[str, Any], name: str, default: bool | None = None) -> bool:
     value = document.get(name, default)
     if not isinstance(value, bool):
-        raise Refusal(400, name, f"'{name}' is true or false.")
+        raise Problem(400, name, f"'{name}' is true or false.")
     return value
 
 
@@ -136,7 +136,7 @@ def technique(document: Mapping[str, Any]) -> str | None:
     """The technique that is meant; None: all of them."""
     name = document.get("technique")
     if name is not None and (not isinstance(name, str) or name not in BY_NAME):
-        raise Refusal(400, "technique", f"'technique' is one of {', '.join(BY_NAME)}.")
+        raise Problem(400, "technique", f"'technique' is one of {', '.join(BY_NAME)}.")
     return name
 
 

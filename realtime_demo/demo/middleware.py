@@ -1,4 +1,4 @@
-"""The fault of a stream that a middleware compresses."""
+"""ASGI middleware of the demo's server: client addresses, and the fault of compression."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from django.middleware.gzip import GZipMiddleware
 from django.utils.text import compress_string
 
+from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, header
 
-from .labels import STREAMS, label_of
-from .link import parent
+from .ipc import parent
+from .labels import STREAMS, is_technique, label_of
 
 _ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
 
@@ -56,3 +57,25 @@ def _compressed(send: Send) -> Send:
         await send(message)
 
     return send_compressed
+
+
+def with_client_addresses(application: Application) -> Application:
+    """`application`, with the address of the client in place of the tap's.
+
+    The parent is asked anew for each request: a port of the tap is soon another connection's. A
+    poll or a stream is not delayed for it, and so has no address.
+    """
+
+    async def with_address(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            port = scope["client"][1] if scope.get("client") else 0
+            scope["client"] = None
+            if scope["type"] == "websocket" or not is_technique(label_of(scope["path"])):
+                try:
+                    answer = await parent.ask("client", port=port)
+                except Problem:  # the demo is stopping
+                    answer = {"client": None}
+                scope["client"] = answer["client"] and tuple(answer["client"])
+        await application(scope, receive, send)
+
+    return with_address

@@ -28,8 +28,8 @@ SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-c
 
 @dataclass(frozen=True)
 class Part:
-    """`says` is a key of `says.SAYS`. `text` is what is to be read where it is not the bytes'
-    own UTF-8."""
+    """`says` is a key of `explanations.EXPLANATIONS`. `text` is what to show where that is not the
+    bytes' own UTF-8."""
 
     kind: str
     data: bytes

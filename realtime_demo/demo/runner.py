@@ -18,13 +18,13 @@ from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME
 
-from .anatomy import needle_of
+from .ipc import LONGEST, Document, Lines
 from .labels import STREAMS, is_technique, label_of
-from .link import LONGEST, Document, Lines
-from .recorder import Recorder
-from .settings import Faults, Feed, Path, Server
 from .stalling import Stalling
+from .state import Faults, Feed, Path, Server
 from .supervisor import Supervisor
+from .wire.capture import Recorder
+from .wire.dissect import needle_of
 
 CHILD_HOST = "127.0.0.1"  # wherever the parent listens: nobody else is to reach it
 PROBE_TIMEOUT = 2.0  # seconds for an answer of a child that starts
@@ -35,7 +35,7 @@ PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 GONE = "These bytes are no longer kept, or that event never came to you this way."
 
 
-class Stage:
+class DemoRunner:
     """Serves on `host`:`port` until it is told to stop.
 
     `server` is the name of the ASGI server, and `environment` is added to its process's. `say`

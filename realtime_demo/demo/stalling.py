@@ -7,7 +7,7 @@ from weakref import WeakSet
 from realtime_demo.tap.proxy import Connection, Tap
 from transports.registry import BY_NAME
 
-REQUEST_AND_RESPONSE = ("polling", "longpoll")
+from .labels import POLLED
 
 
 class Stalling:
@@ -33,14 +33,14 @@ class Stalling:
                 if not on:
                     self._pending.discard(connection)
                     connection.resume()
-                elif name in REQUEST_AND_RESPONSE and not is_asking(connection):
+                elif name in POLLED and not is_asking(connection):
                     self._pending.add(connection)
                 else:
                     connection.stall()
 
     def observe(self, connection: Connection) -> None:
         """Called when a client has sent something."""
-        if connection in self._pending and connection.label in REQUEST_AND_RESPONSE:
+        if connection in self._pending and connection.label in POLLED:
             self._pending.discard(connection)
             connection.stall()
 

@@ -6,8 +6,9 @@ import re
 
 from transports.registry import BY_NAME, TECHNIQUES
 
-OTHER = "other"  # the page, its scripts, publishing, the stage's own
-STREAMS = ("streaming", "sse")  # of HTTP, without an end
+OTHER = "other"  # the page, its scripts, publishing, the demo's controls
+STREAMS = tuple(each.name for each in TECHNIQUES if each.is_stream)
+POLLED = tuple(each.name for each in TECHNIQUES if each.is_polled)
 
 _PATHS = [
     (re.compile(re.escape(technique.path).replace(r"\{room\}", "[^/]+")), technique.name)

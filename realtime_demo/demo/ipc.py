@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 
-from transports.http.problems import Refusal, unavailable
+from transports.http.problems import Problem, unavailable
 
 Document = dict[str, Any]
 LONGEST = 64 * 1024 * 1024  # bytes in a line; the wire of one event is the longest
@@ -95,7 +95,7 @@ class Parent:
             self._lines.send({"ask": command, "id": next(self._numbers), **arguments})
 
     async def ask(self, command: str, **arguments: Any) -> Document:
-        """The parent's answer. Raises `Refusal`, also what the parent has refused."""
+        """The parent's answer. Raises `Problem`, also what the parent has refused."""
         if self._lines is None or self.stopping:
             raise unavailable("The server is restarting.")
         number = next(self._numbers)
@@ -109,7 +109,7 @@ class Parent:
         finally:
             self._asked.pop(number, None)
         if "refused" in result:
-            raise Refusal(*result["refused"])
+            raise Problem(*result["refused"])
         return result
 
     async def states(self) -> AsyncIterator[Document]:

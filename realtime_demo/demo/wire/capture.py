@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from realtime_demo.demo.labels import is_technique
 from realtime_demo.tap.proxy import Connection, Direction
 
 from .framing import chunk_end, frame_end, header_fields, inflated
-from .labels import is_technique
 
 MOST = 1024 * 1024  # bytes remembered of a connection
 LEAST = 64 * 1024  # … where there are so many that they have to share

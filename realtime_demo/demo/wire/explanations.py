@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-SAYS = {
+EXPLANATIONS = {
     "wire.chunkSize": _(
         "The chunk's size in hexadecimal: so a response can go on whose length nobody knows yet."
     ),
