@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from django.conf import settings
@@ -65,6 +68,7 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
     context["windows"] = WINDOWS
+    context["server"] = server_name()
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
     return render(request, "page.html", context)
 
@@ -81,8 +85,18 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
         "techniques": techniques,
         "windows": WINDOWS,
         "configuration": script_configuration(request, DEFAULT_ROOM, techniques),
+        "server": server_name(),
     }
     return render(request, f"techniques/{app}.html", context)
+
+
+@cache
+def server_name() -> str:
+    """Return the name and version of the ASGI server that runs this process."""
+    # Daphne is an installed app, and so is imported under every server.
+    others = ("uvicorn", "hypercorn", "granian")
+    name = next((module for module in others if module in sys.modules), "daphne")
+    return f"{name.capitalize()} {version(name)}"
 
 
 def script_configuration(
