@@ -17,13 +17,13 @@ from pathlib import Path
 from rich.console import Console
 
 from realtime_demo.comparison.host import environment
-from realtime_demo.server import raise_open_files
+from realtime_demo.open_files import raise_open_files
 
 from .arguments import at_least
+from .deployment import ROOT, Deployment, NotStarted
+from .faults import BY_NAME, FAULTS, Fault
 from .report import markdown, show
 from .run import Outcome, run
-from .shape import ROOT, NotStarted, Shape
-from .strikes import BY_NAME, FAULTS, Fault
 
 CLIENTS, RATE = 50, 2.0
 SHORT_CLIENTS, SHORT_RATE = 3, 5.0
@@ -42,7 +42,7 @@ def main() -> int:
     rate = options.rate or (SHORT_RATE if options.short else RATE)
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     outcomes = []
-    for outcome in strike(faults, clients, rate, console):
+    for outcome in inject(faults, clients, rate, console):
         outcomes.append(outcome)
         if options.json:
             document = {
@@ -58,10 +58,10 @@ def main() -> int:
     return int(len(outcomes) < len(faults) or any(each.complaints for each in outcomes))
 
 
-def strike(
+def inject(
     faults: Sequence[Fault], clients: int, rate: float, console: Console
 ) -> Iterable[Outcome]:
-    """The faults one after another, those that need the same environment at the same shape."""
+    """Inject the faults one after another, those of the same environment into one deployment."""
     ordered = sorted(faults, key=lambda fault: (fault.replicated, sorted(fault.env.items())))
     for (env, replicated), group in groupby(ordered, key=lambda f: (f.env, f.replicated)):
         with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
@@ -69,24 +69,28 @@ def strike(
             clock.write_bytes(struct.pack("d", 0.0))
             stepped = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
             try:
-                shape = Shape(Path(directory), env={**stepped, **env}, replicated=replicated)
-                with shape:
+                deployment = Deployment(
+                    Path(directory), env={**stepped, **env}, replicated=replicated
+                )
+                with deployment:
                     for fault in group:
                         console.print(f"[dim]{time.strftime('%T')}[/dim] {fault.title} …")
                         try:
-                            yield asyncio.run(run(fault, shape, clock, clients=clients, rate=rate))
+                            yield asyncio.run(
+                                run(fault, deployment, clock, clients=clients, rate=rate)
+                            )
                         except* TimeoutError:
                             console.print(f"[red]{fault.name}: somebody did not recover[/red]")
             except NotStarted as error:
-                console.print(f"[red]The shape did not start: {error}[/red]")
+                console.print(f"[red]The deployment did not start: {error}[/red]")
             # What the processes said outlives their directory.
-            shutil.copyfile(shape.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
+            shutil.copyfile(deployment.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
 
 
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m faults",
-        description="Let faults strike a production shape, and read every client's ledger.",
+        description="Inject faults into a production, and read every client's ledger.",
     )
     arguments.add_argument("--short", action="store_true", help="a few faults, few clients")
     arguments.add_argument(

@@ -19,8 +19,8 @@ class Ledger:
     position: Cursor
     delivered: int = 0
     lost: int = 0
-    doubled: int = 0
-    reordered: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
     resets: int = 0
     missed: int = 0  # the sum of what the resets said
     uncounted: int = 0  # resets that could not say how much
@@ -42,9 +42,9 @@ class Ledger:
             self.position = cursor
         elif cursor.seq in self._holes:
             self._holes.remove(cursor.seq)
-            self.reordered += 1
+            self.out_of_order += 1
         else:
-            self.doubled += 1
+            self.duplicated += 1
 
     def _take_reset(self, cursor: Cursor, missed: int | None, here: bool) -> None:
         self._give_up_holes()
@@ -70,4 +70,4 @@ class Ledger:
 
     @property
     def is_whole(self) -> bool:
-        return not (self.lost or self.doubled or self.reordered)
+        return not (self.lost or self.duplicated or self.out_of_order)

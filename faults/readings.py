@@ -1,4 +1,4 @@
-"""What a part of the shape holds: memory, descriptors, threads, the event loop's tasks."""
+"""What a part of the deployment holds: memory, descriptors, threads, the event loop's tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psutil
 
 from realtime_demo.comparison.host import cpu_seconds
 
-from .shape import MIB
+from .deployment import MIB
 
 ASKED = 5  # times that each is asked for its tasks
 LOOK = 0.2  # seconds between the looks of which `rest` takes the least

@@ -16,8 +16,8 @@ COLUMNS = (
     "sent",
     "delivered",
     "lost",
-    "doubled",
-    "reordered",
+    "duplicated",
+    "out of order",
     "resets",
     "missed",
     "recovered, s",
@@ -51,7 +51,10 @@ def cells(row: Row) -> list[str]:
         str(row.clients),
         f"{row.sent:,}",
         f"{row.delivered:,}",
-        *(str(each) for each in (row.lost + row.altered, row.doubled, row.reordered, row.resets)),
+        *(
+            str(each)
+            for each in (row.lost + row.altered, row.duplicated, row.out_of_order, row.resets)
+        ),
         "unknown" if row.uncounted else f"{row.missed:,}",
         f"{row.recovery:.1f}",
         f"{row.delay * 1000:.0f}",
@@ -74,14 +77,14 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def _overview(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    headings = "clients | sent | delivered | lost | doubled | reordered | resets | recovered"
+    headings = "clients | sent | delivered | lost | duplicated | out of order | resets | recovered"
     yield f"| fault | {headings} | |"
     yield "|---|" + "--:|" * 8 + "---|"
     for outcome in outcomes:
         rows = outcome.rows
         sums = [
             sum(getattr(row, name) for row in rows)
-            for name in ("clients", "delivered", "lost", "doubled", "reordered", "resets")
+            for name in ("clients", "delivered", "lost", "duplicated", "out_of_order", "resets")
         ]
         clients, delivered, *rest = sums
         counts = " | ".join(f"{each:,}" for each in (clients, rows[0].sent, delivered, *rest))

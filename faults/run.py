@@ -20,11 +20,11 @@ from realtime_demo.tap.proxy import Tap
 from transports.events import Batch, Cursor
 from transports.registry import TECHNIQUES, Technique
 
-from .audience import Follower, trust
+from .clients import Follower, trust
+from .deployment import Deployment
+from .faults import TASK_LINES, Fault
 from .publisher import SENDER, Publisher, place
-from .shape import Shape
 from .stage import BOUND, Stage, until
-from .strikes import TASK_LINES, Fault
 
 RECOVERY = 5.0  # seconds: the number to hold
 CALM = 2.0  # seconds of undisturbed feed on either side of the fault
@@ -40,8 +40,8 @@ class Row:
     sent: int  # events of the feed that each of them was to have
     delivered: int = 0
     lost: int = 0
-    doubled: int = 0
-    reordered: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
     altered: int = 0  # events that were not what the history has
     resets: int = 0
     missed: int = 0  # what the resets said
@@ -51,7 +51,7 @@ class Row:
 
     @property
     def is_whole(self) -> bool:
-        return not (self.lost or self.doubled or self.reordered or self.altered)
+        return not (self.lost or self.duplicated or self.out_of_order or self.altered)
 
 
 @dataclass
@@ -75,8 +75,8 @@ class Outcome:
     def complaints(self) -> list[str]:
         """What does not hold; empty if the fault was survived."""
         said = [
-            f"{row.technique}: {row.lost} lost, {row.doubled} doubled, {row.reordered} reordered, "
-            f"{row.altered} altered"
+            f"{row.technique}: {row.lost} lost, {row.duplicated} duplicated, "
+            f"{row.out_of_order} out of order, {row.altered} altered"
             for row in self.rows
             if not row.is_whole
         ]
@@ -117,7 +117,7 @@ class Outcome:
 
 async def run(
     fault: Fault,
-    shape: Shape,
+    deployment: Deployment,
     clock: Path,
     *,
     clients: int,
@@ -125,22 +125,22 @@ async def run(
     calm: float = CALM,
     techniques: Sequence[Technique] = TECHNIQUES,
 ) -> Outcome:
-    """Let the fault strike while `clients` of each technique follow a feed of `rate` a second.
+    """Inject the fault while `clients` of each technique follow a feed of `rate` a second.
 
     Raises `TimeoutError` where something that has to happen does not.
     """
-    trust(shape.layout.certificate)
-    tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
+    trust(deployment.paths.certificate)
+    tls = ssl.create_default_context(cafile=str(deployment.paths.certificate))
     room = f"{'staff-' if fault.as_staff else ''}fault-{uuid.uuid4().hex[:12]}"
-    headers = await asyncio.to_thread(shape.staff) if fault.as_staff else {}
+    headers = await asyncio.to_thread(deployment.staff) if fault.as_staff else {}
     async with (
-        httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30, headers=headers) as http,
-        Tap("127.0.0.1", shape.layout.port) as tap,
+        httpx.AsyncClient(base_url=deployment.url, verify=tls, timeout=30, headers=headers) as http,
+        Tap("127.0.0.1", deployment.paths.port) as tap,
     ):
         since = await place(http, room)
-        publisher = Publisher(shape.url, room, fault.rate or rate, tls, headers=headers)
-        stage = Stage(shape, http, tap, publisher, clock)
-        url = f"https://127.0.0.1:{tap.port}" if fault.tapped else shape.url
+        publisher = Publisher(deployment.url, room, fault.rate or rate, tls, headers=headers)
+        stage = Stage(deployment, http, tap, publisher, clock)
+        url = f"https://127.0.0.1:{tap.port}" if fault.tapped else deployment.url
         followers = [
             Follower(technique, url, room, since, headers=headers)
             for technique in techniques
@@ -152,7 +152,7 @@ async def run(
             publishing = group.create_task(publisher.run())
             await until(lambda: all(each.arrivals for each in followers))
             await asyncio.sleep(calm)
-            ended = await fault.strike(stage)
+            ended = await fault.inject(stage)
             await until(lambda: all(_recovered(each, publisher, ended) for each in followers))
             await asyncio.sleep(calm)
             publisher.stop()
@@ -222,13 +222,21 @@ def account(
         ledger = follower.ledger
         ledger.close(truth.cursor)
         row.clients += 1
-        for each in ("delivered", "lost", "doubled", "reordered", "resets", "missed", "uncounted"):
+        for each in (
+            "delivered",
+            "lost",
+            "duplicated",
+            "out_of_order",
+            "resets",
+            "missed",
+            "uncounted",
+        ):
             setattr(row, each, getattr(row, each) + getattr(ledger, each))
         row.altered += sum(
             event.id in kept and kept[event.id] != event for _, event in follower.arrivals
         )
         seen = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
-        row.doubled += sum(count - 1 for count in seen.values())
+        row.duplicated += sum(count - 1 for count in seen.values())
         # Where the numbering changed the numbers say nothing of what was passed over.
         row.lost += max(0, len(texts.keys() - seen.keys()) - ledger.missed - ledger.lost)
         recovery = _recovery(follower, publisher, ended)

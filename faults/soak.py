@@ -2,13 +2,12 @@
 
     python -m faults.soak [--minutes 60] [--rate 10] [--clients 40] [--json FILE] [--markdown FILE]
 
-The production shape, with clients of every technique, half of them through a tap that cuts all of
-its connections every now and then. Twenty times (or every half a minute, where that is less) all
-of them leave, and what is open then is counted: descriptors, threads and tasks of a shape at rest
-do not depend on who happens to be there, and what was not given back is still there. Memory is
-read every ten seconds. Each series' slope is then said with its 95 % interval, for memory over the
-second half of the time, for the rest without the first quarter: flat is what lies within the
-tolerance with the whole of it.
+A production, with clients of every technique, half of them through a tap that cuts all of its
+connections from time to time. Twenty times (or every half a minute, where that is less) all clients
+leave, and the descriptors, threads and tasks that are still open are counted: at rest they do not
+depend on the clients, so what was not released shows. Memory is read every ten seconds. Each
+series' slope is reported with its 95 % interval, for memory over the second half of the time, for
+the rest without the first quarter: a series is flat if the whole interval is within the tolerance.
 
 `--leak 50` lets each server keep a descriptor for every fiftieth connection, which has to be found.
 """
@@ -39,18 +38,18 @@ from transports.events import Cursor
 from transports.registry import TECHNIQUES
 
 from .arguments import at_least
-from .audience import Follower, trust
-from .flatness import BLOCK, Trend, trend
+from .clients import Follower, trust
+from .deployment import ROOT, Deployment
 from .ledger import Ledger
 from .publisher import Publisher, place
 from .readings import Sample, look, rest
-from .shape import ROOT, Shape
+from .trend import BLOCK, Trend, trend
 
 INTERVAL = 10.0  # seconds between samples
 ROUNDS, ROUND = 20, 30.0  # times that everyone leaves; the least time between, in seconds
 # A round ends with this many seconds in which nginx lets go of its connections to the servers
 # (`keepalive_timeout 3s`), and this many in which a look is taken: of any five, the question
-# whether all is well (`production.watch`) leaves two without a connection.
+# whether all is well (`production.readiness`) leaves two without a connection.
 LET_GO, LOOK = 4.0, 6.0
 STAY = 30.0  # seconds a client stays, on average
 CUT = 20.0  # seconds between cuts of all that goes through the tap
@@ -86,25 +85,25 @@ class Soak:
     _staff: dict[str, str] = field(default_factory=dict)  # the headers of who may start tasks
     _places: dict[int, Cursor] = field(default_factory=dict)  # where each client goes on
 
-    async def run(self, shape: Shape, console: Console) -> None:
-        trust(shape.layout.certificate)
-        tls = ssl.create_default_context(cafile=str(shape.layout.certificate))
-        async with httpx.AsyncClient(base_url=shape.url, verify=tls, timeout=30) as http:
+    async def run(self, deployment: Deployment, console: Console) -> None:
+        trust(deployment.paths.certificate)
+        tls = ssl.create_default_context(cafile=str(deployment.paths.certificate))
+        async with httpx.AsyncClient(base_url=deployment.url, verify=tls, timeout=30) as http:
             since = await place(http, ROOM)
-        async with Tap("127.0.0.1", shape.layout.port) as tap:
+        async with Tap("127.0.0.1", deployment.paths.port) as tap:
             self._places = dict.fromkeys(range(self.clients), since)
-            self._staff = await asyncio.to_thread(shape.staff)
-            publisher = Publisher(shape.url, ROOM, self.rate, tls, keep=False)
+            self._staff = await asyncio.to_thread(deployment.staff)
+            publisher = Publisher(deployment.url, ROOM, self.rate, tls, keep=False)
             began = time.monotonic()
             seconds = self.minutes * 60
             step = max(ROUND, seconds / ROUNDS)
-            sampling = asyncio.create_task(self._sample(shape, began, console))
+            sampling = asyncio.create_task(self._sample(deployment, began, console))
             try:
                 for number in range(1, int(seconds / step) + 1):
                     end = began + number * step
-                    await self._round(shape, tap, publisher, tls, end - LET_GO - LOOK)
+                    await self._round(deployment, tap, publisher, tls, end - LET_GO - LOOK)
                     await asyncio.sleep(LET_GO)
-                    await self._rest(shape, began)
+                    await self._rest(deployment, began)
             finally:
                 sampling.cancel()
                 await asyncio.wait({sampling})
@@ -114,15 +113,20 @@ class Soak:
                 sampling.result()  # what went wrong with it
 
     async def _round(
-        self, shape: Shape, tap: Tap, publisher: Publisher, tls: ssl.SSLContext, end: float
+        self,
+        deployment: Deployment,
+        tap: Tap,
+        publisher: Publisher,
+        tls: ssl.SSLContext,
+        end: float,
     ) -> None:
         """Everyone is there until `end`, on the monotonic clock."""
-        urls = [shape.url, f"https://127.0.0.1:{tap.port}"]
+        urls = [deployment.url, f"https://127.0.0.1:{tap.port}"]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(end - time.monotonic()), asyncio.TaskGroup() as group:
                 group.create_task(publisher.run())
                 group.create_task(self._cut(tap))
-                group.create_task(self._give_work(shape.url, tls))
+                group.create_task(self._give_work(deployment.url, tls))
                 for number in range(self.clients):
                     technique = TECHNIQUES[number % len(TECHNIQUES)]
                     url = urls[number // len(TECHNIQUES) % 2]
@@ -144,7 +148,7 @@ class Soak:
         ledger.close(ledger.position)  # holes are losses now
         self.delivered[name] += ledger.delivered
         self.totals["visits"] += 1
-        for each in ("delivered", "lost", "doubled", "reordered", "resets"):
+        for each in ("delivered", "lost", "duplicated", "out_of_order", "resets"):
             self.totals[each] += getattr(ledger, each)
 
     async def _cut(self, tap: Tap) -> None:
@@ -163,11 +167,11 @@ class Soak:
                     self.totals["tasks"] += answer.status_code == 202
             await asyncio.sleep(WORK)
 
-    async def _sample(self, shape: Shape, began: float, console: Console) -> None:
+    async def _sample(self, deployment: Deployment, began: float, console: Console) -> None:
         count = 0
         while True:
             at = time.monotonic() - began
-            for name, processes in shape.processes().items():
+            for name, processes in deployment.processes().items():
                 self.samples.setdefault(name, []).append(look(at, processes))
             if count % 30 == 0:
                 said = ", ".join(
@@ -178,10 +182,12 @@ class Soak:
             count += 1
             await asyncio.sleep(INTERVAL - (time.monotonic() - began) % INTERVAL)
 
-    async def _rest(self, shape: Shape, began: float) -> None:
-        metrics = {name: f"{shape.metrics_url}/{name}/metrics" for name in shape.layout.names}
+    async def _rest(self, deployment: Deployment, began: float) -> None:
+        metrics = {
+            name: f"{deployment.metrics_url}/{name}/metrics" for name in deployment.paths.names
+        }
         at = time.monotonic() - began
-        for name, sample in (await rest(at, shape.processes(), metrics, LOOK - 1)).items():
+        for name, sample in (await rest(at, deployment.processes(), metrics, LOOK - 1)).items():
             self.at_rest.setdefault(name, []).append(sample)
 
     def findings(self) -> dict[str, dict[str, Finding]]:
@@ -208,7 +214,7 @@ class Soak:
     def holds(self) -> bool:
         """Something was delivered and counted, all of it was right, and nothing grows."""
         verdicts = [one.trend.verdict for part in self.findings().values() for one in part.values()]
-        broken = sum(self.totals[each] for each in ("lost", "doubled", "reordered"))
+        broken = sum(self.totals[each] for each in ("lost", "duplicated", "out_of_order"))
         seen = self.totals["delivered"] and self.at_rest
         return bool(seen) and not broken and "grows" not in verdicts
 
@@ -284,8 +290,8 @@ def summary(soak: Soak) -> str:
         f"time, {totals['visits']:,} in all, {soak.cuts:,} connections cut. "
         f"{totals['tasks']} tasks, {totals['published']:,} published, "
         f"{totals['delivered']:,} delivered, "
-        f"{totals['lost']} lost, {totals['doubled']} doubled, {totals['reordered']} reordered, "
-        f"{totals['resets']} resets. Of a core: "
+        f"{totals['lost']} lost, {totals['duplicated']} duplicated, "
+        f"{totals['out_of_order']} out of order, {totals['resets']} resets. Of a core: "
         + ", ".join(f"{name} {share:.1%}" for name, share in cores.items())
         + "."
     )
@@ -312,7 +318,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--rate", type=at_least(0.01), default=10, help="events a second")
     arguments.add_argument("--clients", type=at_least(1), default=40, help="at a time")
     arguments.add_argument("--leak", type=int, default=0, metavar="N", help="every Nth connection")
-    arguments.add_argument("--directory", type=Path, help="of the shape; else a temporary one")
+    arguments.add_argument("--directory", type=Path, help="of the deployment; else a temporary one")
     arguments.add_argument("--json", type=Path, help="write every sample there")
     arguments.add_argument("--markdown", type=Path, help="write the table there")
     return arguments
@@ -326,14 +332,14 @@ def main() -> int:
         env = {"IDEMPOTENCY_EXPIRY": str(round(options.minutes * KEYS))}
         if options.leak:
             env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
-        with Shape(options.directory or Path(temporary), env=env) as shape:
+        with Deployment(options.directory or Path(temporary), env=env) as deployment:
             whole = False
             try:
-                asyncio.run(soak.run(shape, console))
+                asyncio.run(soak.run(deployment, console))
                 whole = True
             except KeyboardInterrupt:
                 console.print("Interrupted: what there is so far.")
-        errors = shape.output().count("Traceback")
+        errors = deployment.output().count("Traceback")
     show(soak, console)
     console.print(f"Tracebacks in the processes' output: {errors}.")
     if options.json:

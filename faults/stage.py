@@ -1,4 +1,4 @@
-"""Where a fault strikes: the shape, the tap in front of it, and the feed."""
+"""What a fault is injected into: the deployment, the tap in front of it, and the feed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import psutil
 
 from realtime_demo.tap.proxy import Tap
 
-from .audience import Follower
+from .clients import Follower
+from .deployment import Deployment
 from .failover import Failover
 from .publisher import Publisher
-from .shape import Shape
 
 BOUND = 90.0  # seconds after which what has not happened is not going to
 
 
 @dataclass
 class Stage:
-    shape: Shape
+    deployment: Deployment
     http: httpx.AsyncClient
     tap: Tap
     publisher: Publisher
@@ -35,8 +35,8 @@ class Stage:
 
     @property
     def failover(self) -> Failover:
-        assert self.shape.failover is not None
-        return self.shape.failover
+        assert self.deployment.failover is not None
+        return self.deployment.failover
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -53,18 +53,18 @@ class Stage:
 
     def process(self, part: str) -> psutil.Process:
         """The part's first process; nginx's is its master."""
-        return self.shape.processes()[part][0]
+        return self.deployment.processes()[part][0]
 
     def step_clock(self, seconds: float) -> None:
-        """Make the clock of every Python process of the shape wrong by so many seconds."""
+        """Make the clock of every Python process of the deployment wrong by so many seconds."""
         with self.clock.open("r+b") as file:
             file.write(struct.pack("d", seconds))
 
     async def counters(self, name: str) -> float:
         """The sum of a counter over the servers."""
         total = 0.0
-        async with httpx.AsyncClient(base_url=self.shape.metrics_url, timeout=10) as metrics:
-            for server in self.shape.layout.names:
+        async with httpx.AsyncClient(base_url=self.deployment.metrics_url, timeout=10) as metrics:
+            for server in self.deployment.paths.names:
                 text = (await metrics.get(f"/{server}/metrics")).text
                 for line in text.splitlines():
                     if line.startswith((f"{name} ", f"{name}{{")):
@@ -73,7 +73,7 @@ class Stage:
 
     async def task(self, kind: str, **arguments: Any) -> str:
         """Start a task for the worker; where it is asked for."""
-        headers = await asyncio.to_thread(self.shape.staff)
+        headers = await asyncio.to_thread(self.deployment.staff)
         document = {"kind": kind, "arguments": arguments}
         answer = await self.http.post("/tasks/", json=document, headers=headers)
         answer.raise_for_status()

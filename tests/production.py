@@ -44,13 +44,13 @@ class Production(Program):
         self.tls = ssl.create_default_context(cafile=str(self.directory / "certificate.pem"))
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """Its processes whose command has all of `words`; keepers and shells are not among them."""
+        """Its processes whose command has all of `words`; not those about to be replaced."""
         found = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 command = " ".join(process.cmdline())
             except psutil.Error:  # it has just ended
                 continue
-            if all(word in command for word in words) and "production.keep" not in command:
+            if all(word in command for word in words) and "production.child" not in command:
                 found.append(process)
         return found

@@ -19,6 +19,7 @@ import pytest
 from background import runner
 from background.models import Task
 from background.work import LINES, WORK, Job
+from realtime_demo.server import SERVERS
 from transports import feed
 from transports.registry import TECHNIQUES
 
@@ -221,6 +222,17 @@ async def test_a_worker_outlives_redis(tmp_path: Path, room: str) -> None:
                 assert (task["status"], task["attempts"]) == ("done", 1)
                 events = (await http.get(f"/polling/{room}/")).json()["events"]
                 assert [event["text"] for event in events] == ["after"], "Redis began anew"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_task_runs_on_each_server(name: str, tmp_path: Path, room: str) -> None:
+    """Daphne has no lifespan: the worker starts with the first request."""
+    with LiveServer(server=name, env=environment(tmp_path)) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            location = await started(http, "announcement", room=room, text="Lunch!")
+            assert (await ended(http, location))["status"] == "done"
+            (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
+            assert (event["type"], event["text"]) == ("announcement", "Lunch!")
 
 
 async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> None:

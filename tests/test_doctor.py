@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from realtime_demo.doctor.examination import LATE, Examination, Unreachable
-from realtime_demo.doctor.findings import CURES, Finding
-from realtime_demo.doctor.wire import Exchange
+from realtime_demo.doctor.checks import LATE, Examination, Unreachable
+from realtime_demo.doctor.http_trace import Exchange
+from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
 from transports.registry import BY_NAME, TECHNIQUES
@@ -76,7 +76,7 @@ unhindered = repeated_after_a_standstill(0.1)
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
     with LiveServer(
-        APPLICATION, "--proxy-headers", env={"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
+        APPLICATION, env={"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
     ) as running:
         yield running
 
@@ -279,7 +279,7 @@ def test_the_command(server: LiveServer, tmp_path: Path) -> None:
         sick = run(url, "--json")
         (document,) = [each for each in json.loads(sick.stdout) if each["severity"] == "problem"]
         assert document["what"] == "limits bodies"
-        assert document["cure"] == CURES["limits bodies"]
+        assert document["cure"] == REMEDIES["limits bodies"]
         table = run(url)
         assert "client_max_body_size" in table.stdout.replace("\n", "")
         assert sick.returncode == table.returncode == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from realtime_demo.doctor.examination import Examination, Unreachable
-from realtime_demo.doctor.wire import root_of
+from realtime_demo.doctor.checks import Examination, Unreachable
+from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.production import certificate
 from transports.registry import TECHNIQUES
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.own_server]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    with LiveServer(APPLICATION, "--proxy-headers", env={"REDIS_URL": "", "DEBUG": "0"}) as running:
+    with LiveServer(APPLICATION, env={"REDIS_URL": "", "DEBUG": "0"}) as running:
         yield running
 
 

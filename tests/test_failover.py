@@ -101,7 +101,7 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
         for event in batch.events:
             ledger.take(event)
         ledger.close(head)
-        assert (ledger.lost, ledger.doubled, ledger.reordered) == (0, 0, 0), identity
+        assert (ledger.lost, ledger.duplicated, ledger.out_of_order) == (0, 0, 0), identity
         assert (ledger.resets, ledger.uncounted) == (1, 1), identity
     assert await texts(log, kept[0]) == ["2", "", "5", "6", "7"], "what was replicated is given"
     assert await texts(log, None) == ["2", "", "5", "6", "7"], "the last four"

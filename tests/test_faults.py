@@ -1,4 +1,4 @@
-"""The fault suite: that its ledgers would see a loss, and a few faults at a real shape."""
+"""The fault suite: that its ledgers would see a loss, and a few faults at a real deployment."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from faults import cli, strikes
-from faults.audience import Follower
-from faults.flatness import trend
+from faults import cli
+from faults.clients import Follower
+from faults.deployment import ROOT, Deployment
+from faults.faults import BY_NAME, FAULTS, UNDER_WAY, Fault
 from faults.ledger import Ledger
 from faults.publisher import SENDER, Publisher
 from faults.readings import Sample
 from faults.run import account, run
-from faults.shape import ROOT, Shape
 from faults.soak import Soak
 from faults.soak import parser as soak_parser
-from faults.strikes import BY_NAME, FAULTS, Fault
+from faults.trend import trend
 from realtime_demo.production import programs
 from transports import client
 from transports.events import Batch, Cursor, Event
@@ -40,7 +40,7 @@ def event(place: str, missed: int | None = -1) -> Event:
 
 
 def counts(ledger: Ledger) -> tuple[int, int, int]:
-    return ledger.lost, ledger.doubled, ledger.reordered
+    return ledger.lost, ledger.duplicated, ledger.out_of_order
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_reset_into_another_numbering_hides_nothing() -> None:
     batch = Batch("r", truth[2].cursor, tuple(truth))
     flushed = BY_NAME["redis-flushed"]
     (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows
-    assert (row.lost, row.doubled, row.resets) == (2, 0, 1)
+    assert (row.lost, row.duplicated, row.resets) == (2, 0, 1)
 
 
 def said(place: str) -> Event:
@@ -162,7 +162,7 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Shape]:
+def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Deployment]:
     for part, found in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
         try:
             found()
@@ -171,7 +171,7 @@ def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Sha
     env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", "")  # so that it is put back
-        with Shape(tmp_path_factory.mktemp("shape"), env=env) as running:
+        with Deployment(tmp_path_factory.mktemp("deployment"), env=env) as running:
             yield running
     client._tls.cache_clear()
 
@@ -180,9 +180,9 @@ def shape(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Sha
 @pytest.mark.redis
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
-def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:
+def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> None:
     # In a loop of its own: a client may not outlive it.
-    outcome = asyncio.run(run(BY_NAME[name], shape, clock, clients=1, rate=10, calm=0.5))
+    outcome = asyncio.run(run(BY_NAME[name], deployment, clock, clients=1, rate=10, calm=0.5))
     slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
     assert [each for each in outcome.complaints if each not in slow] == []
     assert all(row.delivered for row in outcome.rows)
@@ -200,9 +200,13 @@ def test_a_fault_is_survived(name: str, shape: Shape, clock: Path) -> None:
     ids=["no overflow", "no stall"],
 )
 def test_a_fault_that_does_not_take_place_is_not_survived(
-    fault: Fault, otherwise: str, shape: Shape, clock: Path, monkeypatch: pytest.MonkeyPatch
+    fault: Fault,
+    otherwise: str,
+    deployment: Deployment,
+    clock: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(strikes, "PAUSE", strikes.UNDER_WAY + 2)
-    outcome = asyncio.run(run(fault, shape, clock, clients=1, rate=10, calm=0.5))
+    monkeypatch.setattr("faults.faults.PAUSE", UNDER_WAY + 2)
+    outcome = asyncio.run(run(fault, deployment, clock, clients=1, rate=10, calm=0.5))
     assert all(row.is_whole for row in outcome.rows)
     assert any(otherwise in each for each in outcome.complaints)

@@ -1,4 +1,4 @@
-"""Who is one client to nginx, and how much it lets them do: deploy/nginx as it is."""
+"""deploy/nginx: limits for each client, and the headers that a client cannot set."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from realtime_demo.production import programs
+from realtime_demo.server import SERVERS
 
+from .live import LiveServer
 from .program import ROOT
 from .redis_server import free_port, missing
 
 pytestmark = [pytest.mark.own_server]
 
-# Its client says where it comes from, which only a test may believe.
+# The test's client sets its own address by the header From.
 NGINX = """
 daemon off;
 {user}
@@ -32,8 +35,8 @@ http {{
     scgi_temp_path {directory}/scgi;
     access_log off;
     include {shared}/http.conf;
-    upstream realtime {{ server unix:{directory}/upstream.sock; }}
-    server {{ listen unix:{directory}/upstream.sock; return 200; }}
+    upstream realtime {{ server {upstream}; }}
+    server {{ listen unix:{directory}/upstream.sock; return 200 "{received}"; }}
     server {{
         listen 127.0.0.1:{port};
         set_real_ip_from 127.0.0.1;
@@ -45,17 +48,43 @@ http {{
 """
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+# Headers by which a client could set its own address, scheme, host or mount point.
+SPOOFED = {
+    "Daphne-Root-Path": "/websocket",
+    "Forwarded": "for=192.0.2.66;proto=https;host=evil.example",
+    "X-Forwarded-For": "192.0.2.66",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "444",
+    "X-Forwarded-Prefix": "/websocket",
+    "X-Forwarded-Proto": "https",
+    "X-Real-IP": "192.0.2.66",
+    "X-Script-Name": "/websocket",
+}
+EMPTIED = [name for name in SPOOFED if name not in ("X-Forwarded-For", "X-Forwarded-Proto")]
+EMPTIED += ["Upgrade"]  # except a WebSocket's
+
+
+@contextmanager
+def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
+    """A client of an nginx with deploy/nginx's files, in front of `upstream`."""
     try:
         executable = programs.nginx()
     except programs.Missing as error:
         missing("nginx", str(error))
-    directory, port = tmp_path_factory.mktemp("nginx"), free_port()
+    port = free_port()
     user = "user root;" if os.getuid() == 0 else ""
     shared = Path(ROOT) / "deploy" / "nginx"
     conf = directory / "nginx.conf"
-    conf.write_text(NGINX.format(user=user, directory=directory, port=port, shared=shared))
+    conf.write_text(
+        NGINX.format(
+            user=user,
+            directory=directory,
+            port=port,
+            shared=shared,
+            upstream=upstream,
+            received="".join(f"$http_{name.lower().replace('-', '_')}" for name in EMPTIED),
+        )
+    )
     process = subprocess.Popen([executable, "-e", "stderr", "-p", str(directory), "-c", str(conf)])
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
@@ -72,6 +101,53 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of an nginx whose upstream answers 200 to everything."""
+    directory = tmp_path_factory.mktemp("nginx")
+    with nginx(directory, f"unix:{directory}/upstream.sock") as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def proxied(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of an nginx in front of the application on each server."""
+    env = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
+    with (
+        LiveServer(server=request.param, env=env) as server,
+        nginx(tmp_path_factory.mktemp("nginx"), f"127.0.0.1:{server.port}") as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/", "/streaming/", "/longpoll/", "/websocket/", "/publish/"])
+def test_nginx_empties_what_a_client_could_set(path: str, client: httpx.Client) -> None:
+    """The upstream returns what it received of these headers."""
+    assert client.get(path, headers={**SPOOFED, "Upgrade": "x"}).text == ""
+    upgraded = client.get(path, headers={**SPOOFED, "Upgrade": "WebSocket"}).text
+    assert upgraded == ("WebSocket" if path == "/websocket/" else "")
+
+
+def test_a_client_cannot_set_its_address_scheme_host_or_mount_point(proxied: httpx.Client) -> None:
+    for upgrade in ({}, {"Upgrade": "x"}):
+        plain = proxied.get("/mirror/", headers=upgrade)
+        assert plain.json()["client"] == "127.0.0.1"
+        for name, value in SPOOFED.items():
+            spoofed = proxied.get("/mirror/", headers={**upgrade, name: value})
+            assert spoofed.json() == plain.json(), name
+
+
+def test_a_mount_point_in_a_header_does_not_open_the_metrics(proxied: httpx.Client) -> None:
+    for mount in ("/websocket", "/evil"):
+        for upgrade in ({}, {"Upgrade": "x"}, {"Upgrade": "websocket"}):
+            headers = {"Daphne-Root-Path": mount, **upgrade}
+            response = proxied.get(f"{mount}/metrics", headers=headers)
+            assert 400 <= response.status_code < 500
+            assert "realtime_connections" not in response.text
 
 
 def statuses(client: httpx.Client, method: str, *addresses: str) -> Counter[int]:

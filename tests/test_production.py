@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from realtime_demo.doctor.examination import Examination
-from realtime_demo.production.layout import Layout
+from realtime_demo.doctor.checks import Examination
+from realtime_demo.production.paths import Paths
 from transports import client
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
@@ -44,30 +45,42 @@ THROUGH_HTTP = [technique for technique in TECHNIQUES if technique.scheme == "ht
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     directory = tmp_path_factory.mktemp("production")
-    left = Layout(directory)
-    left.make_directories()
-    # As a machine that lost its power leaves them: the process id is another's now.
+    stale = Paths(directory)
+    stale.make_directories()
+    # As after a power cut: the process ids belong to other processes now.
     with socket.socket(socket.AF_UNIX) as listened:
-        listened.bind(str(left.socket(SERVERS[0])))
-    Path(f"{left.socket(SERVERS[0])}.lock").symlink_to(str(os.getpid()))
-    with Production(directory) as running:
-        yield running
-        url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
-        with connect(url, ssl=running.tls) as opened:
-            running.process.send_signal(signal.SIGINT)
-            with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    opened.recv(BOUND)
-        assert closed.value.rcvd is not None, "the server, which stops first, tells through nginx"
-        assert closed.value.rcvd.code == 1012
-        assert running.process.wait(30) == 0
-        before, _, stopping = running.output().partition("SIGINT received")
-        assert stopping.rstrip().endswith("Stopped.")
-        assert stopping.count("stopped (rc=0)") == 5, "all but the watch, in order"
-        assert "CRITICAL" not in before, "each server started at its first attempt"
-        assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
-        # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
-        assert not OURS.search(before), before
+        listened.bind(str(stale.socket(SERVERS[0])))
+    Path(f"{stale.socket(SERVERS[0])}.lock").symlink_to(str(os.getpid()))
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as innocent:
+        stale.pid_file(SERVERS[0]).write_text(str(innocent.pid))
+        with Production(directory) as running:
+            yield from _running(running)
+        assert innocent.poll() is None
+        innocent.kill()
+
+
+def _running(running: Production) -> Iterator[Production]:
+    """Yield the production; then interrupt it, and check the order in which it stops."""
+    yield running
+    url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
+    with connect(url, ssl=running.tls) as opened:
+        running.process.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                opened.recv(BOUND)
+    assert closed.value.rcvd is not None, "the server, which stops first, tells through nginx"
+    assert closed.value.rcvd.code == 1012
+    assert running.process.wait(30) == 0
+    before, _, stopping = running.output().partition("received SIGTERM")
+    assert stopping.rstrip().endswith("Stopped.")
+    ended = re.findall(r"stopped: (\S+)", stopping)
+    assert sorted(ended) == sorted([*SERVERS, "worker", "nginx", "redis"])
+    assert ended[-2:] == ["nginx", "redis"], "the servers first, then nginx, then Redis"
+    assert "SIGKILL" not in stopping
+    assert "CRITICAL" not in before, "each server started at its first attempt"
+    assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
+    # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
+    assert not OURS.search(before), before
 
 
 @pytest.fixture(autouse=True)

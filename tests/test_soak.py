@@ -7,8 +7,8 @@ import asyncio
 import psutil
 import pytest
 
+from faults.deployment import ROOT
 from faults.readings import ASKED, Sample, rest
-from faults.shape import ROOT
 from faults.soak import finding
 
 from .live import LiveServer

@@ -19,7 +19,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import Feed
 from realtime_demo.demo.supervisor import ServerFailed
-from realtime_demo.server import SERVERS, raise_open_files
+from realtime_demo.open_files import raise_open_files
+from realtime_demo.server import SERVERS
 from transports.auth.permissions import check_room
 from transports.http.problems import Problem
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from realtime_demo.doctor.examination import LONGEST_HOLD, Examination, Unreachable
-from realtime_demo.doctor.findings import Finding
-from realtime_demo.doctor.wire import root_of
+from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
+from realtime_demo.doctor.http_trace import root_of
+from realtime_demo.doctor.remedies import Finding
 
 
 class Command(BaseCommand):

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
-import shlex
+import secrets
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime_demo.production import certificate, configuration, programs
-from realtime_demo.production.keep import command_line
-from realtime_demo.production.layout import Layout
-from realtime_demo.production.owner import Owned, owned
+from realtime_demo import server
+from realtime_demo.production import certificate, configuration, programs, readiness
+from realtime_demo.production.paths import Paths
 
-STOPPING = 20  # seconds after which what has not stopped is killed
-INTERRUPTED = (130, 143)  # what honcho returns after Ctrl-C, and after SIGTERM
+PAUSE = 0.5  # seconds between checks of supervisord; the longest until a signal is handled
+
+Commands = dict[str, list[str]]
 
 
 class Command(BaseCommand):
@@ -41,19 +47,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if find_spec("supervisor") is None:
+            raise CommandError("supervisor is missing; 'make install' installs it.")
         try:
-            from honcho import manager
-
-            from realtime_demo.production.parts import Parts
-        except ImportError as error:
-            raise CommandError("Honcho is missing; 'make install' installs it.") from error
-        manager.KILL_WAIT = STOPPING
+            server.command(settings.SERVER)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
             if options[name] < least:
                 option = name.replace("_", "-")
                 raise CommandError(f"--{option} is at least {least}; got {options[name]}.")
-
-        layout = Layout(
+        paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
             port=options["port"],
@@ -62,33 +66,52 @@ class Command(BaseCommand):
             redis_url=settings.REDIS_URL,
         )
         try:
-            layout.make_directories()
+            paths.make_directories()
         except OSError as error:
-            raise CommandError(f"{layout.directory} cannot be made: {error}") from error
+            raise CommandError(f"{paths.directory} cannot be made: {error}") from error
+
+        # A flag instead of an exception: wherever the signal arrives, what was begun is ended.
+        self.interrupted = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.interrupt)
+        from realtime_demo.production.supervisor import AlreadyRunning, instance_lock
+
         try:
-            with owned(layout.run):
-                self.run(layout, options["workers"], Parts)
-        except Owned as error:
+            with instance_lock(paths) as lock:
+                self.run(paths, options["workers"], lock)
+        except AlreadyRunning as error:
             raise CommandError(
-                f"A production runs in {layout.directory} already, or is about to end; "
+                f"A production runs in {paths.directory} already, or is about to end; "
                 "another one needs a --directory and ports of its own."
             ) from error
-        except KeyboardInterrupt:
-            pass
-        self.stdout.write("Stopped.")
+        self.write("Stopped.")
 
-    def run(self, layout: Layout, workers: int, manager: type[Any]) -> None:
-        """Prepare it, and run it until it is interrupted. Raises `CommandError`."""
-        check_free(layout.host, layout.port, f"make production HTTPS_PORT={layout.port + 1}")
-        if layout.metrics_port:
-            instead = f'make production ARGS="--metrics-port {layout.metrics_port + 1}"'
-            check_free("127.0.0.1", layout.metrics_port, instead)
-        layout.clear()
-        environment = {**os.environ, **layout.environment()}
-        commands = self.prepare(layout, workers)
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.interrupted = True
+
+    def write(self, line: str) -> None:
+        """Print a line; nothing if the terminal was closed."""
+        with suppress(OSError, ValueError):
+            self.stdout.write(line)
+            self.stdout.flush()
+
+    def run(self, paths: Paths, workers: int, lock: int) -> None:
+        """Prepare the production, and run it until a signal. Raises `CommandError`."""
+        from realtime_demo.production.supervisor import Supervisor
+
+        check_free(paths.host, paths.port, f"make production HTTPS_PORT={paths.port + 1}")
+        if paths.metrics_port:
+            instead = f'make production ARGS="--metrics-port {paths.metrics_port + 1}"'
+            check_free("127.0.0.1", paths.metrics_port, instead)
+        paths.clear()
+        environment = {**os.environ, **paths.environment()}
+        password = secrets.token_urlsafe()
+        groups = self.prepare(paths, workers, password)
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
+            if self.interrupted:
+                return
             manage = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
-            try:  # in a session of its own: of Ctrl-C we tell it ourselves
+            try:  # in a session of its own: Ctrl-C does not reach it
                 subprocess.run(
                     manage,
                     cwd=settings.BASE_DIR,
@@ -98,55 +121,56 @@ class Command(BaseCommand):
                 )
             except subprocess.CalledProcessError as error:
                 raise CommandError(f"manage.py {arguments[0]} failed: see above.") from error
-        running = manager()
-        for name, command in commands.items():
-            running.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
-        self.stdout.write(f"Starting {', '.join(commands)} in {layout.directory}")
-        self.stdout.flush()
-        running.loop()
-        if running.returncode not in INTERRUPTED:
-            raise CommandError(f"It ended by itself (code {running.returncode}): see above.")
+        if self.interrupted:
+            return
+        names = [name for _, commands in groups for name in commands]
+        self.write(f"Starting {', '.join(names)} in {paths.directory}")
+        with Supervisor(paths, names[::-1], password, environment, lock, self.write) as supervisor:
+            stopping = threading.Event()
+            reported = (paths.url, paths.certificate, self.write, stopping)
+            threading.Thread(target=readiness.report, args=reported, daemon=True).start()
+            try:
+                while not self.interrupted:
+                    if problem := supervisor.problem():
+                        raise CommandError(problem)
+                    time.sleep(PAUSE)
+            finally:
+                stopping.set()
 
-    def prepare(self, layout: Layout, workers: int) -> dict[str, str]:
-        """Write the configuration; return each process's shell command, by name.
+    def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
+        """Write the configuration files; return the commands of each group by name.
 
-        They stop in the order of their `after`: the servers first, which tell their clients;
-        then nginx, through which they do; then Redis.
+        The last group stops first: the servers tell their clients, which they reach through nginx,
+        and need Redis until then.
         """
         try:
             nginx = programs.nginx()
-            redis = "" if layout.redis_url else programs.redis_server()
+            redis = "" if paths.redis_url else programs.redis_server()
         except programs.Missing as error:
             raise CommandError(str(error)) from error
-        certificate.ensure(layout.certificate, layout.key, layout.host)
+        certificate.ensure(paths.certificate, paths.key, paths.host)
         version = programs.nginx_version(nginx)
-        layout.nginx_conf.write_text(configuration.nginx(layout, version))
-        working = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
-        python = sys.executable
-        kept: dict[str, tuple[list[str], list[str]]] = {}  # command, after
+        paths.nginx_conf.write_text(configuration.nginx(paths, version))
+        groups: list[tuple[str, Commands]] = []
         if redis:
-            layout.redis_conf.write_text(configuration.redis(layout))
-            kept["redis"] = [redis, str(layout.redis_conf)], [*layout.names, *working]
-        for name in layout.names:
-            server = [python, "-m", "realtime_demo.server", "--proxy-headers"]
-            server += ["-u", str(layout.socket(name)), "realtime_demo.asgi:application"]
-            kept[name] = server, []
-        for name in working:
-            kept[name] = [python, "manage.py", "runworker", "background-tasks"], []
-        conf, prefix = str(layout.nginx_conf), str(layout.directory / "nginx")
-        kept["nginx"] = [nginx, "-e", "stderr", "-p", prefix, "-c", conf], layout.names
-        commands = {
-            name: command_line(name, command, layout.run, after)
-            for name, (command, after) in kept.items()
+            paths.redis_conf.write_text(configuration.redis(paths))
+            groups.append(("data", {"redis": [redis, str(paths.redis_conf)]}))
+        conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")
+        groups.append(("proxy", {"nginx": [nginx, "-e", "stderr", "-p", prefix, "-c", conf]}))
+        working = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
+        work = [sys.executable, "manage.py", "runworker", "background-tasks"]
+        application: Commands = {
+            name: server.command(settings.SERVER, uds=str(paths.socket(name)))
+            for name in paths.names
         }
-        watch = [python, "-m", "realtime_demo.production.watch"]
-        watched = [layout.url, str(layout.certificate), str(layout.run)]
-        commands["watch"] = "exec " + shlex.join([*watch, *watched])
-        return commands
+        groups.append(("application", {**application, **dict.fromkeys(working, work)}))
+        paths.supervisor.touch(0o600)
+        paths.supervisor.write_text(configuration.supervisor(paths, groups, password))
+        return groups
 
 
 def check_free(host: str, port: int, instead: str) -> None:
-    """Raise `CommandError` where nobody can listen there, and say what may be done `instead`."""
+    """Raise `CommandError` if the port is in use, with what to do `instead`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -18,7 +18,7 @@ POLLING_INTERVAL = 1.0  # seconds
 
 
 def trust(certificate: Path) -> None:
-    """Let every client of this process take the certificate that was made for a shape."""
+    """Let every client of this process take the certificate that was made for a deployment."""
     os.environ["SSL_CERT_FILE"] = str(certificate)
     client._tls.cache_clear()
 

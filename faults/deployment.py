@@ -1,4 +1,4 @@
-"""The production shape, as `manage.py production` runs it, on a Redis that can be taken away."""
+"""A production, as `manage.py production` runs it, on a Redis that can be taken away."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import psutil
 import redis
 
 from realtime_demo.production import configuration, programs
-from realtime_demo.production.layout import Layout
+from realtime_demo.production.paths import Paths
 
 from .failover import Failover
 from .ports import free_ports
@@ -29,17 +29,17 @@ STAFF = "feed"  # the name of who may start tasks, and come into rooms for staff
 
 
 class NotStarted(Exception):
-    """A part of the shape did not start; the text is what it said."""
+    """A part of the deployment did not start; the text is what it said."""
 
 
 class Redis:
     """redis-server with the production's own configuration, append-only file included."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.path = layout.socket("redis")
+    def __init__(self, paths: Paths) -> None:
+        self.path = paths.socket("redis")
         self.url = f"unix://{self.path}?db=0"
-        self.configuration = layout.redis_conf
-        self.configuration.write_text(configuration.redis(layout))
+        self.configuration = paths.redis_conf
+        self.configuration.write_text(configuration.redis(paths))
         self.client = redis.Redis(unix_socket_path=str(self.path), socket_timeout=5)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -78,7 +78,7 @@ class Redis:
             self.end(signal.SIGTERM)
 
 
-class Shape:
+class Deployment:
     """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
 
     `env` is added to the environment of its processes. `replicated`: its Redis is a master with
@@ -95,9 +95,9 @@ class Shape:
         replicated: bool = False,
     ) -> None:
         port, metrics_port = free_ports(2)
-        self.layout = Layout(directory, port=port, metrics_port=metrics_port, servers=servers)
-        self.layout.make_directories()
-        self.redis = Redis(self.layout)
+        self.paths = Paths(directory, port=port, metrics_port=metrics_port, servers=servers)
+        self.paths.make_directories()
+        self.redis = Redis(self.paths)
         self.failover = Failover(directory / "failover") if replicated else None
         self._staff: dict[str, str] = {}
         self.url = f"https://localhost:{port}"
@@ -158,8 +158,8 @@ class Shape:
             return self._staff
         environment = {
             **self.env,
-            **self.layout.environment(),
-            "DATABASE_PATH": str(self.layout.directory / "db.sqlite3"),
+            **self.paths.environment(),
+            "DATABASE_PATH": str(self.paths.directory / "db.sqlite3"),
             "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(),
         }
         said = ""
@@ -185,7 +185,7 @@ class Shape:
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Its processes by part: `server-0` …, `worker`, `nginx` (master first), `redis`."""
         parts: dict[str, list[psutil.Process]] = {
-            name: [] for name in (*self.layout.names, "worker", "nginx", "redis")
+            name: [] for name in (*self.paths.names, "worker", "nginx", "redis")
         }
         if self.redis.process is not None and self.redis.process.poll() is None:
             parts["redis"].append(psutil.Process(self.redis.process.pid))
@@ -201,13 +201,13 @@ class Shape:
         return parts
 
     def _part(self, command: str) -> str:
-        if "production.keep" in command:
+        if "production.child" in command:  # about to be replaced
             return ""
         if "runworker" in command:
             return "worker"
         if "nginx: " in command:
             return "nginx"
-        for name in self.layout.names:
+        for name in self.paths.names:
             if f"{name}.sock" in command:
                 return name
         return ""

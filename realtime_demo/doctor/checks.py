@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from transports.registry import BY_NAME
 
-from .findings import Finding, Severity
-from .wire import Exchange, Target, ask, exchange, now
+from .http_trace import Exchange, Target, ask, exchange, now
+from .remedies import Finding, Severity
 
 EVENTS = 4  # published, one after another
 APART = 0.3  # seconds between them

@@ -8,8 +8,8 @@ from typing import Literal
 Severity = Literal["problem", "note"]
 
 # The cures, in nginx's words; deploy/nginx/server.conf has them all together.
-CURES = {
-    "address": "proxy_set_header X-Forwarded-For $remote_addr;  and the server's --proxy-headers",
+REMEDIES = {
+    "address": "proxy_set_header X-Forwarded-For $remote_addr;  and BEHIND_PROXY=1",
     "buffers": "proxy_buffering off;  and no proxy_ignore_headers X-Accel-Buffering",
     "caches": "proxy_cache off;  (the answers say Cache-Control: no-store)",
     "certificate": "ssl_certificate: one for this name, of an authority, with its chain, renewed",
@@ -34,7 +34,7 @@ CURES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """`technique` by its name, or "all"; `what` is one of `CURES`; `evidence` what was seen."""
+    """`technique` by its name, or "all"; `what` is one of `REMEDIES`; `evidence` what was seen."""
 
     technique: str
     what: str
@@ -43,4 +43,4 @@ class Finding:
 
     @property
     def cure(self) -> str:
-        return CURES[self.what]
+        return REMEDIES[self.what]

@@ -1,4 +1,4 @@
-"""The faults. Each strikes, and returns when it is over: on the loop's clock, in seconds."""
+"""The faults. Each function injects one, and returns when it was over, by the loop's clock."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ HISTORY = 40  # events, where a client is to fall off the history
 
 @dataclass(frozen=True)
 class Fault:
-    """`clients` of each technique; `env` of the shape's processes; `says` what happens."""
+    """`clients` of each technique; `env` of the deployment's processes; `says` what happens."""
 
     name: str
     title: str
     says: str
-    strike: Callable[[Stage], Awaitable[float]]
+    inject: Callable[[Stage], Awaitable[float]]
     clients: int | None = None  # of each technique, where the fault has its own number
     rate: float | None = None  # events a second, likewise
     env: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,9 @@ async def server_stopped(stage: Stage) -> float:
 
 async def nginx_reloaded(stage: Stage) -> float:
     old = [
-        each for each in stage.shape.processes()["nginx"] if "worker" in " ".join(each.cmdline())
+        each
+        for each in stage.deployment.processes()["nginx"]
+        if "worker" in " ".join(each.cmdline())
     ]
     stage.expect(old, "nginx has no worker")
     stage.process("nginx").send_signal(signal.SIGHUP)
@@ -75,10 +77,10 @@ async def nginx_reloaded(stage: Stage) -> float:
 
 
 async def nginx_killed(stage: Stage) -> float:
-    old = stage.shape.processes()["nginx"]
+    old = stage.deployment.processes()["nginx"]
     stage.process("nginx").kill()
     await until(lambda: not any(map(_runs, old)))  # its workers listen as long as they live
-    await until_asked(lambda: _answers(stage.shape.layout.port))
+    await until_asked(lambda: _answers(stage.deployment.paths.port))
     return stage.now()
 
 
@@ -101,7 +103,7 @@ async def _answers(port: int) -> bool:
 
 
 async def redis_stopped(stage: Stage) -> float:
-    redis = stage.shape.redis
+    redis = stage.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGTERM)
     await asyncio.sleep(OUTAGE)
     await asyncio.to_thread(redis.start)
@@ -109,44 +111,44 @@ async def redis_stopped(stage: Stage) -> float:
 
 
 async def redis_restarted(stage: Stage) -> float:
-    redis = stage.shape.redis
+    redis = stage.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGTERM)
     await asyncio.to_thread(redis.start)
     return stage.now()
 
 
 async def redis_killed(stage: Stage) -> float:
-    redis = stage.shape.redis
+    redis = stage.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGKILL)
     await asyncio.to_thread(redis.start)
     return stage.now()
 
 
 async def redis_lost(stage: Stage) -> float:
-    redis = stage.shape.redis
+    redis = stage.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGKILL)
-    shutil.rmtree(stage.shape.layout.directory / "redis" / "appendonlydir", ignore_errors=True)
-    (stage.shape.layout.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
+    shutil.rmtree(stage.deployment.paths.directory / "redis" / "appendonlydir", ignore_errors=True)
+    (stage.deployment.paths.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
     await asyncio.to_thread(redis.start)
     return stage.now()
 
 
 async def redis_flushed(stage: Stage) -> float:
-    await asyncio.to_thread(stage.shape.redis.client.flushall)
+    await asyncio.to_thread(stage.deployment.redis.client.flushall)
     return stage.now()
 
 
 async def redis_paused(stage: Stage) -> float:
     refused = stage.publisher.refused
-    stage.shape.redis.signal(signal.SIGSTOP)
+    stage.deployment.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(PAUSE)
     stage.expect(stage.publisher.refused > refused, "no publish was refused")
-    stage.shape.redis.signal(signal.SIGCONT)
+    stage.deployment.redis.signal(signal.SIGCONT)
     return stage.now()
 
 
 async def redis_full(stage: Stage) -> float:
-    client = stage.shape.redis.client
+    client = stage.deployment.redis.client
     before = str(client.config_get("maxmemory")["maxmemory"])
     client.config_set("maxmemory", "1mb")
     refused = stage.publisher.refused
@@ -166,7 +168,7 @@ async def layer_overflows(stage: Stage) -> float:
     await asyncio.sleep(1)
     refills = await stage.counters("realtime_hub_refills_total") - before
     received = await stage.counters("realtime_hub_received_total") - received
-    dropped = 300 * len(stage.shape.layout.names) - received
+    dropped = 300 * len(stage.deployment.paths.names) - received
     stage.expect(dropped > 0 and refills, "the layer dropped nothing")
     stage.notes.append(
         f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
@@ -197,7 +199,7 @@ async def redis_failover_planned(stage: Stage) -> float:
 
 
 async def database_away(stage: Stage) -> float:
-    file = stage.shape.layout.directory / "db.sqlite3"
+    file = stage.deployment.paths.directory / "db.sqlite3"
     refused = stage.publisher.refused
     with database.away(file):
         await asyncio.sleep(OUTAGE)
@@ -254,7 +256,7 @@ async def worker_killed(stage: Stage) -> float:
 
     async def task() -> dict[str, object]:
         with contextlib.suppress(httpx.TransportError, ValueError):
-            return dict((await stage.http.get(where, headers=stage.shape.staff())).json())
+            return dict((await stage.http.get(where, headers=stage.deployment.staff())).json())
         return {}
 
     async def begun() -> bool:

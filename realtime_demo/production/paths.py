@@ -1,4 +1,4 @@
-"""Where everything generated lives, and what the processes find in their environment."""
+"""The generated files of a production, and the environment of its processes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# A UNIX socket's path has room for 108 bytes (unix(7)); Twisted puts `.lock` behind it.
+# A UNIX socket's path has room for 108 bytes (unix(7)); supervisord appends its process id to its
+# own, and Twisted `.lock`.
 LONGEST_SOCKET = 90
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The choices of one production, and its paths. `redis_url` empty: one of its own."""
+class Paths:
+    """The options of one production, and its files. With `redis_url` empty it runs a Redis."""
 
     directory: Path
     host: str = "127.0.0.1"
@@ -42,8 +43,24 @@ class Layout:
         return self.run / f"{name}.sock"
 
     @property
+    def control(self) -> Path:
+        """supervisord's own socket, for supervisorctl."""
+        return self.run / "control.sock"
+
+    def pid_file(self, name: str = "supervisord") -> Path:
+        return self.run / f"{name}.pid"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.directory / "supervisord.conf"
+
+    @property
+    def supervisor_errors(self) -> Path:
+        return self.directory / "supervisord-errors.log"
+
+    @property
     def site(self) -> Path:
-        """What nginx serves itself: `static/` is in it."""
+        """The files that nginx serves itself: `static/` is in it."""
         return self.directory / "site"
 
     @property
@@ -72,21 +89,21 @@ class Layout:
             path.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run.lstat().st_uid != os.getuid():
-            raise PermissionError(f"{self.run} belongs to somebody else")
+            raise PermissionError(f"{self.run} belongs to another user")
 
     def clear(self) -> None:
-        """Remove what a machine that lost its power has left, while nobody of ours runs.
+        """Remove stale sockets, their locks and process ids before anything is started.
 
-        Twisted's lock on a socket holds the process id of whoever had it, which may be another's
-        since: that one is alive, and the server would never start. Without the lock it would take
-        the socket for somebody's.
+        After a power cut a process id may belong to another process: Twisted would take a socket
+        for one in use, and `child` would kill that process.
         """
-        for name in self.names:
-            for left in (self.socket(name), Path(f"{self.socket(name)}.lock")):
-                left.unlink(missing_ok=True)
+        for pattern in ("*.sock", "*.sock.lock", "*.pid"):
+            for stale in self.run.glob(pattern):
+                if stale != self.socket("redis"):
+                    stale.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
-        """What servers, worker and management commands are started with."""
+        """The environment of servers, worker and management commands."""
         hosts = ["localhost", "127.0.0.1", "[::1]"]
         if self.host not in hosts:
             hosts.append(f"[{self.host}]" if ":" in self.host else self.host)
@@ -107,7 +124,7 @@ class Layout:
         }
 
     def _secret_key(self) -> str:
-        """Made once, so that sessions outlive a restart and are good at every server."""
+        """Return the secret in the directory: one for every server and every restart."""
         path = self.directory / "secret-key"
         if not path.exists() or not path.read_text().strip():  # as a full disk leaves it
             path.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Replace this process by a command that is not orphaned.
+
+    python -m realtime_demo.production.child PID_FILE COMMAND…
+
+supervisord has no part in two cases: processes that a killed one leaves behind (nginx's workers
+outlive their master, and hold its port), and its own end by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+PARENT = "PRODUCTION_PARENT"  # environment variable
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PAUSE = 0.05  # seconds between checks whether a process group has ended
+
+
+def end_group(pid_file: Path, patience: float = 0) -> None:
+    """End the process group whose leader wrote `pid_file`: SIGKILL after `patience` seconds."""
+    try:
+        group = int(pid_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    deadline = time.monotonic() + patience
+    try:
+        os.killpg(group, signal.SIGTERM if patience else signal.SIGKILL)
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(PAUSE)
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def end_with_parent() -> None:
+    """Have Linux send this process SIGTERM when its parent dies; no other system can.
+
+    `PARENT` has the parent's process id: it may have died before the call.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(os.environ[PARENT]):
+        sys.exit(1)
+
+
+def main() -> None:
+    pid_file, *command = sys.argv[1:]
+    end_with_parent()
+    end_group(Path(pid_file))
+    Path(pid_file).write_text(str(os.getpid()))
+    os.environ[PARENT] = str(os.getpid())  # supervisord is the parent of the others
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""supervisord, as long as the command that started it lives.
+
+One production runs in a directory: the command locks it, and supervisord inherits the lock, which
+ends with the last of the two, however they end (flock(2)).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
+from types import TracebackType
+from typing import IO, Any, Self
+from xmlrpc.client import Error as RpcError
+from xmlrpc.client import ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from .child import PARENT, end_group
+from .configuration import ATTEMPTS, PATIENCE
+from .paths import Paths
+
+STOPPING = 30.0  # seconds after which supervisord itself is killed: three groups' PATIENCE
+
+
+class AlreadyRunning(Exception):
+    """Another command runs the production in this directory, or its processes are ending."""
+
+
+@contextmanager
+def instance_lock(paths: Paths) -> Iterator[int]:
+    """Lock the directory while the block lasts, and yield the lock's descriptor.
+
+    Raises `AlreadyRunning`.
+    """
+    with open(paths.run / "production.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning from error
+        yield lock.fileno()
+
+
+class Supervisor:
+    """supervisord with the configuration at `paths`, while the block lasts.
+
+    `names` are its programs, in the order in which they stop; `write` is called with each line
+    that supervisord and they print.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        names: Sequence[str],
+        password: str,
+        environment: Mapping[str, str],
+        lock: int,
+        write: Callable[[str], None],
+    ) -> None:
+        self.paths = paths
+        self.names = names
+        self.environment = environment
+        self.lock = lock
+        self.write = write
+        self.password = password
+
+    def __enter__(self) -> Self:
+        child = [sys.executable, "-m", "realtime_demo.production.child", str(self.paths.pid_file())]
+        daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.paths.supervisor)]
+        # stdout is a pipe, not the command's own: each program opens it anew, which a socket does
+        # not allow, and of a file would write over the beginning.
+        with self.paths.supervisor_errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                [*child, *daemon],
+                env={**self.environment, PARENT: str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                errors="replace",
+                pass_fds=[self.lock],
+                start_new_session=True,  # Ctrl-C reaches the command alone
+            )
+        threading.Thread(target=self._relay, args=[self.process.stdout], daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for name in self.names:  # if supervisord was killed; in order, they have ended before it
+            end_group(self.paths.pid_file(name), PATIENCE)
+
+    def problem(self) -> str:
+        """Why the production cannot go on; empty while it can."""
+        code = self.process.poll()
+        if code is not None:
+            errors = self.paths.supervisor_errors.read_text(errors="replace")
+            return f"supervisord ended with {code}. {errors}".strip()
+        # A new one each time: after an error its connection is of no use.
+        transport: Any = SupervisorTransport(
+            "production", self.password, f"unix://{self.paths.control}"
+        )
+        try:
+            with ServerProxy("http://localhost", transport) as supervisord:
+                processes: Any = supervisord.supervisor.getAllProcessInfo()
+        except (OSError, HTTPException, RpcError):  # it does not listen yet, or not any more
+            return ""
+        failed = [each["name"] for each in processes if each["statename"] == "FATAL"]
+        if failed:
+            return f"{', '.join(failed)} ended {ATTEMPTS} times in a row: see above."
+        return ""
+
+    def _relay(self, output: IO[str]) -> None:
+        for line in output:
+            self.write(line.rstrip("\n"))
