@@ -62,7 +62,7 @@ soak: install ## An hour of a steady feed: does anything grow? (ARGS="--minutes 
 	@$(BIN)/python -m faults.soak $(ARGS)
 
 fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
-	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/test_bad_input.py $(ARGS)
+	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/server/test_bad_input.py $(ARGS)
 
 compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
 	@$(BIN)/python manage.py compare $(ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.raw import RawConnection, frame
+from tests.support.raw import RawConnection, frame
 from transports.registry import Technique
 
 from .test_refusals import SOCKETS

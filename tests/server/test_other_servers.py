@@ -28,7 +28,7 @@ from tests.contract.test_replay import (
     test_unknown_epoch_gives_a_reset_then_what_there_is,
 )
 from tests.contract.test_trusted_headers import test_claims_of_a_client_are_ignored
-from tests.live import SERVER, LiveServer
+from tests.support.live import SERVER, LiveServer
 from transports.registry import TECHNIQUES, Technique
 
 __all__ = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .program import ROOT
+from tests.support.program import ROOT
 
 VERIFIER = shutil.which("systemd-analyze")
 INSTALLED = "/opt/realtime-demo/.venv/bin/python"

@@ -18,15 +18,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.support.accounts import Accounts
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, headers_of
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import in_time_async, until_asked
 from transports.auth import tokens
 from transports.client import BackOff, Refused
 from transports.registry import TECHNIQUES, Technique
-
-from .accounts import Accounts
-from .live import LiveServer
-from .raw import RawConnection, headers_of
-from .redis_server import RedisServer
-from .waiting import in_time_async, until_asked
 
 pytestmark = [pytest.mark.own_server]
 

@@ -198,7 +198,7 @@ def test_masking_is_its_own_inverse(data: bytes, key: bytes) -> None:
 
 # --- The recorder -------------------------------------------------------------------------------
 class FakeConnection:
-    """What the recorder knows of a connection; the real ones are met in test_stage.py."""
+    """A connection of the tap, as far as the recorder uses it."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.label, self.target, self.open = "", "", True

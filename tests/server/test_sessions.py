@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from .accounts import Accounts
-from .live import LiveServer
+from tests.support.accounts import Accounts
+from tests.support.live import LiveServer
 
 pytestmark = [pytest.mark.own_server]
 

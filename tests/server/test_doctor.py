@@ -22,12 +22,11 @@ from realtime_demo.doctor.http_trace import Exchange
 from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import free_port, missing
+from tests.support.waiting import repeated_after_a_standstill
 from transports.registry import BY_NAME, TECHNIQUES
-
-from .live import LiveServer
-from .program import ROOT
-from .redis_server import free_port, missing
-from .waiting import repeated_after_a_standstill
 
 pytestmark = [pytest.mark.own_server]
 

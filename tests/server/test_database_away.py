@@ -9,13 +9,12 @@ import httpx
 import pytest
 
 from faults.database import away
+from tests.contract.feeds import cursor_of
+from tests.support.accounts import Accounts
+from tests.support.live import LiveServer
+from tests.support.waiting import BOUND, until
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
-
-from .accounts import Accounts
-from .contract.feeds import cursor_of
-from .live import LiveServer
-from .waiting import BOUND, until
 
 pytestmark = [pytest.mark.own_server]
 

@@ -21,12 +21,12 @@ from realtime_demo.comparison.plan import Plan, Settings
 from realtime_demo.comparison.results import Ledger, Measurement, Sample, Sent
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
-from tests import broken_server, skewed_server
-from tests.live import LiveServer
-from tests.program import ROOT
-from tests.raw_server import serving_at
-from tests.redis_server import free_port
-from tests.waiting import repeated_after_a_standstill
+from tests.support import broken_server, skewed_server
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.raw_server import serving_at
+from tests.support.redis_server import free_port
+from tests.support.waiting import repeated_after_a_standstill
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -49,7 +49,7 @@ async def test_a_broken_server_is_caught() -> None:
         interval=0.3,
         together=True,
     )
-    result = await run(Plan((settings,), application="tests.broken_server:application"))
+    result = await run(Plan((settings,), application="tests.support.broken_server:application"))
     found = by_technique(result.configurations[0].measurements)
     assert not result.complete
     for measurement in found.values():
@@ -150,7 +150,9 @@ async def test_a_server_elsewhere_has_a_clock_of_its_own() -> None:
         warmup=0.2,
         together=True,
     )
-    with LiveServer("tests.skewed_server:application", env={"ALLOWED_HOSTS": "0.0.0.0"}) as server:
+    with LiveServer(
+        "tests.support.skewed_server:application", env={"ALLOWED_HOSTS": "0.0.0.0"}
+    ) as server:
         elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")
         result = await run(Plan((settings,), server=elsewhere, tapped=False))
     assert result.complete and not result.same_host

@@ -9,13 +9,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.contract.feeds import BOUND, cursor_of, publish
+from tests.support.live import LiveServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
-
-from .contract.feeds import BOUND, cursor_of, publish
-from .live import LiveServer
-from .redis_server import RedisServer
-from .waiting import until
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(180)]
 PAUSE = 10.0  # seconds

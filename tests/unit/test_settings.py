@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-SETTINGS = Path(__file__).parent.parent / "realtime_demo" / "settings.py"
+SETTINGS = Path(__file__).parents[2] / "realtime_demo" / "settings.py"
 WHOLE = [
     *("TEXT_LENGTH", "SENDER_LENGTH", "BODY_SIZE", "HISTORY_LENGTH", "HISTORY_EXPIRY"),
     *("IDEMPOTENCY_EXPIRY", "MAX_ROOMS", "MAX_SOCKET_ROOMS", "MAX_CONNECTIONS"),

@@ -15,10 +15,9 @@ from websockets.typing import Origin
 
 from realtime_demo.production import certificate
 from realtime_demo.server import APPLICATION
-
-from .conftest import SERVER_ENVIRONMENT
-from .live import LiveServer
-from .raw import RawConnection
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
 
 pytestmark = [pytest.mark.own_server]
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 
-from .conftest import SERVER_ENVIRONMENT
+from tests.conftest import SERVER_ENVIRONMENT
 
 T = TypeVar("T")
 

@@ -15,15 +15,14 @@ from redis.exceptions import RedisError
 from faults.failover import Failover, Node, until
 from faults.ledger import Ledger
 from realtime_demo.production import programs
+from tests.support.redis_server import INSTALL, missing
+from tests.support.waiting import BOUND, until_asked
 from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
 from transports.store.redis.connection import Sentinels
 from transports.store.redis.layer import RedisChannelLayer
 from transports.store.redis.store import RedisStore
 from transports.store.redis.url import layer_host
-
-from .redis_server import INSTALL, missing
-from .waiting import BOUND, until_asked
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120)]
 

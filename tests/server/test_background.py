@@ -20,14 +20,13 @@ from background import runner
 from background.models import Task
 from background.work import LINES, WORK, Job
 from realtime_demo.server import SERVERS
+from tests.contract.feeds import collect, cursor_of
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, until
 from transports import feed
 from transports.registry import TECHNIQUES
-
-from .contract.feeds import collect, cursor_of
-from .live import LiveServer
-from .program import ROOT
-from .redis_server import RedisServer
-from .waiting import BOUND, until
 
 pytestmark = [pytest.mark.own_server]
 

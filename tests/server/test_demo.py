@@ -17,10 +17,9 @@ import httpx
 import pytest
 
 from realtime_demo.management.commands import demo
-
-from .conftest import SERVER_ENVIRONMENT
-from .program import ROOT
-from .waiting import BOUND
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.program import ROOT
+from tests.support.waiting import BOUND
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 

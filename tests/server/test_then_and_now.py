@@ -16,8 +16,8 @@ from channels.routing import ChannelNameRouter, ProtocolTypeRouter
 from channels_redis.core import RedisChannelLayer
 from django.core.management import get_commands
 
-from .redis_server import RedisServer
-from .waiting import BOUND
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND
 
 
 async def test_protocol_type_router_has_no_default_for_http() -> None:

@@ -38,9 +38,8 @@ from benchmarks.servers import running
 from benchmarks.stalled import stalled
 from benchmarks.subscribers import Subscriber, audience
 from benchmarks.tables import rows
-
-from .program import ROOT
-from .waiting import until
+from tests.support.program import ROOT
+from tests.support.waiting import until
 
 LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 

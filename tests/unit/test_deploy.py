@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from realtime_demo.production import certificate, programs
-
-from .program import ROOT
-from .redis_server import missing
+from tests.support.program import ROOT
+from tests.support.redis_server import missing
 
 SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
 # As Debian's own nginx.conf, of which the site is a part.

@@ -24,12 +24,11 @@ from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import Paths
 from realtime_demo.production.readiness import look, opener
 from realtime_demo.production.supervisor import instance_lock
-
-from .live import LiveServer
-from .production import Production
-from .program import ROOT
-from .redis_server import free_port
-from .waiting import BOUND, until
+from tests.support.live import LiveServer
+from tests.support.production import Production
+from tests.support.program import ROOT
+from tests.support.redis_server import free_port
+from tests.support.waiting import BOUND, until
 
 
 class Starting(Production):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from .program import ROOT
+from tests.support.program import ROOT
 
 TEXTS = [
     path.read_text()

@@ -10,9 +10,8 @@ import pytest
 from faults.deployment import ROOT
 from faults.readings import ASKED, Sample, rest
 from faults.soak import finding
-
-from .live import LiveServer
-from .waiting import until
+from tests.support.live import LiveServer
+from tests.support.waiting import until
 
 MINUTES, EVERY = 4, 50
 

@@ -34,10 +34,9 @@ from schemathesis.specs.openapi.checks import (
 )
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
 from transports.operations.openapi import DESCRIPTION
-
-from .live import LiveServer
-from .program import ROOT
 
 CASES = int(os.environ.get("FUZZ_CASES", 300))
 ROOM = "neighbours"

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .live import LiveServer
-from .program import ROOT
-from .redis_server import RedisServer
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+
 from .test_background import environment
 
 CLAIMS = """

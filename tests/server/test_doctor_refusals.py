@@ -13,9 +13,9 @@ from django.core.management import CommandError, call_command
 from realtime_demo.doctor.checks import Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.production import certificate
+from tests.support.live import LiveServer
 from transports.registry import TECHNIQUES
 
-from .live import LiveServer
 from .test_doctor import APPLICATION, NOTES, examined, nginx, what
 
 pytestmark = [pytest.mark.own_server]

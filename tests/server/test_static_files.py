@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from .live import LiveServer
+from tests.support.live import LiveServer
 
 
 async def test_a_static_file_is_served(memory_live_server: LiveServer) -> None:

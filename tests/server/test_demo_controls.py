@@ -28,13 +28,12 @@ from realtime_demo.demo.wire.views import rooms_of
 from realtime_demo.management.commands.demo import own_address
 from realtime_demo.tap.network import Network
 from realtime_demo.web.theory import SERVICE, SIZES
+from tests.support.demo import Demo, Page
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
+from tests.support.waiting import BOUND, until_asked
 from transports.http.problems import Problem
 from transports.registry import TECHNIQUES
-
-from .live import LiveServer
-from .raw import RawConnection
-from .stage import Demo, Page
-from .waiting import BOUND, until_asked
 
 pytestmark = [pytest.mark.own_server]
 

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import psutil
 
-from .conftest import SERVER_ENVIRONMENT
+from tests.conftest import SERVER_ENVIRONMENT
+
 from .program import Program
 from .waiting import BOUND
 

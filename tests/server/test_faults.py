@@ -24,11 +24,10 @@ from faults.soak import Soak
 from faults.soak import parser as soak_parser
 from faults.trend import trend
 from realtime_demo.production import programs
+from tests.support.redis_server import missing
 from transports import client
 from transports.events import Batch, Cursor, Event
 from transports.registry import TECHNIQUES
-
-from .redis_server import missing
 
 BEGINNING = Cursor("s", 0)
 

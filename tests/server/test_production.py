@@ -21,15 +21,14 @@ from websockets.sync.client import connect
 
 from realtime_demo.doctor.checks import Examination
 from realtime_demo.production.paths import Paths
+from tests.contract.feeds import BOUND, collect, cursor_of, publish
+from tests.support.chromium import chromium
+from tests.support.production import Production
+from tests.support.program import ROOT
+from tests.support.waiting import repeated_after_a_standstill, until, until_asked
 from transports import client
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
-
-from .contract.feeds import BOUND, collect, cursor_of, publish
-from .production import Production
-from .program import ROOT
-from .support.chromium import chromium
-from .waiting import repeated_after_a_standstill, until, until_asked
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code
 

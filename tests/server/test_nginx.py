@@ -15,10 +15,9 @@ import pytest
 
 from realtime_demo.production import programs
 from realtime_demo.server import SERVERS
-
-from .live import LiveServer
-from .program import ROOT
-from .redis_server import free_port, missing
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import free_port, missing
 
 pytestmark = [pytest.mark.own_server]
 
