@@ -32,9 +32,10 @@ coverage: install ## Run every test and show the branches that none takes (half 
 test-fast: install ## Run the tests that need no browser, stopping at the first failure
 	@$(BIN)/python -m pytest -x -n 3 -m "not browser" $(ARGS)
 
-lint: install ## Check style and formatting
+lint: install ## Check style, formatting and which package may import which
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 format: install ## Apply the formatter and the safe fixes
 	@$(BIN)/python -m ruff check --fix .
@@ -61,7 +62,7 @@ soak: install ## An hour of a steady feed: does anything grow? (ARGS="--minutes 
 	@$(BIN)/python -m faults.soak $(ARGS)
 
 fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
-	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/test_bad_input.py $(ARGS)
+	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/server/test_bad_input.py $(ARGS)
 
 compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
 	@$(BIN)/python manage.py compare $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.consumer import AsyncConsumer
+from channels.routing import ChannelNameRouter
 
 from .runner import runner
 
@@ -20,3 +21,6 @@ class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
         current_runner = runner()
         current_runner.start()
         current_runner.wake()
+
+
+channels = ChannelNameRouter({CHANNEL: TaskConsumer.as_asgi()})

@@ -16,20 +16,19 @@ django_application: Any = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
 from django.conf import settings
-from django.urls import re_path
+from django.urls import path, re_path
 
-import background.routing
 import longpoll.routing
 import polling.routing
-import realtime_demo.stage.routing
 import streaming.routing
 import transports.routing
 import websocket.routing
+from background.consumers import channels
 from background.worker import EmbeddedWorker
-from realtime_demo.stage.beat import beat
-from realtime_demo.stage.clients import with_client_addresses
-from realtime_demo.stage.compression import compressing
-from realtime_demo.stage.link import parent
+from realtime_demo.demo.generator import generator
+from realtime_demo.demo.ipc import parent
+from realtime_demo.demo.middleware import compressing, with_client_addresses
+from realtime_demo.demo.state_socket import StateSocket
 from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
@@ -41,8 +40,6 @@ http_urlpatterns = [
     *longpoll.routing.http_urlpatterns,
     *streaming.routing.http_urlpatterns,
     *transports.routing.http_urlpatterns,
-    *background.routing.http_urlpatterns,
-    *realtime_demo.stage.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
 if settings.SERVE_STATIC:
@@ -50,22 +47,23 @@ if settings.SERVE_STATIC:
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *websocket.routing.websocket_urlpatterns,
-    *realtime_demo.stage.routing.websocket_urlpatterns,
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
+if settings.STAGE_SOCKET:
+    websocket_urlpatterns.insert(0, path("stage/live/", StateSocket.as_asgi()))
 
 application: Any = ProtocolTypeRouter(
     {
         "http": TokenAuthMiddlewareStack(URLRouter(http_urlpatterns)),
         "websocket": TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
-        "channel": background.routing.channels,
+        "channel": channels,
     }
 )
 application = announced = PresenceMiddleware(application)
-services: list[Service] = [FeedService(), announced, EmbeddedWorker(background.routing.channels)]
+services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels)]
 if settings.STAGE_SOCKET:
     application = compressing(application)
-    parent.followers.append(beat.follow)
+    parent.followers.append(generator.follow)
     services.append(parent)
 application = Boundary(
     application,

@@ -7,6 +7,7 @@ from django.urls import include, path, re_path
 from transports.auth.views import LimitedLoginView
 
 from .web.technique_pages import PAGES
+from .web.theory import theory
 from .web.views import clock, demo_page, script_texts, technique_page
 
 languages = "|".join(dict(settings.LANGUAGES))
@@ -15,11 +16,15 @@ urlpatterns = [
     path("", demo_page, name="page"),
     path("clock/", clock, name="clock"),
     re_path(rf"^texts/(?P<language>{languages})[.]js$", script_texts, name="script-texts"),
+    path("theory/", theory),
     path("login/", LimitedLoginView.as_view(), name="login"),
     path("", include("transports.urls")),
+    path("", include("background.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),
     re_path(rf"^(?P<app>{'|'.join(PAGES)})/$", technique_page, name="technique"),
 ]
+if settings.STAGE_SOCKET:
+    urlpatterns.append(path("stage/", include("realtime_demo.demo.urls")))
 handler400 = "realtime_demo.web.views.bad_request"
 handler403 = "realtime_demo.web.views.forbidden"
 handler404 = "realtime_demo.web.views.not_found"

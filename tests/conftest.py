@@ -16,10 +16,11 @@ django.setup()
 
 from xdist.scheduler import LoadScopeScheduling
 
-from .live import SERVER, LiveServer
-from .redis_server import RedisServer, free_port
+from tests.support.chromium import ELSEWHERE
+from tests.support.live import SERVER, LiveServer
+from tests.support.redis_server import RedisServer, free_port
+
 from .server import deviations
-from .support.chromium import ELSEWHERE
 
 # A machine that is busy is no reason for a generated case to fail.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -39,14 +40,14 @@ TOGETHER = {
         "browser/test_page",
         "browser/test_sources",
         "browser/test_technique_pages",
-        "test_access_live",
-        "test_background",
-        "test_bad_input",
-        "test_doctor",
-        "test_failover",
-        "test_faults",
-        "test_production",
-        "test_stage",
+        "server/test_access",
+        "server/test_background",
+        "server/test_bad_input",
+        "server/test_doctor",
+        "server/test_failover",
+        "server/test_faults",
+        "server/test_production",
+        "server/test_demo_controls",
         "server/test_backpressure",
         "server/test_other_servers",
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from django.conf import settings
@@ -20,10 +23,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
-from realtime_demo.stage import page as stage
+from realtime_demo.demo.control_api import configuration_for_page
 from transports.auth.permissions import check_room
 from transports.http.names import has_own_name, name_of
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
+from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
 
 from .scenarios import SCENARIOS
@@ -57,13 +61,14 @@ def demo_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"room": room, "techniques": techniques}
     try:
         check_room(room, request.user)
-    except Refusal as refusal:
-        return render(request, "page.html", {**context, "refusal": refusal}, status=refusal.status)
+    except Problem as problem:
+        return render(request, "page.html", {**context, "problem": problem}, status=problem.status)
     context["configuration"] = {
         **script_configuration(request, room, techniques),
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
     context["windows"] = WINDOWS
+    context["server"] = server_name()
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
     return render(request, "page.html", context)
 
@@ -80,8 +85,18 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
         "techniques": techniques,
         "windows": WINDOWS,
         "configuration": script_configuration(request, DEFAULT_ROOM, techniques),
+        "server": server_name(),
     }
     return render(request, f"techniques/{app}.html", context)
+
+
+@cache
+def server_name() -> str:
+    """Return the name and version of the ASGI server that runs this process."""
+    # Daphne is an installed app, and so is imported under every server.
+    others = ("uvicorn", "hypercorn", "granian")
+    name = next((module for module in others if module in sys.modules), "daphne")
+    return f"{name.capitalize()} {version(name)}"
 
 
 def script_configuration(
@@ -105,7 +120,7 @@ def script_configuration(
             "isStaff": getattr(request.user, "is_staff", False),
         },
         "techniques": [_technique_for_browser(technique, room) for technique in techniques],
-        "demo": stage.for_page(request),
+        "demo": configuration_for_page(request),
     }
 
 
@@ -158,7 +173,7 @@ def forbidden(
     request: HttpRequest, exception: Exception | None = None, reason: str = ""
 ) -> HttpResponse:
     """Answer 403; also Django's `CSRF_FAILURE_VIEW`, which passes a reason."""
-    return error_page(request, 403)
+    return csrf_failure(request, reason) or error_page(request, 403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -13,9 +13,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
-from tests.live import LiveServer
-from tests.stage import Demo
 from tests.support.chromium import complaints
+from tests.support.demo import Demo
+from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     RECOVERY,
@@ -29,8 +29,8 @@ from tests.support.page import (
     write,
 )
 from tests.support.tabs import tabs
+from tests.support.waiting import until_asked
 from tests.tools.frames import DRAW
-from tests.waiting import until_asked
 
 pytestmark = [
     pytest.mark.browser,

@@ -16,10 +16,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.live import LiveServer
-from tests.program import ROOT
-from tests.redis_server import RedisServer
 from tests.support.chromium import ELSEWHERE, complaints
+from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     all_lanes,
@@ -32,7 +30,9 @@ from tests.support.page import (
     unfold,
     write,
 )
-from tests.waiting import until_asked
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_asked
 from transports.registry import TECHNIQUES
 
 pytestmark = [

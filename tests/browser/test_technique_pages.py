@@ -10,8 +10,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from realtime_demo.web.technique_pages import PAGES, TechniquePage
-from tests.live import LiveServer
 from tests.support.chromium import complaints
+from tests.support.live import LiveServer
 from tests.support.page import lane
 
 pytestmark = [

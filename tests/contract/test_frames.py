@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.raw import RawConnection, frame
+from tests.support.raw import RawConnection, frame
 from transports.registry import Technique
 
-from .test_refusals import SOCKETS
+from .test_problems import SOCKETS
 
 BODY_SIZE = 65_536
 

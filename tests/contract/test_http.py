@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from tests.raw import RawConnection, check_raw_problem, headers_of
+from tests.support.raw import RawConnection, check_raw_problem, headers_of
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 

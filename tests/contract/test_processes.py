@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.redis_server import RedisServer
+from tests.support.live import LiveServer
+from tests.support.redis_server import RedisServer
 from transports.registry import Technique
 
 from .feeds import collect, cursor_of, publish

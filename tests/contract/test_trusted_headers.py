@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.raw import RawConnection
+from tests.support.raw import RawConnection
 
 from .feeds import BOUND
 

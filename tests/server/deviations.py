@@ -28,7 +28,7 @@ class Deviation:
 DEVIATIONS = [
     Deviation(
         "daphne",
-        r"test_a_bad_handshake_is_closed_with_a_reason|test_the_client_is_told_why\[.*websocket",
+        r"test_a_rejected_handshake_closes_with_a_reason|test_python_clients_raise_the_servers_problem\[.*websocket",
         "A close frame has its code, but no reason.",
         "https://github.com/django/daphne/issues/374",
     ),
@@ -41,7 +41,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_a_frame_too_large_closes|test_message_of_the_very_limit_.*\[.*-[12]\]",
+        r"test_a_large_frame_closes_the_socket|test_message_of_the_very_limit_.*\[.*-[12]\]",
         "A frame over the limit drops the connection instead of closing it with 1009 "
         "(`failByDrop` again).",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
@@ -56,13 +56,13 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_bad_content_type",
+        r"test_other_content_types_are_rejected",
         "A multipart body that cannot be parsed is rejected by Twisted, with 400 and no body.",
         "https://github.com/django/daphne/issues/483",
     ),
     Deviation(
         "daphne",
-        r"test_bad_frame",
+        r"test_invalid_frames_get_an_error_message",
         "An empty text frame does not reach the application.",
         "https://github.com/django/daphne/blob/main/daphne/ws_protocol.py",
     ),
@@ -88,7 +88,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "granian",
-        r"test_client_that_sends_its_body_regardless|test_body_too_large",
+        r"test_client_that_sends_its_body_regardless|test_large_bodies_are_rejected",
         "Where a body is rejected before it was read, the connection may be reset before the "
         "client has read the problem.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
@@ -96,7 +96,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "hypercorn",
-        r"test_bad_content_type",
+        r"test_other_content_types_are_rejected",
         "Where a body is rejected before it was read, the connection closes after the response "
         "without saying so: a client that reuses it may fail.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",

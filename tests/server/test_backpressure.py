@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.raw import RawConnection, frame
-from tests.waiting import BOUND
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, frame
+from tests.support.waiting import BOUND
 from transports.registry import TECHNIQUES, Technique
 
 GROWTH = 8_000_000  # bytes

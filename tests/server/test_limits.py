@@ -11,9 +11,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.raw import RawConnection, check_raw_problem
-from tests.waiting import BOUND, until_asked
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, check_raw_problem
+from tests.support.waiting import BOUND, until_asked
 
 ROOM = "limits"
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from longpoll import endpoints
-from tests.live import LiveServer
-from tests.raw import RawConnection, headers_of
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, headers_of
 from transports.http.problems import Problem
 from transports.http.request import Request
 

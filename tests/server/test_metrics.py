@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract.feeds import collect, cursor_of, publish
-from tests.live import LiveServer
-from tests.waiting import BOUND
+from tests.support.live import LiveServer
+from tests.support.waiting import BOUND
 from transports.events import Batch, Cursor, Event
 from transports.operations.metrics import Prometheus, registry
 from transports.registry import TECHNIQUES

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from tests.contract.feeds import collect, publish
-from tests.program import Program
-from tests.waiting import BOUND
+from tests.support.program import Program
+from tests.support.waiting import BOUND
 from transports.registry import TECHNIQUES, Technique
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from django.urls import URLPattern
 
-import realtime_demo.stage.routing
+import background.urls
 import transports.urls
 from realtime_demo.asgi import django_application, http_urlpatterns
 from transports.operations.openapi import DESCRIPTION
@@ -33,9 +33,12 @@ def methods(application: Any) -> set[str]:
 def test_every_route_is_described_and_every_description_has_a_route() -> None:
     routes = {
         template(pattern): methods(pattern.callback)
-        for pattern in [*http_urlpatterns, *transports.urls.urlpatterns]
+        for pattern in [
+            *http_urlpatterns,
+            *transports.urls.urlpatterns,
+            *background.urls.urlpatterns,
+        ]
         if pattern.callback is not django_application
-        and pattern not in realtime_demo.stage.routing.http_urlpatterns  # the demo page's own
         and not template(pattern).startswith("/static/")
     }
     described = {

@@ -17,29 +17,29 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.contract.conftest import technique
 from tests.contract.feeds import BOUND, events_of, publish
 from tests.contract.test_disconnect import until
-from tests.contract.test_refusals import (
+from tests.contract.test_problems import (
     socket_technique,
-    test_a_bad_handshake_is_closed_with_a_reason,
-    test_bad_body,
-    test_body_too_large,
+    test_a_rejected_handshake_closes_with_a_reason,
+    test_invalid_bodies_are_rejected,
+    test_large_bodies_are_rejected,
 )
 from tests.contract.test_replay import (
+    test_an_unknown_epoch_gets_a_reset_and_all_events,
     test_resume_at_every_event,
-    test_unknown_epoch_gives_a_reset_then_what_there_is,
 )
 from tests.contract.test_trusted_headers import test_claims_of_a_client_are_ignored
-from tests.live import SERVER, LiveServer
+from tests.support.live import SERVER, LiveServer
 from transports.registry import TECHNIQUES, Technique
 
 __all__ = [
     "socket_technique",
     "technique",
-    "test_a_bad_handshake_is_closed_with_a_reason",
-    "test_bad_body",
-    "test_body_too_large",
+    "test_a_rejected_handshake_closes_with_a_reason",
+    "test_an_unknown_epoch_gets_a_reset_and_all_events",
     "test_claims_of_a_client_are_ignored",
+    "test_invalid_bodies_are_rejected",
+    "test_large_bodies_are_rejected",
     "test_resume_at_every_event",
-    "test_unknown_epoch_gives_a_reset_then_what_there_is",
 ]
 pytestmark = pytest.mark.own_server
 

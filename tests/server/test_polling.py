@@ -6,8 +6,8 @@ import json
 
 import httpx
 
-from tests.live import LiveServer
-from tests.raw import RawConnection, headers_of
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, headers_of
 
 
 async def test_every_answer_has_its_length_and_the_connection_stays(

@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.feeds import BOUND, cursor_of, events_of
-from tests.redis_server import RedisServer
-from tests.waiting import until, until_asked
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until, until_asked
 from transports import feed, hub
 from transports.events import Draft
 from transports.presence import service as presence

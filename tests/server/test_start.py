@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed
 
 from realtime_demo.server import APPLICATION, SERVERS, command, free_port
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import SERVER, LiveServer
-from tests.program import ROOT
-from tests.redis_server import RedisServer
-from tests.waiting import BOUND, until_asked
+from tests.support.live import SERVER, LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, until_asked
 
 ROOM = "start"
 VERBOSE = {"uvicorn": ["--access-log", "--log-level", "debug"]}

@@ -19,10 +19,10 @@ from websockets.exceptions import ConnectionClosed
 
 from realtime_demo.server import APPLICATION
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.raw import RawConnection
-from tests.redis_server import RedisServer
-from tests.waiting import BOUND, in_time_async, until, until_asked
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, in_time_async, until, until_asked
 from transports.registry import TECHNIQUES, Technique
 
 SECONDS = 1.0  # in which a connection has received its end

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.raw import RawConnection, headers_of
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection, headers_of
 
 
 async def publish(url: str, room: str, text: str) -> bytes:

@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.waiting import BOUND, until
+from tests.support.live import LiveServer
+from tests.support.waiting import BOUND, until
 from transports import hub
 from websocket.consumers import FeedConsumer, OneThread, accepted_subprotocol
 

@@ -22,7 +22,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.chromium import ARGUMENTS, NAMES
-from tests.waiting import BOUND
+from tests.support.waiting import BOUND
 
 
 class Tabs:

@@ -29,8 +29,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 
 from playwright.async_api import CDPSession
 
-from tests.stage import Demo
 from tests.support.chromium import chromium
+from tests.support.demo import Demo
 from tests.support.page import all_lanes
 
 # Fills the lanes with events as they would have come, and draws them; what a frame took, and how

@@ -16,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 
-from tests.stage import Demo
 from tests.support.chromium import chromium
+from tests.support.demo import Demo
 from tests.support.page import open_page
 
 EVERY = 30  # seconds between two samples

@@ -22,8 +22,8 @@ from typing import Literal
 
 from playwright.async_api import Browser, Page
 
-from tests.program import ROOT
 from tests.support.chromium import chromium, complaints
+from tests.support.program import ROOT
 
 TAKEN = ROOT / "build" / "screenshots"
 PUBLISHED = ROOT / "docs" / "screenshots"

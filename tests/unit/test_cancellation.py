@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests.redis_server import RedisServer
-from tests.waiting import until_asked
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_asked
 from transports import feed
 from transports.auth.revalidation import Connection, Credential, watch
 from transports.events import Draft

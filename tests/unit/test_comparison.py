@@ -46,7 +46,7 @@ from realtime_demo.comparison.statistics import (
     student,
 )
 from realtime_demo.comparison.subscribers import Orders, Subscribers
-from tests.raw_server import Handler, request_of, serving_at
+from tests.support.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 

@@ -11,7 +11,7 @@ from realtime_demo.comparison.plan import Adapter, Settings
 from realtime_demo.comparison.publisher import Publisher
 from realtime_demo.comparison.subscribers import Counts, Orders, Subscribers
 from realtime_demo.comparison.workers import ForkServer, WorkerFailed
-from tests.waiting import until
+from tests.support.waiting import until
 
 ADAPTER = Adapter.parse("sse")
 ORDERS = Orders(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, room="lobby")

@@ -11,7 +11,7 @@ import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
 from django.test import override_settings
 
-from tests.waiting import BOUND, until
+from tests.support.waiting import BOUND, until
 from transports import feed, hub
 from transports.boundary import Boundary
 from transports.events import Cursor, Draft, Event

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from channels.layers import InMemoryChannelLayer
 
-from tests.waiting import BOUND, until
+from tests.support.waiting import BOUND, until
 from transports import hub as hub_module
 from transports.events import Cursor, Draft, Event
 from transports.feed import group_of

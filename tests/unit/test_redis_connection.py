@@ -17,8 +17,8 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime_demo.production import certificate
-from tests.redis_server import RedisServer, free_port, redis_executable
-from tests.waiting import BOUND
+from tests.support.redis_server import RedisServer, free_port, redis_executable
+from tests.support.waiting import BOUND
 from transports.events import Draft
 from transports.store.redis.connection import MasterPool, client
 from transports.store.redis.store import RedisStore

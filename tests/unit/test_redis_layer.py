@@ -11,8 +11,8 @@ import pytest
 from channels_redis.core import RedisChannelLayer as Theirs
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.redis_server import RedisServer
-from tests.waiting import BOUND, until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, until
 from transports.store.redis import connection as redis_connection
 from transports.store.redis import layer as redis_layer
 from transports.store.redis.connection import pool

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
-from tests.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.waiting import until_asked
 from tests.unit.stores import BACKLOG, LENGTH, history_of
-from tests.waiting import until_asked
 from transports.events import Cursor, Draft, Event
 from transports.store import memory as history
 from transports.store.base import Extent, Store, StoreUnavailable

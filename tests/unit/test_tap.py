@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from realtime_demo.tap.counters import Counts
 from realtime_demo.tap.network import Link, Network, Schedule
 from realtime_demo.tap.proxy import Tap
-from tests.raw_server import serving
-from tests.waiting import BOUND, in_time_async, until
+from tests.support.raw_server import serving
+from tests.support.waiting import BOUND, in_time_async, until
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
-from tests.accounts import Accounts
+from tests.support.accounts import Accounts
 from transports.auth.views import failures
 from transports.boundary import Boundary
 from transports.http.problems import Problem

@@ -24,8 +24,8 @@ from django.db import connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from tests.accounts import Accounts
-from tests.program import ROOT
+from tests.support.accounts import Accounts
+from tests.support.program import ROOT
 from transports.auth import tokens
 from transports.auth.views import failures
 from transports.boundary import Boundary

@@ -63,9 +63,6 @@ class Problem(Exception):
         return close_reason(self.detail)
 
 
-Refusal = Problem  # for the modules outside `transports` that still use the former name
-
-
 def close_reason(detail: str) -> str:
     return detail.encode()[:LONGEST_REASON].decode(errors="ignore")
 

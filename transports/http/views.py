@@ -7,10 +7,11 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import REASON_BAD_ORIGIN
 
 from transports.events import encode
 from transports.http.base import check_method
-from transports.http.problems import problem_of
+from transports.http.problems import Problem, problem_of
 
 View = Callable[..., Coroutine[Any, Any, HttpResponse]]
 
@@ -25,15 +26,31 @@ def api_view(*methods: str) -> Callable[[View], View]:
                 check_method(str(request.method), methods)
                 return await view(request, *args, **kwargs)
             except Exception as error:
-                problem = problem_of(error, request.path)
-                return response(
-                    problem.body, problem.status, "application/problem+json", problem.headers
-                )
+                return problem_response(problem_of(error, request.path))
 
         wrapper.methods = methods  # type: ignore[attr-defined]  # as `Endpoint.methods`
         return wrapper
 
     return decorate
+
+
+def csrf_failure(request: HttpRequest, reason: str) -> HttpResponse | None:
+    """Return an API view's response to a failed CSRF check; None where the view is another."""
+    view = request.resolver_match.func if request.resolver_match else None
+    methods: tuple[str, ...] = getattr(view, "methods", ())
+    if not methods:
+        return None
+    try:
+        check_method(str(request.method), methods)
+        if reason == REASON_BAD_ORIGIN % request.headers.get("Origin"):
+            raise Problem(403, "origin", reason)
+        raise Problem(403, "csrf", f"{reason.rstrip('.')} (header X-CSRFToken).")
+    except Problem as problem:
+        return problem_response(problem)
+
+
+def problem_response(problem: Problem) -> HttpResponse:
+    return response(problem.body, problem.status, "application/problem+json", problem.headers)
 
 
 def json_response(document: object, status: int = 200, **headers: str) -> HttpResponse:

@@ -16,13 +16,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime_demo.demo.runner import DemoRunner
+from realtime_demo.demo.state import Feed
+from realtime_demo.demo.supervisor import ServerFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.server import SERVERS
-from realtime_demo.stage.parent import Stage
-from realtime_demo.stage.settings import Feed
-from realtime_demo.stage.supervisor import ServerFailed
 from transports.auth.permissions import check_room
-from transports.http.problems import Refusal
+from transports.http.problems import Problem
 
 ANYWHERE = {"0.0.0.0", "::"}
 # Seconds between signs of life: a class is to see a dead connection noticed.
@@ -53,8 +53,8 @@ class Command(BaseCommand):
             raise CommandError(f"A port is a number from 0 to 65535; got {port}.")
         try:
             check_room(options["room"], SimpleNamespace(is_staff=True))
-        except Refusal as refusal:
-            raise CommandError(refusal.detail) from refusal
+        except Problem as problem:
+            raise CommandError(problem.detail) from problem
         feed = Feed(running=not options["no_conversation"], room=options["room"])
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options
@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     async def serve(self, host: str, port: int, feed: Feed) -> None:
         raise_open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
-        stage = Stage(
+        runner = DemoRunner(
             host,
             port,
             feed,
@@ -78,8 +78,8 @@ class Command(BaseCommand):
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stage.stop)
-        await stage.run(self.ready)
+            loop.add_signal_handler(number, runner.stop)
+        await runner.run(self.ready)
 
     def say(self, line: str) -> None:
         self.stdout.write(f"  {line}")

@@ -1,0 +1,82 @@
+"""`POST /tasks/` starts a task; `GET /tasks/<id>/` returns its state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.layers import channel_layers
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from transports.feed import LAYER_TIMEOUT
+from transports.http.problems import Problem
+from transports.http.publish import check_content_type, parse_json
+from transports.http.request import Request
+from transports.http.scope import Scope, check_origin, is_on_this_machine
+from transports.http.views import api_view, json_response
+
+from .consumers import CHANNEL
+from .models import Task
+from .work import WORK
+
+logger = logging.getLogger(__name__)
+
+
+async def start(kind: str, arguments: dict[str, Any]) -> Task:
+    """A new task, to be run by some worker. Raises `Problem`."""
+    work = WORK.get(kind)
+    if work is None:
+        raise Problem(400, "kind", f"'kind' is one of {', '.join(WORK)}.")
+    task = Task(kind=kind, arguments=work.check(arguments))
+    await database_sync_to_async(task.save)()
+    try:
+        async with asyncio.timeout(LAYER_TIMEOUT):
+            await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
+    except Exception as error:
+        # The row is there: a worker finds it at its next look.
+        logger.warning("The channel layer took no wake-up (%r).", error)
+    return task
+
+
+@csrf_exempt  # like publishing: the content type and the Origin are its defence
+@api_view("POST")
+async def tasks(request: HttpRequest) -> HttpResponse:
+    """`POST /tasks/` with `{"kind", "arguments"}`: 202, the task, and where to ask for it."""
+    scope = check_staff(request)
+    check_origin(scope)
+    check_content_type(scope)
+    document = parse_json(request.body)
+    arguments = document.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise Problem(400, "arguments", "'arguments' must be a JSON object or omitted.")
+    task = await start(str(document.get("kind")), arguments)
+    return json_response(task.document, 202, Location=f"/tasks/{task.id}/")
+
+
+@api_view("GET", "HEAD")
+async def task_status(request: HttpRequest, task: str) -> HttpResponse:
+    """`GET /tasks/<id>/`: the task as it is now."""
+    check_staff(request)
+    with contextlib.suppress(ValueError):
+        found = await Task.objects.filter(pk=uuid.UUID(task)).afirst()
+        if found is not None:
+            return json_response(found.document)
+    raise Problem(404, "task", "There is no such task.")
+
+
+def check_staff(request: HttpRequest) -> Scope:
+    """Return the request's scope. Raise `Problem` unless the user is staff.
+
+    In the demo everyone on this machine is staff.
+    """
+    scope: Scope = request.scope  # type: ignore[attr-defined]
+    user = Request(scope).user
+    if not user.is_staff and not (settings.DEMO and is_on_this_machine(scope)):
+        raise Problem(403, "staff", "Tasks are for staff alone.")
+    return scope

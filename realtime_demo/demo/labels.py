@@ -1,0 +1,29 @@
+"""What the tap counts a request under: its technique, or `OTHER`."""
+
+from __future__ import annotations
+
+import re
+
+from transports.registry import BY_NAME, TECHNIQUES
+
+OTHER = "other"  # the page, its scripts, publishing, the demo's controls
+STREAMS = tuple(each.name for each in TECHNIQUES if each.is_stream)
+POLLED = tuple(each.name for each in TECHNIQUES if each.is_polled)
+
+_PATHS = [
+    (re.compile(re.escape(technique.path).replace(r"\{room\}", "[^/]+")), technique.name)
+    for technique in TECHNIQUES
+]
+
+
+def label_of(target: str) -> str:
+    """The label of a request target (`/polling/lobby/?since=…`)."""
+    path = target.partition("?")[0]
+    for pattern, name in _PATHS:
+        if pattern.fullmatch(path):
+            return name
+    return OTHER
+
+
+def is_technique(label: str) -> bool:
+    return label in BY_NAME

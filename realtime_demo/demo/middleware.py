@@ -1,0 +1,81 @@
+"""ASGI middleware of the demo's server: client addresses, and the fault of compression."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.middleware.gzip import GZipMiddleware
+from django.utils.text import compress_string
+
+from transports.http.problems import Problem
+from transports.http.scope import Application, Receive, Scope, Send, header
+
+from .ipc import parent
+from .labels import STREAMS, is_technique, label_of
+
+_ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
+
+
+def compressing(application: Application) -> Application:
+    """`application`, whose streams are compressed while the stage has that fault.
+
+    As Django's GZipMiddleware does it to a streaming response, with its own function: each chunk
+    becomes a gzip member of its own, of which browsers read only the first. It does that to
+    everything that does not bear a Content-Encoding already, as our streams do; here that goes.
+    """
+
+    async def with_fault(scope: Scope, receive: Receive, send: Send) -> None:
+        faulty = (
+            scope["type"] == "http"
+            and parent.state is not None
+            and parent.state["faults"]["gzip"]
+            and label_of(scope["path"]) in STREAMS
+            and _ACCEPTS_GZIP.search(header(scope, b"accept-encoding"))
+        )
+        await application(scope, receive, _compressed(send) if faulty else send)
+
+    return with_fault
+
+
+def _compressed(send: Send) -> Send:
+    streaming = False
+
+    async def send_compressed(message: dict[str, Any]) -> None:
+        nonlocal streaming
+        if message["type"] == "http.response.start":
+            headers = [field for field in message["headers"] if field[0] != b"content-encoding"]
+            streaming = all(name != b"content-length" for name, _ in headers)
+            if streaming:
+                headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+                message = {**message, "headers": headers}
+        elif streaming and message.get("body"):
+            body = compress_string(
+                message["body"], max_random_bytes=GZipMiddleware.max_random_bytes
+            )
+            message = {**message, "body": body}
+        await send(message)
+
+    return send_compressed
+
+
+def with_client_addresses(application: Application) -> Application:
+    """`application`, with the address of the client in place of the tap's.
+
+    The parent is asked anew for each request: a port of the tap is soon another connection's. A
+    poll or a stream is not delayed for it, and so has no address.
+    """
+
+    async def with_address(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            port = scope["client"][1] if scope.get("client") else 0
+            scope["client"] = None
+            if scope["type"] == "websocket" or not is_technique(label_of(scope["path"])):
+                try:
+                    answer = await parent.ask("client", port=port)
+                except Problem:  # the demo is stopping
+                    answer = {"client": None}
+                scope["client"] = answer["client"] and tuple(answer["client"])
+        await application(scope, receive, send)
+
+    return with_address

@@ -1,0 +1,18 @@
+"""URLs of the demo's controls, which exist in the server of `manage.py demo` alone."""
+
+from django.urls import path
+
+from .control_api import burst, cut, restart, set_faults, set_feed, set_network, stall, state
+from .wire.views import wire
+
+urlpatterns = [
+    path("", state),
+    path("wire/", wire),
+    path("network/", set_network),
+    path("feed/", set_feed),
+    path("burst/", burst),
+    path("cut/", cut),
+    path("stall/", stall),
+    path("fault/", set_faults),
+    path("restart/", restart),
+]

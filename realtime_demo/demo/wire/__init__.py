@@ -1,0 +1,1 @@
+"""The bytes that crossed the tap: captured, taken apart, explained."""

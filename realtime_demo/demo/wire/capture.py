@@ -1,0 +1,200 @@
+"""What the techniques' connections carried last: heads, and each chunk, frame or body whole.
+
+It is written as it crosses the tap, and read when somebody asks which bytes carried an event.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from realtime_demo.demo.labels import is_technique
+from realtime_demo.tap.proxy import Connection, Direction
+
+from .framing import chunk_end, frame_end, header_fields, inflated
+
+MOST = 1024 * 1024  # bytes remembered of a connection
+LEAST = 64 * 1024  # … where there are so many that they have to share
+TOTAL = 128 * 1024 * 1024  # bytes remembered of all, roughly
+CONNECTIONS = 1_000  # remembered before those that are closed are forgotten
+LONGEST = 16 * 1024 * 1024  # bytes of a chunk, frame or body that is waited for
+HEAD = 64 * 1024  # bytes that a head may have
+
+Measure = Callable[[bytearray], int | None]
+
+
+class Splitter:
+    """Cuts a direction's bytes into a head and the carriers behind it."""
+
+    def __init__(self, measure: Measure | None = None) -> None:
+        self.head = b""
+        self._measure = measure  # given: there is no head (any more)
+        self._rest = bytearray()
+        self.lost = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The carriers that `data` completes."""
+        if self.lost:
+            return
+        self._rest += data
+        try:
+            if self._measure is None:
+                self._take_head()
+            while self._rest and (end := self._end()) is not None:
+                carrier = bytes(self._rest[:end])
+                del self._rest[:end]
+                yield carrier
+        except ValueError:  # not what it claimed to be, or too much of it
+            self.lost = True
+            self._rest.clear()
+
+    def _end(self) -> int | None:
+        """Where the first carrier ends, if it is whole."""
+        end = self._measure(self._rest) if self._measure is not None else None
+        if end is None:
+            return None
+        if not 0 < end <= LONGEST:
+            raise ValueError("nothing that is carried has such a length")
+        return end if end <= len(self._rest) else None
+
+    def _take_head(self) -> None:
+        end = self._rest.find(b"\r\n\r\n") + 4
+        if end >= 4:
+            self.head = bytes(self._rest[:end])
+            del self._rest[:end]
+            self._measure = measure_of(self.head)
+        elif len(self._rest) > HEAD:
+            raise ValueError("no head is that long")
+
+
+def measure_of(head: bytes) -> Measure:
+    """How the carriers behind a response's head are told apart (RFC 9112 §6.3)."""
+    if head.startswith(b"HTTP/1.1 101"):
+        return frame_end
+    fields = header_fields(head)
+    if b"chunked" in fields.get(b"transfer-encoding", b""):
+        return chunk_end
+    length = int(fields.get(b"content-length", b"0"))
+    return lambda rest: length
+
+
+@dataclass
+class Exchange:
+    """A request and what came of it."""
+
+    technique: str
+    target: str
+    request_head: bytes = b""
+    response: Splitter = field(default_factory=Splitter)
+    carriers: deque[bytes] = field(default_factory=deque)
+    frames: Splitter = field(default_factory=lambda: Splitter(frame_end))  # from the client
+    sent: bytes = b""  # the last frame of text that the client sent
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.carriers)) + len(self.request_head) + len(self.response.head)
+
+    def carrier_of(self, needle: bytes) -> bytes | None:
+        """The last chunk, frame or body in which `needle` is."""
+        compressed = b"gzip" in header_fields(self.response.head).get(b"content-encoding", b"")
+        for carrier in reversed(self.carriers):
+            if needle in (inflated(carrier) if compressed else carrier):
+                return carrier
+        return None
+
+
+class Recording:
+    """One connection's exchanges, of which the oldest bytes are forgotten first."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.exchanges: deque[Exchange] = deque()
+        self.size = 0
+        self.requests = 0  # that had begun when it was last looked at
+        self.current: Exchange | None = None
+
+    def begin(self, technique: str, target: str) -> None:
+        self.current = Exchange(technique, target)
+        self.exchanges.append(self.current)
+
+    def add(self, exchange: Exchange, direction: Direction, data: bytes) -> None:
+        if direction == "down":
+            had_head = bool(exchange.response.head)
+            for carrier in exchange.response.feed(data):
+                exchange.carriers.append(carrier)
+                self.size += len(carrier)
+            if not had_head:
+                self.size += len(exchange.response.head)
+        elif exchange.response.head:  # after the handshake, then
+            for frame in exchange.frames.feed(data):
+                if frame[0] & 0x0F == 1 and frame[1] & 0x80:  # text, and masked as it has to be
+                    exchange.sent = frame
+        elif len(exchange.request_head) < HEAD:
+            exchange.request_head += data
+            self.size += len(data)
+
+    def forget(self, most: int) -> None:
+        """Forget the oldest of what more than `most` bytes have followed.
+
+        So a carrier that is longer than that, a room's whole history in one frame, is kept
+        while what came behind it is.
+        """
+        while True:
+            oldest = self.exchanges[0]
+            if oldest.carriers:
+                size = len(oldest.carriers[0])
+            elif len(self.exchanges) > 1:
+                size = oldest.size
+            else:
+                return
+            if self.size - size <= most:
+                return
+            self.size -= size
+            if oldest.carriers:
+                oldest.carriers.popleft()
+            else:
+                self.exchanges.popleft()
+
+
+class Recorder:
+    """The recordings of all connections, of those that are closed too while there is room."""
+
+    def __init__(self) -> None:
+        self._recordings: dict[Connection, Recording] = {}
+
+    def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
+        """As the tap's `observe`."""
+        recording = self._recordings.get(connection)
+        if recording is None:
+            if not is_technique(connection.label):
+                return
+            recording = self._add(connection)
+        if recording.requests != connection.counts.requests:  # `data` begins a request
+            recording.requests = connection.counts.requests
+            recording.current = None
+            if is_technique(connection.label):
+                recording.begin(connection.label, connection.target)
+        if recording.current is not None:
+            recording.add(recording.current, direction, data)
+            recording.forget(max(LEAST, min(MOST, TOTAL // len(self._recordings))))
+
+    def _add(self, connection: Connection) -> Recording:
+        size = sum(recording.size for recording in self._recordings.values())
+        if size > TOTAL - MOST or len(self._recordings) >= CONNECTIONS:
+            for closed in [each for each in self._recordings if not each.open]:
+                del self._recordings[closed]
+        recording = self._recordings[connection] = Recording(connection.client[0])
+        return recording
+
+    def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
+        """The exchange and the carrier that brought `needle` to `address` last."""
+        for recording in reversed(self._recordings.values()):
+            if recording.address == address:
+                for exchange in reversed(recording.exchanges):
+                    if exchange.technique != technique:
+                        continue
+                    carrier = exchange.carrier_of(needle)
+                    if carrier is not None:
+                        return exchange, carrier
+        return None

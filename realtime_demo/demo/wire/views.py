@@ -1,0 +1,77 @@
+"""`GET /stage/wire/?technique=&id=`: the bytes that carried an event, part by part."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from realtime_demo.demo.ipc import Document, parent
+from transports.auth.permissions import check_room
+from transports.events import Cursor, InvalidCursor
+from transports.http.problems import Problem
+from transports.http.request import Request
+from transports.http.scope import Scope, client_address
+from transports.http.views import api_view, json_response
+from transports.registry import BY_NAME
+
+from . import dissect
+from .framing import inflated, unmasked
+
+_ROOM = re.compile(rb'"room"\s*:\s*"([^"]*)"')
+
+
+@api_view("GET", "HEAD")
+async def wire(request: HttpRequest) -> HttpResponse:
+    """What carried the event to the client's own address: nobody reads another's connection.
+
+    404 where it is no longer kept. Cookies and tokens in the heads are left out.
+    """
+    scope: Scope = request.scope  # type: ignore[attr-defined]
+    user = Request(scope).user
+    technique = request.GET.get("technique", "")
+    if technique not in BY_NAME:
+        raise Problem(400, "technique", f"'technique' is one of {', '.join(BY_NAME)}.")
+    try:
+        identity = str(Cursor.parse(request.GET.get("id", "")))
+    except InvalidCursor as error:
+        raise Problem(400, "id", str(error)) from error
+    address = client_address(scope)
+    captured = await parent.ask("wire", technique=technique, event=identity, address=address)
+    for room in rooms_of(captured):
+        check_room(room, user)
+    try:
+        document = {"technique": technique, "id": identity, **described(captured, identity)}
+    except ValueError as error:
+        raise Problem(404, "wire", f"These bytes cannot be taken apart: {error}") from error
+    return json_response(document)
+
+
+def rooms_of(captured: Document) -> set[str]:
+    """The rooms that the bytes speak of: a socket carries more than the one in its path.
+
+    Only a member can look like one: in a text its quotes would be escaped.
+    """
+    carrier = b64decode(captured["carrier"])
+    said = carrier + inflated(carrier)
+    if captured["sent"]:
+        said += unmasked(b64decode(captured["sent"]))
+    return {room.decode("utf-8", "replace") for room in _ROOM.findall(said)}
+
+
+def described(captured: Document, identity: str) -> dict[str, Any]:
+    request_head = captured["request_head"].encode("latin-1")
+    response_head = captured["response_head"].encode("latin-1")
+    parts = dissect.carrier(response_head, b64decode(captured["carrier"]), identity)
+    document: dict[str, Any] = {
+        "request_head": dissect.shown_head(request_head),
+        "response_head": dissect.shown_head(response_head),
+        "carrier": [part.document for part in parts],
+    }
+    if captured["sent"]:
+        document["sent"] = [part.document for part in dissect.sent(b64decode(captured["sent"]))]
+    if key := dissect.note(parts):
+        document["note"] = key
+    return document

@@ -1,0 +1,292 @@
+"""Background tasks: each one's effect exactly once, whoever dies, with Redis and without."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from background import runner
+from background.models import Task
+from background.work import LINES, WORK, Job
+from realtime_demo.server import SERVERS
+from tests.contract.feeds import collect, cursor_of
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, until
+from transports import feed
+from transports.registry import TECHNIQUES
+
+pytestmark = [pytest.mark.own_server]
+
+# `TASKS=300 WORKERS=4` is the long form.
+TASKS, WORKERS = int(os.environ.get("TASKS", 60)), int(os.environ.get("WORKERS", 3))
+STEPS = 3  # events that each task publishes
+LEASE = 2.0  # seconds
+
+
+def environment(path: Path, redis_url: str = "") -> dict[str, str]:
+    made = {
+        "DATABASE_PATH": str(path / "db.sqlite3"),
+        "REDIS_URL": redis_url,
+        "DEMO": "1",
+        "TASK_LEASE": str(LEASE),
+        "TASK_SWEEP": "0.5",
+    }
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **made}, check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with LiveServer(env=environment(tmp_path_factory.mktemp("embedded"))) as server:
+        yield server.url
+
+
+class Worker:
+    """`manage.py runworker background-tasks`, until it is killed or the block ends."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "runworker", "background-tasks"],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        output, _none = self.process.communicate(timeout=BOUND)
+        assert self.process.returncode in (0, -signal.SIGKILL), output.decode()
+        assert b"Traceback" not in output, output.decode()
+
+
+async def started(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
+    """Start a task; where it is asked for."""
+    answer = await http.post("/tasks/", json={"kind": kind, "arguments": arguments})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["status"] == "waiting"
+    assert answer.headers["location"] == f"/tasks/{answer.json()['id']}/"
+    return str(answer.headers["location"])
+
+
+async def ended(http: httpx.AsyncClient, location: str, seconds: float = BOUND) -> dict[str, Any]:
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = await http.get(location)
+            assert answer.status_code == 200
+            task: dict[str, Any] = answer.json()
+            if task["status"] in ("done", "failed"):
+                return task
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.redis
+@pytest.mark.timeout(600)
+async def test_each_effect_once_though_a_worker_is_killed(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, redis_server.url)
+    env["REDIS_PREFIX"] = uuid.uuid4().hex  # the wake-ups of this test alone
+    rooms = [f"task-{number}" for number in range(TASKS)]
+    with LiveServer(env=env) as server, ExitStack() as stack:
+        workers = [stack.enter_context(Worker(env)) for _ in range(WORKERS)]
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+            victim = workers[0].process
+            locations: list[str] = []
+
+            async def start() -> None:
+                for room in rooms:
+                    locations.append(
+                        await started(http, "conversation", room=room, lines=STEPS, pause=0.1)
+                    )
+
+            async def kill_midway() -> None:
+                """Once a quarter is behind us and the victim has begun a task."""
+                done: set[str] = set()
+                while True:
+                    for location in [each for each in locations if each not in done]:
+                        task = (await http.get(location)).json()
+                        if task["status"] == "done":
+                            done.add(location)
+                        elif len(done) > TASKS // 4 and f":{victim.pid}:" in task["worker"]:
+                            victim.kill()
+                            return
+                    assert len(done) < TASKS, "all of it was done before the victim was met"
+                    await asyncio.sleep(0.01)
+
+            await asyncio.gather(start(), kill_midway())
+            tasks = [await ended(http, each, 300) for each in locations]
+            assert {task["status"] for task in tasks} == {"done"}
+            assert any(task["attempts"] > 1 for task in tasks), "some were begun by the victim"
+            for room in rooms:
+                batch = (await http.get(f"/polling/{room}/")).json()
+                said = [(event["sender"], event["text"]) for event in batch["events"]]
+                assert said == list(LINES[:STEPS]), room
+
+
+async def test_a_runner_looks_again_whatever_kept_it_from_looking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    async def claim(name: str, lease: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ValueError("odd")
+
+    monkeypatch.setattr(runner, "claim", claim)
+    made = runner.Runner()
+    made.start()
+    await until(lambda: looks == 1)
+    made.wake()
+    await until(lambda: looks == 2)
+    await made.stop()
+    assert "odd" in caplog.text
+
+
+async def test_run_again_from_the_start_it_doubles_nothing(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash between publishing and saying so, at every step."""
+
+    async def forget(job: Job, progress: int) -> None:
+        """The progress that a crash loses."""
+
+    monkeypatch.setattr(Job, "advance", forget)
+    task = Task(kind="conversation", arguments={"room": room, "lines": STEPS, "pause": 0})
+    other = Task(kind="conversation", arguments=task.arguments)
+    try:
+        for each in (task, task, other, task):
+            await WORK["conversation"].run(Job(each))
+        events = (await feed.history(room)).events
+        assert [event.text for event in events] == 2 * [text for _, text in LINES[:STEPS]]
+    finally:
+        await feed.aclose()
+
+
+@pytest.mark.redis
+async def test_a_worker_that_is_stopped_gives_back_what_it_has(
+    redis_server: RedisServer, tmp_path: Path, room: str
+) -> None:
+    env = {**environment(tmp_path, redis_server.url), "TASK_LEASE": "600"}
+    env["REDIS_PREFIX"] = uuid.uuid4().hex
+    with LiveServer(env=env) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            location = await started(http, "conversation", room=room, lines=3, pause=3)
+            with Worker(env):
+                async with asyncio.timeout(BOUND):
+                    while (await http.get(location)).json()["progress"] < 1:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+            given = (await http.get(location)).json()
+            assert (given["status"], given["attempts"]) == ("waiting", 0)
+            with Worker(env):
+                task = await ended(http, location)
+            assert task["status"] == "done"
+            events = (await http.get(f"/polling/{room}/")).json()["events"]
+            assert [event["text"] for event in events] == [text for _, text in LINES[:3]]
+
+
+@pytest.mark.redis
+async def test_a_worker_outlives_redis(tmp_path: Path, room: str) -> None:
+    with RedisServer() as redis:
+        env = {**environment(tmp_path, redis.url), "TASK_LEASE": "600"}  # nobody takes it over
+        with LiveServer(env=env, outage=True) as server, Worker(env):
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                await ended(http, await started(http, "announcement", room=room, text="before"))
+                redis.stop()
+                location = await started(http, "announcement", room=room, text="after")
+                await asyncio.sleep(1)  # time to be tried in vain; what follows does not need it
+                assert (await http.get(location)).json()["status"] in ("waiting", "running")
+                redis.start()
+                task = await ended(http, location)
+                assert (task["status"], task["attempts"]) == ("done", 1)
+                events = (await http.get(f"/polling/{room}/")).json()["events"]
+                assert [event["text"] for event in events] == ["after"], "Redis began anew"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_task_runs_on_each_server(name: str, tmp_path: Path, room: str) -> None:
+    """Daphne has no lifespan: the worker starts with the first request."""
+    with LiveServer(server=name, env=environment(tmp_path)) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            location = await started(http, "announcement", room=room, text="Lunch!")
+            assert (await ended(http, location))["status"] == "done"
+            (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
+            assert (event["type"], event["text"]) == ("announcement", "Lunch!")
+
+
+async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> None:
+    rooms = [f"r-{uuid.uuid4().hex[:8]}" for _ in range(len(TECHNIQUES))]
+    async with httpx.AsyncClient(base_url=embedded) as http:
+        since = {}
+        for room in rooms:
+            await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "here"})
+            since[room] = await cursor_of(http, room)
+        told = [
+            asyncio.create_task(collect(technique, embedded, room, since[room], count=1))
+            for technique, room in zip(TECHNIQUES, rooms, strict=True)
+        ]
+        task = await ended(http, await started(http, "announcement", text="Lunch!"))
+        assert task["result"]["rooms"] >= len(rooms)
+        for (event,) in await asyncio.gather(*told):
+            assert (event.type, event.sender, event.text) == ("announcement", "server", "Lunch!")
+        report = await ended(http, await started(http, "report", pause=0))
+        for room in rooms:
+            assert report["result"][room] == {"events": 2, "senders": [["ada", 1], ["server", 1]]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"kind": "dance"}, "kind"),
+        ({}, "kind"),
+        ({"kind": "announcement"}, "text"),
+        ({"kind": "announcement", "arguments": {"text": "a", "room": "Ä"}}, "room"),
+        ({"kind": "announcement", "arguments": {"text": "a", "room": 1}}, "room"),
+        ({"kind": "announcement", "arguments": []}, "arguments"),
+        ({"kind": "conversation", "arguments": {"lines": -1}}, "lines"),
+        ({"kind": "conversation", "arguments": {"pause": True}}, "pause"),
+        ({"kind": "report", "arguments": {"pause": "1"}}, "pause"),
+    ],
+)
+async def test_what_is_no_task_is_refused(embedded: str, body: Any, code: str) -> None:
+    async with httpx.AsyncClient(base_url=embedded) as http:
+        answer = await http.post("/tasks/", json=body)
+        assert answer.status_code in (400, 404)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == code
+        assert (await http.get("/tasks/")).status_code == 405
+        assert (await http.get(f"/tasks/{uuid.uuid4()}/")).json()["code"] == "task"
+        form = await http.post("/tasks/", data={"kind": "report"})
+        assert form.status_code == 415
+        elsewhere = {"Origin": "https://evil.example"}
+        assert (await http.post("/tasks/", json=body, headers=elsewhere)).status_code == 403
+
+
+async def test_outside_the_demo_tasks_are_for_staff(memory_live_server: LiveServer) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        for answer in (
+            await http.post("/tasks/", json={"kind": "report"}),
+            await http.get(f"/tasks/{uuid.uuid4()}/"),
+        ):
+            assert answer.status_code == 403
+            assert answer.json()["code"] == "staff"

@@ -1,0 +1,434 @@
+"""Generated input, good and bad, over HTTP and WebSocket: it is answered, and harms nobody.
+
+`FUZZ_CASES` is how many cases there are in all; `make fuzz` has 12,000. Beside all of them a
+stream and a socket are open in a room of their own, and get an event at the end. The server leaves
+no traceback in its log (`LiveServer`), which is where a 500 would have put one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from transports.operations.openapi import DESCRIPTION
+
+CASES = int(os.environ.get("FUZZ_CASES", 300))
+ROOM = "neighbours"
+PATIENCE = 10.0  # seconds for what has to be answered
+GLANCE = 0.02  # seconds for what may not be answered at all: half a request
+# What nobody reads for long holds nothing up.
+QUIET: dict[str, Any] = {"ping_interval": None, "max_queue": None}
+counted: Counter[str] = Counter()
+
+pytestmark = [
+    pytest.mark.own_server,
+    pytest.mark.timeout(max(120, CASES // 10)),
+    # The neighbours' threads may use `random` while a case is drawn, which is none of its business.
+    pytest.mark.filterwarnings("ignore:Do not use the .random. module"),
+]
+
+
+def cases(share: float) -> settings:
+    """Hypothesis' settings for so much of `CASES`."""
+    return settings(
+        max_examples=max(2, round(CASES * share)),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+        database=None,
+    )
+
+
+class Neighbours:
+    """A stream and a socket that are open all the while, and have to be heard from at the end."""
+
+    def __init__(self, server: LiveServer, opened: ClientConnection) -> None:
+        self.server = server
+        self.socket = opened
+        self.stream = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        request = f"GET /streaming/{ROOM}/sse/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        self.stream.sendall(request.encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.hear("still here")
+        finally:
+            self.stream.close()
+
+    def hear(self, text: str) -> None:
+        said = {"sender": "ada", "text": text}
+        answer = httpx.post(f"{self.server.url}/publish/{ROOM}/", json=said)
+        assert answer.status_code == 201
+        while text not in str(self.socket.recv(PATIENCE)):
+            pass
+        heard = b""
+        while text.encode() not in heard:
+            data = self.stream.recv(65_536)
+            assert data, "the stream was closed"
+            heard = heard[-100:] + data
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[LiveServer]:
+    env = {
+        "DATABASE_PATH": str(tmp_path_factory.mktemp("bad-input") / "db.sqlite3"),
+        "REDIS_URL": "",
+        "DEBUG": "0",
+        "DEMO": "1",  # anyone here may start tasks
+    }
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **env}, check=True)
+    with (
+        LiveServer(env=env) as running,
+        connect(f"{running.ws_url}/websocket/{ROOM}/", **QUIET) as opened,
+        Neighbours(running, opened),
+    ):
+        yield running
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n{counted.total():,} cases of input: {kinds}")
+
+
+# --- HTTP, from the published description ---------------------------------------------------
+
+DOCUMENT = json.loads(DESCRIPTION.read_text())
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+ENDLESS = ("/streaming/{room}/", "/streaming/{room}/sse/")
+load_all_checks()
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+def described(*, endless: bool) -> st.SearchStrategy[Case[Any]]:
+    """Cases that the description allows, and such that it does not, of every operation."""
+    operations = [
+        schema[path][method.upper()]
+        for path, operations in DOCUMENT["paths"].items()
+        for method in operations
+        if (path in ENDLESS) == endless
+    ]
+    return st.one_of(
+        [
+            operation.as_strategy(generation_mode=mode)
+            for operation in operations
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        ]
+    )
+
+
+session = requests.Session()
+
+
+@cases(0.4)
+@given(case=described(endless=False))
+def test_http_as_described(server: LiveServer, case: Case[Any]) -> None:
+    counted["described"] += 1
+    if case.operation.path == "/longpoll/{room}/":
+        with suppress(ValueError, TypeError):
+            if not float(case.query.get("wait") or 25) <= 0.01:  # an empty one is none
+                case.query["wait"] = "0.01"
+    response = case.call(base_url=server.url, session=session, timeout=PATIENCE)
+    assert "Traceback" not in response.text
+    if any("/" in str(each) for each in case.path_parameters.values()):
+        assert response.status_code < 500  # it is another path, of which nothing is said
+        return
+    case.validate_response(response, checks=CHECKS)
+
+
+@cases(0.05)
+@given(case=described(endless=True))
+def test_streams_as_described(server: LiveServer, case: Case[Any]) -> None:
+    counted["streams"] += 1
+    arguments = case.as_transport_kwargs(base_url=server.url)
+    with session.request(**arguments, timeout=PATIENCE, stream=True) as response:
+        assert response.status_code < 500
+        if response.status_code != 200:
+            case.validate_response(response, checks=CHECKS)
+
+
+# --- HTTP, as bytes -------------------------------------------------------------------------
+
+PATHS = [
+    "/publish/fuzz/",
+    "/polling/fuzz/",
+    "/longpoll/fuzz/?wait=0",
+    "/streaming/fuzz/",
+    "/streaming/fuzz/sse/",
+    "/websocket/fuzz/",
+    "/rooms/",
+    "/tasks/",
+    "/mirror/",
+    "/healthz",
+    "/static/x.js",
+    "/login/",
+    "/",
+]
+token = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=20).map(str.encode)
+octets = st.binary(max_size=60)
+value = st.one_of(octets.map(lambda each: each.replace(b"\r", b"").replace(b"\n", b"")), token)
+field = st.one_of(
+    st.sampled_from(
+        [
+            b"Content-Length: 3",
+            b"Content-Length: -1",
+            b"Content-Length: 99999999999999999999",
+            b"Content-Length: 3\r\nContent-Length: 4",
+            b"Transfer-Encoding: chunked",
+            b"Transfer-Encoding: gzip, chunked",
+            b"Content-Type: application/json",
+            b"Content-Type: multipart/form-data; boundary=",
+            b"Expect: 100-continue",
+            b"Upgrade: websocket",
+            b"Connection: Upgrade",
+            b"Sec-WebSocket-Version: 13",
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            b"Sec-WebSocket-Protocol: realtime.v1, token.\xff",
+            b"Authorization: Bearer \xff\x00",
+            b"Cookie: sessionid=\xff; csrftoken=\xfe",
+            b"Host: \xff",
+            b"Host: a\r\nHost: b",
+            b"Range: bytes=0-",
+            b" folded: line",
+        ]
+    ),
+    st.builds(lambda name, content: name + b": " + content, token, value),
+    st.builds(
+        lambda name, content: name + b": " + content,
+        st.sampled_from(
+            [b"Origin", b"Last-Event-ID", b"Host", b"Cookie", b"Authorization", b"Idempotency-Key"]
+        ),
+        value,
+    ),
+    octets,
+)
+target = st.one_of(
+    st.sampled_from(PATHS).map(str.encode),
+    st.builds(
+        lambda path, query: path.encode() + b"?" + query,
+        st.sampled_from(PATHS),
+        st.one_of(
+            value.map(lambda each: each.replace(b" ", b"+")),
+            st.sampled_from([b"since=%ff", b"since=a-1&since=b-2", b"wait=nan", b"wait=1e999"]),
+        ),
+    ),
+    value,
+)
+body = st.one_of(
+    st.just(b""),
+    octets,
+    st.sampled_from(
+        [
+            b'{"sender": "a", "text": "b"}',
+            b'{"sender": "\\ud800", "text": "\\udfff"}',
+            b"[" * 5_000,
+            b'{"text": ' + b"9" * 5_000 + b"}",
+            b'{"kind": "conversation", "arguments": {"lines": 1e999}}',
+            b'{"kind": "conversation", "arguments": {"lines": NaN, "pause": Infinity}}',
+            b"3\r\nabc\r\n0\r\n\r\n",
+            b"ffffffffffffffff\r\n",
+            b"-1\r\n\r\n",
+        ]
+    ),
+)
+request_bytes = st.one_of(
+    octets,
+    st.builds(
+        lambda method, where, version, fields, content: b"\r\n".join(
+            [method + b" " + where + b" " + version, *fields, b"", content]
+        ),
+        st.one_of(st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS", b"PUT"]), token),
+        target,
+        st.one_of(st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1 x"]), octets),
+        st.lists(field, max_size=6),
+        body,
+    ),
+)
+
+
+@cases(0.25)
+@given(data=request_bytes)
+def test_http_as_bytes(server: LiveServer, data: bytes) -> None:
+    counted["bytes"] += 1
+    with socket.create_connection(("127.0.0.1", server.port)) as wire:
+        wire.settimeout(GLANCE)
+        wire.sendall(data)
+        answer = b""
+        with suppress(TimeoutError, ConnectionError):
+            answer = wire.recv(65_536)
+    assert b"Traceback" not in answer
+    assert not answer.startswith(b"HTTP/1.1 500"), answer
+
+
+# --- WebSocket, as messages -----------------------------------------------------------------
+
+text = st.text(st.characters(codec=None), max_size=40)
+scalar = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), text)
+anything = st.recursive(
+    scalar, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=8
+)
+command = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["publish", "edit", "delete", "join", "leave"]) | anything,
+        "room": st.sampled_from(["fuzz", "other", "staff-x", "No Room"]) | anything,
+        "since": st.sampled_from(["a-1", "", "a-0", "-1"]) | anything,
+        "sender": text | anything,
+        "text": text | st.just("x" * 3_000) | anything,
+        "of": st.sampled_from(["a-1", "a-0"]) | anything,
+    },
+)
+message = st.one_of(
+    command.map(json.dumps),
+    command.map(lambda each: json.dumps(each, ensure_ascii=False)),
+    anything.map(json.dumps),
+    text,
+    st.sampled_from(
+        ["{", "[" * 5_000, "9" * 5_000, '{"type":"join","type":"leave"}', "x" * 65_000]
+    ),
+    st.binary(max_size=100),
+)
+
+
+class Talker:
+    """A socket that is told everything, one message after another, and stays open."""
+
+    def __init__(self, opened: ClientConnection) -> None:
+        self.socket = opened
+
+    def say(self, said: str | bytes) -> list[dict[str, Any]]:
+        """Say it, and something wrong of our own; what is answered, up to the answer to that."""
+        if isinstance(said, str):
+            # Half a surrogate pair is no text that UTF-8 can hold; escaped in JSON it is sent.
+            self.socket.send(said.encode(errors="replace"), text=True)
+        else:
+            self.socket.send(said)
+        self.socket.send('{"type":"leave","room":"the-end"}')
+        answers: list[dict[str, Any]] = []
+        while not answers or answers[-1]["detail"] != "The socket has not joined the room the-end.":
+            document = json.loads(self.socket.recv(PATIENCE))
+            if document.get("type") == "error":
+                answers.append(document)
+        return answers
+
+
+@pytest.fixture(scope="module")
+def talker(server: LiveServer) -> Iterator[Talker]:
+    with connect(f"{server.ws_url}/websocket/talk/", **QUIET) as opened:
+        yield Talker(opened)
+
+
+@cases(0.2)
+@given(said=message)
+def test_websocket_messages(server: LiveServer, talker: Talker, said: str | bytes) -> None:
+    counted["messages"] += 1
+    for answer in talker.say(said):
+        assert answer.keys() == {"type", "code", "detail"}
+        assert answer["code"] != "internal"
+        assert "Traceback" not in answer["detail"]
+
+
+# --- WebSocket, as bytes --------------------------------------------------------------------
+
+HANDSHAKE = (
+    b"GET /websocket/frames/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def frame(first: int, size: int, mask: bytes, payload: bytes) -> bytes:
+    """A frame of RFC 6455 §5.2, whose length may be a lie."""
+    masked = 0x80 if mask else 0
+    if size < 126:
+        length = bytes([masked | size])
+    elif size < 65_536:
+        length = bytes([masked | 126]) + size.to_bytes(2, "big")
+    else:
+        length = bytes([masked | 127]) + size.to_bytes(8, "big")
+    return bytes([first]) + length + mask + payload
+
+
+frames = st.lists(
+    st.one_of(
+        st.builds(
+            frame,
+            st.integers(0, 255),
+            st.one_of(st.integers(0, 200), st.integers(0, 2**64 - 1)),
+            st.sampled_from([b"", b"\0\0\0\0", b"\1\2\3\4"]),
+            octets,
+        ),
+        st.builds(
+            lambda opcode, payload: frame(0x80 | opcode, len(payload), b"\0\0\0\0", payload),
+            st.sampled_from([0, 1, 2, 8, 9, 10]),
+            octets,
+        ),
+        octets,
+    ),
+    min_size=1,
+    max_size=4,
+).map(b"".join)
+
+
+@cases(0.1)
+@given(data=frames)
+def test_websocket_bytes(server: LiveServer, data: bytes) -> None:
+    counted["frames"] += 1
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as wire:
+        wire.sendall(HANDSHAKE)
+        assert wire.recv(65_536).startswith(b"HTTP/1.1 101 ")
+        wire.settimeout(GLANCE)
+        with suppress(ConnectionError, TimeoutError):
+            wire.sendall(data)
+            while answer := wire.recv(65_536):
+                assert b"Traceback" not in answer
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/polling/", "/no/such/page/"])
+def test_a_page_asked_for_at_another_host(server: LiveServer, path: str) -> None:
+    answer = httpx.get(server.url + path, headers={"Host": "x-forwarded-for"})
+    assert answer.status_code == 400
+    assert "cannot be understood" in answer.text
+    assert "connect-src 'self';" in answer.headers["content-security-policy"]

@@ -1,0 +1,375 @@
+"""The benchmarks: load generator, ledger, contestants and published table."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import publishing, redis_cost
+from benchmarks.cli import part
+from benchmarks.contestants import BASELINE, CONTESTANT, CONTESTANTS, FANOUT, Contestant
+from benchmarks.fanout import Fanout, Load, fanout
+from benchmarks.framing import (
+    EventStreamFraming,
+    Framing,
+    LineFraming,
+    LongPollFraming,
+    ServerSentEventsFraming,
+    SocketIOFraming,
+    SocketIOPollingFraming,
+    Unexpected,
+    WebSocketFraming,
+    client_frame,
+    text_of,
+)
+from benchmarks.ledger import Ledger, Tally
+from benchmarks.plan import FULL, QUICK, steps
+from benchmarks.polls import empty_polls
+from benchmarks.results import HELD_LOAD, Results
+from benchmarks.servers import running
+from benchmarks.stalled import stalled
+from benchmarks.subscribers import Subscriber, subscriber_group
+from benchmarks.tables import rows
+from tests.support.program import ROOT
+from tests.support.waiting import until
+
+LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
+
+
+@pytest.mark.parametrize(
+    ("received", "lost", "doubled", "disordered"),
+    [
+        ([0, 1, 2, 3], 0, 0, 0),
+        ([0, 1, 3], 1, 0, 0),
+        ([0, 1, 1, 2, 3], 0, 1, 0),
+        ([0, 2, 1, 3], 0, 0, 1),
+        ([0, 1, 2, 3, 4], 0, 1, 0),
+        ([-1, 0, 1, 2, 3], 0, 1, 0),
+        ([3, 0, 0], 2, 1, 1),
+        ([], 4, 0, 0),
+    ],
+)
+def test_ledger(received: list[int], lost: int, doubled: int, disordered: int) -> None:
+    ledger = Ledger.of(4, [[0, 1, 2, 3], received])
+    assert ledger == Ledger(8, 4 + len(received), lost, doubled, disordered)
+    assert ledger.clean == (received == [0, 1, 2, 3])
+
+
+def event(number: int) -> bytes:
+    return b'{"id":"k3f9-%d","text":"%b"}' % (number, text_of(number).encode())
+
+
+def batch(*numbers: int) -> bytes:
+    return b'{"cursor":"k3f9-9","events":[%b]}' % b",".join(map(event, numbers))
+
+
+def frame(payload: bytes, opcode: int = 1) -> bytes:
+    size = len(payload)
+    extended = size.to_bytes(2) if size > 125 else b""
+    return bytes([0x80 | opcode, 126 if extended else size]) + extended + payload
+
+
+def chunk(*parts: bytes) -> bytes:
+    data = b"".join(parts)
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def response(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def packet(number: int) -> bytes:
+    return b'42["message",%b]' % event(number)
+
+
+def messages(*numbers: int) -> bytes:
+    return b"".join(frame(packet(number)) for number in numbers)
+
+
+class Unconnected(asyncio.Transport):
+    """Keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("framing", "data"),
+    [
+        (
+            WebSocketFraming("/", "host"),
+            frame(batch()) + frame(b"ping", 9) + frame(batch(0, 1)) + frame(batch(2)),
+        ),
+        (
+            WebSocketFraming("/", "host"),
+            b"".join(frame(b'{"message":"%b"}' % text_of(n).encode()) for n in range(3)),
+        ),
+        (
+            LineFraming("/", "host"),
+            # An event may go on in the next chunk.
+            chunk(b"\n")
+            + chunk(event(0), b"\n", event(1)[:30])
+            + chunk(event(1)[30:], b"\n", event(2), b"\n"),
+        ),
+        (
+            ServerSentEventsFraming("/", "host"),
+            chunk(b"retry: 1000\n\n:\n\n")
+            + chunk(*(b"id: k3f9-%d\ndata: %b\n\n" % (n, event(n)) for n in (0, 1)))
+            + chunk(b"id: k3f9-2\n")
+            + chunk(b"data: " + event(2) + b"\n\n"),
+        ),
+        (
+            EventStreamFraming("/", "host"),
+            chunk(b":   \n\nevent: stream-open\ndata:\n\n")
+            + chunk(*(b"event: message\ndata: %b\n\n" % event(n) for n in (0, 1, 2)))
+            + chunk(b"event: keep-alive\ndata:\n\n"),
+        ),
+        (LongPollFraming("/", "host"), response(batch(0, 1)) + response(batch(2))),
+        (
+            SocketIOFraming("room", "host"),
+            frame(b'0{"sid":"s"}') + frame(b'40{"sid":"t"}') + frame(b"2") + messages(0, 1, 2),
+        ),
+        (
+            SocketIOPollingFraming("room", "host"),
+            response(b'0{"sid":"s"}')
+            + response(b"OK")
+            + response(b'40{"sid":"t"}')
+            + response(b"\x1e".join([b"2", packet(0), packet(1)]))
+            + response(b"OK")
+            + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + chunk(packet(2))
+            + b"0\r\n\r\n",
+        ),
+    ],
+    ids=[
+        "websocket",
+        "tutorial",
+        "streaming",
+        "sse",
+        "eventstream",
+        "longpoll",
+        "socketio",
+        "socketio-polling",
+    ],
+)
+async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> None:
+    if framing.head:
+        data = b"HTTP/1.1 %d Begun\r\nServer: x\r\n\r\n" % framing.head + data
+    for cut in range(1, len(data)):
+        transport = Unconnected()
+        subscriber = Subscriber(framing, Tally())
+        subscriber.connection_made(transport)
+        subscriber.data_received(data[:cut])
+        subscriber.data_received(data[cut:])
+        assert (subscriber.received, subscriber.failure) == ([0, 1, 2], "")
+        assert subscriber.opened.done()
+        assert transport.written[0] == framing.request
+
+
+def test_framing_answers() -> None:
+    pinged = WebSocketFraming("/", "host").parse(frame(b"x", 9))
+    assert pinged.reply == client_frame(b"x", 10)
+    asked = LongPollFraming("/longpoll/r/", "host").parse(response(batch(0)))
+    assert asked.reply.startswith(b"GET /longpoll/r/?since=k3f9-9&wait=55 HTTP/1.1\r\n")
+
+
+def test_socket_io_joins_and_answers_pings() -> None:
+    framing = SocketIOFraming("blue", "host")
+    assert framing.parse(frame(b'0{"sid":"s"}')).reply == client_frame(b'40{"room": "blue"}')
+    assert framing.parse(frame(b'40{"sid":"t"}')).joined
+    assert framing.parse(frame(b"2")).reply == client_frame(b"3")
+    with pytest.raises(Unexpected):
+        framing.parse(frame(b'44{"message":"no"}'))
+
+
+def test_socket_io_polling_has_a_session_per_connection() -> None:
+    shared = SocketIOPollingFraming("blue", "host")
+    path = "/socket.io/?EIO=4&transport=polling"
+    for sid in ("one", "two"):
+        framing = shared.connection()
+        opened = framing.parse(response(b'0{"sid":"%b"}' % sid.encode()))
+        assert opened.reply.startswith(f"POST {path}&sid={sid} HTTP/1.1".encode())
+        assert opened.reply.endswith(b'\r\n\r\n40{"room": "blue"}')
+        accepted = framing.parse(response(b"OK"))
+        assert accepted.reply.startswith(f"GET {path}&sid={sid} HTTP/1.1".encode())
+        assert framing.parse(response(b"2")).reply.endswith(b"\r\n\r\n3")
+
+
+def test_framing_rejects_bad_data() -> None:
+    with pytest.raises(Unexpected):
+        WebSocketFraming("/", "host").parse(frame(b"\x03\xe8", 8))
+    with pytest.raises(Unexpected):
+        LineFraming("/", "host").parse(b"0\r\n\r\n")
+    with pytest.raises(Unexpected):
+        LongPollFraming("/", "host").parse(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@asynccontextmanager
+async def telling(numbers: Sequence[int], then_close: bool = False) -> AsyncIterator[int]:
+    """The port of a server that tells every client these numbers."""
+
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        writer.write(b"".join(frame(batch(number)) for number in numbers))
+        if then_close:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # they are closed in the loop's next turn
+
+
+async def test_ledger_counts_a_servers_faults() -> None:
+    async with (
+        telling([0, 1, 1, 4, 3]) as port,
+        subscriber_group(WebSocketFraming("/", "host"), port, 3) as listeners,
+    ):
+        assert await listeners.complete(5)
+        assert listeners.ledger(5) == Ledger(15, 15, lost=3, doubled=3, disordered=3)
+        assert listeners.tally.receipts <= 15
+        assert not await listeners.complete(6, patience=0.1)
+        assert not listeners.failures
+
+
+async def test_closed_connection_is_a_failure() -> None:
+    async with (
+        telling([0], then_close=True) as port,
+        subscriber_group(WebSocketFraming("/", "host"), port, 2) as listeners,
+    ):
+        assert not await listeners.complete(2, patience=0.1)
+        await until(lambda: len(listeners.failures) == 2)
+        assert listeners.failures == ["the server closed the connection"] * 2
+
+
+DELIVERING = [contestant for contestant in CONTESTANTS if FANOUT in contestant.scenarios]
+
+
+@pytest.mark.parametrize("contestant", DELIVERING, ids=lambda contestant: contestant.name)
+async def test_every_delivery_is_counted(contestant: Contestant) -> None:
+    async with running(contestant.program) as server:
+        run = await fanout(server, contestant, LOAD, "room")
+    assert run.valid, run
+    expected = LOAD.subscribers * (LOAD.events + LOAD.warm_up)
+    assert run.ledger == Ledger(expected, expected)
+    assert run.deliveries == 30
+    assert run.cpu > 0
+
+
+@pytest.mark.parametrize("name", ["tutorial", "polling", "polling-granian"])
+async def test_empty_polls_are_counted(name: str) -> None:
+    async with running(CONTESTANT[name].program) as server:
+        run = await empty_polls(server, CONTESTANT[name], 24, "room")
+    assert run.polls == 24
+    assert run.cpu > 0
+
+
+async def test_stalled_client_catches_up() -> None:
+    contestant = CONTESTANT["sse"]
+    async with running(contestant.program) as server:
+        run = await stalled(server, contestant, 200, "room")
+    assert run.valid, run
+    assert run.sent > 1_000_000
+
+
+CLEAN = Ledger(1_000, 1_000)
+
+
+def run_of(contestant: Contestant, cpu: float, ledger: Ledger = CLEAN) -> Fanout:
+    load = Load(HELD_LOAD, subscribers=500, rate=10, events=2)
+    return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
+
+
+def shown(results: Results) -> str:
+    return str(list(rows(results)))
+
+
+def test_cost_is_compared_within_one_run() -> None:
+    ours = CONTESTANT["websocket"]
+    results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1)])
+    assert [hold.held for hold in results.holds] == [True, True]
+    assert "100.0" in shown(results)  # ms of CPU for 1,000 deliveries
+    results = Results([run_of(BASELINE, 0.39), run_of(ours, 0.1)])
+    assert [hold.held for hold in results.holds] == [True, False]
+
+
+def test_run_with_losses_has_no_figure() -> None:
+    ours = CONTESTANT["websocket"]
+    results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1, Ledger(1_000, 999, lost=1))])
+    assert [hold.held for hold in results.holds] == [False]
+    assert "0% lost" in shown(results)
+    assert "100.0" not in shown(results)
+
+
+def test_a_peer_may_lose_events() -> None:
+    lossy = run_of(CONTESTANT["eventstream"], 0.1, Ledger(1_000, 750, lost=250))
+    results = Results([lossy, run_of(CONTESTANT["websocket"], 0.1)])
+    assert [hold.held for hold in results.holds] == [True]
+    assert "25% lost" in shown(results)
+
+
+def test_results_survive_json() -> None:
+    results = Results([run_of(BASELINE, 0.4), run_of(CONTESTANT["websocket"], 0.1)])
+    document = json.loads(json.dumps(results.document()))
+    assert Results.from_document(document) == results
+
+
+def test_steps_can_be_chosen() -> None:
+    labels = [step.label for step in steps(FULL, ["sse", "fanout"])]
+    assert labels == [
+        "Channels tutorial: WebSocket, Daphne: fanout",
+        "Server-Sent Events, Uvicorn: fanout",
+    ]
+    chosen = {step.contestant.name for step in steps(FULL, ["granian"])}
+    assert chosen == {BASELINE.name} | {
+        f"{name}-granian" for name in ("websocket", "sse", "longpoll", "polling")
+    }
+    measured = {step.contestant.name for step in steps(FULL)}
+    assert measured == set(CONTESTANT)
+    assert len(list(steps(QUICK))) < len(list(steps(FULL))) / 3
+
+
+def test_a_quick_run_writes_its_figures(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    arguments = ["--quick", "--only", "polls", "--only", "polling", "--json", str(file)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(file.read_text())
+    assert [run["contestant"] for run in figures["empty_polls"]] == ["tutorial", "polling"]
+    assert figures["command"] == ["python", "-m", "benchmarks", *arguments]
+    assert figures["versions"]["uvicorn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "render"), [("benchmarks", part), ("redis_cost", redis_cost.part)]
+)
+def test_document_shows_the_published_figures(
+    name: str, render: Callable[[dict[str, Any]], str]
+) -> None:
+    measured = json.loads((publishing.MEASUREMENTS / f"{name}.json").read_text())
+    page = (publishing.DOCS / "benchmarks.md").read_text()
+    assert publishing.replace_part(page, name, render(measured)) == page

@@ -1,0 +1,316 @@
+"""Whole runs of the comparison, over real servers and worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.output import json_csv as document
+from realtime_demo.comparison.phase import MeasurementFailed
+from realtime_demo.comparison.plan import Plan, Settings
+from realtime_demo.comparison.results import Ledger, Measurement, Sample, Sent
+from realtime_demo.comparison.runner import run
+from realtime_demo.comparison.selfcheck import Trial, self_check
+from tests.support import broken_server, skewed_server
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.raw_server import serving_at
+from tests.support.redis_server import free_port
+from tests.support.waiting import repeated_after_a_standstill
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def by_technique(measurements: tuple[Measurement, ...]) -> dict[str, Measurement]:
+    return {measurement.technique: measurement for measurement in measurements}
+
+
+@repeated_after_a_standstill(0.3)
+async def test_faults_of_a_server_are_detected() -> None:
+    """It drops every 50th event, doubles every 70th and delays one technique by 30 ms."""
+    settings = Settings(
+        techniques=("streaming", "sse", "websocket", "polling"),
+        clients=2,
+        rate=60,
+        arrivals="fixed",
+        duration=3,
+        rounds=1,
+        warmup=0.3,
+        interval=0.3,
+        together=True,
+    )
+    result = await run(Plan((settings,), application="tests.support.broken_server:application"))
+    found = by_technique(result.configurations[0].measurements)
+    assert not result.complete
+    for measurement in found.values():
+        seqs = [event.seq for event in measurement.sent]
+        dropped = [seq for seq in seqs if seq % broken_server.DROPPED == 0]
+        doubled = [seq for seq in seqs if seq % broken_server.DOUBLED == 0 and seq not in dropped]
+        assert len(dropped) >= 3 and len(doubled) >= 2, "the window holds faults"
+        ledger = measurement.ledger
+        assert ledger.sent == len(seqs) * settings.clients
+        assert ledger.lost == len(dropped) * settings.clients
+        assert ledger.doubled == len(doubled) * settings.clients
+        assert ledger.disordered == 0
+    late = found["sse"]
+    assert min(late.delays()) >= broken_server.LATE
+    assert found["websocket"].published.p50 < late.published.p50
+    assert [check.consistent for check in late.comparison() if check.name == "mean delay"] == [
+        False
+    ]
+
+
+@repeated_after_a_standstill(0.3)
+async def test_every_technique_is_complete() -> None:
+    settings = Settings(
+        techniques=(*Settings().techniques, "websocket-sync"),
+        clients=3,
+        rate=20,
+        duration=4,
+        rounds=2,
+        warmup=0.3,
+        interval=0.25,
+        rtt=0.02,
+        together=True,
+    )
+    result = await run(Plan((settings,)))
+    found = by_technique(result.configurations[0].measurements)
+    assert result.complete
+    for name, measurement in found.items():
+        assert measurement.ledger.received == len(measurement.sent) * 3 > 0
+        assert min(measurement.delays()) >= 0.0085, "no event is faster than the network"
+        assert measurement.intended.p50 >= measurement.actual.p50
+        assert measurement.rounds == settings.rounds
+        assert measurement.request > 0
+        assert measurement.cost.reconnects == 0
+        assert measurement.cost.connections == 3
+        assert measurement.watch.errors == measurement.watch.failures == ()
+        asks = name in ("polling", "longpoll")
+        assert bool(measurement.cost.requests) == asks
+        down = next(c for c in measurement.comparison() if c.name == "bytes down/event")
+        assert asks or down.agrees, down
+    assert found["polling"].prediction.delay.longest > found["polling"].published.p50
+
+    # What is saved is enough to count again.
+    saved = json.loads(json.dumps(document.document(result)))
+    configuration = saved["configurations"][0]
+    assert Settings.from_document(configuration["settings"]) == settings
+    for measured in configuration["techniques"].values():
+        sent = [Sent(**event) for event in measured["events"]]
+        samples = [Sample(*sample) for sample in measured["samples"]]
+        again = Ledger.of(sent, samples, settings.clients)
+        assert again == Ledger(**measured["ledger"])
+
+
+async def test_adapters_measure_other_endpoints() -> None:
+    """Ours, as if they were not: by path, framing and publish URL alone."""
+    paths = {
+        "polling": "/polling/{room}/",
+        "longpoll": "/longpoll/{room}/",
+        "streaming": "/streaming/{room}/",
+        "sse": "/streaming/{room}/sse/",
+        "websocket": "/websocket/{room}/",
+    }
+    settings = Settings(
+        techniques=tuple(f"{framing}={path}" for framing, path in paths.items()),
+        clients=2,
+        rate=20,
+        duration=1,
+        rounds=1,
+        warmup=0.2,
+        interval=0.2,
+        together=True,
+    )
+    with LiveServer() as server:
+        result = await run(Plan((settings,), server=server.url, publish_path="/publish/{room}/"))
+        found = result.configurations[0].measurements
+        assert result.complete and result.same_host
+        assert [measurement.technique for measurement in found] == list(paths)
+        assert all(measurement.cost.cpu is None for measurement in found), "it is not our process"
+
+
+async def test_remote_server_has_its_own_clock() -> None:
+    """An address that is not loopback's stands for it; the tap is left out as it is with TLS."""
+    settings = Settings(
+        techniques=("longpoll", "sse"),
+        clients=2,
+        rate=20,
+        duration=0.5,
+        rounds=1,
+        warmup=0.2,
+        together=True,
+    )
+    with LiveServer(
+        "tests.support.skewed_server:application", env={"ALLOWED_HOSTS": "0.0.0.0"}
+    ) as server:
+        elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")
+        result = await run(Plan((settings,), server=elsewhere, tapped=False))
+    assert result.complete and not result.same_host
+    assert 0 < result.clock_uncertainty < 1
+    assert abs(result.clock_offset - skewed_server.AHEAD) <= result.clock_uncertainty
+    for measurement in result.configurations[0].measurements:
+        assert measurement.cost.requests is None
+        assert -result.clock_uncertainty <= min(measurement.delays()) < skewed_server.AHEAD / 2
+
+
+async def test_missing_room_and_server_are_reported() -> None:
+    settings = Settings(techniques=("sse=/nowhere/{room}/",), duration=1, clients=1)
+    with LiveServer() as server, pytest.raises(MeasurementFailed, match="404"):
+        await run(Plan((settings,), server=server.url, tapped=True))
+    with pytest.raises(ServerFailed, match="nothing_of_the_kind"):
+        await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
+
+
+async def test_unreachable_server_is_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ServerFailed, match=f"at {address} cannot be reached: .*Errno"):
+        await run(Plan((Settings(techniques=("sse",), clients=1),), server=address))
+    monkeypatch.setattr("realtime_demo.comparison.runner.CONNECT_TIMEOUT", 0.3)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # up to its end, and no word
+
+    async with serving_at(silent) as address:
+        with pytest.raises(
+            MeasurementFailed, match=f"{address} sent no response to sse, polling within"
+        ):
+            await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
+
+
+@repeated_after_a_standstill(0.1)
+async def test_self_check_measures_an_added_delay() -> None:
+    trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
+    (added,) = await self_check(trial)
+    assert added.later.count >= 8 and added.minimal > 0
+    assert added.tool - added.minimal > 0.05 and not added.within, (
+        "the tool's client has 100 ms more"
+    )
+    assert added.later.low > 0.05
+
+
+def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "compare", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+
+
+def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / f"out.{name}") for name in ("json", "csv", "html")}
+    done = compare(
+        *("--techniques", "websocket,polling", "--sweep", "interval=0.1,0.3", "--together"),
+        *("--duration", "1.5", "--rounds", "1", "--warmup", "0.2", "--clients", "2"),
+        *("--rate", "20", "--rtt", "10"),
+        *("--json", files["json"], "--csv", files["csv"], "--report", files["html"]),
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ("Ledger", "WebSocket", "Polling", "rtt 10 ms"):
+        assert word in done.stdout
+    saved: dict[str, Any] = json.loads(Path(files["json"]).read_text())
+    assert [one["settings"]["interval"] for one in saved["configurations"]] == [0.1, 0.3]
+    assert saved["complete"] is True and saved["environment"]["packages"]["Django"]
+    rows = list(csv.DictReader(Path(files["csv"]).read_text().splitlines()))
+    assert [(row["technique"], row["lost"]) for row in rows] == [
+        ("websocket", "0"),
+        ("polling", "0"),
+    ] * 2
+    page = Path(files["html"]).read_text()
+    assert "<script" not in page and not re.search(r"(src|href)=|url\(|@import", page)
+    assert "Findings" in page and "prefers-color-scheme" in page
+    # A chart for each figure that was not withheld, on whatever machine this is.
+    told = [one for c in saved["configurations"] for one in c["techniques"].values()]
+    drawn = sum(one["withheld"] is None for one in told)
+    assert ("Predicted and measured" in done.stdout) == bool(drawn)
+    assert page.count('aria-label="Mean delay against polling interval"') == 1
+    assert page.count("share of events within a delay</text>") == drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--techniques", "smoke"], "got 'smoke'"),
+        (["--sweep", "rtt=slow"], "A sweep must be as"),
+        (["--sweep", "colour=1"], "A sweep must be of"),
+        (["--rate", "0"], "rate must be above 0"),
+        (["--rate", "nan"], "rate must be above 0"),
+        (["--rate", "inf"], "rate must be finite"),
+        (["--sweep", "rate=1,inf"], "rate must be finite"),
+        (["--duration", "inf"], "duration must be finite"),
+        (["--rate", "1e300"], "at most 1,000,000 events"),
+        (["--rtt", "inf"], "rtt must be finite"),
+        (["--adapter", "carrier=/pigeon"], "An adapter must be"),
+        (["--sweep", "clients=inf"], "clients must be finite"),
+        (["--sweep", "clients=1.5"], "clients must be an integer"),
+        (["--server", "example"], "http://host:port"),
+        (["--server", "http://"], "http://host:port"),
+        (["--server", "http://127.0.0.1:99999"], "Port out of range"),
+        (["--repeat", "0"], "1 or more"),
+        (["--hold", "56"], "at most 55 s"),
+        (["--no-tap", "--rtt", "10"], "need the tap"),
+        (["--json", "/nowhere/out.json"], "does not exist"),
+        (["--report", "/"], "is a folder"),
+        (["--bandwidth", "1", "--rate", "50"], "exceed the bandwidth"),
+        (["--rate", "0.01", "--duration", "1"], "No event falls"),
+        (["--rerun", "/nowhere.json"], "No such file"),
+        (["--techniques", "sse,sse"], "given twice"),
+    ],
+)
+def test_invalid_option_is_an_error(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
+        call_command("compare", *arguments)
+
+
+@pytest.mark.parametrize(
+    "saved",
+    ["[]", "{}", "no JSON", '{"configurations": [{"settings": {"techniques": [], "colour": 1}}]}'],
+)
+def test_rerun_rejects_an_invalid_file(tmp_path: Path, saved: str) -> None:
+    (file := tmp_path / "saved.json").write_text(saved)
+    with pytest.raises(CommandError, match="expected a result of compare --json"):
+        call_command("compare", "--rerun", str(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rate", "5", "--together"], "also got rate, together"),
+        (["--scenario", "chat"], "also got scenario"),
+        (["--techniques", "sse", "--adapter", "sse=/x/"], "also got techniques, adapter"),
+    ],
+)
+def test_rerun_rejects_other_settings(tmp_path: Path, arguments: list[str], words: str) -> None:
+    (file := tmp_path / "saved.json").write_text(
+        json.dumps({"configurations": [{"settings": Settings().document()}]})
+    )
+    with pytest.raises(CommandError, match=words):
+        call_command("compare", "--rerun", str(file), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["127.0.0.1"], "begins with http"),
+        (["http://127.0.0.1:99999"], "Port out of range"),
+        (["http://:80"], "names no host"),
+        (["http://[::1"], "Invalid IPv6 URL"),
+        (["http://127.0.0.1", "--idle", "-1"], "above 0"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_an_address(arguments: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        call_command("doctor", *arguments)

@@ -1,0 +1,84 @@
+"""The database away: who is in stays, who has to be looked up is told when to come again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from faults.database import away
+from tests.contract.feeds import cursor_of
+from tests.support.accounts import Accounts
+from tests.support.live import LiveServer
+from tests.support.waiting import BOUND, until
+from transports.events import Event
+from transports.registry import TECHNIQUES, Technique
+
+pytestmark = [pytest.mark.own_server]
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+        accounts.user("ada", is_staff=True)
+        yield accounts
+
+
+def check_problem(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "unavailable"
+
+
+async def test_the_database_away(accounts: Accounts, room: str) -> None:
+    token, session = accounts.token("ada"), accounts.session("ada")
+    ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
+    room = f"staff-{room}"
+
+    async def follow(technique: Technique, url: str, since: str) -> None:
+        options = {"interval": 0.1} if technique.response_ends == "at once" else {}
+        async for event in technique.events(url, room, since, headers=token, **options):
+            ledgers[technique.name].append(event)
+
+    async def publish(text: str, headers: dict[str, str]) -> httpx.Response:
+        return await http.post(f"/publish/{room}/", json={"text": text}, headers=headers)
+
+    with LiveServer(env={**accounts.env, "HEARTBEAT": "30"}) as server:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            http.headers.update(token)
+            since = await cursor_of(http, room)
+            async with asyncio.TaskGroup() as group:
+                following = [
+                    group.create_task(follow(technique, server.url, since))
+                    for technique in TECHNIQUES
+                ]
+                assert (await publish("before", token)).status_code == 201
+                await until(lambda: all(len(each) == 1 for each in ledgers.values()), BOUND)
+                with away(accounts.path):
+                    for headers in (token, session):
+                        check_problem(await publish("refused", headers))
+                        for each in (each for each in TECHNIQUES if each.scheme == "http"):
+                            check_problem(await http.get(each.url_path(room), headers=headers))
+                        work = {"kind": "announcement", "arguments": {"text": "hi"}}
+                        check_problem(await http.post("/tasks/", json=work, headers=headers))
+                    del http.headers["authorization"]
+                    page = await http.get("/", headers=session)
+                    assert (page.status_code, page.headers["retry-after"]) == (503, "1")
+                    # Nobody's need no looking up, and go on.
+                    document = {"sender": "eve", "text": "hi"}
+                    answer = await http.post("/publish/open/", json=document)
+                    assert answer.status_code == 201
+                    await until(lambda: "Access could not be checked" in server.output(), BOUND)
+                for headers in (token, session):
+                    assert (await publish("after", headers)).status_code == 201
+                await until(lambda: all(len(each) == 3 for each in ledgers.values()), BOUND)
+                for task in following:
+                    task.cancel()
+            opened = (await http.get("/metrics")).text
+    for name, ledger in ledgers.items():
+        assert [event.text for event in ledger] == ["before", "after", "after"], name
+    for name in (technique.name for technique in TECHNIQUES if not technique.is_polled):
+        assert f'realtime_opened_total{{technique="{name}"}} 1.0' in opened, "it stayed open"

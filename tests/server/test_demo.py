@@ -1,0 +1,96 @@
+"""`manage.py demo`: a living page, a clean end, and a clear word about a port in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from realtime_demo.management.commands import demo
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.program import ROOT
+from tests.support.waiting import BOUND
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+
+
+@contextmanager
+def running(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "demo", "--no-browser", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **SERVER_ENVIRONMENT, "DATABASE_PATH": str(tmp_path / "db.sqlite3")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := ADDRESS.search(line):
+            return found[0]
+    raise AssertionError("the demo ended without printing its address")
+
+
+def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    with running(tmp_path, "--port", "0") as process:
+        url = address_of(process)
+        with httpx.Client(base_url=url) as http:
+            page = http.get("/")
+            assert page.status_code == 200
+            deadline = time.monotonic() + BOUND
+            events: list[dict[str, str]] = []
+            while len(events) < 2:
+                assert time.monotonic() < deadline, "nobody says anything"
+                events = http.get("/longpoll/lobby/", params={"wait": 5}).json()["events"]
+                time.sleep(0.1)
+            assert {event["sender"] for event in events} <= {"ada", "민준", "grace", "서연", "tim"}
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=BOUND)
+        assert process.returncode == 0, output
+        assert "Stopped." in output
+        assert "Traceback" not in output
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with running(tmp_path, "--port", str(port)) as process:
+            output, _ = process.communicate(timeout=BOUND)
+    assert process.returncode != 0
+    assert f"make demo PORT={port + 1}" in output
+    assert "in use" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)],
+)
+def test_only_a_loopback_host_needs_no_other_names(host: str, loopback: bool) -> None:
+    assert demo.is_loopback(host) is loopback
+
+
+def test_others_on_the_network_may_ask_by_name_and_address() -> None:
+    names = demo.names_of("0.0.0.0")
+    assert demo.own_address() in names
+    assert socket.gethostname().lower() in names

@@ -1,0 +1,584 @@
+"""The stage: a demo whose network and server really fail, and whose bytes are really counted."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import time
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from realtime_demo.comparison.theory import Path as NetworkPath
+from realtime_demo.comparison.theory import Workload, predict
+from realtime_demo.demo.labels import OTHER, label_of
+from realtime_demo.demo.runner import DemoRunner
+from realtime_demo.demo.state import Feed
+from realtime_demo.demo.wire.views import rooms_of
+from realtime_demo.management.commands.demo import own_address
+from realtime_demo.tap.network import Network
+from realtime_demo.web.theory import SERVICE, SIZES
+from tests.support.demo import Demo, Page
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
+from tests.support.waiting import BOUND, until_asked
+from transports.http.problems import Problem
+from transports.registry import TECHNIQUES
+
+pytestmark = [pytest.mark.own_server]
+
+CONTROLS = {
+    "network": {"rtt": 1},
+    "feed": {"running": False},
+    "burst": {"count": 1},
+    "cut": {},
+    "stall": {"on": False},
+    "fault": {"gzip": False},
+    "restart": {},
+}
+MEANINGLESS = [
+    ("network", "[]", "json"),
+    ("network", "{", "json"),
+    ("network", '{"rtt": -1}', "rtt"),
+    ("network", '{"rtt": NaN}', "rtt"),
+    ("network", '{"jitter": true}', "jitter"),
+    ("network", '{"bandwidth": 0}', "bandwidth"),
+    ("network", '{"delay": 5}', "member"),
+    ("feed", '{"rate": 0}', "rate"),
+    ("feed", '{"rate": 101}', "rate"),
+    ("feed", '{"running": 1}', "running"),
+    ("feed", '{"arrivals": "late"}', "arrivals"),
+    ("feed", '{"room": 7}', "room"),
+    ("burst", "{}", "count"),
+    ("burst", '{"count": 1001}', "count"),
+    ("burst", '{"count": 1.5}', "count"),
+    ("cut", '{"technique": "telepathy"}', "technique"),
+    ("cut", '{"technique": []}', "technique"),
+    ("stall", "{}", "on"),
+    ("fault", '{"gzip": null}', "gzip"),
+    ("restart", '{"kill": "yes"}', "kill"),
+]
+NDJSON, SSE = "/streaming/{}/", "/streaming/{}/sse/"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stage")
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> Iterator[Demo]:
+    with Demo(folder, "--no-conversation") as running:
+        yield running
+
+
+async def open_stream(demo: Demo, target: str, *headers: str) -> tuple[RawConnection, list[str]]:
+    """An open stream behind its first chunk, and its head. The room is to be empty."""
+    connection = await RawConnection.open(demo.url)
+    head = await connection.get(target, *headers)
+    await connection.chunk()
+    return connection, head
+
+
+async def nothing_comes(connection: RawConnection, page: Page) -> None:
+    """Asserts it after a round trip to the server, in which it would have come."""
+    await page.state()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await connection.reader.read(1)
+
+
+# --- Who may ----------------------------------------------------------------------------------
+async def test_a_control_is_taken_from_this_page_alone(demo: Demo) -> None:
+    async with demo.page() as page:
+
+        async def status(control: str, **headers: str | None) -> tuple[int, str]:
+            all_headers = {**page.headers, **headers}
+            sent = {name: value for name, value in all_headers.items() if value is not None}
+            url = f"/stage/{control}/"
+            response = await page.http.post(url, json=CONTROLS[control], headers=sent)
+            assert response.headers["content-type"] == "application/problem+json"
+            return response.status_code, response.json()["code"]
+
+        for control in CONTROLS:
+            assert await status(control, **{"X-CSRFToken": None}) == (403, "csrf")
+            assert await status(control, **{"X-CSRFToken": "a" * 64}) == (403, "csrf")
+            assert await status(control, Origin=None) == (403, "origin")
+            assert await status(control, Origin="http://elsewhere.example") == (403, "origin")
+            assert await status(control, **{"X-Forwarded-For": "192.0.2.7"}) == (403, "elsewhere")
+            assert await status(control, Forwarded="for=192.0.2.7") == (403, "elsewhere")
+            assert await status(control, **{"Content-Type": "text/plain"}) == (415, "content-type")
+            assert (await page.http.get(f"/stage/{control}/")).status_code == 405
+
+
+async def test_a_body_that_means_nothing(demo: Demo) -> None:
+    async with demo.page() as page:
+        headers = {**page.headers, "Content-Type": "application/json"}
+        for control, body, code in MEANINGLESS:
+            response = await page.http.post(f"/stage/{control}/", content=body, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (400, code), (control, body)
+            assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
+    async with demo.page() as page:
+        for room, status in (("staff-room", 403), ("No Room", 404)):
+            for control, document in (("feed", {}), ("burst", {"count": 1})):
+                response = await page.http.post(
+                    f"/stage/{control}/", json={**document, "room": room}, headers=page.headers
+                )
+                assert response.status_code == status
+
+
+async def test_another_machine_sees_the_stage_and_cannot_control_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    host = own_address()
+    if host == "127.0.0.1":
+        pytest.skip("needs a network interface besides loopback")
+    folder = tmp_path_factory.mktemp("class")
+    with Demo(folder, "--no-conversation", "--host", "0.0.0.0") as demo:
+        # By the machine's own address, a client is no client of loopback.
+        url = f"http://{host}:{httpx.URL(demo.url).port}"
+        async with demo.page() as page, httpx.AsyncClient(base_url=url, timeout=BOUND) as other:
+            assert '"mayControl": false' in (await other.get("/")).text
+            assert (await other.get("/stage/")).status_code == 200
+            headers = {"Origin": url, "X-CSRFToken": other.cookies["csrftoken"]}
+            for control, document in CONTROLS.items():
+                response = await other.post(f"/stage/{control}/", json=document, headers=headers)
+                assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
+            await page.post("cut")  # the same from this machine
+
+
+def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
+    runner = DemoRunner("192.0.2.1", 8000, Feed(), environment={})
+    assert runner.tap.listen == ("192.0.2.1", 8000)
+    assert runner.tap.target[0] == "127.0.0.1"
+
+
+async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
+    """The tap alone knows a client's address, and a client past it has none."""
+    async with demo.page() as page:
+        url = f"http://127.0.0.1:{demo.child_port}"
+        async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as past:
+            headers = {**page.headers, "Origin": url}
+            response = await past.post("/stage/cut/", json={}, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
+
+
+async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        page = await http.get("/")
+        assert '"demo": null' in page.text
+        headers = {"Origin": memory_live_server.url}
+        for path in ("/stage/", "/stage/wire/?technique=sse&id=a-1"):
+            assert (await http.get(path)).status_code == 404
+        for control, document in CONTROLS.items():
+            url = f"/stage/{control}/"
+            assert (await http.post(url, json=document, headers=headers)).status_code in (403, 404)
+            assert (await http.get(url)).status_code == 404
+        assert (await http.get("/theory/")).status_code == 200
+    with pytest.raises(InvalidStatus):
+        async with connect(f"{memory_live_server.ws_url}/stage/live/"):
+            pass
+
+
+async def test_the_page_knows_the_stage(demo: Demo) -> None:
+    async with demo.page() as page:
+        text = (await page.http.get("/")).text
+        found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
+        assert found is not None
+        stage = json.loads(found[1])["demo"]
+        assert (stage["url"], stage["live"], stage["mayControl"]) == (
+            "/stage/",
+            "/stage/live/",
+            True,
+        )
+        assert all(stage["says"].values())
+        page.headers["X-CSRFToken"] = stage["csrf"]
+        await page.post("feed", running=False)
+        text = (await page.http.get("/", headers={"X-Forwarded-For": "192.0.2.7"})).text
+        assert '"mayControl": false' in text
+        assert '"heartbeat": 15000.0' in text  # what the environment said
+
+
+# --- The network ----------------------------------------------------------------------------
+async def test_bytes_and_connections_are_counted(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        await until_asked(lambda: connections_are(page, "streaming", 0))  # of the test before
+        before = (await page.state())["techniques"]["streaming"]
+        stream, head = await open_stream(demo, NDJSON.format(room))
+        async with stream:
+            event = await page.publish(room)
+            chunk = await stream.chunk()
+            assert json.loads(chunk) == event
+            received = len("\r\n".join(head)) + 4 + len("1\r\n\n\r\n")
+            received += len(f"{len(chunk):x}") + 4 + len(chunk)
+            asked = f"GET {NDJSON.format(room)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            after = (await page.state())["techniques"]["streaming"]
+            assert {name: after[name] - before[name] for name in after} == {
+                "up": len(asked),
+                "down": received,
+                "connections": 1,
+                "opened": 1,
+                "requests": 1,
+            }
+        await until_asked(lambda: connections_are(page, "streaming", 0))
+
+
+async def connections_are(page: Page, technique: str, count: int) -> bool:
+    return bool((await page.state())["techniques"][technique]["connections"] == count)
+
+
+async def test_the_network_is_laid_on_the_techniques(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        assert await page.post("network", rtt=400) == {"rtt": 400, "jitter": 0, "bandwidth": None}
+        try:
+            began = time.monotonic()
+            await page.http.get(f"/polling/{room}/")
+            assert time.monotonic() - began >= 0.39
+            assert (await page.state())["network"]["rtt"] == 400
+            assert (await page.post("network", bandwidth=50))["rtt"] == 400
+        finally:
+            await page.post("network", rtt=0, bandwidth=None)
+
+
+def test_everything_else_is_left_alone() -> None:
+    for technique in TECHNIQUES:
+        assert label_of(technique.url_path("lobby") + "?since=a-1") == technique.name
+    for target in ("/", "/polling/", "/publish/lobby/", "/static/polling/source.js", "/stage/cut/"):
+        assert label_of(target) == OTHER
+
+
+async def test_a_cut_is_of_one_technique_or_of_all(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        await until_asked(lambda: connections_are(page, "streaming", 0))  # of the test before
+        lines, _ = await open_stream(demo, NDJSON.format(room))
+        events, _ = await open_stream(demo, SSE.format(room))
+        async with lines, events:
+            assert await page.post("cut", technique="streaming") == {"connections": 1}
+            with pytest.raises(ConnectionResetError):
+                await lines.rest()
+            await page.publish(room)
+            assert b"id: " in await events.chunk()
+            assert (await page.post("cut"))["connections"] >= 1
+            with pytest.raises(ConnectionResetError):
+                await events.rest()
+
+
+async def test_what_is_stalled_says_nothing_until_it_goes_on(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        lines, _ = await open_stream(demo, NDJSON.format(room))
+        async with lines:
+            assert await page.post("stall", on=True, technique="streaming") == {
+                "stalled": ["streaming"]
+            }
+            event = await page.publish(room)
+            await nothing_comes(lines, page)
+            async with await RawConnection.open(demo.url) as again:  # a new one is let through
+                await again.get(NDJSON.format(room))
+                assert json.loads(await again.chunk()) == event
+            assert (await page.state())["faults"]["stalled"] == ["streaming"]
+            assert await page.post("stall", on=False) == {"stalled": []}
+            assert json.loads(await lines.chunk()) == event
+
+
+async def test_a_stalled_poll_leaves_the_controls_alone(demo: Demo, room: str) -> None:
+    """A browser may use the connection that it polled on for the page's own requests."""
+    async with demo.page() as page, await RawConnection.open(demo.url) as poll:
+        await poll.get(f"/polling/{room}/")
+        await poll.until(b"]}")
+        assert await page.post("stall", on=True, technique="polling") == {"stalled": ["polling"]}
+        assert (await poll.get("/clock/"))[0] == "HTTP/1.1 200 OK"
+        await poll.until(b"}")
+        asking = asyncio.create_task(poll.get(f"/polling/{room}/"))
+        await until_asked(lambda: stalled_connections(page, ["polling"]))
+        assert not asking.done()
+        await page.post("stall", on=False)
+        assert (await asking)[0] == "HTTP/1.1 200 OK"
+
+
+async def stalled_connections(page: Page, techniques: list[str]) -> bool:
+    return bool((await page.state())["faults"]["stalled"] == techniques)
+
+
+# --- The faults -------------------------------------------------------------------------------
+async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        await page.post("fault", buffering=True)
+        try:
+            connection = await RawConnection.open(demo.url)
+            async with connection:
+                request = f"GET {SSE.format(room)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                connection.writer.write(request.encode())
+                await until_asked(lambda: is_subscribed(page))
+                await page.publish(room, "x" * 1000)
+                await nothing_comes(connection, page)
+                refused = await page.http.get(SSE.format(room), params={"since": "?"})
+                assert refused.status_code == 400  # what has a length has an end
+                for _ in range(17):
+                    last = await page.publish(room, "x" * 1000)
+                await connection.until(b"\r\n\r\n")
+                event = await page.publish(room, "small")
+                await nothing_comes_of(connection, event["id"], page)
+                assert (await page.post("fault", buffering=False))["buffering"] is False
+                async with asyncio.timeout(10):  # before the next heartbeat would push it out
+                    text = await connection.until(b'"small"')
+                assert last["id"].encode() in text
+        finally:
+            await page.post("fault", buffering=False)
+
+
+async def is_subscribed(page: Page) -> bool:
+    metrics = (await page.http.get("/metrics")).text
+    return re.search(r'connections[^\n]*"sse"[^\n]* 1', metrics) is not None
+
+
+async def nothing_comes_of(connection: RawConnection, identity: str, page: Page) -> None:
+    await page.state()
+    assert identity.encode() not in bytes(connection.reader._buffer)  # type: ignore[attr-defined]
+
+
+async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        before, _ = await open_stream(demo, NDJSON.format(room))
+        await page.post("fault", gzip=True)
+        try:
+            async with before:
+                with pytest.raises(ConnectionResetError):  # it begins again, compressed
+                    await before.rest()
+            stream, head = await open_stream(demo, NDJSON.format(room), "Accept-Encoding: gzip")
+            async with stream:
+                assert "content-encoding: gzip" in head
+                assert "content-encoding: identity" not in head
+                for _ in range(2):
+                    event = await page.publish(room)
+                    member = zlib.decompressobj(wbits=31)
+                    assert json.loads(member.decompress(await stream.chunk())) == event
+                    assert member.eof  # whole by itself
+                wire = await wire_of(page, "streaming", event["id"])
+                assert wire["note"] == "wire.compressed"
+            plain, head = await open_stream(demo, NDJSON.format(room))
+            async with plain:
+                assert "content-encoding: identity" in head
+        finally:
+            await page.post("fault", gzip=False)
+
+
+# --- The wire -----------------------------------------------------------------------------------
+async def wire_of(page: Page, technique: str, identity: str) -> dict[str, object]:
+    asked = {"technique": technique, "id": identity}
+    response = await page.http.get("/stage/wire/", params=asked)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def bytes_of(parts: object) -> bytes:
+    assert isinstance(parts, list)
+    return b"".join(bytes.fromhex(part["hex"]) for part in parts)
+
+
+async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        lines, _ = await open_stream(demo, NDJSON.format(room), "Cookie: sessionid=secret")
+        events, _ = await open_stream(demo, SSE.format(room))
+        held, asked = await RawConnection.open(demo.url), f"/longpoll/{room}/"
+        url = demo.url.replace("http", "ws")
+        async with lines, events, held, connect(f"{url}/websocket/{room}/") as socket:
+            await socket.recv()
+            held.writer.write(f"GET {asked} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            said = {"type": "publish", "room": room, "sender": "ada", "text": "안녕"}
+            await socket.send(json.dumps(said))
+            batch = await socket.recv(decode=False)
+            identity = json.loads(batch)["events"][0]["id"]
+            chunk, framed = await lines.chunk(), await events.chunk()
+            await held.until(b"\r\n\r\n")
+            polled = (await page.http.get(f"/polling/{room}/")).content
+            length = b"\x81\x7e" + len(batch).to_bytes(2, "big")
+            expected = {
+                "streaming": b"%x\r\n%b\r\n" % (len(chunk), chunk),
+                "sse": b"%x\r\n%b\r\n" % (len(framed), framed),
+                "websocket": length + batch,
+                "polling": polled,
+                "longpoll": await held.until(b"]}"),
+            }
+            for technique, carried in expected.items():
+                wire = await wire_of(page, technique, identity)
+                assert bytes_of(wire["carrier"]) == carried
+                assert str(wire["request_head"]).startswith("GET /")
+                assert str(wire["response_head"]).startswith("HTTP/1.1 ")
+                assert "secret" not in json.dumps(wire)
+            assert "Cookie: …" in str((await wire_of(page, "streaming", identity))["request_head"])
+            sent = (await wire_of(page, "websocket", identity))["sent"]
+            assert isinstance(sent, list)
+            assert json.loads(sent[-1]["text"]) == said
+
+
+def test_the_rooms_that_the_bytes_speak_of() -> None:
+    """A socket of one room may carry another's events, and what was said in a third."""
+    said = b'{"type":"publish","room" : "staff-b","text":"\\"room\\":\\"c\\""}'
+    frame = b"\x81" + bytes([0x80 | len(said)]) + b"\0\0\0\0" + said
+    carrier = b'\x81\x0f{"room":"staff-a"}'
+    found = {"carrier": b64encode(carrier).decode(), "sent": b64encode(frame).decode()}
+    assert rooms_of(found) == {"staff-a", "staff-b"}
+    chunk = b"2a\r\n" + gzip.compress(b'{"room":"staff-d"}\n') + b"\r\n"
+    assert rooms_of({"carrier": b64encode(chunk).decode(), "sent": ""}) == {"staff-d"}
+
+
+async def test_a_wire_that_there_is_not(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        for asked, status in (
+            ({"technique": "sse", "id": "abc-1"}, 404),
+            ({"technique": "sse", "id": '"id"'}, 400),
+            ({"technique": "sse"}, 400),
+            ({"technique": "telepathy", "id": "abc-1"}, 400),
+        ):
+            response = await page.http.get("/stage/wire/", params=asked)
+            assert response.status_code == status
+            assert response.json()["detail"]
+
+
+# --- The feed -----------------------------------------------------------------------------------
+async def test_the_feed_runs_and_bursts(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        stream, _ = await open_stream(demo, NDJSON.format(room))
+        async with stream:
+            await page.post("feed", running=True, rate=100, room=room, arrivals="fixed")
+            received: list[dict[str, str]] = []
+            while len(received) < 20:
+                received += map(json.loads, (await stream.chunk()).splitlines())
+            state = await page.state()
+            assert state["feed"] == {
+                "running": True,
+                "rate": 100,
+                "room": room,
+                "arrivals": "fixed",
+            }
+            await page.post("feed", running=False)
+            assert await page.post("burst", count=150) == {"count": 150, "room": room}
+            last = await page.publish(room, "last")
+            while not received or received[-1]["id"] != last["id"]:
+                received += map(json.loads, (await stream.chunk()).splitlines())
+            epoch, _, seq = last["id"].partition("-")
+            assert [event["id"] for event in received] == [
+                f"{epoch}-{number}" for number in range(1, int(seq) + 1)
+            ]
+            assert len(received) >= 20 + 150 + 1
+
+
+def test_what_is_not_named_stays_as_it_is() -> None:
+    feed = Feed(running=False, rate=3.0, room="here", arrivals="fixed")
+    assert feed.changed({}) == feed
+    assert feed.changed({"rate": 5}) == Feed(False, 5.0, "here", "fixed")
+    with pytest.raises(Problem):
+        feed.changed({"rates": 5})
+
+
+# --- The server ---------------------------------------------------------------------------------
+async def test_a_restart_keeps_the_port_and_what_was_set(demo: Demo, room: str) -> None:
+    url = demo.url.replace("http", "ws")
+    crashes = demo.output().count("ended")
+    async with demo.page() as page, connect(f"{url}/stage/live/") as live:
+        first = json.loads(await live.recv())
+        assert first["server"] == "up"
+        await page.post("network", jitter=3)
+        state = json.loads(await live.recv())
+        while state["network"]["jitter"] != 3:
+            state = json.loads(await live.recv())
+        stream, _ = await open_stream(demo, NDJSON.format(room))
+        async with stream:
+            assert await page.post("restart") == {"kill": False}
+            assert await stream.rest() == b"0\r\n\r\n"  # an orderly end
+        with pytest.raises(ConnectionClosed):
+            while True:
+                state = json.loads(await asyncio.wait_for(live.recv(), BOUND))
+        assert state["server"] == "restarting"
+        assert live.close_code == 1012
+        await until_asked(lambda: is_up_since(page, first["running_since"]))
+        assert (await page.post("network", jitter=0))["rtt"] == 0
+        assert demo.output().count("ended") == crashes  # it was asked for
+
+
+async def is_up_since(page: Page, before: float) -> bool:
+    try:
+        state = await page.state()
+    except httpx.TransportError:
+        return False
+    return bool(state["server"] == "up" and state["running_since"] > before)
+
+
+async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
+    async with demo.page() as page:
+        first = await page.state()
+        stream, _ = await open_stream(demo, NDJSON.format(room))
+        async with stream:
+            assert await page.post("restart", kill=True) == {"kill": True}
+            with suppress(ConnectionResetError):
+                assert await stream.rest() == b""
+        await until_asked(lambda: is_up_since(page, first["running_since"]))
+        second = await page.state()
+        demo.child.kill()  # nobody asked for this
+        await until_asked(lambda: is_up_since(page, second["running_since"]))
+        assert "The server has ended, killed by SIGKILL; it is started again." in demo.output()
+
+
+def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> None:
+    with Demo(folder, "--no-conversation") as demo:
+        child = demo.child
+        demo.process.kill()
+        demo.process.wait(BOUND)
+        psutil.wait_procs([child], BOUND)
+        assert not child.is_running()
+
+
+# --- The theory ---------------------------------------------------------------------------------
+async def test_the_theory_is_that_of_the_comparison(memory_live_server: LiveServer) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        asked = {"rate": 2, "interval": 500, "rtt": 100, "jitter": 20, "bandwidth": 200}
+        predictions = (await http.get("/theory/", params=asked)).json()
+        assert list(predictions) == [technique.name for technique in TECHNIQUES]
+        path = NetworkPath(Network.of(0.1, 0.02, 200_000), SERVICE)
+        for name, found in predictions.items():
+            expected = predict(name, Workload(2, interval=0.5), path, SIZES)
+            assert found["mean"] == pytest.approx(expected.delay.mean)
+            assert found["median"] == pytest.approx(expected.delay.quantile(0.5))
+            assert found["p95"] == pytest.approx(expected.delay.quantile(0.95))
+            assert found["requests_per_event"] == pytest.approx(expected.requests_per_event)
+            assert found["empty_share"] == pytest.approx(expected.empty_share)
+            shares = [share for _, share in found["density"]]
+            assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "rate=0",
+        "rate=nan",
+        "interval=-1",
+        "rtt=x",
+        "bandwidth=0",
+        "arrivals=x",
+        "rate=9&bandwidth=1",
+    ],
+)
+async def test_a_theory_of_nothing(memory_live_server: LiveServer, query: str) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        response = await http.get(f"/theory/?{query}")
+        assert response.status_code == 400
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_poll_without_a_pause(memory_live_server: LiveServer) -> None:
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        response = await http.get("/theory/?interval=0")
+        assert response.json()["polling"]["median"] < 0.01

@@ -1,0 +1,294 @@
+"""The doctor, in front of an nginx that is right, and of ones that are broken on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from realtime_demo.doctor.checks import LATE, Examination, Unreachable
+from realtime_demo.doctor.http_trace import Exchange
+from realtime_demo.doctor.remedies import REMEDIES, Finding
+from realtime_demo.production import certificate, programs
+from realtime_demo.tap.proxy import Connection, Tap
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import free_port, missing
+from tests.support.waiting import repeated_after_a_standstill
+from transports.registry import BY_NAME, TECHNIQUES
+
+pytestmark = [pytest.mark.own_server]
+
+NGINX = """
+daemon off;
+{user}
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    proxy_cache_path {directory}/cache keys_zone=kept:1m;
+    access_log off;
+    map $http_upgrade $realtime_connection {{ default upgrade; '' ''; }}
+    server {{
+        listen 127.0.0.1:{port} {tls};
+        {certificate}
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $realtime_connection;
+        proxy_read_timeout 75s;
+        location / {{
+            {broken}
+            proxy_pass {upstream};
+        }}
+    }}
+}}
+"""
+ALL_HEADERS = """
+proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $remote_addr;
+"""
+UPGRADE = "proxy_set_header Upgrade $http_upgrade; "
+UPGRADE += "proxy_set_header Connection $realtime_connection;"
+HOST = "proxy_set_header Host $http_host;"
+APPLICATION = "realtime_demo.asgi:application"
+NOTES = {"http/1.1", "exposes"}  # of every one of these: plain HTTP, and no rule for /metrics
+# What is late is a finding, wherever it was held up.
+unhindered = repeated_after_a_standstill(0.1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    with LiveServer(
+        APPLICATION, env={"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
+    ) as running:
+        yield running
+
+
+@contextmanager
+def nginx(
+    directory: Path, upstream: str, broken: str = "", *, tls: str = "", certificate: str = ""
+) -> Iterator[str]:
+    """An nginx with `broken` in its location; its URL."""
+    try:
+        executable = programs.nginx()
+    except programs.Missing as error:
+        missing("nginx", str(error))
+    port = free_port()
+    conf = directory / "nginx.conf"
+    conf.write_text(
+        NGINX.format(
+            user="user root;" if os.getuid() == 0 else "",
+            directory=directory,
+            port=port,
+            tls=tls,
+            certificate=certificate,
+            broken=broken,
+            upstream=upstream,
+        )
+    )
+    process = subprocess.Popen(
+        [executable, "-e", "stderr", "-p", str(directory), "-c", str(conf)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                httpx.get(f"{url}/healthz", verify=False)
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, "nginx did not start"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def examined(url: str, idle: float = 1.0) -> list[Finding]:
+    return await Examination(url, idle).run()
+
+
+def what(findings: list[Finding], severity: str = "problem") -> set[tuple[str, str]]:
+    return {(each.technique, each.what) for each in findings if each.severity == severity}
+
+
+@unhindered
+async def test_nothing_is_said_of_what_is_right(server: LiveServer, tmp_path: Path) -> None:
+    with nginx(tmp_path, server.url) as url:
+        findings = await examined(url)
+    assert what(findings) == set()
+    assert {each.what for each in findings} <= NOTES
+
+
+BUFFERED = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
+COMPRESSED = "gzip on; gzip_types text/event-stream application/x-ndjson; gzip_proxied any; "
+COMPRESSED += "proxy_hide_header Content-Encoding;"
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        pytest.param(
+            BUFFERED + "proxy_http_version 1.0;",
+            {("streaming", "buffers"), ("sse", "buffers"), ("all", "downgrades")},
+            id="http/1.0 with buffering",
+        ),
+        pytest.param(
+            COMPRESSED, {("streaming", "compresses"), ("sse", "compresses")}, id="compression"
+        ),
+        pytest.param(
+            HOST + ALL_HEADERS + 'proxy_set_header Connection "";',
+            {("websocket", "upgrade")},
+            id="no upgrade",
+        ),
+        pytest.param(
+            ALL_HEADERS + UPGRADE, {("all", "host"), ("all", "refuses")}, id="another host"
+        ),
+        pytest.param(
+            HOST + UPGRADE + "proxy_set_header Last-Event-ID ''; "
+            "proxy_set_header X-Forwarded-Proto $scheme;"
+            "proxy_hide_header Cache-Control; proxy_hide_header Content-Type;",
+            {("all", "strips"), ("streaming", "strips"), ("sse", "strips")},
+            id="headers stripped",
+        ),
+        pytest.param("client_max_body_size 1k;", {("all", "limits bodies")}, id="small bodies"),
+        pytest.param(
+            "proxy_cache kept; proxy_cache_valid 200 1m; "
+            "proxy_ignore_headers Cache-Control Set-Cookie Expires; proxy_cache_methods GET;",
+            {("polling", "caches")},
+            id="caching",
+        ),
+    ],
+)
+@unhindered
+async def test_what_is_broken_is_named(
+    broken: str, expected: set[tuple[str, str]], server: LiveServer, tmp_path: Path
+) -> None:
+    with nginx(tmp_path, server.url, broken) as url:
+        findings = await examined(url)
+    found = what(findings)
+    assert expected <= found, findings
+    named = {each for _, each in expected}
+    side_effects = {"upgrade", "downgrades", "refuses"}  # of HTTP/1.0, of another host
+    assert {each for _, each in found} <= named | side_effects, findings
+    assert all(each.evidence and each.cure for each in findings)
+
+
+@pytest.mark.parametrize("once", [True, False])
+@unhindered
+async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
+    once: bool, server: LiveServer
+) -> None:
+    """Nothing crosses a room's connection for a moment: at its first event, or at each."""
+    pushing = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
+    stumbled: set[str] = set()
+    resuming: dict[Connection, asyncio.TimerHandle] = {}
+
+    class Stumbling(Examination):
+        async def _publish(self, room: str, *rest: Any, **more: Any) -> Exchange:
+            for connection in tap.connections:
+                name = pushing.get(connection.target.replace(room, ""), "")
+                if name and room in connection.target and not (once and name in stumbled):
+                    stumbled.add(name)
+                    connection.stall()
+                    if connection in resuming:
+                        resuming[connection].cancel()
+                    late = 2 * (LATE + 4 * self.round_trip)  # twice what an event may be
+                    loop = asyncio.get_running_loop()
+                    resuming[connection] = loop.call_later(late, connection.resume)
+            return await super()._publish(room, *rest, **more)
+
+    parts = urlsplit(server.url)
+    async with Tap(parts.hostname or "", parts.port or 0) as tap:
+        findings = await Stumbling(tap.url, 1.0).run()
+    for each in resuming.values():
+        each.cancel()
+    assert stumbled == {"streaming", "sse", "websocket"}
+    assert what(findings) == (set() if once else {(name, "buffers") for name in stumbled})
+
+
+@unhindered
+async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
+    with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
+        findings = await examined(url, idle=4)
+    assert what(findings) == {
+        ("longpoll", "times out"),
+        ("streaming", "drops idle"),
+        ("sse", "drops idle"),
+        ("websocket", "drops idle"),
+    }
+    assert any("after 2." in each.evidence for each in findings)
+
+
+@unhindered
+async def test_tls(server: LiveServer, tmp_path: Path) -> None:
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.ensure(*files, host="127.0.0.1")
+    shown = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
+    unsaid = f"{HOST}{UPGRADE} proxy_set_header X-Forwarded-For $remote_addr;"
+    with nginx(tmp_path, server.url, tls="ssl", certificate=shown) as url:
+        findings = await examined(url)
+        assert what(findings) == set()
+        assert ("all", "certificate") in what(findings, "note")
+        assert ("all", "http/1.1") in what(findings, "note")
+    with nginx(tmp_path, server.url, unsaid, tls="ssl", certificate=shown) as url:
+        findings = await examined(url)
+        assert ("all", "scheme") in what(findings)
+
+
+async def test_an_upstream_that_is_gone(tmp_path: Path) -> None:
+    with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as url:
+        findings = await examined(url)
+    refused = {each.technique for each in findings if each.what == "refuses"}
+    assert refused >= {"all", "polling", "longpoll", "streaming", "sse"}
+    assert ("websocket", "upgrade") in what(findings)
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(Unreachable):
+        await examined(f"http://127.0.0.1:{free_port()}")
+
+
+def test_the_command(server: LiveServer, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "manage.py", "doctor", "--idle", "1", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    with nginx(tmp_path, server.url, "client_max_body_size 1k;") as url:
+        sick = run(url, "--json")
+        (document,) = [each for each in json.loads(sick.stdout) if each["severity"] == "problem"]
+        assert document["what"] == "limits bodies"
+        assert document["cure"] == REMEDIES["limits bodies"]
+        table = run(url)
+        assert "client_max_body_size" in table.stdout.replace("\n", "")
+        assert sick.returncode == table.returncode == 1
+    nobody = run(f"http://127.0.0.1:{free_port()}")
+    assert nobody.returncode == 1
+    assert "Traceback" not in nobody.stderr
+    assert run("localhost").returncode == 1
+
+
+def test_every_technique_is_examined() -> None:
+    """A new technique needs probes of its own."""
+    examined = {"polling", "longpoll", "streaming", "sse", "websocket"}
+    assert {each.name for each in TECHNIQUES} - {"websocket-sync"} == examined

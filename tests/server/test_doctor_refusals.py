@@ -1,0 +1,121 @@
+"""The doctor, where the URL is wrong, nobody lets it publish, or the certificate has expired."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from realtime_demo.doctor.checks import Examination, Unreachable
+from realtime_demo.doctor.http_trace import root_of
+from realtime_demo.production import certificate
+from tests.support.live import LiveServer
+from transports.registry import TECHNIQUES
+
+from .test_doctor import APPLICATION, NOTES, examined, nginx, what
+
+pytestmark = [pytest.mark.own_server]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    with LiveServer(APPLICATION, env={"REDIS_URL": "", "DEBUG": "0"}) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("https://realtime.example.org/", "https://realtime.example.org"),
+        ("HTTPS://Realtime.example.org:443", "https://realtime.example.org"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://bücher.example:81", "http://xn--bcher-kva.example:81"),
+    ],
+)
+def test_a_deployment_is_at_the_root(url: str, root: str) -> None:
+    assert root_of(url) == root
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost",
+        "ftp://localhost",
+        "http://",
+        "http://localhost:99999",
+        "http://localhost:0",
+        "http://[::1",
+        "https://realtime..example.org",
+        "https://example.org/app",
+        "https://example.org/?room=lobby",
+        "https://ada:secret@example.org",
+    ],
+)
+def test_what_is_no_deployment_is_said(url: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(repr(url))):
+        call_command("doctor", url)
+
+
+@pytest.mark.usefixtures("dead_proxy")
+async def test_no_probe_goes_by_a_proxy_of_the_environment(server: LiveServer) -> None:
+    assert {each.what for each in await examined(server.url)} <= NOTES
+
+
+async def test_who_may_not_publish_is_not_told_of_buffers(
+    server: LiveServer, tmp_path: Path
+) -> None:
+    refusing = "if ($request_method = POST) { return 403; }"
+    with nginx(tmp_path, server.url, refusing) as url:
+        found = what(await examined(url))
+    waiting = {"all", "polling", "streaming", "sse", "websocket"}
+    assert found == {(name, "refuses") for name in waiting}
+
+
+async def test_who_is_kept_out_is_told_so_and_nothing_else(
+    server: LiveServer, tmp_path: Path
+) -> None:
+    """As behind somebody's login: nothing is known of what a proxy does to whom it lets in."""
+    with nginx(tmp_path, server.url, "return 401;") as url:
+        findings = await examined(url)
+    everybody = {"all", *(each.name for each in TECHNIQUES)} - {"websocket-sync"}
+    assert what(findings) == {(name, "refuses") for name in everybody}
+
+
+async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_path: Path) -> None:
+    with (
+        nginx(tmp_path, server.url, "return 308 https://$host$request_uri;") as url,
+        pytest.raises(Unreachable, match=r"https://127\.0\.0\.1/healthz"),
+    ):
+        await examined(url)
+
+
+async def test_a_certificate_that_has_expired_is_a_problem(
+    server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    monkeypatch.setattr(certificate, "VALID", -datetime.timedelta(minutes=1))
+    certificate.ensure(*files, host="127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))  # the doctor takes it but for its date
+    shown = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
+    with nginx(tmp_path, server.url, tls="ssl", certificate=shown) as url:
+        findings = await examined(url)
+    assert ("all", "certificate") in what(findings)
+    assert any("expired" in each.evidence for each in findings)
+
+
+async def test_a_server_that_goes_while_it_is_examined_is_said() -> None:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as going:
+
+        class Interrupted(Examination):
+            async def _reflect(self) -> None:
+                going.stop()
+
+        findings = await Interrupted(going.url, 1.0).run()
+    assert {"polling", "streaming", "sse", "longpoll"} <= {
+        each.technique for each in findings if each.what == "unreachable"
+    }
+    assert ("websocket", "upgrade") in what(findings)

@@ -1,0 +1,211 @@
+"""The fault suite: that its ledgers would see a loss, and a few faults at a real deployment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faults import cli
+from faults.clients import Follower
+from faults.deployment import ROOT, Deployment
+from faults.faults import BY_NAME, FAULTS, UNDER_WAY, Fault
+from faults.ledger import Ledger
+from faults.publisher import SENDER, Publisher
+from faults.readings import Sample
+from faults.run import account, run
+from faults.soak import Soak
+from faults.soak import parser as soak_parser
+from faults.trend import trend
+from realtime_demo.production import programs
+from tests.support.redis_server import missing
+from transports import client
+from transports.events import Batch, Cursor, Event
+from transports.registry import TECHNIQUES
+
+BEGINNING = Cursor("s", 0)
+
+
+def event(place: str, missed: int | None = -1) -> Event:
+    if missed == -1:
+        return Event(place, "message", "r", "feed", place, 0.0)
+    return Event(place, "reset", "r", "", "", 0.0, missed=missed)
+
+
+def counts(ledger: Ledger) -> tuple[int, int, int]:
+    return ledger.lost, ledger.duplicated, ledger.out_of_order
+
+
+@pytest.mark.parametrize(
+    ("places", "head", "expected"),
+    [
+        (["se-1", "se-2", "se-3"], "se-3", (0, 0, 0)),
+        (["se-1", "se-3"], "se-3", (1, 0, 0)),
+        (["se-1", "se-2"], "se-5", (3, 0, 0)),
+        ([], "se-2", (2, 0, 0)),
+        (["se-1", "se-1", "se-2"], "se-2", (0, 1, 0)),
+        (["se-2", "se-1", "se-3"], "se-3", (0, 0, 1)),
+        (["se-1", "tf-1"], "tf-1", (1, 0, 0)),  # a numbering that starts over without a word
+    ],
+)
+def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, int]) -> None:
+    ledger = Ledger(BEGINNING)
+    for place in places:
+        ledger.take(event(place))
+    ledger.close(Cursor.parse(head))
+    assert counts(ledger) == expected
+    assert ledger.is_whole == (expected == (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("reset", "lost"),
+    [
+        (event("se-5", missed=4), 0),  # exactly what is missing
+        (event("se-5", missed=3), 1),
+        (event("se-5", missed=6), 2),
+        (event("tf-5", missed=None), 0),  # another numbering: nobody can say
+        (event("se-5", missed=None), 4),  # the same: it could have said
+    ],
+)
+def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
+    ledger = Ledger(BEGINNING)
+    ledger.take(event("se-1"))
+    ledger.take(reset)
+    epoch = reset.cursor.epoch
+    ledger.take(event(f"{epoch}-6"))
+    ledger.close(Cursor(epoch, 6))
+    assert counts(ledger) == (lost, 0, 0)
+    assert (ledger.resets, ledger.uncounted) == (1, reset.missed is None)
+    assert ledger.missed == (reset.missed or 0)
+
+
+def test_a_reset_into_another_numbering_hides_nothing() -> None:
+    """What the history still has was to be given, whatever a reset says that counts nothing."""
+    truth = [said(f"tf-{number}") for number in (1, 2, 3)]
+    follower = Follower(TECHNIQUES[0], "", "r", BEGINNING)
+    for each in (said("se-1"), event("tf-2", missed=None), truth[2]):
+        follower.ledger.take(each)
+        follower.arrivals.append((1.0, each))
+    publisher = Publisher("", "r", 1.0, begun={"tf-3": 0.5})
+    batch = Batch("r", truth[2].cursor, tuple(truth))
+    flushed = BY_NAME["redis-flushed"]
+    (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows
+    assert (row.lost, row.duplicated, row.resets) == (2, 0, 1)
+
+
+def said(place: str) -> Event:
+    """An event of the feed, whose text is its place."""
+    return Event(place, "message", "r", SENDER, place, 0.0)
+
+
+def test_what_is_flat() -> None:
+    def noisy(slope: float) -> list[tuple[float, float]]:
+        """An hour, a sample every ten seconds, with noise of one."""
+        return [(t, 100 + slope * t / 3600 + math.sin(t * 12.9)) for t in range(0, 3600, 10)]
+
+    assert trend(noisy(0), tolerance=2).verdict == "flat"
+    assert trend(noisy(10), tolerance=2).verdict == "grows"
+    assert trend(noisy(-10), tolerance=2).verdict == "shrinks"
+    assert trend(noisy(0), tolerance=0.001).verdict == "unknown", "not shown is not flat"
+    found = trend(noisy(5), tolerance=2)
+    assert found.slope - found.margin < 5 < found.slope + found.margin
+    assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
+
+
+def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
+    soak = Soak(1.0, 1.0, 1)
+    assert not soak.holds
+    soak.totals["delivered"] = 1
+    soak.at_rest["server-0"] = [Sample(0.0)]
+    assert soak.holds
+    soak.totals["lost"] = 1
+    assert not soak.holds
+
+
+@pytest.mark.parametrize(
+    ("parser", "option", "least"),
+    [
+        (cli.parser(), "--clients", "1"),
+        (cli.parser(), "--rate", "0.01"),
+        (soak_parser(), "--clients", "1"),
+        (soak_parser(), "--minutes", "0.5"),
+    ],
+)
+def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
+    parser: argparse.ArgumentParser, option: str, least: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser.parse_args([option, least])
+    for wrong in ("0", "-1", "nan", "inf", "x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, wrong])
+        assert option in capsys.readouterr().err
+
+
+def test_every_fault_is_explained() -> None:
+    text = " ".join((ROOT / "docs" / "faults.md").read_text().split())
+    for fault in FAULTS:
+        assert f"**{fault.title}**: {fault.says}" in text
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clock") / "clock"
+    path.write_bytes(struct.pack("d", 0.0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Deployment]:
+    for part, found in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
+        try:
+            found()
+        except programs.Missing as error:
+            missing(part, str(error))
+    env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", "")  # so that it is put back
+        with Deployment(tmp_path_factory.mktemp("deployment"), env=env) as running:
+            yield running
+    client._tls.cache_clear()
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
+def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> None:
+    # In a loop of its own: a client may not outlive it.
+    outcome = asyncio.run(run(BY_NAME[name], deployment, clock, clients=1, rate=10, calm=0.5))
+    slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
+    assert [each for each in outcome.complaints if each not in slow] == []
+    assert all(row.delivered for row in outcome.rows)
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("fault", "otherwise"),
+    [
+        (replace(BY_NAME["layer-overflows"], env={}), "the layer dropped nothing"),
+        (replace(BY_NAME["clients-stall"], tapped=False), "events crossed connections"),
+    ],
+    ids=["no overflow", "no stall"],
+)
+def test_a_fault_that_does_not_take_place_is_not_survived(
+    fault: Fault,
+    otherwise: str,
+    deployment: Deployment,
+    clock: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("faults.faults.PAUSE", UNDER_WAY + 2)
+    outcome = asyncio.run(run(fault, deployment, clock, clients=1, rate=10, calm=0.5))
+    assert all(row.is_whole for row in outcome.rows)
+    assert any(otherwise in each for each in outcome.complaints)

@@ -1,0 +1,116 @@
+"""Redis away: connections stay, publishes say so, and afterwards every ledger is whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.contract.feeds import BOUND, cursor_of, publish
+from tests.support.live import LiveServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+from transports.events import Event
+from transports.registry import TECHNIQUES, Technique
+
+pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(180)]
+PAUSE = 10.0  # seconds
+STAY_OPEN = [
+    technique.name for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")
+]
+
+
+async def opened(http: httpx.AsyncClient) -> dict[str, float]:
+    """How many streams and sockets have been opened so far, by technique."""
+    families = text_string_to_metric_families((await http.get("/metrics")).text)
+    samples = [each for family in families for each in family.samples]
+    return {
+        sample.labels["technique"]: sample.value
+        for sample in samples
+        if sample.name == "realtime_opened_total" and sample.labels["technique"] in STAY_OPEN
+    }
+
+
+async def refused(http: httpx.AsyncClient, room: str) -> None:
+    answer = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "refused"})
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["content-type"] == "application/problem+json"
+    ready = await http.get("/readyz")
+    assert ready.status_code == 503
+    assert (await http.get("/healthz")).status_code == 200
+
+
+async def back(http: httpx.AsyncClient, room: str) -> list[Event]:
+    """Publish as soon as it can be published again."""
+    async with asyncio.timeout(BOUND):
+        while True:
+            with contextlib.suppress(AssertionError):
+                return await publish(http, room, ["after 0"])
+            await asyncio.sleep(0.1)
+
+
+async def away(fault: str, redis: RedisServer, http: httpx.AsyncClient, room: str) -> None:
+    """One outage, from beginning to end."""
+    if fault == "flushed":
+        redis.client.flushall()
+        return
+    if fault == "paused":
+        redis.pause()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(PAUSE))
+            group.create_task(refused(http, room))
+        redis.resume()
+    else:
+        redis.stop()
+        await refused(http, room)
+        redis.start()
+
+
+@pytest.mark.parametrize("layer", ["redis", "pubsub"])
+@pytest.mark.parametrize("fault", ["paused", "restarted", "flushed"])
+async def test_an_outage_of_redis(layer: str, fault: str, room: str) -> None:
+    ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
+
+    async def follow(technique: Technique, url: str, since: str) -> None:
+        options = {"interval": 0.1} if technique.name == "polling" else {}
+        async for event in technique.events(url, room, since, **options):
+            ledgers[technique.name].append(event)
+
+    with (
+        RedisServer() as redis,
+        LiveServer(
+            env={"REDIS_URL": redis.url, "CHANNEL_LAYER": layer, "DEBUG": "0"}, outage=True
+        ) as server,
+    ):
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            since = await cursor_of(http, room)
+            async with asyncio.TaskGroup() as group:
+                following = [
+                    group.create_task(follow(technique, server.url, since))
+                    for technique in TECHNIQUES
+                ]
+                before = await publish(http, room, [f"before {n}" for n in range(10)])
+                await until(lambda: all(len(each) == 10 for each in ledgers.values()), BOUND)
+                connections = await opened(http)
+                await away(fault, redis, http, room)
+                after = await back(http, room)
+                after += await publish(http, room, [f"after {n}" for n in range(1, 10)])
+                last = after[-1].id
+                await until(lambda: all(each[-1].id == last for each in ledgers.values()), BOUND)
+                assert await opened(http) == connections, "streams and sockets stay"
+                for task in following:
+                    task.cancel()
+    for name, ledger in ledgers.items():
+        assert ledger[:10] == before, name
+        told, rest = ledger[10], ledger[10:]
+        if fault == "paused":
+            # Redis may have done, when it came back, what was answered 503 when it was away.
+            assert [event.cursor.seq for event in rest] == list(range(11, 11 + len(rest))), name
+            assert [event for event in rest if event.text != "refused"] == after, name
+        else:
+            assert (told.type, told.missed) == ("reset", None), name
+            assert ledger[11:] == after, name

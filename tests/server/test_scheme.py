@@ -1,0 +1,115 @@
+"""What is said of a client before its request: its scheme, and what a proxy passes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+from realtime_demo.production import certificate
+from realtime_demo.server import APPLICATION
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
+
+pytestmark = [pytest.mark.own_server]
+
+SOCKETS = ["/websocket/{}/", "/websocket/sync/{}/"]
+TOKEN = "WyJhYmMiLDFd.c2VjcmV0"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LiveServer]:
+    environment = {**SERVER_ENVIRONMENT, "BEHIND_PROXY": "1"}
+    with LiveServer(APPLICATION, "--log-level", "info", env=environment) as server:
+        yield server
+
+
+async def opens(url: str, origin: str, **options: object) -> bool:
+    try:
+        async with connect(url, origin=Origin(origin), **options) as socket:  # type: ignore[arg-type]
+            return "events" in json.loads(await socket.recv())
+    except InvalidStatus as refused:
+        assert refused.response.status_code == 403
+        return False
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+async def test_a_page_over_tls_may_open_a_socket(path: str, tmp_path: Path, room: str) -> None:
+    """Where the server speaks TLS itself, as behind a proxy that says so."""
+    certificate_file, key_file = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.ensure(certificate_file, key_file, "localhost")
+    tls = ["--ssl-certfile", str(certificate_file), "--ssl-keyfile", str(key_file)]
+    context = ssl.create_default_context(cafile=certificate_file)
+    with LiveServer(APPLICATION, *tls, env=SERVER_ENVIRONMENT, verify=context) as server:
+        host = f"localhost:{server.port}"
+        url = f"wss://{host}{path.format(room)}"
+        assert await opens(url, f"https://{host}", ssl=context)
+        assert not await opens(url, f"http://{host}", ssl=context)
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+async def test_the_scheme_is_the_proxys_to_say(path: str, server: LiveServer, room: str) -> None:
+    url, host = server.ws_url + path.format(room), f"127.0.0.1:{server.port}"
+    for scheme, other in (("https", "http"), ("http", "https")):
+        told = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": scheme}
+        assert await opens(url, f"{scheme}://{host}", additional_headers=told)
+        assert not await opens(url, f"{other}://{host}", additional_headers=told)
+    assert await opens(url, f"http://{host}")
+
+
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@pytest.mark.parametrize("name", [b"For", b"Port", b"Proto"])
+@pytest.mark.parametrize(
+    ("path", "upgrade"),
+    [(b"/polling/lobby/", b""), (b"/websocket/lobby/", UPGRADE), (b"/", b"Upgrade: h2c\r\n")],
+)
+async def test_what_was_forwarded_and_is_no_text(
+    name: bytes, path: bytes, upgrade: bytes, server: LiveServer
+) -> None:
+    """nginx sets what it was told to, and hands the rest on as it came: from anyone."""
+    async with await RawConnection.open(server.url) as raw:
+        raw.writer.write(
+            b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n"
+            b"X-Forwarded-%b: \xff\xfe\r\n%b\r\n" % (path, name, upgrade)
+        )
+        status = (await raw.until(b"\r\n"))[:13]
+    assert status in (b"HTTP/1.1 101 ", b"HTTP/1.1 200 ", b"HTTP/1.1 400 ")
+    assert "Traceback" not in server.output()
+
+
+async def test_subprotocols_that_are_no_text(server: LiveServer) -> None:
+    async with await RawConnection.open(server.url) as raw:
+        raw.writer.write(
+            b"GET /websocket/lobby/ HTTP/1.1\r\nHost: 127.0.0.1\r\n%b"
+            b"Sec-WebSocket-Protocol: realtime.v1, \xff\r\n\r\n" % UPGRADE
+        )
+        assert (await raw.until(b"\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in server.output()
+
+
+async def test_no_credential_is_logged_at_any_level() -> None:
+    with LiveServer(APPLICATION, "--log-level", "debug", env=SERVER_ENVIRONMENT) as server:
+        async with await RawConnection.open(server.url) as raw:
+            raw.writer.write(
+                b"GET /websocket/lobby/?since=abc-1 HTTP/1.1\r\nHost: 127.0.0.1\r\n%b"
+                b"Authorization: Bearer %b\r\nCookie: sessionid=%b\r\n"
+                b"Sec-WebSocket-Protocol: realtime.v1, token.%b\r\n\r\n"
+                % (UPGRADE, TOKEN.encode(), TOKEN.encode(), TOKEN.encode())
+            )
+            await raw.until(b"\r\n\r\n")
+        server.wait_for(re.compile("(?i)sec-websocket-protocol"))
+        assert TOKEN not in server.output()
+        assert "abc-1" not in server.output()

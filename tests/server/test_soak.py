@@ -1,0 +1,54 @@
+"""The soak's verdict, on a server that is sound and on one that leaks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psutil
+import pytest
+
+from faults.deployment import ROOT
+from faults.readings import ASKED, Sample, rest
+from faults.soak import finding
+from tests.support.live import LiveServer
+from tests.support.raw import RawConnection
+from tests.support.waiting import until
+
+MINUTES, EVERY = 4, 50
+
+
+async def visits(server: LiveServer, count: int) -> None:
+    """So many connections at once; returns when the server has closed them all."""
+    process = psutil.Process(server.pid)
+
+    async def visit() -> None:
+        async with await RawConnection.open(server.url) as connection:
+            head = await connection.get("/polling/lobby/", "Connection: close")
+            assert head[0].startswith("HTTP/1.1 200 ")
+            await connection.rest()
+
+    await asyncio.gather(*(visit() for _ in range(count)))
+    await until(lambda: all(each.status == "LISTEN" for each in process.net_connections()))
+
+
+@pytest.mark.own_server
+@pytest.mark.parametrize(("leak", "verdict"), [("", "flat"), (str(EVERY), "grows")])
+async def test_a_descriptor_kept_for_each_fiftieth_connection_is_found(
+    leak: str, verdict: str
+) -> None:
+    env = {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": leak, "REDIS_URL": ""}
+    samples: list[Sample] = []
+    with LiveServer(env=env) as server:
+        parts = {"server": [psutil.Process(server.pid)]}
+        await visits(server, EVERY - ASKED)  # warm
+        for minute in range(MINUTES):
+            await visits(server, EVERY - ASKED)
+            metrics = {"server": f"{server.url}/metrics"}
+            samples.append((await rest(minute * 60, parts, metrics, 0))["server"])
+    found = {each: finding(each, samples) for each in ("descriptors", "threads", "tasks")}
+    verdicts = {name: one.trend.verdict for name, one in found.items() if one}
+    assert verdicts == {"descriptors": verdict, "threads": "flat", "tasks": "flat"}
+    if leak:
+        one = found["descriptors"]
+        assert one
+        assert one.most - one.least == MINUTES - 1, "one for each fifty, and nothing else"

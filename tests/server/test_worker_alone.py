@@ -1,0 +1,86 @@
+"""The worker, and who starts tasks, where something about them is wrong: no Redis, a clock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer
+
+from .test_background import environment
+
+CLAIMS = """
+import datetime
+import django
+django.setup()
+from django.utils import timezone
+from background.models import Task
+
+now = timezone.now()
+for status in ("waiting", "running"):
+    for seconds in (-1, 10, 3600):
+        then = now + datetime.timedelta(seconds=seconds)
+        Task.objects.create(kind=f"{status} {seconds}", status=status, claimable_at=then)
+while task := Task.objects.claim("me", 15.0):
+    print(task.kind)
+"""
+
+
+def test_a_clock_that_was_put_back_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """An hour ahead is no turn and no lease that anybody gives; ten seconds are."""
+    env = {
+        **os.environ,
+        **environment(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "realtime_demo.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CLAIMS],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = {
+        f"{status} {seconds}" for status in ("waiting", "running") for seconds in (-1, 3600)
+    }
+    assert set(done.stdout.splitlines()) == expected
+
+
+def test_a_worker_without_redis_says_that_it_would_work_for_nobody(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "runworker", "background-tasks"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_PATH": str(tmp_path / "db.sqlite3"), "REDIS_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert "REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+async def test_a_task_is_taken_though_redis_stands_still(tmp_path: Path, room: str) -> None:
+    """The row is there, which is all; whoever is not answered would start it twice."""
+    with RedisServer() as redis:
+        env = {**environment(tmp_path, redis.url), "REDIS_PREFIX": uuid.uuid4().hex}
+        with LiveServer(env=env, outage=True) as server:
+            async with httpx.AsyncClient(base_url=server.url, timeout=8) as http:
+                redis.pause()
+                try:
+                    asked = {"kind": "announcement", "arguments": {"room": room, "text": "hi"}}
+                    answer = await http.post("/tasks/", json=asked)
+                    assert answer.status_code == 202
+                finally:
+                    redis.resume()

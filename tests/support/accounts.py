@@ -1,0 +1,87 @@
+"""Users, sessions and tokens in a database of their own, shared with live servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+
+from tests.conftest import SERVER_ENVIRONMENT
+
+T = TypeVar("T")
+
+
+class Accounts:
+    """A migrated database at `folder`, while the block lasts; `env` makes a server use it.
+
+    Django's models want no event loop around them: each call runs in one thread of its own.
+    """
+
+    def __init__(self, folder: Path, *, migrated: bool = True) -> None:
+        self.migrated = migrated
+        self.path = folder / "db.sqlite3"
+        self.env = {
+            **SERVER_ENVIRONMENT,
+            "DATABASE_PATH": str(self.path),
+            "SECRET_KEY": settings.SECRET_KEY,
+        }
+
+    def __enter__(self) -> Self:
+        self._thread = ThreadPoolExecutor(1)
+        self._former = connections.settings["default"]["NAME"]
+        connections.settings["default"]["NAME"] = str(self.path)
+        if self.migrated:
+            self.now(lambda: call_command("migrate", verbosity=0))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.now(lambda: connection.close())
+        self._thread.shutdown()
+        connections.settings["default"]["NAME"] = self._former
+
+    def now(self, work: Callable[[], T]) -> T:
+        return self._thread.submit(work).result()
+
+    def user(self, name: str, **attributes: Any) -> None:
+        """Make the user, or change what `attributes` say."""
+        from django.contrib.auth.models import User
+
+        self.now(lambda: User.objects.update_or_create(username=name, defaults=attributes))
+
+    def token(self, name: str, lifetime: timedelta = timedelta(hours=1)) -> dict[str, str]:
+        """A new token of the user, as the headers that bring it."""
+        from django.contrib.auth.models import User
+
+        from transports.auth.tokens import issue
+
+        text, _ = self.now(lambda: issue(User.objects.get(username=name), lifetime))
+        return {"Authorization": f"Bearer {text}"}
+
+    def session(self, name: str) -> dict[str, str]:
+        """The user logs in, as the headers that bring their session."""
+        from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+        from django.contrib.auth.models import User
+        from django.contrib.sessions.backends.db import SessionStore
+
+        def log_in() -> str:
+            user = User.objects.get(username=name)
+            store = SessionStore()
+            store[SESSION_KEY] = str(user.pk)
+            store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+            store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            store.save()
+            return str(store.session_key)
+
+        return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={self.now(log_in)}"}

