@@ -7,9 +7,8 @@ import asyncio
 import psutil
 import pytest
 
-from faults.deployment import ROOT
 from faults.readings import ASKED, Sample, rest
-from faults.soak import finding
+from faults.soak import finding, leaking
 
 from .live import LiveServer
 from .waiting import until
@@ -34,11 +33,11 @@ async def visits(server: LiveServer, count: int) -> None:
 
 
 @pytest.mark.own_server
-@pytest.mark.parametrize(("leak", "verdict"), [("", "flat"), (str(EVERY), "grows")])
+@pytest.mark.parametrize(("leak", "verdict"), [(0, "flat"), (EVERY, "grows")])
 async def test_a_descriptor_kept_for_each_fiftieth_connection_is_found(
-    leak: str, verdict: str
+    leak: int, verdict: str
 ) -> None:
-    env = {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": leak, "REDIS_URL": ""}
+    env = {**(leaking(leak) if leak else {}), "REDIS_URL": ""}
     samples: list[Sample] = []
     with LiveServer(env=env) as server:
         parts = {"server": [psutil.Process(server.pid)]}
