@@ -35,8 +35,8 @@ from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import Audience, audience
 from realtime_demo.comparison.host import environment
+from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
-from realtime_demo.server import raise_open_files
 from transports.registry import BY_NAME
 
 SERVERS = 4

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from realtime_demo.comparison.host import environment
-from realtime_demo.server import raise_open_files
+from realtime_demo.open_files import raise_open_files
 
 from .arguments import at_least
 from .deployment import ROOT, Deployment, NotStarted

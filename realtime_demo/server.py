@@ -15,10 +15,11 @@ from typing import Any
 import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
 
+from realtime_demo.open_files import SPARE_FILES, raise_open_files
+
 APPLICATION = "realtime_demo.asgi:application"
 BACKLOG = 4_096  # connections waiting to be accepted; the system's own maximum cuts it
 GRACE = 5  # seconds until open responses are cancelled in a stop
-SPARE_FILES = 100  # open files that are not connections: the log, the database, Redis, …
 
 
 def _uvicorn(host: str, port: int, uds: str) -> list[str]:
@@ -81,29 +82,17 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def raise_open_files(connections: int) -> int:
-    """Raise the limit of open files for `connections`; return how many can be open.
-
-    A connection past that limit cannot be accepted, so it could not receive a 503 either.
-    """
-    if sys.platform == "win32":
-        return connections
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE_FILES
-    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
-        soft = min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - SPARE_FILES)
-
-
 class WithoutSecrets(logging.Filter):
-    """Removes query strings (cursors, names) and credentials from Uvicorn's log."""
+    """Removes query strings (cursors, names) and credentials from Uvicorn's log.
+
+    A text frame that is not UTF-8 is the client's fault: it is logged without a traceback.
+    """
 
     CREDENTIALS = frozenset({"authorization", "cookie", "sec-websocket-protocol"})
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
+            record.exc_info = None
         if isinstance(record.args, tuple):
             texts = [
                 each.partition("?")[0] if isinstance(each, str) else each for each in record.args
@@ -120,7 +109,8 @@ def options() -> dict[str, Any]:
 
     return {
         "app": APPLICATION,
-        "ws": "websockets-sansio",
+        "http": "realtime_demo.protocols:HttpProtocol",
+        "ws": "realtime_demo.protocols:WebSocketProtocol",
         "ws_max_size": settings.BODY_SIZE,
         "ws_per_message_deflate": False,
         # Idle connections count too; past MAX_CONNECTIONS the application itself answers 503.

@@ -16,8 +16,9 @@ django.setup()
 
 from xdist.scheduler import LoadScopeScheduling
 
-from .live import LiveServer
+from .live import SERVER, LiveServer
 from .redis_server import RedisServer, free_port
+from .server import deviations
 from .support.chromium import ELSEWHERE
 
 # A machine that is busy is no reason for a generated case to fail.
@@ -46,6 +47,8 @@ TOGETHER = {
         "test_faults",
         "test_production",
         "test_stage",
+        "server/test_backpressure",
+        "server/test_other_servers",
     )
 }
 
@@ -61,6 +64,18 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Expect of a server other than Uvicorn what the table of deviations says."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        server = str(parameters.get("other_server", "" if SERVER_URL else SERVER))
+        deviation = deviations.deviation_of(server, item.nodeid)
+        if deviation is not None:
+            reason = f"{deviation.reason} {deviation.link}"
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=deviation.strict))
+            item.add_marker(pytest.mark.timeout(deviations.SECONDS))
 
 
 @pytest.fixture(scope="session")

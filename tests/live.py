@@ -22,8 +22,8 @@ class LiveServer(Program):
     """The ASGI server `server` with `application`, while the block lasts.
 
     `arguments` are added to its command line. Leaving the block stops the server with SIGTERM.
-    With `verify` it is asked over TLS. The project's own application may leave no traceback (in an
-    `outage`, libraries may).
+    With `verify` it is asked over TLS. The project's own application on Uvicorn may leave no
+    traceback (in an `outage`, libraries may; the other servers log their own).
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LiveServer(Program):
             signal_number=signal.SIGTERM,
             start=BOUND,
             stop=stop_timeout,
-            spotless=application == APPLICATION and not outage,
+            spotless=application == APPLICATION and server == "uvicorn" and not outage,
         )
 
     def wait_until_ready(self) -> None:

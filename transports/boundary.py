@@ -63,6 +63,7 @@ class Boundary:
         self.root_path = root_path
         self._open = 0
         self._open_per_address: Counter[str] = Counter()
+        self._waiting_for_bodies: set[asyncio.Timeout] = set()
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -124,24 +125,32 @@ class Boundary:
         """Serve a request with a body: a body over the limit is a 413 before it is read.
 
         A chunked body (RFC 9112 §7.1) has no announced length: it is counted as it comes, and the
-        application receives `http.disconnect` in place of what is over the limit.
+        application receives `http.disconnect` in place of what is over the limit, or of what has
+        not come when the server stops.
         """
         too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
             await reject(send, too_large)
             return
-        received, started, ended = 0, False, False
+        received, complete, started, ended = 0, False, False, False
 
         async def receive_limited() -> dict[str, Any]:
-            nonlocal received, ended
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received <= self.body_size:
-                return message
+            nonlocal received, complete, ended
+            if complete:
+                return await receive()
+            problem = too_large
+            try:
+                message = await self._receive_body(receive)
+                received += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+                if received <= self.body_size:
+                    return message
+            except TimeoutError:
+                problem = unavailable("The server is restarting.")
             if not started and not ended:
                 ended = True
-                await reject(send, too_large)
+                await reject(send, problem)
             return {"type": "http.disconnect"}
 
         async def send_unless_ended(message: dict[str, Any]) -> None:
@@ -151,6 +160,15 @@ class Boundary:
                 await send(message)
 
         await self.application(scope, receive_limited, send_unless_ended)
+
+    async def _receive_body(self, receive: Receive) -> dict[str, Any]:
+        """Receive a part of a body; raise `TimeoutError` if the server stops before it comes."""
+        async with asyncio.timeout(None if self._stopping is None else 0) as waiting:
+            self._waiting_for_bodies.add(waiting)
+            try:
+                return await receive()
+            finally:
+                self._waiting_for_bodies.discard(waiting)
 
     # Start and stop
 
@@ -212,6 +230,8 @@ class Boundary:
     async def _stop_services(self) -> None:
         for service in self.services:
             await service.stop()
+        for waiting in self._waiting_for_bodies:
+            waiting.reschedule(0)
         deadline = asyncio.get_running_loop().time() + GRACE
         while self._open and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

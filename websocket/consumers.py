@@ -84,7 +84,7 @@ class FeedConsumer(Socket, AsyncWebsocketConsumer):  # type: ignore[misc]
         await self.close(code, reason)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        error = await self.session.receive(text_data)
+        error = await self.session.receive(text_data, bytes_data)
         if error is not None:
             await self.send(error)
 
@@ -113,7 +113,7 @@ class SyncFeedConsumer(Socket, WebsocketConsumer):  # type: ignore[misc]
         self.close(message["code"], message["reason"])
 
     def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        error = async_to_sync(self.session.receive)(text_data)
+        error = async_to_sync(self.session.receive)(text_data, bytes_data)
         if error is not None:
             self.send(error)
 

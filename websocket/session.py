@@ -18,6 +18,7 @@ from transports.http.scope import Scope, check_host
 from transports.telemetry import Meter
 
 SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
+TOO_LARGE = 1009  # RFC 6455 §7.4.1
 
 
 class Session:
@@ -53,10 +54,17 @@ class Session:
         except Problem as problem:
             await self._close(problem.close_code, problem.close_reason)
 
-    async def receive(self, text: str | None) -> str | None:
-        """Do what the client asks; return an error message, or None."""
+    async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
+        """Do what the client asks; return an error message, or None.
+
+        A message over `BODY_SIZE` closes the socket, where the server's own limit is higher.
+        """
         if self._request is None:
             return None  # rejected, and closing
+        if _size(text, data) > conf.BODY_SIZE:
+            self._request = None
+            await self._close(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
+            return None
         try:
             if text is None:
                 raise Problem(400, "binary", "Send text frames: JSON in UTF-8.")
@@ -137,3 +145,10 @@ class Session:
             await self._close(problem.close_code, problem.close_reason)
         else:
             await self._close(SERVICE_RESTART, "The server is restarting.")
+
+
+def _size(text: str | None, data: bytes | None) -> int:
+    """Return the length of a message in bytes: of a text, in UTF-8."""
+    if text is None:
+        return len(data or b"")
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

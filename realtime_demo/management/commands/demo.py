@@ -16,7 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime_demo.server import SERVERS, raise_open_files
+from realtime_demo.open_files import raise_open_files
+from realtime_demo.server import SERVERS
 from realtime_demo.stage.parent import Stage
 from realtime_demo.stage.settings import Feed
 from realtime_demo.stage.supervisor import ServerFailed

@@ -1,0 +1,97 @@
+"""WebSocket frames as bytes on the wire (RFC 6455)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.raw import RawConnection, frame
+from transports.registry import Technique
+
+from .test_refusals import SOCKETS
+
+BODY_SIZE = 65_536
+
+
+@pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
+def path(request: pytest.FixtureRequest, room: str) -> str:
+    technique: Technique = request.param
+    return technique.url_path(room)
+
+
+async def joined(connection: RawConnection, path: str) -> None:
+    """Open the socket, and receive its first batch."""
+    await connection.upgrade(path)
+    first, _ = await connection.message()
+    assert first == 0x81
+
+
+async def next_text(connection: RawConnection) -> Any:
+    first, payload = await connection.message()
+    assert first == 0x81, payload
+    return json.loads(payload)
+
+
+async def test_fragmented_message_arrives_whole(server_url: str, path: str, room: str) -> None:
+    """With a ping between the fragments, and a character cut in two (§5.4, §5.5.2)."""
+    document = {"type": "publish", "room": room, "sender": "ada", "text": "é"}
+    text = json.dumps(document, ensure_ascii=False).encode()
+    cut = text.index("é".encode()) + 1
+    async with await RawConnection.open(server_url) as connection:
+        await joined(connection, path)
+        connection.send(frame(0x01, text[:20]) + frame(0x89, b"ping") + frame(0x00, text[20:cut]))
+        connection.send(frame(0x80, text[cut:]))
+        assert await connection.message() == (0x8A, b"ping")
+        (event,) = (await next_text(connection))["events"]
+        assert event["text"] == "é"
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+async def test_message_of_the_very_limit_is_received_and_one_past_it_closes(
+    server_url: str, path: str, fragments: int
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        await joined(connection, path)
+        for size in (BODY_SIZE, BODY_SIZE + 1):
+            if fragments == 1:
+                connection.send(frame(0x81, b"x" * size))
+            else:
+                connection.send(frame(0x01, b"x" * (size - 10)) + frame(0x80, b"x" * 10))
+            first, payload = await connection.message()
+            if size == BODY_SIZE:
+                assert (first, json.loads(payload)["code"]) == (0x81, "json")
+            else:
+                assert (first, payload[:2]) == (0x88, (1009).to_bytes(2, "big"))
+
+
+async def test_closing_handshake_ends_the_connection(server_url: str, path: str) -> None:
+    """The server answers a close with its code, and closes TCP first (§5.5.1, §7.1.1)."""
+    async with await RawConnection.open(server_url) as connection:
+        await joined(connection, path)
+        connection.send(frame(0x88, (1000).to_bytes(2, "big")))
+        first, payload = await connection.message()
+        assert (first, payload[:2]) == (0x88, (1000).to_bytes(2, "big"))
+        assert await connection.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(0x83, b""), 1002),  # a reserved opcode
+        (frame(0xC1, b"{}"), 1002),  # a reserved bit
+        (frame(0x09, b""), 1002),  # a fragmented ping
+        (b"\x81\x02{}", 1002),  # not masked
+        (frame(0x81, b"\xff\xfe"), 1007),  # not UTF-8
+    ],
+    ids=["opcode", "reserved bit", "ping", "mask", "UTF-8"],
+)
+async def test_violation_of_the_protocol_closes(
+    server_url: str, path: str, data: bytes, code: int
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        await joined(connection, path)
+        connection.send(data)
+        first, payload = await connection.message()
+        assert (first, payload[:2]) == (0x88, code.to_bytes(2, "big"))

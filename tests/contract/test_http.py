@@ -1,0 +1,172 @@
+"""Versions of HTTP, connections and bodies, as bytes on the wire."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.raw import RawConnection, check_raw_problem, headers_of
+from transports.events import Event
+from transports.registry import TECHNIQUES, Technique
+
+from .feeds import publish
+
+BODY_SIZE = 65_536
+CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
+JSON = "Content-Type: application/json"
+STREAMS = [each for each in TECHNIQUES if each.path.startswith("/streaming/")]
+BATCHES = [each for each in TECHNIQUES if each.name in ("polling", "longpoll")]
+
+
+def target(technique: Technique, room: str) -> str:
+    wait = "?wait=0" if technique.name == "longpoll" else ""
+    return technique.url_path(room) + wait
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("technique", BATCHES, ids=lambda t: t.name)
+async def test_batch_has_its_length_in_every_version(
+    server_url: str, technique: Technique, room: str, version: str
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(target(technique, room), version=version)
+        status, headers, body = await connection.response()
+        assert (status, json.loads(body)["events"]) == (200, [])
+        assert "transfer-encoding" not in headers
+        if version == "1.0":
+            assert await connection.rest() == b""
+
+
+@pytest.mark.parametrize("technique", STREAMS, ids=lambda t: t.name)
+async def test_stream_is_chunked_in_http_1_1_and_raw_in_http_1_0(
+    server_url: str, http: httpx.AsyncClient, technique: Technique, room: str
+) -> None:
+    """HTTP/1.0 has no chunks (RFC 9112 §6.1): its response ends with the connection."""
+    (event,) = await publish(http, room, ["one"])
+    for version, coding in (("1.1", "chunked"), ("1.0", None)):
+        async with await RawConnection.open(server_url) as connection:
+            head = await connection.get(technique.url_path(room), version=version)
+            headers = headers_of(head)
+            assert headers.get("transfer-encoding") == coding
+            assert "content-length" not in headers
+            if version == "1.1":
+                assert event.encoded in await connection.chunk()
+            else:
+                preamble = await connection.until(event.encoded)
+                assert preamble.splitlines()[0] == preamble.split(b"\n")[0], "no chunk size"
+                assert not preamble[:1].isdigit()
+
+
+async def test_connection_is_reused(server_url: str, room: str) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        for path in (f"/polling/{room}/", "/polling/UPPER/", "/healthz", f"/polling/{room}/"):
+            connection.request(path)
+            status, _, _ = await connection.response()
+            assert status == (404 if "UPPER" in path else 200)
+
+
+async def test_pipelined_requests_are_answered_in_order(
+    server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    """RFC 9112 §9.3.2; the long poll in the middle takes longer than what follows it."""
+    events = [*await publish(http, room, ["1"]), *await publish(http, f"{room}-b", ["2"])]
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(f"/polling/{room}/")
+        connection.request(f"/longpoll/{room}/?since={events[0].id}&wait=0.3")
+        connection.request(f"/polling/{room}-b/")
+        connection.request("/polling/UPPER/")
+        batches = [json.loads((await connection.response())[2]) for _ in range(3)]
+        check_raw_problem(await connection.response(), 404)
+    found = [Event.from_document(each) for batch in batches for each in batch["events"]]
+    assert [batch["room"] for batch in batches] == [room, room, f"{room}-b"]
+    assert found == events
+
+
+@pytest.mark.parametrize("technique", [*BATCHES, *STREAMS], ids=lambda t: t.name)
+async def test_head_leaves_the_connection_for_the_next_request(
+    server_url: str, technique: Technique, room: str
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(target(technique, room), method="HEAD")
+        assert (await connection.head())[0].split()[1] == "200"
+        connection.request(f"/polling/{room}/")
+        assert (await connection.response())[0] == 200
+
+
+async def test_body_of_the_very_limit_is_received(
+    server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    """Whole or in chunks: 65,536 bytes are read, to find that the text is too long."""
+    document = b'{"sender": "ada", "text": "%b"}'
+    body = document % (b"x" * (BODY_SIZE - len(document) + 2))
+    assert len(body) == BODY_SIZE
+    for content in (body, in_two(body)):
+        response = await http.post(
+            f"/publish/{room}/", content=content, headers={"content-type": "application/json"}
+        )
+        assert (response.status_code, response.json()["code"]) == (400, "text")
+
+
+async def in_two(body: bytes):  # type: ignore[no-untyped-def]
+    yield body[:40_000]
+    yield body[40_000:]
+
+
+async def test_announced_body_that_is_too_large_is_rejected_before_it_is_sent(
+    server_url: str, room: str
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        length = f"Content-Length: {BODY_SIZE + 1}"
+        connection.request(f"/publish/{room}/", JSON, length, "Expect: 100-continue", method="POST")
+        check_raw_problem(await connection.response(), 413)
+
+
+@pytest.mark.parametrize("length", ["9" * 18, "9" * 30, "9" * 5_000], ids=len)
+async def test_absurd_content_length_is_rejected(server_url: str, room: str, length: str) -> None:
+    """By the application, or as malformed by the server's own parser (RFC 9110 §8.6)."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(f"/publish/{room}/", JSON, f"Content-Length: {length}", method="POST")
+        assert (await connection.head())[0].split()[1] in ("400", "413")
+
+
+async def test_chunked_body_is_rejected_as_soon_as_it_is_too_large(
+    server_url: str, room: str
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(f"/publish/{room}/", JSON, "Transfer-Encoding: chunked", method="POST")
+        connection.send(CHUNK * 8 + b"1\r\nc\r\n")  # the last chunk is not sent
+        check_raw_problem(await connection.response(), 413)
+
+
+@pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: 8000000"])
+async def test_client_that_sends_its_body_regardless_can_read_the_problem(
+    server_url: str, room: str, header: str
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(f"/publish/{room}/", JSON, header, method="POST")
+        for _ in range(100):
+            connection.send(CHUNK)
+        check_raw_problem(await connection.response(), 413)
+
+
+MALFORMED = [
+    b"nonsense\r\n\r\n",
+    b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", MALFORMED, ids=lambda each: repr(each[:40]))
+async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -> None:
+    """400, or a closed connection (RFC 9112 §2.2, §6.3); never an answer as to a good request."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.send(request_)
+        try:
+            answer = await connection.rest()
+        except ConnectionError:
+            return
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))

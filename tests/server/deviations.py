@@ -1,0 +1,115 @@
+"""What each ASGI server, started with its public options, cannot do of the wire contract.
+
+With `SERVER=<name>` each of these tests is a strict xfail, and `docs/servers.md` lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SECONDS = 20  # for a test that is expected to fail: some wait for a response that does not come
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Tests that a server fails: `tests` is a regular expression for their node ids.
+
+    What depends on timing is not `strict`: it may pass.
+    """
+
+    server: str
+    tests: str
+    reason: str
+    link: str
+    strict: bool = True
+
+
+DEVIATIONS = [
+    Deviation(
+        "daphne",
+        r"test_a_bad_handshake_is_closed_with_a_reason|test_the_client_is_told_why\[.*websocket",
+        "A close frame has its code, but no reason.",
+        "https://github.com/django/daphne/issues/374",
+    ),
+    Deviation(
+        "daphne",
+        r"test_violation_of_the_protocol_closes",
+        "A client that violates the protocol is reset without a close frame (Autobahn's "
+        "`failByDrop`, which Daphne has no option for).",
+        "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
+    ),
+    Deviation(
+        "daphne",
+        r"test_a_frame_too_large_closes|test_message_of_the_very_limit_.*\[.*-[12]\]",
+        "A frame over the limit drops the connection instead of closing it with 1009 "
+        "(`failByDrop` again).",
+        "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
+    ),
+    Deviation(
+        "daphne",
+        r"test_announced_body_that_is_too_large|test_absurd_content_length_is_rejected"
+        r"|test_chunked_body_is_rejected|test_client_that_sends_its_body_regardless",
+        "A body is read whole, into memory or a file, before the application receives any of it: "
+        "no limit of ours is reached in time.",
+        "https://github.com/django/daphne/issues/483",
+    ),
+    Deviation(
+        "daphne",
+        r"test_bad_content_type",
+        "A multipart body that cannot be parsed is rejected by Twisted, with 400 and no body.",
+        "https://github.com/django/daphne/issues/483",
+    ),
+    Deviation(
+        "daphne",
+        r"test_bad_frame",
+        "An empty text frame does not reach the application.",
+        "https://github.com/django/daphne/blob/main/daphne/ws_protocol.py",
+    ),
+    Deviation(
+        "daphne",
+        r"test_mount_point_is_fixed\[.*[Dd]aphne-[Rr]oot-[Pp]ath-\\xff",
+        "`Daphne-Root-Path` is decoded as ASCII before the application is called: other bytes are "
+        "a 500. (Where the application is mounted does not change: it sets that itself.)",
+        "https://github.com/django/daphne#root-path-script_name",
+    ),
+    Deviation(
+        "hypercorn",
+        r"test_violation_of_the_protocol_closes",
+        "A client that violates the protocol is disconnected without a close frame: wsproto "
+        "leaves sending one to the server.",
+        "https://github.com/python-hyper/wsproto/pull/100",
+    ),
+    Deviation(
+        "granian",
+        r"test_violation_of_the_protocol_closes",
+        "A client that violates the protocol receives a close frame without a code.",
+        "https://www.rfc-editor.org/rfc/rfc6455#section-7.1.7",
+    ),
+    Deviation(
+        "granian",
+        r"test_client_that_sends_its_body_regardless|test_body_too_large",
+        "Where a body is rejected before it was read, the connection may be reset before the "
+        "client has read the problem.",
+        "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+        strict=False,
+    ),
+    Deviation(
+        "hypercorn",
+        r"test_bad_content_type",
+        "Where a body is rejected before it was read, the connection closes after the response "
+        "without saying so: a client that reuses it may fail.",
+        "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+        strict=False,
+    ),
+]
+
+
+def deviation_of(server: str, node_id: str) -> Deviation | None:
+    """The reason why `server` fails a test; None if it has to pass."""
+    if not node_id.startswith(("tests/contract/", "tests/server/")):
+        return None
+    for deviation in DEVIATIONS:
+        if deviation.server == server and re.search(deviation.tests, node_id):
+            return deviation
+    return None

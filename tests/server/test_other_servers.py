@@ -1,0 +1,86 @@
+"""A short part of the contract over each of the servers that `make test` does not run by default.
+
+All of it is `make servers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import httpx
+import pytest
+
+from realtime_demo.server import SERVERS
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.contract.conftest import technique
+from tests.contract.feeds import BOUND, events_of, publish
+from tests.contract.test_disconnect import until
+from tests.contract.test_refusals import (
+    socket_technique,
+    test_a_bad_handshake_is_closed_with_a_reason,
+    test_bad_body,
+    test_body_too_large,
+)
+from tests.contract.test_replay import (
+    test_resume_at_every_event,
+    test_unknown_epoch_gives_a_reset_then_what_there_is,
+)
+from tests.contract.test_trusted_headers import test_claims_of_a_client_are_ignored
+from tests.live import SERVER, LiveServer
+from transports.registry import TECHNIQUES, Technique
+
+__all__ = [
+    "socket_technique",
+    "technique",
+    "test_a_bad_handshake_is_closed_with_a_reason",
+    "test_bad_body",
+    "test_body_too_large",
+    "test_claims_of_a_client_are_ignored",
+    "test_resume_at_every_event",
+    "test_unknown_epoch_gives_a_reset_then_what_there_is",
+]
+pytestmark = pytest.mark.own_server
+
+
+@pytest.fixture(scope="module", params=[name for name in SERVERS if name != SERVER])
+def other_server(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def server_url(other_server: str) -> Iterator[str]:
+    with LiveServer(server=other_server, env=SERVER_ENVIRONMENT) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def http(server_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server_url, timeout=30) as client:
+        yield client
+
+
+async def test_disconnect_frees_every_technique(
+    server_url: str, http: httpx.AsyncClient, room: str
+) -> None:
+    await publish(http, room, ["something"])
+    before = await until(http, lambda held: held["users"] == 0)
+
+    async def stay(technique: Technique, arrived: asyncio.Event) -> None:
+        async with aclosing(events_of(technique, server_url, room)) as events:
+            async for _ in events:
+                arrived.set()
+
+    arrivals = [asyncio.Event() for _ in TECHNIQUES]
+    clients = [
+        asyncio.create_task(stay(technique, arrived))
+        for technique, arrived in zip(TECHNIQUES, arrivals, strict=True)
+    ]
+    async with asyncio.timeout(BOUND):
+        await asyncio.gather(*(arrived.wait() for arrived in arrivals))
+    await until(http, lambda held: held["users"] == len(TECHNIQUES) - 1)  # polling holds nothing
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+    await until(http, lambda held: held["users"] == 0 and held["tasks"] <= before["tasks"] + 2)

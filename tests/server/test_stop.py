@@ -1,0 +1,212 @@
+"""An orderly stop: every open connection receives its end before the process exits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from realtime_demo.server import APPLICATION
+from tests.conftest import SERVER_ENVIRONMENT
+from tests.live import LiveServer
+from tests.raw import RawConnection
+from tests.redis_server import RedisServer
+from tests.waiting import BOUND, in_time_async, until, until_asked
+from transports.registry import TECHNIQUES, Technique
+
+SECONDS = 1.0  # in which a connection has received its end
+STALL = 0.1  # seconds of a machine that stands still after which a measured time means nothing
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+ROOM = "stop"
+
+# Opens a connection in the stack; the returned function checks its end.
+Open = Callable[[AsyncExitStack, str], Awaitable[Callable[[], Awaitable[None]]]]
+
+
+async def raw(stack: AsyncExitStack, url: str) -> RawConnection:
+    return await stack.enter_async_context(await RawConnection.open(url))
+
+
+async def idle(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
+    connection = await raw(stack, url)
+    connection.request("/healthz")
+    await connection.response()
+
+    async def check() -> None:
+        assert await connection.rest() == b""
+
+    return check
+
+
+def half_sent(data: bytes) -> Open:
+    """A request that the client does not finish: it is closed, with or without a response."""
+
+    async def open_half(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
+        connection = await raw(stack, url)
+        connection.send(data)
+        await connection.writer.drain()
+
+        async def check() -> None:
+            with suppress(ConnectionResetError):
+                await connection.rest()
+
+        return check
+
+    return open_half
+
+
+async def long_poll(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
+    connection = await raw(stack, url)
+    connection.request(f"/longpoll/{ROOM}/?wait=50")
+
+    async def check() -> None:
+        status, _, body = await connection.response()
+        assert (status, json.loads(body)["events"]) == (200, [])
+        assert await connection.rest() == b""
+
+    return check
+
+
+def stream(technique: Technique) -> Open:
+    async def open_stream(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
+        connection = await raw(stack, url)
+        await connection.get(technique.url_path(ROOM))
+        await connection.chunk()
+
+        async def check() -> None:
+            assert (await connection.rest()).endswith(b"0\r\n\r\n")
+
+        return check
+
+    return open_stream
+
+
+def socket(technique: Technique) -> Open:
+    async def open_socket(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
+        ws_url = f"ws{url.removeprefix('http')}{technique.url_path(ROOM)}"
+        connection = await stack.enter_async_context(connect(ws_url))
+        async with asyncio.timeout(BOUND):
+            await connection.recv()
+
+        async def check() -> None:
+            with pytest.raises(ConnectionClosed) as closed:
+                async with asyncio.timeout(BOUND):
+                    await connection.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+
+        return check
+
+    return open_socket
+
+
+def opened_by(technique: Technique) -> Open:
+    if technique.name == "polling":
+        return idle
+    if technique.name == "longpoll":
+        return long_poll
+    return socket(technique) if technique.scheme == "ws" else stream(technique)
+
+
+POST = b"POST /publish/stop/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+CONNECTIONS: dict[str, Open] = {
+    "half a head": half_sent(POST),
+    "half a body": half_sent(POST + b"Content-Length: 9\r\n\r\nhalf"),
+    "half a handshake": half_sent(b"GET /websocket/stop/ HTTP/1.1\r\nUpgrade: websocket\r\n"),
+    **{technique.name: opened_by(technique) for technique in TECHNIQUES},
+}
+
+
+async def stop_with(
+    server: LiveServer, signal_number: int, connections: list[Open], seconds: float = SECONDS
+) -> None:
+    """Stop the server with the connections open; each has received its end within `seconds`."""
+    async with AsyncExitStack() as stack:
+        checks = [await each(stack, server.url) for each in connections]
+        if long_poll in connections:
+            async with httpx.AsyncClient(base_url=server.url) as http:
+                # What waits: the long poll has been received too.
+                held = len(connections) - sum(each in (idle, *HALF) for each in connections)
+
+                async def arrived() -> bool:
+                    return int((await http.get("/healthz")).json()["users"]) >= held
+
+                await until_asked(arrived)
+        began = time.monotonic()
+        server.process.send_signal(signal_number)
+        await asyncio.gather(*(check() for check in checks))
+        assert time.monotonic() - began < seconds
+        code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
+        assert code in (0, -signal_number)
+
+
+HALF = [CONNECTIONS[name] for name in CONNECTIONS if name.startswith("half")]
+
+
+@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
+async def test_all_at_once(signal_number: int) -> None:
+    async def attempt() -> None:
+        with LiveServer(env=SERVER_ENVIRONMENT) as server:
+            await stop_with(server, signal_number, list(CONNECTIONS.values()))
+            for word in ("Traceback", "destroyed", "never awaited", "ERROR"):
+                assert word not in server.output(), server.output()
+
+    await in_time_async(STALL, attempt)
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+async def test_each_alone(name: str) -> None:
+    async def attempt() -> None:
+        with LiveServer(env=SERVER_ENVIRONMENT) as server:
+            await stop_with(server, signal.SIGTERM, [CONNECTIONS[name]])
+
+    await in_time_async(STALL, attempt)
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
+async def test_two_workers(redis_server: RedisServer, signal_number: int) -> None:
+    """Uvicorn's `--workers`: the parent passes the stop on, and each process stops in order."""
+    environment = {**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}
+    with LiveServer(
+        APPLICATION, "--workers", "2", server="uvicorn", env=environment, stop_timeout=30
+    ) as server:
+        serving = psutil.Process(server.pid)
+        await until(lambda: len(serving.children()) >= 2)
+        connections = [opened_by(each) for each in TECHNIQUES if each.name != "polling"] * 4
+        async with AsyncExitStack() as stack:
+            checks = [await each(stack, server.url) for each in connections]
+            await asyncio.sleep(0.3)  # the long polls answer nothing by which to see them
+            server.process.send_signal(signal_number)
+            await asyncio.gather(*(check() for check in checks))
+            code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
+            assert code in (0, -signal_number)
+        assert not re.search("Traceback|destroyed|never awaited", server.output())
+
+
+async def test_second_signal_ends_the_process_at_once() -> None:
+    """While a client that does not read holds the stop up."""
+    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+        async with await RawConnection.open(server.url) as connection:
+            await connection.get(f"/streaming/{ROOM}/")
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGINT)
+            code = await asyncio.to_thread(server.process.wait, BOUND)
+            assert code in (0, -signal.SIGTERM, -signal.SIGINT)
+
+
+def test_stop_before_the_first_request() -> None:
+    with LiveServer(env=SERVER_ENVIRONMENT) as server:
+        found: Any = server.stop(signal.SIGTERM)
+        assert found in (0, -signal.SIGTERM)
