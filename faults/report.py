@@ -28,7 +28,7 @@ COLUMNS = (
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
     table = Table(title="What each technique's clients were given")
     for number, column in enumerate(COLUMNS[1:]):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     for outcome in outcomes:
         table.add_row(f"[bold]{outcome.fault.title}[/bold]")
         for row in outcome.rows:

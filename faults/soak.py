@@ -324,6 +324,15 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+def leaking(every: int) -> dict[str, str]:
+    """Return the environment in which a server keeps a descriptor for each `every`th connection.
+
+    On asyncio's own loop: uvloop does not accept connections by Python's `socket`.
+    """
+    leak = {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(every)}
+    return {**leak, "UVICORN_LOOP": "asyncio"}
+
+
 def main() -> int:
     options = parser().parse_args()
     console = Console(soft_wrap=True)
@@ -331,7 +340,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="realtime-soak-") as temporary:
         env = {"IDEMPOTENCY_EXPIRY": str(round(options.minutes * KEYS))}
         if options.leak:
-            env |= {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(options.leak)}
+            env |= leaking(options.leak)
         with Deployment(options.directory or Path(temporary), env=env) as deployment:
             whole = False
             try:

@@ -16,14 +16,14 @@ from realtime_demo.production import certificate
 from tests.support.live import LiveServer
 from transports.registry import TECHNIQUES
 
-from .test_doctor import APPLICATION, NOTES, examined, nginx, what
+from .test_doctor import NOTES, examined, nginx, what
 
 pytestmark = [pytest.mark.own_server]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    with LiveServer(APPLICATION, env={"REDIS_URL": "", "DEBUG": "0"}) as running:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as running:
         yield running
 
 

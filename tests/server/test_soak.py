@@ -7,11 +7,9 @@ import asyncio
 import psutil
 import pytest
 
-from faults.deployment import ROOT
 from faults.readings import ASKED, Sample, rest
-from faults.soak import finding
+from faults.soak import finding, leaking
 from tests.support.live import LiveServer
-from tests.support.raw import RawConnection
 from tests.support.waiting import until
 
 MINUTES, EVERY = 4, 50
@@ -32,11 +30,11 @@ async def visits(server: LiveServer, count: int) -> None:
 
 
 @pytest.mark.own_server
-@pytest.mark.parametrize(("leak", "verdict"), [("", "flat"), (str(EVERY), "grows")])
+@pytest.mark.parametrize(("leak", "verdict"), [(0, "flat"), (EVERY, "grows")])
 async def test_a_descriptor_kept_for_each_fiftieth_connection_is_found(
-    leak: str, verdict: str
+    leak: int, verdict: str
 ) -> None:
-    env = {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": leak, "REDIS_URL": ""}
+    env = {**(leaking(leak) if leak else {}), "REDIS_URL": ""}
     samples: list[Sample] = []
     with LiveServer(env=env) as server:
         parts = {"server": [psutil.Process(server.pid)]}
