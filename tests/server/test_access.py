@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -364,7 +365,9 @@ async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told
 
     asked = 30  # 400 KB each: more than the kernel takes
     ask = f"GET /polling/{room}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\n\r\n"
-    async with await RawConnection.open(server.url, receive_buffer=65_536) as reader:
+    raw = socket.create_connection(("127.0.0.1", server.port))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    async with RawConnection(*await asyncio.open_connection(sock=raw)) as reader:
         reader.writer.write((ask % headers["Authorization"]).encode() * asked)
         await until_asked(one_poll_waits)
         held = Follower(TECHNIQUES[1], server, room, headers)

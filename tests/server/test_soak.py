@@ -20,10 +20,12 @@ async def visits(server: LiveServer, count: int) -> None:
     process = psutil.Process(server.pid)
 
     async def visit() -> None:
-        async with await RawConnection.open(server.url) as connection:
-            head = await connection.get("/polling/lobby/", "Connection: close")
-            assert head[0].startswith("HTTP/1.1 200 ")
-            await connection.rest()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(
+            b"GET /polling/lobby/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
 
     await asyncio.gather(*(visit() for _ in range(count)))
     await until(lambda: all(each.status == "LISTEN" for each in process.net_connections()))
