@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transports.access.scope import Receive, Scope, Send
+from transports.http.scope import Receive, Scope, Send
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
