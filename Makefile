@@ -3,18 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The locks are complete: without resolving, every pip from 22.3 on installs the same.
+LOCKED := --disable-pip-version-check --no-deps --require-hashes
 PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check bench compare advise faults soak fuzz lock locks clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.development ## Make .venv with everything that development and the tests need
 
-demo: $(VENV)/.runtime ## Start the demo (PORT=8000) and open the page
+# Hypercorn and Granian come with the tools of development.
+SERVED := $(if $(filter hypercorn granian,$(SERVER)),$(VENV)/.development,$(VENV)/.runtime)
+
+demo: $(SERVED) ## Start the demo (PORT=8000) and open the page
 	@$(BIN)/python manage.py demo --port $(PORT) $(ARGS)
 
 production: install ## Run nginx, two servers, a worker and Redis (HTTPS_PORT=8443)
@@ -64,7 +69,7 @@ soak: install ## An hour of a steady feed: does anything grow? (ARGS="--minutes 
 fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
 	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/server/test_bad_input.py $(ARGS)
 
-compare: $(VENV)/.runtime ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
+compare: $(SERVED) ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
 	@$(BIN)/python manage.py compare $(ARGS)
 
 advise: $(VENV)/.runtime ## Say which technique fits a workload (ARGS="--clients 100000")
@@ -84,6 +89,16 @@ lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras -c requirements/runtime.lock pyproject.toml -o requirements/development.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
 
+# The oldest pip that Python 3.11 brings, and the newest when the locks were written.
+locks: $(VENV)/bin/python ## Install the locks with pip 22.3 and with pip 26.3
+	@for pip in 22.3 26.3; do \
+	  rm -rf build/pip-$$pip && $(PYTHON) -m venv build/pip-$$pip && \
+	  build/pip-$$pip/bin/python -m pip --disable-pip-version-check install -qq --no-deps "pip==$$pip" && \
+	  build/pip-$$pip/bin/python -m pip install -qq $(LOCKED) -r requirements/runtime.lock && \
+	  build/pip-$$pip/bin/python -m pip check && \
+	  build/pip-$$pip/bin/python -m pip install -qq --dry-run $(LOCKED) -r requirements/development.lock || exit 1; \
+	done
+
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
 
@@ -94,7 +109,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV) …"
-	@$(PIP) install -qq --no-deps --require-hashes -r requirements/runtime.lock
+	@$(PIP) install -qq $(LOCKED) -r requirements/runtime.lock
 	@touch $@
 
 node_modules/.installed: package-lock.json
@@ -104,5 +119,5 @@ node_modules/.installed: package-lock.json
 
 $(VENV)/.development: requirements/development.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with the tools of development …"
-	@$(PIP) install -qq --no-deps --require-hashes -r requirements/development.lock
+	@$(PIP) install -qq $(LOCKED) -r requirements/development.lock
 	@touch $@ $(VENV)/.runtime
