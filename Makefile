@@ -7,7 +7,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check servers bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ javascript: ## Check the JavaScript: eslint, tsc, node --test (needs Node 20.19 
 	else echo "Node is needed here: 'apt-get install nodejs npm' installs it." >&2; exit 1; fi
 
 check: lint types javascript test ## Everything CI checks
+
+servers: install ## Put four ASGI servers through the contract suite, and measure them (ARGS=--quick)
+	@$(BIN)/python -m tests.server $(ARGS)
 
 bench: install ## Measure cost by server and technique, beside peers (ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
