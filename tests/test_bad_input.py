@@ -36,6 +36,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from transports.operations.openapi import DESCRIPTION
 
+from .contract.test_trusted_headers import CLAIMS
 from .live import LiveServer
 from .program import ROOT
 
@@ -236,6 +237,11 @@ field = st.one_of(
         ]
     ),
     st.builds(lambda name, content: name + b": " + content, token, value),
+    st.builds(
+        lambda claim, content: claim.encode() + b": " + content,
+        st.sampled_from([*CLAIMS]),
+        st.one_of(value, st.sampled_from([each.encode() for each in CLAIMS.values()])),
+    ),
     st.builds(
         lambda name, content: name + b": " + content,
         st.sampled_from(
