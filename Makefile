@@ -9,7 +9,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check bench compare advise faults soak fuzz lock locks clean
+.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check servers bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ javascript: ## Check the JavaScript: eslint, tsc, node --test (needs Node 20.19 
 
 check: lint types javascript test ## Everything CI checks
 
+servers: install ## Put four ASGI servers through the contract suite, and measure them (ARGS=--quick)
+	@$(BIN)/python -m tests.server $(ARGS)
+
 bench: install ## Measure cost by server and technique, beside peers (ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -88,16 +91,6 @@ lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras -c requirements/runtime.lock pyproject.toml -o requirements/development.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
-
-# The oldest pip that Python 3.11 brings, and the newest when the locks were written.
-locks: $(VENV)/bin/python ## Install the locks with pip 22.3 and with pip 26.3
-	@for pip in 22.3 26.3; do \
-	  rm -rf build/pip-$$pip && $(PYTHON) -m venv build/pip-$$pip && \
-	  build/pip-$$pip/bin/python -m pip --disable-pip-version-check install -qq --no-deps "pip==$$pip" && \
-	  build/pip-$$pip/bin/python -m pip install -qq $(LOCKED) -r requirements/runtime.lock && \
-	  build/pip-$$pip/bin/python -m pip check && \
-	  build/pip-$$pip/bin/python -m pip install -qq --dry-run $(LOCKED) -r requirements/development.lock || exit 1; \
-	done
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis

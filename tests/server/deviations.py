@@ -74,6 +74,33 @@ DEVIATIONS = [
         "https://github.com/django/daphne#root-path-script_name",
     ),
     Deviation(
+        "daphne",
+        r"test_all_at_once|test_each_alone\[websocket|test_the_server_says_that_it_restarts",
+        "Autobahn sends only the close codes 1000 and 3000 to 4999: a stop cuts sockets instead of "
+        "closing them with 1012.",
+        "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
+    ),
+    Deviation(
+        "daphne",
+        r"test_client_that_does_not_read\[(streaming|sse)",
+        "`send` does not wait for the client: what it does not read stays in memory.",
+        "https://github.com/django/daphne/issues/170",
+    ),
+    Deviation(
+        "daphne",
+        r"test_client_that_does_not_read\[websocket|test_pings_of_a_client",
+        "The same over WebSocket; how much is sent depends on how far the feed is ahead.",
+        "https://github.com/django/daphne/issues/170",
+        strict=False,
+    ),
+    Deviation(
+        "daphne",
+        r"test_client_that_sends_faster",
+        "Messages that the application has not received yet stay in a queue without a limit.",
+        "https://github.com/django/daphne/issues/170",
+        strict=False,
+    ),
+    Deviation(
         "hypercorn",
         r"test_violation_of_the_protocol_closes",
         "A client that violates the protocol is disconnected without a close frame: wsproto "

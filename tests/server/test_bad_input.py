@@ -34,6 +34,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from websockets.sync.client import ClientConnection, connect
 
+from tests.contract.test_trusted_headers import CLAIMS
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from transports.operations.openapi import DESCRIPTION
@@ -235,6 +236,11 @@ field = st.one_of(
         ]
     ),
     st.builds(lambda name, content: name + b": " + content, token, value),
+    st.builds(
+        lambda claim, content: claim.encode() + b": " + content,
+        st.sampled_from([*CLAIMS]),
+        st.one_of(value, st.sampled_from([each.encode() for each in CLAIMS.values()])),
+    ),
     st.builds(
         lambda name, content: name + b": " + content,
         st.sampled_from(
