@@ -19,7 +19,7 @@ MIB = 1 << 20
 STEADY_LOAD = "100 at 20/s"
 HELD_LOAD = "500 at 10/s"
 FLAT_OUT = "500 flat out"
-BURST = "burst of 300 to 100"
+BURST = "burst to 100"
 PUBLISH = "publishes"
 
 # The numbers to hold.

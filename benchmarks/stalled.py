@@ -66,7 +66,7 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
         async with _paused(contestant.framed(server.port, room), server.port) as client:
             most = await publish(events)
             if not await _catches_up(client, publisher.published - 1):
-                failures.append("the client that did not read was disconnected")
+                failures.append(client.failure or "the last event did not arrive")
         return Stalled(
             contestant.name,
             events * len(text(0).encode()),
