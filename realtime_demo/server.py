@@ -31,8 +31,8 @@ def _daphne(host: str, port: int, uds: str) -> list[str]:
     from django.conf import settings
 
     listen = ["-u", uds] if uds else ["-b", host, "-p", str(port)]
-    size = str(settings.BODY_SIZE)
-    limits = ["--websocket-max-message-size", size, "--websocket-max-frame-size", size]
+    # `--websocket-max-message-size` would limit what is sent too: a backlog would not arrive.
+    limits = ["--websocket-max-frame-size", str(settings.BODY_SIZE)]
     # By default, Daphne closes a socket after a day, and logs query strings.
     return ["daphne", *listen, *limits, "--websocket_timeout", "-1", "-v", "0"]
 

@@ -26,8 +26,8 @@ from benchmarks import publishing
 from realtime_demo.comparison.host import environment
 from realtime_demo.server import SERVERS
 from tests.conftest import SERVER_ENVIRONMENT
-from tests.live import LiveServer
-from tests.program import ROOT
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
 
 from .document import TECHNIQUES, contestant, part
 from .test_stop import CONNECTIONS
