@@ -90,12 +90,16 @@ class Boundary:
         if address:
             self._open_per_address[address] += 1
         try:
-            problem = self._over_limit(address)
-            if problem is not None and scope["type"] == "http":
-                await reject(send, problem)
-                return
-            if problem is not None:
+            if self.most and self._open > self.most:
+                problem = unavailable(
+                    f"Expected at most {self.most} connections to this server; try again later."
+                )
+                if scope["type"] == "http":
+                    await reject(send, problem)
+                    return
                 scope["problem"] = problem  # accept a socket first: only then has it a close code
+            elif address and self._open_per_address[address] > self.most_per_address:
+                scope["problem"] = self._too_many_of_one_address()  # pages are served all the same
             if scope["type"] == "http" and _has_body(scope):
                 await self._serve_body(scope, receive, send)
             else:
@@ -107,21 +111,14 @@ class Boundary:
                 if not self._open_per_address[address]:
                     del self._open_per_address[address]
 
-    def _over_limit(self, address: str) -> Problem | None:
-        """Return the problem if this connection exceeds a limit, else None."""
-        if self.most and self._open > self.most:
-            return unavailable(
-                f"Expected at most {self.most} connections to this server; try again later."
-            )
-        if address and self._open_per_address[address] > self.most_per_address:
-            return Problem(
-                429,
-                "connections",
-                f"Expected at most {self.most_per_address} connections from one address; "
-                "close one first.",
-                {"Retry-After": "5"},
-            )
-        return None
+    def _too_many_of_one_address(self) -> Problem:
+        return Problem(
+            429,
+            "connections",
+            f"Expected at most {self.most_per_address} connections from one address; "
+            "close one first.",
+            {"Retry-After": "5"},
+        )
 
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request with a body; reject a Content-Length over the limit with 413.

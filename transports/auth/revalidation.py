@@ -74,9 +74,9 @@ class Connection:
         """Run `application` until it ends or `end` is called, as `asyncio.timeout` does."""
 
         async def observed_send(message: dict[str, Any]) -> None:
+            await send(message)  # a server that waits for the client has not sent it yet
             self._last_sent = message["type"]
             self._is_complete = not message.get("more_body") and self._last_sent.endswith(".body")
-            await send(message)
 
         self._task = asyncio.current_task()
         try:
