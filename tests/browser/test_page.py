@@ -317,7 +317,7 @@ async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
         for name in LANES:
             await expect(lane(page, name).locator(".state")).to_contain_text("Reconnecting")
     for restarts, room_is_empty in enumerate([True, False], start=1):
-        with LiveServer(APPLICATION, "--port", str(server.port), env=environment) as again:
+        with LiveServer(port=server.port, env=environment) as again:
             if room_is_empty:
                 await all_lanes(page, "open")
             ids += publish(server.url, room, "three", "four")
@@ -345,7 +345,7 @@ async def test_a_restart_over_redis_loses_nothing(
         server.kill()
         await all_lanes(page, "reconnecting")
         ids += publish(other.url, room, "three", "four")
-        with LiveServer(APPLICATION, "--port", str(server.port), env=environment):
+        with LiveServer(port=server.port, env=environment):
             ids += publish(other.url, room, "five")
             for name in LANES:
                 await received(page, name, *ids)

@@ -31,12 +31,13 @@ class LiveServer(Program):
         application: str = APPLICATION,
         *arguments: str,
         server: str = SERVER,
+        port: int = 0,
         env: Mapping[str, str] | None = None,
         stop_timeout: float = 15,
         outage: bool = False,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.verify = verify
         self.url = (
             f"http://127.0.0.1:{self.port}" if verify is None else f"https://localhost:{self.port}"
