@@ -52,7 +52,7 @@ class Session:
             self._subscribe(request, request.room, request.since)
             self._request = request
         except Problem as problem:
-            await self._end(problem.close_code, problem.close_reason)
+            await self._end_socket(problem.close_code, problem.close_reason)
 
     async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
         """Run the client's command; return an error message, or None.
@@ -63,7 +63,7 @@ class Session:
             return None  # rejected, and closing
         if _size(text, data) > conf.BODY_SIZE:
             self._request = None
-            await self._end(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
+            await self._end_socket(TOO_LARGE, f"A message may have at most {conf.BODY_SIZE} bytes.")
             return None
         try:
             if text is None:
@@ -128,6 +128,15 @@ class Session:
             task.cancel()
         self._rooms.clear()
 
+    async def _end_socket(self, code: int, reason: str) -> None:
+        """Leave every room, then close the socket: nothing may be sent after the close frame."""
+        current = asyncio.current_task()
+        for task in self._rooms.values():
+            if task is not current:
+                task.cancel()
+        self._rooms.clear()
+        await self._end(code, reason)
+
     def _subscribe(self, request: Request, room: str, since: Cursor | None) -> None:
         loop = asyncio.get_running_loop()
         feeding = self._feed(request, room, since)
@@ -149,9 +158,9 @@ class Session:
             pass
         except Exception as error:
             problem = problem_of(error, request.scope["path"])
-            await self._end(problem.close_code, problem.close_reason)
+            await self._end_socket(problem.close_code, problem.close_reason)
         else:
-            await self._end(SERVICE_RESTART, "The server is restarting.")
+            await self._end_socket(SERVICE_RESTART, "The server is restarting.")
 
 
 def _size(text: str | None, data: bytes | None) -> int:
