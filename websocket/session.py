@@ -43,6 +43,7 @@ class Session:
         # Send one backlog at a time: a slow client may join many rooms.
         self._joining = asyncio.Lock()
         self._request: Request | None = None
+        self._ended = False
 
     async def open(self, scope: Scope) -> None:
         """Join the room of the path, or close the socket with the problem's code."""
@@ -130,6 +131,9 @@ class Session:
 
     async def _end_socket(self, code: int, reason: str) -> None:
         """Leave every room, then close the socket: nothing may be sent after the close frame."""
+        if self._ended:
+            return
+        self._ended = True
         current = asyncio.current_task()
         for task in self._rooms.values():
             if task is not current:

@@ -177,7 +177,7 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
     says(3, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
     says(3, 2, is_sdown=True)
-    with pytest.raises(RedisError, match="2 of 4 Sentinels answer"):  # not the former one
+    with pytest.raises(RedisError, match="2 of 4 Sentinels responded"):  # not the former one
         await sentinels.discover_master("mine")
     says(2, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
