@@ -50,7 +50,7 @@ async def behind(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStor
     """Another process's, with connections, which asks the Sentinels no more by itself."""
     history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
     await history.read("r", None)
-    cast(Any, history._reader.connection_pool)._asked_at = float("inf")
+    cast(Any, history._reader.connection_pool)._queried_at = float("inf")
     yield history
     await history.close()
 

@@ -164,7 +164,7 @@ def test_the_expiry_option_sets_the_expiry(accounts: Accounts) -> None:
         (["issue", "ada", "--expires", "soon"], "30d"),
         (["issue", "ada", "--expires", "0s"], "30d"),
         (["issue", "ada", "--expires", "99999d"], "ten years"),
-        (["revoke", "nonsense"], "not a token"),
+        (["revoke", "nonsense"], "must be one that this server issued"),
         (["revoke", str(uuid.uuid4())], "no such token"),
         (["revoke"], "required"),
         (["revoke", "--user", "nobody"], "no user"),
