@@ -184,7 +184,7 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
     monkeypatch.setattr(sentinels.sentinels[2], "sentinel_masters", away)
     monkeypatch.setattr(sentinels.sentinels[3], "sentinel_masters", away)
     monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", away)
-    with pytest.raises(RedisError, match="0 of 4 Sentinels answer"):
+    with pytest.raises(RedisError, match="0 of 4 Sentinels responded"):
         await sentinels.discover_master("mine")
 
 
