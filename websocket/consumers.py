@@ -41,6 +41,21 @@ def batch_text(batch: Batch) -> str:
     return batch.encoded_by(batch_json).decode()
 
 
+def until_closed(send: Send) -> Send:
+    """Return `send` so that it raises `OSError` once the socket is closed, as ASGI demands.
+
+    Uvicorn raises `RuntimeError` if it has closed the socket because of an invalid frame.
+    """
+
+    async def send_or_disconnect(message: dict[str, Any]) -> None:
+        try:
+            await send(message)
+        except RuntimeError as error:
+            raise ConnectionResetError(str(error)) from error
+
+    return send_or_disconnect
+
+
 class Socket:
     """The base of both consumers: the lifetime of their session."""
 
@@ -52,7 +67,9 @@ class Socket:
         self.session = Session(self.deliver, self.end, meter)
         meter.opened()
         try:
-            await super().__call__(scope, receive, send)  # type: ignore[misc]
+            await super().__call__(scope, receive, until_closed(send))  # type: ignore[misc]
+        except ConnectionResetError:  # an answer to a command, after the socket has closed
+            pass
         finally:
             meter.closed()
             self.session.close()
