@@ -63,7 +63,7 @@ application = announced = PresenceMiddleware(application)
 services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels)]
 if settings.STAGE_SOCKET:
     application = compressing(application)
-    parent.followers.append(generator.follow)
+    parent.listeners.append(generator.apply)
     services.append(parent)
 application = Boundary(
     application,
