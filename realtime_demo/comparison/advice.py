@@ -10,16 +10,16 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from realtime_demo.tap.network import Network
 from transports.registry import TECHNIQUES
 
-from .theory import Path, Prediction, Sizes, Workload, predict, silences
+from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 from .traits import asks, framing, response_ends
 
-REFERENCE = FilePath(__file__).with_name("measurements.json")
+REFERENCE = Path(__file__).with_name("measurements.json")
 UTILISATION = 0.6  # of a core: leaves headroom for bursts
 CONNECTIONS = 10_000  # per process: the setting MAX_CONNECTIONS
 NEGLIGIBLE = 0.01  # cores: a smaller difference is ignored
@@ -143,7 +143,7 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
     return source, costs
 
 
-def load(path: FilePath = REFERENCE) -> tuple[str, dict[str, Basis]]:
+def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
     """Return `bases` of a file. Raises `ValueError`, `OSError`."""
     source, costs = bases(json.loads(path.read_text(encoding="utf-8")))
     return f"{source} ({path.name})", costs
@@ -165,13 +165,13 @@ def interval_for(need: Need, service: float) -> float:
 
     0.99·(I + R) + d ≤ tolerated (docs/theory.md, Polling).
     """
-    path = Path(service=service)
+    path = NetworkPath(service=service)
     down = need.rtt / 2 + path.service / 2
     return max(LEAST_INTERVAL, (need.tolerated - down) / 0.99 - need.rtt - service)
 
 
 def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
-    path = Path(Network.of(rtt=need.rtt), basis.service)
+    path = NetworkPath(Network.of(rtt=need.rtt), basis.service)
     interval = interval_for(need, basis.service) if response_ends(name) == "at once" else None
     workload = Workload(need.rate, interval=interval or 1.0)
     sizes = basis.sizes
@@ -201,7 +201,7 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     )
 
 
-def _fanned(name: str, path: Path, work: float) -> Path:
+def _fanned(name: str, path: NetworkPath, work: float) -> NetworkPath:
     """Return `path` for a process that works `work` seconds on one event.
 
     See docs/theory.md, Many clients.

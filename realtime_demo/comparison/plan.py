@@ -13,7 +13,7 @@ from transports.events import Event
 from transports.registry import BY_NAME, TECHNIQUES
 
 from .local_server import APPLICATION
-from .theory import Arrivals, Path, Sizes, Workload, framed, predict
+from .theory import Arrivals, NetworkPath, Sizes, Workload, framed, predict
 from .traits import FRAMINGS, ResponseEnds, asks, response_ends
 
 SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ
@@ -163,7 +163,7 @@ class Settings:
             size = len(event.encoded) + len(text(0, one.size))
             for technique in (adapter.technique for adapter in one.adapters):
                 framing = framed(technique, size, len(event.id), len(event.room))
-                predict(technique, workload, Path(one.network), Sizes(event=framing))
+                predict(technique, workload, NetworkPath(one.network), Sizes(event=framing))
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON (an unlimited bandwidth is null)."""

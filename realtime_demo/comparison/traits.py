@@ -7,7 +7,7 @@ from typing import Literal
 ResponseEnds = Literal["at once", "at the first batch", "never"]
 Framing = Literal["batch", "lines", "sse", "websocket"]
 
-FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")  # that adapters can read
+FRAMINGS = ("polling", "longpoll", "streaming", "sse", "websocket")  # of adapters
 
 
 def response_ends(technique: str) -> ResponseEnds:

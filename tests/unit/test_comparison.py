@@ -36,7 +36,7 @@ from realtime_demo.comparison.output.html import TEMPLATES
 from realtime_demo.comparison.phase import Clock
 from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
 from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
-from realtime_demo.comparison.results import Check, Ledger, Sample, Sent, Watch
+from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent
 from realtime_demo.comparison.statistics import (
     Spread,
     between,
@@ -45,7 +45,7 @@ from realtime_demo.comparison.statistics import (
     quantile,
     student,
 )
-from realtime_demo.comparison.subscribers import Orders, Subscribers
+from realtime_demo.comparison.subscribers import ClientsConfig, Subscribers
 from tests.support.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
@@ -441,7 +441,9 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
 
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
-        found = Subscribers(Orders(settings.adapters[0], settings, url, True, "r", (0.0,) * 4))
+        found = Subscribers(
+            ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
+        )
         assert await found.probe() is not None and max(most) == crowd
         most.clear()
         assert await found.probe_alone() is not None and set(most) == {1}
@@ -501,9 +503,9 @@ def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
 
 
 def test_busy_load_generator_withholds_figures() -> None:
-    assert Watch(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
-    assert "publisher used 90%" in (Watch(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
-    late = Watch(0.1, 0.2, 0.0, 0.020)
+    assert GeneratorFigures(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
+    assert "publisher used 90%" in (GeneratorFigures(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
+    late = GeneratorFigures(0.1, 0.2, 0.0, 0.020)
     assert "another process was using the machine" in (late.bottleneck(0.005) or "")
     assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
 
@@ -550,7 +552,7 @@ def test_line_names_are_in_the_order_of_points() -> None:
 async def test_empty_responses_are_counted_on_arrival(technique: str, counted: int) -> None:
     """Not when the next request is made: that is a whole interval later, in another window."""
     settings = Settings(techniques=(technique,))
-    found = Subscribers(Orders(settings.adapters[0], settings, "http://h", True, "r"))
+    found = Subscribers(ClientsConfig(settings.adapters[0], settings, "http://h", True, "r"))
     connection = cast(Any, SimpleNamespace(number=0))
     for direction, data in (
         ("up", b"GET / HTTP/1.1"),

@@ -154,7 +154,7 @@ def test_percentiles_of_few_events_are_null() -> None:
 def test_charts_name_techniques_despite_withheld_figures() -> None:
     """On a busy machine the first configuration or the last may have no figures."""
     shown = replace(a_round([0.5] * 20), name="longpoll")
-    busy = replace(shown, watch=replace(shown.watch, publisher_busy=0.99))
+    busy = replace(shown, generator=replace(shown.generator, publisher_busy=0.99))
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     for order in ([(few, busy), (many, shown)], [(few, shown), (many, busy)]):
         found = page(of(*order))
