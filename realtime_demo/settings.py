@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,8 @@ else:
 INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
-    "daphne",  # before staticfiles, for its runserver
+    # For its `runserver`, before staticfiles. Any other command would load Twisted in vain.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",

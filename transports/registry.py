@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from django.utils.translation import gettext_noop as _
-
 from transports.events import Event
 
 EventStream = Callable[..., AsyncIterator[Event]]
 ResponseEnds = Literal["at once", "with events", "never"]
+
+
+def _(text: str) -> str:
+    """Mark a text for translation; Django's own marker would load the settings."""
+    return text
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from tests.support.waiting import BOUND
 from transports.registry import TECHNIQUES, Technique
 
 GROWTH = 8_000_000  # bytes
-TEXT = "😀" * 1_990  # 8 kB, and room for a number
-EVENTS = 2_000  # 16 MB
+LENGTH = 20_000  # characters of a text
+TEXT = "😀" * (LENGTH - 10)  # 80 kB, and room for a number
+EVENTS = 200  # 16 MB
 RECEIVE_BUFFER = 4_096  # bytes that the kernel takes for a client that does not read
 ENDLESS = [each for each in TECHNIQUES if each.name not in ("polling", "longpoll")]
 SOCKETS = [each for each in TECHNIQUES if each.scheme == "ws"]
@@ -28,7 +29,8 @@ SOCKETS = [each for each in TECHNIQUES if each.scheme == "ws"]
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
     """A server whose history is small beside what is published."""
-    with LiveServer(env={**SERVER_ENVIRONMENT, "HISTORY_LENGTH": "100"}) as server:
+    sizes = {"HISTORY_LENGTH": "10", "TEXT_LENGTH": str(LENGTH), "BODY_SIZE": "200000"}
+    with LiveServer(env={**SERVER_ENVIRONMENT, **sizes}) as server:
         yield server
 
 
@@ -71,7 +73,7 @@ async def test_client_that_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     async with publishing(server) as publish:
-        await publish(room, 300)  # the history and the tail are as full as they get
+        await publish(room, 30)  # the history and the tail are as full as they get
         before = resident(server)
         async with unread(server, technique, room):
             last = await publish(room, EVENTS)
@@ -111,9 +113,9 @@ async def test_pings_of_a_client_that_does_not_read(
     """The pongs may not pile up (RFC 6455 §5.5.3: only the latest needs an answer)."""
     pings = frame(0x89, b"p" * 125) * 1_000
     async with publishing(server) as publish:
-        await publish(room, 300)
+        await publish(room, 30)
         async with unread(server, technique, room) as connection:
-            await publish(room, 200)  # so that the server has more to send than is read
+            await publish(room, 20)  # so that the server has more to send than is read
             before = resident(server)
             for _ in range(300):  # 39 MB
                 connection.send(pings)
