@@ -37,10 +37,11 @@ coverage: install ## Run every test and show the branches that none takes (half 
 test-fast: install ## Run the tests that need no browser, stopping at the first failure
 	@$(BIN)/python -m pytest -x -n 3 -m "not browser" $(ARGS)
 
-lint: install ## Check style, formatting and which package may import which
+lint: install ## Check style, formatting, prose and which package may import which
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m tests.tools.prose
 
 format: install ## Apply the formatter and the safe fixes
 	@$(BIN)/python -m ruff check --fix .
