@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from transports.conf import Conf
+from transports.registry import APPS
 from transports.store.redis.url import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -171,10 +172,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "transports",
     "transports.auth",
-    "polling",
-    "longpoll",
-    "streaming",
-    "websocket",
+    *APPS,
 ]
 MIDDLEWARE = [
     "realtime_demo.middleware.ContentSecurityPolicyMiddleware",
