@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKED = ("*.md", "deploy/*", "tests/tools/prose.py")  # to check the code too: "*.py", "*.js"
+CHECKED = ("*.md", "Makefile", ".ci/*", "deploy/*", "tests/tools/prose.py")  # all: "*.py", "*.js"
 
 PHRASES = {
     r"who (?:is|has|was|does)|(?-i:Who)(?= [^?]{1,90}\.)": "the subject: client, user, process, …",
@@ -26,7 +26,7 @@ PHRASES = {
     r"(?:is|are|was|were|been) told": "receives",
     r"without a word|in silence": "silently, without notice",
     r"(?:server|client|process|worker|program|browser|socket|connection)(?:e?s)? "
-    r"(?:says?|hears?|believes?|owes?|remembers?|looks?)": "sends, receives, assumes, holds",
+    r"(?:sa(?:ys?|id)|hears?|believes?|owes?|remembers?|looks?)": "sends, receives, assumes",
     r"nor (?:is|are|was|do|does|did|has|have|can|may)": "no inversion: subject first",
     r"refus(?:als?|es?|ed|ing)": "reject, problem",
     r"askers?": "HTTP client",
