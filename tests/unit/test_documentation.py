@@ -55,3 +55,15 @@ def test_named_commands_exist(page: Path) -> None:
         assert name in targets, f"make {name}"
     for name in re.findall(r"manage\.py ([a-z_]+)", text):
         assert name in get_commands(), f"manage.py {name}"
+
+
+def outline(page: Path) -> list[str]:
+    """Return the levels of a page's headings, its table rows, commands and links, in order."""
+    text = re.sub(r"\.ko(?=\.md)|-ko(?=\.png)|[?&]lang=ko", "", page.read_text())
+    parts = re.findall(r"^#+(?= )|^\|(?= )|^- |^\d\. |^\$ (?:(?!  ).)*|\]\([^)]*\)", text, re.M)
+    return [part.strip() for part in parts]
+
+
+@pytest.mark.parametrize("name", ["README", "docs/classroom"])
+def test_a_translation_has_the_same_parts(name: str) -> None:
+    assert outline(ROOT / f"{name}.ko.md") == outline(ROOT / f"{name}.md")
