@@ -118,8 +118,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         caveats=(
             Caveat(
                 _(
-                    "Every batch costs a request; what arrives while the client asks again waits "
-                    "up to three transits."
+                    "Every batch costs a request; an event that is published between two requests "
+                    "takes up to three one-way delays."
                 ),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-2.2",
             ),

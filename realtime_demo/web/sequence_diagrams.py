@@ -218,26 +218,26 @@ FIRST, SECOND, THIRD = _("event 42"), _("event 43"), _("event 44")
 
 POLLING = Diagram(
     "polling",
-    _("Short polling: three requests, two of them for nothing"),
+    _("Polling: three requests, two of them with an empty response"),
     (
         Up(0, "GET /polling/lobby/?since=…41"),
-        Down(1, _("200, nothing new"), wire=False, empty=True),
+        Down(1, _("200, no new events"), wire=False, empty=True),
         Span(2, 5, _("pause: the interval"), "browser"),
         Event(2.5, 7, FIRST),
         Up(5, "GET ?since=…41"),
         Down(6, "200 [42]"),
         Span(7, 10, _("pause: the interval"), "browser"),
         Up(10, "GET ?since=…42"),
-        Down(11, _("200, nothing new"), wire=False, empty=True),
+        Down(11, _("200, no new events"), wire=False, empty=True),
     ),
 )
 
 LONG_POLLING = Diagram(
     "longpoll",
-    _("Long polling: the answer waits for an event; 43 falls into the gap"),
+    _("Long polling: the response waits for an event; 43 is published between two requests"),
     (
         Up(0, "GET /longpoll/lobby/?since=…41"),
-        Span(1, 3.4, _("held until there is something")),
+        Span(1, 3.4, _("held until there is an event")),
         Event(3.4, 4.4, FIRST),
         Down(3.4, "200 [42]"),
         Event(3.9, 6.4, SECOND, column=1),
@@ -287,7 +287,7 @@ SERVER_SENT_EVENTS = Diagram(
 
 WEBSOCKET = Diagram(
     "websocket",
-    _("WebSocket: after the handshake both sides speak when they like"),
+    _("WebSocket: after the handshake both sides send when they like"),
     (
         Up(0, "GET, Upgrade: websocket"),
         Down(1, "101 Switching Protocols"),

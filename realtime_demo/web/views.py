@@ -41,11 +41,11 @@ RATE = 1.0  # events a second of the demo's feed, unless set otherwise
 EXPLANATIONS = {
     400: (
         _("This request cannot be understood"),
-        _("The address or the form is not as it has to be."),
+        _("The address or the form is not valid."),
     ),
     403: (
         _("Not allowed"),
-        _("The form was sent from another page, or too long ago. Load the page again and retry."),
+        _("The form was sent from another page, or is too old. Reload the page and try again."),
     ),
     404: (_("There is no such page"), _("The address may be mistyped, or the page has moved.")),
     500: (_("Something went wrong on the server"), _("It is not your fault. Please try again.")),

@@ -44,14 +44,15 @@ test("a message is quoted, an action is told, and an unknown type is named", () 
   assert.equal(sentence({ type: "message", sender: "ada", text: "hello" }), "ada: hello");
   assert.equal(sentence({ type: "join", sender: "ada" }), "ada joined");
   assert.equal(sentence({ type: "wink", sender: "ada" }), "ada: wink");
-  assert.match(sentence({ type: "reset", missed: 3 }), /^Events missed: 3: /);
+  assert.match(sentence({ type: "reset", missed: 3 }), /^3 events missed: /);
+  assert.match(sentence({ type: "reset", missed: 1 }), /^1 event missed: /);
   assert.match(sentence({ type: "reset", missed: null }), /^Events missed, number unknown: /);
 });
 
 test("a known code has a text of its own, with the limits", () => {
   speak("ko");
   const problem = { code: "text", status: 400, detail: "'text' is too long." };
-  assert.equal(problemText(problem, { text: 2000 }), "'text' is a text of 1 to 2000 characters.");
+  assert.equal(problemText(problem, { text: 2000 }), "The text must have 1 to 2000 characters.");
 });
 
 test("the server's own words are shown only where they are understood", () => {
@@ -62,5 +63,5 @@ test("the server's own words are shown only where they are understood", () => {
   assert.equal(problemText(problem), "This is not allowed here.");
   assert.equal(problemText({ ...problem, status: 4403 }), "This is not allowed here.", "a close code");
   assert.equal(problemText({ status: 418, detail: "Short and stout." }), "Short and stout.");
-  assert.equal(problemText({ status: 418 }), "The server refused it, with status 418.");
+  assert.equal(problemText({ status: 418 }), "The server rejected it with status 418.");
 });

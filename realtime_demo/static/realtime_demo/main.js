@@ -173,7 +173,7 @@ for (const input of windowInputs) {
 }
 byId("forget")?.addEventListener("click", () => {
   forget();
-  note(gettext("Figures from here"));
+  note(gettext("Figures reset"));
 });
 const scenarios = ifPresent("scenario", (element) => {
   const legend = byId("legend");

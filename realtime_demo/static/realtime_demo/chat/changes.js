@@ -64,7 +64,7 @@ export class Changes {
     if (item.querySelector("form")) return;
     const span = item.querySelector(".text");
     const input = make("input", { value: span.textContent, maxLength: this.longest, required: true, dir: "auto" });
-    input.setAttribute("aria-label", gettext("The new text"));
+    input.setAttribute("aria-label", gettext("New text"));
     const form = make("form", { className: "edit" }, input, make("button", { textContent: gettext("Save") }));
     const close = () => {
       form.remove();

@@ -258,7 +258,7 @@ export class Lanes {
       pen.stroke(pen.colours.ink, 2, (drawn) => drawn.arc(at, y, 6, 0, 2 * Math.PI));
       if (x !== null) context.fill();
       if (!index) return;
-      const label = x === null ? gettext("not here yet") : duration(delay);
+      const label = x === null ? gettext("not arrived yet") : duration(delay);
       const width = pen.width(label, 12) + 12;
       const left = at + 12 + width > this.width ? at - 12 - width : at + 12;
       context.fillStyle = pen.colours.ink;

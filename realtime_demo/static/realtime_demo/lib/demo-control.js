@@ -75,7 +75,7 @@ export class DemoControl extends EventTarget {
     const query = new URLSearchParams({ technique, id });
     const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
     const answer = await response.json().catch(() => ({}));
-    if (response.status === 404) throw new Error(gettext("These bytes are no longer kept, or that event never came to you this way."));
+    if (response.status === 404) throw new Error(gettext("These bytes are no longer stored, or the event did not reach you by this technique."));
     if (!response.ok) throw new Error(message(response, answer));
     return answer;
   }

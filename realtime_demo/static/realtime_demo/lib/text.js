@@ -1,9 +1,14 @@
 /**
  * Texts in the page's language, and values written into them.
  *
- * `gettext` is Django's, from its JavaScript catalog, which base.html loads before the modules.
+ * `gettext` and `ngettext` are Django's, from its JavaScript catalog, which scripts.html loads
+ * before the modules.
  */
-export const { gettext = (/** @type {string} */ text) => text } = /** @type {any} */ (globalThis);
+export const {
+  gettext = (/** @type {string} */ text) => text,
+  ngettext = (/** @type {string} */ one, /** @type {string} */ many, /** @type {number} */ count) =>
+    count === 1 ? one : many,
+} = /** @type {any} */ (globalThis);
 
 const language = globalThis.document?.documentElement.lang || "en";
 const numbers = new Intl.NumberFormat(language);

@@ -1,6 +1,6 @@
 /** Announcements for screen readers. */
 import { sentence } from "../lib/event-text.js";
-import { duration, format, gettext } from "../lib/text.js";
+import { duration, format, gettext, ngettext } from "../lib/text.js";
 
 export class Announcer {
   #summarised = 0;
@@ -30,10 +30,12 @@ export class Announcer {
       .filter(({ delays }) => delays.count)
       .map(({ technique, delays }) => delayOf(technique, delays.figures.median));
     if (!medians.length) return;
-    const text = format(gettext("{count} events so far. Median delay: {medians}."), {
+    const template = ngettext(
+      "{count} event so far. Median delay: {medians}.",
+      "{count} events so far. Median delay: {medians}.",
       count,
-      medians: medians.join(", "),
-    });
+    );
+    const text = format(template, { count, medians: medians.join(", ") });
     this.announce(text);
     this.canvas.setAttribute("aria-label", text);
   }

@@ -90,8 +90,8 @@ export class Card {
 /** @param {import("../sources/deliveries.js").Deliveries} deliveries */
 function judge(deliveries) {
   if (deliveries.missing.length) return ["bad", format(gettext("Missing: {numbers}"), { numbers: ranges(deliveries.missing) })];
-  if (deliveries.lost) return ["bad", gettext("Something is missing from before")];
-  if (!deliveries.isComplete) return ["bad", gettext("Nothing is missing, but not each came once and in order")];
+  if (deliveries.lost) return ["bad", gettext("Earlier events are missing")];
+  if (!deliveries.isComplete) return ["bad", gettext("Nothing is missing, but some arrived twice or out of order")];
   if (deliveries.resets) return ["good", gettext("Complete since the reset")];
   if (deliveries.received) return ["good", gettext("Complete")];
   return ["waiting", gettext("No events yet")];

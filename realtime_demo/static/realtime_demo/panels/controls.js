@@ -36,8 +36,8 @@ const SLIDERS = {
   },
 };
 const FAULT_NOTES = {
-  buffering: { on: gettext("Buffering proxy"), off: gettext("No more buffering") },
-  gzip: { on: gettext("gzip"), off: gettext("No more gzip") },
+  buffering: { on: gettext("Buffering on"), off: gettext("Buffering off") },
+  gzip: { on: gettext("gzip on"), off: gettext("gzip off") },
 };
 const SETTLED = 1_500; // milliseconds for which the reader's own setting wins over the demo's echo
 
@@ -111,7 +111,7 @@ export class Controls {
     }
     if (action === "stall") {
       const on = what?.on ?? !faults.stalled?.length;
-      this.#note(on ? gettext("Stalled") : gettext("Flowing again"));
+      this.#note(on ? gettext("Stalled") : gettext("Stall ended"));
       return this.#ask("stall", { ...what, on });
     }
     if (action === "buffering" || action === "gzip") {
@@ -119,7 +119,7 @@ export class Controls {
       this.#note(FAULT_NOTES[action][on ? "on" : "off"]);
       return this.#ask("fault", { [action]: on });
     }
-    this.#note(action === "cut" ? gettext("Cut") : gettext("Server restarts"));
+    this.#note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
     return this.#ask(action, what);
   }
 

@@ -43,8 +43,8 @@ function row({ id, event, published, arrivals, live }, receivers) {
     cell.dataset.technique = technique.name;
     const arrival = arrivals[index];
     cell.dataset.here = `${arrival > 0}`;
-    if (arrival === VOID) cell.textContent = gettext("never came");
-    else if (!(arrival > 0)) cell.textContent = gettext("not here yet");
+    if (arrival === VOID) cell.textContent = gettext("never arrived");
+    else if (!(arrival > 0)) cell.textContent = gettext("not arrived yet");
     else cell.textContent = live & track.bit ? duration(arrival - published) : gettext("from before");
     line.append(cell);
   });

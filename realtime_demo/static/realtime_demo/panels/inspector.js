@@ -87,7 +87,7 @@ export class Inspector {
     this.#asking.abort();
     const { signal } = (this.#asking = new AbortController());
     if (!this.demo) {
-      wire.textContent = gettext("The bytes are caught by a tap that only the demo puts in between: make demo.");
+      wire.textContent = gettext("Only the demo captures these bytes. Start it with make demo.");
       return;
     }
     if (!(this.occurrence.arrivals[track.index] > 0)) {
@@ -114,13 +114,13 @@ export class Inspector {
  */
 function reason({ published, arrivals, live }, track) {
   const arrival = arrivals[track.index];
-  if (arrival === VOID) return gettext("It will not come: the server no longer has it.");
-  if (!(arrival > 0)) return gettext("Not here yet.");
-  if (!(live & track.bit)) return gettext("Published before this lane began.");
-  if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut; brought after coming back.");
+  if (arrival === VOID) return gettext("It will not arrive: the server no longer has it.");
+  if (!(arrival > 0)) return gettext("Not arrived yet.");
+  if (!(live & track.bit)) return gettext("Published before this lane started.");
+  if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut: delivered after reconnecting.");
   const carrier = track.exchanges.findLast(({ start }) => start <= arrival);
   if (track.isStream || !carrier) return gettext("The connection was open: sent at once.");
   const wait = carrier.start - published;
-  if (wait <= SLACK) return gettext("A request was already waiting at the server: answered at once.");
-  return format(gettext("Waited {wait} until the browser asked again."), { wait: duration(wait) });
+  if (wait <= SLACK) return gettext("A request was already waiting on the server: answered at once.");
+  return format(gettext("Waited {wait} for the browser's next request."), { wait: duration(wait) });
 }

@@ -1,5 +1,5 @@
 /** The menu of the scenarios, and what a scenario may do to the page. */
-import { duration, format, gettext, percent } from "../lib/text.js";
+import { duration, format, gettext, ngettext, percent } from "../lib/text.js";
 import { ScenarioPanel } from "./scenario-panel.js";
 
 /** Settings that a scenario may change. */
@@ -36,7 +36,7 @@ function figures(receivers) {
 
 /** Why this page cannot play scenarios that need the demo's controls; "": it can. */
 function obstacle(demo) {
-  if (!demo) return gettext("This one needs the demo's stage: start it with make demo.");
+  if (!demo) return gettext("This scenario needs the demo. Start it with make demo.");
   if (demo.mayControl) return "";
   return gettext("The feed and the network are controlled on the machine that runs the demo.");
 }
@@ -72,7 +72,7 @@ export function prepareScenarios(element, menu, scenarios, page) {
         url.searchParams.set("extra", `${extra.length}`);
         fetch(url, { cache: "no-store", signal: ending.signal }).catch(() => {});
       }
-      note(format(gettext("{count} more connections"), { count }));
+      note(format(ngettext("{count} more connection", "{count} more connections", count), { count }));
     },
     resume: () => {
       for (const ending of extra.splice(0)) ending.abort();

@@ -19,7 +19,7 @@ export function wireDump({ request_head: request, response_head: response, carri
   const nodes = [];
   const explain = (key) => explanations[key] ?? key;
   if (note) nodes.push(make("p", { className: "wire-note", textContent: explain(note) }));
-  nodes.push(...section(gettext("What carried it"), parts(carrier, explain)));
+  nodes.push(...section(gettext("The bytes that carried it"), parts(carrier, explain)));
   if (sent?.length) nodes.push(...section(gettext("What this browser sent on the same connection"), parts(sent, explain)));
   nodes.push(...section(gettext("Request head"), head(request)));
   nodes.push(...section(gettext("Response head"), head(response)));

@@ -11,8 +11,8 @@ const CAUSES = {
   unreachable: gettext("The server cannot be reached."),
   lost: gettext("The connection was lost."),
   ended: gettext("The server ended the connection."),
-  silent: gettext("Nothing was heard for too long."),
-  malformed: gettext("The server sent something that cannot be read."),
+  silent: gettext("No data arrived for too long."),
+  malformed: gettext("The server sent malformed data."),
 };
 const OPEN = 1;
 const CLOSED = 2;
@@ -166,7 +166,7 @@ export class Receiver {
   #interrupted({ code, reason: detail, status, retryIn }) {
     const { readyState } = this.#source;
     if (readyState === OPEN) {
-      return this.#show("open", format(gettext("Open; the server refused: {reason}"), { reason: problemText({ code, status, detail }) }));
+      return this.#show("open", format(gettext("Open; the server rejected a message: {reason}"), { reason: problemText({ code, status, detail }) }));
     }
     if (status === 401 || status === 4401) this.page.unknown();
     const reason = CAUSES[code] ?? problemText({ status, detail });
