@@ -16,8 +16,6 @@ from django.utils.translation import gettext_lazy as _
 
 RFC = "https://www.rfc-editor.org/rfc/"
 
-FIGURES = ("median", "p95", "requests", "empty", "reconnects", "received", "lost")
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -27,7 +25,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Action:
-    """An action of the page, `after` seconds from the start; `do` names the control."""
+    """An action on the control `do` with the values `what`, `after` seconds from the start."""
 
     after: float
     do: str
@@ -38,7 +36,7 @@ class Action:
 class Scenario:
     """A guided scenario. `duration` is the length of the run in seconds.
 
-    `needs_demo`: requires the controls that only `manage.py demo` has.
+    `needs_demo`: it requires the controls that only `manage.py demo` has.
     """
 
     slug: str

@@ -1,8 +1,8 @@
 """Sequence diagrams of the techniques: the drawing, and the steps of each.
 
-Time runs downwards; its unit is the one-way delay of the network. An arrow slants because a
-message takes one one-way delay; the bar at the left is the delay that the page measures, from an
-event's publication to its arrival.
+Time runs downwards, in units of the network's one-way delay. Arrows slant because a message takes
+one such unit. The bar on the left is the delay that the page measures: from an event's publication
+to its arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Text = str | Promise
 
 ONE_WAY = 36  # height of a one-way delay in user units
 WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
-ASIDE, LONG = 20, 28  # user units; characters
+LABEL_SHIFT, LONG_LABEL = 20, 28  # user units; characters
 DELAY, DELAY_NAME = 72, 44  # x of a delay's bar and of its name, left of the browser's line
 
 
@@ -59,7 +59,7 @@ class Down:
 
 @dataclass(frozen=True)
 class Event:
-    """Published on the server at `at`, seen in the browser at `seen`.
+    """An event: published on the server at `at`, received by the browser at `seen`.
 
     `column` moves its delay's bar to the left, beside the bar of an earlier event.
     """
@@ -199,8 +199,8 @@ def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) 
     # The label runs from left to right for both directions of the arrow.
     slope = angle if end > start else angle - 180
     # A response starts where a request ends: shift a short label away from the request's.
-    aside = ASIDE if end < start and len(str(label)) < LONG else 0
-    middle = (start + end) / 2 - aside
+    shift = LABEL_SHIFT if end < start and len(str(label)) < LONG_LABEL else 0
+    middle = (start + end) / 2 - shift
     return format_html(
         '<path class="arrow {0}" d="M{1} {2}L{3} {4}"/>'
         '<path class="tip" transform="translate({3} {4}) rotate({5})" d="M0 0-10-4v8z"/>'

@@ -340,7 +340,7 @@ async def test_two_browsers_see_each_other(
         await expect(page.locator("#conversation [data-own] .text")).to_have_text(own)
         joined = page.locator("#conversation [data-type=join] .sender")
         await expect(joined).to_have_text(["ada", "ben"])
-        await expect(page.locator("#here")).to_have_text("Here: ada, ben")
+        await expect(page.locator("#people")).to_have_text("Here: ada, ben")
     assert query(ben)["lanes"] == "sse,websocket"
     await elsewhere.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
 

@@ -1,4 +1,4 @@
-"""What each part of the wire is, in a sentence, by the key that a part bears."""
+"""Explanations of the parts of a wire dump, by key."""
 
 from django.utils.translation import gettext_lazy as _
 

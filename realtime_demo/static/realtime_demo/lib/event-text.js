@@ -1,4 +1,4 @@
-/** Events in words: the sender and the text, by type. */
+/** The texts of events, by type. */
 import { format, gettext, ngettext } from "./text.js";
 
 const BY_TYPE = {

@@ -1,8 +1,8 @@
 /** Problems that the server reports (RFC 9457), in the page's language. */
 import { format, gettext } from "./text.js";
 
-const SERVER_LANGUAGE = "en"; // of `detail`, which is more exact than the texts here
-const CLOSE_CODES = 4_000; // what a WebSocket's close code adds to the status it stands for
+const SERVER_LANGUAGE = "en"; // of `detail`, which is more exact than these texts
+const CLOSE_CODE_OFFSET = 4_000; // a WebSocket's close code is this plus a status
 
 const BY_CODE = {
   text: gettext("The text must have 1 to {text} characters."),
@@ -26,15 +26,17 @@ const BY_STATUS = {
 };
 
 /**
+ * Returns the text of a problem.
+ *
  * @param {object} problem
  * @param {string} [problem.code]
  * @param {number | null} [problem.status] or a WebSocket's close code
  * @param {string} [problem.detail]
- * @param {Record<string, unknown>} [values] for the text
+ * @param {Record<string, unknown>} [values] of the text's placeholders
  */
 export function problemText({ code, status, detail }, values = {}) {
   if (Object.hasOwn(BY_CODE, code)) return format(BY_CODE[code], values);
-  const general = BY_STATUS[status >= CLOSE_CODES ? status - CLOSE_CODES : status];
+  const general = BY_STATUS[status >= CLOSE_CODE_OFFSET ? status - CLOSE_CODE_OFFSET : status];
   if (detail && (document.documentElement.lang === SERVER_LANGUAGE || !general)) return detail;
   return general ?? format(gettext("The server rejected it with status {status}."), { status });
 }

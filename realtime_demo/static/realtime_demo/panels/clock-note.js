@@ -1,4 +1,4 @@
-/** The sentence on how far the server's clock is from this browser's. */
+/** The note about the offset of the server's clock from this browser's. */
 import { duration, format, gettext } from "../lib/text.js";
 
 /** @param {HTMLElement} element @param {import("../lib/clock.js").Clock} clock */
