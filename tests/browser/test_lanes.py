@@ -422,7 +422,7 @@ async def test_axe_finds_nothing_serious(context: BrowserContext, demo: Demo, ro
     await page.get_by_label("Scenario").select_option("cut")
     await page.keyboard.press("Tab")
     await assert_accessible(page)
-    await page.get_by_role("button", name="Keys").click()
+    await page.get_by_role("button", name="Keyboard shortcuts").click()
     await assert_accessible(page)
     assert heard == []
 
