@@ -135,8 +135,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         caveats=(
             Caveat(
                 _(
-                    "Every batch costs a request; an event published before the client's next "
-                    "request arrives waits up to three one-way delays."
+                    "Every batch costs a request; an event that is published between two requests "
+                    "takes up to three one-way delays."
                 ),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-2.2",
             ),
