@@ -16,8 +16,6 @@ from django.utils.translation import gettext_lazy as _
 
 RFC = "https://www.rfc-editor.org/rfc/"
 
-FIGURES = ("median", "p95", "requests", "empty", "reconnects", "received", "lost")
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -27,7 +25,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Action:
-    """An action of the page, `after` seconds from the start; `do` names the control."""
+    """An action on the control `do` with the values `what`, `after` seconds from the start."""
 
     after: float
     do: str
@@ -38,7 +36,7 @@ class Action:
 class Scenario:
     """A guided scenario. `duration` is the length of the run in seconds.
 
-    `needs_demo`: requires the controls that only `manage.py demo` has.
+    `needs_demo`: it requires the controls that only `manage.py demo` has.
     """
 
     slug: str
@@ -71,14 +69,14 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         slug="race",
-        title=_("Which one is the fastest?"),
+        title=_("Which technique is the fastest?"),
         question=_(
-            "The server is 100 ms away, one way. Streaming, Server-Sent Events and WebSocket all "
-            "keep a connection open. Which of them brings an event soonest?"
+            "The one-way delay to the server is 100 ms. Streaming, Server-Sent Events and "
+            "WebSocket all keep a connection open. Which of them delivers an event first?"
         ),
         choices=(
             Choice(_("WebSocket, because it is no longer HTTP")),
-            Choice(_("Server-Sent Events, because the browser itself understands them")),
+            Choice(_("Server-Sent Events, because the browser itself parses them")),
             Choice(_("None of them: all three take the same time"), right=True),
         ),
         settings={"rtt": 200, "rate": 3},
@@ -86,18 +84,18 @@ SCENARIOS: tuple[Scenario, ...] = (
         answer=_(
             "Median delays: streaming {median.streaming}, Server-Sent Events {median.sse}, "
             "WebSocket {median.websocket}. Each is the one-way delay of 100 ms plus a little "
-            "processing. Over an open connection no framing is faster than the network itself. "
-            "Polling took {median.polling}: its messages travel as fast, but each event waits for "
-            "the next request."
+            "processing. Over an open connection, no framing is faster than the network itself. "
+            "Polling took {median.polling}: its messages travel just as fast, but each event "
+            "waits for the next request."
         ),
         link=f"{RFC}rfc6455#section-1.1",
     ),
     Scenario(
         slug="interval",
-        title=_("The price of freshness"),
+        title=_("Polling often"),
         question=_(
-            "Polling now asks five times a second. About one event in two seconds comes, at "
-            "random. How many of its answers are empty?"
+            "Polling now sends five requests a second. Events are published at random, about one "
+            "in two seconds. How many of the responses are empty?"
         ),
         choices=(
             Choice(_("About one in ten")),
@@ -107,23 +105,23 @@ SCENARIOS: tuple[Scenario, ...] = (
         settings={"interval": 200, "rate": 0.5},
         duration=20,
         answer=_(
-            "Of {requests.polling} answers {empty.polling} were empty; the theory says "
-            "e^(-λ(I+R)), here 90 %. For that price an event took {median.polling}; the theory "
-            "expects half the interval, 100 ms, and the way. Server-Sent Events asked no question "
-            "in all that time, and took {median.sse}. Now set the interval to 5 seconds and see "
-            "the other end of the bargain: few requests, stale news."
+            "Requests: {requests.polling}. Empty responses: {empty.polling}; theory predicts "
+            "e^(-λ(I+R)), here 90 %. The median delay was {median.polling}; theory predicts half "
+            "the interval, 100 ms, plus the network's delay. Server-Sent Events sent no further "
+            "request, and took {median.sse}. Now set the interval to 5 seconds and see the other "
+            "extreme: few requests, but late events."
         ),
         link=f"{RFC}rfc6202#section-1",
     ),
     Scenario(
         slug="burst",
-        title=_("The burst"),
+        title=_("A burst of events"),
         question=_(
-            "The server is 200 ms away, one way. Thirty events are published at once. How late is "
-            "most of the burst by long polling?"
+            "The one-way delay to the server is 200 ms. Thirty events are published at once. With "
+            "long polling, what is the delay of most of them?"
         ),
         choices=(
-            Choice(_("200 ms, as by a stream")),
+            Choice(_("200 ms, as with a stream")),
             Choice(_("400 ms, a round trip")),
             Choice(_("600 ms, three times the one-way delay"), right=True),
         ),
@@ -137,38 +135,37 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=12,
         answer=_(
-            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The answer to the "
+            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The response to the "
             "waiting request had only the first event. All others waited until the browser had "
-            "that answer and the next request had reached the server; then they were sent "
+            "that response and the next request had reached the server; then they were sent "
             "together. That takes three times the one-way delay, a round trip more than a stream, "
-            "and a little processing."
+            "plus a little processing."
         ),
         link=f"{RFC}rfc6202#section-2.2",
     ),
     Scenario(
         slug="cut",
-        title=_("Who comes back?"),
+        title=_("Every connection is cut"),
         question=_(
-            "In a moment every connection is cut. The feed goes on. What will be missing "
-            "afterwards?"
+            "In a moment every connection is cut, while the feed continues. Which events will be "
+            "missing afterwards?"
         ),
         choices=(
-            Choice(_("Whatever was published while a technique was away")),
-            Choice(_("Polling loses nothing, the others do")),
-            Choice(_("Nothing at all"), right=True),
+            Choice(_("All that were published while a technique was disconnected")),
+            Choice(_("None with polling, some with the others")),
+            Choice(_("None at all"), right=True),
         ),
         settings={"rate": 5},
         actions=(Action(5, "cut"),),
         duration=15,
         answer=_(
-            "Lost: {lost.total}. Every event has a number, and whoever comes back says which one "
-            "it had last; the server goes on behind it. Reconnects: streaming "
-            "{reconnects.streaming}, Server-Sent Events {reconnects.sse}, WebSocket "
-            "{reconnects.websocket}. For Server-Sent Events the browser did it by itself, with "
-            "Last-Event-ID; for the two others a script had to. Long polling: "
-            "{reconnects.longpoll}; a request of which no answer has come yet is repeated by the "
-            "browser, and nobody notices. Without those numbers, what came in between would be "
-            "lost."
+            "Lost: {lost.total}. Every event has a number. A client that reconnects sends the "
+            "number of the last event it received, and the server continues after it. Reconnects: "
+            "streaming {reconnects.streaming}, Server-Sent Events {reconnects.sse}, WebSocket "
+            "{reconnects.websocket}. For Server-Sent Events the browser reconnected by itself, "
+            "with Last-Event-ID; for the other two a script had to. Long polling: "
+            "{reconnects.longpoll}; the browser itself repeats a request that has no response "
+            "yet, without an error. Without the numbers, the events in between would be lost."
         ),
         link="https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header",
     ),
@@ -176,38 +173,40 @@ SCENARIOS: tuple[Scenario, ...] = (
         slug="restart",
         title=_("The server crashes"),
         question=_(
-            "In a moment the server is killed and started again. What it had published was in its "
-            "memory alone. What will the lanes show?"
+            "In a moment the server is killed and started again. All published events were in its "
+            "memory only. What will the lanes show?"
         ),
         choices=(
-            Choice(_("Nothing: they go on as if nothing had happened")),
-            Choice(_("They come back, and are told that the numbering starts over"), right=True),
-            Choice(_("They stay dead until the page is loaded again")),
+            Choice(_("They continue as if nothing had happened")),
+            Choice(
+                _("They reconnect, and the server reports that the numbering starts over"),
+                right=True,
+            ),
+            Choice(_("They stay disconnected until the page is reloaded")),
         ),
         settings={"rate": 5},
         actions=(Action(5, "restart", {"kill": True}),),
         duration=18,
         answer=_(
-            "All came back by themselves; reconnects: polling {reconnects.polling}, long polling "
-            "{reconnects.longpoll}, streaming {reconnects.streaming}, Server-Sent Events "
-            "{reconnects.sse}, WebSocket {reconnects.websocket}. The place they had reached no "
-            "longer exists, and the server says so with a “reset” in the feed: a loss is stated, "
-            "never silent. With its history in Redis (REDIS_URL) the server would have gone on "
-            "where it was."
+            "All reconnected by themselves. Reconnects: polling {reconnects.polling}, long "
+            "polling {reconnects.longpoll}, streaming {reconnects.streaming}, Server-Sent Events "
+            "{reconnects.sse}, WebSocket {reconnects.websocket}. Their cursors are no longer "
+            "valid, and the server reports that with a “reset” event: no loss is silent. With its "
+            "history in Redis (REDIS_URL), the server would have continued where it stopped."
         ),
         link="https://redis.io/docs/latest/develop/data-types/streams/",
     ),
     Scenario(
         slug="buffering",
-        title=_("The proxy that buffers"),
+        title=_("A buffering proxy"),
         question=_(
-            "A proxy on the way now collects each response until it has 16 KiB of it, or all of "
-            "it. Which techniques fall silent?"
+            "A proxy now collects each response until it has 16 KiB of it, or all of it. Which "
+            "techniques stop receiving events?"
         ),
         choices=(
             Choice(_("All five")),
             Choice(_("Streaming and Server-Sent Events"), right=True),
-            Choice(_("WebSocket alone")),
+            Choice(_("Only WebSocket")),
         ),
         settings={"rate": 2},
         actions=(
@@ -216,25 +215,26 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=18,
         answer=_(
-            "Streaming and Server-Sent Events: their response has no end, so the proxy went on "
-            "collecting. When it let go everything came at once; the 95th percentile of the delay "
-            "is {p95.streaming} and {p95.sse}, beside {p95.longpoll} by long polling, whose every "
-            "answer ends, and {p95.websocket} by WebSocket, which a proxy passes on unread. Lost: "
-            "{lost.total}. nginx buffers unless it is told X-Accel-Buffering: no, which this "
-            "server says; the proxy of this scene does not listen."
+            "Streaming and Server-Sent Events: their response does not end, so the proxy kept "
+            "collecting. When it stopped buffering, everything arrived at once. The 95th "
+            "percentile of the delay is {p95.streaming} and {p95.sse}. With long polling, whose "
+            "responses end, it is {p95.longpoll}; with WebSocket, which a proxy does not buffer, "
+            "{p95.websocket}. Lost: {lost.total}. nginx buffers unless the response has "
+            "X-Accel-Buffering: no, as this server's responses do; the proxy of this scenario "
+            "ignores it."
         ),
         link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
     ),
     Scenario(
         slug="gzip",
-        title=_("The compressor that means well"),
+        title=_("Compressed streams"),
         question=_(
-            "A middleware now compresses the streams: each piece becomes a gzip file of its own, "
-            "one behind the other. What does a browser read of such a stream?"
+            "A middleware now compresses the streams: each chunk becomes a separate gzip file, "
+            "one after the other. What does a browser read of such a stream?"
         ),
         choices=(
             Choice(_("Everything, in fewer bytes")),
-            Choice(_("The first piece, and then nothing more"), right=True),
+            Choice(_("The first chunk, and then nothing more"), right=True),
             Choice(_("Nothing until the stream ends, then everything")),
         ),
         settings={"rate": 2},
@@ -244,12 +244,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=20,
         answer=_(
-            "Streaming and Server-Sent Events were opened anew, read one piece and fell silent, "
-            "although the server went on sending: a browser stops at the end of the first "
-            "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}, "
-            "beside {p95.websocket} by WebSocket. Django's GZipMiddleware does this to an "
-            "asynchronous stream; Content-Encoding: identity, which this server otherwise sends, "
-            "keeps it off. Without compression everything was given again: lost {lost.total}."
+            "Streaming and Server-Sent Events reconnected, read one chunk and received nothing "
+            "more, although the server continued to send: a browser stops at the end of the first "
+            "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}; with "
+            "WebSocket it is {p95.websocket}. Django's GZipMiddleware compresses asynchronous "
+            "streams in this way, but not a response with Content-Encoding: identity, which this "
+            "server normally sends. Without compression the missing events were sent again. Lost: "
+            "{lost.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
     ),
@@ -259,11 +260,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         question=_(
             "A browser opens at most six HTTP/1.1 connections to one host. Streaming, Server-Sent "
             "Events and long polling hold three of them. Now four more streams are opened, as "
-            "further tabs would. Who is left without a connection?"
+            "further tabs would do. Which techniques get no connection?"
         ),
         choices=(
-            Choice(_("Nobody: the browser opens a seventh")),
-            Choice(_("WebSocket, the newcomer among them")),
+            Choice(_("None: the browser opens a seventh")),
+            Choice(_("WebSocket, the newest of them")),
             Choice(_("Polling and long polling"), right=True),
         ),
         settings={"rate": 2},
@@ -273,21 +274,22 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=20,
         answer=_(
-            "Polling and long polling: the next time they asked, no connection was free. The 95th "
-            "percentile of the delay is {p95.polling} and {p95.longpoll}, beside {p95.sse} by "
-            "Server-Sent Events, whose connection was open already, and {p95.websocket} by "
-            "WebSocket, which browsers do not count among the six. That is why this page runs in "
-            "one tab at a time. Over HTTP/2 all share one connection, and the limit is gone."
+            "Polling and long polling: no connection was free for their next requests. The 95th "
+            "percentile of the delay is {p95.polling} and {p95.longpoll}. With Server-Sent "
+            "Events, whose connection was already open, it is {p95.sse}; with WebSocket, which "
+            "browsers do not count among the six, {p95.websocket}. That is why this page runs in "
+            "one tab at a time. Over HTTP/2 all requests share one connection, without this "
+            "limit."
         ),
         link=f"{RFC}rfc9112#section-9.4",
         needs_demo=False,
     ),
     Scenario(
         slug="hidden",
-        title=_("The hidden tab"),
+        title=_("A hidden tab"),
         question=_(
-            "Polling asks five times a second. Start, switch to another tab for ten seconds, and "
-            "come back. How often did it ask meanwhile?"
+            "Polling sends five requests a second. Start the run, switch to another tab for ten "
+            "seconds, and come back. How often did the hidden tab poll?"
         ),
         choices=(
             Choice(_("Five times a second, as before")),
@@ -297,26 +299,26 @@ SCENARIOS: tuple[Scenario, ...] = (
         settings={"interval": 200, "rate": 2},
         duration=25,
         answer=_(
-            "Polling asked {requests.polling} times; in a tab that stays in sight it would have "
-            "been about 120 times. A hidden tab's timers run at most once a second, and after five "
-            "minutes once a minute. Long polling, streams and WebSocket need no timer, and went "
-            "on. This page leaves hidden time out of its delays: they would be the browser's "
-            "doing, not the technique's."
+            "Requests by polling: {requests.polling}; in a visible tab there would have been "
+            "about 120. A hidden tab's timers run at most once a second, and after five minutes "
+            "once a minute. Long polling, streams and WebSocket need no timer, and continued. "
+            "This page leaves hidden time out of its delays: the browser causes them, not the "
+            "technique."
         ),
         link="https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
         needs_demo=False,
     ),
     Scenario(
         slug="slow",
-        title=_("The slow reader"),
+        title=_("A slow client"),
         question=_(
-            "For ten seconds the reader of Server-Sent Events takes nothing off its connection. "
-            "What becomes of the events meanwhile?"
+            "For ten seconds the Server-Sent Events client reads nothing from its connection. "
+            "What happens to the events in that time?"
         ),
         choices=(
-            Choice(_("They are dropped: too slow is too late")),
-            Choice(_("Everyone waits for the slowest")),
-            Choice(_("They wait for this reader alone, and come all at once"), right=True),
+            Choice(_("They are dropped")),
+            Choice(_("All clients wait for the slowest")),
+            Choice(_("They wait for this client alone, and arrive all at once"), right=True),
         ),
         settings={"rate": 5},
         actions=(
@@ -325,11 +327,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=18,
         answer=_(
-            "Server-Sent Events received all of them at once afterwards: 95th percentile "
-            "{p95.sse}, lost {lost.total}. Nobody else noticed: WebSocket's is {p95.websocket}. "
-            "What was sent meanwhile waited in the buffers on the way. Had they filled up, the "
-            "server would have waited for this one reader; it keeps no queue for each, only the "
-            "place that each has reached in the one history of the room."
+            "Server-Sent Events received all of them at once afterwards. The 95th percentile of "
+            "the delay is {p95.sse}. Lost: {lost.total}. The other techniques were not affected: "
+            "with WebSocket it is {p95.websocket}. The events waited in the buffers between "
+            "server and client. Had the buffers filled up, the server would have waited for this "
+            "client alone: it has no queue for each client, only a cursor for each into the "
+            "room's one history."
         ),
         link=f"{RFC}rfc9293#section-3.8.6",
     ),

@@ -1,8 +1,8 @@
 """Sequence diagrams of the techniques: the drawing, and the steps of each.
 
-Time runs downwards; its unit is the one-way delay of the network. An arrow slants because a
-message takes one one-way delay; the bar at the left is the delay that the page measures, from an
-event's publication to its arrival.
+Time runs downwards, in units of the network's one-way delay. Arrows slant because a message takes
+one such unit. The bar on the left is the delay that the page measures: from an event's publication
+to its arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Text = str | Promise
 
 ONE_WAY = 36  # height of a one-way delay in user units
 WIDTH, TOP, BROWSER, SERVER = 440, 40, 92, 340
-ASIDE, LONG = 20, 28  # user units; characters
+LABEL_SHIFT, LONG_LABEL = 20, 28  # user units; characters
 DELAY, DELAY_NAME = 72, 44  # x of a delay's bar and of its name, left of the browser's line
 
 
@@ -59,7 +59,7 @@ class Down:
 
 @dataclass(frozen=True)
 class Event:
-    """Published on the server at `at`, seen in the browser at `seen`.
+    """An event: published on the server at `at`, received by the browser at `seen`.
 
     `column` moves its delay's bar to the left, beside the bar of an earlier event.
     """
@@ -199,8 +199,8 @@ def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) 
     # The label runs from left to right for both directions of the arrow.
     slope = angle if end > start else angle - 180
     # A response starts where a request ends: shift a short label away from the request's.
-    aside = ASIDE if end < start and len(str(label)) < LONG else 0
-    middle = (start + end) / 2 - aside
+    shift = LABEL_SHIFT if end < start and len(str(label)) < LONG_LABEL else 0
+    middle = (start + end) / 2 - shift
     return format_html(
         '<path class="arrow {0}" d="M{1} {2}L{3} {4}"/>'
         '<path class="tip" transform="translate({3} {4}) rotate({5})" d="M0 0-10-4v8z"/>'
@@ -218,26 +218,26 @@ FIRST, SECOND, THIRD = _("event 42"), _("event 43"), _("event 44")
 
 POLLING = Diagram(
     "polling",
-    _("Short polling: three requests, two of them for nothing"),
+    _("Polling: three requests, two of them with an empty response"),
     (
         Up(0, "GET /polling/lobby/?since=…41"),
-        Down(1, _("200, nothing new"), wire=False, empty=True),
+        Down(1, _("200, no new events"), wire=False, empty=True),
         Span(2, 5, _("pause: the interval"), "browser"),
         Event(2.5, 7, FIRST),
         Up(5, "GET ?since=…41"),
         Down(6, "200 [42]"),
         Span(7, 10, _("pause: the interval"), "browser"),
         Up(10, "GET ?since=…42"),
-        Down(11, _("200, nothing new"), wire=False, empty=True),
+        Down(11, _("200, no new events"), wire=False, empty=True),
     ),
 )
 
 LONG_POLLING = Diagram(
     "longpoll",
-    _("Long polling: the answer waits for an event; 43 falls into the gap"),
+    _("Long polling: the response waits for an event; 43 is published between two requests"),
     (
         Up(0, "GET /longpoll/lobby/?since=…41"),
-        Span(1, 3.4, _("held until there is something")),
+        Span(1, 3.4, _("held until there is an event")),
         Event(3.4, 4.4, FIRST),
         Down(3.4, "200 [42]"),
         Event(3.9, 6.4, SECOND, column=1),
@@ -287,7 +287,7 @@ SERVER_SENT_EVENTS = Diagram(
 
 WEBSOCKET = Diagram(
     "websocket",
-    _("WebSocket: after the handshake both sides speak when they like"),
+    _("WebSocket: after the handshake both sides send when they like"),
     (
         Up(0, "GET, Upgrade: websocket"),
         Down(1, "101 Switching Protocols"),

@@ -1,4 +1,4 @@
-"""`GET /theory/`: what each technique must cost, for the page."""
+"""`GET /theory/`: the predicted delay and requests of each technique, for the page."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Query = Mapping[str, str]
 
 POINTS = 48  # of the distribution
 INTERVAL = (0.0, 3_600_000.0)  # ms
-# What matters to a slow link: a response's head, and an event of the conversation with its framing.
+# Bytes, which matter on a slow link: a response's head, and a generated event with its framing.
 SIZES = Sizes(down=230.0, event=250.0)
-SERVICE = 0.002  # seconds that a browser and the server work in one round trip
+SERVICE = 0.002  # seconds of processing in browser and server for a round trip
 
 
 @api_view("GET", "HEAD")
 async def theory(request: HttpRequest) -> HttpResponse:
-    """`?rate=&interval=&rtt=&jitter=&bandwidth=&arrivals=`: a prediction for each technique.
+    """Serve a prediction for each technique: `?rate=&interval=&rtt=&jitter=&bandwidth=&arrivals=`.
 
-    `rate` in events a second, times in milliseconds, `bandwidth` in kB/s. 400 where a stream of
-    such events does not fit through such a bandwidth.
+    `rate` in events a second, times in milliseconds, `bandwidth` in kB/s. 400 if the events exceed
+    the bandwidth.
     """
     workload, path = _parameters(request.GET)
     try:
@@ -44,7 +44,7 @@ async def theory(request: HttpRequest) -> HttpResponse:
 def _parameters(query: Query) -> tuple[Workload, NetworkPath]:
     arrivals = query.get("arrivals", "poisson")
     if arrivals not in ("poisson", "fixed"):
-        raise Problem(400, "arrivals", "'arrivals' is poisson or fixed.")
+        raise Problem(400, "arrivals", "'arrivals' must be poisson or fixed.")
     workload = Workload(
         rate=_number(query, "rate", 1.0, RATE),
         arrivals="fixed" if arrivals == "fixed" else "poisson",
@@ -70,8 +70,8 @@ def _number(query: Query, name: str, default: float, between: tuple[float, float
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= most:  # nan is not
-        raise Problem(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
+    if not least <= value <= most:  # also rejects NaN
+        raise Problem(400, name, f"'{name}' must be a number from {least:g} to {most:g}.")
     return value
 
 

@@ -36,16 +36,16 @@ from .technique_pages import PAGES
 DEFAULT_ROOM = "lobby"
 WINDOWS = (10, 30, 60)  # seconds that the lanes show
 INTERVAL = 1_000  # milliseconds from a poll's response to the next poll
-RATE = 1.0  # events a second of the demo's feed, unless set otherwise
+RATE = 1.0  # events a second of the demo's feed by default
 
 EXPLANATIONS = {
     400: (
         _("This request cannot be understood"),
-        _("The address or the form is not as it has to be."),
+        _("The address or the form is not valid."),
     ),
     403: (
         _("Not allowed"),
-        _("The form was sent from another page, or too long ago. Load the page again and retry."),
+        _("The form was sent from another page, or is too old. Reload the page and try again."),
     ),
     404: (_("There is no such page"), _("The address may be mistyped, or the page has moved.")),
     500: (_("Something went wrong on the server"), _("It is not your fault. Please try again.")),
@@ -55,7 +55,7 @@ EXPLANATIONS[503] = EXPLANATIONS[500]
 
 @require_safe
 def demo_page(request: HttpRequest) -> HttpResponse:
-    """Show every technique in the room of `?room=`."""
+    """Show the events of the room `?room=` by every technique."""
     room = request.GET.get("room", DEFAULT_ROOM)
     techniques = [technique for technique in TECHNIQUES if technique.on_page]
     context: dict[str, Any] = {"room": room, "techniques": techniques}
@@ -75,6 +75,7 @@ def demo_page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def technique_page(request: HttpRequest, app: str) -> HttpResponse:
+    """Show the page of the techniques of `app`."""
     pages = list(PAGES.values())
     index = list(PAGES).index(app)
     techniques = pages[index].techniques
@@ -93,9 +94,8 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
 @cache
 def server_name() -> str:
     """Return the name and version of the ASGI server that runs this process."""
-    # Daphne is an installed app, and so is imported under every server.
-    others = ("uvicorn", "hypercorn", "granian")
-    name = next((module for module in others if module in sys.modules), "daphne")
+    servers = ("uvicorn", "hypercorn", "granian", "daphne")
+    name = next(module for module in servers if module in sys.modules)
     return f"{name.capitalize()} {version(name)}"
 
 
@@ -150,7 +150,7 @@ def script_texts(request: HttpRequest, language: str) -> HttpResponseBase:
 @require_safe
 @never_cache
 def clock(request: HttpRequest) -> JsonResponse:
-    """Serve `{"now"}`: the server's clock in Unix seconds, which `published_at` is also from."""
+    """Serve `{"now"}`: the server's clock in Unix seconds, the clock of `published_at`."""
     return JsonResponse({"now": time.time()})
 
 

@@ -262,7 +262,7 @@ async def test_an_event_is_picked_and_its_bytes_are_explained(
     await expect(rows).to_have_count(len(LANES))
     for row in await rows.all():
         await expect(row.locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
-    await expect(rows.nth(0)).to_contain_text("asked again")
+    await expect(rows.nth(0)).to_contain_text("next request")
     await expect(rows.nth(2)).to_contain_text("The connection was open")
 
     wire = page.locator(".wire")
@@ -289,7 +289,7 @@ async def test_an_event_is_picked_and_its_bytes_are_explained(
     await page.get_by_role("button", name="Freeze").click()
     await look_at_the_last(page)
     await rows.get_by_role("button", name="Polling", exact=True).click()
-    await expect(wire).to_have_text("Not here yet.")
+    await expect(wire).to_have_text("Not arrived yet.")
     await lane(page, "polling").get_by_role("button", name="Start").click()
     await expect(wire.locator("[data-event]").first).to_contain_text("wait for me")
     await expect(rows.nth(0).locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
@@ -340,12 +340,12 @@ async def test_two_browsers_see_each_other(
         await expect(page.locator("#conversation [data-own] .text")).to_have_text(own)
         joined = page.locator("#conversation [data-type=join] .sender")
         await expect(joined).to_have_text(["ada", "ben"])
-        await expect(page.locator("#here")).to_have_text("Here: ada, ben")
+        await expect(page.locator("#people")).to_have_text("Here: ada, ben")
     assert query(ben)["lanes"] == "sse,websocket"
     await elsewhere.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
 
 
-# --- Situations --------------------------------------------------------------------------------
+# --- Scenarios ---------------------------------------------------------------------------------
 
 
 async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
@@ -371,7 +371,7 @@ async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
     answer = page.locator(".scenario-answer")
     await expect(answer).to_contain_text(re.compile(r"Right\..*streaming [\d.]+\sm?s"))
     assert "{" not in (await answer.text_content() or "")
-    await page.get_by_label("Situation").select_option("")
+    await page.get_by_label("Scenario").select_option("")
     await expect(page.locator("#legend")).to_be_visible()
     await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
@@ -419,10 +419,10 @@ async def test_axe_finds_nothing_serious(context: BrowserContext, demo: Demo, ro
     await expect(page.locator(".wire h3")).to_be_visible()
     await assert_accessible(page)
     await page.keyboard.press("Escape")
-    await page.get_by_label("Situation").select_option("cut")
+    await page.get_by_label("Scenario").select_option("cut")
     await page.keyboard.press("Tab")
     await assert_accessible(page)
-    await page.get_by_role("button", name="Keys").click()
+    await page.get_by_role("button", name="Keyboard shortcuts").click()
     await assert_accessible(page)
     assert heard == []
 
@@ -454,9 +454,7 @@ async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
         lambda route: route.continue_(headers={**route.request.headers, "x-csrftoken": "x" * 64}),
     )
     await page.locator('[data-do="cut"]').click()
-    await expect(page.locator("#outcome")).to_have_text(
-        "서버가 이 페이지를 더는 알아보지 못해요. 다시 불러와 주세요."
-    )
+    await expect(page.locator("#outcome")).to_have_text("오래된 페이지예요. 새로 고쳐 주세요.")
     await page.route(
         "**/stage/cut/", lambda route: route.fulfill(status=503, json={"detail": "No."})
     )
@@ -475,7 +473,7 @@ async def test_scenario_needs_the_demos_machine(
     where = "The feed and the network are controlled on the machine that runs the demo."
     await expect(page.locator(".scenario-answer")).to_have_text(where)
     await expect(page.locator(".no-demo")).to_have_text(where)
-    await page.get_by_label("Situation").select_option("hidden")  # which needs no control
+    await page.get_by_label("Scenario").select_option("hidden")  # which needs no control
     await expect(page.locator(".scenario-answer")).to_be_empty()
 
 
@@ -492,7 +490,7 @@ async def test_page_outside_the_demo_names_what_is_missing(
     for name in LANES:
         await received(page, name, *ids)
         await reads(page, name, "up", "\u2013")
-    await page.get_by_label("Situation").select_option("cut")
+    await page.get_by_label("Scenario").select_option("cut")
     await expect(page.locator(".scenario-answer")).to_contain_text("make demo")
 
 

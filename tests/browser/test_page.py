@@ -195,12 +195,10 @@ async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
 
 async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) -> None:
     await write(page, "   ")
-    await expect(page.get_by_role("alert")).to_have_text(
-        "'text' is a text of 1 to 2000 characters."
-    )
+    await expect(page.get_by_role("alert")).to_have_text("The text must have 1 to 2000 characters.")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("   ")
     await write(page, "Good morning", sender="")
-    await expect(page.get_by_role("alert")).to_contain_text("'sender'")
+    await expect(page.get_by_role("alert")).to_contain_text("The name must have")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("Good morning")
     await write(page, "Good morning")
     await expect(page.locator("#outcome")).to_be_empty()
@@ -274,7 +272,7 @@ async def test_the_keyboard_is_enough(
 
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog")).to_be_visible()
-    await page.get_by_label("Keys are on").press("Space")
+    await page.get_by_label("Keyboard shortcuts are on").press("Space")
     await page.keyboard.press("Escape")
     await page.keyboard.press("1")
     await page.keyboard.press("Space")
@@ -410,7 +408,7 @@ async def test_announcements_comings_resets_and_changes_stand_out(
         AnyText("Closing at six"),
         AnyText("ada joined"),
         AnyText("ada left"),
-        AnyText("Events missed: 3"),
+        AnyText("3 events missed"),
         AnyText("good morning edited"),
         AnyText("deleted"),
         AnyText("Events missed, number unknown"),
@@ -457,7 +455,7 @@ REASONS = [
     "The server cannot be reached.",
     "The connection was lost.",
     "The server ended the connection.",
-    "Nothing was heard for too long.",
+    "No data arrived for too long.",
     "The server cannot do this now; please try again.",
 ]
 
@@ -634,7 +632,7 @@ async def test_logged_in_user_publishes_under_their_name(
         await page.get_by_label("Password").fill("wrong")
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("alert")).to_have_text(
-            "The name or the password is wrong. Capital letters count."
+            "Wrong name or password. Upper and lower case matter."
         )
         await page.get_by_label("Password").fill("lovelace")
         await page.get_by_role("button", name="Log in").click()

@@ -23,20 +23,20 @@ test("an event under a user's name is theirs only if it is verified", () => {
   assert.deepEqual([user.isOwn(event), user.isOwn({ ...event, verified: true })], [false, true]);
   const anonymous = new Session({ name: "", changes: { name: "", isStaff: false } }, null, sender);
   assert.deepEqual([anonymous.isOwn(event), anonymous.isOwn({ ...event, verified: true })], [true, false]);
-  assert.equal(anonymous.presence, "ada");
+  assert.equal(anonymous.presenceName, "ada");
 });
 
 const DEFAULTS = { window: 30, interval: 1000, rate: 1, rtt: 0, jitter: 0, bandwidth: null, lanes: ["sse"], scene: "" };
 
-test("settings come from the address, within their bounds", () => {
+test("settings are read from the address, within bounds", () => {
   const settings = new Settings(DEFAULTS, "?window=60&interval=1&rtt=x&bandwidth=&lanes=a,,b&scene=race&no=1");
   const values = Object.keys(DEFAULTS).map((name) => settings.get(name));
   assert.deepEqual(values, [60, 50, 1, 0, 0, null, ["a", "b"], "race"]);
-  assert.deepEqual([...settings.given], ["window", "interval", "lanes", "scene"]);
+  assert.deepEqual([...settings.fromAddress], ["window", "interval", "lanes", "scene"]);
   assert.equal(new Settings(DEFAULTS, "?window=11").get("window"), 30);
 });
 
-test("settings go to the address, unless they are the defaults", (context) => {
+test("settings other than the defaults are written to the address", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   globalThis.location = { href: "http://test/?room=lobby&rtt=100", search: "?rtt=100" };
   globalThis.history = { state: null, replaceState: mock.fn() };
@@ -47,7 +47,7 @@ test("settings go to the address, unless they are the defaults", (context) => {
   settings.set({ rate: 5 }, "demo");
   assert.deepEqual(changes, [{ names: ["rtt", "rate", "lanes"], origin: "reader" }]);
   context.mock.timers.tick(150);
-  const [[, , url]] = history.replaceState.mock.calls.map(({ arguments: given }) => given);
+  const [[, , url]] = history.replaceState.mock.calls.map((call) => call.arguments);
   assert.equal(url.search, "?room=lobby&rate=5&lanes=a,b");
 });
 

@@ -6,45 +6,45 @@ import { lines } from "/static/streaming/source.js";
 import { Failure, parse } from "/static/transports/failure.js";
 
 /** The lines of a response that arrives in these pieces. */
-async function read(...pieces) {
+async function linesOf(...pieces) {
   const body = new ReadableStream({
     start(controller) {
       for (const piece of pieces) controller.enqueue(piece);
       controller.close();
     },
   });
-  const found = [];
-  let heard = 0;
-  for await (const line of lines(body, () => (heard += 1))) found.push(line);
-  assert.equal(heard, pieces.length, "every piece is a sign of life");
-  return found;
+  const read = [];
+  let notifications = 0;
+  for await (const line of lines(body, () => (notifications += 1))) read.push(line);
+  assert.equal(notifications, pieces.length, "each piece resets the silence timer");
+  return read;
 }
 
-test("lines are whole wherever the network cuts, and only a line feed ends one", async () => {
+test("lines are complete however the bytes are split, and only a line feed ends one", async () => {
   const text = "ascii\n\n한국어 👋🏽\nline\u2028separator\u2029\x00\r\ntail";
-  const whole = text.split("\n").slice(0, -1); // what follows the last line feed is no line
+  const complete = text.split("\n").slice(0, -1); // the incomplete last line is discarded
   const bytes = new TextEncoder().encode(text);
-  assert.deepEqual(await read(...Array.from(bytes, (byte) => Uint8Array.of(byte))), whole);
+  assert.deepEqual(await linesOf(...Array.from(bytes, (byte) => Uint8Array.of(byte))), complete);
   for (let cut = 0; cut <= bytes.length; cut += 1) {
-    assert.deepEqual(await read(bytes.subarray(0, cut), bytes.subarray(cut)), whole);
+    assert.deepEqual(await linesOf(bytes.subarray(0, cut), bytes.subarray(cut)), complete);
   }
 });
 
-test("a source fetches with the function that it is given", async () => {
-  const asked = [];
+test("a source uses the `fetch` of its options", async () => {
+  const requests = [];
   const batch = { room: "r", cursor: "e-1", events: [{ id: "e-1" }] };
   const fetch = async (url, init) => {
-    asked.push([url.pathname, init.cache]);
+    requests.push([url.pathname, init.cache]);
     return Response.json(batch);
   };
   const source = new PollingSource("http://test/feed/", { fetch });
   const { data, lastEventId } = await new Promise((done) => source.addEventListener("message", done));
   source.close();
   assert.deepEqual([JSON.parse(data), lastEventId, source.since], [{ id: "e-1" }, "e-1", "e-1"]);
-  assert.deepEqual(asked, [["/feed/", "no-store"]]);
+  assert.deepEqual(requests, [["/feed/", "no-store"]]);
 });
 
-test("a failure has the words of the problem, and knows whether it may pass", async () => {
+test("a failure has the problem's detail, and is final or temporary", async () => {
   const headers = { "Content-Type": "application/problem+json", "Retry-After": "2" };
   const problem = (status) => new Response('{"detail": "Because."}', { status, headers });
   const { code, message, final } = await Failure.of(problem(404));
@@ -55,7 +55,7 @@ test("a failure has the words of the problem, and knows whether it may pass", as
   }
 });
 
-test("Retry-After is a number of seconds or a date, and bounded", async () => {
+test("Retry-After is seconds or a date, and bounded", async () => {
   const of = async (value) =>
     (await Failure.of(new Response("", { status: 503, headers: { "Retry-After": value } }))).retryAfter;
   assert.equal(await of("86400"), 300_000);
@@ -65,7 +65,7 @@ test("Retry-After is a number of seconds or a date, and bounded", async () => {
   assert.ok(inAMinute > 50_000 && inAMinute <= 60_000);
 });
 
-test("JSON that is none is a failure", () => {
+test("malformed JSON is a failure", () => {
   assert.deepEqual(parse('{"id": 1}'), { id: 1 });
   assert.throws(() => parse("<p>Log in"), { code: "malformed" });
 });

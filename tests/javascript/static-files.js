@@ -1,4 +1,4 @@
-/** `node --import`: resolves `/static/<path>` and what it imports, over the static files of all apps. */
+/** For `node --import`: resolves `/static/<path>`, and the imports of these files, in all apps. */
 import { existsSync, readdirSync } from "node:fs";
 import { register } from "node:module";
 
@@ -8,8 +8,8 @@ const folders = readdirSync(root).map((app) => new URL(`${app}/static/`, root));
 /** The file of an address whose path contains `/static/`. @param {string} url */
 function find(url) {
   const path = url.split("/static/")[1];
-  const found = path && folders.map((folder) => new URL(path, folder)).find((file) => existsSync(file));
-  return found ? found.href : url;
+  const file = path && folders.map((folder) => new URL(path, folder)).find((candidate) => existsSync(candidate));
+  return file ? file.href : url;
 }
 
 /** A hook of node:module. */

@@ -5,15 +5,15 @@ import { sentence } from "/static/realtime_demo/lib/event-text.js";
 import { problemText } from "/static/realtime_demo/lib/problem-text.js";
 import { bytes, duration, format, percent } from "/static/realtime_demo/lib/text.js";
 
-const speak = (lang) => {
+const setLanguage = (lang) => {
   globalThis.document = { documentElement: { lang } };
 };
 
-test("braces become values, and stay where there is none", () => {
+test("placeholders become values, and stay without one", () => {
   assert.equal(format("{count} of {all.events}, {what}", { count: 0, "all.events": 3 }), "0 of 3, {what}");
 });
 
-test("a duration has as many digits as it deserves", () => {
+test("a duration has its significant digits", () => {
   for (const [milliseconds, text] of [
     [NaN, "–"],
     [0.04, "0.0\u00a0ms"],
@@ -26,7 +26,7 @@ test("a duration has as many digits as it deserves", () => {
   ]) assert.equal(duration(milliseconds), text);
 });
 
-test("bytes have two digits or three", () => {
+test("bytes have two or three digits", () => {
   for (const [count, text] of [
     [NaN, "–"],
     [999, "999\u00a0B"],
@@ -40,27 +40,28 @@ test("a share is a percentage", () => {
   assert.deepEqual([percent(0.904), percent(NaN)], ["90\u00a0%", "–"]);
 });
 
-test("a message is quoted, an action is told, and an unknown type is named", () => {
+test("events have a sentence by type; an unknown type is named", () => {
   assert.equal(sentence({ type: "message", sender: "ada", text: "hello" }), "ada: hello");
   assert.equal(sentence({ type: "join", sender: "ada" }), "ada joined");
   assert.equal(sentence({ type: "wink", sender: "ada" }), "ada: wink");
-  assert.match(sentence({ type: "reset", missed: 3 }), /^Events missed: 3: /);
+  assert.match(sentence({ type: "reset", missed: 3 }), /^3 events missed: /);
+  assert.match(sentence({ type: "reset", missed: 1 }), /^1 event missed: /);
   assert.match(sentence({ type: "reset", missed: null }), /^Events missed, number unknown: /);
 });
 
 test("a known code has a text of its own, with the limits", () => {
-  speak("ko");
+  setLanguage("ko");
   const problem = { code: "text", status: 400, detail: "'text' is too long." };
-  assert.equal(problemText(problem, { text: 2000 }), "'text' is a text of 1 to 2000 characters.");
+  assert.equal(problemText(problem, { text: 2000 }), "The text must have 1 to 2000 characters.");
 });
 
-test("the server's own words are shown only where they are understood", () => {
+test("the server's detail is shown only in its own language, or if there is no other text", () => {
   const problem = { code: "forbidden", status: 403, detail: "Not for you." };
-  speak("en");
+  setLanguage("en");
   assert.equal(problemText(problem), "Not for you.");
-  speak("ko");
+  setLanguage("ko");
   assert.equal(problemText(problem), "This is not allowed here.");
   assert.equal(problemText({ ...problem, status: 4403 }), "This is not allowed here.", "a close code");
   assert.equal(problemText({ status: 418, detail: "Short and stout." }), "Short and stout.");
-  assert.equal(problemText({ status: 418 }), "The server refused it, with status 418.");
+  assert.equal(problemText({ status: 418 }), "The server rejected it with status 418.");
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { toColumns } from "/static/realtime_demo/lanes/columns.js";
-import { Timeline, VOID } from "/static/realtime_demo/lanes/timeline.js";
+import { Timeline, NEVER } from "/static/realtime_demo/lanes/timeline.js";
 import { Deliveries } from "/static/realtime_demo/sources/deliveries.js";
 
 const COLUMNS = 100; // of ten milliseconds each
@@ -24,9 +24,9 @@ test("an event is one occurrence, whichever track delivers it first", () => {
   const { occurrence, isNew } = timeline.arrive(first, event(1), 150, 100);
   assert.ok(!isNew);
   assert.deepEqual([...occurrence.arrivals], [150, 120]);
-  assert.deepEqual(first.doubles, []);
+  assert.deepEqual(first.duplicates, []);
   timeline.arrive(first, event(1), 160, 100);
-  assert.deepEqual(first.doubles, [160]);
+  assert.deepEqual(first.duplicates, [160]);
 });
 
 test("occurrences are in the order of publication", () => {
@@ -38,28 +38,28 @@ test("occurrences are in the order of publication", () => {
   assert.equal(timeline.latest.seq, 3);
 });
 
-test("an event that a reset passed over will not come", () => {
+test("an event skipped by a reset never arrives", () => {
   const timeline = running(2);
   timeline.arrive(timeline.tracks[0], event(1), 120, 100);
   timeline.reset(timeline.tracks[1]);
-  assert.deepEqual([...timeline.latest.arrivals], [120, VOID]);
+  assert.deepEqual([...timeline.latest.arrivals], [120, NEVER]);
   assert.deepEqual(columnsOf(timeline).lanes[1].rings, [10]);
 });
 
 test("requests are counted once their events have arrived", () => {
   const timeline = running();
   const [track] = timeline.tracks;
-  const ask = (at, ...seqs) => {
+  const poll = (at, ...seqs) => {
     const exchange = track.begin(at);
     track.finish(exchange, at + 5, true);
     for (const seq of seqs) timeline.arrive(track, event(seq), at + 5, at);
   };
-  ask(10, 1);
-  ask(20);
-  ask(30);
+  poll(10, 1);
+  poll(20);
+  poll(30);
   track.begin(40);
   assert.deepEqual([track.requests, track.open, track.emptyShare], [4, 1, 2 / 3]);
-  track.forget();
+  track.resetCounts();
   assert.deepEqual([track.requests, track.open], [1, 1]);
   assert.ok(Number.isNaN(track.emptyShare));
 });
@@ -71,7 +71,7 @@ test("an event is on its way from its publication to its arrival", () => {
   assert.equal(published[20], 2);
   assert.equal(lanes[0].ticks[30], 1);
   assert.deepEqual([lanes[0].piles[20], lanes[0].piles[30]], [1, -1]);
-  assert.deepEqual([lanes[1].piles[20], lanes[1].piles[COLUMNS]], [1, -1], "not here yet");
+  assert.deepEqual([lanes[1].piles[20], lanes[1].piles[COLUMNS]], [1, -1], "not arrived yet");
 });
 
 test("an event from before the track started is not on its way", () => {
@@ -83,7 +83,7 @@ test("an event from before the track started is not on its way", () => {
   assert.ok(piles.every((pile) => pile === 0));
 });
 
-test("an announcement outdoes a message in its column, and a message a join", () => {
+test("a column shows an announcement before a message, and a message before a join", () => {
   const timeline = running();
   for (const [seq, type] of [[1, "join"], [2, "message"], [3, "announcement"], [4, "message"]]) {
     timeline.arrive(timeline.tracks[0], event(seq, type), 300, 200);
@@ -91,7 +91,7 @@ test("an announcement outdoes a message in its column, and a message a join", ()
   assert.equal(columnsOf(timeline).published[20], 3);
 });
 
-test("no more is kept than a minute and a bit, or ten thousand", () => {
+test("the timeline is bounded by age and by number", () => {
   const timeline = running();
   for (let seq = 1; seq <= 10_300; seq += 1) {
     timeline.tracks[0].finish(timeline.tracks[0].begin(seq), seq, true);

@@ -1,4 +1,4 @@
-/** Wires the page: a lane and a card for each technique, one clock, one conversation, one tab. */
+/** The page: creates its parts and connects them. */
 import { Changes } from "./chat/changes.js";
 import { prepareComposer, showError } from "./chat/composer.js";
 import { Conversation } from "./chat/conversation.js";
@@ -26,12 +26,12 @@ import { prepareScenarios } from "./panels/scenarios.js";
 import { TapCounts } from "./panels/tap-counts.js";
 import { Receiver } from "./sources/receiver.js";
 
-const CLOCK_EVERY = 300_000;
-const SUMMARY_EVERY = 10_000;
-const FIGURES_EVERY = 250;
-const TABLE_EVERY = 500;
+const CLOCK_INTERVAL = 300_000;
+const SUMMARY_INTERVAL = 10_000;
+const FIGURES_INTERVAL = 250;
+const TABLE_INTERVAL = 500;
 
-/** @returns {any} null for what a technique's own page does without */
+/** @returns {any} null for an element that a technique's page does not have */
 const byId = (id) => document.getElementById(id);
 const ifPresent = (id, make) => (byId(id) ? make(byId(id)) : null);
 
@@ -61,21 +61,21 @@ const receivers = await Promise.all(
     return new Receiver(technique, Source, timeline, timeline.tracks[index], {
       clock,
       isVisibleSince: (time) => visibility.isVisibleSince(time),
-      name: () => session.presence,
+      presenceName: () => session.presenceName,
       options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
       arrived: (occurrence, isNew) => {
         conversation?.arrived(occurrence, index, isNew);
         inspector?.arrived(occurrence);
       },
-      changed: ({ state, text }, isNews) => {
+      changed: ({ state, text }, isNewState) => {
         cards[index].showState();
-        if (isNews) {
+        if (isNewState) {
           const values = { technique: technique.label, state: text };
           announcer.announce(format(gettext("{technique}: {state}"), values));
         }
-        if (state === "stopped" || state === "open") rememberLanes();
+        if (state === "stopped" || state === "open") writeLanes();
       },
-      unknown: () => session.end(),
+      onUnauthenticated: () => session.end(),
     });
   }),
 );
@@ -93,19 +93,19 @@ const tapCounts = demo && new TapCounts(demo, cards);
 
 for (const each of receivers) each.isWanted = settings.get("lanes").includes(each.technique.name);
 
-/** The running lanes are part of the address. */
-function rememberLanes() {
-  const wanted = receivers.filter(({ isWanted }) => isWanted);
-  settings.set({ lanes: wanted.map(({ technique }) => technique.name) }, "lanes");
+/** Writes the running lanes to the address. */
+function writeLanes() {
+  const running = receivers.filter(({ isWanted }) => isWanted);
+  settings.set({ lanes: running.map(({ technique }) => technique.name) }, "lanes");
 }
 
 /** Resets the figures. */
-function forget() {
-  for (const each of receivers) each.forget();
+function resetFigures() {
+  for (const each of receivers) each.resetFigures();
   tapCounts?.reset();
 }
 
-/** Marks what the reader did above the lanes. @param {string} text */
+/** Notes an action of the reader above the lanes. @param {string} text */
 function note(text) {
   timeline.note(now(), text);
   announcer.announce(text);
@@ -117,8 +117,8 @@ const conversation = ifPresent("conversation", (list) =>
   new Conversation(list, byId("event-template"), techniques, {
     room,
     rooms: configuration.rooms,
-    here: byId("here"),
-    options: byId("rooms"),
+    people: byId("people"),
+    roomOptions: byId("rooms"),
     isOwn: (event) => session.isOwn(event),
     changes: new Changes(session.permission, byId("text").maxLength, change),
   }),
@@ -156,8 +156,8 @@ settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) =
   if (names.includes("interval")) {
     receivers.find(({ technique }) => technique.name === "polling")?.reopen();
   }
-  if (names.some((name) => ["interval", "rtt", "jitter", "bandwidth"].includes(name))) forget();
-  if (names.some((name) => name !== "window" && name !== "scene")) forecast.renew();
+  if (names.some((name) => ["interval", "rtt", "jitter", "bandwidth"].includes(name))) resetFigures();
+  if (names.some((name) => name !== "window" && name !== "scene")) forecast.update();
 });
 
 function showWindow() {
@@ -171,14 +171,14 @@ const windowInputs = document.querySelectorAll("[name=window]");
 for (const input of windowInputs) {
   input.addEventListener("change", () => settings.set({ window: Number(input.value) }));
 }
-byId("forget")?.addEventListener("click", () => {
-  forget();
-  note(gettext("Figures from here"));
+byId("reset-figures")?.addEventListener("click", () => {
+  resetFigures();
+  note(gettext("Figures reset"));
 });
 const scenarios = ifPresent("scenario", (element) => {
   const legend = byId("legend");
   const announce = (text) => announcer.announce(text);
-  const page = { room, settings, receivers, demo, controls, playback, legend, forget, note, announce };
+  const page = { room, settings, receivers, demo, controls, playback, legend, resetFigures, note, announce };
   return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
 });
 scenarios?.open();
@@ -211,27 +211,27 @@ async function readClock() {
 
 ifPresent("composer", (form) => {
   prepareComposer(form, byId("outcome"), configuration.publish, (event) => session.published(event));
-  // The name is a presence: everyone is told, and all techniques reconnect under it.
+  // The name is the user's presence: all techniques reconnect with it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });
 showWindow();
-forecast.renew();
-demo?.follow();
+forecast.update();
+demo?.connect();
 
 await readClock(); // before anything can disturb the measurement
-setInterval(readClock, CLOCK_EVERY);
-setInterval(() => announcer.summarise(), SUMMARY_EVERY);
-// One card at a time, so that no frame has to draw them all.
+setInterval(readClock, CLOCK_INTERVAL);
+setInterval(() => announcer.summarise(), SUMMARY_INTERVAL);
+// One card at a time, to spread the work over several frames.
 let turn = 0;
 setInterval(() => {
   turn = (turn + 1) % cards.length;
   cards[turn].draw(relativeMedians(receivers.map(({ delays }) => delays))[turn], timeline.latest);
-}, FIGURES_EVERY / cards.length);
+}, FIGURES_INTERVAL / cards.length);
 ifPresent("events", (body) => {
   const details = body.closest("details");
   const draw = () => details.open && drawEventTable(body, timeline, receivers);
   details.addEventListener("toggle", draw);
-  setInterval(draw, TABLE_EVERY);
+  setInterval(draw, TABLE_INTERVAL);
 });
 playback.run();
 
@@ -246,9 +246,9 @@ document.querySelector(".account form")?.addEventListener("submit", () => {
   for (const each of receivers) each.allow(false);
 });
 
-/** Whether this tab may run. @param {boolean} isAllowed */
+/** Starts or stops all lanes, as this tab may run or not. @param {boolean} isAllowed */
 function allow(isAllowed) {
-  if (byId("elsewhere")) byId("elsewhere").hidden = isAllowed;
+  if (byId("other-tab")) byId("other-tab").hidden = isAllowed;
   byId("board").inert = !isAllowed;
   for (const each of receivers) each.allow(isAllowed);
 }

@@ -245,7 +245,7 @@ export class Source extends EventTarget {
       } catch (error) {
         if (this.#readyState === CLOSED) return;
         const failure = Failure.from(attempt.signal.aborted ? attempt.signal.reason : error);
-        if (failure.final) return this.#giveUp(failure);
+        if (failure.final) return this.#fail(failure);
         const delay = this.#backOff(failure);
         this.#end(attempt);
         this.interrupted(failure, delay);
@@ -274,7 +274,7 @@ export class Source extends EventTarget {
   }
 
   /** @param {Failure} failure */
-  #giveUp({ code, message, status }) {
+  #fail({ code, message, status }) {
     this.close();
     this.report({ code, reason: message, status, retryIn: null });
   }

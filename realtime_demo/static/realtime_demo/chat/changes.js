@@ -5,22 +5,22 @@ import { gettext } from "../lib/text.js";
 /**
  * @typedef {object} Permission
  * @property {string} name verified sender name of the user; "": anonymous
- * @property {boolean} isStaff may change everybody's events
+ * @property {boolean} isStaff may change anyone's messages and announcements
  */
 
 export class Changes {
   /**
    * @param {Permission} permission
-   * @param {number} longest characters of a text
+   * @param {number} maxLength of a text
    * @param {(of: string, text: string) => Promise<void>} send deletes if the text is empty
    */
-  constructor(permission, longest, send) {
+  constructor(permission, maxLength, send) {
     this.permission = permission;
-    this.longest = longest;
+    this.maxLength = maxLength;
     this.send = send;
   }
 
-  /** As `changeable` of transports/http/publish.py. */
+  /** Whether the server allows it: the rule of `changeable` in transports/http/publish.py. */
   allows({ type, sender, verified }) {
     const { name, isStaff } = this.permission;
     if (isStaff) return type === "message" || type === "announcement";
@@ -28,30 +28,30 @@ export class Changes {
   }
 
   /** Adds the buttons to an event's item, if it may be changed. @param {HTMLElement} item */
-  offer(item, event) {
+  addButtons(item, event) {
     if (!this.allows(event)) return;
     const span = item.querySelector(".text");
     span.id = `text-${event.id}`;
-    const button = (label, act) => {
-      const made = make("button", { type: "button", className: "quiet", textContent: label });
-      made.setAttribute("aria-describedby", span.id);
-      made.addEventListener("click", () => act(made));
-      return made;
+    const button = (label, onClick) => {
+      const element = make("button", { type: "button", className: "quiet", textContent: label });
+      element.setAttribute("aria-describedby", span.id);
+      element.addEventListener("click", () => onClick(element));
+      return element;
     };
-    const remove = (pressed) => (pressed.dataset.sure === "" ? this.#delete(item, event) : this.#ask(pressed));
+    const remove = (pressed) => (pressed.dataset.confirm === "" ? this.#delete(item, event) : this.#confirm(pressed));
     const actions = [button(gettext("Edit"), () => this.#edit(item, event)), button(gettext("Delete"), remove)];
     item.querySelector("p").after(make("span", { className: "actions" }, ...actions));
   }
 
   /** Asks for a second press before deleting. @param {HTMLButtonElement} button */
-  #ask(button) {
-    button.dataset.sure = "";
+  #confirm(button) {
+    button.dataset.confirm = "";
     button.textContent = gettext("Really delete?");
-    const calm = () => {
-      delete button.dataset.sure;
+    const restore = () => {
+      delete button.dataset.confirm;
       button.textContent = gettext("Delete");
     };
-    button.addEventListener("blur", calm, { once: true });
+    button.addEventListener("blur", restore, { once: true });
   }
 
   async #delete(item, { id }) {
@@ -63,8 +63,8 @@ export class Changes {
   #edit(item, { id }) {
     if (item.querySelector("form")) return;
     const span = item.querySelector(".text");
-    const input = make("input", { value: span.textContent, maxLength: this.longest, required: true, dir: "auto" });
-    input.setAttribute("aria-label", gettext("The new text"));
+    const input = make("input", { value: span.textContent, maxLength: this.maxLength, required: true, dir: "auto" });
+    input.setAttribute("aria-label", gettext("New text"));
     const form = make("form", { className: "edit" }, input, make("button", { textContent: gettext("Save") }));
     const close = () => {
       form.remove();
@@ -73,7 +73,7 @@ export class Changes {
     };
     form.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
-      event.preventDefault(); // and the lanes ignore the key
+      event.preventDefault(); // so that the lanes ignore the key
       close();
     });
     form.addEventListener("submit", (event) => {

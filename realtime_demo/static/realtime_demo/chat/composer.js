@@ -8,13 +8,13 @@ const SENDER_KEY = "realtime-demo.sender"; // of localStorage
  * @param {HTMLFormElement} form
  * @param {HTMLElement} outcome
  * @param {string} url
- * @param {(event: any) => void} published called with the event that the server made of it
+ * @param {(event: any) => void} onPublished called with the event from the server
  */
-export function prepareComposer(form, outcome, url, published) {
+export function prepareComposer(form, outcome, url, onPublished) {
   const { sender, text } = /** @type {Record<string, any>} */ (form.elements);
   if (!sender.readOnly) sender.value = storedSender() || sender.value;
   const button = form.querySelector("button");
-  // Submitting the same again repeats a publish that may have happened, under the same key.
+  // Submitting the same text again repeats a publish that may have succeeded, with the same key.
   let unconfirmed = { body: "", key: "" };
 
   form.addEventListener("submit", async (submit) => {
@@ -27,8 +27,8 @@ export function prepareComposer(form, outcome, url, published) {
       const event = { sender: sender.value.trim(), text: text.value };
       const body = JSON.stringify(event);
       if (body !== unconfirmed.body) unconfirmed = { body, key: newKey() };
-      const retrying = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
-      published(await publish(url, event, limits, unconfirmed.key, retrying));
+      const onRetry = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
+      onPublished(await publish(url, event, limits, unconfirmed.key, onRetry));
       unconfirmed = { body: "", key: "" };
       showError(outcome, "");
       if (text.value === event.text) text.value = ""; // unless something new was typed meanwhile
@@ -52,7 +52,7 @@ function storedSender() {
   try {
     return localStorage.getItem(SENDER_KEY);
   } catch {
-    return null; // storage is blocked: the name is not remembered
+    return null; // storage is blocked: the name is not stored
   }
 }
 

@@ -7,12 +7,12 @@ import { now } from "../lib/clock.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
 import { format, gettext } from "../lib/text.js";
 
-const SHOWN = 200;
-const IN_SIGHT = 12; // at the end of the list, at most
-const EVERY = 250; // milliseconds between two drawings, at least
-const SOON = 40; // for what comes after a pause, and what comes with it
-const ROOMS_EVERY = 2_000;
-const time = new Intl.DateTimeFormat(document.documentElement.lang, {
+const MAX_ITEMS = 200;
+const RENDERED_ITEMS = 12; // at the end of the list
+const DRAW_INTERVAL = 250; // milliseconds: the shortest time between two drawings
+const FIRST_DELAY = 40; // milliseconds from the first event after a pause to its drawing, with any that follow it
+const ROOMS_INTERVAL = 2_000;
+const timeFormat = new Intl.DateTimeFormat(document.documentElement.lang, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
@@ -22,18 +22,18 @@ const time = new Intl.DateTimeFormat(document.documentElement.lang, {
 export class Conversation {
   /** The events shown. @type {Map<string, any>} */
   #items = new Map();
-  #waiting = [];
+  #pending = [];
   #timer;
   #drawnAt = -Infinity;
-  #asked = -Infinity;
-  /** Whether the list shows its end, and has to go on doing so. */
+  #roomsRequestedAt = -Infinity;
+  /** Whether the list shows its end; it then follows new events. */
   #isAtEnd = true;
 
   /**
    * @param {HTMLOListElement} list
    * @param {HTMLTemplateElement} template
    * @param {{ name: string, label: string, colour: object }[]} techniques
-   * @param {{ room: string, rooms: string, here: HTMLElement, options: HTMLDataListElement,
+   * @param {{ room: string, rooms: string, people: HTMLElement, roomOptions: HTMLDataListElement,
    *   isOwn: (event: object) => boolean, changes: import("./changes.js").Changes }} page
    */
   constructor(list, template, techniques, page) {
@@ -54,49 +54,49 @@ export class Conversation {
       seen.append(path);
     });
     seen.setAttribute("viewBox", `0 0 ${19 * techniques.length} 18`);
-    // Only scrolling up leaves the end: what is added below does not.
-    let top = 0;
+    // Only scrolling up leaves the end, not an item added below.
+    let lastTop = 0;
     list.addEventListener("scroll", () => {
       const isNear = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-      this.#isAtEnd = isNear || (this.#isAtEnd && list.scrollTop >= top);
-      top = list.scrollTop;
+      this.#isAtEnd = isNear || (this.#isAtEnd && list.scrollTop >= lastTop);
+      lastTop = list.scrollTop;
     });
-    // Another width breaks the lines elsewhere, which moves the end.
+    // Another width wraps the lines differently, which moves the end.
     new ResizeObserver(() => this.#follow()).observe(list);
-    this.who();
+    this.updateRooms();
   }
 
-  /** An event has arrived on the track of this index. */
+  /** Shows an event that has arrived on the track of this index. */
   arrived(occurrence, index, isNew) {
-    this.#waiting.push({ occurrence, index, isNew });
-    // Faster than anyone reads: the oldest are not drawn.
-    if (this.#waiting.length > SHOWN * 6) this.#waiting.splice(0, SHOWN);
+    this.#pending.push({ occurrence, index, isNew });
+    // More events than can be shown: the oldest are not drawn.
+    if (this.#pending.length > MAX_ITEMS * 6) this.#pending.splice(0, MAX_ITEMS);
     if (this.#timer) return;
-    this.#timer = setTimeout(() => this.#draw(), Math.max(SOON, this.#drawnAt + EVERY - now()));
+    this.#timer = setTimeout(() => this.#draw(), Math.max(FIRST_DELAY, this.#drawnAt + DRAW_INTERVAL - now()));
   }
 
   #draw() {
     this.#timer = undefined;
     this.#drawnAt = now();
-    const waiting = this.#waiting.splice(0);
-    const added = waiting.filter(({ isNew }) => isNew).slice(-SHOWN);
+    const pending = this.#pending.splice(0);
+    const added = pending.filter(({ isNew }) => isNew).slice(-MAX_ITEMS);
     const items = added.map(({ occurrence }) => this.#show(occurrence)).filter(Boolean);
     this.list.append(...items);
-    for (const { occurrence, index } of waiting) {
+    for (const { occurrence, index } of pending) {
       this.#items.get(occurrence.id)?.querySelector(".seen")?.children[index]?.classList.add("is-here");
     }
-    while (this.list.childElementCount > SHOWN) {
+    while (this.list.childElementCount > MAX_ITEMS) {
       const oldest = /** @type {HTMLElement} */ (this.list.firstElementChild);
       this.#items.delete(oldest.dataset.id);
       oldest.remove();
     }
     // The last items stay rendered: their heights decide where the end is.
-    let past = this.list.children[this.list.childElementCount - IN_SIGHT - 1];
-    for (; past && !past.classList.contains("is-past"); past = past.previousElementSibling) {
-      past.classList.add("is-past");
+    let item = this.list.children[this.list.childElementCount - RENDERED_ITEMS - 1];
+    for (; item && !item.classList.contains("is-past"); item = item.previousElementSibling) {
+      item.classList.add("is-past");
     }
     this.#follow();
-    if (added.some(({ occurrence: { event } }) => event.type === "join" || event.type === "leave")) this.who();
+    if (added.some(({ occurrence: { event } }) => event.type === "join" || event.type === "leave")) this.updateRooms();
   }
 
   #follow() {
@@ -114,13 +114,13 @@ export class Conversation {
     if (this.page.isOwn(event)) item.dataset.own = "";
     const published = new Date(event.published_at * 1000);
     part("time").dateTime = published.toISOString();
-    part("time").textContent = time.format(published);
+    part("time").textContent = timeFormat.format(published);
     const [sender, text] = senderAndText(event);
     part(".sender").textContent = sender;
     part(".sender").classList.toggle("verified", event.verified === true);
     part(".text").textContent = text;
     if (event.type === "reset") part(".seen").remove();
-    this.page.changes.offer(item, event);
+    this.page.changes.addButtons(item, event);
     this.#items.set(event.id, item);
     return item;
   }
@@ -138,22 +138,22 @@ export class Conversation {
   }
 
   /**
-   * Asks who is here, and which rooms there are; and once more a little later, since the answer
-   * may be of a moment before. @param {boolean} [again]
+   * Requests the rooms and the people present, and once more a little later: the first response may
+   * be older than the change that caused the request. @param {boolean} [again]
    */
-  async who(again = true) {
+  async updateRooms(again = true) {
     if (again) {
-      clearTimeout(this.later);
-      this.later = setTimeout(() => this.who(false), 2 * ROOMS_EVERY);
-      if (now() - this.#asked < ROOMS_EVERY) return;
+      clearTimeout(this.roomsTimer);
+      this.roomsTimer = setTimeout(() => this.updateRooms(false), 2 * ROOMS_INTERVAL);
+      if (now() - this.#roomsRequestedAt < ROOMS_INTERVAL) return;
     }
-    this.#asked = now();
+    this.#roomsRequestedAt = now();
     try {
       const response = await fetch(this.page.rooms, { cache: "no-store" });
       const { rooms } = await response.json();
       const people = rooms.find(({ room }) => room === this.page.room)?.people ?? [];
-      this.page.here.textContent = people.length ? format(gettext("Here: {people}"), { people: people.join(", ") }) : "";
-      this.page.options.replaceChildren(...rooms.map(({ room }) => new Option(room, room)));
+      this.page.people.textContent = people.length ? format(gettext("Here: {people}"), { people: people.join(", ") }) : "";
+      this.page.roomOptions.replaceChildren(...rooms.map(({ room }) => new Option(room, room)));
     } catch {
       // Unreachable: the lanes show it.
     }

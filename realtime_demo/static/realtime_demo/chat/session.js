@@ -1,4 +1,4 @@
-/** The user of the page: logged in until the session ends, anonymous otherwise. */
+/** The user of the page: logged in until the session ends, then anonymous. */
 export class Session {
   /**
    * @param {object} user
@@ -18,8 +18,8 @@ export class Session {
     return this.sender?.value.trim() ?? "";
   }
 
-  /** The name to be present under; "": none. */
-  get presence() {
+  /** The name of the user's presence; "": none. */
+  get presenceName() {
     return this.name || this.#sender;
   }
 
@@ -29,7 +29,7 @@ export class Session {
     return type === "message" && sender === this.#sender && (verified === true) === isUser;
   }
 
-  /** Checks an event just published: that of a user whose session has ended is not verified. */
+  /** Checks an event just published: if a user's event is not verified, the session has ended. */
   published({ verified }) {
     if (this.permission.name && !verified) this.end();
   }

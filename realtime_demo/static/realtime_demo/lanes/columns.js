@@ -2,38 +2,38 @@
  * Events sorted into columns of pixels, which bounds the cost of a frame.
  *
  * @typedef {object} LaneColumns
- * @property {Uint8Array} ticks arrivals in each column. 1: new; 2: from before
+ * @property {Uint8Array} ticks arrivals in each column. 1: live; 2: published before the lane started
  * @property {Int32Array} piles change in the number of events on their way from this column
  * @property {number[]} rings columns of events that never arrived
  */
-import { VOID } from "./timeline.js";
+import { NEVER } from "./timeline.js";
 
 /**
- * Sort all events into columns, in one pass for all lanes.
+ * Sorts all events into columns, in one pass for all lanes.
  *
  * @param {import("./timeline.js").Timeline} timeline
  * @param {import("./lanes.js").Row[]} rows
  * @param {number} columns
- * @param {(time: number) => number} column of a time
+ * @param {(time: number) => number} columnOf a time
  * @param {number} from the time at the left edge: earlier events are skipped
  * @returns {{ published: Uint8Array, lanes: LaneColumns[] }} `published`: 3 for an announcement,
  *   2 for a message, 1 for joining or leaving
  */
-export function toColumns(timeline, rows, columns, column, from) {
+export function toColumns(timeline, rows, columns, columnOf, from) {
   const { tracks, occurrences } = timeline;
   const published = new Uint8Array(columns + 1);
   const lanes = rows.map(() => ({
-    ticks: new Uint8Array(columns + 1), // 1: new; 2: from before; 3: never arrived
+    ticks: new Uint8Array(columns + 1),
     piles: new Int32Array(columns + 2),
     rings: [],
   }));
   for (const occurrence of occurrences) {
-    const place = column(occurrence.published);
-    if (place > columns) break;
-    if (place >= 0) {
+    const start = columnOf(occurrence.published);
+    if (start > columns) break;
+    if (start >= 0) {
       const { type } = occurrence.event;
       const kind = type === "announcement" ? 3 : type === "join" || type === "leave" ? 1 : 2;
-      if (kind > published[place]) published[place] = kind;
+      if (kind > published[start]) published[start] = kind;
     }
     for (let index = 0; index < rows.length; index += 1) {
       const track = tracks[index];
@@ -43,18 +43,18 @@ export function toColumns(timeline, rows, columns, column, from) {
       const isLive = occurrence.live & track.bit;
       let end = columns;
       if (arrival > 0) {
-        end = column(arrival);
+        end = columnOf(arrival);
         if (end >= 0 && end <= columns) ticks[end] ||= isLive ? 1 : 2;
         if (!isLive) continue;
-      } else if (arrival === VOID || rows[index].receiver.deliveries.misses(occurrence)) {
-        if (place >= 0 && rings.at(-1) !== place) rings.push(place);
+      } else if (arrival === NEVER || rows[index].receiver.deliveries.misses(occurrence)) {
+        if (start >= 0 && rings.at(-1) !== start) rings.push(start);
         continue;
       } else if (!track.isRunning || occurrence.published < track.since) {
         continue;
       }
-      const start = Math.max(0, place);
-      if (end > start) {
-        piles[start] += 1;
+      const first = Math.max(0, start);
+      if (end > first) {
+        piles[first] += 1;
         piles[Math.min(end, columns + 1)] -= 1;
       }
     }

@@ -1,7 +1,7 @@
 /**
- * The lanes on their canvas. However fast the feed, a frame draws no more than a few marks for
- * each column of pixels: everything in one column is drawn once. Time moves by whole columns, so
- * that marks keep their distances; the picture is redrawn when it has moved by one.
+ * The lanes on their canvas. A frame draws at most a few marks for each column of pixels, however
+ * fast the feed: everything in one column is drawn once. Time moves by whole columns, so that the
+ * distances between marks stay the same; the picture is redrawn when it has moved by one column.
  */
 import { relativeMedians } from "../lib/statistics.js";
 import { duration, gettext } from "../lib/text.js";
@@ -11,16 +11,16 @@ import { drawLabel, drawLane } from "./lane.js";
 import { marker } from "./marker.js";
 import { Pen } from "./pen.js";
 
-const GUTTER = 14; // to the right of now
-const HATCH = 7;
-const REACH = 18; // pixels: how near a tick a click selects it
+const GUTTER = 14; // pixels to the right of now
+const HATCH = 7; // pixels between two lines
+const CLICK_RADIUS = 18; // pixels around a tick
 
 /**
  * @typedef {object} Row
  * @property {import("../sources/receiver.js").Receiver} receiver
- * @property {HTMLElement} element the lane's card; its place is the lane's, where they lie side by side
+ * @property {HTMLElement} element the lane's card; it has the lane's position, unless the lanes are stacked
  *
- * @typedef {{ top: number, height: number }} Place
+ * @typedef {{ top: number, height: number }} Position
  */
 
 export class Lanes {
@@ -28,10 +28,10 @@ export class Lanes {
   window = 30;
   /** @type {import("./timeline.js").Occurrence | null} */
   selected = null;
-  /** Of the column at the left edge, since the epoch. */
+  /** Number of the column at the left edge, since the epoch. */
   #base = NaN;
   #scale = 1;
-  /** Of pixels, from the left edge to now. */
+  /** Number of columns of pixels from the left edge to now. */
   columns = 1;
 
   /**
@@ -41,7 +41,7 @@ export class Lanes {
    */
   constructor(canvas, timeline, rows) {
     this.canvas = canvas;
-    this.pen = new Pen(canvas.getContext("2d", { alpha: false })); // which is cheaper to compose
+    this.pen = new Pen(canvas.getContext("2d", { alpha: false })); // opaque is cheaper to composite
     this.backdrop = new Backdrop(this);
     this.timeline = timeline;
     this.rows = rows;
@@ -54,7 +54,7 @@ export class Lanes {
     this.measure();
   }
 
-  /** Size, colours and the lanes' places, from the style sheet. */
+  /** Reads size, colours and the lanes' positions from the style sheet. */
   measure() {
     const { canvas } = this;
     const { clientWidth: width, clientHeight: height } = canvas.parentElement;
@@ -78,27 +78,27 @@ export class Lanes {
     this.columns = Math.max(1, Math.floor(width - GUTTER));
     this.colours = this.rows.map(({ element }) => getComputedStyle(element).getPropertyValue("--colour").trim());
     this.hatches = this.colours.map((each) => this.#hatch(each));
-    this.#place();
+    this.#layOut();
     this.isStale = true;
   }
 
-  #place() {
+  #layOut() {
     const { height, rows } = this;
     if (this.isStacked) {
-      const published = 40;
-      const each = (height - published - 20) / rows.length;
-      this.published = { top: 0, height: published };
-      this.places = rows.map((_, index) => ({ top: published + index * each, height: each }));
+      const publishedHeight = 40;
+      const laneHeight = (height - publishedHeight - 20) / rows.length;
+      this.published = { top: 0, height: publishedHeight };
+      this.positions = rows.map((_, index) => ({ top: publishedHeight + index * laneHeight, height: laneHeight }));
       this.axis = height - 20;
       return;
     }
     const top = this.canvas.getBoundingClientRect().top;
-    this.places = rows.map(({ element }) => {
+    this.positions = rows.map(({ element }) => {
       const box = element.getBoundingClientRect();
       return { top: box.top - top, height: box.height };
     });
-    const last = this.places.at(-1);
-    this.published = { top: 0, height: this.places[0]?.top ?? 40 };
+    const last = this.positions.at(-1);
+    this.published = { top: 0, height: this.positions[0]?.top ?? 40 };
     this.axis = last ? last.top + last.height : height - 20;
   }
 
@@ -128,7 +128,7 @@ export class Lanes {
     this.pen.marks = 0;
     this.isStale = false;
     this.#scale = this.columns / (this.window * 1000);
-    this.#base = this.#left(at);
+    this.#base = this.#leftColumn(at);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(this.backdrop.picture, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -142,8 +142,8 @@ export class Lanes {
       (time) => this.column(time),
       this.from,
     );
-    this.folded = lanes;
-    this.long = this.isStacked ? relativeMedians(this.rows.map(({ receiver }) => receiver.delays)) : [];
+    this.laneColumns = lanes;
+    this.relativeMedians = this.isStacked ? relativeMedians(this.rows.map(({ receiver }) => receiver.delays)) : [];
     this.#drawPublished(published);
     this.rows.forEach((_, index) => drawLane(this, index));
     this.#drawNotes();
@@ -153,10 +153,10 @@ export class Lanes {
 
   /** Whether the picture at that time differs from the one drawn. @param {number} at */
   isDue(at) {
-    return this.isStale || this.#left(at) !== this.#base;
+    return this.isStale || this.#leftColumn(at) !== this.#base;
   }
 
-  #left(at) {
+  #leftColumn(at) {
     return Math.floor((at * this.columns) / (this.window * 1000)) - this.columns;
   }
 
@@ -165,7 +165,7 @@ export class Lanes {
     return Math.floor(time * this.#scale) - this.#base;
   }
 
-  /** The time at the left edge, and none that lies in the column there. */
+  /** A time just before the column at the left edge. */
   get from() {
     return this.#base / this.#scale - 1;
   }
@@ -206,37 +206,37 @@ export class Lanes {
   #drawNotes() {
     const { pen } = this;
     const { context } = pen;
-    let edge = this.isStacked ? pen.width(gettext("Published"), 11) + 10 : -Infinity;
+    let lastRight = this.isStacked ? pen.textWidth(gettext("Published"), 11) + 10 : -Infinity;
     for (const { at, text } of this.timeline.notes) {
       const x = this.column(at);
       if (x < 0 || at > this.at) continue;
       context.setLineDash([3, 4]);
-      pen.stroke(pen.colours.note, 1, (line) => {
-        line.moveTo(x + 0.5, 2);
-        line.lineTo(x + 0.5, this.axis);
+      pen.stroke(pen.colours.note, 1, (path) => {
+        path.moveTo(x + 0.5, 2);
+        path.lineTo(x + 0.5, this.axis);
       });
       context.setLineDash([]);
-      const width = pen.width(text, 11);
+      const width = pen.textWidth(text, 11);
       const left = x + 5 + width > this.width ? x - 5 - width : x + 5;
-      if (left < edge) continue;
+      if (left < lastRight) continue;
       pen.text(text, left, this.published.top + 9, { colour: pen.colours.note, weight: 600 });
-      edge = left + width + 8;
+      lastRight = left + width + 8;
     }
   }
 
-  // --- Picking -------------------------------------------------------------------------------
+  // --- Selecting -----------------------------------------------------------------------------
 
   /** The column of an event in each lane, from the top; null if it did not arrive. */
   #path({ published, arrivals }) {
     const { top, height } = this.published;
     return [
       { x: this.column(published), y: top + height - 5, delay: null },
-      ...this.places.map((place, index) => {
+      ...this.positions.map((position, index) => {
         const arrival = arrivals[index];
-        const hasCome = arrival > 0 && arrival <= this.at;
+        const hasArrived = arrival > 0 && arrival <= this.at;
         return {
-          x: hasCome ? this.column(arrival) : null,
-          y: place.top + place.height - 7,
+          x: hasArrived ? this.column(arrival) : null,
+          y: position.top + position.height - 7,
           delay: arrival - published,
         };
       }),
@@ -247,19 +247,19 @@ export class Lanes {
     const { pen } = this;
     const { context } = pen;
     const points = this.#path(occurrence);
-    const line = (drawn) => {
-      for (const { x, y } of points) if (x !== null) drawn.lineTo(x, y);
+    const line = (path) => {
+      for (const { x, y } of points) if (x !== null) path.lineTo(x, y);
     };
     pen.stroke(pen.colours.ground, 6, line);
     pen.stroke(pen.colours.ink, 2, line);
     points.forEach(({ x, y, delay }, index) => {
       const at = x ?? points[0].x;
       context.fillStyle = index ? this.colours[index - 1] : pen.colours.ink;
-      pen.stroke(pen.colours.ink, 2, (drawn) => drawn.arc(at, y, 6, 0, 2 * Math.PI));
+      pen.stroke(pen.colours.ink, 2, (path) => path.arc(at, y, 6, 0, 2 * Math.PI));
       if (x !== null) context.fill();
       if (!index) return;
-      const label = x === null ? gettext("not here yet") : duration(delay);
-      const width = pen.width(label, 12) + 12;
+      const label = x === null ? gettext("not arrived yet") : duration(delay);
+      const width = pen.textWidth(label, 12) + 12;
       const left = at + 12 + width > this.width ? at - 12 - width : at + 12;
       context.fillStyle = pen.colours.ink;
       context.beginPath();
@@ -269,11 +269,11 @@ export class Lanes {
     });
   }
 
-  /** The event drawn at a place of the canvas, if any is near. */
+  /** The event drawn nearest to a point of the canvas, within `CLICK_RADIUS`. */
   pick(x, y) {
-    const lane = this.places.findIndex(({ top, height }) => y >= top && y < top + height);
+    const lane = this.positions.findIndex(({ top, height }) => y >= top && y < top + height);
     let best = null;
-    let nearest = REACH;
+    let nearest = CLICK_RADIUS;
     for (const occurrence of this.visible) {
       const time = lane < 0 ? occurrence.published : occurrence.arrivals[lane];
       const distance = Math.abs(this.column(time) - x);
@@ -282,7 +282,7 @@ export class Lanes {
     return best;
   }
 
-  /** The events published in the time that is drawn. */
+  /** The events published in the time shown. */
   get visible() {
     const from = this.at - this.window * 1000;
     return this.timeline.occurrences.filter(

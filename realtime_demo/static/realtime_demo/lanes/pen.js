@@ -1,10 +1,10 @@
-/** The marks that the lanes are drawn with, each of which is counted. */
+/** Draws the marks of the lanes, and counts them. */
 const FONT = "system-ui, 'Apple SD Gothic Neo', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif";
 
 export class Pen {
-  /** How many there are in this frame. */
+  /** Number of marks in this frame. */
   marks = 0;
-  /** From the style sheet. @type {Record<"ink" | "muted" | "line" | "ground" | "bad" | "note", string>} */
+  /** Colours from the style sheet. @type {Record<"ink" | "muted" | "line" | "ground" | "bad" | "note", string>} */
   colours;
 
   /** @param {CanvasRenderingContext2D} context */
@@ -34,7 +34,7 @@ export class Pen {
     this.marks += 1;
   }
 
-  /** A technique's shape around a place. @param {Path2D} path */
+  /** A technique's shape around a point. @param {Path2D} path */
   shape(path, x, y, size) {
     const { context } = this;
     context.save();
@@ -45,7 +45,7 @@ export class Pen {
     this.marks += 1;
   }
 
-  /** A line, whose way `draw` says. */
+  /** A line along the path that `draw` makes. */
   stroke(colour, width, draw) {
     const { context } = this;
     context.strokeStyle = colour;
@@ -83,8 +83,8 @@ export class Pen {
     this.stroke(this.colours.bad, 2.2, (context) => context.arc(x, y, 5, 0, 2 * Math.PI));
   }
 
-  /** How wide a text of that size would be. @param {string} text */
-  width(text, size) {
+  /** The width of a text. @param {string} text */
+  textWidth(text, size) {
     this.context.font = `600 ${size}px ${FONT}`;
     return this.context.measureText(text).width;
   }

@@ -1,25 +1,25 @@
-/** Time on the lanes: it moves, or it is frozen; then an event can be picked. */
+/** Time on the lanes: moving, or frozen to select an event. */
 import { now } from "../lib/clock.js";
 
-const STEP = 1_000; // milliseconds between two frames, if motion is to be reduced
+const REDUCED_MOTION_INTERVAL = 1_000; // milliseconds between two frames
 
 export class Playback {
   /** @type {number | null} */
   #frozenAt = null;
   #drawnAt = -Infinity;
-  #calm = matchMedia("(prefers-reduced-motion: reduce)");
+  #reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
   /**
    * @param {import("./lanes.js").Lanes} lanes
    * @param {HTMLElement} board
    * @param {HTMLButtonElement | null} button
-   * @param {(occurrence: import("./timeline.js").Occurrence | null) => void} picked
+   * @param {(occurrence: import("./timeline.js").Occurrence | null) => void} onSelect
    */
-  constructor(lanes, board, button, picked) {
+  constructor(lanes, board, button, onSelect) {
     this.lanes = lanes;
     this.board = board;
     this.button = button;
-    this.picked = picked;
+    this.onSelect = onSelect;
     button?.addEventListener("click", () => this.freeze());
     lanes.canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const occurrence = lanes.pick(offsetX, offsetY);
@@ -29,11 +29,11 @@ export class Playback {
     });
   }
 
-  /** Draws the lanes from now on, in each frame that needs it. */
+  /** Draws the lanes from now on, in every frame in which the picture differs. */
   run() {
     const { lanes } = this;
     const at = now();
-    const mayMove = this.#frozenAt === null && (!this.#calm.matches || at - this.#drawnAt >= STEP);
+    const mayMove = this.#frozenAt === null && (!this.#reducedMotion.matches || at - this.#drawnAt >= REDUCED_MOTION_INTERVAL);
     if (mayMove ? lanes.isDue(at) : lanes.isStale) {
       lanes.draw(this.#frozenAt ?? at);
       this.#drawnAt = at;
@@ -54,17 +54,17 @@ export class Playback {
   select(occurrence) {
     this.lanes.selected = occurrence;
     this.lanes.isStale = true;
-    this.picked(occurrence);
+    this.onSelect(occurrence);
   }
 
-  /** The next event to either side; the newest where none is picked. @param {number} step */
+  /** Selects the next event to either side; the newest if none is selected. @param {number} step */
   move(step) {
     if (this.#frozenAt === null) {
       this.freeze(true);
       this.lanes.draw(this.#frozenAt);
     }
     const { visible, selected } = this.lanes;
-    const place = selected ? visible.indexOf(selected) + step : visible.length - 1;
-    if (visible[place]) this.select(visible[place]);
+    const index = selected ? visible.indexOf(selected) + step : visible.length - 1;
+    if (visible[index]) this.select(visible[index]);
   }
 }

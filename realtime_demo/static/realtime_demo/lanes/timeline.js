@@ -1,5 +1,5 @@
 /**
- * The events and requests by time: what lanes, table and inspector are drawn from. Times are this
+ * The events and requests by time, from which lanes, table and inspector are drawn. Times are this
  * browser's Unix milliseconds (clock.js). Everything is bounded by age and by number.
  *
  * @typedef {object} Occurrence an event of the room
@@ -8,7 +8,7 @@
  * @property {string} epoch
  * @property {object} event as it was sent
  * @property {number} published corrected to this browser's clock
- * @property {Float64Array} arrivals one for each track; NaN: not yet, VOID: never
+ * @property {Float64Array} arrivals one for each track; NaN: not yet, NEVER: skipped by a reset
  * @property {number} live bits: the tracks that had requested it before it was published
  *
  * @typedef {object} Exchange a request, or a connection that stays open
@@ -16,28 +16,28 @@
  * @property {number} head when its response began; NaN: it has not
  * @property {number} end NaN: it has not
  * @property {number} count events it brought
- * @property {boolean} answered it ended by itself
+ * @property {boolean} answered its response is complete
  */
 
-export const VOID = -1;
-const KEPT = 75_000; // milliseconds: more than the longest window
-const MOST = 10_000; // occurrences, and exchanges of a track
-const MOST_MARKS = 500;
+export const NEVER = -1;
+const MAX_AGE = 75_000; // milliseconds: more than the longest window
+const MAX_ITEMS = 10_000; // occurrences, and exchanges of a track
+const MAX_MARKS = 500;
 
 /** Removes stale items from the head, in batches. */
-function prune(list, isStale, most) {
-  let stale = Math.max(0, list.length - most);
+function prune(list, isStale, max) {
+  let stale = Math.max(0, list.length - max);
   while (stale < list.length && isStale(list[stale])) stale += 1;
-  if (stale > 200 || list.length > most) return list.splice(0, stale);
+  if (stale > 200 || list.length > max) return list.splice(0, stale);
   return [];
 }
 
 /** The key of an event: a reset has the id of the event before it. */
 const keyOf = ({ type, id }) => (type === "reset" ? `reset ${id}` : id);
 
-const bounded = (list, item) => {
+const pushBounded = (list, item) => {
   list.push(item);
-  if (list.length > MOST_MARKS) list.shift();
+  if (list.length > MAX_MARKS) list.shift();
 };
 
 /** The requests and faults of one technique. */
@@ -46,7 +46,7 @@ export class Track {
   exchanges = [];
   /** Times of broken connections; times of duplicates. @type {number[]} */
   cuts = [];
-  doubles = [];
+  duplicates = [];
   isRunning = false;
   /** Whether its responses do not end. */
   isStream = false;
@@ -61,17 +61,17 @@ export class Track {
     this.bit = 1 << index;
   }
 
-  /** A request begins. @param {number} at @returns {Exchange} */
+  /** Begins a request. @param {number} at @returns {Exchange} */
   begin(at) {
-    this.#settle();
+    this.#countLast();
     const exchange = { start: at, head: NaN, end: NaN, count: 0, answered: false };
     this.exchanges.push(exchange);
     this.requests += 1;
-    prune(this.exchanges, ({ end }) => end < at - KEPT, MOST);
+    prune(this.exchanges, ({ end }) => end < at - MAX_AGE, MAX_ITEMS);
     return exchange;
   }
 
-  /** Its response is over; `answered` unless it broke off. */
+  /** Ends a request; `answered`: its response is complete. */
   finish(exchange, at, answered = false) {
     if (!Number.isNaN(exchange.end)) return;
     exchange.end = at;
@@ -79,10 +79,10 @@ export class Track {
   }
 
   cut(at) {
-    bounded(this.cuts, at);
+    pushBounded(this.cuts, at);
   }
 
-  /** Requests being answered, or held, at the moment. */
+  /** The number of requests without a complete response. */
   get open() {
     return this.exchanges.slice(-8).filter(({ end }) => Number.isNaN(end)).length;
   }
@@ -93,14 +93,14 @@ export class Track {
   }
 
   /** Counts the last request once the next begins: its events arrive after its last byte. */
-  #settle() {
+  #countLast() {
     const last = this.exchanges.at(-1);
     if (!last?.answered) return;
     this.answered += 1;
     if (!last.count) this.empty += 1;
   }
 
-  forget() {
+  resetCounts() {
     Object.assign(this, { requests: this.open, answered: 0, empty: 0 });
   }
 }
@@ -108,9 +108,9 @@ export class Track {
 export class Timeline {
   /** By time of publication. @type {Occurrence[]} */
   occurrences = [];
-  /** Flags above the lanes: the reader's actions. @type {{ at: number, text: string }[]} */
+  /** Notes above the lanes: the reader's actions. @type {{ at: number, text: string }[]} */
   notes = [];
-  /** While the page was hidden: from, to. @type {[number, number][]} */
+  /** Periods in which the page was hidden: from, to. @type {[number, number][]} */
   hidden = [];
   #byId = new Map();
 
@@ -135,7 +135,7 @@ export class Timeline {
     if (exchange) exchange.count += 1;
     const known = this.#byId.get(keyOf(event));
     const occurrence = known ?? this.#add(event, published);
-    if (occurrence.arrivals[track.index] > 0) bounded(track.doubles, at);
+    if (occurrence.arrivals[track.index] > 0) pushBounded(track.duplicates, at);
     else occurrence.arrivals[track.index] = at;
     if (published >= track.since) occurrence.live |= track.bit;
     return { occurrence, isNew: !known };
@@ -144,17 +144,17 @@ export class Timeline {
   /** Marks the events that a track misses because of a reset. @param {Track} track */
   reset(track) {
     for (const { arrivals } of this.occurrences) {
-      if (Number.isNaN(arrivals[track.index])) arrivals[track.index] = VOID;
+      if (Number.isNaN(arrivals[track.index])) arrivals[track.index] = NEVER;
     }
   }
 
   note(at, text) {
-    bounded(this.notes, { at, text });
+    pushBounded(this.notes, { at, text });
   }
 
   /** @param {boolean} isHidden */
   hide(isHidden, at) {
-    if (isHidden) bounded(this.hidden, [at, Infinity]);
+    if (isHidden) pushBounded(this.hidden, [at, Infinity]);
     else if (this.hidden.at(-1)?.[1] === Infinity) this.hidden.at(-1)[1] = at;
   }
 
@@ -163,12 +163,12 @@ export class Timeline {
     const arrivals = new Float64Array(this.tracks.length).fill(NaN);
     const occurrence = { id: keyOf(event), epoch, seq: Number(seq), event, published, arrivals, live: 0 };
     const list = this.occurrences;
-    let place = list.length;
-    while (place && list[place - 1].published > published) place -= 1;
-    list.splice(place, 0, occurrence);
+    let index = list.length;
+    while (index && list[index - 1].published > published) index -= 1;
+    list.splice(index, 0, occurrence);
     this.#byId.set(occurrence.id, occurrence);
-    const stale = (published > 0 ? Math.max(published, list.at(-1).published) : 0) - KEPT;
-    for (const { id } of prune(list, (item) => item.published < stale, MOST)) this.#byId.delete(id);
+    const stale = (published > 0 ? Math.max(published, list.at(-1).published) : 0) - MAX_AGE;
+    for (const { id } of prune(list, (item) => item.published < stale, MAX_ITEMS)) this.#byId.delete(id);
     return occurrence;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Two clocks: events are stamped by the server's and arrive by the browser's. The offset is
- * estimated as NTP does (RFC 5905 §8): ask for the time ten times and use the answer with
- * the lowest round trip; its error is at most half of that.
+ * The offset between the server's clock, which stamps events, and the browser's. It is estimated as
+ * by NTP (RFC 5905 §8): of ten requests for the time, the response with the shortest round trip is
+ * used; its error is at most half of that.
  */
 const SAMPLES = 10;
 const TIMEOUT = 5_000; // milliseconds for all of them
@@ -10,27 +10,27 @@ const TIMEOUT = 5_000; // milliseconds for all of them
 export const now = () => performance.timeOrigin + performance.now();
 
 export class Clock {
-  /** Server's clock minus this one's, and how far off that may be: milliseconds. */
+  /** The server's clock minus this one, and the bound of its error: milliseconds. */
   offset = 0;
   uncertainty = Infinity;
 
-  /** Reads the server's clock; keeps the last estimate if that fails. @param {string} url */
+  /** Reads the server's clock; the last estimate stays if that fails. @param {string} url */
   async read(url) {
     const signal = AbortSignal.timeout(TIMEOUT);
     let best = { offset: 0, uncertainty: Infinity };
     for (let sample = 0; sample < SAMPLES; sample += 1) {
-      const asked = now();
+      const sentAt = now();
       const response = await fetch(url, { cache: "no-store", signal });
-      const answered = now();
+      const receivedAt = now();
       if (!response.ok) return;
-      const server = (await response.json()).now * 1000;
-      const uncertainty = (answered - asked) / 2;
-      if (uncertainty < best.uncertainty) best = { offset: server - asked - uncertainty, uncertainty };
+      const serverTime = (await response.json()).now * 1000;
+      const uncertainty = (receivedAt - sentAt) / 2;
+      if (uncertainty < best.uncertainty) best = { offset: serverTime - sentAt - uncertainty, uncertainty };
     }
     Object.assign(this, best);
   }
 
-  /** 0 where the clocks agree within the uncertainty: mostly they are the same clock. */
+  /** 0 if the clocks agree within the uncertainty: then they are probably the same clock. */
   get correction() {
     return Math.abs(this.offset) > this.uncertainty ? this.offset : 0;
   }

@@ -1,5 +1,5 @@
 /**
- * Controls `manage.py demo`: its network, its feed and its faults; and has the tap's counts.
+ * The controls of `manage.py demo`: its network, its feed and its faults; and the tap's counts.
  * Dispatches `state`, whose `detail` is the state document.
  */
 import { problemText } from "./problem-text.js";
@@ -8,7 +8,7 @@ import { gettext } from "./text.js";
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 
-/** A `code` is for the reader only with a 403: else it may name a member of the request. */
+/** Only the `code` of a 403 has a text of its own: another may name a member of the request. */
 const message = ({ status }, { code, detail }) =>
   problemText({ status, detail, code: status === 403 ? code : undefined });
 
@@ -35,7 +35,7 @@ export class DemoControl extends EventTarget {
   }
 
   /** Receives the state from now on; reconnects after every interruption. */
-  follow() {
+  connect() {
     const url = new URL(this.#configuration.live, location.href);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
@@ -45,7 +45,7 @@ export class DemoControl extends EventTarget {
     });
     socket.addEventListener("close", () => {
       if (this.state) this.#update({ ...this.state, server: "restarting" });
-      setTimeout(() => this.follow(), this.#delay * (0.5 + Math.random()));
+      setTimeout(() => this.connect(), this.#delay * (0.5 + Math.random()));
       this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
     });
   }
@@ -54,30 +54,30 @@ export class DemoControl extends EventTarget {
    * Throws an error with the server's problem, in the page's language.
    *
    * @param {string} action "feed", "burst", "network", "cut", "stall", "restart", "fault"
-   * @param {object} [what]
+   * @param {object} [values]
    */
-  async ask(action, what = {}) {
+  async send(action, values = {}) {
     const response = await fetch(`${this.#configuration.url}${action}/`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
-      body: JSON.stringify(what),
+      body: JSON.stringify(values),
       keepalive: true, // also sent while the page is being left
     }).catch(() => {
       throw new Error(gettext("The server cannot be reached."));
     });
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(message(response, answer));
-    return answer;
+    const result = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(message(response, result));
+    return result;
   }
 
   /** The bytes that carried an event. @returns {Promise<any>} */
   async wire(technique, id, signal) {
     const query = new URLSearchParams({ technique, id });
     const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
-    const answer = await response.json().catch(() => ({}));
-    if (response.status === 404) throw new Error(gettext("These bytes are no longer kept, or that event never came to you this way."));
-    if (!response.ok) throw new Error(message(response, answer));
-    return answer;
+    const result = await response.json().catch(() => ({}));
+    if (response.status === 404) throw new Error(gettext("These bytes are no longer stored, or the event did not reach you by this technique."));
+    if (!response.ok) throw new Error(message(response, result));
+    return result;
   }
 
   #update(state) {

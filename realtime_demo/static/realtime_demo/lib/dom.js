@@ -1,4 +1,4 @@
-/** Finding and making elements. */
+/** Functions to find and make elements. */
 
 /** The first element that matches. @param {ParentNode} parent @param {string} selector @returns {any} */
 export const find = (parent, selector) => parent.querySelector(selector);

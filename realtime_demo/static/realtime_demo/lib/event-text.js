@@ -1,5 +1,5 @@
-/** Events in words: the sender and the text, by type. */
-import { format, gettext } from "./text.js";
+/** The texts of events, by type. */
+import { format, gettext, ngettext } from "./text.js";
 
 const BY_TYPE = {
   message: ({ sender, text }) => [sender, text],
@@ -9,8 +9,10 @@ const BY_TYPE = {
   join: ({ sender }) => [sender, gettext("joined")],
   leave: ({ sender }) => [sender, gettext("left")],
   reset: ({ missed }) => [
-    Number.isInteger(missed) ? format(gettext("Events missed: {missed}"), { missed }) : gettext("Events missed, number unknown"),
-    gettext("The server no longer has what came before."),
+    Number.isInteger(missed)
+      ? format(ngettext("{missed} event missed", "{missed} events missed", missed), { missed })
+      : gettext("Events missed, number unknown"),
+    gettext("The server no longer has the events before this one."),
   ],
 };
 

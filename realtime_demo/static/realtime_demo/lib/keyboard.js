@@ -1,15 +1,15 @@
 /**
- * Keyboard shortcuts, unless the focused element uses the key. They can be switched off (WCAG
- * 2.1.4), for speech input.
+ * Listens for keyboard shortcuts, unless the focused element uses the key. They can be switched off
+ * (WCAG 2.1.4), for speech input.
  *
  * @param {Record<string, (event: KeyboardEvent) => unknown>} keys by `KeyboardEvent.key`
- * @param {() => boolean} areOn
+ * @param {() => boolean} areEnabled
  */
-export function listenForKeys(keys, areOn) {
+export function listenForKeys(keys, areEnabled) {
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (!Object.hasOwn(keys, key) || !areOn() || isInUse(target, key)) return;
+    if (!Object.hasOwn(keys, key) || !areEnabled() || isInUse(target, key)) return;
     event.preventDefault();
     keys[key](event);
   });

@@ -4,31 +4,31 @@ import { gettext } from "./text.js";
 
 const PAUSES = [300, 900, 1_800]; // milliseconds before the second, third and fourth attempt
 
-/** The publish may have happened or not: no answer, or a 5xx. */
-class Uncertain extends Error {}
+/** The outcome of a publish is unknown: there was no response, or a 5xx. */
+class UnknownOutcome extends Error {}
 
-/** An idempotency key: the server accepts a publish once, however often it is sent. */
+/** Returns an idempotency key: the server accepts a publish once, however often it is sent. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /**
- * Publishes, and tries again under the same key while the outcome is uncertain. Throws an error in
- * the page's language, with the `status` of the answer if there was one.
+ * Publishes an event, and retries with the same key while the outcome is unknown. Throws an error
+ * in the page's language, with the `status` of the response if there was one.
  *
  * @param {string} url
  * @param {object} event
- * @param {Record<string, number>} limits for the text
+ * @param {Record<string, number>} limits of the text of an error
  * @param {string} [key]
- * @param {() => void} [retrying] called before each further try
+ * @param {() => void} [onRetry] called before each further attempt
  * @returns {Promise<any>} the event
  */
-export async function publish(url, event, limits, key = newKey(), retrying = () => {}) {
+export async function publish(url, event, limits, key = newKey(), onRetry = () => {}) {
   for (const pause of PAUSES) {
     try {
       return await attempt(url, event, limits, key);
     } catch (error) {
-      if (!(error instanceof Uncertain)) throw error;
+      if (!(error instanceof UnknownOutcome)) throw error;
     }
-    retrying();
+    onRetry();
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
   return attempt(url, event, limits, key);
@@ -43,11 +43,11 @@ async function attempt(url, event, limits, key) {
       body: JSON.stringify(event),
     });
   } catch {
-    throw new Uncertain(gettext("The server cannot be reached."));
+    throw new UnknownOutcome(gettext("The server cannot be reached."));
   }
   const { status } = response;
   if (status === 201) return response.json();
   const problem = await response.json().catch(() => ({}));
   const text = problemText({ ...problem, status }, limits);
-  throw status >= 500 ? new Uncertain(text) : Object.assign(new Error(text), { status });
+  throw status >= 500 ? new UnknownOutcome(text) : Object.assign(new Error(text), { status });
 }

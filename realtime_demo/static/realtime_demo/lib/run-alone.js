@@ -1,13 +1,15 @@
 /**
- * One tab at a time: a tab of this page holds three of the six connections that a browser
+ * Runs the page in one tab at a time: a tab holds three of the six connections that a browser
  * opens to one host over HTTP/1.1 (RFC 9112 §9.4).
  */
 const NAME = "realtime-demo";
-const ANSWER = 1_000; // milliseconds until a running tab must have answered
+const ANSWER_TIMEOUT = 1_000; // milliseconds
+const QUESTION = "is a tab running?";
+const ANSWER = "running";
 
 /**
  * Calls `onHeld` whenever this tab may run and `onDenied` whenever another one does.
- * Returns the function that takes over. Where HTTP/2 shares one connection every tab may run.
+ * Returns the function that takes over. With HTTP/2, whose requests share one connection, every tab may run.
  *
  * @param {() => void} onHeld
  * @param {() => void} onDenied
@@ -44,7 +46,7 @@ function byLock(onHeld, onDenied) {
 }
 
 /**
- * By messages between the tabs: browsers have no locks over plain http from another machine. A
+ * By messages between the tabs: over plain http from another machine, browsers have no locks. A
  * waiting tab repeats its request, and runs once no tab answers; of two running tabs, the one that
  * sent the last message continues.
  */
@@ -55,22 +57,22 @@ function byMessage(onHeld, onDenied) {
   const run = () => {
     clearTimeout(timer);
     isRunning = true;
-    channel.postMessage("runs");
+    channel.postMessage(ANSWER);
     onHeld();
   };
   const ask = () => {
-    channel.postMessage("who");
-    timer = setTimeout(run, ANSWER * (0.5 + Math.random() / 2)); // so that two tabs do not start at once
+    channel.postMessage(QUESTION);
+    timer = setTimeout(run, ANSWER_TIMEOUT * (0.5 + Math.random() / 2)); // so that two tabs do not start at once
   };
   channel.addEventListener("message", ({ data }) => {
-    if (data === "who") {
-      if (isRunning) channel.postMessage("runs");
+    if (data === QUESTION) {
+      if (isRunning) channel.postMessage(ANSWER);
       return;
     }
     isRunning = false;
     onDenied();
     clearTimeout(timer);
-    timer = setTimeout(ask, ANSWER);
+    timer = setTimeout(ask, ANSWER_TIMEOUT);
   });
   ask();
   return run;

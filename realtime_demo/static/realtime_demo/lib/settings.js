@@ -1,12 +1,12 @@
-/** The page's settings, kept in its address: those that differ from the defaults. */
+/** The page's settings; its address has those that differ from the defaults. */
 
-/** Parsers of the address's parameters. */
-const number = (least, most) => (text) => {
+const number = (min, max) => (text) => {
   const value = Number(text);
-  return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, least), most) : undefined;
+  return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, min), max) : undefined;
 };
 const WINDOWS = [10, 30, 60];
-const READ = {
+/** Parsers of the address's parameters. */
+const PARSERS = {
   window: (text) => (WINDOWS.includes(Number(text)) ? Number(text) : undefined),
   interval: number(50, 60_000),
   rate: number(0.1, 100),
@@ -19,7 +19,7 @@ const READ = {
 
 export class Settings extends EventTarget {
   /** Names of the settings in the address. @type {Set<string>} */
-  given = new Set();
+  fromAddress = new Set();
   #values;
   #defaults;
 
@@ -32,10 +32,10 @@ export class Settings extends EventTarget {
     this.#defaults = defaults;
     this.#values = { ...defaults };
     for (const [name, text] of new URLSearchParams(query)) {
-      const value = Object.hasOwn(READ, name) ? READ[name](text) : undefined;
+      const value = Object.hasOwn(PARSERS, name) ? PARSERS[name](text) : undefined;
       if (value === undefined) continue;
       this.#values[name] = value;
-      this.given.add(name);
+      this.fromAddress.add(name);
     }
   }
 
@@ -64,7 +64,7 @@ export class Settings extends EventTarget {
   /** The address of the page with these settings. */
   get url() {
     const url = new URL(location.href);
-    for (const name of Object.keys(READ)) {
+    for (const name of Object.keys(PARSERS)) {
       const value = this.#values[name];
       const isDefault = value === null || `${value}` === `${this.#defaults[name]}`;
       if (isDefault) url.searchParams.delete(name);

@@ -1,17 +1,17 @@
 /** Statistics of delays: median, 95th percentile, and a histogram over four decades. */
-const KEPT = 500;
-const ENOUGH = 20; // for a 95th percentile: of fewer delays it is about the longest
-export const DECADES = [1, 10_000]; // milliseconds: the scale's two ends
+const MAX_DELAYS = 500;
+const MIN_FOR_P95 = 20; // the 95th percentile of fewer delays is about their maximum
+const SCALE = [1, 10_000]; // milliseconds: its two ends
 export const BINS = 32;
 
-/** Where a delay lies between the scale's ends, logarithmic: 0 to 1. @param {number} delay */
+/** The position of a delay on the logarithmic scale: 0 to 1. @param {number} delay */
 export const position = (delay) =>
-  Math.min(Math.max(Math.log10(Math.max(delay, DECADES[0])) / Math.log10(DECADES[1]), 0), 1);
+  Math.min(Math.max(Math.log10(Math.max(delay, SCALE[0])) / Math.log10(SCALE[1]), 0), 1);
 
 const bin = (delay) => Math.min(Math.floor(position(delay) * BINS), BINS - 1);
 
 export class Delays {
-  /** The last ones, in milliseconds. @type {number[]} */
+  /** The latest delays, in milliseconds. @type {number[]} */
   #values = [];
   #figures = null;
 
@@ -23,7 +23,7 @@ export class Delays {
   add(delay) {
     this.#figures = null;
     this.#values.push(delay);
-    if (this.#values.length > KEPT) this.#values.shift();
+    if (this.#values.length > MAX_DELAYS) this.#values.shift();
   }
 
   clear() {
@@ -35,7 +35,7 @@ export class Delays {
   get figures() {
     if (!this.#figures) {
       const sorted = Float64Array.from(this.#values).sort();
-      const p95 = sorted.length < ENOUGH ? NaN : quantile(sorted, 0.95);
+      const p95 = sorted.length < MIN_FOR_P95 ? NaN : quantile(sorted, 0.95);
       this.#figures = { median: quantile(sorted, 0.5), p95 };
     }
     return this.#figures;
@@ -50,8 +50,8 @@ export class Delays {
 }
 
 /**
- * The median of each relative to the longest one, 0 to 1. With a single one there is nothing to
- * compare.
+ * Returns each median relative to the longest one, 0 to 1; 0 for a single one, which has nothing to
+ * be compared with.
  *
  * @param {Delays[]} all
  */
@@ -70,24 +70,24 @@ function quantile(sorted, share) {
 }
 
 /**
- * The share of each bin by a cumulative distribution: [delay in seconds, share up to it], rising.
+ * Returns the share of each bin by a cumulative distribution: [delay in seconds, share up to it], rising.
  *
  * @param {[number, number][]} cumulative
  */
 export function predictedShares(cumulative) {
-  const until = (edge) => Math.exp(edge * Math.log(DECADES[1]));
+  const delayAt = (edge) => Math.exp(edge * Math.log(SCALE[1]));
   const shares = [];
   let before = 0;
   for (let index = 0; index < BINS; index += 1) {
-    const last = index === BINS - 1; // also has all longer delays, as the first bin has all shorter ones
-    const after = last ? 1 : at(cumulative, until((index + 1) / BINS) / 1000);
+    const last = index === BINS - 1; // has all longer delays too, as the first bin has all shorter ones
+    const after = last ? 1 : shareUpTo(cumulative, delayAt((index + 1) / BINS) / 1000);
     shares.push(after - before);
     before = after;
   }
   return shares;
 }
 
-function at(cumulative, delay) {
+function shareUpTo(cumulative, delay) {
   let [previous, below] = [0, 0];
   for (const [edge, share] of cumulative) {
     if (edge > delay) {

@@ -1,15 +1,20 @@
 /**
- * Texts in the page's language, and values written into them.
+ * Texts in the page's language, and the formats of their values.
  *
- * `gettext` is Django's, from its JavaScript catalog, which base.html loads before the modules.
+ * `gettext` and `ngettext` are Django's, from its JavaScript catalog, which scripts.html loads
+ * before the modules.
  */
-export const { gettext = (/** @type {string} */ text) => text } = /** @type {any} */ (globalThis);
+export const {
+  gettext = (/** @type {string} */ text) => text,
+  ngettext = (/** @type {string} */ one, /** @type {string} */ many, /** @type {number} */ count) =>
+    count === 1 ? one : many,
+} = /** @type {any} */ (globalThis);
 
 const language = globalThis.document?.documentElement.lang || "en";
 const numbers = new Intl.NumberFormat(language);
 
-/** Replaces `{name}` in a text; a name without a value stays. @param {string} text */
-export const format = (text, values) => text.replace(/\{([\w.]+)\}/g, (whole, name) => values[name] ?? whole);
+/** Replaces each `{name}` in a text; a name without a value stays. @param {string} text */
+export const format = (text, values) => text.replace(/\{([\w.]+)\}/g, (placeholder, name) => values[name] ?? placeholder);
 
 /** Sets a text only if it differs: a change costs a layout, and screen readers repeat it. */
 export function write(element, text) {

@@ -1,4 +1,4 @@
-/** Times when the page was hidden: timers are throttled then, and delays are the browser's doing. */
+/** Times when the page was hidden: the browser throttles timers then, which causes delays. */
 import { now } from "./clock.js";
 
 export class Visibility {

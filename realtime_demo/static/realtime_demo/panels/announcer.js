@@ -1,9 +1,9 @@
 /** Announcements for screen readers. */
 import { sentence } from "../lib/event-text.js";
-import { duration, format, gettext } from "../lib/text.js";
+import { duration, format, gettext, ngettext } from "../lib/text.js";
 
 export class Announcer {
-  #summarised = 0;
+  #lastCount = 0;
 
   /**
    * @param {HTMLElement | null} status
@@ -24,24 +24,26 @@ export class Announcer {
   /** Announces the medians, if there are new events. */
   summarise() {
     const count = Math.max(...this.receivers.map(({ deliveries }) => deliveries.received));
-    if (count === this.#summarised) return;
-    this.#summarised = count;
+    if (count === this.#lastCount) return;
+    this.#lastCount = count;
     const medians = this.receivers
       .filter(({ delays }) => delays.count)
-      .map(({ technique, delays }) => delayOf(technique, delays.figures.median));
+      .map(({ technique, delays }) => delayText(technique, delays.figures.median));
     if (!medians.length) return;
-    const text = format(gettext("{count} events so far. Median delay: {medians}."), {
+    const template = ngettext(
+      "{count} event so far. Median delay: {medians}.",
+      "{count} events so far. Median delay: {medians}.",
       count,
-      medians: medians.join(", "),
-    });
+    );
+    const text = format(template, { count, medians: medians.join(", ") });
     this.announce(text);
     this.canvas.setAttribute("aria-label", text);
   }
 
-  /** Announces an event that was picked. @param {import("../lanes/timeline.js").Occurrence} occurrence */
+  /** Announces the selected event. @param {import("../lanes/timeline.js").Occurrence} occurrence */
   describe({ event, arrivals, published }) {
     const delays = this.receivers.map(({ technique }, index) =>
-      delayOf(technique, arrivals[index] > 0 ? arrivals[index] - published : NaN),
+      delayText(technique, arrivals[index] > 0 ? arrivals[index] - published : NaN),
     );
     this.announce(
       format(gettext("{event} {delays}"), { event: sentence(event), delays: delays.join(", ") }),
@@ -49,5 +51,5 @@ export class Announcer {
   }
 }
 
-const delayOf = ({ label }, delay) =>
+const delayText = ({ label }, delay) =>
   format(gettext("{technique} {delay}"), { technique: label, delay: duration(delay) });

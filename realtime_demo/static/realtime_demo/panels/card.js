@@ -10,8 +10,8 @@ const FAULTS = new Set(["lost", "duplicated", "outOfOrder"]);
 export class Card {
   /** Shares of the histogram's bins. @type {number[] | null} */
   predicted = null;
-  /** Counts of the tap; null without one. @type {{ up: number, down: number, connections: number } | null} */
-  tapped = null;
+  /** The tap's counts; null without a tap. @type {{ up: number, down: number, connections: number } | null} */
+  tapCounts = null;
 
   /**
    * @param {HTMLElement} element
@@ -50,26 +50,26 @@ export class Card {
   }
 
   /**
-   * @param {number} length of its delay relative to the slowest technique's: 0 to 1
-   * @param {{ epoch: string, seq: number }} [latest] the newest event known anywhere
+   * @param {number} relativeMedian relative to the slowest technique's: 0 to 1
+   * @param {{ epoch: string, seq: number }} [latest] the newest event of all lanes
    */
-  draw(length, latest) {
-    const { receiver, parts, tapped } = this;
+  draw(relativeMedian, latest) {
+    const { receiver, parts, tapCounts } = this;
     const { delays, deliveries, track } = receiver;
     const { median, p95 } = delays.figures;
     write(parts.median, duration(median));
     write(parts.p95, duration(p95));
-    const long = length.toFixed(3);
-    if (parts.length.style.getPropertyValue("--long") !== long) parts.length.style.setProperty("--long", long);
+    const scale = relativeMedian.toFixed(3);
+    if (parts.length.style.getPropertyValue("--long") !== scale) parts.length.style.setProperty("--long", scale);
     write(parts.measured, count(delays.count));
     this.histogram.draw(delays.shares, this.predicted, median);
     const values = {
       requests: count(track.requests),
       empty: percent(track.emptyShare),
       reconnects: count(receiver.reconnects),
-      open: count(tapped?.connections ?? track.open),
-      up: bytes(tapped?.up ?? NaN),
-      down: bytes(tapped?.down ?? NaN),
+      open: count(tapCounts?.connections ?? track.open),
+      up: bytes(tapCounts?.up ?? NaN),
+      down: bytes(tapCounts?.down ?? NaN),
       sent: count(deliveries.sent(latest)),
       received: count(deliveries.received),
       lost: count(deliveries.lost),
@@ -81,17 +81,17 @@ export class Card {
       write(cell, values[name]);
       cell.classList.toggle("bad", FAULTS.has(name) && deliveries[name] > 0);
     }
-    const [kind, text] = judge(deliveries);
+    const [kind, text] = verdictOf(deliveries);
     parts.verdict.dataset.verdict = kind;
     write(parts.verdict, text);
   }
 }
 
 /** @param {import("../sources/deliveries.js").Deliveries} deliveries */
-function judge(deliveries) {
+function verdictOf(deliveries) {
   if (deliveries.missing.length) return ["bad", format(gettext("Missing: {numbers}"), { numbers: ranges(deliveries.missing) })];
-  if (deliveries.lost) return ["bad", gettext("Something is missing from before")];
-  if (!deliveries.isComplete) return ["bad", gettext("Nothing is missing, but not each came once and in order")];
+  if (deliveries.lost) return ["bad", gettext("Earlier events are missing")];
+  if (!deliveries.isComplete) return ["bad", gettext("Nothing is missing, but some arrived twice or out of order")];
   if (deliveries.resets) return ["good", gettext("Complete since the reset")];
   if (deliveries.received) return ["good", gettext("Complete")];
   return ["waiting", gettext("No events yet")];

@@ -1,15 +1,16 @@
-/** The sentence on how far the server's clock is from this browser's. */
+/** The note about the offset of the server's clock from this browser's. */
 import { duration, format, gettext } from "../lib/text.js";
 
 /** @param {HTMLElement} element @param {import("../lib/clock.js").Clock} clock */
 export function writeClockNote(element, { correction, offset, uncertainty }) {
   if (uncertainty === Infinity) return;
-  const text = correction
-    ? gettext("The server's clock is {offset} {direction} (±\u00a0{uncertainty}); delays are corrected by that.")
-    : gettext("The two clocks agree within ±\u00a0{uncertainty}.");
-  element.textContent = format(text, {
-    uncertainty: duration(uncertainty),
-    offset: duration(Math.abs(offset)),
-    direction: offset > 0 ? gettext("ahead") : gettext("behind"),
-  });
+  const values = { uncertainty: duration(uncertainty), offset: duration(Math.abs(offset)) };
+  element.textContent = format(template(correction), values);
+}
+
+/** @param {number} correction */
+function template(correction) {
+  if (correction > 0) return gettext("The server's clock is {offset} ahead (±\u00a0{uncertainty}); delays are corrected.");
+  if (correction < 0) return gettext("The server's clock is {offset} behind (±\u00a0{uncertainty}); delays are corrected.");
+  return gettext("The two clocks agree within ±\u00a0{uncertainty}.");
 }

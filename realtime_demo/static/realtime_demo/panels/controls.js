@@ -1,8 +1,8 @@
-/** Sliders and buttons that set the page, the demo's feed and its network. */
+/** Sliders and buttons for the page's settings, the demo's feed and its network. */
 import { find, findAll } from "../lib/dom.js";
 import { bytes, duration, format, gettext, write } from "../lib/text.js";
 
-/** The sliders by setting: label, stops, text of a value, and the demo's control that takes it. */
+/** The sliders by setting: label, stops, text of a value, and the demo's control to set it with. */
 const SLIDERS = {
   rate: {
     label: gettext("Feed"),
@@ -13,18 +13,18 @@ const SLIDERS = {
   interval: {
     label: gettext("Poll every"),
     stops: [100, 200, 500, 1_000, 2_000, 5_000, 10_000],
-    text: milliseconds,
+    text: durationText,
   },
   rtt: {
     label: gettext("Round trip"),
     stops: [0, 10, 20, 50, 100, 200, 300, 500, 1_000, 2_000],
-    text: milliseconds,
+    text: durationText,
     control: "network",
   },
   jitter: {
     label: gettext("Jitter"),
     stops: [0, 5, 10, 20, 50, 100, 200, 500],
-    text: milliseconds,
+    text: durationText,
     control: "network",
   },
   bandwidth: {
@@ -36,19 +36,19 @@ const SLIDERS = {
   },
 };
 const FAULT_NOTES = {
-  buffering: { on: gettext("Buffering proxy"), off: gettext("No more buffering") },
-  gzip: { on: gettext("gzip"), off: gettext("No more gzip") },
+  buffering: { on: gettext("Buffering on"), off: gettext("Buffering off") },
+  gzip: { on: gettext("gzip on"), off: gettext("gzip off") },
 };
-const SETTLED = 1_500; // milliseconds for which the reader's own setting wins over the demo's echo
+const OWN_CHANGE = 1_500; // milliseconds for which the reader's setting overrides the demo's state
 
-/** In seconds where they are whole: "1 s", "500 ms". */
-function milliseconds(value) {
+/** The text of a duration, in whole seconds if possible: "1 s", "500 ms". */
+function durationText(value) {
   if (value < 1000) return format(gettext("{value}\u00a0ms"), { value });
   return value % 1000 ? duration(value) : format(gettext("{value}\u00a0s"), { value: value / 1000 });
 }
 
 export class Controls {
-  #touched = -Infinity;
+  #changedAt = -Infinity;
 
   /**
    * @param {HTMLElement} element
@@ -68,84 +68,84 @@ export class Controls {
       input.max = stops.length - 1;
       input.addEventListener("input", () => this.#show(name, stops[input.value]));
       input.addEventListener("change", () => settings.set({ [name]: stops[input.value] }));
-      this.#set(name);
+      this.#moveSlider(name);
     }
     settings.addEventListener("change", (/** @type {any} */ { detail }) => this.#changed(detail));
     for (const button of findAll(element, "[data-do]")) {
       button.addEventListener("click", () => this.do(button.dataset.do));
     }
     demo?.addEventListener("state", (/** @type {any} */ { detail }) => this.#follow(detail));
-    // The settings of the address, which does not say in which room the feed is.
-    if (mayControl) this.#apply([...settings.given]);
+    // The address has settings, but not the room of the feed.
+    if (mayControl) this.#apply([...settings.fromAddress]);
   }
 
   /** Sets these on the demo, and no others: another page may be setting the rest. */
-  #apply(names, here = {}) {
-    const wanted = {};
+  #apply(names, feedValues = {}) {
+    const changes = {};
     for (const name of names.filter((each) => SLIDERS[each]?.control)) {
       const action = SLIDERS[name].control;
-      (wanted[action] ??= action === "feed" ? { ...here } : {})[name] = this.settings.get(name);
-      this.#touched = performance.now();
+      (changes[action] ??= action === "feed" ? { ...feedValues } : {})[name] = this.settings.get(name);
+      this.#changedAt = performance.now();
     }
-    for (const [action, what] of Object.entries(wanted)) this.#ask(action, what);
+    for (const [action, values] of Object.entries(changes)) this.#send(action, values);
   }
 
   /**
    * Does what a button does.
    *
    * @param {string} action "feed", "burst", "cut", "stall", "restart", "buffering", "gzip"
-   * @param {object} [what] in place of the button's own values
+   * @param {object} [values] in place of the button's own values
    */
-  async do(action, what) {
+  async do(action, values) {
     const state = this.demo?.state;
     const faults = state?.faults ?? {};
     if (action === "feed") {
-      const running = what?.running ?? !state?.feed.running;
+      const running = values?.running ?? !state?.feed.running;
       this.#note(running ? gettext("Feed on") : gettext("Feed off"));
-      return this.#ask("feed", { running, ...this.#here });
+      return this.#send("feed", { running, ...this.#room });
     }
     if (action === "burst") {
-      const count = what?.count ?? 20;
+      const count = values?.count ?? 20;
       this.#note(format(gettext("Burst of {count}"), { count }));
-      return this.#ask("burst", { count, room: this.page.room });
+      return this.#send("burst", { count, room: this.page.room });
     }
     if (action === "stall") {
-      const on = what?.on ?? !faults.stalled?.length;
-      this.#note(on ? gettext("Stalled") : gettext("Flowing again"));
-      return this.#ask("stall", { ...what, on });
+      const on = values?.on ?? !faults.stalled?.length;
+      this.#note(on ? gettext("Stalled") : gettext("Stall ended"));
+      return this.#send("stall", { ...values, on });
     }
     if (action === "buffering" || action === "gzip") {
-      const on = what?.on ?? !faults[action];
+      const on = values?.on ?? !faults[action];
       this.#note(FAULT_NOTES[action][on ? "on" : "off"]);
-      return this.#ask("fault", { [action]: on });
+      return this.#send("fault", { [action]: on });
     }
-    this.#note(action === "cut" ? gettext("Cut") : gettext("Server restarts"));
-    return this.#ask(action, what);
+    this.#note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
+    return this.#send(action, values);
   }
 
   // -----------------------------------------------------------------------------------------
 
   #changed({ names, origin }) {
-    for (const name of names) if (SLIDERS[name]) this.#set(name);
+    for (const name of names) if (SLIDERS[name]) this.#moveSlider(name);
     if (origin === "demo") return;
     for (const name of names) {
       if (!SLIDERS[name]) continue;
       const value = SLIDERS[name].text(this.settings.get(name));
       this.#note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
     }
-    if (this.demo?.mayControl) this.#apply(names, this.#here);
+    if (this.demo?.mayControl) this.#apply(names, this.#room);
   }
 
   /** The feed publishes in the room of the page that controls it. */
-  get #here() {
+  get #room() {
     return { room: this.page.room };
   }
 
-  async #ask(action, what = {}) {
+  async #send(action, values = {}) {
     const { demo, page } = this;
     page.outcome.textContent = "";
     try {
-      return await demo.ask(action, what);
+      return await demo.send(action, values);
     } catch (error) {
       // A server that is killed may not answer: the lanes show what happened.
       if (action !== "restart") page.outcome.textContent = error.message;
@@ -158,12 +158,12 @@ export class Controls {
   }
 
   /** Moves a slider to the stop nearest to its setting. */
-  #set(name) {
+  #moveSlider(name) {
     const { stops } = SLIDERS[name];
     const value = this.settings.get(name);
-    const size = (stop) => (stop === null ? Infinity : Math.log(Math.max(stop, 1e-2)));
-    const far = (stop) => (stop === value ? -1 : Math.abs(size(stop) - size(value)));
-    const nearest = stops.reduce((best, stop) => (far(stop) < far(best) ? stop : best));
+    const logarithm = (stop) => (stop === null ? Infinity : Math.log(Math.max(stop, 1e-2)));
+    const distance = (stop) => (stop === value ? -1 : Math.abs(logarithm(stop) - logarithm(value)));
+    const nearest = stops.reduce((best, stop) => (distance(stop) < distance(best) ? stop : best));
     find(this.element, `[data-setting="${name}"]`).value = stops.indexOf(nearest);
     this.#show(name, value);
   }
@@ -175,9 +175,9 @@ export class Controls {
     write(input.closest("label").querySelector(".value"), text);
   }
 
-  /** Shows the state of the demo: toggled buttons, and settings made by another browser. */
+  /** Shows the state of the demo: toggled buttons, and settings changed by another browser. */
   #follow({ feed, network, faults, server }) {
-    if (performance.now() - this.#touched > SETTLED) {
+    if (performance.now() - this.#changedAt > OWN_CHANGE) {
       this.settings.set({ rate: feed.rate, ...network }, "demo");
     }
     const isOn = {
@@ -198,9 +198,9 @@ export class Controls {
       button.removeAttribute("aria-pressed");
       write(button.querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
       button.dataset.running = `${feed.running}`;
-      const where = find(this.element, ".feed-room");
-      where.hidden = !feed.running || feed.room === this.page.room;
-      write(where, where.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
+      const feedRoom = find(this.element, ".feed-room");
+      feedRoom.hidden = !feed.running || feed.room === this.page.room;
+      write(feedRoom, feedRoom.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
     }
   }
 }

@@ -1,10 +1,10 @@
 /** The table of the last events, with the delay of each technique. */
-import { VOID } from "../lanes/timeline.js";
+import { NEVER } from "../lanes/timeline.js";
 import { sentence } from "../lib/event-text.js";
 import { duration, gettext } from "../lib/text.js";
 
-const SHOWN = 50;
-const time = new Intl.DateTimeFormat(document.documentElement.lang, {
+const MAX_ROWS = 50;
+const timeFormat = new Intl.DateTimeFormat(document.documentElement.lang, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
@@ -13,7 +13,7 @@ const time = new Intl.DateTimeFormat(document.documentElement.lang, {
 });
 
 /**
- * Newest first.
+ * Draws the table, newest first.
  *
  * @param {HTMLTableSectionElement} body
  * @param {import("../lanes/timeline.js").Timeline} timeline
@@ -21,32 +21,32 @@ const time = new Intl.DateTimeFormat(document.documentElement.lang, {
  */
 export function drawEventTable(body, timeline, receivers) {
   const rows = timeline.occurrences
-    .slice(-SHOWN)
+    .slice(-MAX_ROWS)
     .reverse()
     .map((occurrence) => row(occurrence, receivers));
   body.replaceChildren(...rows);
 }
 
 function row({ id, event, published, arrivals, live }, receivers) {
-  const line = document.createElement("tr");
-  line.dataset.id = id;
-  line.dataset.type = event.type;
+  const element = document.createElement("tr");
+  element.dataset.id = id;
+  element.dataset.type = event.type;
   const head = document.createElement("th");
   head.scope = "row";
-  head.textContent = time.format(new Date(published));
+  head.textContent = timeFormat.format(new Date(published));
   const text = document.createElement("td");
   text.dir = "auto";
   text.textContent = sentence(event);
-  line.append(head, text);
+  element.append(head, text);
   receivers.forEach(({ technique, track }, index) => {
     const cell = document.createElement("td");
     cell.dataset.technique = technique.name;
     const arrival = arrivals[index];
     cell.dataset.here = `${arrival > 0}`;
-    if (arrival === VOID) cell.textContent = gettext("never came");
-    else if (!(arrival > 0)) cell.textContent = gettext("not here yet");
+    if (arrival === NEVER) cell.textContent = gettext("never arrived");
+    else if (!(arrival > 0)) cell.textContent = gettext("not arrived yet");
     else cell.textContent = live & track.bit ? duration(arrival - published) : gettext("from before");
-    line.append(cell);
+    element.append(cell);
   });
-  return line;
+  return element;
 }

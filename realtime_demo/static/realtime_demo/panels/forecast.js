@@ -1,11 +1,11 @@
 /** The delays that theory predicts for the settings, for the cards to draw. */
 import { predictedShares } from "../lib/statistics.js";
 
-const PAUSE = 200; // milliseconds that a setting must have been left alone
-const ASKED = ["rate", "interval", "rtt", "jitter", "bandwidth"];
+const DEBOUNCE = 200; // milliseconds without a change of a setting
+const PARAMETERS = ["rate", "interval", "rtt", "jitter", "bandwidth"];
 
 export class Forecast {
-  #asking = new AbortController();
+  #pending = new AbortController();
   #timer;
 
   /**
@@ -19,17 +19,17 @@ export class Forecast {
     this.cards = cards;
   }
 
-  /** Requests the prediction once the settings have stayed the same for a while. */
-  renew() {
+  /** Requests the prediction once the settings have stopped changing. */
+  update() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ask(), PAUSE);
+    this.#timer = setTimeout(() => this.#request(), DEBOUNCE);
   }
 
-  async #ask() {
-    this.#asking.abort();
-    const { signal } = (this.#asking = new AbortController());
+  async #request() {
+    this.#pending.abort();
+    const { signal } = (this.#pending = new AbortController());
     const query = new URLSearchParams();
-    for (const name of ASKED) {
+    for (const name of PARAMETERS) {
       const value = this.settings.get(name);
       if (value !== null) query.set(name, value);
     }
@@ -41,7 +41,7 @@ export class Forecast {
         card.predicted = density ? predictedShares(density) : null;
       }
     } catch {
-      // Superseded, or the server is unreachable: the curves stay as they are.
+      // Superseded, or the server is unreachable: the curves stay.
     }
   }
 }

@@ -4,7 +4,7 @@ import { BINS, position } from "../lib/statistics.js";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 128;
 const HEIGHT = 46;
-const FLOOR = 0.25; // the share that fills the height, at least: noise stays low
+const MIN_TOP = 0.25; // lower bound of the share that fills the height, so that noise stays low
 
 const make = (name, attributes) => {
   const element = document.createElementNS(SVG, name);
@@ -12,8 +12,8 @@ const make = (name, attributes) => {
   return element;
 };
 
-/** Leaves an outline alone that is drawn already: a change costs a layout. */
-function draw(path, outline) {
+/** Sets an outline only if it differs: a change costs a layout. */
+function setOutline(path, outline) {
   if (path.getAttribute("d") !== outline) path.setAttribute("d", outline);
 }
 
@@ -49,21 +49,21 @@ export class Histogram {
    * @param {number} median milliseconds
    */
   draw(shares, predicted, median) {
-    // A prediction of one delay for all would dwarf what was measured: it is cut off at the top.
-    const most = Math.max(FLOOR, ...shares);
-    const rise = (share) => Math.min(1, share / most) * (HEIGHT - 2);
-    const wide = WIDTH / BINS;
+    // A prediction with one delay for all events would dwarf the measured shares: cut it off at the top.
+    const top = Math.max(MIN_TOP, ...shares);
+    const heightOf = (share) => Math.min(1, share / top) * (HEIGHT - 2);
+    const binWidth = WIDTH / BINS;
     let bars = "";
     shares.forEach((share, index) => {
-      if (share) bars += `M${index * wide + 0.4} ${HEIGHT}v${-rise(share).toFixed(1)}h${wide - 0.8}V${HEIGHT}Z`;
+      if (share) bars += `M${index * binWidth + 0.4} ${HEIGHT}v${-heightOf(share).toFixed(1)}h${binWidth - 0.8}V${HEIGHT}Z`;
     });
-    draw(this.#measured, bars);
+    setOutline(this.#measured, bars);
     let outline = "";
     predicted?.forEach((share, index) => {
-      outline += `${index ? "L" : "M"}${index * wide} ${HEIGHT - rise(share)}H${(index + 1) * wide}`;
+      outline += `${index ? "L" : "M"}${index * binWidth} ${HEIGHT - heightOf(share)}H${(index + 1) * binWidth}`;
     });
-    draw(this.#prediction, outline);
+    setOutline(this.#prediction, outline);
     const at = (position(median) * WIDTH).toFixed(1);
-    draw(this.#median, Number.isNaN(median) ? "" : `M${at} 0V${HEIGHT}`);
+    setOutline(this.#median, Number.isNaN(median) ? "" : `M${at} 0V${HEIGHT}`);
   }
 }

@@ -1,16 +1,16 @@
 /** One event in detail: its delay by each technique, and the bytes that carried it. */
-import { VOID } from "../lanes/timeline.js";
+import { NEVER } from "../lanes/timeline.js";
 import { find } from "../lib/dom.js";
 import { sentence } from "../lib/event-text.js";
 import { duration, format, gettext } from "../lib/text.js";
 import { wireDump } from "./wire-dump.js";
 
-const SLACK = 2; // milliseconds that a clock may be off when a request and an event coincide
+const CLOCK_ERROR = 2; // milliseconds
 
 export class Inspector {
   /** @type {import("../lanes/timeline.js").Occurrence | null} */
   occurrence = null;
-  #asking = new AbortController();
+  #pending = new AbortController();
   #chosen = 0;
 
   /**
@@ -30,14 +30,14 @@ export class Inspector {
   show(occurrence) {
     this.occurrence = occurrence;
     this.element.hidden = !occurrence;
-    if (!occurrence) return this.#asking.abort();
+    if (!occurrence) return this.#pending.abort();
     this.parts.title.textContent = sentence(occurrence.event);
     const rows = this.receivers.map((receiver, index) => this.#row(receiver, index));
     this.parts.body.replaceChildren(...rows);
     this.#choose(this.#chosen);
   }
 
-  /** A technique has delivered an event, perhaps the one shown. */
+  /** Updates the view if the event that arrived is the one shown. */
   arrived(occurrence) {
     if (occurrence !== this.occurrence) return;
     const hadFocus = this.parts.body.contains(document.activeElement);
@@ -45,7 +45,7 @@ export class Inspector {
     if (hadFocus) this.parts.body.rows[this.#chosen].querySelector("button").focus();
   }
 
-  /** The technique above or below, whose bytes are shown. @param {number} step */
+  /** Shows the bytes of the technique above or below. @param {number} step */
   move(step) {
     const { length } = this.receivers;
     if (this.occurrence) this.#choose((this.#chosen + step + length) % length);
@@ -53,9 +53,9 @@ export class Inspector {
 
   #row(receiver, index) {
     const { technique, track } = receiver;
-    const line = document.createElement("tr");
-    line.style.setProperty("--on-dark", technique.colour.dark);
-    line.style.setProperty("--on-light", technique.colour.light);
+    const element = document.createElement("tr");
+    element.style.setProperty("--on-dark", technique.colour.dark);
+    element.style.setProperty("--on-light", technique.colour.light);
     const head = document.createElement("th");
     head.scope = "row";
     const button = document.createElement("button");
@@ -68,26 +68,26 @@ export class Inspector {
     delay.textContent = arrival > 0 ? duration(arrival - this.occurrence.published) : "–";
     const why = document.createElement("td");
     why.textContent = reason(this.occurrence, track);
-    line.append(head, delay, why);
-    return line;
+    element.append(head, delay, why);
+    return element;
   }
 
   #choose(index) {
     this.#chosen = index;
-    [...this.parts.body.rows].forEach((row, place) => {
+    [...this.parts.body.rows].forEach((row, rowIndex) => {
       const button = row.querySelector("button");
-      button.setAttribute("aria-pressed", `${place === index}`);
-      row.classList.toggle("is-chosen", place === index);
+      button.setAttribute("aria-pressed", `${rowIndex === index}`);
+      row.classList.toggle("is-chosen", rowIndex === index);
     });
     this.#showWire(this.receivers[index]);
   }
 
   async #showWire({ technique: { name, label }, track }) {
     const { wire } = this.parts;
-    this.#asking.abort();
-    const { signal } = (this.#asking = new AbortController());
+    this.#pending.abort();
+    const { signal } = (this.#pending = new AbortController());
     if (!this.demo) {
-      wire.textContent = gettext("The bytes are caught by a tap that only the demo puts in between: make demo.");
+      wire.textContent = gettext("Only the demo captures these bytes. Start it with make demo.");
       return;
     }
     if (!(this.occurrence.arrivals[track.index] > 0)) {
@@ -107,20 +107,20 @@ export class Inspector {
 }
 
 /**
- * Why an event was as late as it was, in a sentence.
+ * Returns the cause of an event's delay, in a sentence.
  *
  * @param {import("../lanes/timeline.js").Occurrence} occurrence
  * @param {import("../lanes/timeline.js").Track} track
  */
 function reason({ published, arrivals, live }, track) {
   const arrival = arrivals[track.index];
-  if (arrival === VOID) return gettext("It will not come: the server no longer has it.");
-  if (!(arrival > 0)) return gettext("Not here yet.");
-  if (!(live & track.bit)) return gettext("Published before this lane began.");
-  if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut; brought after coming back.");
+  if (arrival === NEVER) return gettext("It will not arrive: the server no longer has it.");
+  if (!(arrival > 0)) return gettext("Not arrived yet.");
+  if (!(live & track.bit)) return gettext("Published before this lane started.");
+  if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut: delivered after reconnecting.");
   const carrier = track.exchanges.findLast(({ start }) => start <= arrival);
   if (track.isStream || !carrier) return gettext("The connection was open: sent at once.");
   const wait = carrier.start - published;
-  if (wait <= SLACK) return gettext("A request was already waiting at the server: answered at once.");
-  return format(gettext("Waited {wait} until the browser asked again."), { wait: duration(wait) });
+  if (wait <= CLOCK_ERROR) return gettext("A request was already waiting on the server: answered at once.");
+  return format(gettext("Waited {wait} for the browser's next request."), { wait: duration(wait) });
 }

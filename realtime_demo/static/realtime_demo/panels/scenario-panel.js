@@ -7,9 +7,9 @@
  * @property {string} question
  * @property {{ text: string, right: boolean }[]} choices
  * @property {Record<string, any>} settings
- * @property {{ after: number, do: string }[]} actions `after` seconds from the beginning
+ * @property {{ after: number, do: string }[]} actions `after` seconds from the start
  * @property {number} duration seconds
- * @property {string} answer with {median.polling} and the like
+ * @property {string} answer with placeholders such as {median.polling}
  * @property {string} link
  * @property {boolean} needsDemo
  */
@@ -26,7 +26,7 @@ export class ScenarioPanel {
    * @param {HTMLElement} element
    * @param {Scenario[]} scenarios
    * @param {object} page
-   * @param {string} page.obstacle why scenarios that need the demo's controls cannot be played; "": they can
+   * @param {string} page.unavailable the reason why scenarios that need the demo's controls cannot be run; "": they can
    * @param {(scenario: Scenario) => void} page.prepare applies the settings and resets the figures
    * @param {(action: object) => unknown} page.act
    * @param {() => Record<string, any>} page.figures
@@ -51,7 +51,7 @@ export class ScenarioPanel {
     addEventListener("pagehide", () => this.isRunning && this.open(this.scenario.slug));
   }
 
-  /** @param {string} slug "" closes it */
+  /** @param {string} slug "" closes the panel */
   open(slug) {
     this.#stop();
     this.scenario = this.scenarios.find((scenario) => scenario.slug === slug) ?? null;
@@ -61,45 +61,45 @@ export class ScenarioPanel {
     const { parts } = this;
     parts.title.textContent = title;
     parts.question.textContent = question;
-    parts.choices.replaceChildren(...choices.map(choice));
-    parts.choices.onchange = () => this.#offer(this.#isPossible);
+    parts.choices.replaceChildren(...choices.map(choiceLabel));
+    parts.choices.onchange = () => this.#enableRun(this.#isPossible);
     parts.answer.replaceChildren();
-    this.#offer(false);
+    this.#enableRun(false);
     parts.hint.hidden = !this.#isPossible;
     parts.run.textContent = gettext("Run");
     parts.progress.hidden = true;
-    if (!this.#isPossible) parts.answer.textContent = this.page.obstacle;
+    if (!this.#isPossible) parts.answer.textContent = this.page.unavailable;
   }
 
-  #offer(canRun) {
-    this.parts.run.disabled = !canRun;
+  #enableRun(isEnabled) {
+    this.parts.run.disabled = !isEnabled;
     this.parts.hint.hidden = true;
   }
 
   get #isPossible() {
-    return !this.scenario.needsDemo || !this.page.obstacle;
+    return !this.scenario.needsDemo || !this.page.unavailable;
   }
 
-  /** The run, and at its end the answer. */
+  /** Runs the scenario, then shows its answer. */
   run() {
     const { parts, scenario } = this;
     this.#stop();
     this.isRunning = true;
-    this.#offer(false);
+    this.#enableRun(false);
     parts.answer.replaceChildren();
     parts.progress.hidden = false;
     this.page.prepare(scenario);
-    const began = performance.now();
-    const later = (seconds, act) => this.#timers.push(setTimeout(act, seconds * 1000));
-    for (const action of scenario.actions) later(action.after, () => this.page.act(action));
+    const startedAt = performance.now();
+    const schedule = (seconds, act) => this.#timers.push(setTimeout(act, seconds * 1000));
+    for (const action of scenario.actions) schedule(action.after, () => this.page.act(action));
     parts.progress.max = scenario.duration;
-    this.ticking = setInterval(() => (parts.progress.value = (performance.now() - began) / 1000), 200);
-    later(scenario.duration, () => this.#finish());
+    this.progressTimer = setInterval(() => (parts.progress.value = (performance.now() - startedAt) / 1000), 200);
+    schedule(scenario.duration, () => this.#finish());
   }
 
   #stop() {
     for (const timer of this.#timers.splice(0)) clearTimeout(timer);
-    clearInterval(this.ticking);
+    clearInterval(this.progressTimer);
     if (this.isRunning) this.page.act({ do: "resume" });
     this.isRunning = false;
   }
@@ -109,7 +109,7 @@ export class ScenarioPanel {
     const figures = this.page.figures();
     this.#stop();
     parts.progress.hidden = true;
-    this.#offer(true);
+    this.#enableRun(true);
     parts.run.textContent = gettext("Run again");
     const chosen = parts.choices.querySelector(":checked");
     const isRight = scenario.choices[Number(chosen?.value)]?.right;
@@ -132,7 +132,7 @@ export class ScenarioPanel {
   }
 }
 
-function choice({ text }, index) {
+function choiceLabel({ text }, index) {
   const label = document.createElement("label");
   const input = document.createElement("input");
   Object.assign(input, { type: "radio", name: "choice", value: `${index}` });

@@ -1,12 +1,12 @@
-/** The menu of the scenarios, and what a scenario may do to the page. */
-import { duration, format, gettext, percent } from "../lib/text.js";
+/** The menu of the scenarios, and the actions of a scenario on the page. */
+import { duration, format, gettext, ngettext, percent } from "../lib/text.js";
 import { ScenarioPanel } from "./scenario-panel.js";
 
 /** Settings that a scenario may change. */
-const CHANGED = ["rtt", "jitter", "bandwidth", "interval", "rate"];
+const SCENARIO_SETTINGS = ["rtt", "jitter", "bandwidth", "interval", "rate"];
 
 /**
- * The measured figures, by the names that answers have for them.
+ * Returns the measured figures, by the names of the placeholders in answers.
  *
  * @param {import("../sources/receiver.js").Receiver[]} receivers
  */
@@ -34,9 +34,9 @@ function figures(receivers) {
   return values;
 }
 
-/** Why this page cannot play scenarios that need the demo's controls; "": it can. */
-function obstacle(demo) {
-  if (!demo) return gettext("This one needs the demo's stage: start it with make demo.");
+/** Returns the reason why this page cannot run scenarios that need the demo's controls; "": it can. */
+function unavailableReason(demo) {
+  if (!demo) return gettext("This scenario needs the demo. Start it with make demo.");
   if (demo.mayControl) return "";
   return gettext("The feed and the network are controlled on the machine that runs the demo.");
 }
@@ -52,58 +52,58 @@ function obstacle(demo) {
  * @param {import("../lib/demo-control.js").DemoControl | null} page.demo
  * @param {import("./controls.js").Controls} page.controls
  * @param {import("../lanes/playback.js").Playback} page.playback
- * @param {HTMLElement} page.legend which a scenario takes the place of
- * @param {() => void} page.forget what was measured
+ * @param {HTMLElement} page.legend hidden while a scenario is open
+ * @param {() => void} page.resetFigures
  * @param {(text: string) => void} page.note
  * @param {(text: string) => void} page.announce
  * @returns {{ panel: ScenarioPanel, open: () => void }} `open` shows the scenario of the address
  */
 export function prepareScenarios(element, menu, scenarios, page) {
-  const { room, settings, receivers, demo, controls, playback, legend, forget, note, announce } = page;
-  const extra = [];
+  const { room, settings, receivers, demo, controls, playback, legend, resetFigures, note, announce } = page;
+  const extraConnections = [];
 
-  /** What a scenario may do besides the controls' own actions. */
+  /** Actions of a scenario besides those of the controls. */
   const actions = {
     connections: ({ count = 3 }) => {
       for (let index = 0; index < count; index += 1) {
-        const ending = new AbortController();
-        extra.push(ending);
+        const controller = new AbortController();
+        extraConnections.push(controller);
         const url = new URL(`/streaming/${room}/`, location.href);
-        url.searchParams.set("extra", `${extra.length}`);
-        fetch(url, { cache: "no-store", signal: ending.signal }).catch(() => {});
+        url.searchParams.set("extra", `${extraConnections.length}`);
+        fetch(url, { cache: "no-store", signal: controller.signal }).catch(() => {});
       }
-      note(format(gettext("{count} more connections"), { count }));
+      note(format(ngettext("{count} more connection", "{count} more connections", count), { count }));
     },
     resume: () => {
-      for (const ending of extra.splice(0)) ending.abort();
+      for (const controller of extraConnections.splice(0)) controller.abort();
       const faults = demo?.state?.faults;
       if (!faults || !demo.mayControl) return;
-      // All at once: a page that is being left sends nothing later.
+      // All at once: a page that is being left cannot send anything later.
       if (faults.stalled.length) controls.do("stall", { on: false });
       if (faults.buffering) controls.do("buffering", { on: false });
       if (faults.gzip) controls.do("gzip", { on: false });
     },
   };
 
-  function act({ do: action, ...what }) {
-    delete what.after; // the time of the action, which the panel has waited for
-    if (actions[action]) return actions[action](what);
-    return controls.do(action, Object.keys(what).length ? what : undefined);
+  function act({ do: action, ...values }) {
+    delete values.after; // the time of the action
+    if (actions[action]) return actions[action](values);
+    return controls.do(action, Object.keys(values).length ? values : undefined);
   }
 
   /** The settings without a scenario. */
-  const defaults = () => Object.fromEntries(CHANGED.map((name) => [name, settings.default(name)]));
+  const defaults = () => Object.fromEntries(SCENARIO_SETTINGS.map((name) => [name, settings.default(name)]));
 
   const panel = new ScenarioPanel(element, scenarios, {
-    obstacle: obstacle(demo),
+    unavailable: unavailableReason(demo),
     prepare: (scenario) => {
       playback.freeze(false);
-      actions.resume(); // a run that was interrupted may have left something behind
-      const { lanes: wanted, ...rest } = scenario.settings ?? {};
+      actions.resume(); // an interrupted run may have left faults behind
+      const { lanes, ...rest } = scenario.settings ?? {};
       settings.set({ ...defaults(), ...rest }, "scenario");
-      for (const each of receivers) each.want(!wanted || `${wanted}`.includes(each.technique.name));
+      for (const each of receivers) each.want(!lanes || `${lanes}`.includes(each.technique.name));
       if (demo?.mayControl) controls.do("feed", { running: true });
-      forget();
+      resetFigures();
     },
     act,
     figures: () => figures(receivers),

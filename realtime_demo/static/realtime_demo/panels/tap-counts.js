@@ -1,7 +1,7 @@
 /** The tap's counts of bytes and connections, for the cards. */
 export class TapCounts {
   /** Counts at the last reset. @type {Record<string, { up: number, down: number }> | null} */
-  #from = null;
+  #baseline = null;
 
   /**
    * @param {import("../lib/demo-control.js").DemoControl} demo
@@ -10,19 +10,19 @@ export class TapCounts {
   constructor(demo, cards) {
     this.demo = demo;
     demo.addEventListener("state", (/** @type {any} */ { detail: { techniques } }) => {
-      this.#from ??= techniques;
+      this.#baseline ??= techniques;
       for (const card of cards) {
         const { name } = card.receiver.technique;
         if (!techniques[name]) continue;
-        const from = this.#from[name] ?? { up: 0, down: 0 };
+        const baseline = this.#baseline[name] ?? { up: 0, down: 0 };
         const { up, down, connections } = techniques[name];
-        card.tapped = { up: up - from.up, down: down - from.down, connections };
+        card.tapCounts = { up: up - baseline.up, down: down - baseline.down, connections };
       }
     });
   }
 
   /** Counts from zero. */
   reset() {
-    this.#from = this.demo.state?.techniques ?? {};
+    this.#baseline = this.demo.state?.techniques ?? {};
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The bytes that carried an event, part by part, each with a sentence and where that is written.
+ * The bytes that carried an event: each part with an explanation and a link to the standard.
  *
  * @typedef {{ kind: string, hex: string, text: string, says: string, rfc: string, event: boolean }} Part
  * @typedef {{ request_head: string, response_head: string, carrier: Part[], sent?: Part[],
@@ -8,7 +8,7 @@
 import { make } from "../lib/dom.js";
 import { gettext } from "../lib/text.js";
 
-const LONGEST = 600; // characters of a part that are shown
+const MAX_CHARACTERS = 600; // shown of a part
 
 /**
  * @param {Wire} wire
@@ -19,7 +19,7 @@ export function wireDump({ request_head: request, response_head: response, carri
   const nodes = [];
   const explain = (key) => explanations[key] ?? key;
   if (note) nodes.push(make("p", { className: "wire-note", textContent: explain(note) }));
-  nodes.push(...section(gettext("What carried it"), parts(carrier, explain)));
+  nodes.push(...section(gettext("The bytes that carried it"), parts(carrier, explain)));
   if (sent?.length) nodes.push(...section(gettext("What this browser sent on the same connection"), parts(sent, explain)));
   nodes.push(...section(gettext("Request head"), head(request)));
   nodes.push(...section(gettext("Response head"), head(response)));
@@ -58,12 +58,12 @@ function parts(list, explain) {
   }));
 }
 
-const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text);
+const cut = (text) => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)} …` : text);
 const visible = (text) => text.replaceAll("\r", "␍").replaceAll("\n", "␊");
 
-/** "RFC 9112 §7.1" of a link into one. @param {string} link */
+/** Returns a link's text, such as "RFC 9112 §7.1". @param {string} link */
 function reference(link) {
-  const [, number, , place] = /rfc(\d+)(?:\.html|\.txt)?(#section-([\d.]+))?/.exec(link) ?? [];
-  if (number) return place ? `RFC ${number} §${place}` : `RFC ${number}`;
+  const [, number, , section] = /rfc(\d+)(?:\.html|\.txt)?(#section-([\d.]+))?/.exec(link) ?? [];
+  if (number) return section ? `RFC ${number} §${section}` : `RFC ${number}`;
   return link.includes("whatwg") ? gettext("HTML Standard") : gettext("Source");
 }

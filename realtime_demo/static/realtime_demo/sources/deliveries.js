@@ -1,6 +1,6 @@
 /**
- * Counts of what a lane has received, and of what is missing. A room's events are numbered without
- * holes (`<epoch>-<seq>`), which shows every loss, duplicate and step back.
+ * Counts of the events that a lane has received, and of those missing. A room's events are numbered
+ * without holes (`<epoch>-<seq>`), which reveals every event lost, duplicated or out of order.
  */
 export class Deliveries {
   received = 0;
@@ -24,7 +24,7 @@ export class Deliveries {
   }
 
   /**
-   * The number of events to receive up to `latest`, the newest one known to any lane.
+   * The number of events to receive up to `latest`, the newest one of all lanes.
    *
    * @param {{ epoch: string, seq: number }} [latest]
    */
@@ -55,7 +55,7 @@ export class Deliveries {
     if (!this.#epoch) {
       this.#begin(epoch, seq - 1);
     } else if (this.#last === 0 && epoch.startsWith(this.#epoch)) {
-      this.#epoch = epoch; // the room was empty: its first event gives the epoch its end
+      this.#epoch = epoch; // the room was empty: its first event completes the epoch
     } else if (epoch !== this.#epoch) {
       this.#lostBefore += 1; // a new epoch without a reset: at least one is lost
       this.#begin(epoch, seq - 1);
@@ -98,6 +98,6 @@ export class Deliveries {
   }
 }
 
-/** "17–19, 25" @param {[number, number][]} runs */
+/** Formats runs: "17–19, 25". @param {[number, number][]} runs */
 export const ranges = (runs) =>
   runs.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");

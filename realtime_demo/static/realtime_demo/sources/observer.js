@@ -39,19 +39,19 @@ export class Observer {
     return response;
   };
 
-  /** @param {EventTarget & { readyState: number }} source that was just made */
+  /** @param {EventTarget & { readyState: number }} source just created */
   watch(source) {
     const track = this.#track;
     this.#startedAt = now();
     let connection = null;
     source.addEventListener("open", () => {
       if (this.#hasFetched) {
-        // Open before its response is over: one that is not meant to end.
+        // Open before its response is complete: it is a stream.
         track.isStream = Number.isNaN(track.exchanges.at(-1)?.end);
         return;
       }
       track.isStream = true;
-      // The browser does not report when it began to reconnect; it was not before the due time.
+      // The browser does not report when it began to reconnect: not before the announced time.
       connection = track.begin(this.#startedAt || now());
       connection.head = now();
     });
@@ -64,7 +64,7 @@ export class Observer {
   }
 }
 
-/** The same bytes; `ended(true)` after the last, `ended(false)` when they break off. */
+/** Returns the same stream; calls `ended(true)` at its end, `ended(false)` if it breaks off. */
 function watched(body, ended) {
   const reader = body.getReader();
   return new ReadableStream(

@@ -6,13 +6,13 @@ import { format, gettext } from "../lib/text.js";
 import { Deliveries } from "./deliveries.js";
 import { Observer } from "./observer.js";
 
-/** What broke a connection, by the code of an `Interruption` (transports/source.js). */
+/** Why a connection ended, by the code of an `Interruption` (transports/source.js). */
 const CAUSES = {
   unreachable: gettext("The server cannot be reached."),
   lost: gettext("The connection was lost."),
   ended: gettext("The server ended the connection."),
-  silent: gettext("Nothing was heard for too long."),
-  malformed: gettext("The server sent something that cannot be read."),
+  silent: gettext("No data arrived for too long."),
+  malformed: gettext("The server sent malformed data."),
 };
 const OPEN = 1;
 const CLOSED = 2;
@@ -40,12 +40,12 @@ export class Receiver {
    * @param {import("../lanes/timeline.js").Track} track
    * @param {object} page
    * @param {import("../lib/clock.js").Clock} page.clock
-   * @param {() => object} page.options what to open a source with
-   * @param {() => string} page.name to be present under; "": none
+   * @param {() => object} page.options of a source
+   * @param {() => string} page.presenceName "": none
    * @param {(occurrence: object, isNew: boolean) => void} page.arrived
-   * @param {(receiver: Receiver, isNews: boolean) => void} page.changed called when its state has
+   * @param {(receiver: Receiver, isNewState: boolean) => void} page.changed called when its state or text changes
    * @param {(time: number) => boolean} page.isVisibleSince
-   * @param {() => void} page.unknown called when the server no longer knows the user
+   * @param {() => void} page.onUnauthenticated called when the server rejects the user's session
    */
   constructor(technique, Source, timeline, track, page) {
     this.technique = technique;
@@ -58,13 +58,13 @@ export class Receiver {
   /** Whether this tab may hold connections. @param {boolean} allowed */
   allow(allowed) {
     this.#allowed = allowed;
-    this.#follow();
+    this.#update();
   }
 
   /** Whether the reader wants it to run. @param {boolean} wanted */
   want(wanted) {
     this.isWanted = wanted;
-    this.#follow();
+    this.#update();
   }
 
   get isRunning() {
@@ -75,7 +75,7 @@ export class Receiver {
   reopen() {
     if (!this.#source) return;
     this.#isReopening = true; // not announced
-    this.#leave();
+    this.#closeSource();
     this.#start();
   }
 
@@ -93,25 +93,25 @@ export class Receiver {
     return true;
   }
 
-  /** Resets the delays and counts; what is missing stays known. */
-  forget() {
+  /** Resets delays and counts, except those of missing events. */
+  resetFigures() {
     this.delays.clear();
     this.reconnects = 0;
-    this.track.forget();
+    this.track.resetCounts();
   }
 
   // -----------------------------------------------------------------------------------------
 
-  #follow() {
-    const run = this.isWanted && this.#allowed;
-    if (run && !this.#source) this.#start();
-    else if (!run && this.#source) this.#stop();
+  #update() {
+    const mayRun = this.isWanted && this.#allowed;
+    if (mayRun && !this.#source) this.#start();
+    else if (!mayRun && this.#source) this.#stop();
   }
 
   #start() {
     const { track } = this;
     const url = new URL(this.technique.url, location.href);
-    if (this.page.name()) url.searchParams.set("name", this.page.name());
+    if (this.page.presenceName()) url.searchParams.set("name", this.page.presenceName());
     track.since = Math.min(track.since, now());
     track.isRunning = true;
     this.#isBroken = false;
@@ -123,14 +123,14 @@ export class Receiver {
     });
     observer.watch(source);
     this.#source = source;
-    const mine = (listener) => (event) => source === this.#source && listener(event);
-    source.addEventListener("open", mine(() => this.#opened()));
-    source.addEventListener("message", mine(({ data }) => this.#receive(JSON.parse(data))));
-    source.addEventListener("error", mine(({ detail }) => this.#interrupted(detail)));
+    const ifCurrent = (listener) => (event) => source === this.#source && listener(event);
+    source.addEventListener("open", ifCurrent(() => this.#opened()));
+    source.addEventListener("message", ifCurrent(({ data }) => this.#receive(JSON.parse(data))));
+    source.addEventListener("error", ifCurrent(({ detail }) => this.#interrupted(detail)));
     this.#show("connecting", gettext("Connecting …"));
   }
 
-  #leave() {
+  #closeSource() {
     this.#since = this.#source.since;
     this.#source.close();
     this.#source = null;
@@ -139,7 +139,7 @@ export class Receiver {
   }
 
   #stop(state = "stopped", text = gettext("Stopped")) {
-    this.#leave();
+    this.#closeSource();
     this.#show(state, text);
   }
 
@@ -157,7 +157,7 @@ export class Receiver {
     const delay = this.page.clock.delay(event.published_at, arrived);
     if (event.type === "reset") timeline.reset(track);
     const { occurrence, isNew } = timeline.arrive(track, event, arrived, arrived - delay);
-    // An event published before the source started says nothing about its delay.
+    // The delay of an event published before the source started is not the technique's.
     const isLive = event.type !== "reset" && arrived - delay >= track.since;
     if (isLive && this.page.isVisibleSince(arrived - delay)) this.delays.add(delay);
     this.page.arrived(occurrence, isNew);
@@ -166,9 +166,9 @@ export class Receiver {
   #interrupted({ code, reason: detail, status, retryIn }) {
     const { readyState } = this.#source;
     if (readyState === OPEN) {
-      return this.#show("open", format(gettext("Open; the server refused: {reason}"), { reason: problemText({ code, status, detail }) }));
+      return this.#show("open", format(gettext("Open; the server rejected a message: {reason}"), { reason: problemText({ code, status, detail }) }));
     }
-    if (status === 401 || status === 4401) this.page.unknown();
+    if (status === 401 || status === 4401) this.page.onUnauthenticated();
     const reason = CAUSES[code] ?? problemText({ status, detail });
     if (!this.#isBroken) this.track.cut(now());
     this.#isBroken = true;
@@ -191,10 +191,10 @@ export class Receiver {
   #show(state, text) {
     clearTimeout(this.#countdown);
     if (state === this.state && text === this.text) return;
-    const changed = state !== this.state && !this.#isReopening;
+    const isNewState = state !== this.state && !this.#isReopening;
     this.state = state;
     this.text = text;
-    this.page.changed(this, changed);
+    this.page.changed(this, isNewState);
   }
 }
 
