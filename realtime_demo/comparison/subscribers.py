@@ -241,7 +241,7 @@ class Subscribers:
         if not self._can_be_probed:
             return None
         held = self.config.adapter.ends == "with events"
-        # A tap of its own, so that the clients' traffic is not counted with it.
+        # A separate tap, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
             times = await self._time(self._url(tap), len(self.config.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
