@@ -6,14 +6,14 @@ import asyncio
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from transports.registry import BY_NAME
+from transports.registry import TECHNIQUES, Technique
 
 from .http_trace import HttpTrace, Target, fetch, now, trace
 from .remedies import Finding, Severity
@@ -26,7 +26,6 @@ TRIES = 3  # attempts to receive events in time: a buffering proxy is late in ea
 HEARTBEAT = 15.0  # seconds between heartbeats, as the contract has it
 LONGEST_HOLD = 55.0  # seconds: the longest poll timeout of the contract
 SHORTER = 0.5  # seconds by which a long poll may end before its poll timeout
-STREAMS = ("streaming", "sse")
 SELF_SIGNED = (18, 19)  # X509_verify_cert_error_string(3): intended, as with `make production`
 REJECTED = (401, 403, 407, 429)  # handshake statuses that do not mean a missing upgrade
 ACCEPTED = "gzip, deflate"  # codings of browsers that `http_trace` can decode
@@ -68,19 +67,29 @@ class Examination:
         await self._probe("all", self._echo())
         await asyncio.gather(
             self._probe("all", self._publishing()),
-            self._probe("polling", self._polling()),
-            *(self._probe(name, self._stream(name)) for name in STREAMS),
-            self._probe("websocket", self._socket()),
             self._probe("all", self._browser_protocol()),
             self._probe("all", self._exposed()),
-            *(self._probe(name, self._idle_stream(name)) for name in STREAMS),
-            self._probe("longpoll", self._long_poll()),
-            self._probe("websocket", self._idle_socket()),
+            *(
+                self._probe(technique.name, probe(technique))
+                for technique in TECHNIQUES
+                if technique.on_page
+                for probe in self._probes_of(technique)
+            ),
         )
         unique = dict.fromkeys(self.findings)
         return sorted(
             unique, key=lambda finding: (finding.severity != "problem", finding.technique)
         )
+
+    def _probes_of(self, technique: Technique) -> list[Callable[[Technique], Awaitable[None]]]:
+        match technique.response_ends:
+            case "at once":
+                return [self._poll]
+            case "with events":
+                return [self._long_poll]
+        if technique.is_stream:
+            return [self._stream, self._idle_stream]
+        return [self._socket, self._idle_socket]
 
     async def _probe(self, name: str, probing: Awaitable[None]) -> None:
         """Run a probe. An error becomes a finding, and does not stop the other probes."""
@@ -207,24 +216,27 @@ class Examination:
 
     # --- Polling --------------------------------------------------------------------------
 
-    async def _polling(self) -> None:
+    async def _poll(self, technique: Technique) -> None:
         room = _room()
-        path = f"/polling/{room}/"
+        path = technique.url_path(room)
         headers = {"Accept-Encoding": ACCEPTED}
         before = await fetch(self.target, path, headers=headers)
         if before.status != 200:
-            self.find("polling", "refuses", _describe(before))
+            self.find(technique.name, "refuses", _describe(before))
             return
         await self._published(room, "fresh")
         after = await fetch(self.target, path, headers=headers)
         if b"fresh" not in after.body:
-            self.find("polling", "caches", "a poll after a publish had the response from before")
+            self.find(
+                technique.name, "caches", "a poll after a publish had the response from before"
+            )
 
     # --- Streams --------------------------------------------------------------------------
 
-    async def _stream(self, name: str) -> None:
+    async def _stream(self, technique: Technique) -> None:
+        name = technique.name
         room = _room()
-        path = BY_NAME[name].url_path(room)
+        path = technique.url_path(room)
         async with trace(self.target, path, headers={"Accept-Encoding": ACCEPTED}) as stream:
             has_head = await stream.read_head(PATIENCE)
             if has_head and stream.status != 200:
@@ -248,7 +260,7 @@ class Examination:
             elif not self._in_time(delays):
                 evidence = f"an event arrived {max(filter(None, delays)):.2f} s after its publish"
                 self.find(name, "buffers", evidence)
-            self._check_head(name, stream)
+            self._check_head(technique, stream)
             received = stream.chunks - chunks
             if None not in delays and stream.chunks and received != published:
                 evidence = (
@@ -275,7 +287,8 @@ class Examination:
         allowed = LATE + 4 * self.round_trip
         return all(delay is not None and delay <= allowed for delay in delays)
 
-    def _check_head(self, name: str, stream: HttpTrace) -> None:
+    def _check_head(self, technique: Technique, stream: HttpTrace) -> None:
+        name = technique.name
         coding = stream.headers.get("content-encoding", "identity")
         if coding != "identity":
             self.find(name, "compresses", f"Content-Encoding: {coding}")
@@ -283,24 +296,29 @@ class Examination:
         if stream.version == "1.0" or not chunked:
             evidence = f"HTTP/{stream.version} without chunks: a cut looks like the end"
             self.find(name, "downgrades", evidence)
-        expected = {"streaming": "application/x-ndjson", "sse": "text/event-stream"}[name]
         kind = stream.headers.get("content-type", "none")
-        if kind.partition(";")[0] != expected:
-            self.find(name, "strips", f"expected Content-Type {expected}; got {kind}")
+        if kind.partition(";")[0] != technique.media_type:
+            evidence = f"expected Content-Type {technique.media_type}; got {kind}"
+            self.find(name, "strips", evidence)
         if "cursor" not in stream.headers:
             self.find(name, "strips", "the response's Cursor did not arrive", "note")
         if "no-transform" not in stream.headers.get("cache-control", ""):
-            self.find(name, "strips", "Cache-Control arrived without no-transform", "note")
+            self.find(
+                technique.name, "strips", "Cache-Control arrived without no-transform", "note"
+            )
 
-    async def _idle_stream(self, name: str) -> None:
-        path = BY_NAME[name].url_path(_room())
+    async def _idle_stream(self, technique: Technique) -> None:
+        name = technique.name
+        path = technique.url_path(_room())
         async with trace(self.target, path) as stream:
             await stream.read(self.idle)
             if stream.status not in (0, 200):
                 return  # `_stream` reports it
             if stream.ended_at is not None:
                 error = f" ({stream.ending})" if stream.ending else ""
-                self.find(name, "drops idle", f"ended after {stream.ended_at:.1f} s{error}")
+                self.find(
+                    technique.name, "drops idle", f"ended after {stream.ended_at:.1f} s{error}"
+                )
             elif self.idle > HEARTBEAT + PATIENCE:
                 latest = max((moment for moment, data in stream.pieces if data), default=0.0)
                 if latest < HEARTBEAT - 1:
@@ -308,28 +326,28 @@ class Examination:
 
     # --- Long polling ---------------------------------------------------------------------
 
-    async def _long_poll(self) -> None:
-        room = _room()
-        path = f"/longpoll/{room}/?wait={self.idle:g}"  # an empty room
+    async def _long_poll(self, technique: Technique) -> None:
+        name = technique.name
+        path = f"{technique.url_path(_room())}?wait={self.idle:g}"  # an empty room
         poll = await fetch(self.target, path, seconds=self.idle + 10)
         timeout = f"with a poll timeout of {self.idle:g} s"
         if poll.status == 0:
             end = poll.ended_at if poll.ended_at is not None else self.idle + 10
-            self.find("longpoll", "times out", f"no response after {end:.1f} s {poll.ending}")
+            self.find(name, "times out", f"no response after {end:.1f} s {poll.ending}")
         elif poll.status in (502, 503, 504) and poll.head_at and poll.head_at > SHORTER:
             evidence = f"{poll.status} after {poll.head_at:.1f} s, {timeout}"
-            self.find("longpoll", "times out", evidence)
+            self.find(name, "times out", evidence)
         elif poll.status != 200:
-            self.find("longpoll", "refuses", _describe(poll))
+            self.find(name, "refuses", _describe(poll))
         elif (poll.head_at or 0) < self.idle - SHORTER:
             evidence = f"answered after {poll.head_at:.1f} s, {timeout}"
-            self.find("longpoll", "times out", evidence)
+            self.find(name, "times out", evidence)
 
     # --- WebSocket ------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _connected(self, room: str) -> AsyncIterator[ClientConnection]:
-        url = "ws" + self.target.url.removeprefix("http") + BY_NAME["websocket"].url_path(room)
+    async def _connected(self, technique: Technique, room: str) -> AsyncIterator[ClientConnection]:
+        url = "ws" + self.target.url.removeprefix("http") + technique.url_path(room)
         async with connect(
             url,
             ssl=self.target.tls,
@@ -341,15 +359,16 @@ class Examination:
         ) as socket:
             yield socket
 
-    async def _socket(self) -> None:
+    async def _socket(self, technique: Technique) -> None:
+        name = technique.name
         room = _room()
         try:
-            async with self._connected(room) as socket:
+            async with self._connected(technique, room) as socket:
                 async with asyncio.timeout(PATIENCE):
                     await socket.recv()  # the backlog
                 if socket.protocol.extensions:
                     names = ", ".join(extension.name for extension in socket.protocol.extensions)
-                    self.find("websocket", "compresses", f"negotiated {names}", "note")
+                    self.find(name, "compresses", f"negotiated {names}", "note")
                 for _ in range(TRIES):
                     published = await self._published(room, "to the socket")
                     async with asyncio.timeout(PATIENCE):
@@ -358,22 +377,22 @@ class Examination:
                     if self._in_time([delay]):
                         break
                 else:
-                    self.find("websocket", "buffers", f"an event arrived after {delay:.2f} s")
+                    self.find(name, "buffers", f"an event arrived after {delay:.2f} s")
         except InvalidStatus as error:
             evidence = f"expected 101 to the handshake; got {error.response.status_code}"
             if error.response.status_code in REJECTED:
-                self.find("websocket", "refuses", evidence)
+                self.find(name, "refuses", evidence)
                 return
             if self.echo.get("http_version") == "1.0":
                 evidence += "; the application received HTTP/1.0, which has no Upgrade"
-            self.find("websocket", "upgrade", evidence)
+            self.find(name, "upgrade", evidence)
         except (InvalidHandshake, ConnectionClosed, OSError, TimeoutError) as error:
             evidence = f"no WebSocket: {str(error) or type(error).__name__}"
-            self.find("websocket", "upgrade", evidence)
+            self.find(name, "upgrade", evidence)
 
-    async def _idle_socket(self) -> None:
+    async def _idle_socket(self, technique: Technique) -> None:
         try:
-            async with self._connected(_room()) as socket:
+            async with self._connected(technique, _room()) as socket:
                 start = now()
                 try:
                     async with asyncio.timeout(self.idle):
@@ -384,7 +403,7 @@ class Examination:
                 except ConnectionClosed as error:
                     code = error.rcvd.code if error.rcvd else 1006
                     evidence = f"closed ({code}) after {now() - start:.1f} s"
-                    self.find("websocket", "drops idle", evidence)
+                    self.find(technique.name, "drops idle", evidence)
         except (InvalidHandshake, OSError, TimeoutError):
             pass  # `_socket` reports it
 
