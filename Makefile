@@ -1,4 +1,4 @@
-# One command for each habit; `make help` lists them. `.ci/run` calls the same ones.
+# One command for each task; `make help` lists them. `.ci/run` calls the same ones.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,22 +25,23 @@ demo: $(SERVED) ## Start the demo (PORT=8000) and open the page
 production: install ## Run nginx, two servers, a worker and Redis (HTTPS_PORT=8443)
 	@$(BIN)/python manage.py production --port $(HTTPS_PORT) $(ARGS)
 
-doctor: $(VENV)/.runtime ## Name what a proxy does to each technique (URL=https://…)
+doctor: $(VENV)/.runtime ## Check what a proxy does to each technique (URL=https://…)
 	@$(BIN)/python manage.py doctor $(URL) $(ARGS)
 
 test: install ## Run every test, as CI does
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
-coverage: install ## Run every test and show the branches that none takes (half as slow again)
+coverage: install ## Run every test and show the untested branches (takes half as long again)
 	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(ARGS)
 
 test-fast: install ## Run the tests that need no browser, stopping at the first failure
 	@$(BIN)/python -m pytest -x -n 3 -m "not browser" $(ARGS)
 
-lint: install ## Check style, formatting and which package may import which
+lint: install ## Check style, formatting, prose and which package may import which
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m tests.tools.prose
 
 format: install ## Apply the formatter and the safe fixes
 	@$(BIN)/python -m ruff check --fix .
@@ -57,16 +58,16 @@ javascript: ## Check the JavaScript: eslint, tsc, node --test (needs Node 20.19 
 
 check: lint types javascript test ## Everything CI checks
 
-servers: install ## Put four ASGI servers through the contract suite, and measure them (ARGS=--quick)
+servers: install ## Test four ASGI servers with the contract suite, and measure them (ARGS=--quick)
 	@$(BIN)/python -m tests.server $(ARGS)
 
 bench: install ## Measure cost by server and technique, beside peers (ARGS=--quick)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-faults: install ## Kill, stop, flush and pause parts of a production, and read every ledger
+faults: install ## Kill, stop, flush and pause parts of a production, and check every client's events
 	@$(BIN)/python -m faults $(ARGS)
 
-soak: install ## An hour of a steady feed: does anything grow? (ARGS="--minutes 10")
+soak: install ## Search for leaks during an hour of a steady feed (ARGS="--minutes 10")
 	@$(BIN)/python -m faults.soak $(ARGS)
 
 fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
@@ -75,7 +76,7 @@ fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebS
 compare: $(SERVED) ## Measure every technique beside what theory predicts (ARGS="--scenario mobile")
 	@$(BIN)/python manage.py compare $(ARGS)
 
-advise: $(VENV)/.runtime ## Say which technique fits a workload (ARGS="--clients 100000")
+advise: $(VENV)/.runtime ## Recommend a technique for a workload (ARGS="--clients 100000")
 	@$(BIN)/python manage.py advise $(ARGS)
 
 messages: install ## Update the translations' catalogs (locale/) and compile them (needs gettext)
@@ -95,7 +96,7 @@ lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
 
-# Stamps: an install is repeated only when its lock has changed.
+# Stamps: an install is repeated only if its lock has changed.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=/path/to/python3")'
 	@$(PYTHON) -m venv $(VENV)

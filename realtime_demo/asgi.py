@@ -4,6 +4,7 @@ The techniques stand ahead of Django's own application, all on the same footing.
 """
 
 import os
+from importlib import import_module
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
@@ -18,11 +19,7 @@ from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.urls import path, re_path
 
-import longpoll.routing
-import polling.routing
-import streaming.routing
 import transports.routing
-import websocket.routing
 from background.consumers import channels
 from background.worker import EmbeddedWorker
 from realtime_demo.demo.generator import generator
@@ -34,11 +31,11 @@ from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
 from transports.lifespan import FeedService
 from transports.presence.service import PresenceMiddleware
+from transports.registry import APPS
 
+routings = [import_module(f"{app}.routing") for app in APPS]
 http_urlpatterns = [
-    *polling.routing.http_urlpatterns,
-    *longpoll.routing.http_urlpatterns,
-    *streaming.routing.http_urlpatterns,
+    *(route for module in routings for route in getattr(module, "http_urlpatterns", [])),
     *transports.routing.http_urlpatterns,
     re_path(r"", django_application),
 ]
@@ -46,7 +43,7 @@ if settings.SERVE_STATIC:
     static_files: Any = StaticFiles(django_application)
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
-    *websocket.routing.websocket_urlpatterns,
+    *(route for module in routings for route in getattr(module, "websocket_urlpatterns", [])),
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 if settings.STAGE_SOCKET:

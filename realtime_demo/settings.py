@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from transports.conf import Conf
+from transports.registry import APPS
 from transports.store.redis.url import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -162,7 +164,8 @@ else:
 INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
-    "daphne",  # before staticfiles, for its runserver
+    # For its `runserver`, before staticfiles. Any other command would load Twisted in vain.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -171,10 +174,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "transports",
     "transports.auth",
-    "polling",
-    "longpoll",
-    "streaming",
-    "websocket",
+    *APPS,
 ]
 MIDDLEWARE = [
     "realtime_demo.middleware.ContentSecurityPolicyMiddleware",

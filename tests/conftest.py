@@ -40,6 +40,7 @@ TOGETHER = {
         "browser/test_page",
         "browser/test_sources",
         "browser/test_technique_pages",
+        "contract/test_replay",
         "server/test_access",
         "server/test_background",
         "server/test_bad_input",

@@ -10,13 +10,15 @@ from importlib import import_module
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from django.utils.translation import gettext_noop as _
-
 from transports.events import Event
 
 EventStream = Callable[..., AsyncIterator[Event]]
 ResponseEnds = Literal["at once", "with events", "never"]
-Framing = Literal["batch", "lines", "event stream", "messages"]
+
+
+def _(text: str) -> str:
+    """Mark a text for translation; Django's own marker would load the settings."""
+    return text
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Technique:
     Two members define it. `response_ends`: at once, with or without events; with the first
     events; or never. `framing`: "batch" is one JSON document as the body; "lines" is a line of
     JSON for each event; "event stream" is Server-Sent Events; "messages" is a WebSocket message
-    for each batch.
+    for each batch. A framing of one's own may have any other name. On a connection that stays
+    open, `around_event` and `heartbeat` are the text around an event's JSON and of a heartbeat,
+    with `{id}` and `{room}` where they repeat; theory needs them only for their length.
 
     `path` contains `{room}`. `source` names the browser's `module:Class`, below the static
     URL; `client` the Python `module:function`, called as `events(base_url, room, since)`.
@@ -56,12 +60,20 @@ class Technique:
     path: str
     scheme: Literal["http", "ws"]
     response_ends: ResponseEnds
-    framing: Framing
+    framing: str
     source: str
     client: str
     colour: tuple[str, str]
     caveats: tuple[Caveat, ...]
+    media_type: str = "application/json"
+    around_event: str = ""
+    heartbeat: str = ""
     on_page: bool = True
+
+    @property
+    def app(self) -> str:
+        """The Django app that it comes from, with `routing`, `client` and static files."""
+        return self.client.partition(".")[0]
 
     @property
     def is_polled(self) -> bool:
@@ -82,6 +94,8 @@ class Technique:
         module, _, function = self.client.partition(":")
         return cast(EventStream, getattr(import_module(module), function))
 
+
+_BATCH = '{"room":"{room}","cursor":"{id}","events":[]}'
 
 TECHNIQUES: tuple[Technique, ...] = (
     Technique(
@@ -142,6 +156,9 @@ TECHNIQUES: tuple[Technique, ...] = (
         source="streaming/source.js:StreamingSource",
         client="streaming.client:events",
         colour=("#009E73", "#007F66"),
+        media_type="application/x-ndjson",
+        around_event="\n",
+        heartbeat="\n",
         caveats=(
             Caveat(
                 _("A proxy that buffers holds everything back until the response ends."),
@@ -163,6 +180,9 @@ TECHNIQUES: tuple[Technique, ...] = (
         source="streaming/source.js:ServerSentEventsSource",
         client="streaming.client:sse_events",
         colour=("#56B4E9", "#0A5FB4"),
+        media_type="text/event-stream",
+        around_event="id: {id}\ndata: \n\n",
+        heartbeat=":\n\n",
         caveats=(
             Caveat(
                 _(
@@ -187,6 +207,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         source="websocket/source.js:WebSocketSource",
         client="websocket.client:events",
         colour=("#CC79A7", "#B04F9A"),
+        around_event=_BATCH,
+        heartbeat=_BATCH,
         caveats=(
             Caveat(
                 _("Reconnecting and resuming are the application's own work."),
@@ -208,6 +230,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         source="websocket/source.js:WebSocketSource",
         client="websocket.client:sync_events",
         colour=("#CC79A7", "#B04F9A"),
+        around_event=_BATCH,
+        heartbeat=_BATCH,
         caveats=(
             Caveat(
                 _("Synchronous consumers share one thread: one that is slow holds up all of them."),
@@ -219,3 +243,4 @@ TECHNIQUES: tuple[Technique, ...] = (
 )
 
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
+APPS = tuple(dict.fromkeys(technique.app for technique in TECHNIQUES))

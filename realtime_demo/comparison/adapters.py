@@ -31,7 +31,6 @@ from transports.registry import BY_NAME
 
 from .http_client import HttpConnection
 from .plan import Adapter
-from .traits import framing
 
 
 def follow(
@@ -46,12 +45,12 @@ def follow(
     """Yield the events of `room` as they arrive; reconnect after an interruption."""
     options: dict[str, Any] = {
         "at once": {"interval": interval, "http": http},
-        "at the first batch": {"hold": hold, "http": http},
+        "with events": {"hold": hold, "http": http},
         "never": {},
     }[adapter.ends]
     if adapter.path is None:
         return BY_NAME[adapter.technique].events(base_url, room, **options)
-    receive, path = _RECEIVERS[framing(adapter.technique)], adapter.path.format(room=room)
+    receive, path = _RECEIVERS[BY_NAME[adapter.technique].framing], adapter.path.format(room=room)
     return resume(lambda since: receive(base_url, path, since, **options), None)
 
 
@@ -145,6 +144,6 @@ async def _socket(base_url: str, path: str, since: str | None) -> AsyncGenerator
 _RECEIVERS: dict[str, Callable[..., AsyncGenerator[Arrival, None]]] = {
     "batch": _poll,
     "lines": _lines,
-    "sse": _server_sent,
-    "websocket": _socket,
+    "event stream": _server_sent,
+    "messages": _socket,
 }

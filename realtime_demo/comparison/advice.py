@@ -14,10 +14,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from realtime_demo.tap.network import Network
-from transports.registry import TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES
 
 from .theory import Path, Prediction, Sizes, Workload, predict, silences
-from .traits import asks, framing, response_ends
 
 REFERENCE = FilePath(__file__).with_name("measurements.json")
 UTILISATION = 0.6  # of a core: leaves headroom for bursts
@@ -172,7 +171,9 @@ def interval_for(need: Need, service: float) -> float:
 
 def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     path = Path(Network.of(rtt=need.rtt), basis.service)
-    interval = interval_for(need, basis.service) if response_ends(name) == "at once" else None
+    interval = (
+        interval_for(need, basis.service) if BY_NAME[name].response_ends == "at once" else None
+    )
     workload = Workload(need.rate, interval=interval or 1.0)
     sizes = basis.sizes
     if need.size is not None:
@@ -206,7 +207,7 @@ def _fanned(name: str, path: Path, work: float) -> Path:
 
     See docs/theory.md, Many clients.
     """
-    match response_ends(name):
+    match BY_NAME[name].response_ends:
         case "at once":  # clients poll independently of events
             return path
         case "never":
@@ -220,7 +221,7 @@ def _cores(name: str, need: Need, basis: Basis, prediction: Prediction) -> float
 
     Techniques with requests cost by request, open connections by delivery and heartbeat.
     """
-    if asks(name):
+    if BY_NAME[name].is_polled:
         times, cpu = prediction.requests_per_second, basis.cpu_per_request
     else:
         times, cpu = _messages(Workload(need.rate)), basis.cpu_per_delivery
@@ -234,9 +235,9 @@ def _messages(workload: Workload) -> float:
 
 def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
     """Return how often per hour a client's radio sends or receives."""
-    if asks(name):
+    if BY_NAME[name].is_polled:
         return prediction.requests_per_second * 3600
-    pings = 1 / workload.ping if framing(name) == "websocket" else 0.0
+    pings = 1 / workload.ping if BY_NAME[name].scheme == "ws" else 0.0
     return (_messages(workload) + pings) * 3600
 
 
@@ -250,9 +251,9 @@ def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple
         elif late - 0.99 * fan <= need.tolerated * 1.001:
             text += f", since a process takes {_milliseconds(fan)} ms to write to its clients"
         reasons.append(text)
-    if need.buffering and framing(name) in ("lines", "sse"):
+    if need.buffering and BY_NAME[name].is_stream:
         reasons.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
-    if need.no_websocket and framing(name) == "websocket":
+    if need.no_websocket and BY_NAME[name].scheme == "ws":
         reasons.append("the proxies reject the upgrade")
     return tuple(reasons)
 
@@ -271,9 +272,9 @@ def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
         return None, "No technique fits; the reasons are below."
 
     def simplicity(option: Option) -> int:
-        return SIMPLEST.index(option.name)
+        return SIMPLEST.index(option.name) if option.name in SIMPLEST else len(SIMPLEST)
 
-    sockets = [option for option in fit if framing(option.name) == "websocket"]
+    sockets = [option for option in fit if BY_NAME[option.name].scheme == "ws"]
     if need.talkative and sockets:
         return sockets[0], "clients send as often as they receive, over one open connection."
     if need.battery:

@@ -10,17 +10,22 @@ from typing import Any
 
 from realtime_demo.tap.network import Network
 from transports.events import Event
-from transports.registry import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME, TECHNIQUES, ResponseEnds
 
 from .local_server import APPLICATION
 from .theory import Arrivals, Path, Sizes, Workload, framed, predict
-from .traits import FRAMINGS, ResponseEnds, asks, response_ends
 
 SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ
 FEWEST_EVENTS = 4  # in each round
 MOST_EVENTS = 1_000_000  # in all, on average: a schedule is held in memory
 LONGEST_HOLD = 55.0  # seconds: the contract's maximum of `wait`
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
+# Techniques whose framing the adapters read.
+FRAMINGS = tuple(
+    name
+    for name in COMPARED
+    if BY_NAME[name].framing in ("batch", "lines", "event stream", "messages")
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,11 @@ class Adapter:
 
     @property
     def ends(self) -> ResponseEnds:
-        return response_ends(self.technique)
+        return BY_NAME[self.technique].response_ends
 
     @property
     def asks(self) -> bool:
-        return asks(self.technique)
+        return BY_NAME[self.technique].is_polled
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class Settings:
             raise ValueError("At least one technique is required.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             raise ValueError("A technique is given twice.")
-        held = any(one.ends == "at the first batch" and one.path is None for one in self.adapters)
+        held = any(one.ends == "with events" and one.path is None for one in self.adapters)
         if held and self.hold > LONGEST_HOLD:
             raise ValueError(f"hold must be at most {LONGEST_HOLD:g} s; got {self.hold:g}.")
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+from transports.registry import BY_NAME
+
 from .plan import Plan, Settings
 from .simulation import Simulated
 from .statistics import Spread
 from .theory import Delay, Prediction, Sizes
-from .traits import framing
 
 LEAST = 0.0005  # seconds: a probe's events with less work than three times this always count
 PING = 20.0  # seconds between a WebSocket's pings
@@ -305,7 +306,7 @@ class Measurement:
             checks += self._cost_checks(self.cost.requests)
         if self.idle is not None:
             # The time may include one heartbeat more or less; a WebSocket has two kinds of ping.
-            period = PING if framing(self.technique) == "websocket" else 0.0
+            period = PING if BY_NAME[self.technique].scheme == "ws" else 0.0
             share = min(1.0, period / self.idle.seconds)
             for name, expected, idle in (
                 ("idle up/hour", self.prediction.idle_up, self.idle.up),

@@ -28,7 +28,6 @@ from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .statistics import Spread
 from .subscribers import Orders, Subscribers
-from .traits import framing, response_ends
 from .workers import ForkServer, Worker
 
 RATE = 20.0  # events a second
@@ -64,12 +63,10 @@ async def _held(url: str, seen: Stamped) -> None:
             parameters = {"since": response.json()["cursor"], "wait": "25"}
 
 
-CLIENTS: dict[str, Callable[[str, Stamped], Awaitable[None]]] = {
-    "batch": _held,
-    "lines": _stream,
-    "sse": _stream,
-    "websocket": _socket,
-}
+def _client_of(technique: str) -> Callable[[str, Stamped], Awaitable[None]]:
+    if BY_NAME[technique].scheme == "ws":
+        return _socket
+    return _held if BY_NAME[technique].is_polled else _stream
 
 
 class MinimalClient:
@@ -81,7 +78,7 @@ class MinimalClient:
 
     async def open(self, technique: str, url: str) -> None:
         self._seen = []
-        self._client = asyncio.ensure_future(CLIENTS[framing(technique)](url, self._seen))
+        self._client = asyncio.ensure_future(_client_of(technique)(url, self._seen))
 
     async def received(self) -> int:
         """Return how many pieces have arrived. Raises the client's exception if it ended."""
@@ -123,7 +120,9 @@ class Trial:
     `rtt` (seconds) delays only the comparison's client: tests use it as a known difference.
     """
 
-    techniques: tuple[str, ...] = tuple(n for n in COMPARED if response_ends(n) != "at once")
+    techniques: tuple[str, ...] = tuple(
+        n for n in COMPARED if BY_NAME[n].response_ends != "at once"
+    )
     rounds: int = 4  # the comparison's client connects first in every other one
     seconds: float = 4.0  # of events, in each round
     seed: int = 1

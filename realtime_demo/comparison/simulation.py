@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from realtime_demo.tap.network import Schedule
+from transports.registry import BY_NAME
 
 from .statistics import quantile
 from .theory import Path, Sizes, Workload
-from .traits import asks, response_ends
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,17 @@ def simulate(
 ) -> Simulated | None:
     """Simulate `technique` over the events of `observed`; None if there is no delivery."""
     model = _Model(workload, path, sizes, observed)
-    match response_ends(technique):
+    match BY_NAME[technique].response_ends:
         case "at once":
             runs = [model.polling(asked) for asked in observed.asked if asked]
-        case "at the first batch":
+        case "with events":
             runs = [model.long_polling(seed) for seed in range(observed.clients)]
         case _:
             runs = [model.open(seed) for seed in range(observed.clients)]
     delays = tuple(sorted(delay for run in runs for delay in run.delays))
     if not delays:
         return None
-    if not asks(technique):
+    if not BY_NAME[technique].is_polled:
         return Simulated(delays)
     requests = sum(run.requests or 0.0 for run in runs)
     empty = sum(run.empty or 0.0 for run in runs)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from realtime_demo.tap import counters
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.client import query
-from transports.registry import BY_NAME
+from transports.registry import BY_NAME, TECHNIQUES
 
 from .adapters import follow, target
 from .http_client import HttpConnection
@@ -31,6 +31,7 @@ LAG_INTERVAL = 0.02  # seconds between measurements of the event loop's lateness
 EMPTY = b'"events":[]'
 SCANNED = 4_096  # bytes of a response that are searched for an empty batch
 PROBES = 9  # requests of each probing client
+POLLED = next(technique for technique in TECHNIQUES if technique.response_ends == "at once")
 RECENT = 200  # latest deliveries, whose median is on the screen during a run
 
 
@@ -239,7 +240,7 @@ class Subscribers:
         """
         if not self._can_be_probed:
             return None
-        held = self.orders.adapter.ends == "at the first batch"
+        held = self.orders.adapter.ends == "with events"
         # A tap of its own, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
             times = await self._time(self._url(tap), len(self.orders.phases) if held else 1)
@@ -275,8 +276,9 @@ class Subscribers:
 
         With "wait=0" the server responds to a long poll at once.
         """
-        held = self.orders.adapter.ends == "at the first batch"
-        path = self.orders.adapter.path or BY_NAME["longpoll" if held else "polling"].path
+        held = self.orders.adapter.ends == "with events"
+        technique = BY_NAME[self.orders.adapter.technique]
+        path = self.orders.adapter.path or (technique if technique.is_polled else POLLED).path
         path = path.format(room=self.orders.room.replace("compare-", "probing-"))
         parameters = {"wait": "0"} if held else {}
         batch = json.loads((await http.get(target(path, parameters))).body)

@@ -14,13 +14,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from realtime_demo.tap.network import Network
-
-from .traits import framing, response_ends
+from transports.registry import BY_NAME
 
 Arrivals = Literal["poisson", "fixed"]
 
-# Bytes down of a heartbeat: a chunk of "\n", of ":\n\n" (RFC 9112 §7.1).
-HEARTBEATS = {"lines": 6.0, "sse": 8.0}
 # Bytes up and down between two pings: the client's ping of 4 bytes and its pong, the server's
 # of 12 and its pong, each with a mask on the way up (RFC 6455 §5.2, §5.5.2).
 PINGS = (10.0 + 18.0, 6.0 + 14.0)
@@ -183,10 +180,10 @@ def predict(
 ) -> Prediction:
     """Predict delay and cost of a technique of `transports.registry`. Raises `DoesNotFit`."""
     sizes = sizes or Sizes()
-    match response_ends(technique):
+    match BY_NAME[technique].response_ends:
         case "at once":
             return _polling(technique, workload, path, sizes)
-        case "at the first batch":
+        case "with events":
             return _long_polling(technique, workload, path, sizes)
     return _open(technique, workload, path, sizes)
 
@@ -301,25 +298,27 @@ def silences(workload: Workload, length: float) -> float:
 def framed(technique: str, event: float, identity: float, room: float) -> float:
     """Return the bytes down of one event of `event` bytes of JSON on an open connection.
 
-    `identity` is the length of its id, `room` that of its room's name. Chunks: RFC 9112
-    §7.1; frames: RFC 6455 §5.2; fields of SSE: WHATWG HTML §9.2.
+    `identity` is the length of its id, `room` that of its room's name.
     """
-    kind = framing(technique)
-    if kind == "websocket":
-        payload = event + room + identity + len('{"room":"","cursor":"","events":[]}')
-        return payload + (2 if payload < 126 else 4 if payload < 65_536 else 10)
-    payload = event + 1
-    if kind == "sse":
-        payload = event + identity + len("id: \ndata: \n\n")
-    return payload + len(f"{round(payload):x}") + 4
+    text = BY_NAME[technique].around_event
+    return _on_wire(technique, event + _length(text, identity, room))
 
 
 def open_sizes(technique: str, event: float, identity: float, room: float) -> Sizes:
-    """Return the sizes on an open connection; see `framed`.
+    """Return the sizes on an open connection; see `framed`."""
+    heartbeat = _on_wire(technique, _length(BY_NAME[technique].heartbeat, identity, room))
+    pings = PINGS if BY_NAME[technique].scheme == "ws" else (0.0, 0.0)
+    return Sizes(0.0, heartbeat, framed(technique, event, identity, room), *pings)
 
-    A WebSocket's heartbeat is an empty batch.
-    """
-    size, kind = framed(technique, event, identity, room), framing(technique)
-    if kind == "websocket":
-        return Sizes(0.0, framed(technique, 0, identity, room), size, *PINGS)
-    return Sizes(0.0, HEARTBEATS[kind], size)
+
+def _length(text: str, identity: float, room: float) -> float:
+    ids, rooms = text.count("{id}"), text.count("{room}")
+    bare = text.replace("{id}", "").replace("{room}", "")
+    return len(bare) + ids * identity + rooms * room
+
+
+def _on_wire(technique: str, payload: float) -> float:
+    """Return the bytes of a WebSocket frame (RFC 6455 §5.2) or a chunk (RFC 9112 §7.1)."""
+    if BY_NAME[technique].scheme == "ws":
+        return payload + (2 if payload < 126 else 4 if payload < 65_536 else 10)
+    return payload + len(f"{round(payload):x}") + 4

@@ -94,9 +94,8 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
 @cache
 def server_name() -> str:
     """Return the name and version of the ASGI server that runs this process."""
-    # Check Daphne last: as an installed app it is imported under every server.
-    others = ("uvicorn", "hypercorn", "granian")
-    name = next((module for module in others if module in sys.modules), "daphne")
+    servers = ("uvicorn", "hypercorn", "granian", "daphne")
+    name = next(module for module in servers if module in sys.modules)
     return f"{name.capitalize()} {version(name)}"
 
 

@@ -21,6 +21,7 @@ from background.models import Task
 from background.work import LINES, WORK, Job
 from realtime_demo.server import SERVERS
 from tests.contract.feeds import collect, cursor_of
+from tests.support.database import migrated
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
@@ -37,16 +38,13 @@ LEASE = 2.0  # seconds
 
 
 def environment(path: Path, redis_url: str = "") -> dict[str, str]:
-    made = {
-        "DATABASE_PATH": str(path / "db.sqlite3"),
+    return {
+        "DATABASE_PATH": str(migrated(path)),
         "REDIS_URL": redis_url,
         "DEMO": "1",
         "TASK_LEASE": str(LEASE),
         "TASK_SWEEP": "0.5",
     }
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **made}, check=True)
-    return made
 
 
 @pytest.fixture(scope="module")

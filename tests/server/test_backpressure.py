@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from http.client import HTTPConnection
 
 import httpx
 import psutil
@@ -15,11 +17,12 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, frame
 from tests.support.waiting import BOUND
+from transports.hub import TAIL_LENGTH
 from transports.registry import TECHNIQUES, Technique
 
-GROWTH = 8_000_000  # bytes
+GROWTH = 5_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number
-EVENTS = 2_000  # 16 MB
+EVENTS = 1_000  # 8 MB
 RECEIVE_BUFFER = 4_096  # bytes that the kernel takes for a client that does not read
 ENDLESS = [each for each in TECHNIQUES if each.name not in ("polling", "longpoll")]
 SOCKETS = [each for each in TECHNIQUES if each.scheme == "ws"]
@@ -39,16 +42,37 @@ def resident(server: LiveServer) -> int:
 @asynccontextmanager
 async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], Awaitable[str]]]:
     """A function that publishes so many events to a room, and returns the last one's id."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=BOUND) as http:
+    # http.client costs a quarter of httpx.
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=BOUND)) as connection:
 
-        async def publish(room: str, count: int) -> str:
+        def publish(room: str, count: int) -> str:
+            headers = {"Content-Type": "application/json"}
             for number in range(count):
-                document = {"sender": "ada", "text": f"{number}{TEXT}"}
-                response = await http.post(f"/publish/{room}/", json=document)
-                assert response.status_code == 201
-            return str(response.json()["id"])
+                body = json.dumps({"sender": "ada", "text": f"{number}{TEXT}"})
+                connection.request("POST", f"/publish/{room}/", body, headers)
+                response = connection.getresponse()
+                document = json.load(response)
+                assert response.status == 201, document
+            return str(document["id"])
 
-        yield publish
+        yield partial(asyncio.to_thread, publish)
+
+
+@asynccontextmanager
+async def reading(server: LiveServer, room: str) -> AsyncIterator[None]:
+    """A client that reads: the room has a tail as long as it does."""
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=BOUND) as http,
+        http.stream("GET", f"/streaming/{room}/") as response,
+    ):
+
+        async def read() -> None:
+            async for _ in response.aiter_raw():
+                pass
+
+        task = asyncio.create_task(read())
+        yield
+        task.cancel()
 
 
 @asynccontextmanager
@@ -70,8 +94,8 @@ async def unread(
 async def test_client_that_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
-    async with publishing(server) as publish:
-        await publish(room, 300)  # the history and the tail are as full as they get
+    async with publishing(server) as publish, reading(server, room):
+        await publish(room, TAIL_LENGTH)  # the history and the tail are as full as they get
         before = resident(server)
         async with unread(server, technique, room):
             last = await publish(room, EVENTS)
@@ -111,9 +135,9 @@ async def test_pings_of_a_client_that_does_not_read(
     """The pongs may not pile up (RFC 6455 §5.5.3: only the latest needs an answer)."""
     pings = frame(0x89, b"p" * 125) * 1_000
     async with publishing(server) as publish:
-        await publish(room, 300)
+        await publish(room, TAIL_LENGTH)
         async with unread(server, technique, room) as connection:
-            await publish(room, 200)  # so that the server has more to send than is read
+            await publish(room, 20)  # so that the server has more to send than is read
             before = resident(server)
             for _ in range(300):  # 39 MB
                 connection.send(pings)

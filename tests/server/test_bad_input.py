@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,8 +33,8 @@ from schemathesis.specs.openapi.checks import (
 from websockets.sync.client import ClientConnection, connect
 
 from tests.contract.test_trusted_headers import CLAIMS
+from tests.support.database import migrated
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
 from transports.operations.openapi import DESCRIPTION
 
 CASES = int(os.environ.get("FUZZ_CASES", 300))
@@ -109,13 +107,11 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[LiveServer]:
     env = {
-        "DATABASE_PATH": str(tmp_path_factory.mktemp("bad-input") / "db.sqlite3"),
+        "DATABASE_PATH": str(migrated(tmp_path_factory.mktemp("bad-input"))),
         "REDIS_URL": "",
         "DEBUG": "0",
         "DEMO": "1",  # anyone here may start tasks
     }
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env={**os.environ, **env}, check=True)
     with (
         LiveServer(env=env) as running,
         connect(f"{running.ws_url}/websocket/{ROOM}/", **QUIET) as opened,

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection, connections
 
 from tests.conftest import SERVER_ENVIRONMENT
+
+from .database import migrated
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Accounts:
         self._former = connections.settings["default"]["NAME"]
         connections.settings["default"]["NAME"] = str(self.path)
         if self.migrated:
-            self.now(lambda: call_command("migrate", verbosity=0))
+            migrated(self.path.parent)
         return self
 
     def __exit__(

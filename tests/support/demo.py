@@ -14,7 +14,7 @@ import psutil
 
 from tests.conftest import SERVER_ENVIRONMENT
 
-from .program import Program
+from .program import ROOT, Program
 from .waiting import BOUND
 
 ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
@@ -27,7 +27,13 @@ class Demo(Program):
     Leaving the block stops it as Ctrl-C does.
     """
 
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        source: Path = ROOT,
+    ) -> None:
         database = {"DATABASE_PATH": str(folder / "db.sqlite3")}
         super().__init__(
             [sys.executable, "manage.py", "demo", "--port", "0", "--no-browser", *arguments],
@@ -35,6 +41,7 @@ class Demo(Program):
             {**SERVER_ENVIRONMENT, **database, **(env or {})},
             start=BOUND,
             stop=BOUND,
+            folder=source,
         )
 
     def started(self, said: re.Match[str]) -> None:

@@ -37,6 +37,7 @@ class Program:
         start: float = 60,
         stop: float = 60,
         spotless: bool = True,
+        folder: Path = ROOT,
     ) -> None:
         self.command = command
         self.ready = ready
@@ -45,12 +46,13 @@ class Program:
         self.start_timeout = start
         self.stop_timeout = stop
         self.spotless = spotless
+        self.folder = folder
 
     def __enter__(self) -> Self:
         self._output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             self.command,
-            cwd=ROOT,
+            cwd=self.folder,
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=self._output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from realtime_demo.comparison.results import Configuration, Ledger, Measurement, Result
-from realtime_demo.comparison.traits import response_ends
+from transports.registry import BY_NAME
 
 from .formatting import figure, interval, label, milliseconds, size, withheld
 
@@ -83,7 +83,7 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
         cost = measurement.cost
         if cost.requests_per_event is None or cost.empty_share is None:
             continue
-        if response_ends(measurement.technique) == "at once":
+        if BY_NAME[measurement.technique].response_ends == "at once":
             sentences.append(
                 f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
                 f"requests an event, {cost.empty_share:.0%} of them without an event; the mean "
@@ -91,7 +91,7 @@ def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> lis
                 f"{milliseconds(measurement.prediction.delay.mean)} ms at that "
                 f"interval{_simulated(measurement)}."
             )
-        elif response_ends(measurement.technique) == "at the first batch":
+        elif BY_NAME[measurement.technique].response_ends == "with events":
             shared = (
                 ": fewer than 1, since events published between two requests share a response"
                 if cost.requests_per_event < 0.995

@@ -14,7 +14,6 @@ from realtime_demo.comparison.plan import SWEPT
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.statistics import quantile
 from realtime_demo.comparison.theory import Path, predict
-from realtime_demo.comparison.traits import response_ends
 from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
@@ -174,7 +173,7 @@ def _trade(result: Result) -> Chart:
 def _service(configuration: Configuration) -> float:
     settings = configuration.settings
     for measurement in configuration.measurements:
-        if response_ends(measurement.technique) == "at once":
+        if BY_NAME[measurement.technique].response_ends == "at once":
             period = 1 / measurement.prediction.requests_per_second
             return max(0.0, period - settings.interval - settings.network.rtt)
     return 0.0
