@@ -83,7 +83,7 @@ messages: install ## Update the translations' catalogs (locale/) and compile the
 	@command -v msgmerge >/dev/null || { echo "gettext is missing: 'apt-get install gettext' installs it." >&2; exit 1; }
 	@$(BIN)/python manage.py makemessages --domain django
 	@$(BIN)/python manage.py makemessages --domain djangojs
-	@$(BIN)/python manage.py compilemessages --ignore $(VENV) --ignore node_modules
+	@$(BIN)/python manage.py compilemessages --ignore $(VENV) --ignore node_modules --ignore build
 
 screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publish renews docs/)
 	@$(BIN)/python -m tests.tools.screenshots $(ARGS)

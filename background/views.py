@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from transports.feed import LAYER_TIMEOUT
+from transports.http.names import shown
 from transports.http.problems import Problem
 from transports.http.publish import check_content_type, parse_json
 from transports.http.request import Request
@@ -29,54 +30,58 @@ logger = logging.getLogger(__name__)
 
 
 async def start(kind: str, arguments: dict[str, Any]) -> Task:
-    """A new task, to be run by some worker. Raises `Problem`."""
+    """Save a new task, and wake a worker. Raise `Problem`."""
     work = WORK.get(kind)
     if work is None:
-        raise Problem(400, "kind", f"'kind' is one of {', '.join(WORK)}.")
+        raise Problem(400, "kind", f"'kind' must be one of {', '.join(WORK)}; got {shown(kind)}.")
     task = Task(kind=kind, arguments=work.check(arguments))
     await database_sync_to_async(task.save)()
     try:
         async with asyncio.timeout(LAYER_TIMEOUT):
             await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
     except Exception as error:
-        # The row is there: a worker finds it at its next look.
-        logger.warning("The channel layer took no wake-up (%r).", error)
+        # The row is saved: a worker claims it at its next sweep.
+        logger.warning("The channel layer did not accept a wake-up (%r).", error)
     return task
 
 
-@csrf_exempt  # like publishing: the content type and the Origin are its defence
+@csrf_exempt  # as for publishing, the content type and the Origin protect against CSRF
 @api_view("POST")
 async def tasks(request: HttpRequest) -> HttpResponse:
-    """`POST /tasks/` with `{"kind", "arguments"}`: 202, the task, and where to ask for it."""
+    """`POST /tasks/` with `{"kind", "arguments"}`: start a task; answer 202 with its URL."""
     scope = check_staff(request)
     check_origin(scope)
     check_content_type(scope)
     document = parse_json(request.body)
     arguments = document.get("arguments", {})
     if not isinstance(arguments, dict):
-        raise Problem(400, "arguments", "'arguments' must be a JSON object or omitted.")
+        raise Problem(
+            400,
+            "arguments",
+            f"'arguments' must be a JSON object or omitted; got {shown(arguments)}.",
+        )
     task = await start(str(document.get("kind")), arguments)
     return json_response(task.document, 202, Location=f"/tasks/{task.id}/")
 
 
 @api_view("GET", "HEAD")
 async def task_status(request: HttpRequest, task: str) -> HttpResponse:
-    """`GET /tasks/<id>/`: the task as it is now."""
+    """`GET /tasks/<id>/`: return the current state of a task."""
     check_staff(request)
     with contextlib.suppress(ValueError):
-        found = await Task.objects.filter(pk=uuid.UUID(task)).afirst()
-        if found is not None:
-            return json_response(found.document)
+        row = await Task.objects.filter(pk=uuid.UUID(task)).afirst()
+        if row is not None:
+            return json_response(row.document)
     raise Problem(404, "task", "There is no such task.")
 
 
 def check_staff(request: HttpRequest) -> Scope:
     """Return the request's scope. Raise `Problem` unless the user is staff.
 
-    In the demo everyone on this machine is staff.
+    In the demo, every client on this machine counts as staff.
     """
     scope: Scope = request.scope  # type: ignore[attr-defined]
     user = Request(scope).user
     if not user.is_staff and not (settings.DEMO and is_on_this_machine(scope)):
-        raise Problem(403, "staff", "Tasks are for staff alone.")
+        raise Problem(403, "staff", "Only staff may start and read tasks.")
     return scope

@@ -1,7 +1,7 @@
-"""The kinds of work. Their publications appear once, however often a task is run.
+"""The kinds of work, each of which publishes its events once, even if a task runs several times.
 
 A worker may die between publishing and saving its progress; another worker then runs the task
-again. So each publication has a key, made of the task and the step, which the history accepts once.
+again. So each publish has a key, made of the task and the step, which the history accepts once.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ async def _report(job: Job) -> Any:
         except Problem:
             continue
         await asyncio.sleep(job.arguments["pause"])  # to be slow on purpose
-        batch = await feed.everything(room)
+        batch = await feed.all_events(room)
         report[room] = {
             "events": len(batch.events),
             "senders": Counter(event.sender for event in batch.events).most_common(10),

@@ -30,7 +30,7 @@ PEERS = ("python-socketio", "django-eventstream")
 
 
 def main() -> None:
-    """Measure, print, and end with 1 where a number to hold does not."""
+    """Measure and print; exit with 1 if a number to hold does not hold."""
     options = parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     raise_open_files(OPEN_FILES)
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure what a delivery costs the server."
     )
-    arguments.add_argument("--quick", action="store_true", help="less of everything")
+    arguments.add_argument("--quick", action="store_true", help="shorter runs, fewer contestants")
     arguments.add_argument(
         "--only",
         action="append",

@@ -90,8 +90,9 @@ def length(head: bytes) -> int:
 
 
 def whole_response(data: bytes) -> tuple[bytes, int] | None:
-    """Return the body of the response at the start of `data`, and its end; None: incomplete.
-    Raises `Unexpected` unless its status is 200.
+    """Return the body of the response at the start of `data`, and its end; None if incomplete.
+
+    Raise `Unexpected` unless the status is 200.
     """
     start = data.find(b"\r\n\r\n") + 4
     if start < 4:
@@ -272,7 +273,7 @@ def socket_io_packet(packet: bytes, room: str) -> Parsed:
         return Parsed((), len(packet), joined=True)
     if packet == b"2":
         return Parsed((), len(packet), b"3")
-    raise Unexpected(f"a packet of Socket.IO: {packet[:80]!r}")
+    raise Unexpected(f"expected a packet of Socket.IO; got {packet[:80]!r}")
 
 
 class SocketIOFraming(WebSocketFraming):

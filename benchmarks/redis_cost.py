@@ -43,13 +43,13 @@ SERVERS = 4
 START = 200  # attempts to reach redis-server, of 50 ms
 CONNECTIONS = (10, 1_000)
 RATE = 20.0  # events a second, of all publishers together
-SECONDS = 15.0  # of publishing, and of silence before it
+SECONDS = 15.0  # of publishing, and of idle servers before it
 ROOM = "cost"
 FOLLOWED = ("websocket", "sse")
 
 
 @dataclass(frozen=True)
-class Cost:
+class RedisCost:
     """Redis' commands and CPU seconds for `publishes` to `connections`, and without publishes."""
 
     connections: int
@@ -127,7 +127,7 @@ def numbered(first: int) -> Callable[[int], str]:
     return lambda own: text_of(first + SERVERS * own)
 
 
-async def measure(client: redis.Redis, servers: list[Server], connections: int) -> Cost:
+async def measure(client: redis.Redis, servers: list[Server], connections: int) -> RedisCost:
     async with listening(servers, connections) as groups, AsyncExitStack() as stack:
         publishers = [
             await stack.enter_async_context(http_publisher(server.port, ROOM, numbered(first)))
@@ -147,7 +147,7 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
             await publisher.accepted()
         await asyncio.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
         used, used_cpu = commands(client) - before, cpu(client) - cpu_before
-        return Cost(
+        return RedisCost(
             connections,
             count,
             sum(each.tally.count for each in groups),
@@ -182,7 +182,7 @@ def redis_server() -> Iterator[redis.Redis]:
             process.wait()
 
 
-async def run() -> list[Cost]:
+async def run() -> list[RedisCost]:
     costs = []
     with redis_server() as client:
         path = client.connection_pool.connection_kwargs["path"]
@@ -198,8 +198,8 @@ async def run() -> list[Cost]:
     return costs
 
 
-def rows(costs: list[Cost]) -> list[tuple[str, ...]]:
-    """Return the table's rows of texts, the head first."""
+def rows(costs: list[RedisCost]) -> list[tuple[str, ...]]:
+    """Return the table's rows of strings, the head first."""
     names = dict.fromkeys(name for cost in costs for name in cost.by_command)
     return [
         ("A publish", *(f"{cost.connections:,} connections" for cost in costs)),
@@ -215,7 +215,7 @@ def rows(costs: list[Cost]) -> list[tuple[str, ...]]:
     ]
 
 
-def show(costs: list[Cost], console: Console) -> None:
+def show(costs: list[RedisCost], console: Console) -> None:
     head, *body = rows(costs)
     table = Table(*head, title=f"The cost of a publish to Redis, with {SERVERS} servers")
     for row in body:
@@ -228,9 +228,9 @@ def show(costs: list[Cost], console: Console) -> None:
 
 def part(measured: dict[str, Any]) -> str:
     """Return the part of the document that shows `measured`."""
-    names = {each.name for each in fields(Cost)}
+    names = {each.name for each in fields(RedisCost)}
     records = [{k: v for k, v in cost.items() if k in names} for cost in measured["costs"]]
-    head, *body = rows([Cost(**record) for record in records])
+    head, *body = rows([RedisCost(**record) for record in records])
     lines = [head, ("---", *("--:" for _ in head[1:])), *body]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{publishing.provenance(measured)}\n{table}\n"

@@ -25,9 +25,10 @@ CATCHING_UP = 20.0  # seconds until a client that reads again must have caught u
 class Stalled:
     """The figures of a client that does not read.
 
-    `sent` bytes were published meanwhile, and memory grew by at most `growth` bytes. The ledger
-    is of another client, which reads all the time. The first client reads again at the end, and
-    must receive the last event.
+    `sent` bytes were published while it did not read, and memory grew by at most `growth` bytes.
+    The ledger is of another client, which reads all the time. The first client reads again at the
+    end, and must receive the last event.
+
     """
 
     contestant: str

@@ -1,13 +1,13 @@
-"""Faults, on purpose: what every client was told, while parts of a real deployment are taken away.
+"""Fault injection in a real deployment, with a check of every client's events afterwards.
 
-- `deployment`: nginx, servers and worker, on a Redis that can be taken away;
+- `deployment`: nginx, servers, worker, and a Redis that can be stopped;
 - `faults`: the faults, and how each is injected;
-- `publisher`, `clients`: a steady feed, and the project's own clients following it;
-- `ledger`: what one client received, held against what there was;
-- `soak`: an hour with clients coming and going, and whether anything grows.
+- `publisher`, `clients`: a steady feed, and the project's own clients that follow it;
+- `ledger`: the events that one client received, compared with the events of the feed;
+- `soak`: an hour with clients that come and go, and the trend of the deployment's resources.
 """
 
 import os
 
-# What the production is configured with is asked for outside of manage.py too.
+# The configuration of the production reads Django's settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")

@@ -1,4 +1,4 @@
-"""Numbers on the command line: one that would leave nothing to be tested is refused."""
+"""Lower bounds of numbers on the command line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 
 def at_least(least: float) -> Callable[[str], float]:
-    """What argparse takes as `type`: a finite number, `least` or more."""
+    """Return a `type` for argparse: a finite number, `least` or more."""
 
     def number(text: str) -> float:
-        value = float(text)  # argparse says what a ValueError is about
+        value = float(text)  # argparse reports a ValueError
         if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"at least {least:g}, not {text}")
+            raise argparse.ArgumentTypeError(f"expected at least {least:g}; got {text}")
         return value
 
     return number

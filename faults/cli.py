@@ -61,16 +61,16 @@ def main() -> int:
 def inject(
     faults: Sequence[Fault], clients: int, rate: float, console: Console
 ) -> Iterable[Outcome]:
-    """Inject the faults one after another, those of the same environment into one deployment."""
+    """Inject the faults one after another; those of the same environment share a deployment."""
     ordered = sorted(faults, key=lambda fault: (fault.replicated, sorted(fault.env.items())))
     for (env, replicated), group in groupby(ordered, key=lambda f: (f.env, f.replicated)):
         with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
             clock = Path(directory) / "clock"
             clock.write_bytes(struct.pack("d", 0.0))
-            stepped = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
+            clock_env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
             try:
                 deployment = Deployment(
-                    Path(directory), env={**stepped, **env}, replicated=replicated
+                    Path(directory), env={**clock_env, **env}, replicated=replicated
                 )
                 with deployment:
                     for fault in group:
@@ -80,17 +80,17 @@ def inject(
                                 run(fault, deployment, clock, clients=clients, rate=rate)
                             )
                         except* TimeoutError:
-                            console.print(f"[red]{fault.name}: somebody did not recover[/red]")
+                            console.print(f"[red]{fault.name}: a client did not recover[/red]")
             except NotStarted as error:
                 console.print(f"[red]The deployment did not start: {error}[/red]")
-            # What the processes said outlives their directory.
+            # The directory is temporary; the output of its processes is kept.
             shutil.copyfile(deployment.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
 
 
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m faults",
-        description="Inject faults into a production, and read every client's ledger.",
+        description="Inject faults into a production, and check every client's events.",
     )
     arguments.add_argument("--short", action="store_true", help="a few faults, few clients")
     arguments.add_argument(
@@ -99,10 +99,12 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         choices=list(BY_NAME),
         metavar="FAULT",
-        help=f"may be repeated: {', '.join(BY_NAME)}",
+        help=f"a fault to inject (may be repeated): {', '.join(BY_NAME)}",
     )
-    arguments.add_argument("--clients", type=at_least(1), help=f"of each technique ({CLIENTS})")
+    arguments.add_argument(
+        "--clients", type=at_least(1), help=f"clients of each technique ({CLIENTS})"
+    )
     arguments.add_argument("--rate", type=at_least(0.01), help=f"events a second ({RATE:g})")
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
-    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write tables to FILE")
     return arguments

@@ -1,4 +1,4 @@
-"""The audience: the project's own clients, each with a ledger."""
+"""The project's own clients, each with a ledger."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from transports import client
 from transports.events import Cursor, Event
 from transports.registry import Technique
 
-from .ledger import Ledger
+from .ledger import ClientLedger
 
 POLLING_INTERVAL = 1.0  # seconds
 
 
 def trust(certificate: Path) -> None:
-    """Let every client of this process take the certificate that was made for a deployment."""
+    """Let every client of this process trust a deployment's self-signed certificate."""
     os.environ["SSL_CERT_FILE"] = str(certificate)
     client._tls.cache_clear()
 
 
 class Follower:
-    """One client of one technique, from `since` on, until it is cancelled.
+    """A client of one technique that receives events after `since` until it is cancelled.
 
-    `arrivals` are the events in the order in which they came, with the loop's time in
-    seconds; kept only where `keep` is said.
+    With `keep`, `arrivals` are its events in order of arrival, with the event loop's time in
+    seconds.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Follower:
         self.technique = technique
         self.url = url
         self.room = room
-        self.ledger = Ledger(since)
+        self.ledger = ClientLedger(since)
         self.arrivals: list[tuple[float, Event]] = []
         self._keep = keep
         self._headers = headers

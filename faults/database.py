@@ -1,4 +1,4 @@
-"""SQLite's file, away or locked."""
+"""Faults of the database: SQLite's file removed or locked."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def away(database: Path) -> Iterator[None]:
-    """Nobody can open it while the block lasts.
+    """Make the database impossible to open for the block.
 
-    A link into a directory that is not there takes its place in one step: wherever there is
-    nothing, if only for a moment, somebody's SQLite makes an empty database.
+    A dangling symbolic link replaces the file in one step: if the path were free for a moment,
+    SQLite in another process would create an empty database there.
     """
-    aside, nowhere = database.with_name("aside"), database.with_name("nowhere")
-    os.link(database, aside)
-    nowhere.symlink_to(nowhere.with_name("not-there") / database.name)
-    nowhere.replace(database)
+    backup, dangling = database.with_name("aside"), database.with_name("nowhere")
+    os.link(database, backup)
+    dangling.symlink_to(database.with_name("not-there") / database.name)
+    dangling.replace(database)
     try:
         yield
     finally:
-        aside.replace(database)
+        backup.replace(database)
 
 
 def lock(database: Path, seconds: float) -> None:
-    """Nobody else can read it or write to it, for so long."""
+    """Lock the database against reads and writes of other processes, for `seconds`."""
     with contextlib.closing(sqlite3.connect(database, 30, isolation_level=None)) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")

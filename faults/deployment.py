@@ -1,4 +1,4 @@
-"""A production, as `manage.py production` runs it, on a Redis that can be taken away."""
+"""A production of `manage.py production`, and a Redis that can be stopped and started."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .ports import free_ports
 ROOT = Path(__file__).resolve().parent.parent
 START, STOP = 90.0, 30.0  # seconds
 MIB = 1 << 20
-STAFF = "feed"  # the name of who may start tasks, and come into rooms for staff
+STAFF = "feed"  # a user who may start tasks and enter rooms for staff
 
 
 class NotStarted(Exception):
-    """A part of the deployment did not start; the text is what it said."""
+    """A process of the deployment did not start; the message is its output."""
 
 
 class Redis:
@@ -44,7 +44,7 @@ class Redis:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return once it answers. Raises `NotStarted`."""
+        """Start redis-server; return once it answers. Raises `NotStarted`."""
         self.process = subprocess.Popen(
             [programs.redis_server(), str(self.configuration)],
             stdin=subprocess.DEVNULL,
@@ -56,13 +56,13 @@ class Redis:
             try:
                 self.client.ping()
                 return
-            except redis.RedisError as error:  # not yet, or still reading its file
+            except redis.RedisError as error:  # not listening yet, or loading its file
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise NotStarted(f"redis-server: {error}") from error
                 time.sleep(0.01)
 
     def end(self, number: int) -> None:
-        """End it with that signal."""
+        """Send the signal `number`, and wait until the process has ended."""
         assert self.process is not None
         self.process.send_signal(number)
         self.process.wait(STOP)
@@ -79,10 +79,10 @@ class Redis:
 
 
 class Deployment:
-    """nginx, `servers`, a worker and Redis, in `directory`, while the block lasts.
+    """nginx, servers, workers and Redis, in `directory`, for the block.
 
-    `env` is added to the environment of its processes. `replicated`: its Redis is a master with
-    a replica, and Sentinels name it.
+    `env` is added to the environment of the processes. `replicated`: Redis is a master with a
+    replica, which clients find through Sentinels.
     """
 
     def __init__(
@@ -149,11 +149,11 @@ class Deployment:
             (self.failover or self.redis).close()
 
     def output(self) -> str:
-        """What its processes have printed so far."""
+        """Return the output of the processes so far."""
         return self.log.read_text(errors="replace")
 
     def staff(self) -> dict[str, str]:
-        """The headers of a program that may start tasks, and come into rooms for staff."""
+        """Return request headers with a staff user's token; create the user on the first call."""
         if self._staff:
             return self._staff
         environment = {
@@ -162,16 +162,16 @@ class Deployment:
             "DATABASE_PATH": str(self.paths.directory / "db.sqlite3"),
             "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(),
         }
-        said = ""
+        token = ""
         for arguments in (
             ["createsuperuser", "--no-input", "--username", STAFF, "--email", "staff@localhost"],
             ["token", "issue", STAFF],
         ):
             command = [sys.executable, "manage.py", *arguments]
-            said = subprocess.run(
+            token = subprocess.run(
                 command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
             ).stdout
-        self._staff = {"Authorization": f"Bearer {said.strip()}"}
+        self._staff = {"Authorization": f"Bearer {token.strip()}"}
         return self._staff
 
     def _wait_until_ready(self) -> None:
@@ -183,7 +183,7 @@ class Deployment:
             time.sleep(0.05)
 
     def processes(self) -> dict[str, list[psutil.Process]]:
-        """Its processes by part: `server-0` …, `worker`, `nginx` (master first), `redis`."""
+        """Return the processes by part: `server-0` …, `worker`, `nginx` (master first), `redis`."""
         parts: dict[str, list[psutil.Process]] = {
             name: [] for name in (*self.paths.names, "worker", "nginx", "redis")
         }
@@ -193,7 +193,7 @@ class Deployment:
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 command = " ".join(process.cmdline())
-            except psutil.Error:  # it has just ended
+            except psutil.Error:  # the process has just ended
                 continue
             part = self._part(command)
             if part:
@@ -201,7 +201,7 @@ class Deployment:
         return parts
 
     def _part(self, command: str) -> str:
-        if "production.child" in command:  # about to be replaced
+        if "production.child" in command:  # before it executes the program
             return ""
         if "runworker" in command:
             return "worker"

@@ -1,7 +1,7 @@
-"""A master, a replica, and three Sentinels that watch them, on loopback."""
+"""A Redis master, a replica, and three Sentinels that monitor them, on loopback."""
 
 # mypy: allow-untyped-calls
-# (redis-py says little of its Sentinels' types.)
+# (redis-py has few type hints for Sentinel.)
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from realtime_demo.production import programs
 from .ports import free_ports
 
 NAME = "mine"
-DOWN_AFTER = 1_000  # milliseconds of silence after which a Sentinel holds the master for dead
+DOWN_AFTER = 1_000  # milliseconds without an answer until a Sentinel considers the master down
 PATIENCE = 60.0  # seconds
 
 
@@ -61,14 +61,14 @@ class Node:
             self.end(signal.SIGKILL)
 
     def replication(self) -> dict[str, Any]:
-        """`INFO replication`; empty where nobody answers."""
+        """Return `INFO replication`; empty if the server does not answer."""
         with contextlib.suppress(redis.RedisError):
             return dict(self.client.info("replication"))
         return {}
 
 
 class Failover:
-    """Two servers, one of which is the master, and three Sentinels, while the block lasts."""
+    """A master, a replica and three Sentinels, for the block."""
 
     def __init__(self, directory: Path) -> None:
         first, second, *others = free_ports(5)
@@ -96,7 +96,7 @@ class Failover:
         self.close()
 
     def start(self) -> None:
-        """Return once the replica follows and every Sentinel knows all of the others."""
+        """Start all; return once the replica is in sync and each Sentinel knows the others."""
         master = self.nodes[0]
         for node in self.nodes:
             self.serve(node, master)
@@ -113,11 +113,11 @@ class Failover:
             sentinel.start(str(file), "--sentinel")
         until(lambda: all(map(_knows_the_others, self.sentinels)))
         for sentinel in self.sentinels:
-            with contextlib.suppress(redis.RedisError):  # before Redis 7 it is ten seconds
+            with contextlib.suppress(redis.RedisError):  # not before Redis 7: ten seconds there
                 sentinel.client.execute_command("SENTINEL", "DEBUG", "INFO-PERIOD", "200")
 
     def serve(self, node: Node, master: Node) -> None:
-        """Start one of the servers, as the master or as a replica of it."""
+        """Start `node`, as the master or as a replica of `master`."""
         arguments = ["--port", str(node.port), "--bind", "127.0.0.1", "--save", ""]
         arguments += ["--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
         if node is not master:
@@ -125,12 +125,12 @@ class Failover:
         node.start(*arguments)
 
     def close(self) -> None:
-        for each in (*self.sentinels, *self.nodes):
-            each.close()
+        for node in (*self.sentinels, *self.nodes):
+            node.close()
 
     @property
     def master(self) -> Node:
-        """Whom the Sentinels name."""
+        """The node that the Sentinels name as the master."""
         for sentinel in self.sentinels:
             with contextlib.suppress(redis.RedisError):
                 port = _master_of(sentinel)
@@ -142,41 +142,41 @@ class Failover:
         return next(node for node in self.nodes if node is not self.master)
 
     def follows(self, node: Node) -> bool:
-        """Whether it is a replica that has all its master has.
+        """Return whether `node` is a replica in sync with its master.
 
-        By the offsets: after a full synchronisation its link is up for up to a second before
-        anything more comes by it.
+        Compare the offsets: after a full synchronisation, the link is up for up to a second
+        before it carries further commands.
         """
-        (master,) = (each for each in self.nodes if each is not node)
-        given = master.replication().get("master_repl_offset", math.inf)
-        said = node.replication()
+        (master,) = (other for other in self.nodes if other is not node)
+        master_offset = master.replication().get("master_repl_offset", math.inf)
+        replication = node.replication()
         return (
-            said.get("role") == "slave"
-            and said.get("master_link_status") == "up"
-            and said["slave_repl_offset"] >= given
+            replication.get("role") == "slave"
+            and replication.get("master_link_status") == "up"
+            and replication["slave_repl_offset"] >= master_offset
         )
 
     def cut_off(self) -> None:
-        """From now on the replica gets nothing: it stands still, and what is under way is lost."""
+        """Stop the replica and close its link, so that it misses all further commands."""
         replica = self.replica
         for node in self.nodes:
             node.client.config_set("min-replicas-to-write", 0)
-        until(lambda: self.follows(replica))  # what there is so far, it has
+        until(lambda: self.follows(replica))
         replica.signal(signal.SIGSTOP)
         self.master.client.client_kill_filter(_type="replica")
 
-    def lose_the_master(self) -> Node:
-        """Kill it, and let the replica go on; who that is."""
+    def kill_master(self) -> Node:
+        """Kill the master and let the replica continue; return the replica."""
         master, replica = self.master, self.replica
         master.end(signal.SIGKILL)
         replica.signal(signal.SIGCONT)
         return replica
 
-    def plan(self) -> Node:
-        """Let the Sentinels promote the replica, with the master alive; who that is.
+    def promote_replica(self) -> Node:
+        """Let the Sentinels promote the replica while the master runs; return the new master.
 
-        A master without a replica takes nothing then: whoever still speaks to the former one,
-        which is told after some seconds, is refused. (The new one has none either, so far.)
+        The Sentinels demote the former master some seconds later. Until then it rejects writes,
+        since it has no replica any more. The new master accepts writes without one.
         """
         self.master.client.config_set("min-replicas-to-write", 1)
         replica = self.replica
@@ -186,26 +186,26 @@ class Failover:
         return replica
 
     def demote(self, former: Node) -> None:
-        """As the Sentinels do with a former master, but at once."""
+        """Demote `former` to a replica, as the Sentinels do later."""
         former.client.replicaof("127.0.0.1", str(self.master.port))
         former.client.client_kill_filter(_type="normal", skipme=True)
         until(lambda: self.follows(former))
 
     def _begin_failover(self) -> bool:
-        with contextlib.suppress(redis.RedisError):  # it may not know of the replica yet
+        with contextlib.suppress(redis.RedisError):  # the Sentinel may not know the replica yet
             self.sentinels[0].client.execute_command("SENTINEL", "FAILOVER", NAME)
             return True
         return False
 
     def promoted(self, node: Node) -> bool:
-        """Whether `node` is a master, and every Sentinel says so."""
+        """Return whether `node` is the master, according to itself and to every Sentinel."""
         return node.replication().get("role") == "master" and all(
             _master_of(sentinel) == node.port for sentinel in self.sentinels
         )
 
 
 def _master_of(sentinel: Node) -> int:
-    """The port of whom it names. Raises `redis.RedisError`."""
+    """Return the port of the master that `sentinel` names. Raises `redis.RedisError`."""
     address: Any = sentinel.client.sentinel_get_master_addr_by_name(NAME)
     return int(address[1])
 
@@ -218,7 +218,7 @@ def _knows_the_others(sentinel: Node) -> bool:
 
 
 def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Return as soon as `condition()` holds; raises `TimeoutError` after `seconds`."""
+    """Wait until `condition()` holds. Raise `TimeoutError` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

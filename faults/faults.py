@@ -1,4 +1,4 @@
-"""The faults. Each function injects one, and returns when it was over, by the loop's clock."""
+"""The faults. Each function injects one; it returns the event loop's time of the fault's end."""
 
 from __future__ import annotations
 
@@ -15,73 +15,73 @@ import psutil
 from transports.client import SILENCE
 
 from . import database
-from .stage import Stage, until, until_asked
+from .testbed import Testbed, poll_until, until
 
-OUTAGE = 5.0  # seconds that something stays away
-PAUSE = 10.0  # seconds that something stands still
-UNDER_WAY = 2.0  # seconds in which what a connection has been given already arrives
-STORM = 504  # clients that come back at the same time
+OUTAGE = 5.0  # seconds without a process or file
+PAUSE = 10.0  # seconds that a process, a lock or a connection blocks
+UNDER_WAY = 2.0  # seconds in which bytes sent before a stall still arrive
+STORM = 504  # clients that reconnect at the same time
 TASK_LINES = 20
-HISTORY = 40  # events, where a client is to fall off the history
+HISTORY = 40  # events in the history, for clients that must fall behind it
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`clients` of each technique; `env` of the deployment's processes; `says` what happens."""
+    """A fault: how it is injected, its deployment, and the losses that it may cause."""
 
     name: str
     title: str
-    says: str
-    inject: Callable[[Stage], Awaitable[float]]
-    clients: int | None = None  # of each technique, where the fault has its own number
-    rate: float | None = None  # events a second, likewise
-    env: Mapping[str, str] = field(default_factory=dict)
-    tapped: bool = False  # the clients come through the tap
-    forgets: bool = False  # Redis itself loses what was acknowledged
-    resets: bool = False  # somebody falls off the history, and is told so
+    description: str
+    inject: Callable[[Testbed], Awaitable[float]]
+    clients: int | None = None  # of each technique; None: as the command line has it
+    rate: float | None = None  # events a second; None: as the command line has it
+    env: Mapping[str, str] = field(default_factory=dict)  # of the deployment's processes
+    tapped: bool = False  # the clients connect through the tap
+    forgets: bool = False  # Redis loses acknowledged events
+    resets: bool = False  # clients fall behind the history, and receive a `reset`
     replicated: bool = False  # Redis is a master and a replica, behind Sentinels
-    as_staff: bool = False  # everyone has a token, which has to be looked up
-    in_short: bool = False
+    as_staff: bool = False  # every client has a token, which the server looks up
+    in_short: bool = False  # part of `--short`
 
 
 # --- A server -------------------------------------------------------------------------------
 
 
-async def server_killed(stage: Stage) -> float:
-    process = stage.process("server-0")
+async def server_killed(testbed: Testbed) -> float:
+    process = testbed.process("server-0")
     process.kill()
     await until(lambda: not _runs(process))
-    return stage.now()
+    return testbed.now()
 
 
-async def server_stopped(stage: Stage) -> float:
-    process = stage.process("server-1")
+async def server_stopped(testbed: Testbed) -> float:
+    process = testbed.process("server-1")
     process.terminate()
-    await until(lambda: not _runs(process))  # before, nobody may have noticed anything
-    return stage.now()
+    await until(lambda: not _runs(process))
+    return testbed.now()
 
 
 # --- nginx ----------------------------------------------------------------------------------
 
 
-async def nginx_reloaded(stage: Stage) -> float:
+async def nginx_reloaded(testbed: Testbed) -> float:
     old = [
-        each
-        for each in stage.deployment.processes()["nginx"]
-        if "worker" in " ".join(each.cmdline())
+        process
+        for process in testbed.deployment.processes()["nginx"]
+        if "worker" in " ".join(process.cmdline())
     ]
-    stage.expect(old, "nginx has no worker")
-    stage.process("nginx").send_signal(signal.SIGHUP)
+    testbed.expect(old, "nginx has no worker")
+    testbed.process("nginx").send_signal(signal.SIGHUP)
     await until(lambda: not any(map(_runs, old)))
-    return stage.now()
+    return testbed.now()
 
 
-async def nginx_killed(stage: Stage) -> float:
-    old = stage.deployment.processes()["nginx"]
-    stage.process("nginx").kill()
-    await until(lambda: not any(map(_runs, old)))  # its workers listen as long as they live
-    await until_asked(lambda: _answers(stage.deployment.paths.port))
-    return stage.now()
+async def nginx_killed(testbed: Testbed) -> float:
+    old = testbed.deployment.processes()["nginx"]
+    testbed.process("nginx").kill()
+    await until(lambda: not any(map(_runs, old)))  # the workers go on listening until they end
+    await poll_until(lambda: _answers(testbed.deployment.paths.port))
+    return testbed.now()
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -102,161 +102,168 @@ async def _answers(port: int) -> bool:
 # --- Redis ----------------------------------------------------------------------------------
 
 
-async def redis_stopped(stage: Stage) -> float:
-    redis = stage.deployment.redis
+async def redis_stopped(testbed: Testbed) -> float:
+    redis = testbed.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGTERM)
     await asyncio.sleep(OUTAGE)
     await asyncio.to_thread(redis.start)
-    return stage.now()
+    return testbed.now()
 
 
-async def redis_restarted(stage: Stage) -> float:
-    redis = stage.deployment.redis
+async def redis_restarted(testbed: Testbed) -> float:
+    redis = testbed.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGTERM)
     await asyncio.to_thread(redis.start)
-    return stage.now()
+    return testbed.now()
 
 
-async def redis_killed(stage: Stage) -> float:
-    redis = stage.deployment.redis
+async def redis_killed(testbed: Testbed) -> float:
+    redis = testbed.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGKILL)
     await asyncio.to_thread(redis.start)
-    return stage.now()
+    return testbed.now()
 
 
-async def redis_lost(stage: Stage) -> float:
-    redis = stage.deployment.redis
+async def redis_lost(testbed: Testbed) -> float:
+    redis = testbed.deployment.redis
     await asyncio.to_thread(redis.end, signal.SIGKILL)
-    shutil.rmtree(stage.deployment.paths.directory / "redis" / "appendonlydir", ignore_errors=True)
-    (stage.deployment.paths.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
+    shutil.rmtree(
+        testbed.deployment.paths.directory / "redis" / "appendonlydir", ignore_errors=True
+    )
+    (testbed.deployment.paths.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
     await asyncio.to_thread(redis.start)
-    return stage.now()
+    return testbed.now()
 
 
-async def redis_flushed(stage: Stage) -> float:
-    await asyncio.to_thread(stage.deployment.redis.client.flushall)
-    return stage.now()
+async def redis_flushed(testbed: Testbed) -> float:
+    await asyncio.to_thread(testbed.deployment.redis.client.flushall)
+    return testbed.now()
 
 
-async def redis_paused(stage: Stage) -> float:
-    refused = stage.publisher.refused
-    stage.deployment.redis.signal(signal.SIGSTOP)
+async def redis_paused(testbed: Testbed) -> float:
+    failed = testbed.publisher.failed
+    testbed.deployment.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(PAUSE)
-    stage.expect(stage.publisher.refused > refused, "no publish was refused")
-    stage.deployment.redis.signal(signal.SIGCONT)
-    return stage.now()
+    testbed.expect(testbed.publisher.failed > failed, "no publish failed")
+    testbed.deployment.redis.signal(signal.SIGCONT)
+    return testbed.now()
 
 
-async def redis_full(stage: Stage) -> float:
-    client = stage.deployment.redis.client
+async def redis_full(testbed: Testbed) -> float:
+    client = testbed.deployment.redis.client
     before = str(client.config_get("maxmemory")["maxmemory"])
     client.config_set("maxmemory", "1mb")
-    refused = stage.publisher.refused
+    failed = testbed.publisher.failed
     await asyncio.sleep(OUTAGE)
-    refused = stage.publisher.refused - refused
-    stage.notes.append(f"{refused} publishes refused")
-    stage.expect(refused, "no publish was refused")
+    failed = testbed.publisher.failed - failed
+    testbed.notes.append(f"{failed} publishes failed")
+    testbed.expect(failed, "no publish failed")
     client.config_set("maxmemory", before)
-    return stage.now()
+    return testbed.now()
 
 
-async def layer_overflows(stage: Stage) -> float:
-    before = await stage.counters("realtime_hub_refills_total")
-    received = await stage.counters("realtime_hub_received_total")
-    await stage.publisher.burst(300)
-    ended = stage.now()
+async def layer_overflows(testbed: Testbed) -> float:
+    before = await testbed.counters("realtime_hub_refills_total")
+    received = await testbed.counters("realtime_hub_received_total")
+    await testbed.publisher.burst(300)
+    ended = testbed.now()
     await asyncio.sleep(1)
-    refills = await stage.counters("realtime_hub_refills_total") - before
-    received = await stage.counters("realtime_hub_received_total") - received
-    dropped = 300 * len(stage.deployment.paths.names) - received
-    stage.expect(dropped > 0 and refills, "the layer dropped nothing")
-    stage.notes.append(
+    refills = await testbed.counters("realtime_hub_refills_total") - before
+    received = await testbed.counters("realtime_hub_received_total") - received
+    dropped = 300 * len(testbed.deployment.paths.names) - received
+    testbed.expect(dropped > 0 and refills, "the layer dropped nothing")
+    testbed.notes.append(
         f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
     )
     return ended
 
 
-async def redis_failover(stage: Stage) -> float:
-    failover = stage.failover
+async def redis_failover(testbed: Testbed) -> float:
+    failover = testbed.failover
     await asyncio.to_thread(failover.cut_off)
-    answered = stage.publisher.answered
-    await until(lambda: stage.publisher.answered >= answered + 4)
+    answered = testbed.publisher.answered
+    await until(lambda: testbed.publisher.answered >= answered + 4)
     former = failover.master
-    promoted = await asyncio.to_thread(failover.lose_the_master)
-    await until_asked(lambda: asyncio.to_thread(failover.promoted, promoted))
-    ended = stage.now()
+    promoted = await asyncio.to_thread(failover.kill_master)
+    await poll_until(lambda: asyncio.to_thread(failover.promoted, promoted))
+    ended = testbed.now()
     failover.serve(former, promoted)
     return ended
 
 
-async def redis_failover_planned(stage: Stage) -> float:
-    promoted = await asyncio.to_thread(stage.failover.plan)
-    await until_asked(lambda: asyncio.to_thread(stage.failover.promoted, promoted))
-    return stage.now()
+async def redis_failover_planned(testbed: Testbed) -> float:
+    promoted = await asyncio.to_thread(testbed.failover.promote_replica)
+    await poll_until(lambda: asyncio.to_thread(testbed.failover.promoted, promoted))
+    return testbed.now()
 
 
 # --- The database ---------------------------------------------------------------------------
 
 
-async def database_away(stage: Stage) -> float:
-    file = stage.deployment.paths.directory / "db.sqlite3"
-    refused = stage.publisher.refused
+async def database_away(testbed: Testbed) -> float:
+    file = testbed.deployment.paths.directory / "db.sqlite3"
+    before = testbed.publisher.failed
     with database.away(file):
         await asyncio.sleep(OUTAGE)
-    gone, refused = stage.publisher.refused - refused, stage.publisher.refused
+    while_gone = testbed.publisher.failed - before
+    before = testbed.publisher.failed
     await asyncio.to_thread(database.lock, file, PAUSE)
-    locked = stage.publisher.refused - refused
-    stage.notes.append(f"{gone} publishes refused while it was gone, {locked} while locked")
-    stage.expect(gone and locked, "no publish was refused")
-    return stage.now()
+    while_locked = testbed.publisher.failed - before
+    testbed.notes.append(
+        f"{while_gone} publishes failed while the database was gone, {while_locked} while locked"
+    )
+    testbed.expect(while_gone and while_locked, "no publish failed")
+    return testbed.now()
 
 
 # --- Clients --------------------------------------------------------------------------------
 
 
-async def _nothing_crosses(stage: Stage, seconds: float) -> None:
-    """Return after `seconds` in which nobody was given anything but what was under way."""
+async def _nothing_crosses(testbed: Testbed, seconds: float) -> None:
+    """Wait `seconds`; expect that no event arrives after those under way at the beginning."""
     await asyncio.sleep(UNDER_WAY)
-    arrived, published = stage.arrived, stage.publisher.answered
+    arrived, published = testbed.arrived, testbed.publisher.answered
     await asyncio.sleep(seconds - UNDER_WAY)
-    stage.expect(stage.arrived == arrived, "events crossed connections that stand still")
-    stage.expect(stage.publisher.answered > published, "nothing was published meanwhile")
+    testbed.expect(testbed.arrived == arrived, "events crossed stalled connections")
+    testbed.expect(testbed.publisher.answered > published, "nothing was published during the stall")
 
 
-async def clients_stall(stage: Stage) -> float:
-    stage.tap.stall()
-    await _nothing_crosses(stage, PAUSE)
-    stage.tap.resume()
-    return stage.now()
+async def clients_stall(testbed: Testbed) -> float:
+    testbed.tap.stall()
+    await _nothing_crosses(testbed, PAUSE)
+    testbed.tap.resume()
+    return testbed.now()
 
 
-async def clients_half_open(stage: Stage) -> float:
-    began = stage.now()
-    stage.tap.stall()
-    await _nothing_crosses(stage, PAUSE)
-    return began + SILENCE
+async def clients_half_open(testbed: Testbed) -> float:
+    start = testbed.now()
+    testbed.tap.stall()
+    await _nothing_crosses(testbed, PAUSE)
+    return start + SILENCE
 
 
-async def clients_fall_off(stage: Stage) -> float:
-    stage.tap.stall()
-    await stage.publisher.burst(3 * HISTORY)
-    await _nothing_crosses(stage, OUTAGE)
-    stage.tap.resume()
-    # What a stalled connection has been given already it brings now, and it is too much for
-    # none of them: so they are cut too, and resume from where the history no longer reaches.
-    stage.tap.cut()
-    return stage.now()
+async def clients_fall_off(testbed: Testbed) -> float:
+    testbed.tap.stall()
+    await testbed.publisher.burst(3 * HISTORY)
+    await _nothing_crosses(testbed, OUTAGE)
+    testbed.tap.resume()
+    # A resumed connection still delivers the bytes sent before the stall, so it may catch up.
+    # Cut it: its client then resumes from a cursor that the history no longer has.
+    testbed.tap.cut()
+    return testbed.now()
 
 
 # --- The worker, and the clock ---------------------------------------------------------------
 
 
-async def worker_killed(stage: Stage) -> float:
-    where = await stage.task("conversation", room=stage.publisher.room, lines=TASK_LINES, pause=0.2)
+async def worker_killed(testbed: Testbed) -> float:
+    url = await testbed.task(
+        "conversation", room=testbed.publisher.room, lines=TASK_LINES, pause=0.2
+    )
 
     async def task() -> dict[str, object]:
         with contextlib.suppress(httpx.TransportError, ValueError):
-            return dict((await stage.http.get(where, headers=stage.deployment.staff())).json())
+            return dict((await testbed.http.get(url, headers=testbed.deployment.staff())).json())
         return {}
 
     async def begun() -> bool:
@@ -265,23 +272,25 @@ async def worker_killed(stage: Stage) -> float:
     async def done() -> bool:
         return (await task()).get("status") == "done"
 
-    await until_asked(begun)
-    stage.process("worker").kill()
-    ended = stage.now()
-    await until_asked(done)
+    await poll_until(begun)
+    testbed.process("worker").kill()
+    ended = testbed.now()
+    await poll_until(done)
     attempts = (await task())["attempts"]
-    stage.expect(int(str(attempts)) > 1, "its task was done at the first attempt")
-    stage.notes.append(f"its task done at attempt {attempts}, after {stage.now() - ended:.1f} s")
+    testbed.expect(int(str(attempts)) > 1, "its task was done at the first attempt")
+    testbed.notes.append(
+        f"its task was done at attempt {attempts}, after {testbed.now() - ended:.1f} s"
+    )
     return ended
 
 
-async def clock_steps(stage: Stage) -> float:
+async def clock_steps(testbed: Testbed) -> float:
     for seconds in (3_600.0, -3_600.0, 2 * 86_400.0, 0.0):
-        stage.step_clock(seconds)
+        testbed.step_clock(seconds)
         await asyncio.sleep(3)
-    ended = stage.now()
-    said = [event.published_at for event in stage.publisher.acknowledged.values()]
-    stage.expect(max(said) - min(said) > 2 * 86_400.0, "no clock has stepped")
+    ended = testbed.now()
+    times = [event.published_at for event in testbed.publisher.acknowledged.values()]
+    testbed.expect(max(times) - min(times) > 2 * 86_400.0, "no clock has stepped")
     return ended
 
 

@@ -1,4 +1,4 @@
-"""The ledger of one client: what it was given, held against the feed's dense numbering."""
+"""A check of one client's events against the feed's dense numbering."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from transports.events import Cursor, Event
 
 
 @dataclass
-class Ledger:
-    """Takes events in the order in which they came. `position` is where the client began.
+class ClientLedger:
+    """Counts of one client's events, lost, duplicated and out of order.
 
-    `lost` counts what was lost in silence: a `reset` that says how many are missing loses
-    nothing, unless it is wrong about that, or could have said and does not: within one epoch
-    the numbers do.
+    `position` is the cursor of the client: at first, the one it starts from. `lost` does not
+    include events whose number a `reset` reports. It includes the difference if that number is
+    wrong, and all of them if a `reset` within one epoch reports no number.
     """
 
     position: Cursor
@@ -22,19 +22,20 @@ class Ledger:
     duplicated: int = 0
     out_of_order: int = 0
     resets: int = 0
-    missed: int = 0  # the sum of what the resets said
-    uncounted: int = 0  # resets that could not say how much
+    missed: int = 0  # events that the resets reported as missed
+    uncounted: int = 0  # resets without a number of missed events
     _holes: set[int] = field(default_factory=set, repr=False)
 
     def take(self, event: Event) -> None:
+        """Count the next event, in order of arrival."""
         cursor = event.cursor
-        here = self.position.belongs_to(cursor.epoch)
+        same_epoch = self.position.belongs_to(cursor.epoch)
         if event.type == "reset":
-            self._take_reset(cursor, event.missed, here)
+            self._take_reset(cursor, event.missed, same_epoch)
             return
         self.delivered += 1
-        if not here:  # the numbering started over, and nobody said so
-            self._give_up_holes()
+        if not same_epoch:  # a new epoch without a reset
+            self._count_holes_as_lost()
             self.position = Cursor(cursor.epoch, 0)
             self.lost += 1
         if cursor.seq > self.position.seq:
@@ -46,26 +47,26 @@ class Ledger:
         else:
             self.duplicated += 1
 
-    def _take_reset(self, cursor: Cursor, missed: int | None, here: bool) -> None:
-        self._give_up_holes()
+    def _take_reset(self, cursor: Cursor, missed: int | None, same_epoch: bool) -> None:
+        self._count_holes_as_lost()
         self.resets += 1
         if missed is None:
             self.uncounted += 1
-            self.lost += max(0, cursor.seq - self.position.seq) if here else 0
+            self.lost += max(0, cursor.seq - self.position.seq) if same_epoch else 0
         else:
             self.missed += missed
-            self.lost += abs(cursor.seq - self.position.seq - missed) if here else missed
+            self.lost += abs(cursor.seq - self.position.seq - missed) if same_epoch else missed
         self.position = cursor
 
-    def _give_up_holes(self) -> None:
+    def _count_holes_as_lost(self) -> None:
         self.lost += len(self._holes)
         self._holes.clear()
 
     def close(self, head: Cursor) -> None:
-        """Nothing more will come; `head` is the cursor of the feed's last event."""
-        self._give_up_holes()
-        begun = self.position.seq if self.position.belongs_to(head.epoch) else 0
-        self.lost += abs(head.seq - begun)
+        """Count the missing events up to `head`, the cursor of the feed's last event."""
+        self._count_holes_as_lost()
+        last = self.position.seq if self.position.belongs_to(head.epoch) else 0
+        self.lost += abs(head.seq - last)
         self.position = head
 
     @property

@@ -1,4 +1,4 @@
-"""Ports nobody listens on."""
+"""Free ports, reserved until a server listens on them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import socket
 
 
 def free_ports(count: int) -> list[int]:
-    """So many, which are given to nobody else for a minute, until a server listens there.
+    """Return `count` ports, each reserved for a minute.
 
-    Each has had a connection that ended, and so is in TIME-WAIT (RFC 9293 §3.6.1): the kernel
-    chooses it for nobody, and whoever asks for it by number with SO_REUSEADDR, as servers do, has
-    it.
+    A closed connection leaves each port in TIME-WAIT (RFC 9293 §3.6.1). The kernel does not
+    choose such a port by itself, but servers can bind it: they set SO_REUSEADDR.
     """
     return [_free_port() for _ in range(count)]
 
@@ -20,6 +19,6 @@ def _free_port() -> int:
         address = listener.getsockname()
         with socket.create_connection(address) as client:
             accepted, _ = listener.accept()
-            accepted.close()  # the first to close is the one in TIME-WAIT
+            accepted.close()  # TIME-WAIT is at the end that closes first
             client.recv(1)
         return int(address[1])

@@ -1,4 +1,4 @@
-"""A steady feed, and what became of each of its publishes."""
+"""A publisher at a fixed rate, with the result of each publish."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import httpx
 from transports.events import Cursor, Event
 
 PATIENCE = 15.0  # seconds for one answer
-RETRY = 0.25  # seconds before a publish is tried again
-GIVE_UP = 60.0  # seconds after which one that insists is given up
+RETRY = 0.25  # seconds between attempts of a publish
+GIVE_UP = 60.0  # seconds after which a publish is not attempted again
 SENDER = "feed"
 
 
 @dataclass
 class Publisher:
-    """Publishes texts 0, 1, 2 … `rate` times a second by the clock, however the server fares.
+    """A publisher of the texts 0, 1, 2 … at `rate` a second, independent of the server's state.
 
-    Every other one is tried again until it is acknowledged, under one `Idempotency-Key`; the
-    rest are given up when they are refused, and may be in the feed or not. `acknowledged` has
-    the events that were answered 201, and `begun` when each was first tried, both by their text;
-    only where `keep` is said.
+    Every other publish has an `Idempotency-Key`, and is attempted until it is answered 201. The
+    others are attempted once: if that fails, they may be in the feed or not. With `keep`,
+    `acknowledged` has the published events, and `first_attempts` the event loop's time of each
+    first attempt, both by text.
     """
 
     url: str
@@ -33,17 +33,17 @@ class Publisher:
     rate: float
     tls: ssl.SSLContext | None = None
     keep: bool = True
-    headers: dict[str, str] = field(default_factory=dict)  # who publishes
+    headers: dict[str, str] = field(default_factory=dict)  # of every request, such as a token
     acknowledged: dict[str, Event] = field(default_factory=dict)
-    begun: dict[str, float] = field(default_factory=dict)  # when, on the loop's clock, by text
-    tried: int = 0  # texts
-    answered: int = 0  # 201
-    refused: int = 0  # attempts that were answered otherwise, or not at all
-    insisted: int = 0  # of those, how many were made again
+    first_attempts: dict[str, float] = field(default_factory=dict)
+    attempted: int = 0  # texts
+    answered: int = 0  # texts answered 201
+    failed: int = 0  # attempts without 201
+    retried: int = 0  # failed attempts that were followed by another
     stopped: bool = False
 
     async def run(self) -> None:
-        """Until `stop`; returns when nothing is under way any more."""
+        """Publish until `stop`; return when every publish has ended."""
         loop = asyncio.get_running_loop()
         async with self._client() as http, asyncio.TaskGroup() as group:
             start, number = loop.time(), 0
@@ -53,7 +53,7 @@ class Publisher:
                 await asyncio.sleep(start + number / self.rate - loop.time())
 
     async def burst(self, count: int) -> None:
-        """Publish `count` more at once; returns when each is acknowledged or given up."""
+        """Publish `count` events at once; return when every publish has ended."""
         async with self._client() as http, asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(self._publish(http))
@@ -67,36 +67,36 @@ class Publisher:
         )
 
     async def _publish(self, http: httpx.AsyncClient) -> None:
-        text, self.tried = str(self.tried), self.tried + 1
-        insists = self.tried % 2 == 0
-        headers = {"Idempotency-Key": uuid.uuid4().hex} if insists else {}
+        text, self.attempted = str(self.attempted), self.attempted + 1
+        retries = self.attempted % 2 == 0
+        headers = {"Idempotency-Key": uuid.uuid4().hex} if retries else {}
         if self.keep:
-            self.begun[text] = asyncio.get_running_loop().time()
+            self.first_attempts[text] = asyncio.get_running_loop().time()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GIVE_UP):
                 while not await self._attempt(http, text, headers):
-                    self.refused += 1
-                    if not insists:
+                    self.failed += 1
+                    if not retries:
                         return
-                    self.insisted += 1
+                    self.retried += 1
                     await asyncio.sleep(RETRY)
 
     async def _attempt(self, http: httpx.AsyncClient, text: str, headers: dict[str, str]) -> bool:
         document = {"sender": SENDER, "text": text}
         try:
-            answer = await http.post(f"/publish/{self.room}/", json=document, headers=headers)
+            response = await http.post(f"/publish/{self.room}/", json=document, headers=headers)
         except httpx.TransportError:
             return False
-        if answer.status_code != 201:
+        if response.status_code != 201:
             return False
         self.answered += 1
         if self.keep:
-            self.acknowledged[text] = Event.from_document(answer.json())
+            self.acknowledged[text] = Event.from_document(response.json())
         return True
 
 
-async def place(http: httpx.AsyncClient, room: str) -> Cursor:
-    """The place where the room's feed is now."""
-    answer = await http.get(f"/polling/{room}/")
-    answer.raise_for_status()
-    return Cursor.parse(answer.json()["cursor"])
+async def current_cursor(http: httpx.AsyncClient, room: str) -> Cursor:
+    """Return the cursor of the room's latest event."""
+    response = await http.get(f"/polling/{room}/")
+    response.raise_for_status()
+    return Cursor.parse(response.json()["cursor"])

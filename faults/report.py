@@ -1,4 +1,4 @@
-"""The outcomes as a table in the terminal, as Markdown, and as JSON."""
+"""The outcomes as a table in the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
-    table = Table(title="What each technique's clients were given")
+    table = Table(title="Events received by each technique's clients")
     for number, column in enumerate(COLUMNS[1:]):
         table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     for outcome in outcomes:
@@ -37,23 +37,23 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
         table.add_section()
     console.print(table)
     for outcome in outcomes:
-        said = outcome.complaints
-        mark = "[bold red]NOT HELD[/bold red]" if said else "[green]held[/green]    "
+        complaints = outcome.complaints
+        mark = "[bold red]NOT HELD[/bold red]" if complaints else "[green]held[/green]    "
         console.print(f"{mark} {outcome.fault.title}: {publishes(outcome)}", highlight=False)
-        for each in said:
-            console.print(f"         {each}", style="red")
+        for complaint in complaints:
+            console.print(f"         {complaint}", style="red")
 
 
 def cells(row: Row) -> list[str]:
-    """Everything but the fault's title, in the order of `COLUMNS`."""
+    """Return the cells of a row in the order of `COLUMNS`, without the fault's title."""
     return [
         row.technique,
         str(row.clients),
         f"{row.sent:,}",
         f"{row.delivered:,}",
         *(
-            str(each)
-            for each in (row.lost + row.altered, row.duplicated, row.out_of_order, row.resets)
+            str(count)
+            for count in (row.lost + row.altered, row.duplicated, row.out_of_order, row.resets)
         ),
         "unknown" if row.uncounted else f"{row.missed:,}",
         f"{row.recovery:.1f}",
@@ -62,17 +62,17 @@ def cells(row: Row) -> list[str]:
 
 
 def publishes(outcome: Outcome) -> str:
-    """What became of the publishes, and what else was seen."""
-    said = f"{outcome.acknowledged:,} answered 201"
+    """Return the results of the publishes, and the fault's notes."""
+    results = f"{outcome.acknowledged:,} answered 201"
     if outcome.refused:
-        said += f", {outcome.refused:,} refused or broken, {outcome.repeated:,} of them repeated"
+        results += f", {outcome.refused:,} failed, {outcome.repeated:,} of them repeated"
     if outcome.forgotten:
-        said += f"; Redis itself lost {outcome.forgotten:,} that were answered 201"
-    return "; ".join([said, *outcome.notes])
+        results += f"; Redis itself lost {outcome.forgotten:,} that were answered 201"
+    return "; ".join([results, *outcome.notes])
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
-    """Two tables: each fault in a line, and each technique in each of them."""
+    """Return two tables: one row for each fault, and one for each technique in each fault."""
     return "\n".join([*_overview(outcomes), "", *_details(outcomes)]) + "\n"
 
 
@@ -87,7 +87,8 @@ def _overview(outcomes: Sequence[Outcome]) -> Iterator[str]:
             for name in ("clients", "delivered", "lost", "duplicated", "out_of_order", "resets")
         ]
         clients, delivered, *rest = sums
-        counts = " | ".join(f"{each:,}" for each in (clients, rows[0].sent, delivered, *rest))
+        counts = " | ".join(f"{count:,}" for count in (clients, rows[0].sent, delivered, *rest))
+
         yield (
             f"| {outcome.fault.title} | {counts} | {outcome.recovery:.1f} s | "
             f"{publishes(outcome)} |"

@@ -1,4 +1,4 @@
-"""One fault from beginning to end, and what every client's ledger says afterwards."""
+"""The run of one fault, and the check of every client's events afterwards."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from transports.registry import TECHNIQUES, Technique
 from .clients import Follower, trust
 from .deployment import Deployment
 from .faults import TASK_LINES, Fault
-from .publisher import SENDER, Publisher, place
-from .stage import BOUND, Stage, until
+from .publisher import SENDER, Publisher, current_cursor
+from .testbed import BOUND, Testbed, until
 
-RECOVERY = 5.0  # seconds: the number to hold
+RECOVERY = 5.0  # seconds: upper bound for recovery, the number to hold
 CALM = 2.0  # seconds of undisturbed feed on either side of the fault
 
 
 @dataclass
 class Row:
-    """One fault, one technique: the sums over its clients."""
+    """The results of one technique in one fault, summed over its clients."""
 
     fault: str
     technique: str
     clients: int
-    sent: int  # events of the feed that each of them was to have
+    sent: int  # events of the feed that each client should receive
     delivered: int = 0
     lost: int = 0
     duplicated: int = 0
     out_of_order: int = 0
-    altered: int = 0  # events that were not what the history has
+    altered: int = 0  # events that differ from the history's
     resets: int = 0
-    missed: int = 0  # what the resets said
-    uncounted: int = 0  # resets that could not say how much
-    recovery: float = 0.0  # seconds until the last client had an event of after the fault
-    delay: float = 0.0  # of what was published after that, in seconds: the median
+    missed: int = 0  # events that the resets reported as missed
+    uncounted: int = 0  # resets without a number of missed events
+    recovery: float = 0.0  # seconds until the last client had an event published after the fault
+    delay: float = 0.0  # median delay of events published after the recovery, in seconds
 
     @property
     def is_whole(self) -> bool:
@@ -56,16 +56,18 @@ class Row:
 
 @dataclass
 class Outcome:
+    """The results of one fault."""
+
     fault: Fault
     rows: list[Row]
     acknowledged: int  # publishes answered 201
-    refused: int  # attempts that were not
-    repeated: int  # of those, made again under the same key
-    false: int  # answered 201, and not in the feed though Redis lost nothing
-    forgotten: int  # answered 201, and lost by Redis itself
+    refused: int  # attempts without 201
+    repeated: int  # of those, repeated with the same key
+    false: int  # answered 201, but missing in the feed although Redis lost nothing
+    forgotten: int  # answered 201, but lost by Redis itself
     published_twice: int  # texts that are in the feed more than once
     notes: list[str] = field(default_factory=list)
-    unproven: list[str] = field(default_factory=list)  # why it is not sure that it took place
+    unproven: list[str] = field(default_factory=list)  # expected effects that were not observed
 
     @property
     def recovery(self) -> float:
@@ -73,31 +75,31 @@ class Outcome:
 
     @property
     def complaints(self) -> list[str]:
-        """What does not hold; empty if the fault was survived."""
-        said = [
+        """The expectations that do not hold; empty if the deployment survived the fault."""
+        complaints = [
             f"{row.technique}: {row.lost} lost, {row.duplicated} duplicated, "
             f"{row.out_of_order} out of order, {row.altered} altered"
             for row in self.rows
             if not row.is_whole
         ]
-        said += [
+        complaints += [
             f"{row.technique}: {row.recovery:.1f} s to recover"
             for row in self.rows
             if not row.recovery < RECOVERY
         ]
         if self.false:
-            said.append(f"{self.false} answered 201, and not in the feed")
+            complaints.append(f"{self.false} answered 201, but missing in the feed")
         if self.forgotten and not self.fault.forgets:
-            said.append(f"Redis lost {self.forgotten}")
+            complaints.append(f"Redis lost {self.forgotten}")
         if self.published_twice:
-            said.append(f"{self.published_twice} published twice")
+            complaints.append(f"{self.published_twice} published twice")
         if self.fault.forgets and any(row.resets < row.clients for row in self.rows):
-            said.append("not everyone was told")
-        said += [f"it did not take place: {each}" for each in self.unproven]
+            complaints.append("not every client received a reset")
+        complaints += [f"the fault did not occur: {reason}" for reason in self.unproven]
         resets = any(row.resets for row in self.rows)
         if resets != (self.fault.resets or self.fault.forgets):
-            said.append("resets" if resets else "no reset")
-        return said
+            complaints.append("unexpected resets" if resets else "no reset")
+        return complaints
 
     def document(self) -> dict[str, Any]:
         return {
@@ -127,7 +129,7 @@ async def run(
 ) -> Outcome:
     """Inject the fault while `clients` of each technique follow a feed of `rate` a second.
 
-    Raises `TimeoutError` where something that has to happen does not.
+    Raise `TimeoutError` if the fault does not end, or a client does not recover.
     """
     trust(deployment.paths.certificate)
     tls = ssl.create_default_context(cafile=str(deployment.paths.certificate))
@@ -137,42 +139,42 @@ async def run(
         httpx.AsyncClient(base_url=deployment.url, verify=tls, timeout=30, headers=headers) as http,
         Tap("127.0.0.1", deployment.paths.port) as tap,
     ):
-        since = await place(http, room)
+        since = await current_cursor(http, room)
         publisher = Publisher(deployment.url, room, fault.rate or rate, tls, headers=headers)
-        stage = Stage(deployment, http, tap, publisher, clock)
+        testbed = Testbed(deployment, http, tap, publisher, clock)
         url = f"https://127.0.0.1:{tap.port}" if fault.tapped else deployment.url
         followers = [
             Follower(technique, url, room, since, headers=headers)
             for technique in techniques
             for _ in range(fault.clients or clients)
         ]
-        stage.followers = followers
+        testbed.followers = followers
         async with asyncio.TaskGroup() as group:
-            following = [group.create_task(each.follow()) for each in followers]
+            following = [group.create_task(follower.follow()) for follower in followers]
             publishing = group.create_task(publisher.run())
-            await until(lambda: all(each.arrivals for each in followers))
+            await until(lambda: all(follower.arrivals for follower in followers))
             await asyncio.sleep(calm)
-            ended = await fault.inject(stage)
+            ended = await fault.inject(testbed)
             await until(lambda: all(_recovered(each, publisher, ended) for each in followers))
             await asyncio.sleep(calm)
             publisher.stop()
             await publishing
-            truth = await everything(http, room, since)
+            truth = await history_after(http, room, since)
             with contextlib.suppress(TimeoutError):
                 await until(lambda: all(each.position == truth.cursor for each in followers), 20)
             for task in following:
                 task.cancel()
-    return account(fault, followers, publisher, truth, ended, stage.notes, stage.unproven)
+    return account(fault, followers, publisher, truth, ended, testbed.notes, testbed.unproven)
 
 
-async def everything(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
-    """All that the history has now."""
+async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
+    """Return all events after `since` in the history, as soon as the server answers 200."""
     async with asyncio.timeout(BOUND):
         while True:
             with contextlib.suppress(httpx.TransportError):
-                answer = await http.get(f"/polling/{room}/", params={"since": str(since)})
-                if answer.status_code == 200:
-                    return Batch.from_document(answer.json())
+                response = await http.get(f"/polling/{room}/", params={"since": str(since)})
+                if response.status_code == 200:
+                    return Batch.from_document(response.json())
             await asyncio.sleep(0.2)
 
 
@@ -181,9 +183,9 @@ def _recovered(follower: Follower, publisher: Publisher, ended: float) -> bool:
 
 
 def _recovery(follower: Follower, publisher: Publisher, ended: float) -> float | None:
-    """Seconds from the fault's end to the first event that was published after it."""
+    """Return the seconds from the fault's end to the first event published after it."""
     for at, event in follower.arrivals:
-        if at >= ended and publisher.begun.get(event.text, 0.0) >= ended:
+        if at >= ended and publisher.first_attempts.get(event.text, 0.0) >= ended:
             return at - ended
     return None
 
@@ -197,21 +199,23 @@ def account(
     notes: list[str],
     unproven: list[str],
 ) -> Outcome:
-    """Each ledger against the history `truth`, by its numbers and by what the events say."""
-    kept = {event.id: event for event in truth.events if event.type != "reset"}
-    first = min((event.cursor.seq for event in kept.values()), default=1)
+    """Compare each follower with the history `truth`, by the events' numbers and texts."""
+    history = {event.id: event for event in truth.events if event.type != "reset"}
+    first = min((event.cursor.seq for event in history.values()), default=1)
     epoch = truth.cursor.epoch
     acknowledged = publisher.acknowledged.values()
     forgotten = [
-        event for event in acknowledged if event.cursor.epoch != epoch and event.id not in kept
+        event for event in acknowledged if event.cursor.epoch != epoch and event.id not in history
     ]
     false = [
         event
         for event in acknowledged
-        if event.cursor.epoch == epoch and event.cursor.seq >= first and kept.get(event.id) != event
+        if event.cursor.epoch == epoch
+        and event.cursor.seq >= first
+        and history.get(event.id) != event
     ]
-    texts = Counter(event.text for event in kept.values() if event.sender == SENDER)
-    lines = [event.text for event in kept.values() if event.sender != SENDER]
+    texts = Counter(event.text for event in history.values() if event.sender == SENDER)
+    lines = [event.text for event in history.values() if event.sender != SENDER]
     if lines and len(lines) != TASK_LINES:
         notes.append(f"the task published {len(lines)} lines instead of {TASK_LINES}")
     rows: dict[str, Row] = {}
@@ -222,7 +226,7 @@ def account(
         ledger = follower.ledger
         ledger.close(truth.cursor)
         row.clients += 1
-        for each in (
+        for count in (
             "delivered",
             "lost",
             "duplicated",
@@ -231,20 +235,21 @@ def account(
             "missed",
             "uncounted",
         ):
-            setattr(row, each, getattr(row, each) + getattr(ledger, each))
+            total = getattr(row, count) + getattr(ledger, count)
+            setattr(row, count, total)
         row.altered += sum(
-            event.id in kept and kept[event.id] != event for _, event in follower.arrivals
+            event.id in history and history[event.id] != event for _, event in follower.arrivals
         )
-        seen = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
-        row.duplicated += sum(count - 1 for count in seen.values())
-        # Where the numbering changed the numbers say nothing of what was passed over.
-        row.lost += max(0, len(texts.keys() - seen.keys()) - ledger.missed - ledger.lost)
+        received = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
+        row.duplicated += sum(count - 1 for count in received.values())
+        # Across epochs, the numbers do not show which events were skipped; the texts do.
+        row.lost += max(0, len(texts.keys() - received.keys()) - ledger.missed - ledger.lost)
         recovery = _recovery(follower, publisher, ended)
         row.recovery = max(row.recovery, recovery if recovery is not None else math.inf)
         delays[name] += [
-            at - publisher.begun[event.text]
+            at - publisher.first_attempts[event.text]
             for at, event in follower.arrivals
-            if publisher.begun.get(event.text, 0.0) > ended + row.recovery
+            if publisher.first_attempts.get(event.text, 0.0) > ended + row.recovery
         ]
     for name, row in rows.items():
         row.delay = median(delays[name]) if delays[name] else math.nan
@@ -252,8 +257,8 @@ def account(
         fault,
         list(rows.values()),
         acknowledged=publisher.answered,
-        refused=publisher.refused,
-        repeated=publisher.insisted,
+        refused=publisher.failed,
+        repeated=publisher.retried,
         false=len(false),
         forgotten=len(forgotten),
         published_twice=sum(count > 1 for count in texts.values()),

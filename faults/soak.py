@@ -1,15 +1,15 @@
-"""The soak: an hour of a steady feed, clients coming and going, and whether anything grows.
+"""The soak test: an hour of a steady feed with clients that come and go, and resource trends.
 
     python -m faults.soak [--minutes 60] [--rate 10] [--clients 40] [--json FILE] [--markdown FILE]
 
-A production, with clients of every technique, half of them through a tap that cuts all of its
-connections from time to time. Twenty times (or every half a minute, where that is less) all clients
-leave, and the descriptors, threads and tasks that are still open are counted: at rest they do not
-depend on the clients, so what was not released shows. Memory is read every ten seconds. Each
-series' slope is reported with its 95 % interval, for memory over the second half of the time, for
-the rest without the first quarter: a series is flat if the whole interval is within the tolerance.
+A production serves clients of every technique, half of them through a tap that cuts all of its
+connections every 20 s. Twenty times (in a short soak, every 30 s) all clients leave, and the open
+descriptors, threads and tasks are counted: at rest they do not depend on the clients, so a leak is
+visible. Memory is sampled every ten seconds. Each series' slope is reported with its 95 % interval,
+for memory over the second half of the time, for the others without the first quarter. A series is
+flat if the whole interval is within the tolerance.
 
-`--leak 50` lets each server keep a descriptor for every fiftieth connection, which has to be found.
+`--leak 50` makes each server leak a descriptor for every fiftieth connection; the soak must fail.
 """
 
 from __future__ import annotations
@@ -40,32 +40,32 @@ from transports.registry import TECHNIQUES
 from .arguments import at_least
 from .clients import Follower, trust
 from .deployment import ROOT, Deployment
-from .ledger import Ledger
-from .publisher import Publisher, place
-from .readings import Sample, look, rest
+from .ledger import ClientLedger
+from .publisher import Publisher, current_cursor
+from .resources import ResourceSample, sample_at_rest, sample_resources
 from .trend import BLOCK, Trend, trend
 
 INTERVAL = 10.0  # seconds between samples
-ROUNDS, ROUND = 20, 30.0  # times that everyone leaves; the least time between, in seconds
-# A round ends with this many seconds in which nginx lets go of its connections to the servers
-# (`keepalive_timeout 3s`), and this many in which a look is taken: of any five, the question
-# whether all is well (`production.readiness`) leaves two without a connection.
-LET_GO, LOOK = 4.0, 6.0
-STAY = 30.0  # seconds a client stays, on average
-CUT = 20.0  # seconds between cuts of all that goes through the tap
+ROUNDS, ROUND = 20, 30.0  # rounds; minimum seconds of a round
+# A round ends with DISCONNECT seconds in which nginx closes its connections to the servers
+# (`keepalive_timeout 3s`), and REST seconds of sampling. The readiness check every 5 s
+# (`production.readiness`) keeps a connection open for 3 s of them, so some samples are without it.
+DISCONNECT, REST = 4.0, 6.0
+STAY = 30.0  # mean seconds that a client stays
+CUT = 20.0  # seconds between cuts of the tap's connections
 WORK = 60.0  # seconds between tasks for the worker
-# Seconds, for each minute of the soak, that Redis remembers the key of a publish: of an hour ten
-# minutes. With the hour that is the default it would still be filling up at the end.
+# IDEMPOTENCY_EXPIRY, in seconds for each minute of the soak: ten minutes in an hour. With the
+# default of an hour, the number of keys in Redis would grow until the end.
 KEYS = 10
 ROOM = "soak"
-# In an hour: of memory 3 % of its mean, of what is counted 5 %; 1 MiB, or 1.5, where that is more.
+# Tolerated growth in an hour, as a share of the mean, and at least LEAST (memory in MiB).
 TOLERANCE = {"memory": 0.03, "descriptors": 0.05, "threads": 0.05, "tasks": 0.05}
 LEAST = {"memory": 1.0, "descriptors": 1.5, "threads": 1.5, "tasks": 1.5}
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A quantity's trend, and the least and the most that it was."""
+class QuantityTrend:
+    """The trend of a quantity, with its minimum and maximum."""
 
     trend: Trend
     least: float
@@ -74,24 +74,26 @@ class Finding:
 
 @dataclass
 class Soak:
+    """A soak test: its load, and the samples and totals so far."""
+
     minutes: float
     rate: float
     clients: int
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
-    at_rest: dict[str, list[Sample]] = field(default_factory=dict)
+    samples: dict[str, list[ResourceSample]] = field(default_factory=dict)
+    at_rest: dict[str, list[ResourceSample]] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
     delivered: Counter[str] = field(default_factory=Counter)
     cuts: int = 0
-    _staff: dict[str, str] = field(default_factory=dict)  # the headers of who may start tasks
-    _places: dict[int, Cursor] = field(default_factory=dict)  # where each client goes on
+    _staff: dict[str, str] = field(default_factory=dict)  # request headers of a staff user
+    _cursors: dict[int, Cursor] = field(default_factory=dict)  # by client: where the next resumes
 
     async def run(self, deployment: Deployment, console: Console) -> None:
         trust(deployment.paths.certificate)
         tls = ssl.create_default_context(cafile=str(deployment.paths.certificate))
         async with httpx.AsyncClient(base_url=deployment.url, verify=tls, timeout=30) as http:
-            since = await place(http, ROOM)
+            since = await current_cursor(http, ROOM)
         async with Tap("127.0.0.1", deployment.paths.port) as tap:
-            self._places = dict.fromkeys(range(self.clients), since)
+            self._cursors = dict.fromkeys(range(self.clients), since)
             self._staff = await asyncio.to_thread(deployment.staff)
             publisher = Publisher(deployment.url, ROOM, self.rate, tls, keep=False)
             began = time.monotonic()
@@ -101,16 +103,16 @@ class Soak:
             try:
                 for number in range(1, int(seconds / step) + 1):
                     end = began + number * step
-                    await self._round(deployment, tap, publisher, tls, end - LET_GO - LOOK)
-                    await asyncio.sleep(LET_GO)
+                    await self._round(deployment, tap, publisher, tls, end - DISCONNECT - REST)
+                    await asyncio.sleep(DISCONNECT)
                     await self._rest(deployment, began)
             finally:
                 sampling.cancel()
                 await asyncio.wait({sampling})
                 self.totals["published"] = publisher.answered
-                self.totals["refused"] = publisher.refused
+                self.totals["refused"] = publisher.failed
             if not sampling.cancelled():
-                sampling.result()  # what went wrong with it
+                sampling.result()  # raises its exception
 
     async def _round(
         self,
@@ -120,7 +122,7 @@ class Soak:
         tls: ssl.SSLContext,
         end: float,
     ) -> None:
-        """Everyone is there until `end`, on the monotonic clock."""
+        """Run the publisher and all clients until `end`, a time of the monotonic clock."""
         urls = [deployment.url, f"https://127.0.0.1:{tap.port}"]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(end - time.monotonic()), asyncio.TaskGroup() as group:
@@ -133,23 +135,23 @@ class Soak:
                     group.create_task(self._visit(number, technique, url))
 
     async def _visit(self, number: int, technique: Any, url: str) -> None:
-        """Clients one after another, each of which goes on where the one before it was."""
+        """Run one client after another; each resumes from the cursor of the previous one."""
         while True:
-            follower = Follower(technique, url, ROOM, self._places[number], keep=False)
+            follower = Follower(technique, url, ROOM, self._cursors[number], keep=False)
             try:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(random.expovariate(1 / STAY)):
                         await follower.follow()
             finally:
                 self._account(technique.name, follower.ledger)
-                self._places[number] = follower.position
+                self._cursors[number] = follower.position
 
-    def _account(self, name: str, ledger: Ledger) -> None:
-        ledger.close(ledger.position)  # holes are losses now
+    def _account(self, name: str, ledger: ClientLedger) -> None:
+        ledger.close(ledger.position)  # counts the holes as lost
         self.delivered[name] += ledger.delivered
         self.totals["visits"] += 1
-        for each in ("delivered", "lost", "duplicated", "out_of_order", "resets"):
-            self.totals[each] += getattr(ledger, each)
+        for count in ("delivered", "lost", "duplicated", "out_of_order", "resets"):
+            self.totals[count] += getattr(ledger, count)
 
     async def _cut(self, tap: Tap) -> None:
         await asyncio.sleep(CUT / 2)
@@ -158,13 +160,13 @@ class Soak:
             await asyncio.sleep(CUT)
 
     async def _give_work(self, url: str, tls: ssl.SSLContext) -> None:
-        """Something for the worker, in a room of its own."""
+        """Start a task every `WORK` seconds, in its own room."""
         while True:
             document = {"kind": "conversation", "arguments": {"room": "work", "lines": 20}}
             with contextlib.suppress(httpx.TransportError):
                 async with httpx.AsyncClient(base_url=url, verify=tls, timeout=30) as http:
-                    answer = await http.post("/tasks/", json=document, headers=self._staff)
-                    self.totals["tasks"] += answer.status_code == 202
+                    response = await http.post("/tasks/", json=document, headers=self._staff)
+                    self.totals["tasks"] += response.status_code == 202
             await asyncio.sleep(WORK)
 
     async def _sample(self, deployment: Deployment, began: float, console: Console) -> None:
@@ -172,13 +174,13 @@ class Soak:
         while True:
             at = time.monotonic() - began
             for name, processes in deployment.processes().items():
-                self.samples.setdefault(name, []).append(look(at, processes))
+                self.samples.setdefault(name, []).append(sample_resources(at, processes))
             if count % 30 == 0:
-                said = ", ".join(
+                parts = ", ".join(
                     f"{name} {samples[-1].memory:.1f} MiB, {samples[-1].descriptors:.0f} fds"
                     for name, samples in self.samples.items()
                 )
-                console.print(f"{at / 60:5.1f} min: {said}", highlight=False)
+                console.print(f"{at / 60:5.1f} min: {parts}", highlight=False)
             count += 1
             await asyncio.sleep(INTERVAL - (time.monotonic() - began) % INTERVAL)
 
@@ -187,23 +189,25 @@ class Soak:
             name: f"{deployment.metrics_url}/{name}/metrics" for name in deployment.paths.names
         }
         at = time.monotonic() - began
-        for name, sample in (await rest(at, deployment.processes(), metrics, LOOK - 1)).items():
+        samples = await sample_at_rest(at, deployment.processes(), metrics, REST - 1)
+        for name, sample in samples.items():
             self.at_rest.setdefault(name, []).append(sample)
 
-    def findings(self) -> dict[str, dict[str, Finding]]:
-        """Of each part and quantity."""
-        found: dict[str, dict[str, Finding]] = {}
+    def trends(self) -> dict[str, dict[str, QuantityTrend]]:
+        """Return the trend of each quantity, by part."""
+        trends: dict[str, dict[str, QuantityTrend]] = {}
         for name, samples in self.samples.items():
             for quantity in TOLERANCE:
-                seen, since = self.at_rest.get(name, []), self.minutes * 15
+                series, since = self.at_rest.get(name, []), self.minutes * 15
                 if quantity == "memory":
-                    seen, since = samples, self.minutes * 30
-                if one := finding(quantity, [each for each in seen if each.at >= since]):
-                    found.setdefault(name, {})[quantity] = one
-        return found
+                    series, since = samples, self.minutes * 30
+                settled = [sample for sample in series if sample.at >= since]
+                if quantity_trend := trend_of(quantity, settled):
+                    trends.setdefault(name, {})[quantity] = quantity_trend
+        return trends
 
     def cores(self) -> dict[str, float]:
-        """The share of a core that each part has had."""
+        """Return the share of a core that each part used."""
         return {
             name: (samples[-1].cpu - samples[0].cpu) / (samples[-1].at - samples[0].at)
             for name, samples in self.samples.items()
@@ -212,11 +216,13 @@ class Soak:
 
     @property
     def holds(self) -> bool:
-        """Something was delivered and counted, all of it was right, and nothing grows."""
-        verdicts = [one.trend.verdict for part in self.findings().values() for one in part.values()]
-        broken = sum(self.totals[each] for each in ("lost", "duplicated", "out_of_order"))
-        seen = self.totals["delivered"] and self.at_rest
-        return bool(seen) and not broken and "grows" not in verdicts
+        """Whether events were delivered without errors, and no quantity grows."""
+        verdicts = [
+            quantity.trend.verdict for part in self.trends().values() for quantity in part.values()
+        ]
+        errors = sum(self.totals[count] for count in ("lost", "duplicated", "out_of_order"))
+        measured = self.totals["delivered"] and self.at_rest
+        return bool(measured) and not errors and "grows" not in verdicts
 
     def document(self) -> dict[str, Any]:
         return {
@@ -228,24 +234,24 @@ class Soak:
             "delivered": dict(self.delivered),
             "cores": self.cores(),
             "trends": {
-                name: {
-                    quantity: {
-                        **vars(each.trend),
-                        "verdict": each.trend.verdict,
-                        "least": each.least,
-                        "most": each.most,
+                part: {
+                    name: {
+                        **vars(quantity.trend),
+                        "verdict": quantity.trend.verdict,
+                        "least": quantity.least,
+                        "most": quantity.most,
                     }
-                    for quantity, each in quantities.items()
+                    for name, quantity in quantities.items()
                 }
-                for name, quantities in self.findings().items()
+                for part, quantities in self.trends().items()
             },
-            "at_rest": {name: [vars(each) for each in s] for name, s in self.at_rest.items()},
-            "samples": {name: [vars(each) for each in s] for name, s in self.samples.items()},
+            "at_rest": {part: [vars(sample) for sample in s] for part, s in self.at_rest.items()},
+            "samples": {part: [vars(sample) for sample in s] for part, s in self.samples.items()},
         }
 
 
-def finding(quantity: str, samples: list[Sample]) -> Finding | None:
-    """How a part's quantity went on; None where nobody has seen it."""
+def trend_of(quantity: str, samples: list[ResourceSample]) -> QuantityTrend | None:
+    """Return the trend of a quantity; None if it was not measured."""
     series = [
         (sample.at, float(value))
         for sample in samples
@@ -255,29 +261,29 @@ def finding(quantity: str, samples: list[Sample]) -> Finding | None:
         return None
     values = [value for _, value in series]
     tolerance = max(TOLERANCE[quantity] * sum(values) / len(values), LEAST[quantity])
-    block = BLOCK if quantity == "memory" else ROUND / 2  # those at rest are far apart
-    return Finding(trend(series, tolerance, block), min(values), max(values))
+    block = BLOCK if quantity == "memory" else ROUND / 2  # one sample at rest in each round
+    return QuantityTrend(trend(series, tolerance, block), min(values), max(values))
 
 
 def rows(soak: Soak) -> list[list[str]]:
-    """Part, quantity, mean, least and most, slope ± margin, tolerance, verdict."""
-    made = []
-    for name, quantities in soak.findings().items():
-        for quantity, one in quantities.items():
-            found = one.trend
-            unit, digits = (" MiB", 1) if quantity == "memory" else (" at rest", 0)
-            made.append(
+    """Return the table's rows, in the order of `HEADINGS`."""
+    rows = []
+    for part, quantities in soak.trends().items():
+        for name, quantity in quantities.items():
+            trend = quantity.trend
+            unit, digits = (" MiB", 1) if name == "memory" else (" at rest", 0)
+            rows.append(
                 [
+                    part,
                     name,
-                    quantity,
-                    f"{found.mean:.1f}{unit}",
-                    f"{one.least:.{digits}f} … {one.most:.{digits}f}",
-                    f"{found.slope:+.2f} ± {found.margin:.2f}",
-                    f"± {found.tolerance:.2f}",
-                    found.verdict,
+                    f"{trend.mean:.1f}{unit}",
+                    f"{quantity.least:.{digits}f} … {quantity.most:.{digits}f}",
+                    f"{trend.slope:+.2f} ± {trend.margin:.2f}",
+                    f"± {trend.tolerance:.2f}",
+                    trend.verdict,
                 ]
             )
-    return made
+    return rows
 
 
 HEADINGS = ["part", "", "mean", "least … most", "slope in an hour", "tolerance", ""]
@@ -304,7 +310,7 @@ def markdown(soak: Soak) -> str:
 
 
 def show(soak: Soak, console: Console) -> None:
-    table = Table(*HEADINGS, title="What grows")
+    table = Table(*HEADINGS, title="Trends")
     for row in rows(soak):
         table.add_row(*row)
     console.print(table)
@@ -314,20 +320,26 @@ def show(soak: Soak, console: Console) -> None:
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="python -m faults.soak", description=__doc__)
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
-    arguments.add_argument("--minutes", type=at_least(ROUND / 60), default=60)
-    arguments.add_argument("--rate", type=at_least(0.01), default=10, help="events a second")
-    arguments.add_argument("--clients", type=at_least(1), default=40, help="at a time")
-    arguments.add_argument("--leak", type=int, default=0, metavar="N", help="every Nth connection")
-    arguments.add_argument("--directory", type=Path, help="of the deployment; else a temporary one")
-    arguments.add_argument("--json", type=Path, help="write every sample there")
-    arguments.add_argument("--markdown", type=Path, help="write the table there")
+    arguments.add_argument("--minutes", type=at_least(ROUND / 60), default=60, help="duration (60)")
+    arguments.add_argument("--rate", type=at_least(0.01), default=10, help="events a second (10)")
+    arguments.add_argument(
+        "--clients", type=at_least(1), default=40, help="simultaneous clients (40)"
+    )
+    arguments.add_argument(
+        "--leak", type=int, default=0, metavar="N", help="leak a descriptor every N connections"
+    )
+    arguments.add_argument(
+        "--directory", type=Path, help="directory of the deployment (default: a temporary one)"
+    )
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all samples to FILE")
+    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to FILE")
     return arguments
 
 
 def leaking(every: int) -> dict[str, str]:
-    """Return the environment in which a server keeps a descriptor for each `every`th connection.
+    """Return an environment in which a server leaks a descriptor every `every` connections.
 
-    On asyncio's own loop: uvloop does not accept connections by Python's `socket`.
+    It selects asyncio's event loop: uvloop does not accept connections by Python's `socket`.
     """
     leak = {"PYTHONPATH": str(ROOT / "faults" / "leak"), "REALTIME_LEAK": str(every)}
     return {**leak, "UVICORN_LOOP": "asyncio"}
@@ -342,12 +354,12 @@ def main() -> int:
         if options.leak:
             env |= leaking(options.leak)
         with Deployment(options.directory or Path(temporary), env=env) as deployment:
-            whole = False
+            finished = False
             try:
                 asyncio.run(soak.run(deployment, console))
-                whole = True
+                finished = True
             except KeyboardInterrupt:
-                console.print("Interrupted: what there is so far.")
+                console.print("Interrupted. The results so far:")
         errors = deployment.output().count("Traceback")
     show(soak, console)
     console.print(f"Tracebacks in the processes' output: {errors}.")
@@ -361,7 +373,7 @@ def main() -> int:
         options.json.write_text(json.dumps(document) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(soak))
-    return 0 if whole and soak.holds else 1
+    return 0 if finished and soak.holds else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether a series of samples is flat: its slope, with the interval that the noise leaves open."""
+"""The trend of a series of samples: its slope, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import groupby
 from statistics import fmean, linear_regression
 from typing import Literal
 
-BLOCK = 60.0  # seconds that are averaged: samples a moment apart are not independent
+BLOCK = 60.0  # seconds of samples that are averaged, since consecutive ones are not independent
 Verdict = Literal["flat", "grows", "shrinks", "unknown"]
 
 
 @dataclass(frozen=True)
 class Trend:
-    """`slope` and the half-width `margin` of its 95 % interval, both for an hour."""
+    """A slope and the half-width `margin` of its 95 % interval, both per hour."""
 
     mean: float
     slope: float
     margin: float
-    tolerance: float  # for an hour: what counts as nothing
+    tolerance: float  # per hour: a slope within it counts as flat
 
     @property
     def verdict(self) -> Verdict:
@@ -34,14 +34,16 @@ class Trend:
 
 
 def trend(samples: Sequence[tuple[float, float]], tolerance: float, block: float = BLOCK) -> Trend:
-    """Of (seconds, value): least squares over means of `block` seconds.
+    """Fit a line to samples of (seconds, value), by least squares over means of `block` seconds.
 
-    The standard error of the slope is the textbook's, s / √Σ(x - x̄)², and the quantile of
-    Student's t that of Abramowitz and Stegun 26.7.5, first term.
+    The standard error of the slope is s / √Σ(x - x̄)². The quantile of Student's t is the first
+    term of Abramowitz and Stegun 26.7.5.
     """
     blocks = [
         (fmean(at for at, _ in group), fmean(value for _, value in group))
-        for group in (list(found) for _, found in groupby(samples, lambda each: each[0] // block))
+        for group in (
+            list(members) for _, members in groupby(samples, lambda pair: pair[0] // block)
+        )
     ]
     values = [value for _, value in blocks]
     if len(blocks) < 4:

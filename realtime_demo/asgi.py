@@ -1,6 +1,6 @@
 """The ASGI application: limits, then the protocol, then authentication, then the address.
 
-The techniques stand ahead of Django's own application, all on the same footing.
+The techniques are mounted ahead of Django's own application, all in the same way.
 """
 
 import os
@@ -60,7 +60,7 @@ application = announced = PresenceMiddleware(application)
 services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels)]
 if settings.STAGE_SOCKET:
     application = compressing(application)
-    parent.followers.append(generator.follow)
+    parent.listeners.append(generator.apply)
     services.append(parent)
 application = Boundary(
     application,

@@ -44,9 +44,9 @@ class ContentSecurityPolicyMiddleware(MiddlewareMixin):
 
 
 class NoStoreMiddleware(MiddlewareMixin):
-    """Forbid storing pages for logged-in users.
+    """Forbid storing pages of logged-in users.
 
-    Neither a proxy nor the browser's history may show it to the next person.
+    Neither a proxy nor the browser's history may show them to the next person.
     """
 
     def process_response(

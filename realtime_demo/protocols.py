@@ -1,4 +1,4 @@
-"""Uvicorn's protocols, where they fall short of a standard."""
+"""Uvicorn's protocols, with two corrections for RFC 9112 and for memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A response to HTTP/1.0 ends with the connection: it may not be chunked (RFC 9112 §6.1)."""
+    """Uvicorn's HTTP protocol, without chunked responses to HTTP/1.0 (RFC 9112 §6.1).
+
+    Such a response ends with the connection.
+    """
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -25,9 +28,9 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Pongs do not pile up for a client that does not read: it receives the latest alone.
+    """Uvicorn's WebSocket protocol, which queues only the latest pong for a slow reader.
 
-    RFC 6455 §5.5.3 allows that.
+    RFC 6455 §5.5.3 allows that, and memory stays bounded.
     """
 
     unsent_pong = b""

@@ -25,7 +25,7 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
 
 
-def _flag(name: str, default: bool) -> bool:
+def _boolean(name: str, default: bool) -> bool:
     return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -34,19 +34,19 @@ def _list(name: str, default: str) -> list[str]:
 
 
 def _origins(name: str) -> list[str]:
-    """As a browser sends them (RFC 6454 §6.2), with which they are compared."""
+    """Return a list of origins as browsers send them (RFC 6454 §6.2)."""
     origins = _list(name, "")
     for origin in origins:
-        found = _ORIGIN.fullmatch(origin)
-        if found is None or found[1] == {"http": ":80", "https": ":443"}[origin.partition(":")[0]]:
+        match = _ORIGIN.fullmatch(origin)
+        if match is None or match[1] == {"http": ":80", "https": ":443"}[origin.partition(":")[0]]:
             raise ImproperlyConfigured(
-                f"{name} has origins as browsers send them, such as https://demo.example or "
-                f"http://demo.example:8080; not {origin!r}."
+                f"{name} must have origins as browsers send them, such as https://demo.example or "
+                f"http://demo.example:8080; got {origin!r}."
             )
     return origins
 
 
-def _whole(name: str, default: int, least: int = 1) -> int:
+def _integer(name: str, default: int, least: int = 1) -> int:
     return int(_number(name, default, least, int))
 
 
@@ -57,77 +57,77 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
     except ValueError:
         value = math.nan
     if not least <= value < math.inf:  # JSON has no infinity
-        a_number = "a whole number" if kind is int else "a number"
-        raise ImproperlyConfigured(f"{name} is {a_number}, at least {least:g}; not {text!r}.")
+        a_number = "an integer" if kind is int else "a number"
+        raise ImproperlyConfigured(f"{name} must be {a_number}, at least {least:g}; got {text!r}.")
     return value
 
 
 # The ASGI server that `manage.py demo`, `production` and `compare` start.
 SERVER = os.environ.get("SERVER", "uvicorn")
-DEBUG = _flag("DEBUG", False)
+DEBUG = _boolean("DEBUG", False)
 # Signs sessions and tokens. Without SECRET_KEY each process has its own random key.
 SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
 SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
 if SECRET_KEY == "change-me":  # the public value of deploy/systemd/environment.example
-    raise ImproperlyConfigured("SECRET_KEY is the example's; make one: openssl rand -hex 32")
+    raise ImproperlyConfigured("SECRET_KEY is the example's; generate one: openssl rand -hex 32")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Origins (scheme, host, port), in addition to the server's own, that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # Whether only a proxy can reach the servers: it writes X-Forwarded-For and X-Forwarded-Proto.
-BEHIND_PROXY = _flag("BEHIND_PROXY", False)
+BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # --- Limits ------------------------------------------------------------------------------
-TEXT_LENGTH = _whole("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
-SENDER_LENGTH = _whole("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name
-BODY_SIZE = _whole("BODY_SIZE", Conf.BODY_SIZE)  # bytes in a request body or a frame
-HISTORY_LENGTH = _whole("HISTORY_LENGTH", Conf.HISTORY_LENGTH)  # events kept for each room
-BACKLOG_LENGTH = _whole("BACKLOG_LENGTH", Conf.BACKLOG_LENGTH, 0)  # events sent without a cursor
-MAX_ROOMS = _whole("MAX_ROOMS", Conf.MAX_ROOMS)  # rooms a process keeps in memory
-MAX_SOCKET_ROOMS = _whole("MAX_SOCKET_ROOMS", Conf.MAX_SOCKET_ROOMS)  # rooms joined on one socket
-MAX_CONNECTIONS = _whole("MAX_CONNECTIONS", 10_000)  # connections to a process
+TEXT_LENGTH = _integer("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
+SENDER_LENGTH = _integer("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name
+BODY_SIZE = _integer("BODY_SIZE", Conf.BODY_SIZE)  # bytes in a request body or a frame
+HISTORY_LENGTH = _integer("HISTORY_LENGTH", Conf.HISTORY_LENGTH)  # events kept for each room
+BACKLOG_LENGTH = _integer("BACKLOG_LENGTH", Conf.BACKLOG_LENGTH, 0)  # events sent without a cursor
+MAX_ROOMS = _integer("MAX_ROOMS", Conf.MAX_ROOMS)  # rooms a process keeps in memory
+MAX_SOCKET_ROOMS = _integer("MAX_SOCKET_ROOMS", Conf.MAX_SOCKET_ROOMS)  # rooms joined on one socket
+MAX_CONNECTIONS = _integer("MAX_CONNECTIONS", 10_000)  # connections to a process
 # Connections to a process from one address; 0: any number.
-MAX_CONNECTIONS_PER_ADDRESS = _whole("MAX_CONNECTIONS_PER_ADDRESS", 0, 0)
+MAX_CONNECTIONS_PER_ADDRESS = _integer("MAX_CONNECTIONS_PER_ADDRESS", 0, 0)
 LOGIN_RATE = _number("LOGIN_RATE", Conf.LOGIN_RATE, 0)  # failed log-ins a minute an address; 0: off
 PUBLISH_RATE = _number("PUBLISH_RATE", Conf.PUBLISH_RATE, 0)  # publishes a second a client; 0: off
 HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between heartbeats
 
-# What receives the counts of feed and techniques; `/metrics` shows them.
+# The class that receives the counts of feed and techniques, for `/metrics`.
 TELEMETRY = "transports.operations.metrics.Prometheus"
 
-# --- The stage ----------------------------------------------------------------------------
-# Where the parent of `manage.py demo` listens; `demo` sets it, and the server then has controls.
+# --- The demo's controls ------------------------------------------------------------------
+# The socket of the parent of `manage.py demo`, which sets it; the server then has controls.
 STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
 
 # --- Background tasks ---------------------------------------------------------------------
 # Whether any client may start tasks, as staff may; `manage.py demo` sets it.
-DEMO = _flag("DEMO", False)
+DEMO = _boolean("DEMO", False)
 TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker counts as dead
 TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between checks without a wake-up
-TASK_CONCURRENCY = _whole("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
+TASK_CONCURRENCY = _integer("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key and channel
 # Seconds until Redis removes a room without publishes.
-HISTORY_EXPIRY = _whole("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
+HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is remembered.
-IDEMPOTENCY_EXPIRY = _whole("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
+IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that wait for one process before the layer drops further ones; the history has them.
-LAYER_CAPACITY = _whole("LAYER_CAPACITY", 10_000)
+LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
 # whose connections waits for messages all the time).
-REDIS_CONNECTIONS = _whole("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
+REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
-    raise ImproperlyConfigured(f"CHANNEL_LAYER is 'redis' or 'pubsub', not {CHANNEL_LAYER!r}")
+    raise ImproperlyConfigured(f"CHANNEL_LAYER must be 'redis' or 'pubsub'; got {CHANNEL_LAYER!r}.")
 if REDIS_URL:
-    # redis-py 8 times out a read after 5 s, as long as channels-redis blocks in BRPOP: an idle
-    # receive() would raise every 5 s
+    # redis-py 8 times out a read after 5 s, and channels-redis blocks in BRPOP for as long: an
+    # idle receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).
     _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
     if CHANNEL_LAYER == "pubsub":
@@ -235,7 +235,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
-SERVE_STATIC = _flag("SERVE_STATIC", True)
+SERVE_STATIC = _boolean("SERVE_STATIC", True)
 CSRF_FAILURE_VIEW = "realtime_demo.web.views.forbidden"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "page"

@@ -1,4 +1,4 @@
-"""Static files by the server itself, where no nginx is in front of it."""
+"""Static files served by the ASGI server, without nginx."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 
 
 class StaticFiles(ASGIStaticFilesHandler):
-    """Django's handler, to which a path that leads out of its folders is one that is not there.
+    """Django's handler, which also answers 404 for a path outside the static folders.
 
-    Django's own raises then: it is meant for development, behind a middleware that would know.
+    Django's own raises an exception: it relies on a middleware of the development server.
     """
 
     def serve(self, request: HttpRequest) -> HttpResponse | FileResponse:
         try:
             return super().serve(request)
-        except (SuspiciousFileOperation, ValueError) as error:  # or a path with a NUL in it
+        except (SuspiciousFileOperation, ValueError) as error:  # ValueError: a NUL in the path
             raise Http404 from error

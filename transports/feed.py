@@ -125,7 +125,7 @@ async def rooms() -> list[str]:
     return await store().rooms()
 
 
-async def everything(room: str) -> Batch:
+async def all_events(room: str) -> Batch:
     """Return all events of a room in the store. Raises `StoreUnavailable`."""
     head = (await store().heads([room]))[room]
     batch = await store().read(room, Cursor(head.epoch, 0))

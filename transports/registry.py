@@ -1,5 +1,8 @@
-"""The registry of techniques, from which page, comparison, contract suite and documentation are
-generated. It imports no app."""
+"""The registry of techniques.
+
+The page, the comparison, the contract suite and the documentation are generated from it. It imports
+no app.
+"""
 
 from __future__ import annotations
 
@@ -139,8 +142,8 @@ TECHNIQUES: tuple[Technique, ...] = (
             ),
             Caveat(
                 _(
-                    "A proxy that gives up before the server answers breaks it: hold less than its "
-                    "timeout."
+                    "A proxy may time out before the server answers: the poll timeout must be "
+                    "shorter than the proxy's."
                 ),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-5.5",
             ),
@@ -161,7 +164,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         heartbeat="\n",
         caveats=(
             Caveat(
-                _("A proxy that buffers holds everything back until the response ends."),
+                _("A buffering proxy holds all events back until the response ends."),
                 "https://www.rfc-editor.org/rfc/rfc6202#section-3.2",
             ),
             Caveat(

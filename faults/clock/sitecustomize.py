@@ -1,9 +1,9 @@
-"""A clock that can be stepped, for every Python process that has this directory in PYTHONPATH.
+"""A clock that can be stepped, for every Python process with this directory in PYTHONPATH.
 
-Python imports a module of this name before anything else (the documentation of `site`), so that
-whoever takes `time.time` gets this one. `REALTIME_CLOCK` names a file of eight bytes: by how many
-seconds the clock is wrong, as a double. `time.monotonic`, `datetime` and the other programs'
-clocks are not touched.
+Python imports a module of this name at startup, before the program (documentation of `site`), so
+that the program uses the replaced `time.time`. `REALTIME_CLOCK` names a file of eight bytes: the
+error of the clock in seconds, as a double. `time.monotonic`, `datetime` and the clocks of other
+programs do not change.
 """
 
 import mmap
@@ -15,10 +15,10 @@ import time
 def _step(path: str) -> None:
     with open(path, "rb") as file:
         shared = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
-    right, read = time.time, struct.Struct("d").unpack_from
+    system_time, read = time.time, struct.Struct("d").unpack_from
 
     def stepped() -> float:
-        return right() + float(read(shared)[0])
+        return system_time() + float(read(shared)[0])
 
     def stepped_ns() -> int:
         return int(stepped() * 1e9)

@@ -1,5 +1,7 @@
-"""A leak, for every Python process that has this directory in PYTHONPATH: what watches for one is
-held against it. For each `REALTIME_LEAK`th connection that a process accepts it keeps a descriptor.
+"""A leak of descriptors, for every Python process with this directory in PYTHONPATH.
+
+The process leaks one descriptor for every `REALTIME_LEAK` accepted connections. It tests whether
+the soak detects a leak.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""The demo's controls: its state for everyone, changes to it for this machine alone.
+"""The demo's controls: its state for every client, changes for clients on this machine.
 
-A control changes what a whole class looks at. So it is accepted only from a client on this machine,
-with Django's CSRF token and an Origin of ours: neither a page of another origin that the teacher
-has open nor anybody else in the class can use it.
+A control changes the demo for a whole class. So it is accepted only from a client on this machine,
+with Django's CSRF token and an allowed Origin: neither students nor pages of other origins in the
+teacher's browser can use it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from transports.http.views import View, api_view, json_response
 
 from .generator import generator
 from .ipc import Document, parent
-from .state import BURST, Faults, Feed, Path, flag, only, technique, whole_number
+from .state import (
+    BURST,
+    FaultSettings,
+    FeedSettings,
+    NetworkSettings,
+    boolean,
+    check_members,
+    integer,
+    technique,
+)
 from .wire.explanations import EXPLANATIONS
 
 Control = Callable[[HttpRequest, Document], Awaitable[HttpResponse]]
@@ -66,9 +75,9 @@ def control(view: Control) -> View:
     async def controlled(request: HttpRequest) -> HttpResponse:
         user_of(request)
         if not is_on_this_machine(scope_of(request)):
-            raise Problem(403, "elsewhere", "The demo is controlled from the machine it runs on.")
+            raise Problem(403, "elsewhere", "The controls are for clients on the demo's machine.")
         if "Origin" not in request.headers:
-            raise Problem(403, "origin", "A control is for a page of ours: Origin is missing.")
+            raise Problem(403, "origin", "A control requires an Origin header.")
         check_content_type(scope_of(request))
         return await view(request, parse_json(request.body))
 
@@ -78,19 +87,19 @@ def control(view: Control) -> View:
 
 @control
 async def set_network(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: the network from now on."""
+    """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: change the network."""
     async with one_at_a_time:
         current = await parent.ask("state")
-        path = Path(**current["network"]).changed(document)
-        return json_response(await parent.ask("network", network=path.document))
+        network = NetworkSettings(**current["network"]).changed(document)
+        return json_response(await parent.ask("network", network=network.document))
 
 
 @control
 async def set_feed(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: the feed from now on."""
+    """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: change the generator."""
     async with one_at_a_time:
         current = await parent.ask("state")
-        feed = Feed(**current["feed"]).changed(document)
+        feed = FeedSettings(**current["feed"]).changed(document)
         check_room_of(request, feed.room)
         return json_response(await parent.ask("feed", feed=feed.document))
 
@@ -98,8 +107,8 @@ async def set_feed(request: HttpRequest, document: Document) -> HttpResponse:
 @control
 async def burst(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/burst/` with `{"count", "room"}`: publish that many events at once."""
-    only(document, "count", "room")
-    count = whole_number(document, "count", BURST)
+    check_members(document, "count", "room")
+    count = integer(document, "count", BURST)
     current = await parent.ask("state")
     room = document.get("room", current["feed"]["room"])
     check_room_of(request, room)
@@ -109,42 +118,42 @@ async def burst(request: HttpRequest, document: Document) -> HttpResponse:
 
 @control
 async def cut(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/cut/` with `{"technique"}`: how many connections were reset."""
-    only(document, "technique")
+    """`POST /stage/cut/` with `{"technique"}`: reset connections; answer with their number."""
+    check_members(document, "technique")
     return json_response(await parent.ask("cut", technique=technique(document)))
 
 
 @control
 async def stall(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/stall/` with `{"on", "technique"}`: the techniques stalled from now on."""
-    only(document, "on", "technique")
-    on = flag(document, "on")
+    """`POST /stage/stall/` with `{"on", "technique"}`: stall or resume connections."""
+    check_members(document, "on", "technique")
+    on = boolean(document, "on")
     return json_response(await parent.ask("stall", on=on, technique=technique(document)))
 
 
 @control
 async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/fault/` with `{"buffering", "gzip"}`: the faults from now on."""
+    """`POST /stage/fault/` with `{"buffering", "gzip"}`: change the faults."""
     async with one_at_a_time:
         current = (await parent.ask("state"))["faults"]
-        faults = Faults(current["buffering"], current["gzip"]).changed(document)
+        faults = FaultSettings(current["buffering"], current["gzip"]).changed(document)
         return json_response(await parent.ask("faults", faults=faults.document))
 
 
 @control
 async def restart(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/restart/` with `{"kill"}`: 202, and then the server is restarted.
+    """`POST /stage/restart/` with `{"kill"}`: answer 202, then restart the server.
 
-    By SIGTERM, or with `"kill": true` by SIGKILL, as a crash would.
+    The server is ended by SIGTERM or, with `"kill": true`, by SIGKILL as in a crash.
     """
-    only(document, "kill")
-    kill = flag(document, "kill", False)
+    check_members(document, "kill")
+    kill = boolean(document, "kill", False)
     await parent.ask("state")  # raises `Problem` if the parent cannot restart anything
     return RestartingResponse({"kill": kill}, kill=kill)
 
 
 class RestartingResponse(HttpResponse):
-    """A response that has the server restarted once it has been sent."""
+    """A response after which the server restarts."""
 
     def __init__(self, document: Document, *, kill: bool) -> None:
         super().__init__(
@@ -157,12 +166,12 @@ class RestartingResponse(HttpResponse):
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Called by Django behind the last byte, in a thread of its own."""
+        """Schedule the restart. Django calls this after the last byte, in another thread."""
         super().close()
         self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, self._restart)
 
     def _restart(self) -> None:
-        parent.tell("restart", kill=self._kill)
+        parent.send("restart", kill=self._kill)
 
 
 def check_room_of(request: HttpRequest, room: Any) -> None:

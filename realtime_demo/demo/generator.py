@@ -1,4 +1,4 @@
-"""A gentle generated conversation, so that the page is alive as soon as it opens."""
+"""A generator of events: a conversation at a steady rate."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ from transports import feed, hub
 from transports.events import Draft
 from transports.store.base import StoreUnavailable
 
-from .state import Arrivals, Feed
+from .state import Arrivals, FeedSettings
 
 logger = logging.getLogger(__name__)
 
-CATCH_UP = 1.0  # seconds that the conversation may be late and still say all its lines
+CATCH_UP = 1.0  # seconds of delay up to which late lines are still published
 
 
 class Conversation:
-    """The lines, over and over, whoever asks for the next one.
+    """An endless repetition of the conversation's lines, shared by generator and bursts.
 
-    Its pauses are drawn from a generator of its own, so that two runs are alike.
+    The pauses are drawn from its own seeded random generator, so that runs are reproducible.
     """
 
     def __init__(self, seed: int = 1) -> None:
         self._lines = itertools.cycle(LINES)
         self._random = random.Random(seed)
 
-    async def say(self, room: str) -> None:
+    async def publish_next(self, room: str) -> None:
         """Publish the next line. Raises `StoreUnavailable`."""
         sender, text = next(self._lines)
         await feed.publish(Draft(room, sender, text))
 
-    async def converse(self, room: str, rate: float, arrivals: Arrivals = "poisson") -> None:
+    async def publish_at(self, room: str, rate: float, arrivals: Arrivals = "poisson") -> None:
         """Publish `rate` lines a second until cancelled or the feed closes.
 
-        At random moments (a Poisson process, as the theory has it) or on the beat.
+        `arrivals` are a Poisson process, as in the theory, or at fixed intervals.
         """
         clock = asyncio.get_running_loop().time
         due = clock()
         while not hub.current().closing:
             try:
-                await self.say(room)
+                await self.publish_next(room)
             except StoreUnavailable as error:
-                logger.warning("The conversation pauses: %s", error)
+                logger.warning("The generator pauses: %s", error)
                 await asyncio.sleep(1)
             due += self._random.expovariate(rate) if arrivals == "poisson" else 1 / rate
-            if due < clock() - CATCH_UP:  # it was held up: what was not said stays unsaid
+            if due < clock() - CATCH_UP:  # skip the late lines
                 due = clock()
             await asyncio.sleep(max(0.0, due - clock()))
 
 
 class Generator:
-    """Publishes the conversation as the state document has it; a change takes effect at once."""
+    """Publishes the conversation with the settings of the state document."""
 
     def __init__(self) -> None:
         self._conversation = Conversation()
-        self._feed: Feed | None = None
+        self._feed: FeedSettings | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def follow(self, state: dict[str, Any]) -> None:
-        """Called with each new state document."""
-        feed = Feed(**state["feed"])
+    def apply(self, state: dict[str, Any]) -> None:
+        """Apply the settings of a new state document at once."""
+        feed = FeedSettings(**state["feed"])
         if feed == self._feed:
             return
         self._feed = feed
@@ -72,13 +72,13 @@ class Generator:
             self._task.cancel()
             self._task = None
         if feed.running:
-            converse = self._conversation.converse(feed.room, feed.rate, feed.arrivals)
-            self._task = asyncio.get_running_loop().create_task(converse)
+            publishing = self._conversation.publish_at(feed.room, feed.rate, feed.arrivals)
+            self._task = asyncio.get_running_loop().create_task(publishing)
 
     async def burst(self, room: str, count: int) -> None:
         """Publish `count` lines without a pause. Raises `StoreUnavailable`."""
         for _ in range(count):
-            await self._conversation.say(room)
+            await self._conversation.publish_next(room)
 
 
 generator = Generator()

@@ -1,7 +1,7 @@
-"""Between parent and child: lines of JSON over a Unix socket.
+"""Communication between parent and child: lines of JSON over a Unix socket.
 
 Child to parent: `{"ready": true}` once, `{"ask": command, "id", …}`. Parent to child:
-`{"state": document}` whenever it has changed, `{"answer": id, "result"}`, `{"stopping": true}`.
+`{"state": document}` after each change, `{"answer": id, "result"}`, `{"stopping": true}`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.conf import settings
 from transports.http.problems import Problem, unavailable
 
 Document = dict[str, Any]
-LONGEST = 64 * 1024 * 1024  # bytes in a line; the wire of one event is the longest
+LONGEST = 64 * 1024 * 1024  # bytes in a line; the longest has the recorded bytes of an event
 
 
 class Lines:
@@ -35,11 +35,11 @@ class Lines:
             self._writer.write(json.dumps(document).encode() + b"\n")
 
     async def __aiter__(self) -> AsyncIterator[Document]:
-        """What the other end says, until it is gone."""
+        """Yield the documents from the other end until it closes."""
         try:
             while line := await self._reader.readline():
                 yield json.loads(line)
-        except (OSError, ValueError):  # gone in the middle of a line
+        except (OSError, ValueError):  # closed in the middle of a line
             return
 
     def close(self) -> None:
@@ -47,82 +47,83 @@ class Lines:
 
 
 class Parent:
-    """The parent, as the child knows it. There is one, `parent`, in the server's event loop."""
+    """The child's connection to the parent. The one instance is `parent`."""
 
     def __init__(self) -> None:
         self.state: Document | None = None
         self.stopping = False
         self._lines: Lines | None = None
-        self._asked: dict[int, asyncio.Future[Document]] = {}
+        self._answers: dict[int, asyncio.Future[Document]] = {}
         self._numbers = itertools.count()
-        self._news = asyncio.Event()
-        self.followers: list[Callable[[Document], None]] = []
+        self._received = asyncio.Event()
+        self.listeners: list[Callable[[Document], None]] = []  # called with each state document
 
     async def start(self) -> None:
-        """Connect to the parent, and follow it in a task of its own until it is gone."""
+        """Connect to the parent, and receive from it in a task until it closes."""
         self._lines = Lines(
             *await asyncio.open_unix_connection(settings.STAGE_SOCKET, limit=LONGEST)
         )
         self._lines.send({"ready": True})
-        following = self._follow(self._lines)
-        self._following = asyncio.create_task(following, context=contextvars.Context())
+        receiving = self._receive(self._lines)
+        self._receiving = asyncio.create_task(receiving, context=contextvars.Context())
 
     async def stop(self) -> None:
-        """The parent stays connected until the process ends."""
+        """Stay connected: the parent needs the connection until the process ends."""
 
-    async def _follow(self, lines: Lines) -> None:
-        """Take what the parent sends. When the parent is gone, ask this process to stop."""
+    async def _receive(self, lines: Lines) -> None:
+        """Receive from the parent. When it closes the connection, stop this process."""
         try:
             async for document in lines:
                 if "state" in document:
                     self.state = document["state"]
-                    for follower in self.followers:
-                        follower(document["state"])
+                    for listener in self.listeners:
+                        listener(document["state"])
                 elif "answer" in document:
-                    if (asked := self._asked.pop(document["answer"], None)) and not asked.done():
-                        asked.set_result(document["result"])
+                    answer = self._answers.pop(document["answer"], None)
+                    if answer is not None and not answer.done():
+                        answer.set_result(document["result"])
                 elif "stopping" in document:
                     self.stopping = True
-                self._news.set()
-                self._news = asyncio.Event()
+                self._received.set()
+                self._received = asyncio.Event()
         finally:
             self.stopping = True
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def tell(self, command: str, **arguments: Any) -> None:
-        """As `ask`, for whom there will be no time to hear the answer."""
+    def send(self, command: str, **arguments: Any) -> None:
+        """Send a command without waiting for the answer."""
         if self._lines is not None:
             self._lines.send({"ask": command, "id": next(self._numbers), **arguments})
 
     async def ask(self, command: str, **arguments: Any) -> Document:
-        """The parent's answer. Raises `Problem`, also what the parent has refused."""
+        """Send a command, and return the parent's answer. Raise `Problem`."""
         if self._lines is None or self.stopping:
             raise unavailable("The server is restarting.")
         number = next(self._numbers)
-        self._asked[number] = asyncio.get_running_loop().create_future()
+        self._answers[number] = asyncio.get_running_loop().create_future()
         try:
             self._lines.send({"ask": command, "id": number, **arguments})
             async with asyncio.timeout(5):
-                result = await self._asked[number]
+                result = await self._answers[number]
         except TimeoutError:
-            raise unavailable("The stage does not answer.") from None
+            raise unavailable("The demo's parent process does not answer.") from None
         finally:
-            self._asked.pop(number, None)
-        if "refused" in result:
-            raise Problem(*result["refused"])
+            self._answers.pop(number, None)
+        if "problem" in result:
+            raise Problem(*result["problem"])
         return result
 
     async def states(self) -> AsyncIterator[Document]:
-        """The state document now, and whenever it has changed, until the server stops."""
-        seen: Document | None = None
+        """Yield the state document now and after each change, until the server stops."""
+        latest: Document | None = None
         while True:
-            if self.state is not None and self.state is not seen:
-                seen = self.state
-                yield seen
+            if self.state is not None and self.state is not latest:
+                latest = self.state
+                yield latest
             elif self.stopping:
                 return
             else:
-                await self._news.wait()
+                await self._received.wait()
 
 
 parent = Parent()

@@ -1,4 +1,4 @@
-"""What the tap counts a request under: its technique, or `OTHER`."""
+"""Labels of requests for the tap's counts: the technique, or `OTHER`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from transports.registry import BY_NAME, TECHNIQUES
 
 OTHER = "other"  # the page, its scripts, publishing, the demo's controls
-STREAMS = tuple(each.name for each in TECHNIQUES if each.is_stream)
-POLLED = tuple(each.name for each in TECHNIQUES if each.is_polled)
+STREAMS = tuple(technique.name for technique in TECHNIQUES if technique.is_stream)
+POLLED = tuple(technique.name for technique in TECHNIQUES if technique.is_polled)
 
 _PATHS = [
     (re.compile(re.escape(technique.path).replace(r"\{room\}", "[^/]+")), technique.name)
@@ -17,7 +17,7 @@ _PATHS = [
 
 
 def label_of(target: str) -> str:
-    """The label of a request target (`/polling/lobby/?since=…`)."""
+    """Return the label of a request target (`/polling/lobby/?since=…`)."""
     path = target.partition("?")[0]
     for pattern, name in _PATHS:
         if pattern.fullmatch(path):

@@ -1,4 +1,4 @@
-"""ASGI middleware of the demo's server: client addresses, and the fault of compression."""
+"""ASGI middleware of the demo's server: client addresses, and the compression fault."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
 
 
 def compressing(application: Application) -> Application:
-    """`application`, whose streams are compressed while the stage has that fault.
+    """Wrap `application` to compress streams while the compression fault is on.
 
-    As Django's GZipMiddleware does it to a streaming response, with its own function: each chunk
-    becomes a gzip member of its own, of which browsers read only the first. It does that to
-    everything that does not bear a Content-Encoding already, as our streams do; here that goes.
+    It compresses as Django's GZipMiddleware does: each chunk becomes a gzip member, of which
+    browsers read only the first. GZipMiddleware skips responses with a Content-Encoding, which
+    the streams have for that reason; here it is removed.
     """
 
     async def with_fault(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,10 +60,10 @@ def _compressed(send: Send) -> Send:
 
 
 def with_client_addresses(application: Application) -> Application:
-    """`application`, with the address of the client in place of the tap's.
+    """Wrap `application` to replace the tap's address with the client's.
 
-    The parent is asked anew for each request: a port of the tap is soon another connection's. A
-    poll or a stream is not delayed for it, and so has no address.
+    Ask the parent for each request, since the tap's ports are reused. Polls and streams are not
+    delayed by that: they have no client address.
     """
 
     async def with_address(scope: Scope, receive: Receive, send: Send) -> None:

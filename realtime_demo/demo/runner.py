@@ -1,4 +1,4 @@
-"""The parent: the public port, the wire tap, and the server as a child of its own."""
+"""The parent process of the demo: the public port, the tap, and the server as a child."""
 
 from __future__ import annotations
 
@@ -21,38 +21,41 @@ from transports.registry import BY_NAME
 from .ipc import LONGEST, Document, Lines
 from .labels import STREAMS, is_technique, label_of
 from .stalling import Stalling
-from .state import Faults, Feed, Path, Server
+from .state import FaultSettings, FeedSettings, NetworkSettings, Server
 from .supervisor import Supervisor
 from .wire.capture import Recorder
 from .wire.dissect import needle_of
 
-CHILD_HOST = "127.0.0.1"  # wherever the parent listens: nobody else is to reach it
-PROBE_TIMEOUT = 2.0  # seconds for an answer of a child that starts
-PROBE_PAUSE = 0.05  # seconds between two attempts
-TICK = 0.25  # seconds between two looks at what has been counted
+CHILD_HOST = "127.0.0.1"  # only the tap may reach the server
+PROBE_TIMEOUT = 2.0  # seconds until a request to a starting child times out
+PROBE_PAUSE = 0.05  # seconds between attempts
+TICK = 0.25  # seconds between state documents while only counts change
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 
-GONE = "These bytes are no longer kept, or that event never came to you this way."
+NOT_RECORDED = (
+    "The bytes of this event are not recorded: they were discarded, or the event was not sent to "
+    "your address by this technique."
+)
 
 
 class DemoRunner:
-    """Serves on `host`:`port` until it is told to stop.
+    """The demo on `host`:`port`.
 
-    `server` is the name of the ASGI server, and `environment` is added to its process's. `say`
-    prints a line for the person who started the demo. Raises `ValueError` for an unknown server.
+    `server` is the name of the ASGI server, and `environment` is added to its environment.
+    `write` prints a line for the user. Raises `ValueError` for an unknown server.
     """
 
     def __init__(
         self,
         host: str,
         port: int,
-        feed: Feed,
+        feed: FeedSettings,
         *,
         environment: Mapping[str, str],
         server: str = "uvicorn",
-        say: Callable[[str], None] = print,
+        write: Callable[[str], None] = print,
     ) -> None:
-        self.path, self.feed, self.faults = Path(), feed, Faults()
+        self.network, self.feed, self.faults = NetworkSettings(), feed, FaultSettings()
         self.server: Server = "starting"
         self.running_since = 0.0
         child_port = free_port(CHILD_HOST)
@@ -62,7 +65,7 @@ class DemoRunner:
             listen=(host, port),
             label=label_of,
             network=self._network_of,
-            hold_back=self._held_back,
+            hold_back=self._buffer_of,
             observe=self._observe,
         )
         self.stalling = Stalling(self.tap)
@@ -71,10 +74,10 @@ class DemoRunner:
         self._labels: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
         self.supervisor = Supervisor(
             command(server, host=CHILD_HOST, port=child_port),
-            say=say,
+            write=write,
             serving=self._wait_for_child,
-            farewell=self._farewell,
-            ended=self._ended,
+            before_stop=self._announce_stop,
+            ended=self._child_ended,
         )
         self._environment = environment
         self._lines: Lines | None = None
@@ -83,17 +86,18 @@ class DemoRunner:
     # Running
 
     async def run(self, on_ready: Callable[[int], None]) -> None:
-        """Serve; `on_ready` is called with the port once the page can be asked for.
+        """Serve until `stop`; call `on_ready` with the port once the page can be requested.
 
-        Raises `OSError` if the port cannot be had, `ServerFailed` if the server does not start.
+        Raise `OSError` if it cannot listen on the port, `ServerFailed` if the server does not
+        start.
         """
         async with self.tap:
-            with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # nobody else's: 0700
+            with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # mode 0700
                 path = os.path.join(directory, "parent.sock")
                 listening = await asyncio.start_unix_server(self._serve_child, path, limit=LONGEST)
                 environment = {**self._environment, "STAGE_SOCKET": path}
                 supervising = asyncio.create_task(self.supervisor.run(environment))
-                telling = asyncio.create_task(self._tell())
+                sending = asyncio.create_task(self._send_changes())
                 try:
                     ready = asyncio.create_task(self.supervisor.ready.wait())
                     await asyncio.wait({ready, supervising}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,18 +105,18 @@ class DemoRunner:
                         on_ready(self.tap.port)
                     await supervising
                 finally:
-                    for task in (ready, telling):
+                    for task in (ready, sending):
                         task.cancel()
                     listening.close()
 
     def stop(self) -> None:
-        """End in order: first the server, then the port. A second time: at once."""
+        """Stop the server, then close the port. A second call kills the server."""
         self.supervisor.stop()
 
     # The child
 
-    def _farewell(self) -> None:
-        """The child is about to be asked to stop."""
+    def _announce_stop(self) -> None:
+        """Tell the child that it will be asked to stop."""
         self._send_state()
         if self._lines is not None:
             self._lines.send({"stopping": True})
@@ -122,7 +126,7 @@ class DemoRunner:
             self._lines.send({"state": self.document()})
 
     async def _wait_for_child(self) -> None:
-        """Return once the child answers, whatever the answer, and has connected to this process."""
+        """Wait until the child answers, with any status, and has connected to this process."""
         host, port = self.tap.target
         async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT) as client:
             while True:
@@ -135,8 +139,8 @@ class DemoRunner:
         self._set_server("up")
         self._send_state()
 
-    def _ended(self) -> None:
-        """The child has ended, and will be started again."""
+    def _child_ended(self) -> None:
+        """Update the state before the child is started again."""
         self._lines = None
         self._set_server("restarting")
 
@@ -149,13 +153,13 @@ class DemoRunner:
                 if "ready" in document:
                     self._lines = lines
                 else:
-                    result = self._obey(document)
+                    result = self._execute(document)
                     lines.send({"answer": document["id"], "result": result})
         finally:
             lines.close()
 
-    async def _tell(self) -> None:
-        """Send the state document to the child: at once where it was set, else every `TICK`."""
+    async def _send_changes(self) -> None:
+        """Send changed state documents to the child: settings at once, counts every `TICK`."""
         last: Document = {}
         while True:
             with contextlib.suppress(TimeoutError):
@@ -169,17 +173,17 @@ class DemoRunner:
 
     # Commands
 
-    def _obey(self, command: Document) -> Document:
+    def _execute(self, command: Document) -> Document:
         match command["ask"]:
             case "state":
                 return self.document()
             case "client":
                 return {"client": self.tap.client_of(command["port"])}
             case "network":
-                self.path = Path(**command["network"])
-                result = self.path.document
+                self.network = NetworkSettings(**command["network"])
+                result = self.network.document
             case "feed":
-                self.feed = Feed(**command["feed"])
+                self.feed = FeedSettings(**command["feed"])
                 result = self.feed.document
             case "cut":
                 result = {"connections": self.cut(command["technique"])}
@@ -187,40 +191,40 @@ class DemoRunner:
                 self.stalling.set(command["on"], command["technique"])
                 result = {"stalled": self.stalling.stalled}
             case "faults":
-                result = self.set_faults(Faults(**command["faults"]))
+                result = self.set_faults(FaultSettings(**command["faults"]))
             case "wire":
-                return self._recall(command)
+                return self._recorded(command)
             case "restart":
                 self.restart(kill=command["kill"])
                 result = {}
             case unknown:
-                return {"refused": [404, "command", f"There is no command {unknown!r}."]}
+                return {"problem": [404, "command", f"There is no command {unknown!r}."]}
         self._changed.set()
         return result
 
     def cut(self, technique: str | None) -> int:
-        """Reset the connections of a technique, or of all; says how many."""
+        """Reset the connections of a technique, or of all; return how many."""
         return sum(self.tap.cut(name) for name in ([technique] if technique else BY_NAME))
 
-    def set_faults(self, faults: Faults) -> Document:
+    def set_faults(self, faults: FaultSettings) -> Document:
         compressing = self.faults.gzip
         self.faults = faults
         if faults.gzip != compressing:
             self._send_state()  # before the new connections reach the child
-            # A stream is compressed from its beginning or not at all: they begin again.
+            # A stream is compressed from its beginning or not at all, so cut the open ones.
             for name in STREAMS:
                 self.tap.cut(name)
         if not faults.buffering:
             self.tap.release()
         return faults.document
 
-    def _recall(self, command: Document) -> Document:
-        """The raw bytes that carried an event, to be taken apart by whoever asked."""
+    def _recorded(self, command: Document) -> Document:
+        """Return the recorded bytes that carried an event; the child dissects them."""
         needle = needle_of(command["event"])
-        found = self.recorder.find(command["technique"], needle, command["address"])
-        if found is None:
-            return {"refused": [404, "wire", GONE]}
-        exchange, carrier = found
+        recorded = self.recorder.find(command["technique"], needle, command["address"])
+        if recorded is None:
+            return {"problem": [404, "wire", NOT_RECORDED]}
+        exchange, carrier = recorded
         return {
             "target": exchange.target,
             "request_head": exchange.request_head.decode("latin-1"),
@@ -240,9 +244,9 @@ class DemoRunner:
     # The tap
 
     def _network_of(self, label: str) -> Network:
-        return self.path.network if is_technique(label) else Network()
+        return self.network.network if is_technique(label) else Network()
 
-    def _held_back(self, label: str) -> int:
+    def _buffer_of(self, label: str) -> int:
         return PROXY_BUFFER if self.faults.buffering and label in STREAMS else 0
 
     def _observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
@@ -262,7 +266,7 @@ class DemoRunner:
         return {
             "running_since": self.running_since,
             "server": self.server,
-            "network": self.path.document,
+            "network": self.network.document,
             "feed": self.feed.document,
             "faults": {**self.faults.document, "stalled": self.stalling.stalled},
             "techniques": {name: self._figures(name) for name in BY_NAME},

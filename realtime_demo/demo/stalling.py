@@ -1,4 +1,4 @@
-"""Connections that have gone dead without a word, as when a NAT has forgotten them."""
+"""Half-open connections, as when a NAT drops their entries."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .labels import POLLED
 
 
 class Stalling:
-    """Stalls what a technique has open now; what it opens later is let through.
+    """Stalls the open connections of a technique, but not those opened later.
 
-    A connection that waits between two polls is not stalled until the next poll: the browser
-    may use it for something else, for the page's own controls too.
+    A connection between two polls is stalled at its next poll: until then, the browser may use
+    it for other requests, such as the page's controls.
     """
 
     def __init__(self, tap: Tap) -> None:
@@ -23,29 +23,30 @@ class Stalling:
 
     @property
     def stalled(self) -> list[str]:
-        """The techniques of which a connection is stalled, or will be by its next request."""
+        """The techniques with a connection that is stalled, or will be at its next request."""
         names = {c.label for c in self._tap.connections if c.stalled or c in self._pending}
         return [name for name in BY_NAME if name in names]
 
     def set(self, on: bool, technique: str | None) -> None:
+        """Stall (`on`) or resume the connections of a technique, or of all."""
         for name in [technique] if technique else BY_NAME:
             for connection in self._tap.labelled(name):
                 if not on:
                     self._pending.discard(connection)
                     connection.resume()
-                elif name in POLLED and not is_asking(connection):
+                elif name in POLLED and not awaits_response(connection):
                     self._pending.add(connection)
                 else:
                     connection.stall()
 
     def observe(self, connection: Connection) -> None:
-        """Called when a client has sent something."""
+        """Stall a pending connection whose client has sent a poll; called for bytes up."""
         if connection in self._pending and connection.label in POLLED:
             self._pending.discard(connection)
             connection.stall()
 
 
-def is_asking(connection: Connection) -> bool:
-    """Whether a request of the connection waits for its response."""
+def awaits_response(connection: Connection) -> bool:
+    """Return whether the last request on the connection has no response yet."""
     up, down = connection.up.pieces, connection.down.pieces
     return bool(up) and (not down or down[-1].time < up[-1].time)

@@ -1,7 +1,7 @@
-"""What the stage is set to, which outlives a restart of the server; and how it is asked for.
+"""The demo's settings, which outlive a restart of the server.
 
-Each is made from a JSON object by `changed`, which keeps what the object does not name and raises
-`Problem` (400) for what nothing can be set to.
+`changed` returns the settings with the members of a JSON object; others keep their values. It
+raises `Problem` (400) for unknown members and invalid values.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from transports.registry import BY_NAME
 
 Arrivals = Literal["poisson", "fixed"]
 
-ROUND_TRIP = 10_000.0  # ms, the longest
-BANDWIDTH = (1.0, 1_000_000.0)  # kB/s
-RATE = (0.1, 100.0)  # events a second
-BURST = 1_000  # events, the most
+ROUND_TRIP = 10_000.0  # ms, maximum
+BANDWIDTH = (1.0, 1_000_000.0)  # kB/s, minimum and maximum
+RATE = (0.1, 100.0)  # events a second, minimum and maximum
+BURST = 1_000  # events, maximum
 
 
 class Setting:
-    """What the settings have in common."""
+    """Base class of the settings."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -32,10 +32,11 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Path(Setting):
-    """The network laid on the techniques' connections.
+class NetworkSettings(Setting):
+    """The simulated network of the techniques' connections.
 
-    `rtt` and `jitter` (each way) in milliseconds, `bandwidth` in kB/s (1,000 bytes), None: any.
+    `rtt` and `jitter` (each way) are in milliseconds, `bandwidth` in kB/s (1,000 bytes; None:
+    unlimited).
     """
 
     rtt: float = 0.0
@@ -48,7 +49,7 @@ class Path(Setting):
         return Network.of(self.rtt / 1000, self.jitter / 1000, bandwidth)
 
     def changed(self, document: Mapping[str, Any]) -> Self:
-        only(document, "rtt", "jitter", "bandwidth")
+        check_members(document, "rtt", "jitter", "bandwidth")
         bandwidth = document.get("bandwidth", self.bandwidth)
         if bandwidth is not None:
             bandwidth = number(document, "bandwidth", bandwidth, BANDWIDTH)
@@ -61,8 +62,8 @@ class Path(Setting):
 
 
 @dataclass(frozen=True)
-class Feed(Setting):
-    """The generated conversation: `rate` events a second in `room`, at random or on the beat."""
+class FeedSettings(Setting):
+    """The generator: `rate` events a second in `room`, random or at fixed intervals."""
 
     running: bool = True
     rate: float = 1.0
@@ -70,13 +71,13 @@ class Feed(Setting):
     arrivals: Arrivals = "poisson"
 
     def changed(self, document: Mapping[str, Any]) -> Self:
-        only(document, "running", "rate", "room", "arrivals")
+        check_members(document, "running", "rate", "room", "arrivals")
         arrivals = document.get("arrivals", self.arrivals)
         if arrivals not in ("poisson", "fixed"):
-            raise Problem(400, "arrivals", "'arrivals' is poisson or fixed.")
+            raise Problem(400, "arrivals", "'arrivals' must be 'poisson' or 'fixed'.")
         return replace(
             self,
-            running=flag(document, "running", self.running),
+            running=boolean(document, "running", self.running),
             rate=number(document, "rate", self.rate, RATE),
             room=document.get("room", self.room),
             arrivals=arrivals,
@@ -84,28 +85,29 @@ class Feed(Setting):
 
 
 @dataclass(frozen=True)
-class Faults(Setting):
-    """What is wrong on the way: a proxy that buffers, a middleware that compresses."""
+class FaultSettings(Setting):
+    """The simulated faults: a proxy that buffers, a middleware that compresses."""
 
     buffering: bool = False
     gzip: bool = False
 
     def changed(self, document: Mapping[str, Any]) -> Self:
-        only(document, "buffering", "gzip")
+        check_members(document, "buffering", "gzip")
         return replace(
             self,
-            buffering=flag(document, "buffering", self.buffering),
-            gzip=flag(document, "gzip", self.gzip),
+            buffering=boolean(document, "buffering", self.buffering),
+            gzip=boolean(document, "gzip", self.gzip),
         )
 
 
 # --- Members of a JSON object -------------------------------------------------------------
-def only(document: Mapping[str, Any], *names: str) -> None:
-    """Raise `Problem` for a member that nothing is known of: a slip of the pen, most often."""
+def check_members(document: Mapping[str, Any], *names: str) -> None:
+    """Raise `Problem` for an unknown member, which is most often a typing error."""
     for name in document:
         if name not in names:
-            known = ", ".join(names) or "nothing"
-            raise Problem(400, "member", f"{name[:40]!r} is not known here; {known} is.")
+            raise Problem(
+                400, "member", f"Expected only the members {', '.join(names)}; got {name[:40]!r}."
+            )
 
 
 def number(
@@ -114,29 +116,29 @@ def number(
     value = document.get(name, default)
     least, most = between
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise Problem(400, name, f"'{name}' is a number from {least:g} to {most:g}.")
+        raise Problem(400, name, f"'{name}' must be a number from {least:g} to {most:g}.")
     return float(value)
 
 
-def whole_number(document: Mapping[str, Any], name: str, most: int) -> int:
+def integer(document: Mapping[str, Any], name: str, most: int) -> int:
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Problem(400, name, f"'{name}' is a whole number from 1 to {most}.")
+        raise Problem(400, name, f"'{name}' must be an integer from 1 to {most}.")
     return value
 
 
-def flag(document: Mapping[str, Any], name: str, default: bool | None = None) -> bool:
+def boolean(document: Mapping[str, Any], name: str, default: bool | None = None) -> bool:
     value = document.get(name, default)
     if not isinstance(value, bool):
-        raise Problem(400, name, f"'{name}' is true or false.")
+        raise Problem(400, name, f"'{name}' must be true or false.")
     return value
 
 
 def technique(document: Mapping[str, Any]) -> str | None:
-    """The technique that is meant; None: all of them."""
+    """Return the member `technique`; None: all techniques."""
     name = document.get("technique")
     if name is not None and (not isinstance(name, str) or name not in BY_NAME):
-        raise Problem(400, "technique", f"'technique' is one of {', '.join(BY_NAME)}.")
+        raise Problem(400, "technique", f"'technique' must be one of {', '.join(BY_NAME)}.")
     return name
 
 

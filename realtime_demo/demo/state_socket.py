@@ -1,4 +1,4 @@
-"""`WS /stage/live/`: the state document, whenever it changes. What a client sends is ignored."""
+"""`WS /stage/live/`: the state document after each change. Messages of clients are ignored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVICE_RESTART = 1012  # IANA WebSocket Close Code Number Registry
 
 
 class StateSocket:
-    """A plain ASGI application: one socket costs no thread."""
+    """An ASGI application that sends the state document over a WebSocket."""
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -32,16 +32,16 @@ class StateSocket:
             await send(_close(problem.close_code, problem.close_reason))
             return
         await send({"type": "websocket.accept"})
-        telling = asyncio.create_task(self._tell(send))
+        sending = asyncio.create_task(self._send_states(send))
         try:
             while (await receive())["type"] != "websocket.disconnect":
                 pass
         finally:
-            telling.cancel()
+            sending.cancel()
             with suppress(asyncio.CancelledError):
-                await telling
+                await sending
 
-    async def _tell(self, send: Send) -> None:
+    async def _send_states(self, send: Send) -> None:
         async for state in parent.states():
             await send({"type": "websocket.send", "text": encode(state).decode()})
         await send(_close(SERVICE_RESTART, "service restart"))

@@ -1,4 +1,4 @@
-"""A child process that is started again whenever it has ended, until it is told to stop."""
+"""A supervisor of a child process, which restarts it until `stop`."""
 
 from __future__ import annotations
 
@@ -11,54 +11,53 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STOP = 8.0  # seconds in which a child has to have stopped: its own limit is five
-# Seconds in which a repeated signal is the same one: a terminal sends Ctrl-C to a program and to
+STOP = 8.0  # seconds until a stopping child is killed: its own limit is five
+# Seconds in which a second `stop` counts as the first: a terminal sends Ctrl-C to a program and to
 # the wrapper that started it, and the wrapper passes it on.
 REPEATED = 0.3
-BRIEF, PAUSE = 5.0, 1.0  # seconds: after a child that lived as briefly, such a pause
+BRIEF, PAUSE = 5.0, 1.0  # seconds: pause before a restart if the child ran for less than BRIEF
 
 
 class ServerFailed(Exception):
-    """The server does not start; it has said why itself."""
+    """The server did not start; it has printed the reason."""
 
 
 class Supervisor:
-    """Runs `command`.
+    """A supervisor of `command`.
 
-    `serving` returns once a child that has just been started serves; then `ready` is set.
-    `farewell` is called before the child is asked to stop, `ended` when it has ended and is about
-    to be started again.
+    `serving` returns once a started child serves; then `ready` is set. `before_stop` is called
+    before the child is asked to stop, `ended` when it has ended and is about to be restarted.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
-        say: Callable[[str], None],
+        write: Callable[[str], None],
         serving: Callable[[], Awaitable[None]],
-        farewell: Callable[[], None],
+        before_stop: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
         self.command = command
         self.ready = asyncio.Event()
-        self._say = say
+        self._write = write
         self._serving = serving
-        self._farewell = farewell
+        self._before_stop = before_stop
         self._ended = ended
         self._child: asyncio.subprocess.Process | None = None
         self._restarting = False
         self._stopping = asyncio.Event()
-        self._asked_to_stop = 0.0
-        self._insisting: set[asyncio.Task[None]] = set()
+        self._stopping_since = 0.0  # of the monotonic clock
+        self._kill_tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, environment: Mapping[str, str]) -> None:
-        """Return when the child has ended after `stop`. `environment` is added to this process's.
+        """Run the child until it ends after `stop`. `environment` is added to this process's.
 
-        Raises `ServerFailed` if a child ends before it is ready.
+        Raise `ServerFailed` if a child ends before it is ready.
         """
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
-            began = loop.time()
+            started = loop.time()
             self.ready.clear()
             self._restarting = False
             self._child = await asyncio.create_subprocess_exec(
@@ -66,36 +65,36 @@ class Supervisor:
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is the parent's, which stops it in order
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the child
             )
-            if self._stopping.is_set():  # told so while it was being started
+            if self._stopping.is_set():  # `stop` was called while the child was being started
                 self._ask_to_stop()
-            waiting = asyncio.create_task(self._wait_until_ready())
+            readiness = asyncio.create_task(self._wait_until_ready())
             code = await self._child.wait()
-            waiting.cancel()
+            readiness.cancel()
             _kill_group(self._child.pid)  # Granian's main process leaves its workers behind
             if self._stopping.is_set():
                 return
             if not self.ready.is_set():
-                raise ServerFailed(f"The server has ended, {ending(code)}, before it listened.")
+                raise ServerFailed(f"The server ended ({ending(code)}) before it listened.")
             self._ended()
             if not self._restarting:
-                self._say(f"The server has ended, {ending(code)}; it is started again.")
-                if loop.time() - began < BRIEF:
+                self._write(f"The server ended ({ending(code)}); restarting it.")
+                if loop.time() - started < BRIEF:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
     def stop(self) -> None:
-        """Ask the child to stop, for good. A second time: end it at once."""
+        """Ask the child to stop, and do not restart it. A second call kills it."""
         if not self._stopping.is_set():
             self._stopping.set()
-            self._asked_to_stop = time.monotonic()
+            self._stopping_since = time.monotonic()
             self._ask_to_stop()
-        elif time.monotonic() - self._asked_to_stop > REPEATED:
+        elif time.monotonic() - self._stopping_since > REPEATED:
             self._kill()
 
     def restart(self, *, kill: bool) -> None:
-        """End the child, in order or by SIGKILL; `run` starts the next."""
+        """End the child by SIGTERM or SIGKILL; `run` starts the next."""
         self._restarting = True
         if kill:
             self._kill()
@@ -107,16 +106,16 @@ class Supervisor:
         self.ready.set()
 
     def _ask_to_stop(self) -> None:
-        self._farewell()
+        self._before_stop()
         if self._child is not None and self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
-            insisting = asyncio.get_running_loop().create_task(self._insist(self._child))
-            self._insisting.add(insisting)
-            insisting.add_done_callback(self._insisting.discard)
+            killing = asyncio.get_running_loop().create_task(self._kill_after_timeout(self._child))
+            self._kill_tasks.add(killing)
+            killing.add_done_callback(self._kill_tasks.discard)
 
-    async def _insist(self, child: asyncio.subprocess.Process) -> None:
-        """End a child that has not stopped in the time that it has for it."""
+    async def _kill_after_timeout(self, child: asyncio.subprocess.Process) -> None:
+        """Kill a child that has not ended after `STOP` seconds."""
         try:
             await asyncio.wait_for(child.wait(), STOP)
         except TimeoutError:
@@ -128,11 +127,11 @@ class Supervisor:
 
 
 def _kill_group(leader: int) -> None:
-    """Kill what is left of the process group of `leader`, which began a session of its own."""
+    """Kill the remaining processes of the group of `leader`."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def ending(code: int) -> str:
-    """How a process has ended, in words."""
+    """Return a description of an exit status."""
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

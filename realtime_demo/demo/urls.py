@@ -1,4 +1,4 @@
-"""URLs of the demo's controls, which exist in the server of `manage.py demo` alone."""
+"""URLs of the demo's controls, which exist only in the server of `manage.py demo`."""
 
 from django.urls import path
 

@@ -1,6 +1,6 @@
-"""The deployment doctor: what a proxy in front of a live deployment does to each technique.
+"""The deployment doctor: the effects of a proxy on each technique, in a live deployment.
 
-- `http_trace`: one HTTP/1.1 exchange, with the moment at which each piece of it arrived;
-- `checks`: the probes, from outside, in rooms of their own;
-- `remedies`: what can be wrong, and the line of configuration that cures it.
+- `http_trace`: one HTTP/1.1 response, with the time of arrival of each piece;
+- `checks`: the probes, from outside, in their own rooms;
+- `remedies`: the possible findings, and the line of configuration that cures each.
 """

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 exchange on a connection of its own, and when each piece of it arrived."""
+"""An HTTP/1.1 response on its own connection, with the time of arrival of each piece."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def root_of(url: str) -> str:
-    """The URL of a deployment as it is asked for: its root, without a default port, in ASCII.
+    """Return the URL of a deployment's root in ASCII, without a default port.
 
-    Raises `ValueError`, which says what is wrong with it.
+    Raise `ValueError` if `url` is not the URL of a root.
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError("it begins with http:// or https://")
+        raise ValueError(f"expected http:// or https://; got the scheme {parts.scheme!r}")
     if not parts.hostname or parts.port == 0:
-        raise ValueError("it names no host, or a port that nobody can listen on")
+        raise ValueError(f"expected a host and a valid port; got {parts.netloc!r}")
     if parts.username is not None:
-        raise ValueError("a name and a password in it are sent to nobody; leave them out")
+        raise ValueError("expected no user name and password: they are not sent")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("the deployment is at the root of its host; leave out what follows that")
+        raise ValueError("expected the root of a host, without path, query and fragment")
     try:
         host = parts.hostname.encode("idna").decode()
     except UnicodeError as error:
-        raise ValueError(f"{parts.hostname!r} is no name of a host") from error
+        raise ValueError(f"expected a host name; got {parts.hostname!r}") from error
     host = f"[{host}]" if ":" in host else host
     default = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{host}{'' if default else f':{parts.port}'}"
@@ -43,7 +43,7 @@ def root_of(url: str) -> str:
 
 @dataclass
 class Target:
-    """Where the deployment is, and how it is spoken to: `tls` is None for http."""
+    """The URL of the examined deployment; `tls` is None for http."""
 
     url: str
     tls: ssl.SSLContext | None = None
@@ -70,20 +70,20 @@ def now() -> float:
 
 
 @dataclass
-class Exchange:
-    """A response while it arrives. Times are in seconds since the request was sent."""
+class HttpTrace:
+    """A response that is being received. Times are in seconds since the request was sent."""
 
     reader: asyncio.StreamReader
     http: h11.Connection
-    began: float
+    began: float  # when the request was sent, on the event loop's clock
     status: int = 0
     version: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     head_at: float | None = None
     pieces: list[tuple[float, bytes]] = field(default_factory=list)  # the body, decoded
-    chunks: int = 0  # chunks of the transfer coding (RFC 9112 §7.1) that began
+    chunks: int = 0  # chunks of the transfer coding (RFC 9112 §7.1), the last perhaps incomplete
     ended_at: float | None = None
-    ending: str = ""  # how it ended where that was not in order
+    ending: str = ""  # the error that ended it, if any
     _decoder: Any = None
 
     @property
@@ -91,7 +91,7 @@ class Exchange:
         return b"".join(data for _, data in self.pieces)
 
     def at(self, text: bytes) -> float | None:
-        """When the body had `text`, None if it has not."""
+        """Return when the body first contained `text`; None if it does not."""
         body = b""
         for moment, data in self.pieces:
             body += data
@@ -100,14 +100,14 @@ class Exchange:
         return None
 
     async def read(self, seconds: float, until: bytes | None = None) -> None:
-        """Take what arrives in `seconds`, or up to its end, or until the body has `until`."""
+        """Read for `seconds`, until the end, or until the body contains `until`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.ended_at is None and (until is None or self.at(until) is None):
                     await self._next()
 
     async def read_head(self, seconds: float) -> bool:
-        """Take what arrives until the head is there; False after `seconds` without it."""
+        """Read the head; return False if it has not arrived after `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.ended_at is None and self.head_at is None:
@@ -141,20 +141,20 @@ class Exchange:
         elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
             self._end("")
 
-    def _end(self, how: str) -> None:
-        self.ended_at, self.ending = now() - self.began, how
+    def _end(self, error: str) -> None:
+        self.ended_at, self.ending = now() - self.began, error
 
 
 @asynccontextmanager
-async def exchange(
+async def trace(
     target: Target,
     path: str,
     *,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
-) -> AsyncIterator[Exchange]:
-    """Send a request; its response arrives while the block lasts. Raises `OSError`."""
+) -> AsyncIterator[HttpTrace]:
+    """Send a request, and yield its response to be read in the block. Raise `OSError`."""
     async with asyncio.timeout(CONNECTING):
         reader, writer = await asyncio.open_connection(
             target.host, target.port, ssl=target.tls, limit=2**20
@@ -168,13 +168,13 @@ async def exchange(
     try:
         began = now()
         writer.write(b"".join(http.send(message) or b"" for message in messages))
-        yield Exchange(reader, http, began)
+        yield HttpTrace(reader, http, began)
     finally:
         writer.transport.abort()
 
 
-async def ask(target: Target, path: str, seconds: float = 10.0, **options: Any) -> Exchange:
-    """A whole response, or what there is of it after `seconds`. Raises `OSError`."""
-    async with exchange(target, path, **options) as made:
-        await made.read(seconds)
-        return made
+async def fetch(target: Target, path: str, seconds: float = 10.0, **options: Any) -> HttpTrace:
+    """Return the whole response, or the part received in `seconds`. Raise `OSError`."""
+    async with trace(target, path, **options) as response:
+        await response.read(seconds)
+        return response

@@ -1,9 +1,9 @@
 """A deployment on one machine: nginx, several servers, a worker and Redis, under supervisord.
 
 - `paths`: the generated files, and the environment of the processes;
-- `certificate`, `configuration`: what the generated files contain;
+- `certificate`, `configuration`: the contents of the generated files;
 - `programs`: the executables of nginx and redis-server;
-- `supervisor`: the instance lock, and supervisord while it runs;
-- `child`: what each process is started by, so that none is orphaned;
-- `readiness`: reports when the deployment becomes ready, and when it is not.
+- `supervisord`: the instance lock, and the process of supervisord;
+- `child`: the launcher of each process, which prevents orphans;
+- `readiness`: reports of the deployment's `/readyz`.
 """

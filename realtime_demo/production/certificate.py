@@ -1,4 +1,4 @@
-"""A certificate made here, for the names of this machine: enough for HTTP/2, trusted by nobody."""
+"""A self-signed certificate for the names of this machine, for HTTPS and HTTP/2 without a CA."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-VALID = datetime.timedelta(days=397)  # the most that browsers take of a server's certificate
-RENEW = datetime.timedelta(days=7)  # before it ends
+VALID = datetime.timedelta(days=397)  # the maximum that browsers accept
+RENEW = datetime.timedelta(days=7)  # before the end of its validity
 
 
 def ensure(certificate: Path, key: Path, host: str) -> None:
-    """Make both files (PEM) unless there is a certificate that is valid for a week and `host`."""
+    """Write both files (PEM), unless the certificate is valid for another week and for `host`."""
     if key.exists() and certificate.exists() and _serves(certificate, key, host):
         return
     private = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Realtime Demo, made here")])
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -45,7 +45,7 @@ def ensure(certificate: Path, key: Path, host: str) -> None:
     key.unlink(missing_ok=True)
     with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secret)
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
 
 def _names(host: str) -> list[x509.GeneralName]:
@@ -61,17 +61,17 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 def _serves(certificate: Path, key: Path, host: str) -> bool:
-    """Valid now and for a week, for `host`, and of that very key."""
+    """Return whether the certificate is for `key` and `host`, and valid for another week."""
     try:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     except (ValueError, TypeError, x509.ExtensionNotFound):
         return False
     now = datetime.datetime.now(datetime.UTC)
     return (
-        # One that was made while the clock was ahead is not valid yet.
-        found.not_valid_before_utc <= now < found.not_valid_after_utc - RENEW
+        # It is not valid yet if it was written while the clock was ahead.
+        loaded.not_valid_before_utc <= now < loaded.not_valid_after_utc - RENEW
         and _general_name(host) in names
-        and found.public_key() == private.public_key()
+        and loaded.public_key() == private.public_key()
     )

@@ -1,9 +1,9 @@
-"""Replace this process by a command that is not orphaned.
+"""A launcher that prevents orphaned processes.
 
     python -m realtime_demo.production.child PID_FILE COMMAND…
 
-supervisord has no part in two cases: processes that a killed one leaves behind (nginx's workers
-outlive their master, and hold its port), and its own end by SIGKILL.
+It covers two cases that supervisord does not handle: processes that outlive their killed parent
+(nginx's workers, which keep the port), and a supervisord that is itself killed.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def end_group(pid_file: Path, patience: float = 0) -> None:
 
 
 def end_with_parent() -> None:
-    """Have Linux send this process SIGTERM when its parent dies; no other system can.
+    """Let Linux send this process SIGTERM when its parent ends; other systems cannot.
 
-    `PARENT` has the parent's process id: it may have died before the call.
+    Exit if the parent, whose process id is in `PARENT`, has ended before the call.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -53,7 +53,7 @@ def main() -> None:
     end_with_parent()
     end_group(Path(pid_file))
     Path(pid_file).write_text(str(os.getpid()))
-    os.environ[PARENT] = str(os.getpid())  # supervisord is the parent of the others
+    os.environ[PARENT] = str(os.getpid())  # of supervisord: its children have it as the parent
     os.execvp(command[0], command)
 
 

@@ -9,14 +9,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# A UNIX socket's path has room for 108 bytes (unix(7)); supervisord appends its process id to its
-# own, and Twisted `.lock`.
+# A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
+# Twisted `.lock`.
 LONGEST_SOCKET = 90
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The options of one production, and its files. With `redis_url` empty it runs a Redis."""
+    """The options and files of one production, which runs its own Redis if `redis_url` is empty."""
 
     directory: Path
     host: str = "127.0.0.1"
@@ -27,10 +27,10 @@ class Paths:
 
     @property
     def run(self) -> Path:
-        """Sockets and locks. Elsewhere if the directory's path is too long for a socket's."""
-        here = self.directory / "run"
-        if len(os.fsencode(here / "server-00.sock")) <= LONGEST_SOCKET:
-            return here
+        """The directory of sockets and locks: a temporary one if the path is too long for them."""
+        run = self.directory / "run"
+        if len(os.fsencode(run / "server-00.sock")) <= LONGEST_SOCKET:
+            return run
         name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"realtime-{os.getuid()}-{name}"
 
@@ -60,7 +60,7 @@ class Paths:
 
     @property
     def site(self) -> Path:
-        """The files that nginx serves itself: `static/` is in it."""
+        """The files that nginx serves, with `static/`."""
         return self.directory / "site"
 
     @property
@@ -94,8 +94,8 @@ class Paths:
     def clear(self) -> None:
         """Remove stale sockets, their locks and process ids before anything is started.
 
-        After a power cut a process id may belong to another process: Twisted would take a socket
-        for one in use, and `child` would kill that process.
+        After a power cut, a process id may belong to another process: Twisted would consider a
+        socket in use, and `child` would kill that process.
         """
         for pattern in ("*.sock", "*.sock.lock", "*.pid"):
             for stale in self.run.glob(pattern):
@@ -103,7 +103,7 @@ class Paths:
                     stale.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
-        """The environment of servers, worker and management commands."""
+        """Return the environment of servers, workers and management commands."""
         hosts = ["localhost", "127.0.0.1", "[::1]"]
         if self.host not in hosts:
             hosts.append(f"[{self.host}]" if ":" in self.host else self.host)
@@ -124,9 +124,9 @@ class Paths:
         }
 
     def _secret_key(self) -> str:
-        """Return the secret in the directory: one for every server and every restart."""
+        """Return the secret in the directory, the same for all servers and after a restart."""
         path = self.directory / "secret-key"
-        if not path.exists() or not path.read_text().strip():  # as a full disk leaves it
+        if not path.exists() or not path.read_text().strip():  # empty after a full disk
             path.unlink(missing_ok=True)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(50))

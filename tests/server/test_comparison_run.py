@@ -304,9 +304,9 @@ def test_rerun_rejects_other_settings(tmp_path: Path, arguments: list[str], word
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["127.0.0.1"], "begins with http"),
+        (["127.0.0.1"], "expected http"),
         (["http://127.0.0.1:99999"], "Port out of range"),
-        (["http://:80"], "names no host"),
+        (["http://:80"], "expected a host"),
         (["http://[::1"], "Invalid IPv6 URL"),
         (["http://127.0.0.1", "--idle", "-1"], "above 0"),
     ],

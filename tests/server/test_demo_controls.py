@@ -23,7 +23,7 @@ from realtime_demo.comparison.theory import Path as NetworkPath
 from realtime_demo.comparison.theory import Workload, predict
 from realtime_demo.demo.labels import OTHER, label_of
 from realtime_demo.demo.runner import DemoRunner
-from realtime_demo.demo.state import Feed
+from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.wire.views import rooms_of
 from realtime_demo.management.commands.demo import own_address
 from realtime_demo.tap.network import Network
@@ -161,7 +161,7 @@ async def test_another_machine_sees_the_stage_and_cannot_control_it(
 
 
 def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
-    runner = DemoRunner("192.0.2.1", 8000, Feed(), environment={})
+    runner = DemoRunner("192.0.2.1", 8000, FeedSettings(), environment={})
     assert runner.tap.listen == ("192.0.2.1", 8000)
     assert runner.tap.target[0] == "127.0.0.1"
 
@@ -477,9 +477,9 @@ async def test_the_feed_runs_and_bursts(demo: Demo, room: str) -> None:
 
 
 def test_what_is_not_named_stays_as_it_is() -> None:
-    feed = Feed(running=False, rate=3.0, room="here", arrivals="fixed")
+    feed = FeedSettings(running=False, rate=3.0, room="here", arrivals="fixed")
     assert feed.changed({}) == feed
-    assert feed.changed({"rate": 5}) == Feed(False, 5.0, "here", "fixed")
+    assert feed.changed({"rate": 5}) == FeedSettings(False, 5.0, "here", "fixed")
     with pytest.raises(Problem):
         feed.changed({"rates": 5})
 
@@ -529,7 +529,7 @@ async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
         second = await page.state()
         demo.child.kill()  # nobody asked for this
         await until_asked(lambda: is_up_since(page, second["running_since"]))
-        assert "The server has ended, killed by SIGKILL; it is started again." in demo.output()
+        assert "The server ended (killed by SIGKILL); restarting it." in demo.output()
 
 
 def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> None:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from realtime_demo.doctor.checks import LATE, Examination, Unreachable
-from realtime_demo.doctor.http_trace import Exchange
+from realtime_demo.doctor.http_trace import HttpTrace
 from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
@@ -212,7 +212,7 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
     resuming: dict[Connection, asyncio.TimerHandle] = {}
 
     class Stumbling(Examination):
-        async def _publish(self, room: str, *rest: Any, **more: Any) -> Exchange:
+        async def _publish(self, room: str, *rest: Any, **more: Any) -> HttpTrace:
             for connection in tap.connections:
                 name = pushing.get(connection.target.replace(room, ""), "")
                 if name and room in connection.target and not (once and name in stumbled):

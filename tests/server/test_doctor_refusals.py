@@ -111,7 +111,7 @@ async def test_a_server_that_goes_while_it_is_examined_is_said() -> None:
     with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as going:
 
         class Interrupted(Examination):
-            async def _reflect(self) -> None:
+            async def _echo(self) -> None:
                 going.stop()
 
         findings = await Interrupted(going.url, 1.0).run()

@@ -13,7 +13,7 @@ from channels.exceptions import ChannelFull
 from redis.exceptions import RedisError
 
 from faults.failover import Failover, Node, until
-from faults.ledger import Ledger
+from faults.ledger import ClientLedger
 from realtime_demo.production import programs
 from tests.support.redis_server import INSTALL, missing
 from tests.support.waiting import BOUND, until_asked
@@ -57,7 +57,7 @@ async def behind(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStor
 
 async def promote(failover: Failover) -> None:
     """As planned: the former master lives, and has not been told."""
-    replica = await asyncio.to_thread(failover.plan)
+    replica = await asyncio.to_thread(failover.promote_replica)
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
 
@@ -86,8 +86,8 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
     kept = await publish(log, "1", "2")
     failover.cut_off()
     gone = await publish(log, "3", "4")  # acknowledged, and never replicated
-    everyone = {event.id: Ledger(event.cursor) for event in (*kept, *gone)}
-    replica = failover.lose_the_master()
+    everyone = {event.id: ClientLedger(event.cursor) for event in (*kept, *gone)}
+    replica = failover.kill_master()
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
     after = await publish(log, "5", "6", "7")

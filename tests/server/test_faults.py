@@ -16,9 +16,9 @@ from faults import cli
 from faults.clients import Follower
 from faults.deployment import ROOT, Deployment
 from faults.faults import BY_NAME, FAULTS, UNDER_WAY, Fault
-from faults.ledger import Ledger
+from faults.ledger import ClientLedger
 from faults.publisher import SENDER, Publisher
-from faults.readings import Sample
+from faults.resources import ResourceSample
 from faults.run import account, run
 from faults.soak import Soak
 from faults.soak import parser as soak_parser
@@ -38,7 +38,7 @@ def event(place: str, missed: int | None = -1) -> Event:
     return Event(place, "reset", "r", "", "", 0.0, missed=missed)
 
 
-def counts(ledger: Ledger) -> tuple[int, int, int]:
+def counts(ledger: ClientLedger) -> tuple[int, int, int]:
     return ledger.lost, ledger.duplicated, ledger.out_of_order
 
 
@@ -55,7 +55,7 @@ def counts(ledger: Ledger) -> tuple[int, int, int]:
     ],
 )
 def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, int]) -> None:
-    ledger = Ledger(BEGINNING)
+    ledger = ClientLedger(BEGINNING)
     for place in places:
         ledger.take(event(place))
     ledger.close(Cursor.parse(head))
@@ -74,7 +74,7 @@ def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, i
     ],
 )
 def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
-    ledger = Ledger(BEGINNING)
+    ledger = ClientLedger(BEGINNING)
     ledger.take(event("se-1"))
     ledger.take(reset)
     epoch = reset.cursor.epoch
@@ -92,7 +92,7 @@ def test_a_reset_into_another_numbering_hides_nothing() -> None:
     for each in (said("se-1"), event("tf-2", missed=None), truth[2]):
         follower.ledger.take(each)
         follower.arrivals.append((1.0, each))
-    publisher = Publisher("", "r", 1.0, begun={"tf-3": 0.5})
+    publisher = Publisher("", "r", 1.0, first_attempts={"tf-3": 0.5})
     batch = Batch("r", truth[2].cursor, tuple(truth))
     flushed = BY_NAME["redis-flushed"]
     (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows
@@ -122,7 +122,7 @@ def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
     soak = Soak(1.0, 1.0, 1)
     assert not soak.holds
     soak.totals["delivered"] = 1
-    soak.at_rest["server-0"] = [Sample(0.0)]
+    soak.at_rest["server-0"] = [ResourceSample(0.0)]
     assert soak.holds
     soak.totals["lost"] = 1
     assert not soak.holds
@@ -150,7 +150,7 @@ def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
 def test_every_fault_is_explained() -> None:
     text = " ".join((ROOT / "docs" / "faults.md").read_text().split())
     for fault in FAULTS:
-        assert f"**{fault.title}**: {fault.says}" in text
+        assert f"**{fault.title}**: {fault.description}" in text
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> 
     ("fault", "otherwise"),
     [
         (replace(BY_NAME["layer-overflows"], env={}), "the layer dropped nothing"),
-        (replace(BY_NAME["clients-stall"], tapped=False), "events crossed connections"),
+        (replace(BY_NAME["clients-stall"], tapped=False), "events crossed stalled connections"),
     ],
     ids=["no overflow", "no stall"],
 )

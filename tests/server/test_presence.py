@@ -217,13 +217,13 @@ async def test_a_return_within_the_linger_is_no_going(
     monkeypatch.setattr(presence, "LINGER", BOUND)
     here = Presence(MemoryPeople())
     for _ in range(3):
-        async with here.here(REQUEST, "r", "ada"), here.here(REQUEST, "r", "ada"):
+        async with here.staying(REQUEST, "r", "ada"), here.staying(REQUEST, "r", "ada"):
             pass
         await asyncio.sleep(3 * presence.SWEEP_INTERVAL)  # they are looked for meanwhile
     assert told == [("join", "ada")]
     monkeypatch.setattr(presence, "LINGER", 0.0)
     await until(lambda: told == [("join", "ada"), ("leave", "ada")])
-    async with here.here(REQUEST, "r", "ada"):
+    async with here.staying(REQUEST, "r", "ada"):
         assert told[2:] == [("join", "ada")]
     await here.close()
 
@@ -249,7 +249,7 @@ async def test_who_is_here_is_renewed_before_anyone_is_struck_out(
     monkeypatch.setattr(presence, "REPORT_INTERVAL", 0.0)
     store = ForgetfulPeople()
     here = Presence(store)
-    async with here.here(REQUEST, "r", "ada"):
+    async with here.staying(REQUEST, "r", "ada"):
         await until(lambda: store.reports > 0)
         store.held, reports = set(), store.reports
         await until(lambda: store.reports > reports)
@@ -279,9 +279,9 @@ async def test_a_store_that_says_nothing_keeps_nobody_out(
     here = Presence(store)
     async with asyncio.timeout(BOUND):
         for name in ("grace", "alan", "edsger"):  # the first is asked about already
-            async with here.here(REQUEST, "r", name):
+            async with here.staying(REQUEST, "r", name):
                 pass
-        async with here.here(REQUEST, "r", "ada"):
+        async with here.staying(REQUEST, "r", "ada"):
             store.back.set()
             await until(lambda: ("join", "ada") in told)
     assert {name for _, name in told} == {"grace", "ada"}

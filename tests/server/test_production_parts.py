@@ -22,8 +22,8 @@ import pytest
 from realtime_demo.production import certificate
 from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import Paths
-from realtime_demo.production.readiness import look, opener
-from realtime_demo.production.supervisor import instance_lock
+from realtime_demo.production.readiness import check, opener
+from realtime_demo.production.supervisord import instance_lock
 from tests.support.live import LiveServer
 from tests.support.production import Production
 from tests.support.program import ROOT
@@ -220,7 +220,7 @@ def test_readiness_uses_no_proxy_of_the_environment(
     memory_live_server: LiveServer,
 ) -> None:
     client = opener(ssl.create_default_context())
-    assert look(f"{memory_live_server.url}/", client) == ""
+    assert check(f"{memory_live_server.url}/", client) == ""
 
 
 def test_a_secret_that_is_empty_is_made_anew(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import asyncio
 import psutil
 import pytest
 
-from faults.readings import ASKED, Sample, rest
-from faults.soak import finding, leaking
+from faults.resources import REQUESTS, ResourceSample, sample_at_rest
+from faults.soak import leaking, trend_of
 from tests.support.live import LiveServer
 from tests.support.waiting import until
 
@@ -37,15 +37,15 @@ async def test_a_descriptor_kept_for_each_fiftieth_connection_is_found(
     leak: int, verdict: str
 ) -> None:
     env = {**(leaking(leak) if leak else {}), "REDIS_URL": ""}
-    samples: list[Sample] = []
+    samples: list[ResourceSample] = []
     with LiveServer(env=env) as server:
         parts = {"server": [psutil.Process(server.pid)]}
-        await visits(server, EVERY - ASKED)  # warm
+        await visits(server, EVERY - REQUESTS)  # warm
         for minute in range(MINUTES):
-            await visits(server, EVERY - ASKED)
+            await visits(server, EVERY - REQUESTS)
             metrics = {"server": f"{server.url}/metrics"}
-            samples.append((await rest(minute * 60, parts, metrics, 0))["server"])
-    found = {each: finding(each, samples) for each in ("descriptors", "threads", "tasks")}
+            samples.append((await sample_at_rest(minute * 60, parts, metrics, 0))["server"])
+    found = {each: trend_of(each, samples) for each in ("descriptors", "threads", "tasks")}
     verdicts = {name: one.trend.verdict for name, one in found.items() if one}
     assert verdicts == {"descriptors": verdict, "threads": "flat", "tasks": "flat"}
     if leak:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.auth.permissions import check_room
-from transports.auth.revalidation import Connection, Credential
+from transports.auth.revalidation import Credential, UserConnection
 from transports.feed import group_of
 from transports.http.names import name_of
 from transports.http.problems import Problem
@@ -126,6 +126,6 @@ async def test_anonymous_requests_cost_no_session_query() -> None:
 def test_revalidation_updates_the_user_of_a_connection() -> None:
     """A renamed user publishes under the new name: the old one may belong to another user."""
     came_in = User(username="ada")
-    connection = Connection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    connection = UserConnection({"type": "websocket", "user": came_in}, Credential(session="key"))
     connection.revalidate({"key": User(username="grace", is_staff=True)})
     assert (name_of(came_in), came_in.is_staff) == ("grace", True)

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_asked
 from transports import feed
-from transports.auth.revalidation import Connection, Credential, watch
+from transports.auth.revalidation import Credential, UserConnection, watch
 from transports.events import Draft
 from transports.presence.base import Person
 from transports.presence.redis import RedisPeople
@@ -139,7 +139,7 @@ async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:
         return {"type": "http.request"}
 
     user = User(username="ada")
-    connection = Connection({"type": "http", "user": user}, Credential(session="its key"))
+    connection = UserConnection({"type": "http", "user": user}, Credential(session="its key"))
     connection.enter("r")
     scope = {"type": "http", "user": None}
     task = asyncio.create_task(connection.run(application, scope, receive, send))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from realtime_demo.demo.wire import capture, dissect
 from realtime_demo.demo.wire.capture import Recorder, Splitter
 from realtime_demo.demo.wire.explanations import EXPLANATIONS
-from realtime_demo.demo.wire.framing import chunk_end, frame_at_start, frame_end, unmask
+from realtime_demo.demo.wire.parsing import chunk_end, frame_at_start, frame_end, unmask
 from realtime_demo.tap.buffering import Buffer
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
@@ -40,7 +40,9 @@ def apart(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     parts = dissect.carrier(head, carrier, "k3f9-42")
     assert b"".join(part.data for part in parts) == carrier
     assert [part.kind for part in parts if part.event] in (["json"], ["gzip"])
-    assert all(part.says in EXPLANATIONS and part.rfc.startswith("https://") for part in parts)
+    assert all(
+        part.explanation in EXPLANATIONS and part.rfc.startswith("https://") for part in parts
+    )
     return [(part.kind, part.data) for part in parts]
 
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections
 from django.http import HttpRequest, parse_cookie
 
 from transports.auth.permissions import check_room
-from transports.auth.revalidation import Connection, Credential
+from transports.auth.revalidation import Credential, UserConnection
 from transports.auth.tokens import QUERY_NAMES, bearer, in_subprotocols, read, user_of
 from transports.http.problems import Problem, problem_of
 from transports.http.request import Request
@@ -80,7 +80,7 @@ class TokenAuthMiddlewareStack:
             return
         scope = {**scope, "user": user, "guard": ANONYMOUS}
         if user.is_authenticated:
-            await Connection(scope, credential).run(self.application, scope, receive, send)
+            await UserConnection(scope, credential).run(self.application, scope, receive, send)
         else:
             await self.application(scope, receive, send)
 

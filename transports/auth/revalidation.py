@@ -40,7 +40,7 @@ class Credential(NamedTuple):
     token: Claim | None = None
 
 
-class Connection:
+class UserConnection:
     """A user's request or socket, which is cancelled when the user's rights end.
 
     It is the `transports.http.request.Guard` of its scope.
@@ -137,20 +137,20 @@ class Watch:
     """The users' open connections of one event loop, and the sweep over them."""
 
     def __init__(self) -> None:
-        self._open: set[Connection] = set()
+        self._open: set[UserConnection] = set()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: UserConnection) -> None:
         self._open.add(connection)
         if self._task is None:
             # An empty context: the sweep outlives the request that started it.
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._sweep(), context=contextvars.Context())
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: UserConnection) -> None:
         self._open.discard(connection)
 
     async def _sweep(self) -> None:

@@ -32,8 +32,8 @@ class Guard(Protocol):
     def leave(self, room: str) -> None: ...
 
 
-class Presence(Protocol):
-    """The presence in `scope["presence"]`: announces the people in a room."""
+class Announcer(Protocol):
+    """The object in `scope["presence"]`, which announces the people in a room."""
 
     def present(self, request: Request, room: str) -> AbstractAsyncContextManager[None]:
         """Announce the request's name in `room` while the block lasts."""
@@ -96,10 +96,10 @@ class Request:
 
     def present(self, room: str) -> AbstractAsyncContextManager[None]:
         """Announce the client in `room` while the block lasts, if the request has a `name`."""
-        presence: Presence | None = self.scope.get("presence")
-        if presence is None or "name" not in self.query:
+        announcer: Announcer | None = self.scope.get("presence")
+        if announcer is None or "name" not in self.query:
             return nullcontext()
-        return presence.present(self, room)
+        return announcer.present(self, room)
 
     @property
     def since(self) -> Cursor | None:

@@ -29,8 +29,10 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def client_address(scope: Scope) -> str:
-    """Return the client's address, from the proxy with `BEHIND_PROXY`; empty if unknown, as
-    on a Unix socket without it."""
+    """Return the client's address, from the proxy with `BEHIND_PROXY`.
+
+    Empty if unknown, as on a Unix socket without a proxy.
+    """
     client = scope.get("client")
     return str(client[0]) if client else ""
 

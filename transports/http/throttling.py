@@ -45,26 +45,26 @@ class RateLimit:
         """Take a token; raises `Problem` (429) if the bucket is empty."""
         now = time.monotonic()
         burst = max(1.0, 2 * rate if burst is None else burst)
-        left, at = self._buckets.pop(client, (burst, now))
-        left = min(burst, left + (now - at) * rate)
-        if left < 1:
-            self._buckets[client] = left, now
-            seconds = max(1, round((1 - left) / rate + 0.5))
+        tokens, at = self._buckets.pop(client, (burst, now))
+        tokens = min(burst, tokens + (now - at) * rate)
+        if tokens < 1:
+            self._buckets[client] = tokens, now
+            seconds = max(1, round((1 - tokens) / rate + 0.5))
             raise Problem(
                 429,
                 "rate",
                 f"{self.detail.format(rate=rate)}; try again in {seconds} s.",
                 {"Retry-After": str(seconds)},
             )
-        self._buckets[client] = left - 1, now
+        self._buckets[client] = tokens - 1, now
         if len(self._buckets) > self.most:
             self._buckets.popitem(last=False)
 
     def put_back(self, client: str) -> None:
         """Return the token that `client` took."""
         if client in self._buckets:  # otherwise it was dropped, and the bucket counts as full
-            left, at = self._buckets[client]
-            self._buckets[client] = left + 1, at
+            tokens, at = self._buckets[client]
+            self._buckets[client] = tokens + 1, at
 
 
 publishing = RateLimit()

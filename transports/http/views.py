@@ -35,7 +35,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
 
 
 def csrf_failure(request: HttpRequest, reason: str) -> HttpResponse | None:
-    """Return an API view's response to a failed CSRF check; None where the view is another."""
+    """Return an API view's response to a failed CSRF check; None for other views."""
     view = request.resolver_match.func if request.resolver_match else None
     methods: tuple[str, ...] = getattr(view, "methods", ())
     if not methods:

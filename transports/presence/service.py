@@ -63,7 +63,7 @@ class Presence:
     _everyone: tuple[float, Everyone] | None = None
 
     @asynccontextmanager
-    async def here(self, request: Request, room: str, name: str) -> AsyncIterator[None]:
+    async def staying(self, request: Request, room: str, name: str) -> AsyncIterator[None]:
         """Keep `name` present while the block lasts. Raises `Problem` at too high a rate."""
         self.start()
         person = Person(room, name)
@@ -126,16 +126,16 @@ class Presence:
         if ended:
             async with self._store_lock:
                 returned = [person for person in ended if person in self._stays]
-                left = await self.store.release(set(ended).difference(returned))
-            await self._publish("leave", left)
+                removed = await self.store.release(set(ended).difference(returned))
+            await self._publish("leave", removed)
         if now - self._reported_at > REPORT_INTERVAL:
             self._reported_at = now
             # Register the present people first: a flushed store has lost them, and during an
             # outage their leases expire.
             await self._register(list(self._stays))
             async with self._store_lock:
-                left = await self.store.report(hub.current().connections)
-            await self._publish("leave", left)
+                removed = await self.store.report(hub.current().connections)
+            await self._publish("leave", removed)
 
     async def _announce(self, person: Person) -> None:
         # A task of its own, not cancelled with the request: the store reports a new person once.
@@ -190,7 +190,7 @@ def own_name(request: Request) -> str:
 class PresenceMiddleware:
     """ASGI middleware that announces clients with a name.
 
-    It is the `transports.http.request.Presence` of each scope.
+    It is the `transports.http.request.Announcer` of each scope.
     """
 
     def __init__(self, application: Application) -> None:
@@ -208,4 +208,4 @@ class PresenceMiddleware:
         await self.application({**scope, "presence": self}, receive, send)
 
     def present(self, request: Request, room: str) -> AbstractAsyncContextManager[None]:
-        return presence().here(request, room, own_name(request))
+        return presence().staying(request, room, own_name(request))

@@ -105,11 +105,11 @@ class Extent:
         return Batch(room, Cursor(self.epoch, self.last), (*resets, *following))
 
 
-def reset(room: str, place: Cursor, missed: int | None) -> Event:
-    """Return a `reset`: `missed` events before `place` were trimmed (None: unknown)."""
+def reset(room: str, cursor: Cursor, missed: int | None) -> Event:
+    """Return a `reset`: `missed` events up to `cursor` were trimmed (None: unknown)."""
     what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
     return Event(
-        id=str(place),
+        id=str(cursor),
         type="reset",
         room=room,
         sender="",

@@ -92,8 +92,8 @@ class MemoryStore:
         log = self._rooms.get(room)
         if log is None or log.epoch != cursor.epoch:
             return None
-        place = cursor.seq - log.extent.first
-        return log.events[place] if 0 <= place < len(log.events) else None
+        index = cursor.seq - log.extent.first
+        return log.events[index] if 0 <= index < len(log.events) else None
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         log = self._touch(room)

@@ -1,1 +1,1 @@
-"""The bytes that crossed the tap: captured, taken apart, explained."""
+"""The bytes that crossed the tap: captured, dissected and explained."""

@@ -1,6 +1,6 @@
-"""What the techniques' connections carried last: heads, and each chunk, frame or body whole.
+"""Recordings of the techniques' connections: heads, and complete chunks, frames and bodies.
 
-It is written as it crosses the tap, and read when somebody asks which bytes carried an event.
+They show which bytes carried an event. A *carrier* is a chunk, a frame or a body.
 """
 
 from __future__ import annotations
@@ -12,29 +12,33 @@ from dataclasses import dataclass, field
 from realtime_demo.demo.labels import is_technique
 from realtime_demo.tap.proxy import Connection, Direction
 
-from .framing import chunk_end, frame_end, header_fields, inflated
+from .parsing import chunk_end, frame_end, header_fields, inflated
 
-MOST = 1024 * 1024  # bytes remembered of a connection
-LEAST = 64 * 1024  # … where there are so many that they have to share
-TOTAL = 128 * 1024 * 1024  # bytes remembered of all, roughly
-CONNECTIONS = 1_000  # remembered before those that are closed are forgotten
-LONGEST = 16 * 1024 * 1024  # bytes of a chunk, frame or body that is waited for
-HEAD = 64 * 1024  # bytes that a head may have
+MOST = 1024 * 1024  # bytes recorded of a connection
+LEAST = 64 * 1024  # bytes recorded of a connection if there are many
+TOTAL = 128 * 1024 * 1024  # bytes recorded of all connections, roughly
+CONNECTIONS = 1_000  # recordings until those of closed connections are discarded
+LONGEST = 16 * 1024 * 1024  # bytes of a carrier
+HEAD = 64 * 1024  # bytes of a head
 
 Measure = Callable[[bytearray], int | None]
 
 
 class Splitter:
-    """Cuts a direction's bytes into a head and the carriers behind it."""
+    """A parser that splits the bytes of one direction into a head and carriers.
+
+    `measure` returns the end of the first carrier; if it is given, there is no head. `lost` is
+    true after invalid bytes.
+    """
 
     def __init__(self, measure: Measure | None = None) -> None:
         self.head = b""
-        self._measure = measure  # given: there is no head (any more)
+        self._measure = measure
         self._rest = bytearray()
         self.lost = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The carriers that `data` completes."""
+        """Yield the carriers that `data` completes."""
         if self.lost:
             return
         self._rest += data
@@ -45,17 +49,17 @@ class Splitter:
                 carrier = bytes(self._rest[:end])
                 del self._rest[:end]
                 yield carrier
-        except ValueError:  # not what it claimed to be, or too much of it
+        except ValueError:  # invalid or too long
             self.lost = True
             self._rest.clear()
 
     def _end(self) -> int | None:
-        """Where the first carrier ends, if it is whole."""
+        """Return the end of the first carrier; None if it is incomplete."""
         end = self._measure(self._rest) if self._measure is not None else None
         if end is None:
             return None
         if not 0 < end <= LONGEST:
-            raise ValueError("nothing that is carried has such a length")
+            raise ValueError(f"expected a carrier of 1 to {LONGEST} bytes; got {end}")
         return end if end <= len(self._rest) else None
 
     def _take_head(self) -> None:
@@ -65,11 +69,11 @@ class Splitter:
             del self._rest[:end]
             self._measure = measure_of(self.head)
         elif len(self._rest) > HEAD:
-            raise ValueError("no head is that long")
+            raise ValueError(f"expected a head of at most {HEAD} bytes; got {len(self._rest)}")
 
 
 def measure_of(head: bytes) -> Measure:
-    """How the carriers behind a response's head are told apart (RFC 9112 §6.3)."""
+    """Return the function that finds the end of a carrier after this head (RFC 9112 §6.3)."""
     if head.startswith(b"HTTP/1.1 101"):
         return frame_end
     fields = header_fields(head)
@@ -81,7 +85,7 @@ def measure_of(head: bytes) -> Measure:
 
 @dataclass
 class Exchange:
-    """A request and what came of it."""
+    """A request, the carriers of its response, and the client's last text frame."""
 
     technique: str
     target: str
@@ -89,14 +93,14 @@ class Exchange:
     response: Splitter = field(default_factory=Splitter)
     carriers: deque[bytes] = field(default_factory=deque)
     frames: Splitter = field(default_factory=lambda: Splitter(frame_end))  # from the client
-    sent: bytes = b""  # the last frame of text that the client sent
+    sent: bytes = b""  # the last text frame from the client
 
     @property
     def size(self) -> int:
         return sum(map(len, self.carriers)) + len(self.request_head) + len(self.response.head)
 
     def carrier_of(self, needle: bytes) -> bytes | None:
-        """The last chunk, frame or body in which `needle` is."""
+        """Return the last carrier that contains `needle`."""
         compressed = b"gzip" in header_fields(self.response.head).get(b"content-encoding", b"")
         for carrier in reversed(self.carriers):
             if needle in (inflated(carrier) if compressed else carrier):
@@ -105,13 +109,13 @@ class Exchange:
 
 
 class Recording:
-    """One connection's exchanges, of which the oldest bytes are forgotten first."""
+    """The exchanges of one connection; the oldest bytes are discarded first."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.exchanges: deque[Exchange] = deque()
         self.size = 0
-        self.requests = 0  # that had begun when it was last looked at
+        self.requests = 0  # of the connection, when `observe` was last called
         self.current: Exchange | None = None
 
     def begin(self, technique: str, target: str) -> None:
@@ -126,19 +130,19 @@ class Recording:
                 self.size += len(carrier)
             if not had_head:
                 self.size += len(exchange.response.head)
-        elif exchange.response.head:  # after the handshake, then
+        elif exchange.response.head:  # after the WebSocket handshake
             for frame in exchange.frames.feed(data):
-                if frame[0] & 0x0F == 1 and frame[1] & 0x80:  # text, and masked as it has to be
+                if frame[0] & 0x0F == 1 and frame[1] & 0x80:  # text, masked
                     exchange.sent = frame
         elif len(exchange.request_head) < HEAD:
             exchange.request_head += data
             self.size += len(data)
 
-    def forget(self, most: int) -> None:
-        """Forget the oldest of what more than `most` bytes have followed.
+    def discard(self, most: int) -> None:
+        """Discard each oldest part that is followed by at least `most` bytes.
 
-        So a carrier that is longer than that, a room's whole history in one frame, is kept
-        while what came behind it is.
+        A carrier that is longer than `most`, such as a room's whole history in one frame, is
+        kept until enough bytes follow it.
         """
         while True:
             oldest = self.exchanges[0]
@@ -158,13 +162,13 @@ class Recording:
 
 
 class Recorder:
-    """The recordings of all connections, of those that are closed too while there is room."""
+    """The recordings of all connections, including closed ones up to the limits."""
 
     def __init__(self) -> None:
         self._recordings: dict[Connection, Recording] = {}
 
     def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
-        """As the tap's `observe`."""
+        """Record bytes as they cross the tap (its `observe`)."""
         recording = self._recordings.get(connection)
         if recording is None:
             if not is_technique(connection.label):
@@ -177,7 +181,7 @@ class Recorder:
                 recording.begin(connection.label, connection.target)
         if recording.current is not None:
             recording.add(recording.current, direction, data)
-            recording.forget(max(LEAST, min(MOST, TOTAL // len(self._recordings))))
+            recording.discard(max(LEAST, min(MOST, TOTAL // len(self._recordings))))
 
     def _add(self, connection: Connection) -> Recording:
         size = sum(recording.size for recording in self._recordings.values())
@@ -188,7 +192,7 @@ class Recorder:
         return recording
 
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
-        """The exchange and the carrier that brought `needle` to `address` last."""
+        """Return the exchange and the carrier that last brought `needle` to `address`."""
         for recording in reversed(self._recordings.values()):
             if recording.address == address:
                 for exchange in reversed(recording.exchanges):

@@ -1,7 +1,7 @@
-"""What the bytes that carried an event are, part by part.
+"""Dissection of the bytes that carried an event.
 
-Pure functions: a chunk, a frame or a body, and the event's id; out come parts whose bytes, one
-after the other, are the bytes that came in.
+Pure functions of a chunk, a frame or a body, and the event's id. They return parts whose bytes,
+joined, are the given bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .framing import frame_at_start, header_fields, inflated, unmasked
+from .parsing import frame_at_start, header_fields, inflated, unmasked
 
 CHUNKED = "https://www.rfc-editor.org/rfc/rfc9112#section-7.1"
 LENGTH = "https://www.rfc-editor.org/rfc/rfc9112#section-6.2"
@@ -22,32 +22,35 @@ FRAME = "https://www.rfc-editor.org/rfc/rfc6455#section-5.2"
 MASKING = "https://www.rfc-editor.org/rfc/rfc6455#section-5.3"
 GZIP = "https://www.rfc-editor.org/rfc/rfc1952#section-2.2"
 
-SHOWN = 160  # bytes of a part that is not the event
+SHOWN = 160  # bytes shown of a part that is not the event
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
 
 
 @dataclass(frozen=True)
 class Part:
-    """`says` is a key of `explanations.EXPLANATIONS`. `text` is what to show where that is not the
-    bytes' own UTF-8."""
+    """A part of the dissected bytes.
+
+    `explanation` is a key of `explanations.EXPLANATIONS`. `text` is shown instead of the bytes
+    decoded as UTF-8.
+    """
 
     kind: str
     data: bytes
-    says: str
+    explanation: str
     rfc: str
     event: bool = False
     text: str | None = None
 
     @property
     def document(self) -> dict[str, Any]:
-        """As JSON: a long part that is not the event is cut, and says by how much (`omitted`)."""
+        """The part as JSON. Of a part other than the event, bytes past SHOWN are `omitted`."""
         data = self.data if self.event else self.data[:SHOWN]
         text = data.decode("utf-8", "replace") if self.text is None else self.text
         document: dict[str, Any] = {
             "kind": self.kind,
             "hex": data.hex(" "),
             "text": text,
-            "says": self.says,
+            "says": self.explanation,
             "rfc": self.rfc,
             "event": self.event,
         }
@@ -57,13 +60,15 @@ class Part:
 
 
 def needle_of(identity: str) -> bytes:
-    """The bytes with which the event `identity` begins, in every framing; no text can hold them,
-    for its quotes would be escaped."""
+    """Return the first bytes of the event's JSON, the same in every framing.
+
+    They cannot occur in an event's text, whose quotes are escaped.
+    """
     return b'{"id":"%b"' % identity.encode()
 
 
 def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
-    """The parts of what carried the event behind `response_head`."""
+    """Dissect the carrier of the event in a response with this head."""
     if response_head.startswith(b"HTTP/1.1 101"):
         return frame(data, identity)
     fields = header_fields(response_head)
@@ -85,14 +90,14 @@ def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
 
 
 def split_chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """A chunk's size line, its data and its end (RFC 9112 §7.1)."""
+    """Return a chunk's size line, its data and its end (RFC 9112 §7.1)."""
     start = data.index(b"\r\n") + 2
     return data[:start], data[start:-2], data[-2:]
 
 
 def lines(content: bytes, identity: str) -> list[Part]:
-    """Newline-delimited JSON."""
-    start, end = place_of(content, identity)
+    """Dissect newline-delimited JSON."""
+    start, end = span_of(content, identity)
     return present(
         others(content[:start]),
         Part("json", content[start:end], "wire.event", JSON, event=True),
@@ -102,8 +107,8 @@ def lines(content: bytes, identity: str) -> list[Part]:
 
 
 def sse(content: bytes, identity: str) -> list[Part]:
-    """Server-Sent Events: the fields `id` and `data`, and the empty line."""
-    start, end = place_of(content, identity)
+    """Dissect Server-Sent Events: the fields `id` and `data`, and the empty line."""
+    start, end = span_of(content, identity)
     field = content.rindex(b"\n", 0, start) + 1 if b"\n" in content[:start] else 0
     before = content.rfind(b"\n\n", 0, start)
     first = before + 2 if before >= 0 else 0
@@ -118,11 +123,11 @@ def sse(content: bytes, identity: str) -> list[Part]:
 
 
 def batch(content: bytes, identity: str) -> list[Part]:
-    """A batch of the wire contract, around its events."""
-    start, end = place_of(content, identity)
+    """Dissect a batch of the wire contract."""
+    start, end = span_of(content, identity)
     head, tail = re.match(rb'[^[]*"events":\[', content), len(content.removesuffix(b"]}"))
     if head is None or head.end() > start:
-        raise ValueError("This is no batch of events.")
+        raise ValueError(f"expected a batch of events; got {content[:80]!r}")
     return present(
         Part("batch", content[: head.end()], "wire.batch", JSON),
         others(content[head.end() : start]),
@@ -133,44 +138,44 @@ def batch(content: bytes, identity: str) -> list[Part]:
 
 
 def frame(data: bytes, identity: str) -> list[Part]:
-    """A frame that the server sent: not masked, with a batch inside."""
+    """Dissect a frame from the server: not masked, with a batch."""
     return [*_header(data), *batch(_payload(data), identity)]
 
 
 def sent(data: bytes) -> list[Part]:
-    """A frame that a client sent: masked."""
-    said = unmasked(data).decode("utf-8", "replace")
-    found = frame_at_start(data)
-    assert found is not None
-    key = data[found.extended : found.mask]
+    """Dissect a frame from a client: masked."""
+    text = unmasked(data).decode("utf-8", "replace")
+    header = frame_at_start(data)
+    assert header is not None
+    key = data[header.extended : header.mask]
     return [
         *_header(data),
         Part("frame-mask", key, "wire.frameMask", MASKING, text=key.hex(" ")),
-        Part("frame-payload", data[found.mask :], "wire.framePayload", MASKING, True, said),
+        Part("frame-payload", data[header.mask :], "wire.framePayload", MASKING, True, text),
     ]
 
 
 def _header(data: bytes) -> list[Part]:
-    found = frame_at_start(data)
-    if found is None:
-        raise ValueError("This is no frame.")
-    bits = f"FIN={found.final:d} opcode={found.opcode} MASK={found.masked:d} length={data[1] & 127}"
+    frame = frame_at_start(data)
+    if frame is None:
+        raise ValueError(f"expected a WebSocket frame; got {data[:80]!r}")
+    bits = f"FIN={frame.final:d} opcode={frame.opcode} MASK={frame.masked:d} length={data[1] & 127}"
     parts = [Part("frame-header", data[:2], "wire.frameHeader", FRAME, text=bits)]
-    if found.extended > 2:
-        length = str(found.end - found.mask)
-        extended = data[2 : found.extended]
+    if frame.extended > 2:
+        length = str(frame.end - frame.mask)
+        extended = data[2 : frame.extended]
         parts.append(Part("frame-length", extended, "wire.frameLength", FRAME, text=length))
     return parts
 
 
 def _payload(data: bytes) -> bytes:
-    found = frame_at_start(data)
-    assert found is not None
-    return data[found.mask :]
+    frame = frame_at_start(data)
+    assert frame is not None
+    return data[frame.mask :]
 
 
 def others(data: bytes) -> Part:
-    """What came before or behind: events, or how a stream of SSE begins."""
+    """Return the part before or after the event: other events, or the start of an SSE stream."""
     if b'{"id":"' in data:
         return Part("others", data, "wire.others", JSON)
     return Part("preamble", data, "wire.preamble", SSE)
@@ -180,8 +185,8 @@ def present(*parts: Part) -> list[Part]:
     return [part for part in parts if part.data]
 
 
-def place_of(content: bytes, identity: str) -> tuple[int, int]:
-    """Where the event's JSON begins and ends. Raises `ValueError`."""
+def span_of(content: bytes, identity: str) -> tuple[int, int]:
+    """Return the start and end of the event's JSON. Raise `ValueError` if it is missing."""
     start = content.index(needle_of(identity))
     text = content[start:].decode("utf-8", "replace")
     _, length = json.JSONDecoder().raw_decode(text)
@@ -189,14 +194,14 @@ def place_of(content: bytes, identity: str) -> tuple[int, int]:
 
 
 def note(parts: list[Part]) -> str | None:
-    """The key of what is remarkable about them."""
+    """Return the key of an explanation of the parts together, if there is one."""
     if any(part.kind == "gzip" for part in parts):
         return "wire.compressed"
     return "wire.together" if any(part.kind == "others" for part in parts) else None
 
 
 def shown_head(head: bytes) -> str:
-    """A head without the values that are somebody's secret."""
+    """Return a head without credentials."""
     shown = []
     for line in head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n"):
         name, colon, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""`GET /stage/wire/?technique=&id=`: the bytes that carried an event, part by part."""
+"""`GET /stage/wire/?technique=&id=`: the bytes that carried an event, dissected."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from transports.http.views import api_view, json_response
 from transports.registry import BY_NAME
 
 from . import dissect
-from .framing import inflated, unmasked
+from .parsing import inflated, unmasked
 
 _ROOM = re.compile(rb'"room"\s*:\s*"([^"]*)"')
 
 
 @api_view("GET", "HEAD")
 async def wire(request: HttpRequest) -> HttpResponse:
-    """What carried the event to the client's own address: nobody reads another's connection.
+    """Return the bytes that carried the event to the client's own address; 404 if not recorded.
 
-    404 where it is no longer kept. Cookies and tokens in the heads are left out.
+    Cookies and tokens in the heads are left out.
     """
     scope: Scope = request.scope  # type: ignore[attr-defined]
     user = Request(scope).user
     technique = request.GET.get("technique", "")
     if technique not in BY_NAME:
-        raise Problem(400, "technique", f"'technique' is one of {', '.join(BY_NAME)}.")
+        raise Problem(400, "technique", f"'technique' must be one of {', '.join(BY_NAME)}.")
     try:
         identity = str(Cursor.parse(request.GET.get("id", "")))
     except InvalidCursor as error:
@@ -45,20 +45,20 @@ async def wire(request: HttpRequest) -> HttpResponse:
     try:
         document = {"technique": technique, "id": identity, **described(captured, identity)}
     except ValueError as error:
-        raise Problem(404, "wire", f"These bytes cannot be taken apart: {error}") from error
+        raise Problem(404, "wire", f"These bytes cannot be dissected: {error}") from error
     return json_response(document)
 
 
 def rooms_of(captured: Document) -> set[str]:
-    """The rooms that the bytes speak of: a socket carries more than the one in its path.
+    """Return the rooms in the captured bytes: a socket may carry several.
 
-    Only a member can look like one: in a text its quotes would be escaped.
+    The pattern cannot match in an event's text, whose quotes are escaped.
     """
     carrier = b64decode(captured["carrier"])
-    said = carrier + inflated(carrier)
+    data = carrier + inflated(carrier)
     if captured["sent"]:
-        said += unmasked(b64decode(captured["sent"]))
-    return {room.decode("utf-8", "replace") for room in _ROOM.findall(said)}
+        data += unmasked(b64decode(captured["sent"]))
+    return {room.decode("utf-8", "replace") for room in _ROOM.findall(data)}
 
 
 def described(captured: Document, identity: str) -> dict[str, Any]:

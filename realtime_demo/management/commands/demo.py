@@ -1,4 +1,4 @@
-"""`manage.py demo`: one command from a fresh checkout to a living page."""
+"""`manage.py demo`: the demo page with a running conversation, from a fresh checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime_demo.demo.runner import DemoRunner
-from realtime_demo.demo.state import Feed
+from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ServerFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.server import SERVERS
@@ -25,17 +25,21 @@ from transports.auth.permissions import check_room
 from transports.http.problems import Problem
 
 ANYWHERE = {"0.0.0.0", "::"}
-# Seconds between signs of life: a class is to see a dead connection noticed.
+# Seconds between heartbeats: short, so that a class sees a client detect a dead connection.
 HEARTBEAT = "5"
 
 
 class Command(BaseCommand):
-    help = "Migrate, serve, open the page in a browser and keep a conversation going."
+    help = "Migrate, serve, open the page in a browser and publish a conversation."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for a whole class")
-        parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
-        parser.add_argument("--room", default="lobby", help="where the conversation is")
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to listen on (0.0.0.0: for a whole class)"
+        )
+        parser.add_argument(
+            "--port", type=int, default=8000, help="port to listen on (0: any free port)"
+        )
+        parser.add_argument("--room", default="lobby", help="room of the conversation")
         parser.add_argument(
             "--server",
             choices=sorted(SERVERS),
@@ -44,18 +48,18 @@ class Command(BaseCommand):
         )
         parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
         parser.add_argument(
-            "--no-conversation", action="store_true", help="publish nothing by itself"
+            "--no-conversation", action="store_true", help="do not publish a conversation"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = options["host"], options["port"]
         if not 0 <= port <= 65_535:
-            raise CommandError(f"A port is a number from 0 to 65535; got {port}.")
+            raise CommandError(f"--port must be from 0 to 65535; got {port}.")
         try:
             check_room(options["room"], SimpleNamespace(is_staff=True))
         except Problem as problem:
             raise CommandError(problem.detail) from problem
-        feed = Feed(running=not options["no_conversation"], room=options["room"])
+        feed = FeedSettings(running=not options["no_conversation"], room=options["room"])
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options
         try:
@@ -66,7 +70,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write("Stopped.")
 
-    async def serve(self, host: str, port: int, feed: Feed) -> None:
+    async def serve(self, host: str, port: int, feed: FeedSettings) -> None:
         raise_open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
         runner = DemoRunner(
             host,
@@ -74,48 +78,48 @@ class Command(BaseCommand):
             feed,
             environment=environment(host),
             server=self.options["server"],
-            say=self.say,
+            write=self.write,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, runner.stop)
         await runner.run(self.ready)
 
-    def say(self, line: str) -> None:
+    def write(self, line: str) -> None:
         self.stdout.write(f"  {line}")
         self.stdout.flush()
 
     def ready(self, port: int) -> None:
-        """Called in the event loop as soon as the page can be asked for."""
+        """Print the URL, and open the page; called in the event loop once it can be requested."""
         host: str = self.options["host"]
         url = url_of("127.0.0.1" if host in ANYWHERE else host, port)
         feed = "Redis" if settings.REDIS_URL else "the server"
         self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
         if host in ANYWHERE:
-            # The controls are for this machine alone, which a loopback address shows it is.
-            self.say(f"For others on your network: {url_of(own_address(), port)}")
-        self.say(f"The feed is kept in {feed}. Ctrl-C stops it.")
+            # The URL above is a loopback address: only from there are the controls accepted.
+            self.write(f"For others on your network: {url_of(own_address(), port)}")
+        self.write(f"The history is in {feed}. Ctrl-C stops the demo.")
         if not self.options["no_browser"]:
             asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)
 
 
 def environment(host: str) -> dict[str, str]:
-    """What the server of the demo is told."""
-    told = {
+    """Return the environment variables for the demo's server."""
+    variables = {
         "DEMO": "1",
         "HEARTBEAT": os.environ.get("HEARTBEAT", HEARTBEAT),
         "SECRET_KEY": settings.SECRET_KEY,  # so that a session outlives a restart
     }
     if not is_loopback(host):
-        told["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, *names_of(host)])
-    return told
+        variables["ALLOWED_HOSTS"] = ",".join([*settings.ALLOWED_HOSTS, *names_of(host)])
+    return variables
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> str:
-    """What is wrong, and what to do about it."""
+    """Return an error message with a remedy."""
     if error.errno == errno.EADDRINUSE:
         return (
-            f"The demo could not start on {host}:{port}: it is in use. "
+            f"The demo could not start on {host}:{port}: the port is in use. "
             f"Choose another port: make demo PORT={port + 1}"
         )
     return f"The demo could not start on {host}:{port}: {error.strerror or error}"
@@ -133,13 +137,14 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(host: str) -> list[str]:
-    """The names under which others on the network may ask for this machine."""
+    """Return the host names and addresses of this machine for clients on the network."""
     name = socket.gethostname().lower()
     return [host, name, f"{name}.local", own_address()]
 
 
 def own_address() -> str:
-    """This machine's address towards its network; nothing is sent to find it."""
+    """Return this machine's address in its network. Nothing is sent."""
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # a documentation address (RFC 5737)

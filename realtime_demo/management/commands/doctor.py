@@ -1,4 +1,4 @@
-"""`manage.py doctor URL`: what a proxy does to each technique, with the line that cures it."""
+"""`manage.py doctor URL`: the effects of a proxy on each technique, and the cure of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from realtime_demo.doctor.remedies import Finding
 
 
 class Command(BaseCommand):
-    help = "Probe a live deployment from outside and name what a proxy does to each technique."
+    help = "Probe a live deployment from outside and report the effects of a proxy."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             "--idle",
             type=float,
             default=20.0,
-            help=f"seconds of silence to listen to, at most {LONGEST_HOLD:g} (default: 20)",
+            help=f"seconds to leave connections idle, at most {LONGEST_HOLD:g} (default: 20)",
         )
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -37,20 +37,20 @@ class Command(BaseCommand):
         try:
             url = root_of(url)
         except ValueError as error:
-            raise CommandError(f"{url!r} is no URL of a deployment: {error}") from error
+            raise CommandError(f"{url!r} is not the URL of a deployment: {error}") from error
         if not options["idle"] > 0:
-            raise CommandError(f"--idle is seconds, above 0; got {options['idle']:g}.")
+            raise CommandError(f"--idle must be seconds, above 0; got {options['idle']:g}.")
         examination = Examination(url, options["idle"])
         try:
             findings = asyncio.run(examination.run())
         except Unreachable as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            documents = [{**asdict(found), "cure": found.cure} for found in findings]
+            documents = [{**asdict(finding), "cure": finding.cure} for finding in findings]
             self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
         else:
             self.show(findings, examination)
-        if any(found.severity == "problem" for found in findings):
+        if any(finding.severity == "problem" for finding in findings):
             sys.exit(1)
 
     def show(self, findings: list[Finding], examination: Examination) -> None:
@@ -60,13 +60,14 @@ class Command(BaseCommand):
             f"a round trip takes {1000 * examination.round_trip:.1f} ms."
         )
         if not findings:
-            console.print("[green]Nothing found: every technique arrives as it was sent.")
+            console.print("[green]No findings: the proxy changes no technique.")
             return
         table = Table(show_lines=True)
         for title in ("technique", "what", "seen", "cure"):
             table.add_column(title, overflow="fold")
-        for found in findings:
-            style = "bold red" if found.severity == "problem" else "yellow"
-            what = f"[{style}]{found.what}[/]"
-            table.add_row(found.technique, what, escape(found.evidence), escape(found.cure))
+        for finding in findings:
+            style = "bold red" if finding.severity == "problem" else "yellow"
+            what = f"[{style}]{finding.what}[/]"
+            table.add_row(finding.technique, what, escape(finding.evidence), escape(finding.cure))
+
         console.print(table)

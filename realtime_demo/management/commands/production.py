@@ -1,4 +1,4 @@
-"""`manage.py production`: nginx, servers, worker and Redis, side by side on this machine."""
+"""`manage.py production`: nginx, servers, workers and Redis on this machine."""
 
 from __future__ import annotations
 
@@ -29,21 +29,24 @@ Commands = dict[str, list[str]]
 
 
 class Command(BaseCommand):
-    help = "Run nginx (HTTPS, HTTP/2), several servers, a worker and Redis. Ctrl-C stops them."
+    help = "Run nginx (HTTPS, HTTP/2), servers, workers and Redis. Ctrl-C stops them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="the address nginx listens on")
-        parser.add_argument("--port", type=int, default=8443, help="the port of HTTPS")
+        parser.add_argument("--host", default="127.0.0.1", help="address that nginx listens on")
+        parser.add_argument("--port", type=int, default=8443, help="port of HTTPS")
         parser.add_argument(
-            "--metrics-port", type=int, default=9180, help="on 127.0.0.1; 0: no metrics"
+            "--metrics-port",
+            type=int,
+            default=9180,
+            help="port of the metrics on 127.0.0.1 (0: no metrics)",
         )
-        parser.add_argument("--servers", type=int, default=2, help="processes that serve")
-        parser.add_argument("--workers", type=int, default=1, help="background workers")
+        parser.add_argument("--servers", type=int, default=2, help="number of servers")
+        parser.add_argument("--workers", type=int, default=1, help="number of background workers")
         parser.add_argument(
             "--directory",
             type=Path,
             default=Path(settings.BASE_DIR) / "build" / "production",
-            help="where everything generated goes, and the data",
+            help="directory of the generated files and the data",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,7 +59,7 @@ class Command(BaseCommand):
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
             if options[name] < least:
                 option = name.replace("_", "-")
-                raise CommandError(f"--{option} is at least {least}; got {options[name]}.")
+                raise CommandError(f"--{option} must be at least {least}; got {options[name]}.")
         paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
@@ -68,21 +71,21 @@ class Command(BaseCommand):
         try:
             paths.make_directories()
         except OSError as error:
-            raise CommandError(f"{paths.directory} cannot be made: {error}") from error
+            raise CommandError(f"Cannot create {paths.directory}: {error}") from error
 
-        # A flag instead of an exception: wherever the signal arrives, what was begun is ended.
+        # A variable instead of an exception: the signal interrupts no step halfway.
         self.interrupted = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.interrupt)
-        from realtime_demo.production.supervisor import AlreadyRunning, instance_lock
+        from realtime_demo.production.supervisord import AlreadyRunning, instance_lock
 
         try:
             with instance_lock(paths) as lock:
                 self.run(paths, options["workers"], lock)
         except AlreadyRunning as error:
             raise CommandError(
-                f"A production runs in {paths.directory} already, or is about to end; "
-                "another one needs a --directory and ports of its own."
+                f"A production already runs in {paths.directory}, or is still stopping. "
+                "Another one needs its own --directory and ports."
             ) from error
         self.write("Stopped.")
 
@@ -90,14 +93,14 @@ class Command(BaseCommand):
         self.interrupted = True
 
     def write(self, line: str) -> None:
-        """Print a line; nothing if the terminal was closed."""
+        """Print a line, unless the terminal was closed."""
         with suppress(OSError, ValueError):
             self.stdout.write(line)
             self.stdout.flush()
 
     def run(self, paths: Paths, workers: int, lock: int) -> None:
         """Prepare the production, and run it until a signal. Raises `CommandError`."""
-        from realtime_demo.production.supervisor import Supervisor
+        from realtime_demo.production.supervisord import Supervisord
 
         check_free(paths.host, paths.port, f"make production HTTPS_PORT={paths.port + 1}")
         if paths.metrics_port:
@@ -111,7 +114,7 @@ class Command(BaseCommand):
             if self.interrupted:
                 return
             manage = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
-            try:  # in a session of its own: Ctrl-C does not reach it
+            try:  # in its own session, so that Ctrl-C does not reach it
                 subprocess.run(
                     manage,
                     cwd=settings.BASE_DIR,
@@ -125,13 +128,15 @@ class Command(BaseCommand):
             return
         names = [name for _, commands in groups for name in commands]
         self.write(f"Starting {', '.join(names)} in {paths.directory}")
-        with Supervisor(paths, names[::-1], password, environment, lock, self.write) as supervisor:
+        with Supervisord(
+            paths, names[::-1], password, environment, lock, self.write
+        ) as supervisord:
             stopping = threading.Event()
-            reported = (paths.url, paths.certificate, self.write, stopping)
-            threading.Thread(target=readiness.report, args=reported, daemon=True).start()
+            report_arguments = (paths.url, paths.certificate, self.write, stopping)
+            threading.Thread(target=readiness.report, args=report_arguments, daemon=True).start()
             try:
                 while not self.interrupted:
-                    if problem := supervisor.problem():
+                    if problem := supervisord.problem():
                         raise CommandError(problem)
                     time.sleep(PAUSE)
             finally:
@@ -140,8 +145,8 @@ class Command(BaseCommand):
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.
 
-        The last group stops first: the servers tell their clients, which they reach through nginx,
-        and need Redis until then.
+        The last group stops first: the servers close their clients' connections through nginx, and
+        need Redis until then.
         """
         try:
             nginx = programs.nginx()
@@ -170,12 +175,13 @@ class Command(BaseCommand):
 
 
 def check_free(host: str, port: int, instead: str) -> None:
-    """Raise `CommandError` if the port is in use, with what to do `instead`."""
+    """Raise `CommandError` if the port cannot be used; suggest the command `instead`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise CommandError(f"Cannot listen on {host}:{port} ({why}); try {instead}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            message = f"Cannot listen on {host}:{port} ({reason}); try: {instead}"
+            raise CommandError(message) from error

@@ -16,7 +16,7 @@ from transports.store.base import STORE_TOKEN_LENGTH, reset
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
-def place_of(entry: Entry) -> Cursor:
+def cursor_of(entry: Entry) -> Cursor:
     return Cursor(entry[1][b"epoch"].decode(), _seq(entry))
 
 
@@ -28,10 +28,10 @@ def head_of(last: Entry | None, store: str) -> Cursor:
     """Return the cursor after the room's last entry, in the epoch of its next event."""
     if last is None:
         return Cursor(store, 0)
-    place = place_of(last)
+    cursor = cursor_of(last)
     if not store:  # flushed just now: the next read will show that
-        return place
-    return Cursor(store + place.epoch[STORE_TOKEN_LENGTH:], place.seq)
+        return cursor
+    return Cursor(store + cursor.epoch[STORE_TOKEN_LENGTH:], cursor.seq)
 
 
 def backlog(room: str, entries: Sequence[Entry], length: int, store: str) -> Batch:
@@ -48,10 +48,10 @@ def next_batch(
 
     Return None unless the entries prove that no event is missing between.
     """
-    own = bool(entries) and place_of(entries[0]) == since
+    own = bool(entries) and cursor_of(entries[0]) == since
     following = entries[1:] if entries and _seq(entries[0]) == since.seq else entries
     if following:
-        first = place_of(following[0])
+        first = cursor_of(following[0])
         if not own and not (first.seq == since.seq + 1 and since.belongs_to(first.epoch)):
             return None
         head = head_of(following[-1], store)
@@ -65,8 +65,8 @@ def next_batch(
 def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store: str) -> Batch:
     """Return the events after any `since`, from all entries of the room (at least one)."""
     head = head_of(entries[-1], store)
-    start = Cursor(place_of(entries[0]).epoch, _seq(entries[0]) - 1)
-    run = [_seq(entry) for entry in entries if since.belongs_to(place_of(entry).epoch)]
+    start = Cursor(cursor_of(entries[0]).epoch, _seq(entries[0]) - 1)
+    run = [_seq(entry) for entry in entries if since.belongs_to(cursor_of(entry).epoch)]
     missed: int | None = None
     if run:
         if run[0] == start.seq + 1 and since.seq < start.seq:
@@ -86,11 +86,11 @@ def _events(
 ) -> Iterator[Event]:
     """Yield the events, with a `reset` at each seam."""
     for entry in entries:
-        place = place_of(entry)
-        if before is not None and not before.belongs_to(place.epoch):
-            yield reset(room, Cursor(place.epoch, place.seq - 1), None)
+        cursor = cursor_of(entry)
+        if before is not None and not before.belongs_to(cursor.epoch):
+            yield reset(room, Cursor(cursor.epoch, cursor.seq - 1), None)
         yield event_of(entry)
-        before = place
+        before = cursor
     if before is not None and not before.belongs_to(head.epoch):
         yield reset(room, head, None)
 

@@ -20,6 +20,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 
 class Cancellable(connection.AbstractConnection):
+    """Base class of connections whose commands can be cancelled at any time."""
+
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
@@ -52,7 +54,7 @@ class Cancellable(connection.AbstractConnection):
             self._writer.close()
 
 
-class Connection(Cancellable, connection.Connection):
+class TCPConnection(Cancellable, connection.Connection):
     """TCP."""
 
 
@@ -74,5 +76,11 @@ class MasterTLSConnection(Cancellable, sentinel.SentinelManagedSSLConnection):
 
 IN_PLACE_OF: dict[type[connection.AbstractConnection], type[Cancellable]] = {
     each.__bases__[1]: each
-    for each in (Connection, TLSConnection, UnixConnection, MasterConnection, MasterTLSConnection)
+    for each in (
+        TCPConnection,
+        TLSConnection,
+        UnixConnection,
+        MasterConnection,
+        MasterTLSConnection,
+    )
 }

@@ -31,10 +31,10 @@ from transports.store.redis.connection import CONNECTIONS, Pool, client
 from transports.store.redis.log import (
     Entry,
     backlog,
+    cursor_of,
     event_of,
     head_of,
     next_batch,
-    place_of,
     whole_batch,
 )
 from transports.store.redis.promotion import set_up
@@ -154,11 +154,13 @@ class RedisStore:
         return replace(event, id=identity.decode())
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
-        place = f"{cursor.seq}-0"
         if cursor.seq == 0:  # Redis has no entry 0-0 and would respond with an error
             return None
-        entries: list[Entry] = await reached(self._reader.xrange(self._key(room), place, place))
-        if not entries or place_of(entries[0]) != cursor:
+        entry_id = f"{cursor.seq}-0"
+        entries: list[Entry] = await reached(
+            self._reader.xrange(self._key(room), entry_id, entry_id)
+        )
+        if not entries or cursor_of(entries[0]) != cursor:
             return None
         return event_of(entries[0])
 

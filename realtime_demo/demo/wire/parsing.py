@@ -1,4 +1,4 @@
-"""How HTTP and WebSocket frame what they carry: heads, chunks, frames, gzip members."""
+"""Parsers of HTTP heads, chunks, WebSocket frames and gzip members."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class Frame(NamedTuple):
-    """A frame of RFC 6455 §5.2: where its pieces end, from its first byte on."""
+    """The header of a frame (RFC 6455 §5.2), with offsets from the frame's first byte."""
 
     final: bool
     opcode: int
-    extended: int  # the end of the extended length; 2 where there is none
-    mask: int  # the end of the masking key; the same as `extended` where there is none
+    extended: int  # the end of the extended length; 2 without one
+    mask: int  # the end of the masking key; `extended` without one
     end: int
 
     @property
@@ -21,7 +21,7 @@ class Frame(NamedTuple):
 
 
 def frame_at_start(data: bytes | bytearray) -> Frame | None:
-    """The frame that `data` begins with; None while its header is not whole."""
+    """Return the header of the frame at the start of `data`; None if it is incomplete."""
     if len(data) < 2:
         return None
     size, extended = data[1] & 0x7F, 2
@@ -35,45 +35,45 @@ def frame_at_start(data: bytes | bytearray) -> Frame | None:
 
 
 def frame_end(data: bytes | bytearray) -> int | None:
-    """Where the first frame ends, which may be past what there is; None: not known yet."""
+    """Return the end of the first frame, perhaps past the end of `data`; None: not known yet."""
     frame = frame_at_start(data)
     return None if frame is None else frame.end
 
 
 def chunk_end(data: bytes | bytearray) -> int | None:
-    """Where the first chunk ends, its CRLF included (RFC 9112 §7.1); None: not known yet.
+    """Return the end of the first chunk, with its CRLF (RFC 9112 §7.1); None: not known yet.
 
-    Raises `ValueError` for what is no chunk.
+    Raise `ValueError` for an invalid chunk.
     """
     end = data.find(b"\r\n", 0, 64)
     if end < 0:
         if len(data) >= 64:
-            raise ValueError("no chunk size where one belongs")
+            raise ValueError(f"expected a chunk size; got {bytes(data[:64])!r}")
         return None
     return end + 2 + int(bytes(data[:end]).partition(b";")[0], 16) + 2
 
 
 def unmask(data: bytes, key: bytes) -> bytes:
-    """RFC 6455 §5.3; masking is its own inverse."""
-    return bytes(byte ^ key[place % 4] for place, byte in enumerate(data))
+    """Unmask or mask `data` (RFC 6455 §5.3)."""
+    return bytes(byte ^ key[index % 4] for index, byte in enumerate(data))
 
 
 def unmasked(frame: bytes) -> bytes:
-    """The payload of a client's frame."""
-    found = frame_at_start(frame)
-    if found is None or not found.masked:
-        raise ValueError("A client's frame is masked (RFC 6455 §5.1).")
-    return unmask(frame[found.mask :], frame[found.extended : found.mask])
+    """Return the payload of a client's frame. Raise `ValueError` if it is not masked."""
+    header = frame_at_start(frame)
+    if header is None or not header.masked:
+        raise ValueError(f"expected a masked frame (RFC 6455 §5.1); got {frame[:80]!r}")
+    return unmask(frame[header.mask :], frame[header.extended : header.mask])
 
 
 def header_fields(head: bytes) -> dict[bytes, bytes]:
-    """The fields of a head by their lower-case names; of those that repeat the last."""
+    """Return the fields of a head, in lower case; of repeated fields, the last."""
     lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
     return {name.strip().lower(): value.strip().lower() for name, _, value in lines}
 
 
 def inflated(carrier: bytes) -> bytes:
-    """What the gzip member in a chunk holds; nothing if there is none."""
+    """Return the decompressed gzip member in a chunk; empty if there is none."""
     start = carrier.find(b"\x1f\x8b")
     if start < 0:
         return b""

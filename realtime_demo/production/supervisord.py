@@ -1,7 +1,7 @@
-"""supervisord, as long as the command that started it lives.
+"""The process of supervisord, which ends with the command that started it.
 
-One production runs in a directory: the command locks it, and supervisord inherits the lock, which
-ends with the last of the two, however they end (flock(2)).
+At most one production runs in a directory: the command locks it, and supervisord inherits the
+lock. The lock ends when both have ended, also if they are killed (flock(2)).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from .child import PARENT, end_group
 from .configuration import ATTEMPTS, PATIENCE
 from .paths import Paths
 
-STOPPING = 30.0  # seconds after which supervisord itself is killed: three groups' PATIENCE
+STOPPING = 30.0  # seconds until a stopping supervisord is killed: PATIENCE for three groups
 
 
 class AlreadyRunning(Exception):
-    """Another command runs the production in this directory, or its processes are ending."""
+    """Another command runs a production in this directory, or its processes are still ending."""
 
 
 @contextmanager
 def instance_lock(paths: Paths) -> Iterator[int]:
-    """Lock the directory while the block lasts, and yield the lock's descriptor.
+    """Lock the directory for the block, and yield the lock's descriptor.
 
-    Raises `AlreadyRunning`.
+    Raise `AlreadyRunning` if it is locked.
     """
     with open(paths.run / "production.lock", "w") as lock:
         try:
@@ -46,11 +46,11 @@ def instance_lock(paths: Paths) -> Iterator[int]:
         yield lock.fileno()
 
 
-class Supervisor:
-    """supervisord with the configuration at `paths`, while the block lasts.
+class Supervisord:
+    """The process of supervisord with the configuration at `paths`, for the block.
 
-    `names` are its programs, in the order in which they stop; `write` is called with each line
-    that supervisord and they print.
+    `names` are its programs, in the order in which they stop. `write` is called with each line
+    of their output.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Supervisor:
     def __enter__(self) -> Self:
         child = [sys.executable, "-m", "realtime_demo.production.child", str(self.paths.pid_file())]
         daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.paths.supervisor)]
-        # stdout is a pipe, not the command's own: each program opens it anew, which a socket does
-        # not allow, and of a file would write over the beginning.
+        # stdout is a pipe, not inherited: each program opens /dev/fd/1 again, which fails for a
+        # socket, and would overwrite the beginning of a file.
         with self.paths.supervisor_errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [*child, *daemon],
@@ -101,25 +101,25 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for name in self.names:  # if supervisord was killed; in order, they have ended before it
+        for name in self.names:  # still running only if supervisord was killed
             end_group(self.paths.pid_file(name), PATIENCE)
 
     def problem(self) -> str:
-        """Why the production cannot go on; empty while it can."""
+        """Return the reason why the production cannot continue; empty if it can."""
         code = self.process.poll()
         if code is not None:
             errors = self.paths.supervisor_errors.read_text(errors="replace")
             return f"supervisord ended with {code}. {errors}".strip()
-        # A new one each time: after an error its connection is of no use.
+        # A new transport each time: after an error, its connection cannot be used.
         transport: Any = SupervisorTransport(
             "production", self.password, f"unix://{self.paths.control}"
         )
         try:
             with ServerProxy("http://localhost", transport) as supervisord:
                 processes: Any = supervisord.supervisor.getAllProcessInfo()
-        except (OSError, HTTPException, RpcError):  # it does not listen yet, or not any more
+        except (OSError, HTTPException, RpcError):  # not listening yet, or stopping
             return ""
-        failed = [each["name"] for each in processes if each["statename"] == "FATAL"]
+        failed = [process["name"] for process in processes if process["statename"] == "FATAL"]
         if failed:
             return f"{', '.join(failed)} ended {ATTEMPTS} times in a row: see above."
         return ""

@@ -1,4 +1,4 @@
-"""What a fault is injected into: the deployment, the tap in front of it, and the feed."""
+"""The testbed of a fault: a deployment, a tap in front of it, a publisher and clients."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from .deployment import Deployment
 from .failover import Failover
 from .publisher import Publisher
 
-BOUND = 90.0  # seconds after which what has not happened is not going to
+BOUND = 90.0  # seconds until `until` and `poll_until` give up
 
 
 @dataclass
-class Stage:
+class Testbed:
+    """A deployment with clients, and the observations of the fault injected into it."""
+
     deployment: Deployment
     http: httpx.AsyncClient
     tap: Tap
     publisher: Publisher
     clock: Path
     followers: Sequence[Follower] = ()
-    notes: list[str] = field(default_factory=list)  # what the fault was seen to do
-    unproven: list[str] = field(default_factory=list)  # what it was not seen to do, and had to
+    notes: list[str] = field(default_factory=list)  # observed effects of the fault
+    unproven: list[str] = field(default_factory=list)  # expected effects that were not observed
 
     @property
     def failover(self) -> Failover:
@@ -41,27 +43,27 @@ class Stage:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def expect(self, is_so: object, otherwise: str) -> None:
-        """A fault that did not take place is survived by anybody: that it did is held too."""
-        if not is_so:
+    def expect(self, occurred: object, otherwise: str) -> None:
+        """Fail the run if the fault did not occur: otherwise it passes trivially."""
+        if not occurred:
             self.unproven.append(otherwise)
 
     @property
     def arrived(self) -> int:
-        """Events that the followers were given so far."""
-        return sum(len(each.arrivals) for each in self.followers)
+        """The number of events that all followers have received so far."""
+        return sum(len(follower.arrivals) for follower in self.followers)
 
     def process(self, part: str) -> psutil.Process:
-        """The part's first process; nginx's is its master."""
+        """Return the first process of a part; of nginx, the master."""
         return self.deployment.processes()[part][0]
 
     def step_clock(self, seconds: float) -> None:
-        """Make the clock of every Python process of the deployment wrong by so many seconds."""
+        """Set the clock error of every Python process in the deployment to `seconds`."""
         with self.clock.open("r+b") as file:
             file.write(struct.pack("d", seconds))
 
     async def counters(self, name: str) -> float:
-        """The sum of a counter over the servers."""
+        """Return the sum of a counter over the servers."""
         total = 0.0
         async with httpx.AsyncClient(base_url=self.deployment.metrics_url, timeout=10) as metrics:
             for server in self.deployment.paths.names:
@@ -72,23 +74,23 @@ class Stage:
         return total
 
     async def task(self, kind: str, **arguments: Any) -> str:
-        """Start a task for the worker; where it is asked for."""
+        """Start a task for the worker; return its URL."""
         headers = await asyncio.to_thread(self.deployment.staff)
         document = {"kind": kind, "arguments": arguments}
-        answer = await self.http.post("/tasks/", json=document, headers=headers)
-        answer.raise_for_status()
-        return str(answer.headers["location"])
+        response = await self.http.post("/tasks/", json=document, headers=headers)
+        response.raise_for_status()
+        return str(response.headers["location"])
 
 
 async def until(condition: Callable[[], object], seconds: float = BOUND) -> None:
-    """Return as soon as `condition()` holds; raises `TimeoutError` after `seconds`."""
+    """Wait until `condition()` holds. Raise `TimeoutError` after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 (there is no event to wait for)
             await asyncio.sleep(0.02)
 
 
-async def until_asked(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
-    """As `until`, for a condition that has to be asked for."""
+async def poll_until(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
+    """Wait as `until` does, for an asynchronous condition."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
