@@ -20,9 +20,9 @@ from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
 from benchmarks.servers import ServerFailed
 from benchmarks.tables import markdown, show
+from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
-from realtime_demo.server import SERVERS
 
 OPEN_FILES = 4_096
 PACKAGES = ("django", "channels", *SERVERS)

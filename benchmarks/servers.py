@@ -15,8 +15,8 @@ import psutil
 
 from benchmarks.machine import bind
 from benchmarks.peers.environment import python as peers_python
+from realtime_demo.asgi_servers import SERVERS, command, free_port
 from realtime_demo.comparison.host import cpu_seconds
-from realtime_demo.server import SERVERS, command, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START = 30.0  # seconds until a server must listen

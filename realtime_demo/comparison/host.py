@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("Django", "channels", "daphne", "twisted", "httpx", "websockets", "redis")
+PACKAGES = ("Django", "channels", "httpx", "websockets", "redis")
 
 
 def cpu_seconds(pid: int) -> float | None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.tap.network import Network
 from transports.events import Event
 from transports.registry import BY_NAME, TECHNIQUES, ResponseEnds
 
-from .local_server import APPLICATION
 from .theory import Arrivals, NetworkPath, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ

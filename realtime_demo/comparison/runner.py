@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from realtime_demo.tap.network import Network
 
 from .host import environment
-from .local_server import ServerFailed, local_server
+from .local_server import ServerFailed, local_name, local_server
 from .measurement import measure
 from .phase import MeasurementFailed, Target
 from .plan import Plan, Progress, Report, Settings
@@ -81,7 +81,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         plan=plan,
         began=began,
         environment=host,
-        server=plan.server or f"local ({plan.application})",
+        server=plan.server or local_name(plan.application),
         same_host=same_host,
         clock_offset=target.clock.offset,
         clock_uncertainty=target.clock.uncertainty,

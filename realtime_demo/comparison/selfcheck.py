@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import httpx
 from websockets.asyncio.client import connect
 
+from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
-from .local_server import APPLICATION, local_server
+from .local_server import local_server
 from .phase import Clock, MeasurementFailed, Target
 from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher

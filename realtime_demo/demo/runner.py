@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from realtime_demo.server import command, free_port
+from realtime_demo.asgi_servers import command, free_port
 from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME

@@ -23,8 +23,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks import publishing
+from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
-from realtime_demo.server import SERVERS
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.program import ROOT

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.publishing import provenance
 from benchmarks.results import BURST, HELD_LOAD, KIB, MIB, Results
-from realtime_demo.server import SERVERS
+from realtime_demo.asgi_servers import SERVERS
 
 from .deviations import DEVIATIONS
 

@@ -19,7 +19,7 @@ import pytest
 from background import runner
 from background.models import Task
 from background.work import LINES, WORK, Job
-from realtime_demo.server import SERVERS
+from realtime_demo.asgi_servers import SERVERS
 from tests.contract.feeds import collect, cursor_of
 from tests.support.database import migrated
 from tests.support.live import LiveServer
@@ -32,7 +32,7 @@ from transports.registry import TECHNIQUES
 pytestmark = [pytest.mark.own_server]
 
 # `TASKS=300 WORKERS=4` is the long form.
-TASKS, WORKERS = int(os.environ.get("TASKS", 60)), int(os.environ.get("WORKERS", 3))
+TASKS, WORKERS = int(os.environ.get("TASKS", 24)), int(os.environ.get("WORKERS", 3))
 STEPS = 3  # events that each task publishes
 LEASE = 2.0  # seconds
 

@@ -171,6 +171,20 @@ async def test_missing_room_and_server_are_reported() -> None:
         await run(Plan((settings,), application="tests.nothing_of_the_kind:application"))
 
 
+async def test_the_server_of_the_setting_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.SERVER", "daphne")
+    settings = Settings(techniques=("sse",), duration=1, clients=1, rate=10)
+    result = await run(Plan((settings,)))
+    assert result.complete
+    assert result.server.startswith("daphne 4.")
+
+
+async def test_unknown_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.SERVER", "bogus")
+    with pytest.raises(ServerFailed, match="uvicorn, daphne, hypercorn, granian; got 'bogus'"):
+        await run(Plan((Settings(techniques=("sse",), clients=1),)))
+
+
 async def test_unreachable_server_is_reported_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

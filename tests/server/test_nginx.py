@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.production import programs
-from realtime_demo.server import SERVERS
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import free_port, missing

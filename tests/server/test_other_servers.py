@@ -12,7 +12,7 @@ from contextlib import aclosing
 import httpx
 import pytest
 
-from realtime_demo.server import SERVERS
+from realtime_demo.asgi_servers import SERVERS
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.contract.conftest import technique
 from tests.contract.feeds import BOUND, events_of, publish

@@ -13,8 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
+from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.production import certificate
-from realtime_demo.server import APPLICATION
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from realtime_demo.server import APPLICATION, SERVERS, command, free_port
+from realtime_demo.asgi_servers import APPLICATION, SERVERS, command, free_port
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import SERVER, LiveServer
 from tests.support.program import ROOT

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from realtime_demo.server import APPLICATION
+from realtime_demo.asgi_servers import APPLICATION
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection

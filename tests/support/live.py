@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from realtime_demo.server import APPLICATION, command, free_port
+from realtime_demo.asgi_servers import APPLICATION, command, free_port
 
 from .program import PAUSE, Program
 from .waiting import BOUND

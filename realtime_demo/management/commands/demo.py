@@ -16,11 +16,11 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ServerFailed
 from realtime_demo.open_files import raise_open_files
-from realtime_demo.server import SERVERS
 from transports.auth.permissions import check_room
 from transports.http.problems import Problem
 

@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime_demo import server
+from realtime_demo.asgi_servers import command
 from realtime_demo.production import certificate, configuration, programs, readiness
 from realtime_demo.production.paths import Paths
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         if find_spec("supervisor") is None:
             raise CommandError("supervisor is missing; 'make install' installs it.")
         try:
-            server.command(settings.SERVER)
+            command(settings.SERVER)
         except ValueError as error:
             raise CommandError(str(error)) from error
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
@@ -165,8 +165,7 @@ class Command(BaseCommand):
         working = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
         work = [sys.executable, "manage.py", "runworker", "background-tasks"]
         application: Commands = {
-            name: server.command(settings.SERVER, uds=str(paths.socket(name)))
-            for name in paths.names
+            name: command(settings.SERVER, uds=str(paths.socket(name))) for name in paths.names
         }
         groups.append(("application", {**application, **dict.fromkeys(working, work)}))
         paths.supervisor.touch(0o600)

@@ -43,7 +43,7 @@ export const CONNECTING = 0;
 export const OPEN = 1;
 export const CLOSED = 2;
 
-/** Back-off in milliseconds: the first ceiling, doubled by each consecutive failure, and the longest. */
+/** Back-off in milliseconds: the first ceiling, which doubles with each consecutive failure, and the longest. */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 3_000;
 

@@ -64,7 +64,7 @@ export class WebSocketSource extends Source {
   }
 
   /**
-   * Edits one of the user's own events, by publishing an `edit`; without a text, deletes it.
+   * Edits one of the user's own events, by publishing an `edit`; without `text`, deletes it.
    *
    * @param {string} room
    * @param {string} of the event's id

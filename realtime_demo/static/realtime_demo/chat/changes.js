@@ -11,7 +11,7 @@ import { gettext } from "../lib/text.js";
 export class Changes {
   /**
    * @param {Permission} permission
-   * @param {number} maxLength of a text
+   * @param {number} maxLength of an event's text
    * @param {(of: string, text: string) => Promise<void>} send deletes if the text is empty
    */
   constructor(permission, maxLength, send) {

@@ -83,7 +83,7 @@ export class Pen {
     this.stroke(this.colours.bad, 2.2, (context) => context.arc(x, y, 5, 0, 2 * Math.PI));
   }
 
-  /** The width of a text. @param {string} text */
+  /** The width of `text`, in bold type. @param {string} text */
   textWidth(text, size) {
     this.context.font = `600 ${size}px ${FONT}`;
     return this.context.measureText(text).width;

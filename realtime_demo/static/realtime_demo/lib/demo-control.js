@@ -8,7 +8,7 @@ import { gettext } from "./text.js";
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 
-/** Only the `code` of a 403 has a text of its own: another may name a member of the request. */
+/** Only the `code` of a 403 has a message of its own: another may name a member of the request. */
 const message = ({ status }, { code, detail }) =>
   problemText({ status, detail, code: status === 403 ? code : undefined });
 

@@ -13,10 +13,10 @@ export const {
 const language = globalThis.document?.documentElement.lang || "en";
 const numbers = new Intl.NumberFormat(language);
 
-/** Replaces each `{name}` in a text; a name without a value stays. @param {string} text */
+/** Replaces each `{name}` in `text`; a name without a value stays. @param {string} text */
 export const format = (text, values) => text.replace(/\{([\w.]+)\}/g, (placeholder, name) => values[name] ?? placeholder);
 
-/** Sets a text only if it differs: a change costs a layout, and screen readers repeat it. */
+/** Sets `text` only if it differs: a change costs a layout, and screen readers repeat it. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
