@@ -151,5 +151,5 @@ async def test_who_has_logged_in_elsewhere_is_led_on(
     """In another tab, that is, since this one has said that the session has ended."""
     async with httpx.AsyncClient(base_url=server.url, headers=accounts.session(user)) as http:
         page = (await http.get(f"/login/{asked}")).text
-    assert f'You are logged in already. <a href="{link}">' in page
+    assert f'You are already logged in. <a href="{link}">' in page
     assert "may not" not in page
