@@ -37,7 +37,7 @@ from tests.support.database import migrated
 from tests.support.live import LiveServer
 from transports.operations.openapi import DESCRIPTION
 
-CASES = int(os.environ.get("FUZZ_CASES", 300))
+CASES = int(os.environ.get("FUZZ_CASES", 150))
 ROOM = "neighbours"
 PATIENCE = 10.0  # seconds for what has to be answered
 GLANCE = 0.02  # seconds for what may not be answered at all: half a request

