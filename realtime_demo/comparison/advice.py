@@ -144,7 +144,13 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
 
 def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
     """Return `bases` of a file. Raises `ValueError`, `OSError`."""
-    source, costs = bases(json.loads(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    try:
+        source, costs = bases(json.loads(text))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: expected a result of compare --summary or --json; got {text[:40]!r} ({error})"
+        ) from error
     return f"{source} ({path.name})", costs
 
 
