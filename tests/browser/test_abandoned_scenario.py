@@ -1,0 +1,63 @@
+"""A scenario whose page is closed: the demo's settings are restored, and other pages say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from tests.support.demo import Demo
+from tests.support.demo import Page as ControlPage
+from tests.support.waiting import BOUND
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.own_server,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+async def network_and_feed(page: ControlPage, rtt: float, running: bool) -> None:
+    """Wait until the demo has this round trip, and its feed is on or off."""
+    async with asyncio.timeout(BOUND):
+        while True:
+            state: dict[str, Any] = await page.state()
+            if (state["network"]["rtt"], state["feed"]["running"]) == (rtt, running):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_closing_the_tab_restores_the_settings(demo: Demo, context: BrowserContext) -> None:
+    async with demo.page() as control:
+        other = await context.new_page()
+        await other.goto(f"{demo.url}/?lanes=none")
+        page = await context.new_page()
+        await page.goto(f"{demo.url}/?scene=burst&lanes=none")
+        await page.locator(".scenario-choices label").first.click()
+        await page.get_by_role("button", name="Run", exact=True).click()
+        await network_and_feed(control, 400, running=False)
+        await page.close()
+        await network_and_feed(control, 0, running=True)
+        await expect(other.get_by_role("status")).to_contain_text("settings restored")
+
+
+async def test_closing_the_scenario_restores_the_settings(
+    demo: Demo, context: BrowserContext
+) -> None:
+    async with demo.page() as control:
+        page = await context.new_page()
+        await page.goto(f"{demo.url}/?scene=burst&lanes=none")
+        await page.locator(".scenario-choices label").first.click()
+        await page.get_by_role("button", name="Run", exact=True).click()
+        await network_and_feed(control, 400, running=False)
+        await page.locator(".scenario-close").click()
+        await network_and_feed(control, 0, running=True)
