@@ -80,7 +80,7 @@ class Settings:
     clients: int = 5
     rate: float = 10.0
     arrivals: Arrivals = "poisson"
-    duration: float = 8.0
+    duration: float = 12.0
     rounds: int = 3
     warmup: float = 0.3
     interval: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,11 @@ from realtime_demo.comparison.statistics import between
 from .formatting import DASH, describe, figure, interval, label, milliseconds, number
 
 Tone = Literal["", "good", "fair", "bad"]
+
+# The reasons for unknown figures.
+TAPPED = "counted by the tap, on connections without TLS"
+LOCAL = "known of a server on this machine, with Linux"
+SMALL = "known with 50 clients of each technique or more, of a server on this machine, with Linux"
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,24 @@ class Table:
     columns: Sequence[str]
     text_columns: int = 1
     rows: list[list[Cell]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, *cells: str | Cell) -> None:
         self.rows.append([Cell(cell) if isinstance(cell, str) else cell for cell in cells])
+
+    def explain_dashes(self, reasons: Mapping[str, str]) -> Table:
+        """Leave out the columns of `reasons` that have only dashes; note why there are dashes."""
+        for name, reason in reasons.items():
+            position = self.columns.index(name)
+            texts = [row[position].text for row in self.rows if len(row) > position]
+            if DASH not in texts:
+                continue
+            self.notes.append(f"{name}: {reason}")
+            if set(texts) == {DASH}:
+                self.columns = [column for column in self.columns if column != name]
+                for row in self.rows:
+                    del row[position : position + 1]
+        return self
 
     @property
     def blank(self) -> bool:
@@ -121,7 +141,12 @@ def delays(configuration: Configuration) -> Table:
             interval(delay.low, delay.high),
             *map(milliseconds, tail),
         )
-    return table
+    return table.explain_dashes(
+        {
+            "p99": "needs 100 events of each technique",
+            "p99.9": "needs 1,000 events of each technique",
+        }
+    )
 
 
 def costs(configuration: Configuration) -> Table:
@@ -141,7 +166,7 @@ def costs(configuration: Configuration) -> Table:
             number(measurement.idle_down, ",.0f"),
             number(cost.reconnects),
         )
-    return table
+    return table.explain_dashes({"requests": TAPPED, "empty": TAPPED, "bytes up": TAPPED})
 
 
 def server(configuration: Configuration) -> Table:
@@ -158,7 +183,7 @@ def server(configuration: Configuration) -> Table:
             milliseconds(measurement.event_probe.server),
             milliseconds(measurement.event_probe.clients),
         )
-    return table
+    return table.explain_dashes({"KiB a connection": SMALL, columns[3]: LOCAL})
 
 
 def predictions(configuration: Configuration) -> Table:

@@ -41,6 +41,8 @@ def render(table: Table) -> rich.Table:
         rendered.add_column(column, justify="left" if is_text else "right", no_wrap=is_text)
     for row in table.rows:
         rendered.add_row(*[Text(cell.text, style=STYLES[cell.tone]) for cell in row])
+    rendered.caption = "\n".join(table.notes) or None
+    rendered.caption_justify = "left"
     return rendered
 
 
