@@ -93,7 +93,7 @@ async def told(page: Page, words: str) -> None:
 # --- Controls ----------------------------------------------------------------------------------
 
 
-async def test_settings_reach_the_stage_the_figures_and_the_address(
+async def test_settings_reach_demo_prediction_and_address(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     # The stage is as the test before left it; the address says otherwise.
@@ -185,7 +185,7 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await reads(page, "websocket", "open", "1")  # whose connection is nobody else's
 
 
-async def test_space_freezes_and_does_not_press_again_what_was_clicked(
+async def test_space_freezes_without_pressing_the_clicked_button(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
@@ -198,7 +198,7 @@ async def test_space_freezes_and_does_not_press_again_what_was_clicked(
     await counts(page, "sse", sent=21, received=21)
 
 
-async def test_cut_stalled_and_restarted_the_lanes_come_back_complete(
+async def test_lanes_are_complete_after_cut_stall_and_restart(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
@@ -241,7 +241,7 @@ async def test_cut_stalled_and_restarted_the_lanes_come_back_complete(
 # --- Freeze and inspect ------------------------------------------------------------------------
 
 
-async def test_an_event_is_picked_and_its_bytes_are_explained(
+async def test_selected_event_shows_its_bytes_explained(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
@@ -295,7 +295,7 @@ async def test_an_event_is_picked_and_its_bytes_are_explained(
     await expect(rows.nth(0).locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
 
 
-async def test_hidden_time_is_left_out(demo: Demo, room: str) -> None:
+async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> None:
     counts = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
     received = """(name) => document.querySelector(
       `[data-technique=${name}] [data-count=received]`).textContent"""
@@ -323,7 +323,7 @@ async def test_hidden_time_is_left_out(demo: Demo, room: str) -> None:
 # --- Chat --------------------------------------------------------------------------------------
 
 
-async def test_two_browsers_see_each_other(
+async def test_two_browsers_share_a_chat(
     context: BrowserContext, browser: Browser, demo: Demo, room: str
 ) -> None:
     ada = await open_page(context, demo.url, room)
@@ -348,7 +348,7 @@ async def test_two_browsers_see_each_other(
 # --- Scenarios ---------------------------------------------------------------------------------
 
 
-async def test_a_situation_asks_runs_and_answers_with_what_it_measured(
+async def test_scenario_answers_with_measured_figures(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
@@ -409,7 +409,9 @@ async def _has_faults(demo: Demo, **expected: bool) -> bool:
 # --- For everyone ------------------------------------------------------------------------------
 
 
-async def test_axe_finds_nothing_serious(context: BrowserContext, demo: Demo, room: str) -> None:
+async def test_axe_finds_no_serious_violation(
+    context: BrowserContext, demo: Demo, room: str
+) -> None:
     page = await open_page(context, demo.url, room)
     heard = complaints(page)
     publish(demo.url, room, "look at me")
@@ -444,7 +446,7 @@ async def assert_nothing_serious(page: Page) -> None:
     assert serious == [], json.dumps(serious, indent=1)
 
 
-async def test_what_the_stage_refuses_is_said_in_the_page_s_language(
+async def test_control_problems_are_in_the_pages_language(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
@@ -477,7 +479,7 @@ async def test_scenario_needs_the_demos_machine(
     await expect(page.locator(".scenario-answer")).to_be_empty()
 
 
-async def test_page_outside_the_demo_names_what_is_missing(
+async def test_page_outside_the_demo_explains_make_demo(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await open_page(context, memory_live_server.url, room)
@@ -497,7 +499,7 @@ async def test_page_outside_the_demo_names_what_is_missing(
 # --- Drawing -----------------------------------------------------------------------------------
 
 
-async def test_the_lanes_are_drawn_when_time_has_moved_by_a_column(
+async def test_lanes_are_redrawn_once_per_column_of_time(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -517,7 +519,7 @@ async def test_the_lanes_are_drawn_when_time_has_moved_by_a_column(
     assert drawn == 0
 
 
-async def test_a_frame_draws_no_more_than_the_pixels_can_show(
+async def test_marks_per_frame_are_bounded_by_the_width(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()

@@ -109,7 +109,7 @@ HOSTILE = [
 ]
 
 
-async def test_text_is_shown_to_the_letter(page: Page) -> None:
+async def test_text_is_shown_unchanged(page: Page) -> None:
     heard = complaints(page)
     said = page.locator("#conversation .event[data-type=message]")
     for number, text in enumerate(HOSTILE):
@@ -139,7 +139,7 @@ async def test_text_is_shown_to_the_letter(page: Page) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
+async def test_earlier_events_are_shown_without_a_delay(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     ids = publish(memory_live_server.url, room, "first", "second")
@@ -160,7 +160,7 @@ async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
     await expect(page.locator("#events tr")).to_have_count(50)
 
 
-async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
+async def test_chat_follows_new_events_unless_scrolled_up(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await open_page(context, memory_live_server.url, room)
@@ -239,7 +239,7 @@ async def test_retried_publish_is_published_once(page: Page) -> None:
     assert len(set(keys)) == 2
 
 
-async def test_the_keyboard_is_enough(
+async def test_page_works_by_keyboard_alone(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     await page.get_by_label("Name", exact=True).focus()
@@ -283,7 +283,7 @@ async def test_the_keyboard_is_enough(
 # --- Stopping and coming back ------------------------------------------------------------------
 
 
-async def test_a_stopped_lane_goes_on_where_it_stopped(
+async def test_a_stopped_lane_resumes_after_its_last_event(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     ids = publish(memory_live_server.url, room, "one")
@@ -301,7 +301,7 @@ async def test_a_stopped_lane_goes_on_where_it_stopped(
         await received(page, name, *ids)
 
 
-async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
+async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
     context: BrowserContext, room: str
 ) -> None:
     environment = {"REDIS_URL": ""}
@@ -373,7 +373,7 @@ def event(number: int, kind: str = "message", **more: object) -> dict[str, objec
     return {**document, "published_at": time.time(), **more}
 
 
-async def test_a_feed_with_holes_is_shown_as_what_it_is(
+async def test_lost_and_duplicated_events_are_counted(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -383,7 +383,7 @@ async def test_a_feed_with_holes_is_shown_as_what_it_is(
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Missing: 3\u20136")
 
 
-async def test_announcements_comings_resets_and_changes_stand_out(
+async def test_chat_shows_each_event_type(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()

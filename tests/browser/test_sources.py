@@ -301,7 +301,7 @@ async def test_an_empty_batch_moves_the_cursor(
 
 
 @pytest.mark.parametrize("technique", BATCHES)
-async def test_closing_in_the_middle_of_a_batch_keeps_the_place(
+async def test_closing_within_a_batch_keeps_the_cursor(
     technique: str, source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -314,7 +314,7 @@ async def test_closing_in_the_middle_of_a_batch_keeps_the_place(
     assert await source.since() == "e-1"
 
 
-async def test_polling_waits_its_interval_from_the_answer(
+async def test_polling_interval_starts_at_the_response(
     source: InPage, server: ScriptedServer
 ) -> None:
     answered: list[float] = []
@@ -342,7 +342,7 @@ async def test_polling_can_start_in_another_phase(source: InPage, server: Script
     assert first.at - started >= 0.249
 
 
-async def test_the_first_long_poll_is_not_held_and_the_next_one_is(
+async def test_only_the_first_long_poll_returns_at_once(
     source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -358,9 +358,7 @@ async def test_the_first_long_poll_is_not_held_and_the_next_one_is(
     assert second.query == {"since": "e-0", "wait": "25"}
 
 
-async def test_two_equal_long_polls_do_not_wait_for_each_other(
-    source: InPage, server: ScriptedServer
-) -> None:
+async def test_equal_long_polls_run_concurrently(source: InPage, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.until_gone(reader)
 
@@ -374,7 +372,7 @@ async def test_two_equal_long_polls_do_not_wait_for_each_other(
 # --- Streams ---------------------------------------------------------------------------------
 
 
-async def test_a_cut_line_is_thrown_away_and_asked_for_again(
+async def test_an_incomplete_line_is_discarded_and_requested_again(
     source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -395,7 +393,7 @@ async def test_a_cut_line_is_thrown_away_and_asked_for_again(
     assert [exchange.query for exchange in server.seen] == [{}, {"since": "e-1"}]
 
 
-async def test_a_blank_line_is_no_event_and_keeps_the_stream_alive(
+async def test_a_blank_line_is_a_heartbeat_and_no_event(
     source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -415,9 +413,7 @@ async def test_a_blank_line_is_no_event_and_keeps_the_stream_alive(
     assert len(server.seen) == 1
 
 
-async def test_a_silent_stream_is_dead_and_opened_again(
-    source: InPage, server: ScriptedServer
-) -> None:
+async def test_a_silent_stream_is_reopened(source: InPage, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.stream(ndjson(len(server.seen)))
         await exchange.until_gone(reader)
@@ -436,7 +432,7 @@ async def test_a_silent_stream_is_dead_and_opened_again(
     assert server.seen[1].query == {"since": "e-1"}
 
 
-async def test_server_sent_events_resume_by_the_browser(
+async def test_event_source_resumes_by_last_event_id(
     source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -465,7 +461,7 @@ async def test_server_sent_events_resume_by_the_browser(
         ("200 OK", "text/html"),
     ],
 )
-async def test_a_stream_that_event_source_gives_up_is_opened_again(
+async def test_a_stream_closed_by_event_source_is_reopened(
     status: str, content_type: str, source: InPage, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
@@ -582,7 +578,7 @@ async def test_rejection_is_final_and_has_a_reason(
 
 @pytest.mark.parametrize("technique", HTTP)
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-async def test_retry_after_is_waited_for(
+async def test_retry_after_is_respected(
     technique: str, status: str, source: InPage, server: ScriptedServer
 ) -> None:
     refusals = 2 if technique == "sse" else 1  # the browser's attempt, and the question why
@@ -653,7 +649,7 @@ async def test_response_that_is_not_json_is_retried(
 
 
 @pytest.mark.parametrize("technique", HTTP)
-async def test_nothing_comes_after_close(
+async def test_no_event_is_dispatched_after_close(
     technique: str, source: InPage, server: ScriptedServer
 ) -> None:
     gone = asyncio.Event()
@@ -738,7 +734,7 @@ async def test_a_socket_that_restarts_resumes_every_room(
         await asyncio.wait_for(third.recv(), 0.1)
 
 
-async def test_a_room_that_a_listener_leaves_stays_left(
+async def test_a_room_left_by_a_listener_is_not_rejoined(
     source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
@@ -797,9 +793,7 @@ async def test_close_code_decides_about_reconnecting(
         await handler.connection(2)
 
 
-async def test_a_silent_socket_is_dead_and_opened_again(
-    source: InPage, sockets: tuple[Sockets, str]
-) -> None:
+async def test_a_silent_socket_is_reopened(source: InPage, sockets: tuple[Sockets, str]) -> None:
     handler, url = sockets
     await source.hold_time()
     await source.open("websocket", url, heartbeat=50)
@@ -819,7 +813,7 @@ async def test_a_silent_socket_is_dead_and_opened_again(
     assert second.request.path.endswith("?since=e-9")
 
 
-async def test_nothing_comes_from_a_closed_socket(
+async def test_a_closed_socket_dispatches_no_event(
     source: InPage, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
@@ -833,7 +827,7 @@ async def test_nothing_comes_from_a_closed_socket(
     assert await source.since() == "e-1"
 
 
-async def test_sources_do_not_complain(source: InPage, sockets: tuple[Sockets, str]) -> None:
+async def test_sources_log_no_console_errors(source: InPage, sockets: tuple[Sockets, str]) -> None:
     heard = complaints(source.page)
     handler, url = sockets
     await source.open("websocket", url)

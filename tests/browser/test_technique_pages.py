@@ -22,7 +22,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.app)
-async def test_it_lives_and_everyone_can_read_it(
+async def test_technique_page_is_live_and_accessible(
     browser: Browser, memory_live_server: LiveServer, page: TechniquePage
 ) -> None:
     context = await browser.new_context(locale="ko", viewport={"width": 390, "height": 844})
@@ -46,7 +46,7 @@ async def test_it_lives_and_everyone_can_read_it(
     await context.close()
 
 
-async def test_the_other_language_is_of_the_page_as_it_is_now(
+async def test_language_link_keeps_the_current_settings(
     browser: Browser, memory_live_server: LiveServer
 ) -> None:
     context = await browser.new_context(locale="en")

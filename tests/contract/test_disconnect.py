@@ -39,7 +39,7 @@ async def until(
 
 
 @pytest.mark.parametrize("ending", ["closed", "cut"])
-async def test_disconnect_frees_everything(
+async def test_disconnect_frees_all_resources(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, ending: str
 ) -> None:
     await publish(http, room, ["something"])

@@ -27,7 +27,7 @@ def target(technique: Technique, room: str) -> str:
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("technique", BATCHES, ids=lambda t: t.name)
-async def test_batch_has_its_length_in_every_version(
+async def test_batch_has_a_content_length_in_every_version(
     server_url: str, technique: Technique, room: str, version: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -95,7 +95,7 @@ async def test_head_leaves_the_connection_for_the_next_request(
         assert (await connection.response())[0] == 200
 
 
-async def test_body_of_the_very_limit_is_received(
+async def test_body_at_the_limit_is_received(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     """Whole or in chunks: 65,536 bytes are read, to find that the text is too long."""
@@ -114,7 +114,7 @@ async def in_two(body: bytes):  # type: ignore[no-untyped-def]
     yield body[40_000:]
 
 
-async def test_announced_body_that_is_too_large_is_rejected_before_it_is_sent(
+async def test_large_announced_body_is_rejected_before_it_is_sent(
     server_url: str, room: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -141,7 +141,7 @@ async def test_chunked_body_is_rejected_as_soon_as_it_is_too_large(
 
 
 @pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: 8000000"])
-async def test_client_that_sends_its_body_regardless_can_read_the_problem(
+async def test_client_sending_a_rejected_body_reads_the_problem(
     server_url: str, room: str, header: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:

@@ -78,7 +78,7 @@ async def test_mount_point_is_fixed(
             assert int(found) in (status, 400), (path, found)
 
 
-async def test_socket_is_where_it_is_without_the_claims(
+async def test_claims_do_not_move_a_socket(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     url = f"ws{server_url.removeprefix('http')}/websocket/{room}/"
@@ -86,7 +86,9 @@ async def test_socket_is_where_it_is_without_the_claims(
         assert json.loads(await socket.recv())["room"] == room
 
 
-async def test_scheme_of_a_client_makes_no_origin_ours(http: httpx.AsyncClient, room: str) -> None:
+async def test_forwarded_scheme_does_not_change_the_origin(
+    http: httpx.AsyncClient, room: str
+) -> None:
     """`X-Forwarded-Proto: https` may not make `https://` this site's own origin."""
     origin = str(http.base_url).rstrip("/").replace("http:", "https:")
     response = await http.post(

@@ -140,7 +140,7 @@ def forged(headers: dict[str, str]) -> dict[str, str]:
 
 
 @by_technique
-async def test_a_token_that_is_not_good(
+async def test_invalid_tokens_are_rejected(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     good = accounts.token(user)
@@ -153,7 +153,7 @@ async def test_a_token_that_is_not_good(
         assert "oken" in error.detail
 
 
-async def test_what_a_token_that_is_not_good_is_told(
+async def test_an_invalid_token_gets_a_401_problem(
     http: httpx.AsyncClient, accounts: Accounts, user: str, room: str
 ) -> None:
     bad = forged(accounts.token(user))
@@ -167,7 +167,7 @@ async def test_what_a_token_that_is_not_good_is_told(
     assert (await http.get("/", headers=bad)).status_code == 200
 
 
-async def test_a_user_who_was_deactivated_has_no_good_token(
+async def test_a_deactivated_users_token_is_rejected(
     http: httpx.AsyncClient, accounts: Accounts, user: str, room: str
 ) -> None:
     headers = accounts.token(user)
@@ -178,7 +178,7 @@ async def test_a_user_who_was_deactivated_has_no_good_token(
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ["token", "access_token"])
-async def test_a_token_in_the_url(
+async def test_a_token_in_the_url_is_rejected(
     technique: Technique, name: str, server: LiveServer, http: httpx.AsyncClient, room: str
 ) -> None:
     path = f"{technique.url_path(room)}?{name}=x"
@@ -196,7 +196,7 @@ async def test_a_token_in_the_url(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
-async def test_a_browser_socket_brings_its_token_as_a_subprotocol(
+async def test_a_token_is_accepted_as_a_subprotocol(
     technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     token = accounts.token(staff)["Authorization"].removeprefix("Bearer ")
@@ -321,7 +321,7 @@ async def followers(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_what_may_no_longer_be_open_is_closed(
+async def test_connections_end_with_their_permission(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
     means, status, end = ENDINGS[ending]
@@ -347,7 +347,7 @@ async def test_what_may_no_longer_be_open_is_closed(
     await in_time_async(0.5, all_end_soon)
 
 
-async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told(
+async def test_an_unsent_response_becomes_401_after_revocation(
     server: LiveServer, accounts: Accounts, user: str, room: str, http: httpx.AsyncClient
 ) -> None:
     """Pipelined polls that the client does not read: the one that waits to be sent is a 401."""
@@ -387,7 +387,7 @@ async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told
     assert statuses == [200] * sent + [401] * (asked - sent)
 
 
-async def test_a_token_expires_while_it_is_in_use(
+async def test_an_expired_token_ends_open_connections(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     async def all_end() -> None:
@@ -399,7 +399,7 @@ async def test_a_token_expires_while_it_is_in_use(
     await in_time_async(0.5, all_end)  # all of them are open before it expires
 
 
-async def test_a_client_that_was_put_out_gives_up(
+async def test_clients_stop_after_revocation(
     server: LiveServer,
     http: httpx.AsyncClient,
     accounts: Accounts,
@@ -421,7 +421,7 @@ async def test_a_client_that_was_put_out_gives_up(
         await events.aclose()
 
 
-async def test_a_demotion_leaves_a_socket_what_it_may_have(
+async def test_a_demoted_users_socket_keeps_its_public_room(
     server: LiveServer, accounts: Accounts, staff: str, room: str
 ) -> None:
     """A socket with no staff room stays open, but may enter none any more."""
@@ -486,7 +486,7 @@ async def test_an_author_edits_and_deletes(
             assert [json.loads((await anext(events)).encoded) for _ in expected] == expected
 
 
-async def test_who_may_change_what(
+async def test_only_author_and_staff_may_change_an_event(
     either_server: LiveServer, accounts: Accounts, user: str, staff: str, room: str
 ) -> None:
     other = f"o{uuid.uuid4().hex[:10]}"
@@ -522,7 +522,7 @@ async def test_who_may_change_what(
 
 
 @pytest.mark.redis
-async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
+async def test_a_change_can_be_retried_after_its_event_was_trimmed(
     redis_access_server: LiveServer,
     redis_server: RedisServer,
     accounts: Accounts,
@@ -557,7 +557,7 @@ async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
-async def test_an_author_changes_on_a_socket(
+async def test_an_author_edits_and_deletes_on_a_socket(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     headers, url = accounts.token(user), server.ws_url + technique.url_path(room)
@@ -579,7 +579,7 @@ async def test_an_author_changes_on_a_socket(
 # --- Who is here -------------------------------------------------------------------------------
 
 
-async def test_a_user_is_here_under_their_own_name(
+async def test_a_user_is_present_under_their_own_name(
     either_server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     headers = accounts.token(staff)
@@ -602,7 +602,7 @@ async def test_a_user_is_here_under_their_own_name(
 # --- Limits ------------------------------------------------------------------------------------
 
 
-async def test_connections_per_address(accounts: Accounts, room: str) -> None:
+async def test_connections_per_address_are_limited(accounts: Accounts, room: str) -> None:
     env = {**accounts.env, "MAX_CONNECTIONS_PER_ADDRESS": "3", "BEHIND_PROXY": "1"}
     with LiveServer(env=env) as server:
         here, elsewhere = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}

@@ -98,7 +98,7 @@ async def ended(http: httpx.AsyncClient, location: str, seconds: float = BOUND) 
 
 @pytest.mark.redis
 @pytest.mark.timeout(600)
-async def test_each_effect_once_though_a_worker_is_killed(
+async def test_each_effect_happens_once_if_a_worker_is_killed(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     env = environment(tmp_path, redis_server.url)
@@ -141,7 +141,7 @@ async def test_each_effect_once_though_a_worker_is_killed(
                 assert said == list(LINES[:STEPS]), room
 
 
-async def test_a_runner_looks_again_whatever_kept_it_from_looking(
+async def test_a_runner_continues_after_a_failed_claim(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = 0
@@ -162,7 +162,7 @@ async def test_a_runner_looks_again_whatever_kept_it_from_looking(
     assert "odd" in caplog.text
 
 
-async def test_run_again_from_the_start_it_doubles_nothing(
+async def test_a_repeated_task_publishes_no_duplicates(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a crash between publishing and saying so, at every step."""
@@ -183,7 +183,7 @@ async def test_run_again_from_the_start_it_doubles_nothing(
 
 
 @pytest.mark.redis
-async def test_a_worker_that_is_stopped_gives_back_what_it_has(
+async def test_a_stopped_worker_releases_its_task(
     redis_server: RedisServer, tmp_path: Path, room: str
 ) -> None:
     env = {**environment(tmp_path, redis_server.url), "TASK_LEASE": "600"}
@@ -205,7 +205,7 @@ async def test_a_worker_that_is_stopped_gives_back_what_it_has(
 
 
 @pytest.mark.redis
-async def test_a_worker_outlives_redis(tmp_path: Path, room: str) -> None:
+async def test_a_worker_survives_a_redis_restart(tmp_path: Path, room: str) -> None:
     with RedisServer() as redis:
         env = {**environment(tmp_path, redis.url), "TASK_LEASE": "600"}  # nobody takes it over
         with LiveServer(env=env, outage=True) as server, Worker(env):
@@ -267,7 +267,7 @@ async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> Non
         ({"kind": "report", "arguments": {"pause": "1"}}, "pause"),
     ],
 )
-async def test_what_is_no_task_is_refused(embedded: str, body: Any, code: str) -> None:
+async def test_invalid_tasks_are_rejected(embedded: str, body: Any, code: str) -> None:
     async with httpx.AsyncClient(base_url=embedded) as http:
         answer = await http.post("/tasks/", json=body)
         assert answer.status_code in (400, 404)

@@ -93,7 +93,7 @@ async def unread(
 
 
 @pytest.mark.parametrize("technique", ENDLESS, ids=lambda each: each.name)
-async def test_client_that_does_not_read(
+async def test_memory_is_bounded_if_a_client_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     async with publishing(server) as publish, reading(server, room):
@@ -108,7 +108,7 @@ async def test_client_that_does_not_read(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
-async def test_client_that_sends_faster_than_the_application_receives(
+async def test_memory_is_bounded_if_a_client_sends_too_fast(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     message = frame(0x81, json.dumps({"type": "?" * 60_000}).encode())
@@ -131,7 +131,7 @@ async def test_client_that_sends_faster_than_the_application_receives(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
-async def test_pings_of_a_client_that_does_not_read(
+async def test_memory_is_bounded_if_pongs_are_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     """The pongs may not pile up (RFC 6455 §5.5.3: only the latest needs an answer)."""

@@ -161,7 +161,7 @@ session = requests.Session()
 
 @cases(0.4)
 @given(case=described(endless=False))
-def test_http_as_described(server: LiveServer, case: Case[Any]) -> None:
+def test_http_matches_its_description(server: LiveServer, case: Case[Any]) -> None:
     counted["described"] += 1
     if case.operation.path == "/longpoll/{room}/":
         with suppress(ValueError, TypeError):
@@ -177,7 +177,7 @@ def test_http_as_described(server: LiveServer, case: Case[Any]) -> None:
 
 @cases(0.05)
 @given(case=described(endless=True))
-def test_streams_as_described(server: LiveServer, case: Case[Any]) -> None:
+def test_streams_match_their_description(server: LiveServer, case: Case[Any]) -> None:
     counted["streams"] += 1
     arguments = case.as_transport_kwargs(base_url=server.url)
     with session.request(**arguments, timeout=PATIENCE, stream=True) as response:
@@ -292,7 +292,7 @@ request_bytes = st.one_of(
 
 @cases(0.25)
 @given(data=request_bytes)
-def test_http_as_bytes(server: LiveServer, data: bytes) -> None:
+def test_http_survives_random_bytes(server: LiveServer, data: bytes) -> None:
     counted["bytes"] += 1
     with socket.create_connection(("127.0.0.1", server.port)) as wire:
         wire.settimeout(GLANCE)
@@ -364,7 +364,9 @@ def talker(server: LiveServer) -> Iterator[Talker]:
 
 @cases(0.2)
 @given(said=message)
-def test_websocket_messages(server: LiveServer, talker: Talker, said: str | bytes) -> None:
+def test_websocket_errors_are_well_formed(
+    server: LiveServer, talker: Talker, said: str | bytes
+) -> None:
     counted["messages"] += 1
     for answer in talker.say(said):
         assert answer.keys() == {"type", "code", "detail"}
@@ -416,7 +418,7 @@ frames = st.lists(
 
 @cases(0.1)
 @given(data=frames)
-def test_websocket_bytes(server: LiveServer, data: bytes) -> None:
+def test_websocket_survives_random_bytes(server: LiveServer, data: bytes) -> None:
     counted["frames"] += 1
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as wire:
         wire.sendall(HANDSHAKE)
@@ -429,7 +431,7 @@ def test_websocket_bytes(server: LiveServer, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/polling/", "/no/such/page/"])
-def test_a_page_asked_for_at_another_host(server: LiveServer, path: str) -> None:
+def test_a_page_at_an_unknown_host_gets_400(server: LiveServer, path: str) -> None:
     answer = httpx.get(server.url + path, headers={"Host": "x-forwarded-for"})
     assert answer.status_code == 400
     assert "cannot be understood" in answer.text

@@ -57,7 +57,9 @@ LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
         ([], 4, 0, 0),
     ],
 )
-def test_ledger(received: list[int], lost: int, doubled: int, disordered: int) -> None:
+def test_ledger_counts_faults(
+    received: list[int], lost: int, doubled: int, disordered: int
+) -> None:
     ledger = Ledger.of(4, [[0, 1, 2, 3], received])
     assert ledger == Ledger(8, 4 + len(received), lost, doubled, disordered)
     assert ledger.clean == (received == [0, 1, 2, 3])
@@ -178,7 +180,7 @@ async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> Non
         assert transport.written[0] == framing.request
 
 
-def test_framing_answers() -> None:
+def test_framing_replies_to_pings_and_batches() -> None:
     pinged = WebSocketFraming("/", "host").parse(frame(b"x", 9))
     assert pinged.reply == client_frame(b"x", 10)
     asked = LongPollFraming("/longpoll/r/", "host").parse(response(batch(0)))

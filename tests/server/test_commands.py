@@ -20,12 +20,12 @@ NAMES = {name for text in TEXTS for name in re.findall(r"python -m ([a-z_]+(?:\.
 OURS = sorted(name for name in NAMES if (ROOT / name.partition(".")[0]).is_dir())
 
 
-def test_there_are_commands_to_begin() -> None:
+def test_documented_commands_are_found() -> None:
     assert {"benchmarks", "faults", "faults.soak", "tests.tools.frames"} <= set(OURS)
 
 
 @pytest.mark.parametrize("module", OURS)
-def test_a_command_begins(module: str) -> None:
+def test_a_documented_command_starts(module: str) -> None:
     """It says how it is used, or is imported at least; what it does has tests of its own."""
     begin = ["-c", f"import {module}"] if module.startswith("tests.") else ["-m", module, "--help"]
     ran = subprocess.run(

@@ -325,6 +325,6 @@ def test_rerun_rejects_other_settings(tmp_path: Path, arguments: list[str], word
         (["http://127.0.0.1", "--idle", "-1"], "above 0"),
     ],
 )
-def test_the_doctor_says_what_is_wrong_with_an_address(arguments: list[str], words: str) -> None:
+def test_the_doctor_reports_an_invalid_address(arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         call_command("doctor", *arguments)

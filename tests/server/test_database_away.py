@@ -33,7 +33,7 @@ def check_problem(answer: httpx.Response) -> None:
     assert answer.json()["code"] == "unavailable"
 
 
-async def test_the_database_away(accounts: Accounts, room: str) -> None:
+async def test_connections_survive_a_database_outage(accounts: Accounts, room: str) -> None:
     token, session = accounts.token("ada"), accounts.session("ada")
     ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
     room = f"staff-{room}"

@@ -49,7 +49,7 @@ def address_of(process: subprocess.Popen[str]) -> str:
     raise AssertionError("the demo ended without printing its address")
 
 
-def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_the_demo_publishes_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, "--port", "0") as process:
         url = address_of(process)
         with httpx.Client(base_url=url) as http:
@@ -69,7 +69,7 @@ def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
         assert "Traceback" not in output
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -86,11 +86,11 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     ("host", "loopback"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)],
 )
-def test_only_a_loopback_host_needs_no_other_names(host: str, loopback: bool) -> None:
+def test_loopback_hosts_are_recognised(host: str, loopback: bool) -> None:
     assert demo.is_loopback(host) is loopback
 
 
-def test_others_on_the_network_may_ask_by_name_and_address() -> None:
+def test_a_public_host_allows_its_name_and_address() -> None:
     names = demo.names_of("0.0.0.0")
     assert demo.own_address() in names
     assert socket.gethostname().lower() in names

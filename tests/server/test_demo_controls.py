@@ -99,7 +99,7 @@ async def nothing_comes(connection: RawConnection, page: Page) -> None:
 
 
 # --- Who may ----------------------------------------------------------------------------------
-async def test_a_control_is_taken_from_this_page_alone(demo: Demo) -> None:
+async def test_controls_require_csrf_origin_and_loopback(demo: Demo) -> None:
     async with demo.page() as page:
 
         async def status(control: str, **headers: str | None) -> tuple[int, str]:
@@ -121,7 +121,7 @@ async def test_a_control_is_taken_from_this_page_alone(demo: Demo) -> None:
             assert (await page.http.get(f"/stage/{control}/")).status_code == 405
 
 
-async def test_a_body_that_means_nothing(demo: Demo) -> None:
+async def test_invalid_control_bodies_are_rejected(demo: Demo) -> None:
     async with demo.page() as page:
         headers = {**page.headers, "Content-Type": "application/json"}
         for control, body, code in MEANINGLESS:
@@ -130,7 +130,7 @@ async def test_a_body_that_means_nothing(demo: Demo) -> None:
             assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
+async def test_forbidden_and_invalid_rooms_are_rejected(demo: Demo) -> None:
     async with demo.page() as page:
         for room, status in (("staff-room", 403), ("No Room", 404)):
             for control, document in (("feed", {}), ("burst", {"count": 1})):
@@ -140,7 +140,7 @@ async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
                 assert response.status_code == status
 
 
-async def test_another_machine_sees_the_stage_and_cannot_control_it(
+async def test_another_machine_sees_but_cannot_control_the_demo(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     host = own_address()
@@ -160,13 +160,13 @@ async def test_another_machine_sees_the_stage_and_cannot_control_it(
             await page.post("cut")  # the same from this machine
 
 
-def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
+def test_the_server_always_listens_on_loopback() -> None:
     runner = DemoRunner("192.0.2.1", 8000, FeedSettings(), environment={})
     assert runner.tap.listen == ("192.0.2.1", 8000)
     assert runner.tap.target[0] == "127.0.0.1"
 
 
-async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
+async def test_clients_that_bypass_the_tap_cannot_control(demo: Demo) -> None:
     """The tap alone knows a client's address, and a client past it has none."""
     async with demo.page() as page:
         url = f"http://127.0.0.1:{demo.child_port}"
@@ -176,7 +176,7 @@ async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
             assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
 
 
-async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer) -> None:
+async def test_controls_exist_only_in_the_demo(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         page = await http.get("/")
         assert '"demo": null' in page.text
@@ -193,7 +193,7 @@ async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer
             pass
 
 
-async def test_the_page_knows_the_stage(demo: Demo) -> None:
+async def test_the_page_contains_the_control_settings(demo: Demo) -> None:
     async with demo.page() as page:
         text = (await page.http.get("/")).text
         found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
@@ -240,7 +240,7 @@ async def connections_are(page: Page, technique: str, count: int) -> bool:
     return bool((await page.state())["techniques"][technique]["connections"] == count)
 
 
-async def test_the_network_is_laid_on_the_techniques(demo: Demo, room: str) -> None:
+async def test_network_settings_delay_the_techniques(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         assert await page.post("network", rtt=400) == {"rtt": 400, "jitter": 0, "bandwidth": None}
         try:
@@ -253,14 +253,14 @@ async def test_the_network_is_laid_on_the_techniques(demo: Demo, room: str) -> N
             await page.post("network", rtt=0, bandwidth=None)
 
 
-def test_everything_else_is_left_alone() -> None:
+def test_only_technique_requests_are_labelled() -> None:
     for technique in TECHNIQUES:
         assert label_of(technique.url_path("lobby") + "?since=a-1") == technique.name
     for target in ("/", "/polling/", "/publish/lobby/", "/static/polling/source.js", "/stage/cut/"):
         assert label_of(target) == OTHER
 
 
-async def test_a_cut_is_of_one_technique_or_of_all(demo: Demo, room: str) -> None:
+async def test_a_cut_applies_to_one_technique_or_all(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         await until_asked(lambda: connections_are(page, "streaming", 0))  # of the test before
         lines, _ = await open_stream(demo, NDJSON.format(room))
@@ -276,7 +276,7 @@ async def test_a_cut_is_of_one_technique_or_of_all(demo: Demo, room: str) -> Non
                 await events.rest()
 
 
-async def test_what_is_stalled_says_nothing_until_it_goes_on(demo: Demo, room: str) -> None:
+async def test_a_stalled_stream_is_silent_until_resumed(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         lines, _ = await open_stream(demo, NDJSON.format(room))
         async with lines:
@@ -293,7 +293,7 @@ async def test_what_is_stalled_says_nothing_until_it_goes_on(demo: Demo, room: s
             assert json.loads(await lines.chunk()) == event
 
 
-async def test_a_stalled_poll_leaves_the_controls_alone(demo: Demo, room: str) -> None:
+async def test_a_stalled_poll_does_not_stall_other_requests(demo: Demo, room: str) -> None:
     """A browser may use the connection that it polled on for the page's own requests."""
     async with demo.page() as page, await RawConnection.open(demo.url) as poll:
         await poll.get(f"/polling/{room}/")
@@ -313,7 +313,7 @@ async def stalled_connections(page: Page, techniques: list[str]) -> bool:
 
 
 # --- The faults -------------------------------------------------------------------------------
-async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> None:
+async def test_the_buffering_fault_delays_streams(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         await page.post("fault", buffering=True)
         try:
@@ -349,7 +349,7 @@ async def nothing_comes_of(connection: RawConnection, identity: str, page: Page)
     assert identity.encode() not in bytes(connection.reader._buffer)  # type: ignore[attr-defined]
 
 
-async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, room: str) -> None:
+async def test_the_gzip_fault_compresses_each_chunk(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         before, _ = await open_stream(demo, NDJSON.format(room))
         await page.post("fault", gzip=True)
@@ -388,7 +388,7 @@ def bytes_of(parts: object) -> bytes:
     return b"".join(bytes.fromhex(part["hex"]) for part in parts)
 
 
-async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
+async def test_the_wire_shows_the_bytes_of_an_event(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         lines, _ = await open_stream(demo, NDJSON.format(room), "Cookie: sessionid=secret")
         events, _ = await open_stream(demo, SSE.format(room))
@@ -424,7 +424,7 @@ async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
             assert json.loads(sent[-1]["text"]) == said
 
 
-def test_the_rooms_that_the_bytes_speak_of() -> None:
+def test_rooms_are_found_in_wire_bytes() -> None:
     """A socket of one room may carry another's events, and what was said in a third."""
     said = b'{"type":"publish","room" : "staff-b","text":"\\"room\\":\\"c\\""}'
     frame = b"\x81" + bytes([0x80 | len(said)]) + b"\0\0\0\0" + said
@@ -435,7 +435,7 @@ def test_the_rooms_that_the_bytes_speak_of() -> None:
     assert rooms_of({"carrier": b64encode(chunk).decode(), "sent": ""}) == {"staff-d"}
 
 
-async def test_a_wire_that_there_is_not(demo: Demo, room: str) -> None:
+async def test_invalid_wire_queries_are_rejected(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         for asked, status in (
             ({"technique": "sse", "id": "abc-1"}, 404),
@@ -476,7 +476,7 @@ async def test_the_feed_runs_and_bursts(demo: Demo, room: str) -> None:
             assert len(received) >= 20 + 150 + 1
 
 
-def test_what_is_not_named_stays_as_it_is() -> None:
+def test_omitted_feed_settings_are_unchanged() -> None:
     feed = FeedSettings(running=False, rate=3.0, room="here", arrivals="fixed")
     assert feed.changed({}) == feed
     assert feed.changed({"rate": 5}) == FeedSettings(False, 5.0, "here", "fixed")
@@ -485,7 +485,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
 
 
 # --- The server ---------------------------------------------------------------------------------
-async def test_a_restart_keeps_the_port_and_what_was_set(demo: Demo, room: str) -> None:
+async def test_a_restart_keeps_the_port_and_the_settings(demo: Demo, room: str) -> None:
     url = demo.url.replace("http", "ws")
     crashes = demo.output().count("ended")
     async with demo.page() as page, connect(f"{url}/stage/live/") as live:
@@ -517,7 +517,7 @@ async def is_up_since(page: Page, before: float) -> bool:
     return bool(state["server"] == "up" and state["running_since"] > before)
 
 
-async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
+async def test_a_killed_server_is_restarted(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         first = await page.state()
         stream, _ = await open_stream(demo, NDJSON.format(room))
@@ -532,7 +532,7 @@ async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
         assert "The server ended (killed by SIGKILL); restarting it." in demo.output()
 
 
-def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> None:
+def test_the_server_ends_when_its_parent_is_killed(folder: Path) -> None:
     with Demo(folder, "--no-conversation") as demo:
         child = demo.child
         demo.process.kill()
@@ -542,7 +542,7 @@ def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> N
 
 
 # --- The theory ---------------------------------------------------------------------------------
-async def test_the_theory_is_that_of_the_comparison(memory_live_server: LiveServer) -> None:
+async def test_theory_matches_the_comparison(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         asked = {"rate": 2, "interval": 500, "rtt": 100, "jitter": 20, "bandwidth": 200}
         predictions = (await http.get("/theory/", params=asked)).json()
@@ -571,14 +571,16 @@ async def test_the_theory_is_that_of_the_comparison(memory_live_server: LiveServ
         "rate=9&bandwidth=1",
     ],
 )
-async def test_a_theory_of_nothing(memory_live_server: LiveServer, query: str) -> None:
+async def test_invalid_theory_parameters_are_rejected(
+    memory_live_server: LiveServer, query: str
+) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         response = await http.get(f"/theory/?{query}")
         assert response.status_code == 400
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_poll_without_a_pause(memory_live_server: LiveServer) -> None:
+async def test_theory_accepts_an_interval_of_zero(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         response = await http.get("/theory/?interval=0")
         assert response.json()["polling"]["median"] < 0.01

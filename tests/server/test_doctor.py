@@ -131,7 +131,7 @@ def what(findings: list[Finding], severity: str = "problem") -> set[tuple[str, s
 
 
 @unhindered
-async def test_nothing_is_said_of_what_is_right(server: LiveServer, tmp_path: Path) -> None:
+async def test_a_correct_proxy_has_no_problems(server: LiveServer, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url) as url:
         findings = await examined(url)
     assert what(findings) == set()
@@ -174,7 +174,7 @@ COMPRESSED += "proxy_hide_header Content-Encoding;"
     ],
 )
 @unhindered
-async def test_what_is_broken_is_named(
+async def test_a_broken_proxy_is_diagnosed(
     broken: str, expected: set[tuple[str, str]], server: LiveServer, tmp_path: Path
 ) -> None:
     with nginx(tmp_path, server.url, broken) as url:
@@ -188,7 +188,7 @@ async def test_what_is_broken_is_named(
 
 
 @unhindered
-async def test_http_1_0_with_buffering(tmp_path: Path) -> None:
+async def test_http_1_0_and_buffering_are_reported(tmp_path: Path) -> None:
     """Behind Daphne: nginx passes chunks on as they come, which Uvicorn sends in HTTP/1.0 too."""
     with (
         LiveServer(server="daphne", env=ENVIRONMENT) as server,
@@ -203,9 +203,7 @@ async def test_http_1_0_with_buffering(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("once", [True, False])
 @unhindered
-async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
-    once: bool, server: LiveServer
-) -> None:
+async def test_one_late_event_is_not_reported_as_buffering(once: bool, server: LiveServer) -> None:
     """Nothing crosses a room's connection for a moment: at its first event, or at each."""
     pushing = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
     stumbled: set[str] = set()
@@ -235,7 +233,7 @@ async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
 
 
 @unhindered
-async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
+async def test_a_short_proxy_timeout_is_reported(server: LiveServer, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
         findings = await examined(url, idle=4)
     assert what(findings) == {
@@ -248,7 +246,7 @@ async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> N
 
 
 @unhindered
-async def test_tls(server: LiveServer, tmp_path: Path) -> None:
+async def test_tls_certificate_and_scheme_are_checked(server: LiveServer, tmp_path: Path) -> None:
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.ensure(*files, host="127.0.0.1")
     shown = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
@@ -263,7 +261,7 @@ async def test_tls(server: LiveServer, tmp_path: Path) -> None:
         assert ("all", "scheme") in what(findings)
 
 
-async def test_an_upstream_that_is_gone(tmp_path: Path) -> None:
+async def test_an_unreachable_upstream_is_reported(tmp_path: Path) -> None:
     with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as url:
         findings = await examined(url)
     refused = {each.technique for each in findings if each.what == "refuses"}
@@ -271,12 +269,12 @@ async def test_an_upstream_that_is_gone(tmp_path: Path) -> None:
     assert ("websocket", "upgrade") in what(findings)
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_server_raises() -> None:
     with pytest.raises(Unreachable):
         await examined(f"http://127.0.0.1:{free_port()}")
 
 
-def test_the_command(server: LiveServer, tmp_path: Path) -> None:
+def test_the_command_prints_json_and_a_table(server: LiveServer, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "manage.py", "doctor", "--idle", "1", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -36,7 +36,7 @@ def server() -> Iterator[LiveServer]:
         ("http://bücher.example:81", "http://xn--bcher-kva.example:81"),
     ],
 )
-def test_a_deployment_is_at_the_root(url: str, root: str) -> None:
+def test_urls_are_normalised_to_the_root(url: str, root: str) -> None:
     assert root_of(url) == root
 
 
@@ -55,17 +55,17 @@ def test_a_deployment_is_at_the_root(url: str, root: str) -> None:
         "https://ada:secret@example.org",
     ],
 )
-def test_what_is_no_deployment_is_said(url: str) -> None:
+def test_invalid_urls_are_reported(url: str) -> None:
     with pytest.raises(CommandError, match=re.escape(repr(url))):
         call_command("doctor", url)
 
 
 @pytest.mark.usefixtures("dead_proxy")
-async def test_no_probe_goes_by_a_proxy_of_the_environment(server: LiveServer) -> None:
+async def test_probes_ignore_proxy_environment_variables(server: LiveServer) -> None:
     assert {each.what for each in await examined(server.url)} <= NOTES
 
 
-async def test_who_may_not_publish_is_not_told_of_buffers(
+async def test_buffering_is_not_reported_without_publishing(
     server: LiveServer, tmp_path: Path
 ) -> None:
     refusing = "if ($request_method = POST) { return 403; }"
@@ -75,7 +75,7 @@ async def test_who_may_not_publish_is_not_told_of_buffers(
     assert found == {(name, "refuses") for name in waiting}
 
 
-async def test_who_is_kept_out_is_told_so_and_nothing_else(
+async def test_only_the_rejection_is_reported_behind_a_login(
     server: LiveServer, tmp_path: Path
 ) -> None:
     """As behind somebody's login: nothing is known of what a proxy does to whom it lets in."""
@@ -85,7 +85,7 @@ async def test_who_is_kept_out_is_told_so_and_nothing_else(
     assert what(findings) == {(name, "refuses") for name in everybody}
 
 
-async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_path: Path) -> None:
+async def test_a_redirect_is_reported_with_its_target(server: LiveServer, tmp_path: Path) -> None:
     with (
         nginx(tmp_path, server.url, "return 308 https://$host$request_uri;") as url,
         pytest.raises(Unreachable, match=r"https://127\.0\.0\.1/healthz"),
@@ -93,7 +93,7 @@ async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_pa
         await examined(url)
 
 
-async def test_a_certificate_that_has_expired_is_a_problem(
+async def test_an_expired_certificate_is_a_problem(
     server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
@@ -107,7 +107,7 @@ async def test_a_certificate_that_has_expired_is_a_problem(
     assert any("expired" in each.evidence for each in findings)
 
 
-async def test_a_server_that_goes_while_it_is_examined_is_said() -> None:
+async def test_a_server_stopped_during_the_checks_is_reported() -> None:
     with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as going:
 
         class Interrupted(Examination):

@@ -81,7 +81,9 @@ async def texts(log: RedisStore, since: Event | None) -> list[str]:
     return ["" if event.type == "reset" else event.text for event in batch.events]
 
 
-async def test_what_the_master_took_with_it_is_told(failover: Failover, log: RedisStore) -> None:
+async def test_events_lost_with_the_master_cause_a_reset(
+    failover: Failover, log: RedisStore
+) -> None:
     master = failover.master
     kept = await publish(log, "1", "2")
     failover.cut_off()
@@ -136,7 +138,7 @@ async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisSt
     await asyncio.to_thread(failover.demote, former)
 
 
-async def test_a_former_master_gives_nothing_twice(
+async def test_a_former_master_repeats_no_events(
     failover: Failover, log: RedisStore, behind: RedisStore
 ) -> None:
     """To who comes from a server that has heard of the failover already, to one that has not."""
@@ -188,7 +190,7 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
         await sentinels.discover_master("mine")
 
 
-async def test_the_channel_layer_goes_with_the_master(failover: Failover) -> None:
+async def test_the_channel_layer_follows_the_master(failover: Failover) -> None:
     """Its reader waits at the former master, which is alive and has not been told."""
     host = layer_host(failover.url, socket_timeout=3600)
     layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
@@ -219,7 +221,7 @@ def blocked(node: Node) -> bool:
     return bool(node.client.info("clients")["blocked_clients"])
 
 
-async def test_a_replica_is_refused(failover: Failover) -> None:
+async def test_a_replica_is_rejected(failover: Failover) -> None:
     replica = failover.replica
     await asyncio.to_thread(until, lambda: failover.follows(replica))
     history = RedisStore(

@@ -54,7 +54,9 @@ def counts(ledger: ClientLedger) -> tuple[int, int, int]:
         (["se-1", "tf-1"], "tf-1", (1, 0, 0)),  # a numbering that starts over without a word
     ],
 )
-def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, int]) -> None:
+def test_a_ledger_counts_lost_and_duplicated_events(
+    places: list[str], head: str, expected: tuple[int, int, int]
+) -> None:
     ledger = ClientLedger(BEGINNING)
     for place in places:
         ledger.take(event(place))
@@ -73,7 +75,7 @@ def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, i
         (event("se-5", missed=None), 4),  # the same: it could have said
     ],
 )
-def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
+def test_a_reset_must_count_missed_events_exactly(reset: Event, lost: int) -> None:
     ledger = ClientLedger(BEGINNING)
     ledger.take(event("se-1"))
     ledger.take(reset)
@@ -85,7 +87,7 @@ def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
     assert ledger.missed == (reset.missed or 0)
 
 
-def test_a_reset_into_another_numbering_hides_nothing() -> None:
+def test_a_reset_to_a_new_epoch_hides_no_loss() -> None:
     """What the history still has was to be given, whatever a reset says that counts nothing."""
     truth = [said(f"tf-{number}") for number in (1, 2, 3)]
     follower = Follower(TECHNIQUES[0], "", "r", BEGINNING)
@@ -104,7 +106,7 @@ def said(place: str) -> Event:
     return Event(place, "message", "r", SENDER, place, 0.0)
 
 
-def test_what_is_flat() -> None:
+def test_trend_verdicts() -> None:
     def noisy(slope: float) -> list[tuple[float, float]]:
         """An hour, a sample every ten seconds, with noise of one."""
         return [(t, 100 + slope * t / 3600 + math.sin(t * 12.9)) for t in range(0, 3600, 10)]
@@ -118,7 +120,7 @@ def test_what_is_flat() -> None:
     assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
 
 
-def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
+def test_a_soak_without_deliveries_fails() -> None:
     soak = Soak(1.0, 1.0, 1)
     assert not soak.holds
     soak.totals["delivered"] = 1
@@ -137,7 +139,7 @@ def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
         (soak_parser(), "--minutes", "0.5"),
     ],
 )
-def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
+def test_invalid_options_are_rejected(
     parser: argparse.ArgumentParser, option: str, least: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert parser.parse_args([option, least])
@@ -179,7 +181,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterato
 @pytest.mark.redis
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
-def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> None:
+def test_clients_survive_a_fault(name: str, deployment: Deployment, clock: Path) -> None:
     # In a loop of its own: a client may not outlive it.
     outcome = asyncio.run(run(BY_NAME[name], deployment, clock, clients=1, rate=10, calm=0.5))
     slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
@@ -198,7 +200,7 @@ def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> 
     ],
     ids=["no overflow", "no stall"],
 )
-def test_a_fault_that_does_not_take_place_is_not_survived(
+def test_a_fault_that_does_not_occur_fails_the_run(
     fault: Fault,
     otherwise: str,
     deployment: Deployment,

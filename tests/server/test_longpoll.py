@@ -16,7 +16,7 @@ from transports.http.problems import Problem
 from transports.http.request import Request
 
 
-async def test_held_then_answered_with_its_length(
+async def test_long_poll_waits_then_responds_with_a_length(
     memory_live_server: LiveServer, room: str
 ) -> None:
     url = memory_live_server.url
@@ -36,7 +36,9 @@ async def test_held_then_answered_with_its_length(
         assert empty == {**batch, "events": []}
 
 
-async def test_wait_is_kept(memory_live_server: LiveServer, room: str) -> None:
+async def test_long_poll_waits_as_long_as_requested(
+    memory_live_server: LiveServer, room: str
+) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         asked = time.monotonic()
         batch = (await http.get(f"/longpoll/{room}/", params={"wait": "0.3"})).json()
@@ -48,7 +50,7 @@ async def test_wait_is_kept(memory_live_server: LiveServer, room: str) -> None:
     ("query", "seconds"),
     [("", 25), ("wait=", 25), ("wait=0", 0), ("wait=1.5", 1.5), ("wait=55", 55), ("wait=1e9", 55)],
 )
-def test_how_long(query: str, seconds: float) -> None:
+def test_wait_has_a_default_and_a_cap(query: str, seconds: float) -> None:
     class Nobody:
         is_staff = False
 
@@ -65,7 +67,7 @@ def test_how_long(query: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1_0", "-1", "0x1", "\u0663", "1 s", "."])
-def test_what_is_no_number_of_seconds(text: str) -> None:
+def test_invalid_waits_are_rejected(text: str) -> None:
     request = object.__new__(Request)
     request.query = {"wait": text}
     with pytest.raises(Problem):

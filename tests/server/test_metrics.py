@@ -49,7 +49,7 @@ async def test_a_meter_counts_batches_events_and_resets() -> None:
     assert more == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
 
 
-async def test_a_time_before_the_publication_counts_as_none() -> None:
+async def test_a_negative_lag_counts_as_zero() -> None:
     """Two machines' clocks may disagree."""
     count, total = (f"realtime_hub_lag_seconds_{each}" for each in ("count", "sum"))
     before = counted(count), counted(total)
@@ -77,7 +77,7 @@ async def read(http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.own_server
-async def test_what_a_server_says(one: LiveServer, room: str) -> None:
+async def test_a_servers_metrics_match_its_clients(one: LiveServer, room: str) -> None:
     names = [technique.name for technique in TECHNIQUES]
     async with httpx.AsyncClient(base_url=one.url) as http:
         found = await read(http)

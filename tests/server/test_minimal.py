@@ -47,7 +47,7 @@ def test_a_project_is_sixty_lines() -> None:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_an_event_by_each_technique(
+async def test_each_technique_delivers_events(
     technique: Technique, minimal_url: str, room: str
 ) -> None:
     async with httpx.AsyncClient(base_url=minimal_url, timeout=BOUND) as http:

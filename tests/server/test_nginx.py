@@ -124,14 +124,14 @@ def proxied(
 
 
 @pytest.mark.parametrize("path", ["/", "/streaming/", "/longpoll/", "/websocket/", "/publish/"])
-def test_nginx_empties_what_a_client_could_set(path: str, client: httpx.Client) -> None:
+def test_nginx_empties_headers_that_clients_could_spoof(path: str, client: httpx.Client) -> None:
     """The upstream returns what it received of these headers."""
     assert client.get(path, headers={**SPOOFED, "Upgrade": "x"}).text == ""
     upgraded = client.get(path, headers={**SPOOFED, "Upgrade": "WebSocket"}).text
     assert upgraded == ("WebSocket" if path == "/websocket/" else "")
 
 
-def test_a_client_cannot_set_its_address_scheme_host_or_mount_point(proxied: httpx.Client) -> None:
+def test_clients_cannot_spoof_address_scheme_host_or_mount(proxied: httpx.Client) -> None:
     for upgrade in ({}, {"Upgrade": "x"}):
         plain = proxied.get("/mirror/", headers=upgrade)
         assert plain.json()["client"] == "127.0.0.1"
@@ -163,14 +163,12 @@ def test_a_class_behind_one_address_logs_in_together(client: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8:1:2::{:x}", "2001:db8:1:3:{:x}::1"])
-def test_who_guesses_is_slowed_down_whichever_of_their_addresses_they_take(
-    address: str, client: httpx.Client
-) -> None:
+def test_login_limit_counts_an_ipv6_network(address: str, client: httpx.Client) -> None:
     found = statuses(client, "POST", *(address.format(n + 1) for n in range(100)))
     assert found[200]
     assert found[429]
 
 
 @pytest.mark.parametrize("address", ["198.51.100.{}", "2001:db8:0:{:x}::1", "::ffff:203.0.113.{}"])
-def test_neighbours_are_not(address: str, client: httpx.Client) -> None:
+def test_login_limit_leaves_other_addresses_alone(address: str, client: httpx.Client) -> None:
     assert statuses(client, "POST", *(address.format(n + 1) for n in range(100))) == {200: 100}

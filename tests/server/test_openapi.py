@@ -30,7 +30,7 @@ def methods(application: Any) -> set[str]:
     return set(getattr(application, "methods", ("GET",))) - {"HEAD"}
 
 
-def test_every_route_is_described_and_every_description_has_a_route() -> None:
+def test_routes_and_descriptions_match() -> None:
     routes = {
         template(pattern): methods(pattern.callback)
         for pattern in [
@@ -57,7 +57,7 @@ def test_the_limits_are_the_defaults() -> None:
 
 
 @pytest.mark.own_server
-async def test_it_is_served(http: httpx.AsyncClient) -> None:
+async def test_the_description_is_served(http: httpx.AsyncClient) -> None:
     answer = await http.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -72,7 +72,7 @@ async def away(fault: str, redis: RedisServer, http: httpx.AsyncClient, room: st
 
 @pytest.mark.parametrize("layer", ["redis", "pubsub"])
 @pytest.mark.parametrize("fault", ["paused", "restarted", "flushed"])
-async def test_an_outage_of_redis(layer: str, fault: str, room: str) -> None:
+async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str, room: str) -> None:
     ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
 
     async def follow(technique: Technique, url: str, since: str) -> None:

@@ -39,7 +39,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[People]:
         yield RedisPeople(redis, prefix=uuid.uuid4().hex)
 
 
-async def test_who_comes_is_new_once(store: People) -> None:
+async def test_a_person_is_new_once(store: People) -> None:
     assert await store.hold([ADA]) == [ADA]
     assert await store.hold([ADA, GRACE]) == [GRACE]
     assert (await store.others()).people == {ADA, GRACE}
@@ -51,7 +51,7 @@ async def test_who_comes_is_new_once(store: People) -> None:
 
 
 @pytest.mark.redis
-async def test_two_processes_have_the_same_person(redis_server: RedisServer) -> None:
+async def test_a_person_may_be_in_two_processes(redis_server: RedisServer) -> None:
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
         one, two = RedisPeople(redis, prefix=prefix), RedisPeople(redis, prefix=prefix)
@@ -66,7 +66,7 @@ async def test_two_processes_have_the_same_person(redis_server: RedisServer) -> 
 
 
 @pytest.mark.redis
-async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisServer) -> None:
+async def test_people_of_a_killed_process_are_removed_once(redis_server: RedisServer) -> None:
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
         killed = RedisPeople(redis, prefix=prefix, lease=1)
@@ -85,7 +85,7 @@ async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisSer
 
 
 @pytest.mark.redis
-async def test_nobody_leaves_by_an_outage(redis_server: RedisServer) -> None:
+async def test_an_outage_removes_no_people(redis_server: RedisServer) -> None:
     """No process could say that it lives: whoever is the first to report judges nobody."""
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
@@ -121,7 +121,7 @@ async def entry_of(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_who_gives_a_name_is_announced_once(
+async def test_a_named_client_is_announced_once(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -149,7 +149,7 @@ async def test_who_gives_a_name_is_announced_once(
     assert entry["people"] == ["ada"]
 
 
-async def test_who_gives_no_name_is_only_counted(
+async def test_an_unnamed_client_is_only_counted(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -160,7 +160,7 @@ async def test_who_gives_no_name_is_only_counted(
     assert await cursor_of(http, room) == since
 
 
-async def test_who_stays_away_has_left(
+async def test_absent_people_leave(
     server_url: str, http: httpx.AsyncClient, room: str, history: str
 ) -> None:
     if history == "redis":
@@ -175,7 +175,7 @@ async def test_who_stays_away_has_left(
 
 
 @pytest.mark.parametrize("name", ["", "%20", "x" * 41])
-async def test_a_name_that_is_none(http: httpx.AsyncClient, room: str, name: str) -> None:
+async def test_invalid_names_are_rejected(http: httpx.AsyncClient, room: str, name: str) -> None:
     response = await http.get(f"/polling/{room}/?name={name}")
     assert response.status_code == 400
     assert "name" in response.json()["detail"]
@@ -211,7 +211,7 @@ async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str,
     await hub.aclose()
 
 
-async def test_a_return_within_the_linger_is_no_going(
+async def test_a_short_absence_is_not_a_leave(
     told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "LINGER", BOUND)
@@ -243,7 +243,7 @@ class ForgetfulPeople(MemoryPeople):
         return await self.release(self.people - self.held)
 
 
-async def test_who_is_here_is_renewed_before_anyone_is_struck_out(
+async def test_present_people_are_renewed_before_removal(
     told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "REPORT_INTERVAL", 0.0)
@@ -269,7 +269,7 @@ class SilentPeople(MemoryPeople):
         return await super().hold(people)
 
 
-async def test_a_store_that_says_nothing_keeps_nobody_out(
+async def test_a_hung_store_does_not_block_connections(
     told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are announced when it is back: those who are here then."""

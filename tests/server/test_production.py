@@ -118,7 +118,7 @@ async def http(production: Production) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_each_technique_through_nginx(
+async def test_each_technique_delivers_through_nginx(
     technique: Technique, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -130,7 +130,7 @@ async def test_each_technique_through_nginx(
     assert await asyncio.gather(*collecting) == [published] * 4
 
 
-async def test_the_page_comes_over_http_2(production: Production) -> None:
+async def test_the_page_is_served_over_http_2(production: Production) -> None:
     context = ssl.create_default_context(cafile=str(production.directory / "certificate.pem"))
     context.set_alpn_protocols(["h2", "http/1.1"])
     _, writer = await asyncio.open_connection("localhost", production.port, ssl=context)
@@ -141,7 +141,7 @@ async def test_the_page_comes_over_http_2(production: Production) -> None:
 
 
 @pytest.mark.browser
-async def test_every_lane_is_fed_in_a_browser(production: Production, room: str) -> None:
+async def test_every_lane_receives_events_in_a_browser(production: Production, room: str) -> None:
     async with chromium() as browser:
         page = await browser.new_page(ignore_https_errors=True)
         await page.goto(f"{production.url}/?room={room}")
@@ -158,7 +158,7 @@ async def test_every_lane_is_fed_in_a_browser(production: Production, room: str)
         )
 
 
-async def test_nginx_answers_what_it_has_to(
+async def test_nginx_serves_as_configured(
     production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     assert (await http.get("/readyz")).json() == {"status": "ok"}
@@ -187,7 +187,7 @@ async def test_nginx_answers_what_it_has_to(
 
 
 @repeated_after_a_standstill(0.5)
-async def test_the_doctor_finds_nothing(production: Production) -> None:
+async def test_the_doctor_finds_no_problems(production: Production) -> None:
     assert await Examination(production.url, idle=3).run() == []
 
 
@@ -214,7 +214,7 @@ async def insist(http: httpx.AsyncClient, room: str, text: str) -> Event:
         ("redis-server", signal.SIGKILL),
     ],
 )
-async def test_nobody_loses_anything_when_a_part_is_killed(
+async def test_no_events_are_lost_when_a_process_is_killed(
     victim: str, number: int, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -247,7 +247,7 @@ async def test_nobody_loses_anything_when_a_part_is_killed(
     assert set(acknowledged) <= set(first)
 
 
-def test_a_port_in_use_is_said(tmp_path: Path, production: Production) -> None:
+def test_a_port_in_use_is_reported(tmp_path: Path, production: Production) -> None:
     taken = Production(tmp_path)
     taken.command[taken.command.index("--port") + 1] = str(production.port)
     with pytest.raises(AssertionError) as raised, taken:

@@ -139,7 +139,9 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SL
     ("code", "patience", "ended_by"),
     [(SLEEPS, 0, signal.SIGKILL), (SLEEPS, 5, signal.SIGTERM), (STUBBORN, 0.2, signal.SIGKILL)],
 )
-def test_a_group_is_ended(code: str, patience: float, ended_by: int, tmp_path: Path) -> None:
+def test_a_process_group_is_ended(
+    code: str, patience: float, ended_by: int, tmp_path: Path
+) -> None:
     with group(code) as process:
         (tmp_path / "it.pid").write_text(str(process.pid))
         threading.Thread(target=process.wait).start()  # a zombie would still be in its group
@@ -147,7 +149,7 @@ def test_a_group_is_ended(code: str, patience: float, ended_by: int, tmp_path: P
         assert process.wait(5) == -ended_by
 
 
-def test_a_child_ends_what_was_left_of_the_one_before(tmp_path: Path) -> None:
+def test_a_child_ends_leftovers_of_its_predecessor(tmp_path: Path) -> None:
     pid_file = tmp_path / "it.pid"
     command = [sys.executable, "-m", "realtime_demo.production.child", str(pid_file)]
     with group(SLEEPS) as before:
@@ -191,9 +193,7 @@ def test_one_production_runs_in_a_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.own_server
-def test_the_port_that_is_in_use_is_the_one_that_is_named(
-    tmp_path: Path, memory_live_server: LiveServer
-) -> None:
+def test_the_port_in_use_is_named(tmp_path: Path, memory_live_server: LiveServer) -> None:
     taken = ["--port", str(free_port()), "--metrics-port", str(memory_live_server.port)]
     said = production("--directory", str(tmp_path), *taken)
     assert f"--metrics-port {memory_live_server.port + 1}" in said
@@ -204,26 +204,26 @@ def test_the_port_that_is_in_use_is_the_one_that_is_named(
     ("option", "value"),
     [("--servers", "0"), ("--workers", "-1"), ("--port", "0"), ("--port", "65536")],
 )
-def test_a_number_that_cannot_be_is_refused(option: str, value: str, tmp_path: Path) -> None:
+def test_invalid_numbers_are_rejected(option: str, value: str, tmp_path: Path) -> None:
     said = production("--directory", str(tmp_path), "--metrics-port", "0", option, value)
     assert value in said
 
 
-def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_an_impossible_directory_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "file/in" in production("--directory", str(tmp_path / "file" / "in"))
 
 
 @pytest.mark.own_server
 @pytest.mark.usefixtures("dead_proxy")
-def test_readiness_uses_no_proxy_of_the_environment(
+def test_readiness_ignores_proxy_environment_variables(
     memory_live_server: LiveServer,
 ) -> None:
     client = opener(ssl.create_default_context())
     assert check(f"{memory_live_server.url}/", client) == ""
 
 
-def test_a_secret_that_is_empty_is_made_anew(tmp_path: Path) -> None:
+def test_an_empty_secret_is_replaced(tmp_path: Path) -> None:
     """As a full disk leaves it: every process would sign with one of its own."""
     layout = Paths(tmp_path)
     (tmp_path / "secret-key").touch()
@@ -232,7 +232,7 @@ def test_a_secret_that_is_empty_is_made_anew(tmp_path: Path) -> None:
     assert layout.environment()["SECRET_KEY"] == secret
 
 
-def test_an_address_of_ipv6_is_a_url() -> None:
+def test_an_ipv6_host_is_bracketed_in_the_url() -> None:
     assert Paths(Path("/x"), host="fd00::5").url == "https://[fd00::5]:8443/"
 
 
@@ -246,7 +246,7 @@ def made(pair: tuple[Path, Path], host: str = "localhost") -> tuple[bytes, bytes
     return pair[0].read_bytes(), pair[1].read_bytes()
 
 
-def test_a_certificate_is_kept_until_it_does_not_serve(
+def test_a_certificate_is_replaced_only_when_invalid(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = made(pair)

@@ -34,7 +34,7 @@ bodies = st.one_of(
 
 
 @given(bodies)
-def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
+def test_any_body_is_an_event_or_a_helpful_problem(body: bytes) -> None:
     try:
         document = publishing.parse_json(body)
         text = text_of(document, "text", 2_000)
@@ -65,7 +65,7 @@ def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
         limit.take("ada", rate=5)
 
 
-def test_a_slow_rate_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_rate_sets_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     limit = RateLimit()
     limit.take("ada", rate=0.1)
@@ -74,14 +74,14 @@ def test_a_slow_rate_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.value.headers == {"Retry-After": "10"}
 
 
-def test_clients_remembered_are_bounded() -> None:
+def test_rate_limited_clients_are_bounded() -> None:
     limit = RateLimit(most=3)
     for client in "abcdef":
         limit.take(client, rate=1)
     assert list(limit._buckets) == ["d", "e", "f"]
 
 
-async def test_the_limit_over_a_live_server(room: str) -> None:
+async def test_a_live_server_limits_publishing(room: str) -> None:
     with LiveServer(env={**SERVER_ENVIRONMENT, "PUBLISH_RATE": "2"}) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
             answers = [

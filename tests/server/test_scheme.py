@@ -56,7 +56,7 @@ async def test_a_page_over_tls_may_open_a_socket(path: str, tmp_path: Path, room
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-async def test_the_scheme_is_the_proxys_to_say(path: str, server: LiveServer, room: str) -> None:
+async def test_the_scheme_is_taken_from_the_proxy(path: str, server: LiveServer, room: str) -> None:
     url, host = server.ws_url + path.format(room), f"127.0.0.1:{server.port}"
     for scheme, other in (("https", "http"), ("http", "https")):
         told = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": scheme}
@@ -76,7 +76,7 @@ UPGRADE = (
     ("path", "upgrade"),
     [(b"/polling/lobby/", b""), (b"/websocket/lobby/", UPGRADE), (b"/", b"Upgrade: h2c\r\n")],
 )
-async def test_what_was_forwarded_and_is_no_text(
+async def test_undecodable_forwarded_headers_leave_no_traceback(
     name: bytes, path: bytes, upgrade: bytes, server: LiveServer
 ) -> None:
     """nginx sets what it was told to, and hands the rest on as it came: from anyone."""
@@ -90,7 +90,7 @@ async def test_what_was_forwarded_and_is_no_text(
     assert "Traceback" not in server.output()
 
 
-async def test_subprotocols_that_are_no_text(server: LiveServer) -> None:
+async def test_undecodable_subprotocols_get_400(server: LiveServer) -> None:
     async with await RawConnection.open(server.url) as raw:
         raw.writer.write(
             b"GET /websocket/lobby/ HTTP/1.1\r\nHost: 127.0.0.1\r\n%b"

@@ -67,7 +67,7 @@ def session_cookies(response: httpx.Response) -> list[str]:
     ]
 
 
-async def test_who_logs_in_with_the_cookie_of_a_session_that_has_ended_is_in(
+async def test_login_works_with_the_cookie_of_an_ended_session(
     server: LiveServer, accounts: Accounts, user: str
 ) -> None:
     async with httpx.AsyncClient(base_url=server.url) as http:
@@ -86,7 +86,7 @@ async def test_who_logs_in_with_the_cookie_of_a_session_that_has_ended_is_in(
         assert "Log out" in page.text
 
 
-async def test_what_was_held_with_an_old_cookie_leaves_the_new_one_alone(
+async def test_a_long_poll_with_an_old_cookie_sets_no_cookie(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     """Its answer comes when its browser may long have logged in again."""
@@ -103,7 +103,7 @@ async def test_what_was_held_with_an_old_cookie_leaves_the_new_one_alone(
 
 
 @pytest.mark.parametrize("path", ["/", "/polling/", "/?room=staff-x", "/nowhere"])
-async def test_a_page_with_somebodys_name_on_it_is_kept_by_nobody(
+async def test_a_page_with_a_users_name_is_not_cached(
     path: str, server: LiveServer, accounts: Accounts, user: str
 ) -> None:
     """Who comes after them to the same machine and goes back finds no page of theirs."""
@@ -116,7 +116,7 @@ async def test_a_page_with_somebodys_name_on_it_is_kept_by_nobody(
 
 
 @pytest.mark.parametrize("path", ["/login/", "/login/?next=/polling/"])
-async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: LiveServer) -> None:
+async def test_the_login_page_does_not_link_to_itself(path: str, server: LiveServer) -> None:
     """Who logged in there would be asked to log in."""
     async with httpx.AsyncClient(base_url=server.url) as http:
         page = await http.get(path)
@@ -125,7 +125,7 @@ async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: Li
             assert "next=%2Flogin" not in link
 
 
-async def test_a_long_name_is_on_the_page_what_it_is_in_the_feed(
+async def test_a_long_name_is_cut_on_the_page_as_in_the_feed(
     server: LiveServer, accounts: Accounts, room: str
 ) -> None:
     """Cut, so that who bears it finds what is theirs."""
@@ -145,7 +145,7 @@ async def test_a_long_name_is_on_the_page_what_it_is_in_the_feed(
     ("asked", "link"),
     [("", "/"), ("?next=/polling/", "/polling/"), ("?next=//evil.test/", "/")],
 )
-async def test_who_has_logged_in_elsewhere_is_led_on(
+async def test_the_login_page_links_onward_if_logged_in(
     asked: str, link: str, server: LiveServer, accounts: Accounts, user: str
 ) -> None:
     """In another tab, that is, since this one has said that the session has ended."""

@@ -41,7 +41,7 @@ async def test_no_query_string_and_no_credential_is_logged(arguments: list[str])
 
 # Granian's processes share a port (SO_REUSEPORT): a second server is no error there.
 @pytest.mark.parametrize("name", [name for name in SERVERS if name != "granian"])
-def test_port_in_use_is_said_in_words(name: str) -> None:
+def test_port_in_use_is_reported(name: str) -> None:
     with LiveServer(server=name, env=SERVER_ENVIRONMENT) as server:
         second = subprocess.run(
             command(name, port=server.port),
@@ -54,7 +54,7 @@ def test_port_in_use_is_said_in_words(name: str) -> None:
         assert "in use" in output.lower() or "errno 98" in output.lower(), output
 
 
-def test_unknown_server_is_said_in_words() -> None:
+def test_unknown_server_is_reported() -> None:
     with pytest.raises(ValueError, match="SERVER must be one of uvicorn, daphne"):
         command("twisted", port=free_port())
 

@@ -155,7 +155,7 @@ HALF = [CONNECTIONS[name] for name in CONNECTIONS if name.startswith("half")]
 
 
 @pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
-async def test_all_at_once(signal_number: int) -> None:
+async def test_a_stop_ends_all_connections_together(signal_number: int) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:
             await stop_with(server, signal_number, list(CONNECTIONS.values()))
@@ -166,7 +166,7 @@ async def test_all_at_once(signal_number: int) -> None:
 
 
 @pytest.mark.parametrize("name", CONNECTIONS)
-async def test_each_alone(name: str) -> None:
+async def test_a_stop_ends_each_kind_of_connection(name: str) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:
             await stop_with(server, signal.SIGTERM, [CONNECTIONS[name]])
@@ -176,7 +176,9 @@ async def test_each_alone(name: str) -> None:
 
 @pytest.mark.redis
 @pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
-async def test_two_workers(redis_server: RedisServer, signal_number: int) -> None:
+async def test_a_stop_ends_the_connections_of_two_workers(
+    redis_server: RedisServer, signal_number: int
+) -> None:
     """Uvicorn's `--workers`: the parent passes the stop on, and each process stops in order."""
     environment = {**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}
     with LiveServer(

@@ -19,7 +19,9 @@ async def publish(url: str, room: str, text: str) -> bytes:
         return (await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})).content
 
 
-async def test_ndjson_is_chunked_an_event_a_line(memory_live_server: LiveServer, room: str) -> None:
+async def test_ndjson_is_chunked_with_an_event_per_line(
+    memory_live_server: LiveServer, room: str
+) -> None:
     url = memory_live_server.url
     first = await publish(url, room, "1")
     async with await RawConnection.open(url) as connection:
@@ -36,7 +38,9 @@ async def test_ndjson_is_chunked_an_event_a_line(memory_live_server: LiveServer,
         assert await connection.chunk() == second + b"\n"
 
 
-async def test_http_1_0_is_ended_by_the_close(memory_live_server: LiveServer, room: str) -> None:
+async def test_http_1_0_stream_ends_with_the_connection(
+    memory_live_server: LiveServer, room: str
+) -> None:
     """HTTP/1.0 knows no chunks (RFC 9112 §6.1): the response goes on until the connection ends."""
     url = memory_live_server.url
     first = await publish(url, room, "1")
@@ -48,7 +52,9 @@ async def test_http_1_0_is_ended_by_the_close(memory_live_server: LiveServer, ro
             assert first in await connection.until(first)
 
 
-async def test_server_sent_events(memory_live_server: LiveServer, room: str) -> None:
+async def test_server_sent_events_have_id_and_data(
+    memory_live_server: LiveServer, room: str
+) -> None:
     url = memory_live_server.url
     async with await RawConnection.open(url) as connection:
         headers = headers_of(await connection.get(f"/streaming/{room}/sse/"))
@@ -80,7 +86,7 @@ def lively() -> Iterator[LiveServer]:
         yield server
 
 
-async def test_signs_of_life(lively: LiveServer, room: str) -> None:
+async def test_heartbeats_are_sent(lively: LiveServer, room: str) -> None:
     for path, first, heartbeat in (
         (f"/streaming/{room}/", b"\n", b"\n"),
         (f"/streaming/{room}/sse/", b"retry: 1000\nid: START\n\n:\n\n", b":\n\n"),
@@ -92,7 +98,7 @@ async def test_signs_of_life(lively: LiveServer, room: str) -> None:
                 assert await connection.chunk() == heartbeat
 
 
-async def test_a_stream_ends_in_order_when_the_server_stops(room: str) -> None:
+async def test_a_stop_sends_a_streams_last_chunk(room: str) -> None:
     """The last chunk tells the client that nothing was cut off (RFC 9112 §8)."""
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
         async with await RawConnection.open(server.url) as connection:

@@ -26,7 +26,7 @@ async def test_protocol_type_router_has_no_default_for_http() -> None:
         await application({"type": "http"}, None, None)
 
 
-def test_channels_does_not_bring_daphne() -> None:
+def test_channels_does_not_require_daphne() -> None:
     needed = requires("channels") or []
     daphne = [line for line in needed if line.startswith("daphne")]
     assert daphne
@@ -34,7 +34,7 @@ def test_channels_does_not_bring_daphne() -> None:
     assert get_commands()["runserver"] != "django.core", "the one that speaks ASGI is found"
 
 
-async def test_channel_name_router_wants_an_application() -> None:
+async def test_channel_name_router_needs_an_application() -> None:
     class Task(SyncConsumer):  # type: ignore[misc]
         pass
 
@@ -44,13 +44,13 @@ async def test_channel_name_router_wants_an_application() -> None:
     assert asyncio.iscoroutinefunction(Task.as_asgi())
 
 
-def test_token_auth_is_ones_own() -> None:
+def test_channels_has_no_token_auth() -> None:
     assert not hasattr(channels.auth, "TokenAuthMiddlewareStack")
     assert hasattr(channels.auth, "AuthMiddlewareStack")
 
 
 @pytest.mark.redis
-async def test_the_old_channel_layers_setting_breaks_a_quiet_socket(
+async def test_the_old_channel_layers_setting_breaks_idle_sockets(
     redis_server: RedisServer,
 ) -> None:
     """redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks."""
@@ -68,7 +68,7 @@ async def test_the_old_channel_layers_setting_breaks_a_quiet_socket(
         await layer.close_pools()
 
 
-async def test_a_channel_layer_loses_without_a_word() -> None:
+async def test_a_channel_layer_drops_messages_silently() -> None:
     layer = InMemoryChannelLayer(capacity=100)
     channel = await layer.new_channel()
     await layer.group_add("room", channel)
@@ -78,7 +78,7 @@ async def test_a_channel_layer_loses_without_a_word() -> None:
     assert kept == 100
 
 
-async def test_an_http_consumer_at_work_does_not_hear_its_client_go() -> None:
+async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
     """Dispatch is serial: the disconnect waits behind the handler that waits for an event."""
     started, heard = asyncio.Event(), asyncio.Event()
 
@@ -107,7 +107,7 @@ async def test_an_http_consumer_at_work_does_not_hear_its_client_go() -> None:
     await asyncio.wait([consumer])
 
 
-def test_synchronous_consumers_run_in_a_thread_that_they_share() -> None:
+def test_synchronous_consumers_share_a_thread() -> None:
     assert SyncConsumer._sync
     assert not AsyncConsumer._sync
     assert SyncConsumer.__dict__["dispatch"]._thread_sensitive

@@ -41,7 +41,7 @@ async def test_a_batch_is_one_text_frame(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_server_says_that_it_restarts(room: str, path: str) -> None:
+async def test_a_stop_closes_sockets_with_1012(room: str, path: str) -> None:
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
         async with connect(server.ws_url + path.format(room=room)) as socket:
             await socket.recv()
@@ -61,7 +61,7 @@ def lively() -> Iterator[LiveServer]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_signs_of_life(lively: LiveServer, room: str, path: str) -> None:
+async def test_heartbeats_are_sent(lively: LiveServer, room: str, path: str) -> None:
     async with connect(lively.ws_url + path.format(room=room)) as socket, asyncio.timeout(BOUND):
         for _ in range(4):
             assert json.loads(await socket.recv())["events"] == []
@@ -94,7 +94,7 @@ async def test_synchronous_code_has_a_thread_of_its_own() -> None:
         await asyncio.gather(stuck, fellow)
 
 
-async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
+async def test_backlogs_are_read_one_after_another() -> None:
     """What a client that does not read has joined is not read from the history all at once."""
     arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     arriving.put_nowait({"type": "websocket.connect"})
@@ -138,7 +138,7 @@ async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
         await hub.aclose()
 
 
-def test_the_subprotocol_accepted_is_never_the_token() -> None:
+def test_the_token_is_never_the_accepted_subprotocol() -> None:
     for offered, accepted in (
         (["realtime.v1", "token.x"], "realtime.v1"),
         (["token.x", "realtime.v1"], "realtime.v1"),

@@ -34,7 +34,7 @@ while task := Task.objects.claim("me", 15.0):
 """
 
 
-def test_a_clock_that_was_put_back_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_clock_set_back_delays_no_task(tmp_path: Path) -> None:
     """An hour ahead is no turn and no lease that anybody gives; ten seconds are."""
     env = {
         **os.environ,
@@ -55,7 +55,7 @@ def test_a_clock_that_was_put_back_keeps_nobody_waiting(tmp_path: Path) -> None:
     assert set(done.stdout.splitlines()) == expected
 
 
-def test_a_worker_without_redis_says_that_it_would_work_for_nobody(tmp_path: Path) -> None:
+def test_a_worker_without_redis_is_an_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "runworker", "background-tasks"],
         cwd=ROOT,
@@ -71,7 +71,7 @@ def test_a_worker_without_redis_says_that_it_would_work_for_nobody(tmp_path: Pat
 
 @pytest.mark.own_server
 @pytest.mark.redis
-async def test_a_task_is_taken_though_redis_stands_still(tmp_path: Path, room: str) -> None:
+async def test_a_task_is_accepted_while_redis_hangs(tmp_path: Path, room: str) -> None:
     """The row is there, which is all; whoever is not answered would start it twice."""
     with RedisServer() as redis:
         env = {**environment(tmp_path, redis.url), "REDIS_PREFIX": uuid.uuid4().hex}

@@ -74,7 +74,7 @@ def test_the_scheme_follows_secure_proxy_ssl_header() -> None:
 
 
 @override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
-def test_hosts() -> None:
+def test_hosts_are_checked() -> None:
     for good in ("demo.test", "DEMO.test:8000", "demo.test.:8000", "[::1]:8000", ""):
         check_host(scope(host=good))
     userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
@@ -84,7 +84,7 @@ def test_hosts() -> None:
         assert rejection.value.status == 400
 
 
-def test_rooms() -> None:
+def test_rooms_are_checked() -> None:
     nobody, staff = AnonymousUser(), User(username="grace", is_staff=True)
     for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
         check_room(good, nobody)

@@ -87,7 +87,7 @@ def test_every_text_is_translated(renewed: Path, language: str, domain: str) -> 
 
 @each_catalog
 @each_language
-def test_the_compiled_catalog_is_that_of_the_source(language: str, domain: str) -> None:
+def test_the_compiled_catalog_matches_its_source(language: str, domain: str) -> None:
     path = catalog(ROOT, language, domain)
     assert translations(path.with_suffix(".mo")) == translations(path)
 

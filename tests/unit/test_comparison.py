@@ -100,7 +100,7 @@ def test_interval_of_clients_that_poll_in_turn() -> None:
     assert variance == pytest.approx(stated, rel=0.05)
 
 
-def test_blocks_are_stretches_of_time() -> None:
+def test_blocks_are_consecutive_in_time() -> None:
     clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
     found = blocks(clusters)
     assert [sample for block in found for sample in block] == [s for c in clusters for s in c]
@@ -127,7 +127,7 @@ def test_interval_allows_for_correlation_in_time() -> None:
     assert held["events"] / trials < 0.75
 
 
-def test_no_samples_give_nan() -> None:
+def test_figures_without_samples_are_nan() -> None:
     found = Spread.of([[], []])
     assert found.count == 0 and math.isnan(found.p50) and math.isnan(found.low)
 

@@ -40,7 +40,7 @@ def placed(text: str, directory: Path, places: dict[str, Path]) -> str:
     return text
 
 
-def test_nginx_has_nothing_against_the_site(tmp_path: Path) -> None:
+def test_nginx_accepts_the_site(tmp_path: Path) -> None:
     try:
         executable = programs.nginx()
     except programs.Missing as error:
@@ -61,7 +61,7 @@ def test_nginx_has_nothing_against_the_site(tmp_path: Path) -> None:
     assert "realtime_connections" in complaints(executable, conf), "what is wrong is said"
 
 
-def test_nginx_has_nothing_against_what_compose_runs(tmp_path: Path) -> None:
+def test_nginx_accepts_the_compose_configuration(tmp_path: Path) -> None:
     """By the wheel's nginx: Debian's is too old for `resolve` (1.27.3)."""
     try:
         executable = str(programs._nginx_of_wheel())
@@ -78,7 +78,7 @@ def test_nginx_has_nothing_against_what_compose_runs(tmp_path: Path) -> None:
     assert complaints(executable, conf) == ""
 
 
-def test_the_examples_secret_serves_nobody() -> None:
+def test_the_examples_secret_key_is_rejected() -> None:
     example = (SYSTEMD / "environment.example").read_text()
     said = dict(
         line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#"

@@ -74,13 +74,13 @@ everywhere = pytest.mark.parametrize("read", [of_a_message, of_a_query, of_an_an
 
 @everywhere
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_names(read: Callable[[str], str | None], name: str) -> None:
+def test_valid_names_are_unchanged(read: Callable[[str], str | None], name: str) -> None:
     assert read(name) == name
 
 
 @everywhere
 @pytest.mark.parametrize("why", NO_NAMES)
-def test_invalid_names(read: Callable[[str], str | None], why: str) -> None:
+def test_invalid_names_are_rejected(read: Callable[[str], str | None], why: str) -> None:
     with pytest.raises(Problem) as rejection:
         read(NO_NAMES[why])
     assert rejection.value.status == 400

@@ -9,7 +9,7 @@ import pytest
 from faults.ports import free_ports
 
 
-def test_a_port_that_was_found_is_given_to_nobody_else() -> None:
+def test_a_free_port_stays_reserved() -> None:
     """Between finding it and listening there, others find and listen: the tests beside this one."""
     ports = free_ports(3)
     assert len(set(ports)) == 3

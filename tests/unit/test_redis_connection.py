@@ -46,7 +46,7 @@ async def check(url: str) -> None:
 
 
 @pytest.mark.redis
-async def test_a_password() -> None:
+async def test_passwords_are_escaped_in_urls() -> None:
     url = f"redis://:{ESCAPED}@127.0.0.1:{{port}}/3"
     with RedisServer("--requirepass", PASSWORD, url=url) as server:
         await check(server.url)
@@ -73,7 +73,7 @@ def tls(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.mark.redis
-async def test_tls(tls: RedisServer) -> None:
+async def test_tls_certificates_are_verified(tls: RedisServer) -> None:
     await check(tls.url)
     with pytest.raises(redis.ConnectionError):  # an unknown authority has signed it
         await client(f"rediss://localhost:{tls.port}/0").ping()

@@ -23,7 +23,7 @@ each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: 
 
 @each_scenario
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_the_page_has_it_in_the_reader_s_language(scenario: Scenario, language: str) -> None:
+def test_scenarios_are_in_the_pages_language(scenario: Scenario, language: str) -> None:
     client = Client(headers={"host": "localhost", "accept-language": language})
     body = client.get(f"/?scene={scenario.slug}").content.decode()
     found = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
@@ -35,19 +35,19 @@ def test_the_page_has_it_in_the_reader_s_language(scenario: Scenario, language: 
 
 
 @each_scenario
-def test_one_choice_is_right(scenario: Scenario) -> None:
+def test_a_scenario_has_one_right_choice(scenario: Scenario) -> None:
     assert len(scenario.choices) == 3
     assert [choice.right for choice in scenario.choices].count(True) == 1
 
 
-def test_the_right_choice_is_not_always_the_same_one() -> None:
+def test_the_right_choice_varies_between_scenarios() -> None:
     places = [[choice.right for choice in each.choices].index(True) for each in SCENARIOS]
     assert len(set(places)) > 1
     assert len({each.slug for each in SCENARIOS}) == len(SCENARIOS)
 
 
 @each_scenario
-def test_what_it_sets_and_does_is_known_to_the_page(scenario: Scenario) -> None:
+def test_settings_and_actions_exist_on_the_page(scenario: Scenario) -> None:
     assert set(scenario.settings) <= SETTINGS
     controls = "".join((SCRIPTS / name).read_text() for name in ("controls.js", "scenarios.js"))
     times = [action.after for action in scenario.actions]
@@ -58,7 +58,7 @@ def test_what_it_sets_and_does_is_known_to_the_page(scenario: Scenario) -> None:
 
 
 @each_scenario
-def test_its_answer_asks_for_figures_that_there_are(scenario: Scenario) -> None:
+def test_answers_use_existing_figures(scenario: Scenario) -> None:
     measured = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
     figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(scenario.answer))
     assert figures

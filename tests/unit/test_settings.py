@@ -28,7 +28,9 @@ MAY_BE_NONE = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", 
         *((name, value) for name in MAY_BE_NONE for value in ("-1", "inf", "few")),
     ],
 )
-def test_what_cannot_be_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_numbers_are_rejected(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, value)
     message = f"^{name} must be an? (number|integer), at least .*{value}"
     with pytest.raises(ImproperlyConfigured, match=message):
@@ -36,7 +38,7 @@ def test_what_cannot_be_is_refused(name: str, value: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", MAY_BE_NONE)
-def test_what_may_be_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_turns_optional_limits_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
     assert runpy.run_path(str(SETTINGS))[name] == 0
 
@@ -49,7 +51,7 @@ def test_what_may_be_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         *("https://Partner.test", "https://partner.test:443", "http://partner.test:http"),
     ],
 )
-def test_an_origin_that_no_browser_sends_is_refused(
+def test_origins_that_no_browser_sends_are_rejected(
     origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would be compared with what they do send, and never be the same."""
@@ -58,7 +60,7 @@ def test_an_origin_that_no_browser_sends_is_refused(
         runpy.run_path(str(SETTINGS))
 
 
-def test_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_origins_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     origins = ["https://partner.test", "http://localhost:8080", "http://[::1]:8000", "https://a.b"]
     monkeypatch.setenv("ALLOWED_ORIGINS", " , ".join(origins))
     assert runpy.run_path(str(SETTINGS))["ALLOWED_ORIGINS"] == origins

@@ -77,7 +77,7 @@ async def test_rooms_are_listed(log: Store) -> None:
     assert await log.rooms() == ["a", "a-1", "b"], "and no key of append_once"
 
 
-async def test_backlog(log: Store) -> None:
+async def test_the_backlog_has_the_latest_events(log: Store) -> None:
     events = await fill(log, BACKLOG + 2)
     batch = await log.read("r", None)
     assert batch.events == tuple(events[2:])
@@ -85,7 +85,7 @@ async def test_backlog(log: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
-async def test_an_empty_backlog(kind: str, request: pytest.FixtureRequest) -> None:
+async def test_the_backlog_may_be_empty(kind: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
     async with history_of(kind, url, backlog=0) as log:
         empty = await log.read("r", None)

@@ -26,7 +26,7 @@ def verified(folder: Path) -> str:
 
 @pytest.mark.own_server
 @pytest.mark.skipif(VERIFIER is None, reason="systemd-analyze is missing: it comes with systemd")
-def test_systemd_has_nothing_against_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for unit in (ROOT / "deploy" / "systemd").glob("realtime-*"):
         text = unit.read_text().replace(INSTALLED, sys.executable)
         (tmp_path / unit.name).write_text(text)

@@ -146,7 +146,7 @@ def test_a_link_keeps_order_and_is_never_early(link: Link, pieces: list[tuple[fl
         last = due
 
 
-def test_delay_limits_no_throughput() -> None:
+def test_delay_does_not_limit_throughput() -> None:
     schedule = Schedule()
     link = Link(delay=1.0)
     assert [schedule.arrival(link, at / 100, 1_000) for at in range(100)] == [
@@ -162,14 +162,14 @@ def test_bandwidth_serialises() -> None:
     assert schedule.arrival(link, 20.0, 100) == pytest.approx(20.6)
 
 
-def test_nothing_waits_for_a_bandwidth_without_limit() -> None:
+def test_unlimited_bandwidth_queues_nothing() -> None:
     schedule, link = Schedule(), Link(delay=0.5)
     schedule.arrival(link, 10.0, 100)  # as while a handshake's round trip is waited for
     assert schedule.queued(link, 9.9) == 0
 
 
 @pytest.mark.parametrize("arguments", [{"delay": -1}, {"jitter": -1}, {"bandwidth": 0}])
-def test_a_link_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
+def test_invalid_links_are_rejected(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         Link(**arguments)
 
@@ -201,7 +201,7 @@ async def test_network_keeps_data_complete_and_in_order(network: Network) -> Non
         assert loop.time() - began >= network.rtt * 0.9 or network.up.jitter or network.down.jitter
 
 
-async def test_many_pieces_travel_at_once() -> None:
+async def test_many_pieces_are_in_transit_at_once() -> None:
     """All hundred pieces have left before the first comes back, and all come back."""
     async with (
         serving(echo) as port,
@@ -219,7 +219,7 @@ async def test_many_pieces_travel_at_once() -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_the_network_may_change_under_way_and_order_is_kept() -> None:
+async def test_a_network_change_keeps_the_order() -> None:
     async with (
         serving(echo) as port,
         Tap("127.0.0.1", port, network=Network.of(rtt=0.4)) as tap,
@@ -232,7 +232,7 @@ async def test_the_network_may_change_under_way_and_order_is_kept() -> None:
         assert await reader.readexactly(9) == b"slow fast"
 
 
-async def test_a_new_connection_waits_for_the_handshake_s_round_trip() -> None:
+async def test_a_new_connection_waits_for_the_handshake() -> None:
     await in_time_async(0.05, handshake_is_waited_for)
 
 
@@ -270,7 +270,7 @@ async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.004])
-async def test_cuts_after_every_possible_byte(rtt: float) -> None:
+async def test_cuts_after_every_byte(rtt: float) -> None:
     cuts = dict(enumerate(range(len(RESPONSE) + 1)))
     async with (
         serving(respond) as port,
@@ -300,7 +300,7 @@ async def test_a_large_cut_is_exact_for_a_client_that_reads() -> None:
         assert (len(received), reset) == (3_333_333, True)
 
 
-async def test_a_cut_waits_until_what_came_before_it_has_arrived() -> None:
+async def test_a_cut_waits_for_the_bytes_before_it() -> None:
     """A reset drops what the kernel has not sent yet (RFC 9293 §3.10.5)."""
     limit = 1_000_000
 
@@ -345,7 +345,7 @@ async def test_client_that_leaves_before_a_cut_resets_the_server() -> None:
         await until(lambda: ends)
 
 
-async def test_cut_resets_both_ends_and_only_what_bears_the_label() -> None:
+async def test_a_cut_resets_both_ends_of_one_label() -> None:
     ends: list[BaseException | None] = []
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -372,7 +372,7 @@ async def test_cut_resets_both_ends_and_only_what_bears_the_label() -> None:
         assert [connection.label for connection in tap.connections] == ["/b"]
 
 
-async def test_stall_is_silent_to_both_ends_and_loses_nothing() -> None:
+async def test_a_stall_sends_nothing_and_loses_nothing() -> None:
     async with (
         serving(echo) as port,
         Tap("127.0.0.1", port) as tap,
@@ -394,7 +394,7 @@ async def test_stall_is_silent_to_both_ends_and_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
-async def test_stalls_after_exactly_so_many_bytes(rtt: float) -> None:
+async def test_stalls_after_an_exact_number_of_bytes(rtt: float) -> None:
     async with (
         serving(respond) as port,
         Tap("127.0.0.1", port, network=Network.of(rtt), stall_after={0: 20}) as tap,
@@ -436,7 +436,7 @@ async def test_names_the_client_behind_an_upstream_connection() -> None:
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
-async def test_a_half_close_passes_each_way_and_everything_is_freed(rtt: float) -> None:
+async def test_a_half_close_is_relayed_and_resources_are_freed(rtt: float) -> None:
     async def reverse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read())[::-1])
         await writer.drain()
@@ -450,7 +450,7 @@ async def test_a_half_close_passes_each_way_and_everything_is_freed(rtt: float) 
         assert len(tap.closed) == 1
 
 
-async def test_a_client_s_reset_reaches_the_server() -> None:
+async def test_a_reset_by_the_client_reaches_the_server() -> None:
     ends: list[BaseException] = []
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -472,7 +472,7 @@ async def test_a_client_s_reset_reaches_the_server() -> None:
         await until(lambda: not tap.connections)
 
 
-async def test_where_no_server_is_the_client_is_reset() -> None:
+async def test_a_client_is_reset_if_there_is_no_server() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         async with Tap("127.0.0.1", unused.getsockname()[1]) as tap, connected(tap) as (reader, _):
@@ -482,7 +482,7 @@ async def test_where_no_server_is_the_client_is_reset() -> None:
 @pytest.mark.parametrize(
     "network", [Network(), Network.of(0.02), Network.of(240.0), Network.of(bandwidth=1e5)]
 )
-async def test_a_client_that_does_not_read_holds_the_server_back(network: Network) -> None:
+async def test_a_client_that_does_not_read_slows_the_server(network: Network) -> None:
     written = 0
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -509,7 +509,7 @@ async def test_a_client_that_does_not_read_holds_the_server_back(network: Networ
 # --- Memory of the wire ------------------------------------------------------------------
 
 
-async def test_remembers_heads_and_the_last_pieces_with_their_times() -> None:
+async def test_keeps_heads_and_the_last_pieces_with_their_times() -> None:
     async with (
         serving(echo) as port,
         Tap("127.0.0.1", port, keep=1_000) as tap,
@@ -529,7 +529,7 @@ async def test_remembers_heads_and_the_last_pieces_with_their_times() -> None:
         assert times == sorted(times) and times[-1] <= asyncio.get_running_loop().time()
 
 
-async def test_shows_all_that_crosses_to_an_observer() -> None:
+async def test_an_observer_receives_all_bytes() -> None:
     seen: dict[str, bytes] = {"up": b"", "down": b""}
 
     def observe(connection: object, direction: str, data: bytes) -> None:
@@ -545,7 +545,7 @@ async def test_shows_all_that_crosses_to_an_observer() -> None:
     assert seen == {"up": b"hello", "down": b"hello"}
 
 
-async def test_an_end_that_comes_too_late_breaks_nothing() -> None:
+async def test_a_late_end_raises_no_error() -> None:
     """A server that was reset during a stall: the client's end cannot be passed on to it."""
     go, gone, broken = asyncio.Event(), asyncio.Event(), []
 

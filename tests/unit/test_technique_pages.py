@@ -50,23 +50,23 @@ def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
     assert "<script>" not in body
 
 
-def test_every_technique_on_the_page_has_one(client: Client) -> None:
+def test_every_technique_on_the_page_has_a_page(client: Client) -> None:
     shown = {technique.name for technique in TECHNIQUES if technique.on_page}
     assert {name for page in PAGES.values() for name in page.names} == shown
 
 
-def test_one_leads_to_the_next(client: Client) -> None:
+def test_pages_link_to_their_neighbours(client: Client) -> None:
     apps = list(PAGES)
     for before, after in pairwise(apps):
         assert f'rel="next" href="/{after}/"' in client.get(f"/{before}/").content.decode()
         assert f'rel="prev" href="/{before}/"' in client.get(f"/{after}/").content.decode()
 
 
-def test_only_reading_is_possible(client: Client) -> None:
+def test_post_is_rejected(client: Client) -> None:
     assert client.post("/polling/").status_code == 405
 
 
-def test_the_colours_are_those_of_the_list() -> None:
+def test_colours_match_the_registry() -> None:
     css = (STATIC / "technique.css").read_text()
     for technique in (each for each in TECHNIQUES if each.on_page):
         dark, light = technique.colour
@@ -79,7 +79,7 @@ def test_the_colours_are_those_of_the_list() -> None:
 
 @each_diagram
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_diagram_keeps_to_its_frame(diagram: Diagram, language: str) -> None:
+def test_a_diagram_stays_within_its_frame(diagram: Diagram, language: str) -> None:
     with translation.override(language):
         root = ElementTree.fromstring(diagram.svg())
         descriptions = diagram.descriptions()
@@ -97,7 +97,7 @@ def test_a_diagram_keeps_to_its_frame(diagram: Diagram, language: str) -> None:
 
 
 @each_diagram
-def test_each_event_arrives_with_an_answer_that_left_after_it(diagram: Diagram) -> None:
+def test_each_event_arrives_with_a_later_response(diagram: Diagram) -> None:
     events = [step for step in diagram.steps if isinstance(step, Event)]
     assert [event.seen for event in events] == sorted(event.seen for event in events)
     for event in events:
@@ -153,6 +153,6 @@ def test_markup_in_code_stays_text() -> None:
         Excerpt("polling/static/polling/source.js", "NoSuchSource"),
     ],
 )
-def test_what_is_not_there_is_an_error(excerpt: Excerpt) -> None:
+def test_missing_symbols_raise_lookup_error(excerpt: Excerpt) -> None:
     with pytest.raises(LookupError, match=r"no_such|NoSuch"):
         _ = excerpt.lines

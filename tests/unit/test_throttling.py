@@ -46,7 +46,7 @@ def is_rejected(address: Any) -> bool:
 
 
 @override_settings(PUBLISH_RATE=1)
-def test_publishing() -> None:
+def test_one_client_shares_a_publish_rate() -> None:
     assert [is_rejected(address) for address in ONE_CLIENT] == [False, False, True]
     assert not is_rejected(ANOTHER)
     assert not any(is_rejected(address) for address in STRANGERS * 2)
@@ -55,7 +55,7 @@ def test_publishing() -> None:
     assert not any(is_rejected(client) for client in NOBODY_KNOWS * 5)
 
 
-async def test_connections() -> None:
+async def test_one_client_shares_a_connection_limit() -> None:
     rejected: list[bool] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -81,7 +81,7 @@ def log_in(accounts: Accounts, address: str) -> int:
 
 
 @override_settings(LOGIN_RATE=2, ALLOWED_HOSTS=["testserver"])
-def test_log_ins(accounts: Accounts) -> None:
+def test_one_client_shares_a_login_limit(accounts: Accounts) -> None:
     assert [log_in(accounts, each) for each in ONE_CLIENT] == [200, 200, 429]
     assert log_in(accounts, ANOTHER) == 200
     assert [log_in(accounts, "") for _ in range(4)] == [200] * 4

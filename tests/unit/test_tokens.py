@@ -101,7 +101,7 @@ def test_a_token_expires() -> None:
         (b"", None),
     ],
 )
-def test_bearer(authorization: bytes, token: str | None) -> None:
+def test_bearer_headers_are_parsed(authorization: bytes, token: str | None) -> None:
     assert tokens.bearer(authorization) == token
 
 
@@ -123,7 +123,7 @@ def is_good(accounts: Accounts, text: str) -> bool:
     return bool(user.get_username() == "ada")
 
 
-def test_issued_listed_and_revoked(accounts: Accounts) -> None:
+def test_tokens_are_issued_listed_and_revoked(accounts: Accounts) -> None:
     command(accounts, "revoke", "--user", "ada")  # tokens of earlier tests
     one, two, three = (command(accounts, "issue", "ada", "--note", "n") for _ in range(3))
     assert all(is_good(accounts, text) for text in (one, two, three))

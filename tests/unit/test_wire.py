@@ -46,7 +46,7 @@ def apart(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     return [(part.kind, part.data) for part in parts]
 
 
-def test_a_line_of_a_stream() -> None:
+def test_a_line_of_a_stream_is_dissected() -> None:
     carrier = chunk(EVENT + b"\n")
     assert apart(NDJSON, carrier) == [
         ("chunk-size", b"%x\r\n" % (len(EVENT) + 1)),
@@ -56,7 +56,7 @@ def test_a_line_of_a_stream() -> None:
     ]
 
 
-def test_a_line_among_others() -> None:
+def test_a_line_among_others_is_found() -> None:
     parts = apart(NDJSON, chunk(OTHER + b"\n" + EVENT + b"\n" + OTHER + b"\n"))
     assert [kind for kind, _ in parts] == [
         *("chunk-size", "others", "json", "line-end", "others", "chunk-end")
@@ -64,7 +64,7 @@ def test_a_line_among_others() -> None:
     assert parts[1][1] == parts[4][1] == OTHER + b"\n"
 
 
-def test_an_event_of_sse() -> None:
+def test_a_server_sent_event_is_dissected() -> None:
     before = b"retry: 1000\nid: k3f9-41\n\n"
     parts = apart(SSE, chunk(before + b"id: k3f9-42\ndata: " + EVENT + b"\n\n"))
     assert parts[1:-1] == [
@@ -76,7 +76,7 @@ def test_an_event_of_sse() -> None:
     ]
 
 
-def test_a_batch_in_a_body() -> None:
+def test_a_batch_in_a_body_is_dissected() -> None:
     carrier = BATCH % (OTHER + b"," + EVENT)
     assert apart(sized(carrier), carrier) == [
         ("batch", b'{"room":"lobby","cursor":"k3f9-42","events":['),
@@ -87,7 +87,7 @@ def test_a_batch_in_a_body() -> None:
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
-def test_a_frame_of_every_length(size: int) -> None:
+def test_a_frame_of_every_length_is_dissected(size: int) -> None:
     short = b'{"id":"k3f9-42"}'
     payload = BATCH % short
     payload = payload.replace(b"lobby", b"l" * (size - len(payload) + len(b"lobby")), 1)
@@ -100,7 +100,7 @@ def test_a_frame_of_every_length(size: int) -> None:
     assert ("json", short) in parts
 
 
-def test_a_frame_that_the_client_sent() -> None:
+def test_a_masked_frame_is_dissected() -> None:
     """The masked "Hello" of RFC 6455 §5.7."""
     parts = dissect.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
     assert [(part.kind, part.data.hex(), part.text) for part in parts] == [
@@ -112,7 +112,7 @@ def test_a_frame_that_the_client_sent() -> None:
         dissect.sent(b"\x81\x05Hello")
 
 
-def test_a_chunk_that_was_compressed() -> None:
+def test_a_compressed_chunk_is_decompressed() -> None:
     carrier = chunk(gzip.compress(EVENT + b"\n"))
     parts = dissect.carrier(GZIP, carrier, "k3f9-42")
     assert [part.kind for part in parts] == ["chunk-size", "gzip", "chunk-end"]
@@ -120,13 +120,13 @@ def test_a_chunk_that_was_compressed() -> None:
     assert dissect.note(parts) == "wire.compressed"
 
 
-def test_what_is_remarkable() -> None:
+def test_events_sent_together_get_a_note() -> None:
     alone = dissect.carrier(NDJSON, chunk(EVENT + b"\n"), "k3f9-42")
     together = dissect.carrier(NDJSON, chunk(EVENT + b"\n" + OTHER + b"\n"), "k3f9-42")
     assert (dissect.note(alone), dissect.note(together)) == (None, "wire.together")
 
 
-def test_a_part_as_json() -> None:
+def test_a_long_part_is_shortened_in_json() -> None:
     event = dissect.Part("json", EVENT, "wire.event", dissect.JSON, event=True)
     assert bytes.fromhex(event.document["hex"]) == EVENT
     assert event.document["text"] == EVENT.decode()
@@ -149,7 +149,7 @@ def test_secrets_are_not_shown() -> None:
 
 # --- Framing ------------------------------------------------------------------------------------
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
-def test_frames_and_chunks_in_any_pieces(payloads: list[bytes], step: int) -> None:
+def test_frames_and_chunks_are_split_from_any_pieces(payloads: list[bytes], step: int) -> None:
     frames = [b"\x82" + _length(len(data)) + data for data in payloads]
     chunks = [chunk(data) for data in payloads if data]
     for head, carriers in ((SOCKET, frames), (NDJSON, chunks)):
@@ -179,14 +179,14 @@ def _length(size: int) -> bytes:
         b"x" * (capture.HEAD + 1),
     ],
 )
-def test_what_cannot_be_taken_apart_is_given_up(stream: bytes) -> None:
+def test_malformed_streams_are_not_recorded(stream: bytes) -> None:
     splitter = Splitter()
     assert list(splitter.feed(stream)) == []
     assert splitter.lost
     assert list(splitter.feed(chunk(b"later"))) == []
 
 
-def test_what_is_not_whole_yet() -> None:
+def test_incomplete_frames_have_no_end() -> None:
     assert frame_end(b"\x81") is None
     assert frame_end(b"\x81\x7e\x00") is None
     assert frame_at_start(b"\x81\x85\x00\x00\x00") is None
@@ -218,7 +218,7 @@ class FakeConnection:
 NEEDLE = dissect.needle_of("k3f9-42")
 
 
-def test_it_is_found_where_it_was_carried_and_by_whom() -> None:
+def test_an_event_is_found_by_technique_and_client() -> None:
     here = Recorder()
     poll, stream, other = FakeConnection(), FakeConnection(), FakeConnection("192.0.2.7")
     body = BATCH % EVENT
@@ -237,7 +237,7 @@ def test_it_is_found_where_it_was_carried_and_by_whom() -> None:
     assert here.find("streaming", NEEDLE, "192.0.2.7") is not None
 
 
-def test_the_oldest_is_forgotten_and_a_mebibyte_is_kept() -> None:
+def test_the_last_mebibyte_of_a_connection_is_kept() -> None:
     here, connection = Recorder(), FakeConnection()
     filler = chunk(b"x" * 10_000)
     connection.ask(here, "streaming", NDJSON + chunk(EVENT + b"\n"))
@@ -254,7 +254,7 @@ def test_the_oldest_is_forgotten_and_a_mebibyte_is_kept() -> None:
     assert recording.exchanges[0].response.head == NDJSON  # still said how to read the rest
 
 
-def test_a_history_in_one_frame_is_kept_until_a_mebibyte_has_followed() -> None:
+def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
     """Where a client resumes from far behind, or texts are long, its first batch is longer."""
     here, connection = Recorder(), FakeConnection()
     socket: Any = connection
@@ -271,7 +271,7 @@ def test_a_history_in_one_frame_is_kept_until_a_mebibyte_has_followed() -> None:
     assert recording.size <= capture.MOST + len(filler)
 
 
-def test_polls_are_forgotten_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_are_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST", 10_000)
     monkeypatch.setattr(capture, "LEAST", 1_000)
     here, connection = Recorder(), FakeConnection()
@@ -282,7 +282,7 @@ def test_polls_are_forgotten_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
 
 
-def test_closed_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_of_closed_connections_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "CONNECTIONS", 10)
     here = Recorder()
     for _ in range(100):
@@ -293,7 +293,7 @@ def test_closed_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- The buffering proxy ------------------------------------------------------------------------
-def test_a_proxy_collects_what_has_no_end() -> None:
+def test_a_buffer_collects_an_endless_response() -> None:
     buffer, piece = Buffer(), chunk(b"x" * 40)
     assert buffer.add(NDJSON + piece, 500) == b""
     stream = NDJSON + piece
@@ -306,7 +306,7 @@ def test_a_proxy_collects_what_has_no_end() -> None:
     assert buffer.add(piece, 0) == piece + piece  # it buffers no longer
 
 
-def test_a_proxy_sees_an_end() -> None:
+def test_a_buffer_releases_a_complete_response() -> None:
     buffer = Buffer()
     assert buffer.add(NDJSON + chunk(b"x"), 1000) == b""
     assert buffer.add(b"0\r\n\r\n", 1000) == NDJSON + chunk(b"x") + b"0\r\n\r\n"
