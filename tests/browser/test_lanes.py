@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
-from tests.support.chromium import complaints
+from tests.support.chromium import console_errors
 from tests.support.demo import Demo
 from tests.support.live import LiveServer
 from tests.support.page import (
@@ -22,14 +22,14 @@ from tests.support.page import (
     all_lanes,
     counts,
     lane,
-    look_at_the_last,
     open_page,
     publish,
     received,
+    select_latest_event,
     write,
 )
 from tests.support.tabs import tabs
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from tests.tools.frames import DRAW
 
 pytestmark = [
@@ -80,12 +80,12 @@ async def slide(page: Page, name: str, key: str, times: int = 1) -> None:
         await slider.press(key)
 
 
-async def reads(page: Page, name: str, count: str, value: str) -> None:
+async def has_count(page: Page, name: str, count: str, value: str) -> None:
     cell = lane(page, name).locator(f'[data-count="{count}"]')
     await expect(cell).to_have_text(value, timeout=RECOVERY)
 
 
-async def told(page: Page, words: str) -> None:
+async def announced(page: Page, words: str) -> None:
     """The lanes bear a flag of these words, which screen readers are told too."""
     await expect(page.locator("#summary")).to_have_text(words)
 
@@ -98,25 +98,25 @@ async def test_settings_reach_demo_prediction_and_address(
 ) -> None:
     # The stage is as the test before left it; the address says otherwise.
     page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
-    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     curve = lane(page, "polling").locator(".prediction")
     await expect(curve).to_have_attribute("d", re.compile("^M"))
     before = await curve.get_attribute("d")
 
     await slide(page, "Poll every", "ArrowLeft")
-    await told(page, "Poll every 500\u00a0ms")
+    await announced(page, "Poll every 500\u00a0ms")
     await expect(curve).not_to_have_attribute("d", before or "")
-    asked: list[dict[str, object]] = []
-    page.on("request", lambda made: asked.extend(_of_the_network(made)))
+    sent_settings: list[dict[str, object]] = []
+    page.on("request", lambda request: sent_settings.extend(_network_settings(request)))
     await slide(page, "Feed", "ArrowRight")
-    await told(page, "Feed 2\u00a0/\u00a0s")
+    await announced(page, "Feed 2\u00a0/\u00a0s")
     await slide(page, "Round trip", "ArrowRight", 5)
-    await told(page, "Round trip 200\u00a0ms")
+    await announced(page, "Round trip 200\u00a0ms")
     await slide(page, "Jitter", "ArrowRight")
     await slide(page, "Bandwidth", "ArrowLeft")
-    await told(page, "Bandwidth 1.0\u00a0MB/s")
+    await announced(page, "Bandwidth 1.0\u00a0MB/s")
     network = {"rtt": 200, "jitter": 5, "bandwidth": 1000}
-    await until_asked(lambda: _agrees(demo, network=network))
+    await until_async(lambda: _agrees(demo, network=network))
     assert state(demo)["feed"]["rate"] == 2
     await expect(page).to_have_url(re.compile("bandwidth=1000"))
     settings = {"interval": "500", "rate": "2", "rtt": "200", "jitter": "5", "bandwidth": "1000"}
@@ -124,9 +124,9 @@ async def test_settings_reach_demo_prediction_and_address(
 
     publish(demo.url, room, "far away")
     for name in OPEN:
-        late = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
+        delay = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
         # A tenth of a second at least; a machine that is late adds its own.
-        await expect(late).to_have_text(re.compile(r"^([1-9]\d\d\sms|[\d.]+\ss)$"))
+        await expect(delay).to_have_text(re.compile(r"^([1-9]\d\d\sms|[\d.]+\ss)$"))
 
     # Another page is told, and what is as always stays out of its address.
     await page.get_by_role("radio", name="60").check(force=True)
@@ -138,17 +138,19 @@ async def test_settings_reach_demo_prediction_and_address(
         slider = other.locator("#controls").get_by_role("slider", name=name)
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
-    await until_asked(lambda: _agrees(demo, network={**network, "rtt": 0}))
+    await until_async(lambda: _agrees(demo, network={**network, "rtt": 0}))
     assert state(demo)["feed"]["room"] == room, "looking into another room moves the feed nowhere"
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
-    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("bandwidth|jitter|rtt"))
-    assert all(len(names) == 1 for names in asked), "a page asks for what it changed, and no more"
-    assert set().union(*asked) == {"rtt", "jitter", "bandwidth"}
+    assert all(len(names) == 1 for names in sent_settings), (
+        "a page asks for what it changed, and no more"
+    )
+    assert set().union(*sent_settings) == {"rtt", "jitter", "bandwidth"}
 
 
-def _of_the_network(request: Request) -> list[dict[str, object]]:
+def _network_settings(request: Request) -> list[dict[str, object]]:
     return [request.post_data_json or {}] if request.url.endswith("/stage/network/") else []
 
 
@@ -162,7 +164,7 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
 ) -> None:
     page = await open_page(context, demo.url, room, "&rate=20")
     await press(page, "Burst")
-    await told(page, "Burst of 20")
+    await announced(page, "Burst of 20")
     for name in LANES:
         await counts(page, name, sent=20, received=20)
     await press(page, "Start")
@@ -182,7 +184,7 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
         for count in ("up", "down"):  # from the tap
             bytes_of = lane(page, name).locator(f'[data-count="{count}"]')
             await expect(bytes_of).to_have_text(re.compile(r"^[\d.]+\s(B|kB)$"))
-    await reads(page, "websocket", "open", "1")  # whose connection is nobody else's
+    await has_count(page, "websocket", "open", "1")  # whose connection is nobody else's
 
 
 async def test_space_freezes_without_pressing_the_clicked_button(
@@ -208,7 +210,7 @@ async def test_lanes_are_complete_after_cut_stall_and_restart(
 
     await press(page, "Cut all")
     for name in OPEN:
-        await reads(page, name, "reconnects", "1")
+        await has_count(page, name, "reconnects", "1")
     ids += publish(demo.url, room, "after the cut")
     for name in LANES:
         await received(page, name, *ids)
@@ -222,8 +224,8 @@ async def test_lanes_are_complete_after_cut_stall_and_restart(
 
     await press(page, "Restart")
     for name in OPEN:  # once for the cut, once for the restart
-        again = lane(page, name).locator('[data-count="reconnects"]')
-        await expect(again).to_have_text(re.compile(r"^[2-9]$"), timeout=RECOVERY)
+        reconnects = lane(page, name).locator('[data-count="reconnects"]')
+        await expect(reconnects).to_have_text(re.compile(r"^[2-9]$"), timeout=RECOVERY)
     await all_lanes(page, "open")
     after = publish(demo.url, room, "after the restart")
     for name in LANES:
@@ -287,7 +289,7 @@ async def test_selected_event_shows_its_bytes_explained(
     publish(demo.url, room, "wait for me")
     await counts(page, "sse", received=3, sent=3)
     await page.get_by_role("button", name="Freeze").click()
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await rows.get_by_role("button", name="Polling", exact=True).click()
     await expect(wire).to_have_text("Not arrived yet.")
     await lane(page, "polling").get_by_role("button", name="Start").click()
@@ -296,7 +298,7 @@ async def test_selected_event_shows_its_bytes_explained(
 
 
 async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> None:
-    counts = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
+    measured = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
     received = """(name) => document.querySelector(
       `[data-technique=${name}] [data-count=received]`).textContent"""
     async with tabs() as browser:
@@ -311,12 +313,12 @@ async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> 
         await page.until("document.hidden")
         publish(demo.url, room, "unseen")
         await all_lanes_say(received, "1")
-        await all_lanes_say(counts, "0")
+        await all_lanes_say(measured, "0")
         await page.to_front()
         await page.until("!document.hidden")
         publish(demo.url, room, "seen")
         await all_lanes_say(received, "2")
-        await all_lanes_say(counts, "1")
+        await all_lanes_say(measured, "1")
         assert await other.evaluate("document.hidden")
 
 
@@ -327,22 +329,22 @@ async def test_two_browsers_share_a_chat(
     context: BrowserContext, browser: Browser, demo: Demo, room: str
 ) -> None:
     ada = await open_page(context, demo.url, room)
-    elsewhere = await browser.new_context()
-    ben = await elsewhere.new_page()
+    other_context = await browser.new_context()
+    ben = await other_context.new_page()
     await ben.goto(f"{demo.url}/?room={room}&lanes=sse,websocket")
     await expect(lane(ben, "sse")).to_have_attribute("data-state", "open")
     await expect(lane(ben, "polling")).to_have_attribute("data-state", "stopped")
     await write(ada, "Hello", sender="ada")
     await write(ben, "Hello yourself", sender="ben")
     for page, own in ((ada, "Hello"), (ben, "Hello yourself")):
-        said = page.locator("#conversation .event[data-type=message] .text")
-        await expect(said).to_have_text(["Hello", "Hello yourself"])
+        messages = page.locator("#conversation .event[data-type=message] .text")
+        await expect(messages).to_have_text(["Hello", "Hello yourself"])
         await expect(page.locator("#conversation [data-own] .text")).to_have_text(own)
         joined = page.locator("#conversation [data-type=join] .sender")
         await expect(joined).to_have_text(["ada", "ben"])
         await expect(page.locator("#people")).to_have_text("Here: ada, ben")
     assert query(ben)["lanes"] == "sse,websocket"
-    await elsewhere.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
+    await other_context.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
 
 
 # --- Scenarios ---------------------------------------------------------------------------------
@@ -367,13 +369,13 @@ async def test_scenario_answers_with_measured_figures(
     await page.locator(".scenario-choices input").last.check()
     await expect(page.locator("#scenario-hint")).to_be_hidden()
     await run.click()
-    await until_asked(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
+    await until_async(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
     answer = page.locator(".scenario-answer")
     await expect(answer).to_contain_text(re.compile(r"Right\..*streaming [\d.]+\sm?s"))
     assert "{" not in (await answer.text_content() or "")
     await page.get_by_label("Scenario").select_option("")
     await expect(page.locator("#legend")).to_be_visible()
-    await until_asked(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
     await press(page, "Stop")
 
@@ -386,11 +388,11 @@ async def test_leaving_a_scenario_removes_its_faults(
     await page.locator(".scenario-choices input").last.check()
     await buffer_and_compress(page, demo)
     await page.locator(".scenario-run").click()  # it begins without what was before
-    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await until_async(lambda: _has_faults(demo, buffering=False, gzip=False))
     await press(page, "Stop")
     await buffer_and_compress(page, demo)
     await page.goto("about:blank")
-    await until_asked(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await until_async(lambda: _has_faults(demo, buffering=False, gzip=False))
 
 
 async def buffer_and_compress(page: Page, demo: Demo) -> None:
@@ -413,11 +415,11 @@ async def test_axe_finds_no_serious_violation(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
-    heard = complaints(page)
+    errors = console_errors(page)
     publish(demo.url, room, "look at me")
     await counts(page, "polling", sent=1, received=1)
     await assert_accessible(page)
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await expect(page.locator(".wire h3")).to_be_visible()
     await assert_accessible(page)
     await page.keyboard.press("Escape")
@@ -426,21 +428,21 @@ async def test_axe_finds_no_serious_violation(
     await assert_accessible(page)
     await page.get_by_role("button", name="Keyboard shortcuts").click()
     await assert_accessible(page)
-    assert heard == []
+    assert errors == []
 
 
 async def assert_accessible(page: Page) -> None:
     schemes: list[Literal["light", "dark"]] = ["light", "dark"]
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
-        await assert_nothing_serious(page)
+        await assert_no_serious_violation(page)
 
 
-async def assert_nothing_serious(page: Page) -> None:
-    found = (await Axe().run(page)).response["violations"]
+async def assert_no_serious_violation(page: Page) -> None:
+    violations = (await Axe().run(page)).response["violations"]
     serious = [
         (each["id"], [node["html"] for node in each["nodes"]])
-        for each in found
+        for each in violations
         if each["impact"] in ("serious", "critical")
     ]
     assert serious == [], json.dumps(serious, indent=1)
@@ -487,11 +489,11 @@ async def test_page_outside_the_demo_explains_make_demo(
     await expect(page.get_by_role("button", name="Cut all")).to_be_hidden()
     await expect(page.get_by_role("slider")).to_have_count(1)
     await slide(page, "Poll every", "Home")
-    await told(page, "Poll every 100\u00a0ms")
+    await announced(page, "Poll every 100\u00a0ms")
     ids = publish(memory_live_server.url, room, "one")
     for name in LANES:
         await received(page, name, *ids)
-        await reads(page, name, "up", "\u2013")
+        await has_count(page, name, "up", "\u2013")
     await page.get_by_label("Scenario").select_option("cut")
     await expect(page.locator(".scenario-answer")).to_contain_text("make demo")
 
@@ -506,10 +508,10 @@ async def test_lanes_are_redrawn_once_per_column_of_time(
     await page.emulate_media(reduced_motion="no-preference")
     await page.goto(f"{memory_live_server.url}/?room={room}&window=60&lanes=none")
     await expect(page.locator("#clock")).not_to_be_empty()  # it draws once it has read the clock
-    drawn, columns, ago, frames = await page.evaluate(DRAWN, 1_000)
-    moved = columns * ago / 60_000
+    drawn, columns, elapsed, frames = await page.evaluate(DRAWN, 1_000)
+    expected = columns * elapsed / 60_000
     # A machine that is late has fewer frames to draw in, and none draws more.
-    assert min(moved, frames) / 3 < drawn < moved + 3
+    assert min(expected, frames) / 3 < drawn < expected + 3
     await page.keyboard.press("Space")
     await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
     await page.evaluate(

@@ -16,23 +16,23 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.support.chromium import ELSEWHERE, complaints
+from tests.support.chromium import ELSEWHERE, console_errors
 from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     all_lanes,
     counts,
     lane,
-    look_at_the_last,
     open_page,
     publish,
     received,
+    select_latest_event,
     unfold,
     write,
 )
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from transports.registry import TECHNIQUES
 
 pytestmark = [
@@ -56,7 +56,7 @@ async def test_published_event_appears_in_every_lane(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
-    heard = complaints(page)
+    errors = console_errors(page)
     hosts = set[str]()
     page.on("request", lambda request: hosts.add(httpx.URL(request.url).netloc.decode()))
     response = await page.goto(f"{memory_live_server.url}/?room={room}")
@@ -71,12 +71,12 @@ async def test_published_event_appears_in_every_lane(
         for counted, value in {"requests": requests, "open": "1"}.items():
             await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
     await write(page, "Good morning")
-    said = page.locator("#conversation .event[data-type=message]")
-    await expect(said).to_have_count(1)
-    await expect(said.locator(".sender")).to_have_text("ada")
-    await expect(said.locator(".text")).to_have_text("Good morning")
-    await expect(said).to_have_attribute("data-own", "")
-    await expect(said.locator(".seen .is-here")).to_have_count(len(LANES))
+    message = page.locator("#conversation .event[data-type=message]")
+    await expect(message).to_have_count(1)
+    await expect(message.locator(".sender")).to_have_text("ada")
+    await expect(message.locator(".text")).to_have_text("Good morning")
+    await expect(message).to_have_attribute("data-own", "")
+    await expect(message.locator(".seen .is-here")).to_have_count(len(LANES))
     delay = re.compile(r"^[\d.]+\sm?s$")
     for name in LANES:
         cell = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
@@ -97,9 +97,9 @@ async def test_published_event_appears_in_every_lane(
       const long = bars.map((bar) => Number(bar.style.getPropertyValue("--long")));
       return long.filter((part) => part === 1).length === 1 && Math.min(...long) > 0;
     }"""
-    await until_asked(lambda: page.evaluate(bars))  # no wait_for_function: the CSP forbids eval
+    await until_async(lambda: page.evaluate(bars))  # no wait_for_function: the CSP forbids eval
     await expect(page.locator("#clock")).to_contain_text("The two clocks agree within ±")
-    assert heard == []
+    assert errors == []
     assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}
 
 
@@ -110,31 +110,31 @@ HOSTILE = [
 
 
 async def test_text_is_shown_unchanged(page: Page) -> None:
-    heard = complaints(page)
-    said = page.locator("#conversation .event[data-type=message]")
+    errors = console_errors(page)
+    messages = page.locator("#conversation .event[data-type=message]")
     for number, text in enumerate(HOSTILE):
         await write(page, text, sender="<b>ada</b>")
-        await expect(said).to_have_count(number + 1)
-        words = said.last.locator(".text")
-        assert await words.evaluate("(element) => element.textContent") == text
-        assert await words.evaluate("(element) => element.childElementCount") == 0
-        assert await said.last.locator(".sender").text_content() == "<b>ada</b>"
+        await expect(messages).to_have_count(number + 1)
+        shown_text = messages.last.locator(".text")
+        assert await shown_text.evaluate("(element) => element.textContent") == text
+        assert await shown_text.evaluate("(element) => element.childElementCount") == 0
+        assert await messages.last.locator(".sender").text_content() == "<b>ada</b>"
         cell = page.locator("#events tr[data-type=message] td").first
         await expect(cell).to_have_text(f"<b>ada</b>: {text}", use_inner_text=False)
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await expect(page.locator(".picked")).to_have_text(f"<b>ada</b>: {HOSTILE[-1]}")
     assert "owned" not in await page.title()
-    assert heard == []
+    assert errors == []
 
     # On a phone it neither makes the page scroll sideways, nor is it cut off.
     for _ in range(2):  # look no longer, freeze no longer
         await page.keyboard.press("Escape")
     await page.set_viewport_size({"width": 390, "height": 844})
     await write(page, "Donaudampfschifffahrtsgesellschaft" * 20, sender="W" * 40)
-    await expect(said).to_have_count(len(HOSTILE) + 1)
+    await expect(messages).to_have_count(len(HOSTILE) + 1)
     events = page.locator("#conversation")
     assert await events.evaluate("(list) => list.scrollWidth <= list.clientWidth")
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await expect(page.locator("#inspector")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -167,30 +167,30 @@ async def test_chat_follows_new_events_unless_scrolled_up(
     publish(memory_live_server.url, room, *(f"{number} " + "소식이 " * 25 for number in range(40)))
     chat = page.locator("#conversation")
     await expect(chat.locator(".event")).to_have_count(40)
-    below = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
+    distance_to_end = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
 
     async def is_at_end() -> bool:
-        return bool(await chat.evaluate(below) < 2)
+        return bool(await chat.evaluate(distance_to_end) < 2)
 
     # Every width breaks the lines elsewhere.
     for width in (390, 1440, 800):
         # Nothing more is on its way, so that it is the width alone that moves the end.
-        here = chat.locator(".event").last.locator(".is-here")
-        await expect(here).to_have_count(len(LANES))
+        receipts = chat.locator(".event").last.locator(".is-here")
+        await expect(receipts).to_have_count(len(LANES))
         await page.set_viewport_size({"width": width, "height": 844})
-        await until_asked(is_at_end)
+        await until_async(is_at_end)
         publish(memory_live_server.url, room, f"at {width}")
         await expect(chat.locator(".text").last).to_have_text(f"at {width}")
-        await until_asked(is_at_end)
+        await until_async(is_at_end)
 
-    up = """(list) => new Promise((scrolled) => {
+    scroll_up = """(list) => new Promise((scrolled) => {
       list.addEventListener("scroll", scrolled, { once: true });
       list.scrollBy(0, -200);
     })"""  # of which the page hears with the next frame, whenever that is
-    await chat.evaluate(up)
+    await chat.evaluate(scroll_up)
     publish(memory_live_server.url, room, "unseen")
     await expect(chat.locator(".text").last).to_have_text("unseen")
-    assert await chat.evaluate(below) > 150
+    assert await chat.evaluate(distance_to_end) > 150
 
 
 async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) -> None:
@@ -213,27 +213,27 @@ async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) ->
 
 async def test_retried_publish_is_published_once(page: Page) -> None:
     keys: list[str | None] = []
-    told = asyncio.Event()
+    may_continue = asyncio.Event()
 
-    async def lose_the_answer(route: Route) -> None:
+    async def lose_the_response(route: Route) -> None:
         keys.append(await route.request.header_value("Idempotency-Key"))
         if len(keys) == 1:
             await route.fetch()  # it is published, and nobody hears of it
             return await route.abort()
         if len(keys) == 2:
             return await route.fulfill(status=503, json={"code": "unavailable"})
-        await told.wait()
+        await may_continue.wait()
         await route.continue_()
 
-    await page.route("**/publish/**", lose_the_answer)
+    await page.route("**/publish/**", lose_the_response)
     await write(page, "Good evening")
     await expect(page.get_by_role("alert")).to_contain_text("Trying again …")
-    told.set()
+    may_continue.set()
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.locator("#outcome")).to_be_empty()
     await write(page, "Good evening")  # said on purpose, that is another one
-    said = page.locator("#conversation .event[data-type=message]")
-    await expect(said).to_have_count(2)
+    messages = page.locator("#conversation .event[data-type=message]")
+    await expect(messages).to_have_count(2)
     assert len(keys) == 4
     assert len(set(keys[:3])) == 1
     assert len(set(keys)) == 2
@@ -465,14 +465,14 @@ async def test_closed_lane_shows_its_reason(
 ) -> None:
     page = await context.new_page()
 
-    async def refuse(route: Route) -> None:
+    async def reject(route: Route) -> None:
         await route.fulfill(
             status=403, content_type="application/problem+json", json={"detail": "Not for you."}
         )
 
-    await page.route(f"**/polling/{room}/**", refuse)
-    said = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
-    for language, words in said.items():  # the server's own words only where they are understood
+    await page.route(f"**/polling/{room}/**", reject)
+    reasons = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
+    for language, words in reasons.items():  # the server's own words only where they are understood
         await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
         await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
         await expect(lane(page, "polling").locator(".state")).to_have_text(words)
@@ -487,10 +487,10 @@ async def test_clock_offset_is_corrected(
 ) -> None:
     page = await context.new_page()
 
-    async def tell(route: Route) -> None:
+    async def respond(route: Route) -> None:
         await route.fulfill(json={"now": time.time() + 3600})
 
-    await page.route("**/clock/", tell)
+    await page.route("**/clock/", respond)
     await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
     await expect(page.locator("#clock")).to_contain_text("60.0\u00a0min ahead")
 
@@ -584,11 +584,11 @@ def database(tmp_path: Path) -> dict[str, str]:
 
 async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     """Edits and deletes ada's last message, and finds that another's cannot be."""
-    said = page.locator("#conversation .event[data-type=message]")
+    messages = page.locator("#conversation .event[data-type=message]")
     publish(url, room, "It is me too", sender="ada")  # or so somebody says who is nobody
-    await expect(said).to_have_count(2)
-    await expect(said.last.get_by_role("button")).to_have_count(0)
-    own = said.first
+    await expect(messages).to_have_count(2)
+    await expect(messages.last.get_by_role("button")).to_have_count(0)
+    own = messages.first
     await expect(own).to_have_attribute("data-own", "")
     await expect(page.locator("#conversation [data-own]")).to_have_count(1)
     await page.get_by_role("list", name="Chat in").focus()
@@ -626,7 +626,7 @@ async def test_logged_in_user_publishes_under_their_name(
 ) -> None:
     with LiveServer(env={"REDIS_URL": "", **database}) as server:
         page = await open_page(context, server.url, room)
-        heard = complaints(page)
+        errors = console_errors(page)
         await page.get_by_role("link", name="Log in").click()
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill("wrong")
@@ -643,13 +643,13 @@ async def test_logged_in_user_publishes_under_their_name(
         sender = page.locator("#conversation .event[data-type=message] .sender")
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
-        mark = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
-        assert await sender.evaluate(mark) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
+        colour = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
+        assert await sender.evaluate(colour) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
         await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()
-        assert heard == []
+        assert errors == []
         await session_ends(page, f"{server.url}/?room={room}")
 
 
@@ -670,7 +670,7 @@ async def session_ends(page: Page, url: str) -> None:
         await expect(other.get_by_role("link", name="Log in")).to_be_visible()
         await other.close()
 
-    async def has_ended() -> None:
+    async def shows_end() -> None:
         await expect(page.locator("#session")).to_contain_text("The session has ended")
         await expect(name).to_be_editable()
         for button in ("Edit", "Log out"):
@@ -683,7 +683,7 @@ async def session_ends(page: Page, url: str) -> None:
     await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
     await expect(page.locator("#session")).to_be_hidden()
     await log_out_elsewhere()
-    await has_ended()
+    await shows_end()
     await log_in()
     await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's own page says it too
     await expect(lane(page, "websocket")).to_have_attribute("data-state", "open")
@@ -693,4 +693,4 @@ async def session_ends(page: Page, url: str) -> None:
     await log_in()
     await page.context.clear_cookies()
     await write(page, "Whose?", sender=None)
-    await has_ended()
+    await shows_end()

@@ -21,7 +21,7 @@ from django.contrib.staticfiles.finders import find
 from playwright.async_api import Browser, Page
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.support.chromium import complaints
+from tests.support.chromium import console_errors
 from transports.registry import BY_NAME
 
 pytestmark = [
@@ -398,8 +398,8 @@ async def test_a_blank_line_is_a_heartbeat_and_no_event(
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.stream(b"\n")
-        for heard in range(1, 5):
-            await source.until(f"begun === 1 + {heard}")  # one timer for the request, one for each
+        for lines in range(1, 5):
+            await source.until(f"begun === 1 + {lines}")  # one timer for the request, one for each
             await source.pass_time(400)  # of the 600 that it may be silent
             await exchange.send(b"\n")
         await exchange.send(ndjson(1))
@@ -571,9 +571,9 @@ async def test_rejection_is_final_and_has_a_reason(
         "status": int(status[:3]),
         "retryIn": None,
     }
-    asked = len(server.seen)
+    requests = len(server.seen)
     await source.page.wait_for_timeout(200)  # longer than any back-off here
-    assert len(server.seen) == asked
+    assert len(server.seen) == requests
 
 
 @pytest.mark.parametrize("technique", HTTP)
@@ -581,10 +581,10 @@ async def test_rejection_is_final_and_has_a_reason(
 async def test_retry_after_is_respected(
     technique: str, status: str, source: InPage, server: ScriptedServer
 ) -> None:
-    refusals = 2 if technique == "sse" else 1  # the browser's attempt, and the question why
+    rejections = 2 if technique == "sse" else 1  # the browser's attempt, and the question why
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) <= refusals:
+        if len(server.seen) <= rejections:
             await exchange.answer(status, "text/plain", b"", "Retry-After: 1")
         else:
             await exchange.until_gone(reader)
@@ -593,8 +593,8 @@ async def test_retry_after_is_respected(
     await source.open(technique)
     (error,) = await source.errors()
     assert error["detail"]["retryIn"] >= 1000
-    *_, refused, asked_again = await server.seen.first(refusals + 1)
-    assert asked_again.at - refused.at >= 0.999
+    *_, rejected, retried = await server.seen.first(rejections + 1)
+    assert retried.at - rejected.at >= 0.999
 
 
 @pytest.mark.parametrize("technique", ["polling", "longpoll", "streaming"])
@@ -799,9 +799,9 @@ async def test_a_silent_socket_is_reopened(source: InPage, sockets: tuple[Socket
     await source.open("websocket", url, heartbeat=50)
     first = await handler.connection(1)
     for _ in range(4):
-        begun = await source.page.evaluate("begun")
+        timers = await source.page.evaluate("begun")
         await first.send(batch("e-9"))  # empty batches are the heartbeat
-        await source.until(f"begun > {begun}")
+        await source.until(f"begun > {timers}")
         await source.pass_time(100)  # of the 150 that it may be silent
     assert len(handler.connections) == 1
     await source.pass_time(150)
@@ -828,7 +828,7 @@ async def test_a_closed_socket_dispatches_no_event(
 
 
 async def test_sources_log_no_console_errors(source: InPage, sockets: tuple[Sockets, str]) -> None:
-    heard = complaints(source.page)
+    errors = console_errors(source.page)
     handler, url = sockets
     await source.open("websocket", url)
     connection = await handler.connection(1)
@@ -836,4 +836,4 @@ async def test_sources_log_no_console_errors(source: InPage, sockets: tuple[Sock
     await source.messages(1)
     await source.page.evaluate("source.close()")
     await asyncio.wait_for(connection.wait_closed(), BOUND)
-    assert heard == []
+    assert errors == []

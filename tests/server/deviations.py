@@ -1,4 +1,4 @@
-"""What each ASGI server, started with its public options, cannot do of the wire contract.
+"""Deviations of each ASGI server, started with its public options, from the wire contract.
 
 With `SERVER=<name>` each of these tests is a strict xfail, and `docs/servers.md` lists them.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SECONDS = 20  # for a test that is expected to fail: some wait for a response that does not come
+SECONDS = 20  # limit of a test that is expected to fail: some wait for a missing response
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """Tests that a server fails: `tests` is a regular expression for their node ids.
+    """A set of tests that a server fails; `tests` is a regular expression for their node ids.
 
-    What depends on timing is not `strict`: it may pass.
+    Tests that depend on timing are not `strict`: they may pass.
     """
 
     server: str
@@ -133,7 +133,7 @@ DEVIATIONS = [
 
 
 def deviation_of(server: str, node_id: str) -> Deviation | None:
-    """The reason why `server` fails a test; None if it has to pass."""
+    """Return the reason why `server` fails a test; None if it must pass."""
     if not node_id.startswith(("tests/contract/", "tests/server/")):
         return None
     for deviation in DEVIATIONS:

@@ -1,4 +1,4 @@
-"""deploy/nginx: limits for each client, and the headers that a client cannot set."""
+"""deploy/nginx: limits for each client, and headers that clients cannot spoof."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ EMPTIED += ["Upgrade"]  # except a WebSocket's
 
 @contextmanager
 def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
-    """A client of an nginx with deploy/nginx's files, in front of `upstream`."""
+    """Run nginx with the files of deploy/nginx in front of `upstream`; yield its client."""
     try:
         executable = programs.nginx()
     except programs.Missing as error:
@@ -164,9 +164,9 @@ def test_a_class_behind_one_address_logs_in_together(client: httpx.Client) -> No
 
 @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8:1:2::{:x}", "2001:db8:1:3:{:x}::1"])
 def test_login_limit_counts_an_ipv6_network(address: str, client: httpx.Client) -> None:
-    found = statuses(client, "POST", *(address.format(n + 1) for n in range(100)))
-    assert found[200]
-    assert found[429]
+    responses = statuses(client, "POST", *(address.format(n + 1) for n in range(100)))
+    assert responses[200]
+    assert responses[429]
 
 
 @pytest.mark.parametrize("address", ["198.51.100.{}", "2001:db8:0:{:x}::1", "::ffff:203.0.113.{}"])

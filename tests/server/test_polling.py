@@ -32,6 +32,6 @@ async def test_an_empty_batch_has_the_cursor(memory_live_server: LiveServer, roo
         event = (await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "hi"})).json()
         batch = (await http.get(f"/polling/{room}/", params={"since": event["id"]})).json()
         assert batch == {"room": room, "cursor": event["id"], "events": []}
-        # An empty `since` is no `since`: a form or a script that has none yet may send it.
+        # An empty `since` counts as omitted: a form or a script without a cursor may send it.
         batch = (await http.get(f"/polling/{room}/?since=")).json()
         assert batch["events"] == [event]

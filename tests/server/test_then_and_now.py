@@ -1,4 +1,4 @@
-"""What older tutorials on Channels say that is no longer so: `docs/then-and-now.md`, proved."""
+"""Changes since older tutorials on Channels: tests for `docs/then-and-now.md`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_channels_does_not_require_daphne() -> None:
     daphne = [line for line in needed if line.startswith("daphne")]
     assert daphne
     assert all("extra ==" in line for line in daphne)
-    assert get_commands()["runserver"] != "django.core", "the one that speaks ASGI is found"
+    assert get_commands()["runserver"] != "django.core", "another app overrides runserver"
 
 
 async def test_channel_name_router_needs_an_application() -> None:
@@ -53,18 +53,18 @@ def test_channels_has_no_token_auth() -> None:
 async def test_the_old_channel_layers_setting_breaks_idle_sockets(
     redis_server: RedisServer,
 ) -> None:
-    """redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks."""
-    old = RedisChannelLayer(hosts=[("127.0.0.1", redis_server.port)])
-    cured = RedisChannelLayer(hosts=[{"address": redis_server.url, "socket_timeout": 15}])
-    waiting = asyncio.create_task(cured.receive(await cured.new_channel()))
+    """A read in redis-py 8 times out after 5 s, which is how long channels-redis blocks."""
+    default = RedisChannelLayer(hosts=[("127.0.0.1", redis_server.port)])
+    patient = RedisChannelLayer(hosts=[{"address": redis_server.url, "socket_timeout": 15}])
+    waiting = asyncio.create_task(patient.receive(await patient.new_channel()))
     with pytest.raises(redis.exceptions.TimeoutError):
         async with asyncio.timeout(BOUND):
-            await old.receive(await old.new_channel())
-    assert not waiting.done(), "the one that is told to wait longer is still waiting"
+            await default.receive(await default.new_channel())
+    assert not waiting.done(), "the layer with the longer timeout still waits"
     while not waiting.done():  # redis-py can swallow a cancellation
         waiting.cancel()
         await asyncio.wait([waiting], timeout=0.1)
-    for layer in (old, cured):
+    for layer in (default, patient):
         await layer.close_pools()
 
 
@@ -74,13 +74,13 @@ async def test_a_channel_layer_drops_messages_silently() -> None:
     await layer.group_add("room", channel)
     for number in range(150):
         await layer.group_send("room", {"type": "x", "number": number})  # raises nothing
-    kept = layer.channels[channel].qsize()
-    assert kept == 100
+    received = layer.channels[channel].qsize()
+    assert received == 100
 
 
 async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
-    """Dispatch is serial: the disconnect waits behind the handler that waits for an event."""
-    started, heard = asyncio.Event(), asyncio.Event()
+    """Dispatch is serial: the disconnect is queued behind the handler that waits for an event."""
+    started, disconnected = asyncio.Event(), asyncio.Event()
 
     class LongPoll(AsyncHttpConsumer):  # type: ignore[misc]
         channel_layer_alias = ""
@@ -90,7 +90,7 @@ async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
             await asyncio.Event().wait()
 
         async def disconnect(self) -> None:
-            heard.set()
+            disconnected.set()
 
     messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     messages.put_nowait({"type": "http.request", "body": b""})
@@ -101,8 +101,8 @@ async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
         messages.put_nowait({"type": "http.disconnect"})
         for _ in range(50):
             await asyncio.sleep(0)
-    assert messages.qsize() == 1, "nobody takes the news"
-    assert not heard.is_set()
+    assert messages.qsize() == 1, "the disconnect is not received"
+    assert not disconnected.is_set()
     consumer.cancel()
     await asyncio.wait([consumer])
 

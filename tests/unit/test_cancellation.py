@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from transports import feed
 from transports.auth.revalidation import Credential, UserConnection, watch
 from transports.events import Draft
@@ -114,7 +114,7 @@ async def test_a_cut_connection_raises_store_unavailable(history: RedisStore) ->
         except StoreUnavailable:
             failures += 1
     assert failures
-    await until_asked(lambda: history.append(Draft("r", "ada", "after")))
+    await until_async(lambda: history.append(Draft("r", "ada", "after")))
 
 
 async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
 from tests.support.redis_server import RedisServer, free_port
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from tests.unit.stores import BACKLOG, LENGTH, history_of
 from transports.events import Cursor, Draft, Event
 from transports.store import memory as history
@@ -65,7 +65,7 @@ async def test_a_key_expires(log: Store) -> None:
         return await log.append_once("k", Draft("r", "ada", "x"), remember=1)
 
     assert await anew() is not None
-    await until_asked(anew)
+    await until_async(anew)
     assert len((await log.read("r", None)).events) == 2
 
 

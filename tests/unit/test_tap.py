@@ -17,7 +17,7 @@ from realtime_demo.tap.counters import Counts
 from realtime_demo.tap.network import Link, Network, Schedule
 from realtime_demo.tap.proxy import Tap
 from tests.support.raw_server import serving
-from tests.support.waiting import BOUND, in_time_async, until
+from tests.support.waiting import BOUND, retry_after_stall_async, until
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -233,7 +233,7 @@ async def test_a_network_change_keeps_the_order() -> None:
 
 
 async def test_a_new_connection_waits_for_the_handshake() -> None:
-    await in_time_async(0.05, handshake_is_waited_for)
+    await retry_after_stall_async(0.05, handshake_is_waited_for)
 
 
 async def handshake_is_waited_for() -> None:
