@@ -85,17 +85,17 @@ def test_hosts_are_checked() -> None:
 
 
 def test_rooms_are_checked() -> None:
-    nobody, staff = AnonymousUser(), User(username="grace", is_staff=True)
+    anonymous, staff = AnonymousUser(), User(username="grace", is_staff=True)
     for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
-        check_room(good, nobody)
+        check_room(good, anonymous)
     check_room("staff-lounge", staff)
-    with pytest.raises(Problem) as closed:
-        check_room("staff-lounge", nobody)
-    assert closed.value.status == 403
+    with pytest.raises(Problem) as forbidden:
+        check_room("staff-lounge", anonymous)
+    assert forbidden.value.status == 403
     for bad in ("", "A", "a_b", "a" * 65, "a\n", "한국", "a/b", "\u0661"):
-        with pytest.raises(Problem) as none:
+        with pytest.raises(Problem) as invalid:
             check_room(bad, staff)
-        assert none.value.status == 404
+        assert invalid.value.status == 404
 
 
 @given(st.text())
@@ -112,20 +112,20 @@ def test_valid_room_names_are_canonical_and_safe(name: str) -> None:
 
 
 async def test_anonymous_requests_cost_no_session_query() -> None:
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope["user"].is_authenticated, "session" in scope))
+        received.append((scope["user"].is_authenticated, "session" in scope))
 
     stack = TokenAuthMiddlewareStack(application)
     await stack(scope(), None, None)  # type: ignore[arg-type]
     await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
-    assert seen == [(False, False)] * 2
+    assert received == [(False, False)] * 2
 
 
 def test_revalidation_updates_the_user_of_a_connection() -> None:
     """A renamed user publishes under the new name: the old one may belong to another user."""
-    came_in = User(username="ada")
-    connection = UserConnection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    user = User(username="ada")
+    connection = UserConnection({"type": "websocket", "user": user}, Credential(session="key"))
     connection.revalidate({"key": User(username="grace", is_staff=True)})
-    assert (name_of(came_in), came_in.is_staff) == ("grace", True)
+    assert (name_of(user), user.is_staff) == ("grace", True)

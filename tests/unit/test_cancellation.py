@@ -1,4 +1,4 @@
-"""A task that is cancelled in any turn of a Redis command has ended, and nothing else is raised.
+"""Cancellation in any turn of a Redis command: the task ends, and no other exception is raised.
 
 A client that leaves, a right that ends and a server that stops are cancellations, and redis-py's
 `asyncio.wait_for` swallows some of them before Python 3.12.
@@ -64,7 +64,7 @@ async def test_a_cancelled_command_ends_its_task(commands: list[Command]) -> Non
         went_on.append(turn)
 
     for command in commands:
-        await command()  # the connections are there
+        await command()  # opens the connections
         for turn in range(TURNS):
             went_on: list[int] = []
             task = asyncio.create_task(follow(command))
@@ -107,8 +107,8 @@ async def test_a_cut_connection_raises_store_unavailable(history: RedisStore) ->
         task = asyncio.create_task(history.append(Draft("r", "ada", f"{turn}")))
         for _ in range(turn):
             await asyncio.sleep(0)
-        for each in list(pool._in_use_connections):
-            each.cut()
+        for connection in list(pool._in_use_connections):
+            connection.cut()
         try:
             await task
         except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Links, paths and commands that the documentation names: they exist."""
+"""Links, paths and commands in the documentation."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ async def test_subscribe_yields_a_batch_at_once_then_each_event(room: str) -> No
         assert (await anext(batches)).events == (first,)
         rest = [await feed.publish(Draft(room, "ada", str(n))) for n in range(2, 9)]
         await until(lambda: hub.current()._tails[room].head == rest[-1].cursor)
-        assert (await anext(batches)).events == tuple(rest), "all it missed, in one"
+        assert (await anext(batches)).events == tuple(rest), "all missed events in one batch"
     assert hub.current().users == 0
 
 

@@ -1,4 +1,4 @@
-"""The language of the pages: which one is chosen, and that nothing is left in the other."""
+"""The language of the pages: its choice, and complete translations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def client() -> Client:
 
 
 @pytest.fixture(autouse=True)
-def no_language_is_left_behind() -> Iterator[None]:
+def default_language() -> Iterator[None]:
     with translation.override(None):
         yield
 
 
 def language_of(body: bytes) -> str:
-    found = re.search(rb'<html lang="(\w+)"', body)
-    assert found
-    return found[1].decode()
+    match = re.search(rb'<html lang="(\w+)"', body)
+    assert match
+    return match[1].decode()
 
 
 # --- Which language ----------------------------------------------------------------------------
@@ -54,9 +54,9 @@ def test_the_lang_parameter_wins_and_is_stored(client: Client) -> None:
     assert language_of(client.get("/polling/").content) == "en"
 
 
-@pytest.mark.parametrize("asked", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
-def test_an_unknown_language_is_ignored(client: Client, asked: str) -> None:
-    response = client.get("/", {"lang": asked})
+@pytest.mark.parametrize("language", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
+def test_an_unknown_language_is_ignored(client: Client, language: str) -> None:
+    response = client.get("/", {"lang": language})
     assert language_of(response.content) == "en"
     assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
 
@@ -71,7 +71,7 @@ def test_each_page_links_to_its_translation(client: Client, place: str) -> None:
     assert address == f"?{query}&amp;lang=ko" if query else address == "?lang=ko"
 
 
-# --- What is said ------------------------------------------------------------------------------
+# --- Translations -----------------------------------------------------------------------------
 
 
 ENGLISH = re.compile(r">\s*([A-Z][a-z]+(?: [a-z]+){2,}[^<{]*)<")

@@ -26,9 +26,9 @@ SIZE = 3
 @pytest.fixture
 async def layer(redis_server: RedisServer) -> AsyncIterator[Any]:
     host = layer_host(redis_server.url, socket_timeout=15, max_connections=SIZE)
-    made = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
-    yield made
-    await made.close_pools()
+    layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
+    yield layer
+    await layer.close_pools()
 
 
 async def test_a_hung_connection_does_not_block_the_reader(
@@ -63,20 +63,20 @@ async def test_a_pool_is_bounded_and_opened_at_once(
     def count() -> int:
         return sum(each["name"] == name for each in redis_server.client.client_list())
 
-    made = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
-    taken = [await made.get_connection()]
+    layer = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
+    taken = [await layer.get_connection()]
     assert count() == SIZE, "all of them with the first"
-    taken += [await made.get_connection() for _ in range(SIZE - 1)]
+    taken += [await layer.get_connection() for _ in range(SIZE - 1)]
     with pytest.raises(RedisConnectionError, match="in use"):
-        await made.get_connection()
-    waiting = asyncio.create_task(made.get_connection())
+        await layer.get_connection()
+    waiting = asyncio.create_task(layer.get_connection())
     await asyncio.sleep(0)
-    await made.release(taken.pop())
+    await layer.release(taken.pop())
     taken.append(await waiting)
     assert count() == SIZE
     for each in taken:
-        await made.release(each)
-    await made.aclose()
+        await layer.release(each)
+    await layer.aclose()
     await until(lambda: count() == 0)
 
 
@@ -91,12 +91,12 @@ async def test_a_partly_set_up_connection_is_not_used(redis_server: RedisServer)
             await asyncio.Event().wait()
         done += 1
 
-    made = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
-    taking = asyncio.create_task(made.get_connection())
+    layer = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
+    taking = asyncio.create_task(layer.get_connection())
     await begun.wait()
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    await made.release(await made.get_connection())
+    await layer.release(await layer.get_connection())
     assert done == 1
-    await made.aclose()
+    await layer.aclose()

@@ -1,4 +1,4 @@
-"""The guided scenarios: each can be played, and its answer can be filled in."""
+"""The guided scenarios: their texts, settings, actions and figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transports.registry import TECHNIQUES
 SCRIPTS = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo/panels"
 LANES = {technique.name for technique in TECHNIQUES if technique.on_page}
 SETTINGS = {"lanes", "window", "interval", "rate", "rtt", "jitter", "bandwidth"}
-each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.slug)
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)
 
 
 @each_scenario
@@ -26,11 +26,11 @@ each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: 
 def test_scenarios_are_in_the_pages_language(scenario: Scenario, language: str) -> None:
     client = Client(headers={"host": "localhost", "accept-language": language})
     body = client.get(f"/?scene={scenario.slug}").content.decode()
-    found = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
-    assert found
+    match = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
+    assert match
     with translation.override(language):
         expected = scenario.for_browser()
-    assert expected in json.loads(found[1])["scenarios"]
+    assert expected in json.loads(match[1])["scenarios"]
     assert bool(re.search("[가-힣]", expected["answer"])) == (language == "ko")
 
 
@@ -41,9 +41,9 @@ def test_a_scenario_has_one_right_choice(scenario: Scenario) -> None:
 
 
 def test_the_right_choice_varies_between_scenarios() -> None:
-    places = [[choice.right for choice in each.choices].index(True) for each in SCENARIOS]
+    places = [[choice.right for choice in scenario.choices].index(True) for scenario in SCENARIOS]
     assert len(set(places)) > 1
-    assert len({each.slug for each in SCENARIOS}) == len(SCENARIOS)
+    assert len({scenario.slug for scenario in SCENARIOS}) == len(SCENARIOS)
 
 
 @each_scenario
@@ -59,11 +59,11 @@ def test_settings_and_actions_exist_on_the_page(scenario: Scenario) -> None:
 
 @each_scenario
 def test_answers_use_existing_figures(scenario: Scenario) -> None:
-    measured = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
+    script = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
     figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(scenario.answer))
     assert figures
     for figure, technique in figures:
-        assert re.search(rf"\b{figure}\b[:,]", measured), figure
+        assert re.search(rf"\b{figure}\b[:,]", script), figure
         assert technique in LANES | {"total"}
     assert len(figures) == str(scenario.answer).count("{")
 

@@ -1,4 +1,4 @@
-"""The settings: what no server could work with is refused before it starts."""
+"""Settings: invalid values are rejected before a server starts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 SETTINGS = Path(__file__).parents[2] / "realtime_demo" / "settings.py"
-WHOLE = [
+INTEGERS = [
     *("TEXT_LENGTH", "SENDER_LENGTH", "BODY_SIZE", "HISTORY_LENGTH", "HISTORY_EXPIRY"),
     *("IDEMPOTENCY_EXPIRY", "MAX_ROOMS", "MAX_SOCKET_ROOMS", "MAX_CONNECTIONS"),
     *("LAYER_CAPACITY", "REDIS_CONNECTIONS", "TASK_CONCURRENCY"),
 ]
 SECONDS = ["HEARTBEAT", "TASK_LEASE", "TASK_SWEEP"]
-MAY_BE_NONE = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", "LOGIN_RATE"]
+MAY_BE_ZERO = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", "LOGIN_RATE"]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, value) for name in WHOLE for value in ("0", "-1", "1.5", "many", "")),
+        *((name, value) for name in INTEGERS for value in ("0", "-1", "1.5", "many", "")),
         ("REDIS_CONNECTIONS", "1"),
         *((name, value) for name in SECONDS for value in ("0", "-1", "nan", "inf", "soon", "")),
-        *((name, value) for name in MAY_BE_NONE for value in ("-1", "inf", "few")),
+        *((name, value) for name in MAY_BE_ZERO for value in ("-1", "inf", "few")),
     ],
 )
 def test_invalid_numbers_are_rejected(
@@ -37,7 +37,7 @@ def test_invalid_numbers_are_rejected(
         runpy.run_path(str(SETTINGS))
 
 
-@pytest.mark.parametrize("name", MAY_BE_NONE)
+@pytest.mark.parametrize("name", MAY_BE_ZERO)
 def test_zero_turns_optional_limits_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
     assert runpy.run_path(str(SETTINGS))[name] == 0
@@ -54,7 +54,7 @@ def test_zero_turns_optional_limits_off(name: str, monkeypatch: pytest.MonkeyPat
 def test_origins_that_no_browser_sends_are_rejected(
     origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be compared with what they do send, and never be the same."""
+    """Such an origin would never equal one that a browser sends."""
     monkeypatch.setenv("ALLOWED_ORIGINS", f"https://partner.test,{origin}")
     with pytest.raises(ImproperlyConfigured, match=f"^ALLOWED_ORIGINS .*{re.escape(origin)}"):
         runpy.run_path(str(SETTINGS))

@@ -158,7 +158,7 @@ async def test_memory_evicts_the_least_recently_used_room() -> None:
     await log.read("a", None)
     await fill(log, 1, "c")
     assert (await log.read("a", None)).events == (first,)
-    assert (await log.read("b", None)).events == (), "the one that gave way"
+    assert (await log.read("b", None)).events == (), "the evicted room"
     (again,) = await fill(log, 1, "b")
     assert again.cursor.seq == 1
 

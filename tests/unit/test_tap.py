@@ -1,4 +1,4 @@
-"""The wire tap over real sockets: what it counts, delays, cuts, stalls and remembers."""
+"""The tap over real sockets: counts, delays, cuts, stalls and recorded bytes."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ async def connected(tap: Tap) -> AsyncIterator[tuple[asyncio.StreamReader, async
             await writer.wait_closed()
 
 
-def leap(seconds: float) -> None:
-    """So much time has passed, for the event loop."""
+def advance_clock(seconds: float) -> None:
+    """Advance the event loop's clock."""
     loop = asyncio.get_running_loop()
     now = loop.time
     loop.time = lambda: now() + seconds  # type: ignore[method-assign]
 
 
 async def read_to_end(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
-    """What comes before the end, and whether the end was a reset."""
+    """Return the data up to the end, and whether the end was a reset."""
     received = bytearray()
     async with asyncio.timeout(BOUND):
         try:
@@ -87,7 +87,7 @@ async def test_counts_a_hand_computed_exchange() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's TCP_INFO")
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
 async def test_counts_what_the_kernel_counts(rtt: float) -> None:
-    """tcpi_bytes_acked and tcpi_bytes_received of the client's own socket."""
+    """Compare with tcpi_bytes_acked and tcpi_bytes_received of the client's socket."""
     sizes = [1, 2, 125, 126, 1_460, 1_461, 65_535, 65_536, 300_000]
     async with (
         serving(echo) as port,
@@ -119,7 +119,7 @@ async def test_labels_each_request_of_a_connection_by_its_target() -> None:
             await reader.readexactly(len(request))
         assert tap.counts["polling"] == Counts(up=36 + 28, down=36 + 28, connections=1, requests=2)
         assert tap.counts["longpoll"].requests == 1
-        assert tap.counts["longpoll"].connections == 0  # it came over the same connection
+        assert tap.counts["longpoll"].connections == 0  # sent over the same connection
         assert [connection.target for connection in tap.connections] == ["/polling/b/"]
 
 
@@ -164,7 +164,7 @@ def test_bandwidth_serialises() -> None:
 
 def test_unlimited_bandwidth_queues_nothing() -> None:
     schedule, link = Schedule(), Link(delay=0.5)
-    schedule.arrival(link, 10.0, 100)  # as while a handshake's round trip is waited for
+    schedule.arrival(link, 10.0, 100)  # as during a handshake's round trip
     assert schedule.queued(link, 9.9) == 0
 
 
@@ -215,7 +215,7 @@ async def test_many_pieces_are_in_transit_at_once() -> None:
         assert tap.total.down == 0
         coming = asyncio.create_task(reader.readexactly(100_000))
         while not coming.done():
-            leap(60.0)
+            advance_clock(60.0)
             await asyncio.sleep(0.005)
 
 
@@ -233,10 +233,10 @@ async def test_a_network_change_keeps_the_order() -> None:
 
 
 async def test_a_new_connection_waits_for_the_handshake() -> None:
-    await retry_after_stall_async(0.05, handshake_is_waited_for)
+    await retry_after_stall_async(0.05, check_handshake_delay)
 
 
-async def handshake_is_waited_for() -> None:
+async def check_handshake_delay() -> None:
     arrived: list[float] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -249,11 +249,11 @@ async def handshake_is_waited_for() -> None:
         async with connected(tap) as (reader, writer):
             writer.write(b"1")
             await reader.readexactly(1)
-            again = asyncio.get_running_loop().time()
+            second = asyncio.get_running_loop().time()
             writer.write(b"2")
             await reader.readexactly(1)
         assert arrived[0] - began >= 0.298  # a round trip, then one way
-        assert 0.098 <= arrived[1] - again < arrived[0] - began
+        assert 0.098 <= arrived[1] - second < arrived[0] - began
 
 
 # --- Cut and stall -----------------------------------------------------------------------
@@ -280,7 +280,7 @@ async def test_cuts_after_every_byte(rtt: float) -> None:
             async with connected(tap) as (reader, writer):
                 writer.write(b"GET / HTTP/1.1\r\n\r\n")
                 assert await read_to_end(reader) == (RESPONSE[:size], True)
-        async with connected(tap) as (reader, writer):  # and the one after them is left alone
+        async with connected(tap) as (reader, writer):  # the next connection is not cut
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
             assert await reader.readexactly(len(RESPONSE)) == RESPONSE
 
@@ -314,19 +314,19 @@ async def test_a_cut_waits_for_the_bytes_before_it() -> None:
         connected(tap) as (reader, writer),
     ):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await until(lambda: tap.total.down == limit)  # in the kernel's hands, and not read
+        await until(lambda: tap.total.down == limit)  # in the kernel, and unread
         writer.transport.resume_reading()  # type: ignore[attr-defined]
         received, reset = await read_to_end(reader)
         assert (len(received), reset) == (limit, True)
 
 
 async def test_client_that_leaves_before_a_cut_resets_the_server() -> None:
-    much = 100_000_000  # bytes: more than the kernel takes for a client that does not read
+    size = 100_000_000  # bytes: more than the kernel takes for a client that does not read
     ends: list[BaseException] = []
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(bytes(much))
+            writer.write(bytes(size))
             await writer.drain()
         except ConnectionError as error:
             ends.append(error)
@@ -338,7 +338,7 @@ async def test_client_that_leaves_before_a_cut_resets_the_server() -> None:
     ):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: tap.total.down > 0 and not tap.connections[0].pipes["down"].writable)
-        tap.cut_after[0] = tap.total.down  # all of it written, not all of it taken
+        tap.cut_after[0] = tap.total.down  # all of it written, but not all sent
         tap.connections[0].pipes["down"].cut_if_due()
         assert not ends
         writer.transport.abort()
@@ -385,7 +385,7 @@ async def test_a_stall_sends_nothing_and_loses_nothing() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await reader.read(1)
-        async with connected(tap) as (other_reader, other_writer):  # a new one gets through
+        async with connected(tap) as (other_reader, other_writer):  # a new one is not stalled
             other_writer.write(b"new")
             assert await other_reader.readexactly(3) == b"new"
         tap.resume()
@@ -408,27 +408,27 @@ async def test_stalls_after_an_exact_number_of_bytes(rtt: float) -> None:
         assert await reader.readexactly(len(RESPONSE) - 20) == RESPONSE[20:]
 
 
-# --- Whose connection it is ----------------------------------------------------------------
+# --- Clients of connections ----------------------------------------------------------------
 
 
 async def test_names_the_client_behind_an_upstream_connection() -> None:
-    """From before the server has its first byte until the server's end is closed."""
-    seen: list[tuple[int, tuple[str, int] | None]] = []
+    """The client is known from before the server's first byte until its end is closed."""
+    clients_of_ports: list[tuple[int, tuple[str, int] | None]] = []
 
-    async def look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def look_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1):
             port = writer.get_extra_info("peername")[1]
-            seen.append((port, tap.client_of(port)))
+            clients_of_ports.append((port, tap.client_of(port)))
             writer.write(b".")
 
-    async with serving(look) as port, Tap("127.0.0.1", port) as tap:
+    async with serving(look_up) as port, Tap("127.0.0.1", port) as tap:
         async with connected(tap) as (first, one), connected(tap) as (second, two):
             for reader, writer in ((first, one), (second, two), (first, one)):
                 writer.write(b"x")
                 await reader.readexactly(1)
             clients = [writer.get_extra_info("sockname") for writer in (one, two, one)]
-            assert [client for _, client in seen] == clients
-        await until(lambda: not any(tap.client_of(port) for port, _ in seen))
+            assert [client for _, client in clients_of_ports] == clients
+        await until(lambda: not any(tap.client_of(port) for port, _ in clients_of_ports))
         assert tap.client_of(port) is None
 
 
@@ -503,10 +503,10 @@ async def test_a_client_that_does_not_read_slows_the_server(network: Network) ->
             while before < written or not written:
                 before = written
                 await asyncio.sleep(0.2)
-            assert written < 16_000_000  # the kernels' buffers, and the window
+            assert written < 16_000_000  # the kernel's buffers and the window
 
 
-# --- Memory of the wire ------------------------------------------------------------------
+# --- Recorded bytes ----------------------------------------------------------------------
 
 
 async def test_keeps_heads_and_the_last_pieces_with_their_times() -> None:
@@ -530,10 +530,10 @@ async def test_keeps_heads_and_the_last_pieces_with_their_times() -> None:
 
 
 async def test_an_observer_receives_all_bytes() -> None:
-    seen: dict[str, bytes] = {"up": b"", "down": b""}
+    observed: dict[str, bytes] = {"up": b"", "down": b""}
 
     def observe(connection: object, direction: str, data: bytes) -> None:
-        seen[direction] += data
+        observed[direction] += data
 
     async with (
         serving(echo) as port,
@@ -542,23 +542,23 @@ async def test_an_observer_receives_all_bytes() -> None:
     ):
         writer.write(b"hello")
         await reader.readexactly(5)
-    assert seen == {"up": b"hello", "down": b"hello"}
+    assert observed == {"up": b"hello", "down": b"hello"}
 
 
 async def test_a_late_end_raises_no_error() -> None:
-    """A server that was reset during a stall: the client's end cannot be passed on to it."""
-    go, gone, broken = asyncio.Event(), asyncio.Event(), []
+    """The server resets during a stall, so the client's end cannot be relayed."""
+    may_reset, was_reset, errors = asyncio.Event(), asyncio.Event(), []
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await go.wait()
+        await may_reset.wait()
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
         await writer.wait_closed()
-        gone.set()
+        was_reset.set()
 
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: broken.append(context))
+    loop.set_exception_handler(lambda _, context: errors.append(context))
     async with (
         serving(reset) as port,
         Tap("127.0.0.1", port, network=Network.of(rtt=240.0)) as tap,
@@ -569,11 +569,11 @@ async def test_a_late_end_raises_no_error() -> None:
         writer.write_eof()
         await until(lambda: up.queue)
         tap.stall()
-        go.set()
-        await gone.wait()
-        leap(up.queue[0][0] - loop.time())  # its end is due
+        may_reset.set()
+        await was_reset.wait()
+        advance_clock(up.queue[0][0] - loop.time())  # its end is due
         tap.resume()
         while tap.connections:
-            leap(60.0)
+            advance_clock(60.0)
             await asyncio.sleep(0.005)
-    assert broken == []
+    assert errors == []

@@ -1,4 +1,4 @@
-"""The pages of the techniques: their parts, their diagrams, their code."""
+"""The techniques' pages: content, sequence diagrams and code excerpts."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
 
 
 def test_every_technique_on_the_page_has_a_page(client: Client) -> None:
-    shown = {technique.name for technique in TECHNIQUES if technique.on_page}
-    assert {name for page in PAGES.values() for name in page.names} == shown
+    on_page = {technique.name for technique in TECHNIQUES if technique.on_page}
+    assert {name for page in PAGES.values() for name in page.names} == on_page
 
 
 def test_pages_link_to_their_neighbours(client: Client) -> None:
@@ -68,13 +68,13 @@ def test_post_is_rejected(client: Client) -> None:
 
 def test_colours_match_the_registry() -> None:
     css = (STATIC / "technique.css").read_text()
-    for technique in (each for each in TECHNIQUES if each.on_page):
+    for technique in (technique for technique in TECHNIQUES if technique.on_page):
         dark, light = technique.colour
         rule = f'[data-technique="{technique.name}"] {{ --on-light: {light}; --on-dark: {dark}; }}'
         assert rule in css
 
 
-# --- Its sequence ------------------------------------------------------------------------------
+# --- Diagrams ----------------------------------------------------------------------------------
 
 
 @each_diagram
@@ -112,15 +112,15 @@ def test_each_event_arrives_with_a_later_response(diagram: Diagram) -> None:
 
 @pytest.mark.parametrize("diagram", DIAGRAMS[:-1], ids=lambda diagram: diagram.slug)
 def test_retried_request_is_answered(diagram: Diagram) -> None:
-    """Over HTTP, that is; the last diagram is of WebSocket, where both speak when they like."""
+    """Check the HTTP diagrams; in the last one, of WebSocket, both sides send at any time."""
     steps = [step for step in diagram.steps if isinstance(step, Up | Down)]
-    asked = [step.at for step in steps if isinstance(step, Up)]
-    for before, after in pairwise(asked):
-        answers = [step.at for step in steps if isinstance(step, Down) and step.at >= before + 1]
-        assert answers and min(answers) + 1 <= after + 1e-9
+    requests = [step.at for step in steps if isinstance(step, Up)]
+    for before, after in pairwise(requests):
+        responses = [step.at for step in steps if isinstance(step, Down) and step.at >= before + 1]
+        assert responses and min(responses) + 1 <= after + 1e-9
 
 
-# --- Its code ----------------------------------------------------------------------------------
+# --- Code --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=lambda each: f"{each.path}:{each.symbol}")
@@ -140,9 +140,9 @@ def test_excerpt_is_the_complete_source(excerpt: Excerpt) -> None:
 
 
 def test_markup_in_code_stays_text() -> None:
-    shown = Excerpt("polling/endpoints.py").html
-    assert "&lt;room&gt;" in shown
-    assert "<room>" not in shown
+    html = Excerpt("polling/endpoints.py").html
+    assert "&lt;room&gt;" in html
+    assert "<room>" not in html
 
 
 @pytest.mark.parametrize(
