@@ -1,4 +1,4 @@
-"""A Chromium for each file of browser tests, and a context that each test leaves empty."""
+"""A Chromium for each file of browser tests, and a context that is cleared after each test."""
 
 from __future__ import annotations
 

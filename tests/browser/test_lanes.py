@@ -1,4 +1,4 @@
-"""The side-by-side page on its stage, in a real Chromium: every control, and what it shows."""
+"""The side-by-side page in the demo, in a real Chromium: controls, inspector and scenarios."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ pytestmark = [
 ]
 
 OPEN = ["streaming", "sse", "websocket"]
-# How often the lanes are drawn in so many milliseconds, how many columns they have, how long it
-# was, and how many frames there were.
+# Returns how often the lanes were drawn in `wait` ms, their columns, the elapsed time and the
+# number of frames.
 DRAWN = """async (wait) => {
   const canvas = document.getElementById("lanes");
   const context = canvas.getContext("2d");
@@ -86,7 +86,7 @@ async def has_count(page: Page, name: str, count: str, value: str) -> None:
 
 
 async def announced(page: Page, words: str) -> None:
-    """The lanes bear a flag of these words, which screen readers are told too."""
+    """Wait until a marker with these words is on the lanes and announced to screen readers."""
     await expect(page.locator("#summary")).to_have_text(words)
 
 
@@ -96,7 +96,7 @@ async def announced(page: Page, words: str) -> None:
 async def test_settings_reach_demo_prediction_and_address(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
-    # The stage is as the test before left it; the address says otherwise.
+    # The demo has the settings of the previous test; the address has others.
     page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
     await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     curve = lane(page, "polling").locator(".prediction")
@@ -125,10 +125,10 @@ async def test_settings_reach_demo_prediction_and_address(
     publish(demo.url, room, "far away")
     for name in OPEN:
         delay = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
-        # A tenth of a second at least; a machine that is late adds its own.
+        # At least a tenth of a second; a busy machine adds to it.
         await expect(delay).to_have_text(re.compile(r"^([1-9]\d\d\sms|[\d.]+\ss)$"))
 
-    # Another page is told, and what is as always stays out of its address.
+    # Another page receives the settings, and omits defaults from its address.
     await page.get_by_role("radio", name="60").check(force=True)
     await expect(page).to_have_url(re.compile("window=60"))
     other = await context.new_page()
@@ -139,13 +139,13 @@ async def test_settings_reach_demo_prediction_and_address(
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
     await until_async(lambda: _agrees(demo, network={**network, "rtt": 0}))
-    assert state(demo)["feed"]["room"] == room, "looking into another room moves the feed nowhere"
+    assert state(demo)["feed"]["room"] == room, "opening another room does not move the feed"
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
     await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("bandwidth|jitter|rtt"))
     assert all(len(names) == 1 for names in sent_settings), (
-        "a page asks for what it changed, and no more"
+        "a page sends only the settings it changed"
     )
     assert set().union(*sent_settings) == {"rtt", "jitter", "bandwidth"}
 
@@ -181,10 +181,10 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await expect(page.locator("#controls .play")).to_have_text("Start")
     for name in LANES:
         await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
-        for count in ("up", "down"):  # from the tap
+        for count in ("up", "down"):  # counted by the tap
             bytes_of = lane(page, name).locator(f'[data-count="{count}"]')
             await expect(bytes_of).to_have_text(re.compile(r"^[\d.]+\s(B|kB)$"))
-    await has_count(page, "websocket", "open", "1")  # whose connection is nobody else's
+    await has_count(page, "websocket", "open", "1")  # which does not share its connection
 
 
 async def test_space_freezes_without_pressing_the_clicked_button(
@@ -196,7 +196,7 @@ async def test_space_freezes_without_pressing_the_clicked_button(
         await page.keyboard.press("Space")
         await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", pressed)
     await counts(page, "sse", sent=20, received=20)
-    publish(demo.url, room, "behind what any burst brings")
+    publish(demo.url, room, "after the burst")
     await counts(page, "sse", sent=21, received=21)
 
 
@@ -223,7 +223,7 @@ async def test_lanes_are_complete_after_cut_stall_and_restart(
         await received(page, name, *ids)
 
     await press(page, "Restart")
-    for name in OPEN:  # once for the cut, once for the restart
+    for name in OPEN:  # one for the cut, one for the restart
         reconnects = lane(page, name).locator('[data-count="reconnects"]')
         await expect(reconnects).to_have_text(re.compile(r"^[2-9]$"), timeout=RECOVERY)
     await all_lanes(page, "open")
@@ -247,7 +247,7 @@ async def test_selected_event_shows_its_bytes_explained(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await open_page(context, demo.url, room)
-    await page.emulate_media(reduced_motion="no-preference")  # what moves is frozen
+    await page.emulate_media(reduced_motion="no-preference")  # the animation is frozen
     publish(demo.url, room, "look at me")
     for name in LANES:
         await counts(page, name, sent=1, received=1)
@@ -255,7 +255,7 @@ async def test_selected_event_shows_its_bytes_explained(
     publish(demo.url, room, "too late for the picture")
     box = await page.locator("#lanes").bounding_box()
     assert box is not None
-    for left in range(int(box["width"]) - 20, 0, -24):  # somewhere in the published lane
+    for left in range(int(box["width"]) - 20, 0, -24):  # within the lane of published events
         await page.locator("#lanes").click(position={"x": left, "y": 30})
         if await page.locator("#inspector").is_visible():
             break
@@ -284,7 +284,7 @@ async def test_selected_event_shows_its_bytes_explained(
     await expect(page.locator("#inspector")).to_be_hidden()
     await expect(page.locator("#legend")).to_be_visible()
 
-    # What has not come yet is filled in when it comes.
+    # A delay is filled in when the event arrives.
     await lane(page, "polling").get_by_role("button", name="Stop").click()
     publish(demo.url, room, "wait for me")
     await counts(page, "sse", received=3, sent=3)
@@ -304,21 +304,21 @@ async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> 
     async with tabs() as browser:
         page = await browser.open(f"{demo.url}/?room={room}")
 
-        async def all_lanes_say(what: str, value: str) -> None:
-            await page.until(f"{json.dumps(LANES)}.every((name) => ({what})(name) === '{value}')")
+        async def all_lanes_have(figure: str, value: str) -> None:
+            await page.until(f"{json.dumps(LANES)}.every((name) => ({figure})(name) === '{value}')")
 
         await page.until("document.querySelectorAll('[data-state=open]').length === 5")
         assert len(LANES) == 5
         other = await browser.open("about:blank")
         await page.until("document.hidden")
         publish(demo.url, room, "unseen")
-        await all_lanes_say(received, "1")
-        await all_lanes_say(measured, "0")
+        await all_lanes_have(received, "1")
+        await all_lanes_have(measured, "0")
         await page.to_front()
         await page.until("!document.hidden")
         publish(demo.url, room, "seen")
-        await all_lanes_say(received, "2")
-        await all_lanes_say(measured, "1")
+        await all_lanes_have(received, "2")
+        await all_lanes_have(measured, "1")
         assert await other.evaluate("document.hidden")
 
 
@@ -344,7 +344,7 @@ async def test_two_browsers_share_a_chat(
         await expect(joined).to_have_text(["ada", "ben"])
         await expect(page.locator("#people")).to_have_text("Here: ada, ben")
     assert query(ben)["lanes"] == "sse,websocket"
-    await other_context.close()  # his leave, ten seconds later, is tests/server/test_presence.py's
+    await other_context.close()  # tests/server/test_presence.py covers the leave, ten seconds later
 
 
 # --- Scenarios ---------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ async def test_scenario_answers_with_measured_figures(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
-    # Fifteen seconds pass in three.
+    # Shorten the scenario's fifteen seconds to three.
     await page.add_init_script(
         "const real = setTimeout;"
         "window.setTimeout = (act, delay) => real(act, delay === 15000 ? 3000 : delay);"
@@ -363,7 +363,7 @@ async def test_scenario_answers_with_measured_figures(
     await all_lanes(page, "open")
     await expect(page.locator("#legend")).to_be_hidden()
     run = page.locator(".scenario-run")
-    await expect(run).to_be_disabled()  # before one has dared a guess
+    await expect(run).to_be_disabled()  # before an answer is chosen
     await expect(run).to_have_accessible_description("Choose an answer first.")
     await expect(page.locator("#scenario-hint")).to_be_visible()
     await page.locator(".scenario-choices input").last.check()
@@ -387,7 +387,7 @@ async def test_leaving_a_scenario_removes_its_faults(
     await page.goto(f"{demo.url}/?room={room}&scene=race")
     await page.locator(".scenario-choices input").last.check()
     await buffer_and_compress(page, demo)
-    await page.locator(".scenario-run").click()  # it begins without what was before
+    await page.locator(".scenario-run").click()  # it starts without the earlier faults
     await until_async(lambda: _has_faults(demo, buffering=False, gzip=False))
     await press(page, "Stop")
     await buffer_and_compress(page, demo)
@@ -408,7 +408,7 @@ async def _has_faults(demo: Demo, **expected: bool) -> bool:
     return all(faults[name] == on for name, on in expected.items())
 
 
-# --- For everyone ------------------------------------------------------------------------------
+# --- Accessibility -----------------------------------------------------------------------------
 
 
 async def test_axe_finds_no_serious_violation(
@@ -441,9 +441,9 @@ async def assert_accessible(page: Page) -> None:
 async def assert_no_serious_violation(page: Page) -> None:
     violations = (await Axe().run(page)).response["violations"]
     serious = [
-        (each["id"], [node["html"] for node in each["nodes"]])
-        for each in violations
-        if each["impact"] in ("serious", "critical")
+        (violation["id"], [node["html"] for node in violation["nodes"]])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ]
     assert serious == [], json.dumps(serious, indent=1)
 
@@ -477,7 +477,7 @@ async def test_scenario_needs_the_demos_machine(
     where = "The feed and the network are controlled on the machine that runs the demo."
     await expect(page.locator(".scenario-answer")).to_have_text(where)
     await expect(page.locator(".no-demo")).to_have_text(where)
-    await page.get_by_label("Scenario").select_option("hidden")  # which needs no control
+    await page.get_by_label("Scenario").select_option("hidden")  # needs no control
     await expect(page.locator(".scenario-answer")).to_be_empty()
 
 
@@ -507,10 +507,10 @@ async def test_lanes_are_redrawn_once_per_column_of_time(
     page = await context.new_page()
     await page.emulate_media(reduced_motion="no-preference")
     await page.goto(f"{memory_live_server.url}/?room={room}&window=60&lanes=none")
-    await expect(page.locator("#clock")).not_to_be_empty()  # it draws once it has read the clock
+    await expect(page.locator("#clock")).not_to_be_empty()  # drawing starts after reading the clock
     drawn, columns, elapsed, frames = await page.evaluate(DRAWN, 1_000)
     expected = columns * elapsed / 60_000
-    # A machine that is late has fewer frames to draw in, and none draws more.
+    # A busy machine has fewer frames, and draws at most once in each.
     assert min(expected, frames) / 3 < drawn < expected + 3
     await page.keyboard.press("Space")
     await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
@@ -527,11 +527,11 @@ async def test_marks_per_frame_are_bounded_by_the_width(
     page = await context.new_page()
     await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
     slow, fast, faster = [await page.evaluate(DRAW, [rate, 70, 1]) for rate in (1, 100, 500)]
-    # A column of a lane: the pile and its edge, a tick, a bar and its end.
+    # The marks of a lane's column: the pile and its edge, a tick, a bar and its end.
     bound = fast["width"] * (5 * fast["lanes"] + 1) + 300
     assert slow["marks"] < fast["marks"] < bound
     assert faster["marks"] < bound
-    # Nor is more kept than a minute and a bit, or than ten thousand.
+    # Events older than about a minute are removed, as are all beyond ten thousand.
     assert fast["kept"] <= 70 * 100 + 200
     assert faster["kept"] <= 10_000
     assert faster["exchanges"] <= 10_000

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, over the real server."""
+"""The page in a real Chromium, with a live server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def page(context: BrowserContext, memory_live_server: LiveServer, room: st
     return await open_page(context, memory_live_server.url, room)
 
 
-# --- Publishing and seeing ---------------------------------------------------------------------
+# --- Publishing and receiving ------------------------------------------------------------------
 
 
 async def test_published_event_appears_in_every_lane(
@@ -67,7 +67,7 @@ async def test_published_event_appears_in_every_lane(
     await all_lanes(page, "open")
     await unfold(page)
     for name, requests in {"streaming": "1", "sse": "2", "websocket": "1"}.items():
-        # EventSource is told its place beforehand, by a request that is over then.
+        # Before EventSource connects, another request fetches the cursor.
         for counted, value in {"requests": requests, "open": "1"}.items():
             await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
     await write(page, "Good morning")
@@ -82,22 +82,22 @@ async def test_published_event_appears_in_every_lane(
         cell = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
         await expect(cell).to_have_text(delay)
         await expect(lane(page, name).locator(".median strong")).to_have_text(delay)
-        # Of a single one there is no percentile.
+        # A single delay has no percentile.
         await expect(lane(page, name).locator(".p95 strong")).to_have_text("\u2013")
         await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.get_by_label("Text", exact=True)).to_be_focused()
     await expect(page.get_by_label("Name", exact=True)).to_have_value("ada")
-    for name in LANES:  # what only a script may style is styled
+    for name in LANES:  # set by a script, since the policy forbids inline styles
         colour = "(lane) => getComputedStyle(lane).getPropertyValue('--colour')"
         assert await lane(page, name).evaluate(colour)
-    # The slowest one's delay is the longest bar, and each other's a part of it.
+    # The longest delay has the longest bar, and the others are relative to it.
     bars = """() => {
       const bars = [...document.querySelectorAll(".length")];
       const long = bars.map((bar) => Number(bar.style.getPropertyValue("--long")));
       return long.filter((part) => part === 1).length === 1 && Math.min(...long) > 0;
     }"""
-    await until_async(lambda: page.evaluate(bars))  # no wait_for_function: the CSP forbids eval
+    await until_async(lambda: page.evaluate(bars))  # not wait_for_function: the CSP forbids eval
     await expect(page.locator("#clock")).to_contain_text("The two clocks agree within ±")
     assert errors == []
     assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}
@@ -126,8 +126,8 @@ async def test_text_is_shown_unchanged(page: Page) -> None:
     assert "owned" not in await page.title()
     assert errors == []
 
-    # On a phone it neither makes the page scroll sideways, nor is it cut off.
-    for _ in range(2):  # look no longer, freeze no longer
+    # On a phone, long text wraps: no horizontal scrolling, nothing cut off.
+    for _ in range(2):  # close the inspector, unfreeze
         await page.keyboard.press("Escape")
     await page.set_viewport_size({"width": 390, "height": 844})
     await write(page, "Donaudampfschifffahrtsgesellschaft" * 20, sender="W" * 40)
@@ -150,7 +150,7 @@ async def test_earlier_events_are_shown_without_a_delay(
         await expect(cells).to_have_text(["from before"] * 2)
         await expect(lane(page, name).locator(".measured")).to_have_text("0")
 
-    # However long the feed, the page stays small.
+    # The page shows a bounded number of events.
     publish(memory_live_server.url, room, *map(str, range(250)))
     for name in LANES:
         await counts(page, name, sent=252, received=252)
@@ -172,9 +172,9 @@ async def test_chat_follows_new_events_unless_scrolled_up(
     async def is_at_end() -> bool:
         return bool(await chat.evaluate(distance_to_end) < 2)
 
-    # Every width breaks the lines elsewhere.
+    # Lines wrap differently at each width.
     for width in (390, 1440, 800):
-        # Nothing more is on its way, so that it is the width alone that moves the end.
+        # Wait for all lanes, so that only the width changes the layout.
         receipts = chat.locator(".event").last.locator(".is-here")
         await expect(receipts).to_have_count(len(LANES))
         await page.set_viewport_size({"width": width, "height": 844})
@@ -186,7 +186,7 @@ async def test_chat_follows_new_events_unless_scrolled_up(
     scroll_up = """(list) => new Promise((scrolled) => {
       list.addEventListener("scroll", scrolled, { once: true });
       list.scrollBy(0, -200);
-    })"""  # of which the page hears with the next frame, whenever that is
+    })"""  # the scroll event comes with the next frame
     await chat.evaluate(scroll_up)
     publish(memory_live_server.url, room, "unseen")
     await expect(chat.locator(".text").last).to_have_text("unseen")
@@ -218,7 +218,7 @@ async def test_retried_publish_is_published_once(page: Page) -> None:
     async def lose_the_response(route: Route) -> None:
         keys.append(await route.request.header_value("Idempotency-Key"))
         if len(keys) == 1:
-            await route.fetch()  # it is published, and nobody hears of it
+            await route.fetch()  # published, but the response is lost
             return await route.abort()
         if len(keys) == 2:
             return await route.fulfill(status=503, json={"code": "unavailable"})
@@ -231,7 +231,7 @@ async def test_retried_publish_is_published_once(page: Page) -> None:
     may_continue.set()
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.locator("#outcome")).to_be_empty()
-    await write(page, "Good evening")  # said on purpose, that is another one
+    await write(page, "Good evening")  # another message with the same text
     messages = page.locator("#conversation .event[data-type=message]")
     await expect(messages).to_have_count(2)
     assert len(keys) == 4
@@ -243,7 +243,7 @@ async def test_page_works_by_keyboard_alone(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     await page.get_by_label("Name", exact=True).focus()
-    await page.keyboard.type("ada 1")  # a digit that is typed is no command
+    await page.keyboard.type("ada 1")  # digits typed into a field are no shortcuts
     await page.keyboard.press("Tab")
     await page.keyboard.type("Good morning")
     await page.keyboard.press("Enter")
@@ -280,7 +280,7 @@ async def test_page_works_by_keyboard_alone(
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
 
 
-# --- Stopping and coming back ------------------------------------------------------------------
+# --- Stopping and reconnecting -----------------------------------------------------------------
 
 
 async def test_a_stopped_lane_resumes_after_its_last_event(
@@ -354,11 +354,11 @@ async def test_a_restart_over_redis_loses_nothing(
             )
 
 
-# --- What a lane says of its feed --------------------------------------------------------------
+# --- Figures of a lane -------------------------------------------------------------------------
 
 
 async def answer_polls(page: Page, room: str, *documents: dict[str, object]) -> None:
-    """From now on the polling lane is told this, once, by a server that is not ours."""
+    """Respond to the polling lane's next request with these events, then with empty batches."""
     batches = [[*documents]]
 
     async def answer(route: Route) -> None:
@@ -393,7 +393,7 @@ async def test_chat_shows_each_event_type(
         event(3, "leave"),
         event(6, "reset", missed=3),
         event(7),
-        event(8, "wink"),  # a type that a newer server knows
+        event(8, "wink"),  # a type of a newer server
         event(9, "edit", of="x-7", text="good morning"),
         event(10, text="a slip"),
         event(11, "delete", of="x-10", text=""),
@@ -422,7 +422,7 @@ async def test_chat_shows_each_event_type(
 
 
 class AnyText(str):
-    """Equal to every text that contains it."""
+    """A string that equals every string that contains it."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str) and str(self) in " ".join(other.split())
@@ -430,7 +430,7 @@ class AnyText(str):
     __hash__ = str.__hash__
 
 
-# What of a lane's card is cut off or runs into its neighbour, whatever it has to say.
+# Returns the texts of a lane's card that are cut off or overlap, for long values.
 CRAMPED = """([LONG, REASONS]) => {
   const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
   const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
@@ -472,7 +472,7 @@ async def test_closed_lane_shows_its_reason(
 
     await page.route(f"**/polling/{room}/**", reject)
     reasons = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
-    for language, words in reasons.items():  # the server's own words only where they are understood
+    for language, words in reasons.items():  # the server's detail is shown only in English
         await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
         await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
         await expect(lane(page, "polling").locator(".state")).to_have_text(words)
@@ -526,7 +526,7 @@ async def test_second_tab_can_take_over(
         await received(first, name, *ids)
 
 
-# --- The page itself ---------------------------------------------------------------------------
+# --- Appearance, rooms and sessions ------------------------------------------------------------
 
 
 async def test_lanes_are_distinguishable_and_accessible(page: Page) -> None:
@@ -536,7 +536,7 @@ async def test_lanes_are_distinguishable_and_accessible(page: Page) -> None:
     for place, scheme in enumerate(schemes):
         await page.emulate_media(color_scheme=scheme)
         shapes = set()
-        for technique in (each for each in TECHNIQUES if each.on_page):
+        for technique in (candidate for candidate in TECHNIQUES if candidate.on_page):
             red, green, blue = bytes.fromhex(technique.colour[place][1:])
             element = lane(page, technique.name)
             assert await element.evaluate(marker) == f"rgb({red}, {green}, {blue})"
@@ -570,7 +570,7 @@ User.objects.create_user("ada", password="lovelace")
 
 @pytest.fixture
 def database(tmp_path: Path) -> dict[str, str]:
-    """The environment of a server whose database knows the user ada, password lovelace."""
+    """Return the environment of a server whose database has the user ada, password lovelace."""
     environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3"), "SECRET_KEY": "secret"}
     subprocess.run(
         [sys.executable, "manage.py", "shell", "-c", DATABASE],
@@ -583,9 +583,9 @@ def database(tmp_path: Path) -> dict[str, str]:
 
 
 async def change_by_keyboard(page: Page, url: str, room: str) -> None:
-    """Edits and deletes ada's last message, and finds that another's cannot be."""
+    """Edit and delete ada's message; check that an anonymous message cannot be changed."""
     messages = page.locator("#conversation .event[data-type=message]")
-    publish(url, room, "It is me too", sender="ada")  # or so somebody says who is nobody
+    publish(url, room, "It is me too", sender="ada")  # an anonymous client with ada's name
     await expect(messages).to_have_count(2)
     await expect(messages.last.get_by_role("button")).to_have_count(0)
     own = messages.first
@@ -604,10 +604,10 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await page.keyboard.press("Enter")
     await expect(own.locator(".text")).to_have_text("It is me, indeed")
     await expect(own.locator(".change")).to_have_text("edited")
-    # Without the WebSocket by a request.
+    # Without the WebSocket, the change is sent by a request.
     await lane(page, "websocket").get_by_role("button", name="Stop").click()
     await own.get_by_role("button", name="Delete").press("Enter")
-    await page.keyboard.press("Shift+Tab")  # thought better of it
+    await page.keyboard.press("Shift+Tab")  # leaving the button cancels the deletion
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(own.get_by_role("button", name="Really delete?")).to_be_focused()
@@ -617,7 +617,7 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await expect(own.get_by_role("button")).to_have_count(0)
     async with httpx.AsyncClient(base_url=url) as client:
         events = (await client.get(f"/polling/{room}/")).json()["events"]
-    kinds = [each["type"] for each in events if each["type"] not in ("join", "leave")]
+    kinds = [event["type"] for event in events if event["type"] not in ("join", "leave")]
     assert kinds == ["message", "message", "edit", "delete"]
 
 
@@ -644,7 +644,9 @@ async def test_logged_in_user_publishes_under_their_name(
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
         colour = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
-        assert await sender.evaluate(colour) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
+        assert await sender.evaluate(colour) != "rgba(0, 0, 0, 0)", (
+            "the tick has a background, which text cannot imitate"
+        )
         await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
@@ -654,7 +656,7 @@ async def test_logged_in_user_publishes_under_their_name(
 
 
 async def session_ends(page: Page, url: str) -> None:
-    """A page whose session ends says so: told by what it holds open, or by what it publishes."""
+    """Check that a page reports the end of its session, while idle and when publishing."""
 
     async def log_in() -> None:
         await page.get_by_role("link", name="Log in").last.click()
@@ -685,7 +687,7 @@ async def session_ends(page: Page, url: str) -> None:
     await log_out_elsewhere()
     await shows_end()
     await log_in()
-    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's own page says it too
+    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's page reports it too
     await expect(lane(page, "websocket")).to_have_attribute("data-state", "open")
     await log_out_elsewhere()
     await expect(page.locator("#session")).to_contain_text("The session has ended")

@@ -22,7 +22,7 @@ def path(request: pytest.FixtureRequest, room: str) -> str:
 
 
 async def joined(connection: RawConnection, path: str) -> None:
-    """Open the socket, and receive its first batch."""
+    """Open the socket and receive its first batch."""
     await connection.upgrade(path)
     first, _ = await connection.message()
     assert first == 0x81

@@ -79,9 +79,9 @@ async def test_pipelined_requests_are_answered_in_order(
         connection.request("/polling/UPPER/")
         batches = [json.loads((await connection.response())[2]) for _ in range(3)]
         check_raw_problem(await connection.response(), 404)
-    found = [Event.from_document(each) for batch in batches for each in batch["events"]]
+    received = [Event.from_document(document) for batch in batches for document in batch["events"]]
     assert [batch["room"] for batch in batches] == [room, room, f"{room}-b"]
-    assert found == events
+    assert received == events
 
 
 @pytest.mark.parametrize("technique", [*BATCHES, *STREAMS], ids=lambda t: t.name)
@@ -98,7 +98,7 @@ async def test_head_leaves_the_connection_for_the_next_request(
 async def test_body_at_the_limit_is_received(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """Whole or in chunks: 65,536 bytes are read, to find that the text is too long."""
+    """Whole or in chunks, 65,536 bytes are read; then the text is too long."""
     document = b'{"sender": "ada", "text": "%b"}'
     body = document % (b"x" * (BODY_SIZE - len(document) + 2))
     assert len(body) == BODY_SIZE
@@ -162,11 +162,11 @@ MALFORMED = [
 
 @pytest.mark.parametrize("request_", MALFORMED, ids=lambda each: repr(each[:40]))
 async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -> None:
-    """400, or a closed connection (RFC 9112 §2.2, §6.3); never an answer as to a good request."""
+    """The response is 400, or the connection closes (RFC 9112 §2.2, §6.3)."""
     async with await RawConnection.open(server_url) as connection:
         connection.send(request_)
         try:
-            answer = await connection.rest()
+            response = await connection.rest()
         except ConnectionError:
             return
-        assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+        assert response == b"" or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))

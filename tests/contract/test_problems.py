@@ -220,7 +220,7 @@ async def test_python_clients_raise_the_servers_problem(
         assert rejection.value.detail
 
 
-# --- The socket, which stays open --------------------------------------------------------------
+# --- WebSocket ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
@@ -355,6 +355,6 @@ async def test_many_rooms_on_one_socket(
         # The error for leaving twice proves that the first command has been handled.
         await socket.send(json.dumps({"type": "leave", "room": other}))
         assert (await next_message(socket))["code"] == "left"
-        await publish(http, other, ["to nobody here"])
+        await publish(http, other, ["not for this socket"])
         (event,) = await publish(http, room, ["to us"])
         assert (await next_message(socket))["events"] == [json.loads(event.encoded)]

@@ -66,11 +66,11 @@ async def test_order_under_many_publishers(
     since = await cursor_of(http, room)
     collecting = asyncio.create_task(collect(technique, server_url, room, since, count=60))
     published = await asyncio.gather(
-        *(publish(http, room, (f"{who}-{n}" for n in range(15))) for who in "abcd")
+        *(publish(http, room, (f"{publisher}-{n}" for n in range(15))) for publisher in "abcd")
     )
     received = await collecting
     assert [event.cursor.seq for event in received] == list(range(1, 61))
-    in_order = sorted((event for each in published for event in each), key=lambda e: e.cursor.seq)
+    in_order = sorted((event for batch in published for event in batch), key=lambda e: e.cursor.seq)
     assert received == in_order
 
 

@@ -448,7 +448,7 @@ async def test_a_demoted_users_socket_keeps_its_public_room(
         assert json.loads(await socket.recv())["events"][0]["text"] == "still here"
 
 
-# --- Editing and deleting ---------------------------------------------------------------------
+# --- Editing and deleting ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

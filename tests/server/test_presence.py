@@ -189,7 +189,7 @@ async def test_staff_rooms_are_not_listed(http: httpx.AsyncClient) -> None:
     assert not [room for room in rooms if room["room"].startswith("staff-")]
 
 
-# --- Leaving --------------------------------------------------------------------------------------
+# --- Leaving -----------------------------------------------------------------------------------
 
 
 class Request:

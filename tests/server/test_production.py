@@ -62,11 +62,11 @@ def _running(running: Production) -> Iterator[Production]:
     """Yield the production; then interrupt it, and check the order in which it stops."""
     yield running
     url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
-    with connect(url, ssl=running.tls) as socket:
+    with connect(url, ssl=running.tls) as websocket:
         running.process.send_signal(signal.SIGINT)
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                socket.recv(BOUND)
+                websocket.recv(BOUND)
     assert closed.value.rcvd is not None, "the server, which stops first, closes through nginx"
     assert closed.value.rcvd.code == 1012
     assert running.process.wait(30) == 0

@@ -41,6 +41,6 @@ async def serving_at(handler: Handler) -> AsyncIterator[str]:
 
 
 async def request_of(reader: asyncio.StreamReader) -> bytes:
-    """Return the next request's body; raise `IncompleteReadError` if there is none."""
+    """Return the next request's body; raise `IncompleteReadError` without one."""
     head = await reader.readuntil(b"\r\n\r\n")
     return await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))

@@ -49,8 +49,8 @@ async def test_resume_continues_after_the_last_whole_event() -> None:
 
     numbers = []
     async with aclosing(resume(receive, "e-0", BackOff(first=0))) as events:
-        async for event in events:
-            numbers.append(event.cursor.seq)
+        async for arrived in events:
+            numbers.append(arrived.cursor.seq)
             if len(numbers) == 3:
                 break
     assert numbers == [1, 2, 10]

@@ -520,10 +520,10 @@ def test_busy_load_generator_withholds_figures() -> None:
 @settings(deadline=None)
 @given(st.floats(1e-3, 1e6), st.floats(1.5, 1e4), st.booleans())
 def test_ticks_are_few_and_within_the_axis(low: float, factor: float, log: bool) -> None:
-    axis = Axis(low if log else 0.0, low * factor, 0, 100, log)
-    assert len(axis.ticks()) <= 8
-    for tick in axis.ticks():
-        assert -0.1 <= axis.place(tick) <= 100.1
+    drawn = Axis(low if log else 0.0, low * factor, 0, 100, log)
+    assert len(drawn.ticks()) <= 8
+    for tick in drawn.ticks():
+        assert -0.1 <= drawn.place(tick) <= 100.1
 
 
 def test_chart_escapes_the_names_of_lines() -> None:

@@ -71,7 +71,7 @@ def test_each_page_links_to_its_translation(client: Client, place: str) -> None:
     assert address == f"?{query}&amp;lang=ko" if query else address == "?lang=ko"
 
 
-# --- Translations -----------------------------------------------------------------------------
+# --- Translations ------------------------------------------------------------------------------
 
 
 ENGLISH = re.compile(r">\s*([A-Z][a-z]+(?: [a-z]+){2,}[^<{]*)<")

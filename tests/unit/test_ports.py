@@ -15,5 +15,5 @@ def test_a_free_port_stays_reserved() -> None:
     assert len(set(ports)) == 3
     for port in ports:
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", port))  # nor does the kernel assign it to port 0
+            other.bind(("127.0.0.1", port))  # the kernel assigns no such port to port 0 either
         socket.create_server(("127.0.0.1", port)).close()  # with SO_REUSEADDR

@@ -97,10 +97,10 @@ def sentinel(master: RedisServer) -> Iterator[int]:
         )
         try:
             deadline = time.monotonic() + BOUND
-            with redis.Redis(port=port, password="of-sentinel") as client:
+            with redis.Redis(port=port, password="of-sentinel") as sentinel_client:
                 while True:
                     try:
-                        if client.sentinel_get_master_addr_by_name("mine"):
+                        if sentinel_client.sentinel_get_master_addr_by_name("mine"):
                             break
                     except redis.ConnectionError:
                         pass

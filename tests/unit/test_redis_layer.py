@@ -61,22 +61,22 @@ async def test_a_pool_is_bounded_and_opened_at_once(
     name = f"pool-{uuid.uuid4().hex}"
 
     def count() -> int:
-        return sum(each["name"] == name for each in redis_server.client.client_list())
+        return sum(connection["name"] == name for connection in redis_server.client.client_list())
 
-    layer = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
-    taken = [await layer.get_connection()]
+    connections = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
+    taken = [await connections.get_connection()]
     assert count() == SIZE, "all of them with the first"
-    taken += [await layer.get_connection() for _ in range(SIZE - 1)]
+    taken += [await connections.get_connection() for _ in range(SIZE - 1)]
     with pytest.raises(RedisConnectionError, match="in use"):
-        await layer.get_connection()
-    waiting = asyncio.create_task(layer.get_connection())
+        await connections.get_connection()
+    waiting = asyncio.create_task(connections.get_connection())
     await asyncio.sleep(0)
-    await layer.release(taken.pop())
+    await connections.release(taken.pop())
     taken.append(await waiting)
     assert count() == SIZE
-    for each in taken:
-        await layer.release(each)
-    await layer.aclose()
+    for connection in taken:
+        await connections.release(connection)
+    await connections.aclose()
     await until(lambda: count() == 0)
 
 
@@ -91,12 +91,12 @@ async def test_a_partly_set_up_connection_is_not_used(redis_server: RedisServer)
             await asyncio.Event().wait()
         done += 1
 
-    layer = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
-    taking = asyncio.create_task(layer.get_connection())
+    connections = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
+    taking = asyncio.create_task(connections.get_connection())
     await begun.wait()
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    await layer.release(await layer.get_connection())
+    await connections.release(await connections.get_connection())
     assert done == 1
-    await layer.aclose()
+    await connections.aclose()
