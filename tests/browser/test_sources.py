@@ -659,7 +659,7 @@ async def test_response_that_is_not_json_is_retried(
 async def test_no_event_is_dispatched_after_close(
     technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if technique == "sse":
@@ -667,7 +667,7 @@ async def test_no_event_is_dispatched_after_close(
         elif technique == "streaming":
             await exchange.stream(ndjson(1))
         await exchange.until_gone(reader)
-        gone.set()
+        closed.set()
 
     server.script = script
     await source.open(technique)
@@ -675,7 +675,7 @@ async def test_no_event_is_dispatched_after_close(
     if technique in ("sse", "streaming"):
         await source.messages(1)
     before = await source.page.evaluate("source.close(), seen.length")
-    await asyncio.wait_for(gone.wait(), BOUND)  # aborted: the server receives the disconnect
+    await asyncio.wait_for(closed.wait(), BOUND)  # aborted: the server receives the disconnect
     await source.page.wait_for_timeout(100)
     assert await source.page.evaluate("seen.length") == before
     assert await source.page.evaluate("source.readyState") == 2

@@ -16,8 +16,8 @@ from .feeds import publish
 BODY_SIZE = 65_536
 CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
 JSON = "Content-Type: application/json"
-STREAMS = [each for each in TECHNIQUES if each.path.startswith("/streaming/")]
-BATCHES = [each for each in TECHNIQUES if each.name in ("polling", "longpoll")]
+STREAMS = [technique for technique in TECHNIQUES if technique.path.startswith("/streaming/")]
+BATCHES = [technique for technique in TECHNIQUES if technique.name in ("polling", "longpoll")]
 
 
 def target(technique: Technique, room: str) -> str:
@@ -160,7 +160,7 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("request_", MALFORMED, ids=lambda each: repr(each[:40]))
+@pytest.mark.parametrize("request_", MALFORMED, ids=lambda data: repr(data[:40]))
 async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -> None:
     """The response is 400, or the connection closes (RFC 9112 §2.2, §6.3)."""
     async with await RawConnection.open(server_url) as connection:

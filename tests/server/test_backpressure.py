@@ -23,13 +23,13 @@ GROWTH = 5_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number
 EVENTS = 1_000  # 8 MB
 RECEIVE_BUFFER = 4_096  # bytes that the kernel takes for a client that does not read
-ENDLESS = [each for each in TECHNIQUES if each.name not in ("polling", "longpoll")]
-SOCKETS = [each for each in TECHNIQUES if each.scheme == "ws"]
+ENDLESS = [technique for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")]
+SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    """A server whose history is much smaller than what is published."""
+    """Run a server whose history is much smaller than what is published."""
     with LiveServer(env={**SERVER_ENVIRONMENT, "HISTORY_LENGTH": "100"}) as server:
         yield server
 
@@ -92,7 +92,7 @@ async def reading_nothing(
         yield connection
 
 
-@pytest.mark.parametrize("technique", ENDLESS, ids=lambda each: each.name)
+@pytest.mark.parametrize("technique", ENDLESS, ids=lambda technique: technique.name)
 async def test_memory_is_bounded_if_a_client_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
@@ -107,7 +107,7 @@ async def test_memory_is_bounded_if_a_client_does_not_read(
                 assert batch["cursor"] == last, "other clients are still served"
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
+@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
 async def test_memory_is_bounded_if_a_client_sends_too_fast(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
@@ -130,7 +130,7 @@ async def test_memory_is_bounded_if_a_client_sends_too_fast(
         await sending
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
+@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
 async def test_memory_is_bounded_if_pongs_are_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:

@@ -205,7 +205,7 @@ PATHS = [
 ]
 token = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=20).map(str.encode)
 octets = st.binary(max_size=60)
-value = st.one_of(octets.map(lambda each: each.replace(b"\r", b"").replace(b"\n", b"")), token)
+value = st.one_of(octets.map(lambda data: data.replace(b"\r", b"").replace(b"\n", b"")), token)
 field = st.one_of(
     st.sampled_from(
         [
@@ -235,7 +235,7 @@ field = st.one_of(
     st.builds(
         lambda claim, content: claim.encode() + b": " + content,
         st.sampled_from([*CLAIMS]),
-        st.one_of(value, st.sampled_from([each.encode() for each in CLAIMS.values()])),
+        st.one_of(value, st.sampled_from([claim.encode() for claim in CLAIMS.values()])),
     ),
     st.builds(
         lambda name, content: name + b": " + content,
@@ -252,7 +252,7 @@ target = st.one_of(
         lambda path, query: path.encode() + b"?" + query,
         st.sampled_from(PATHS),
         st.one_of(
-            value.map(lambda each: each.replace(b" ", b"+")),
+            value.map(lambda data: data.replace(b" ", b"+")),
             st.sampled_from([b"since=%ff", b"since=a-1&since=b-2", b"wait=nan", b"wait=1e999"]),
         ),
     ),
@@ -324,7 +324,7 @@ command = st.fixed_dictionaries(
 )
 message = st.one_of(
     command.map(json.dumps),
-    command.map(lambda each: json.dumps(each, ensure_ascii=False)),
+    command.map(lambda document: json.dumps(document, ensure_ascii=False)),
     anything.map(json.dumps),
     text,
     st.sampled_from(

@@ -64,8 +64,10 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                             if technique.scheme == "http":
                                 path = technique.url_path(room)
                                 check_problem(await http.get(path, headers=headers))
-                        task = {"kind": "announcement", "arguments": {"text": "hi"}}
-                        check_problem(await http.post("/tasks/", json=task, headers=headers))
+                        announcement = {"kind": "announcement", "arguments": {"text": "hi"}}
+                        check_problem(
+                            await http.post("/tasks/", json=announcement, headers=headers)
+                        )
                     del http.headers["authorization"]
                     page = await http.get("/", headers=session)
                     assert (page.status_code, page.headers["retry-after"]) == (503, "1")
@@ -77,8 +79,8 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                 for headers in (token, session):
                     assert (await publish("after", headers)).status_code == 201
                 await until(lambda: all(len(ledger) == 3 for ledger in ledgers.values()), BOUND)
-                for task in following:
-                    task.cancel()
+                for follower in following:
+                    follower.cancel()
             metrics = (await http.get("/metrics")).text
     for name, ledger in ledgers.items():
         assert [event.text for event in ledger] == ["before", "after", "after"], name

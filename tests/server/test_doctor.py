@@ -127,7 +127,9 @@ async def examined(url: str, idle: float = 1.0) -> list[Finding]:
 
 
 def found_by_technique(findings: list[Finding], severity: str = "problem") -> set[tuple[str, str]]:
-    return {(each.technique, each.what) for each in findings if each.severity == severity}
+    return {
+        (finding.technique, finding.what) for finding in findings if finding.severity == severity
+    }
 
 
 @without_stalls
@@ -135,7 +137,7 @@ async def test_a_correct_proxy_has_no_problems(server: LiveServer, tmp_path: Pat
     with nginx(tmp_path, server.url) as url:
         findings = await examined(url)
     assert found_by_technique(findings) == set()
-    assert {each.what for each in findings} <= NOTES
+    assert {finding.what for finding in findings} <= NOTES
 
 
 BUFFERED = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
@@ -181,10 +183,10 @@ async def test_a_broken_proxy_is_diagnosed(
         findings = await examined(url)
     problems = found_by_technique(findings)
     assert expected <= problems, findings
-    expected_kinds = {each for _, each in expected}
+    expected_kinds = {kind for _, kind in expected}
     side_effects = {"upgrade", "downgrades", "refuses"}  # of HTTP/1.0, of another host
-    assert {each for _, each in problems} <= expected_kinds | side_effects, findings
-    assert all(each.evidence and each.cure for each in findings)
+    assert {finding for _, finding in problems} <= expected_kinds | side_effects, findings
+    assert all(finding.evidence and finding.cure for finding in findings)
 
 
 @without_stalls
@@ -200,7 +202,9 @@ async def test_http_1_0_and_buffering_are_reported(tmp_path: Path) -> None:
         findings
     )
     side_effects = {"upgrade", "refuses"}  # of HTTP/1.0
-    assert {each for _, each in problems} <= {"buffers", "downgrades"} | side_effects, findings
+    assert {finding for _, finding in problems} <= {"buffers", "downgrades"} | side_effects, (
+        findings
+    )
 
 
 @pytest.mark.parametrize("once", [True, False])
@@ -246,7 +250,7 @@ async def test_a_short_proxy_timeout_is_reported(server: LiveServer, tmp_path: P
         ("sse", "drops idle"),
         ("websocket", "drops idle"),
     }
-    assert any("after 2." in each.evidence for each in findings)
+    assert any("after 2." in finding.evidence for finding in findings)
 
 
 @without_stalls
@@ -268,7 +272,7 @@ async def test_tls_certificate_and_scheme_are_checked(server: LiveServer, tmp_pa
 async def test_an_unreachable_upstream_is_reported(tmp_path: Path) -> None:
     with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as url:
         findings = await examined(url)
-    rejected = {each.technique for each in findings if each.what == "refuses"}
+    rejected = {finding.technique for finding in findings if finding.what == "refuses"}
     assert rejected >= {"all", "polling", "longpoll", "streaming", "sse"}
     assert ("websocket", "upgrade") in found_by_technique(findings)
 
@@ -285,7 +289,9 @@ def test_the_command_prints_json_and_a_table(server: LiveServer, tmp_path: Path)
 
     with nginx(tmp_path, server.url, "client_max_body_size 1k;") as url:
         broken = run(url, "--json")
-        (document,) = [each for each in json.loads(broken.stdout) if each["severity"] == "problem"]
+        (document,) = [
+            finding for finding in json.loads(broken.stdout) if finding["severity"] == "problem"
+        ]
         assert document["what"] == "limits bodies"
         assert document["cure"] == REMEDIES["limits bodies"]
         table = run(url)
@@ -300,4 +306,4 @@ def test_the_command_prints_json_and_a_table(server: LiveServer, tmp_path: Path)
 def test_every_technique_is_examined() -> None:
     """A new technique needs probes of its own."""
     examined = {"polling", "longpoll", "streaming", "sse", "websocket"}
-    assert {each.name for each in TECHNIQUES} - {"websocket-sync"} == examined
+    assert {technique.name for technique in TECHNIQUES} - {"websocket-sync"} == examined

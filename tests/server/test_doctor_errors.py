@@ -62,7 +62,7 @@ def test_invalid_urls_are_reported(url: str) -> None:
 
 @pytest.mark.usefixtures("dead_proxy")
 async def test_probes_ignore_proxy_environment_variables(server: LiveServer) -> None:
-    assert {each.what for each in await examined(server.url)} <= NOTES
+    assert {finding.what for finding in await examined(server.url)} <= NOTES
 
 
 async def test_buffering_is_not_reported_without_publishing(
@@ -81,7 +81,7 @@ async def test_only_the_rejection_is_reported_behind_a_login(
     """Behind a login, what the proxy does with accepted requests is unknown."""
     with nginx(tmp_path, server.url, "return 401;") as url:
         findings = await examined(url)
-    everything = {"all", *(each.name for each in TECHNIQUES)} - {"websocket-sync"}
+    everything = {"all", *(technique.name for technique in TECHNIQUES)} - {"websocket-sync"}
     assert found_by_technique(findings) == {(name, "refuses") for name in everything}
 
 
@@ -104,7 +104,7 @@ async def test_an_expired_certificate_is_a_problem(
     with nginx(tmp_path, server.url, tls="ssl", certificate=options) as url:
         findings = await examined(url)
     assert ("all", "certificate") in found_by_technique(findings)
-    assert any("expired" in each.evidence for each in findings)
+    assert any("expired" in finding.evidence for finding in findings)
 
 
 async def test_a_server_stopped_during_the_checks_is_reported() -> None:
@@ -116,6 +116,6 @@ async def test_a_server_stopped_during_the_checks_is_reported() -> None:
 
         findings = await Interrupted(server.url, 1.0).run()
     assert {"polling", "streaming", "sse", "longpoll"} <= {
-        each.technique for each in findings if each.what == "unreachable"
+        finding.technique for finding in findings if finding.what == "unreachable"
     }
     assert ("websocket", "upgrade") in found_by_technique(findings)

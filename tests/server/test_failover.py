@@ -47,7 +47,7 @@ async def log(failover: Failover) -> AsyncIterator[RedisStore]:
 
 @pytest.fixture
 async def outdated(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStore]:
-    """The store of another process, connected, which no longer queries the Sentinels."""
+    """Yield the store of another process, connected, which no longer queries the Sentinels."""
     history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
     await history.read("r", None)
     cast(Any, history._reader.connection_pool)._queried_at = float("inf")

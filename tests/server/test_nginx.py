@@ -104,7 +104,7 @@ def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of an nginx whose upstream answers 200 to everything."""
+    """Yield a client of an nginx whose upstream responds with 200 to everything."""
     directory = tmp_path_factory.mktemp("nginx")
     with nginx(directory, f"unix:{directory}/upstream.sock") as client:
         yield client
@@ -114,7 +114,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def proxied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """A client of an nginx in front of the application on each server."""
+    """Yield a client of an nginx in front of the application on each server."""
     env = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
     with (
         LiveServer(server=request.param, env=env) as server,

@@ -201,7 +201,7 @@ REQUEST: Any = Request()
 
 @pytest.fixture
 async def published(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
-    """The joins and leaves that are published; the sweeps run often."""
+    """Collect the published joins and leaves; run the sweeps often."""
     published: list[tuple[str, str]] = []
 
     async def publish(draft: Draft) -> None:

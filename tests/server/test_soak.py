@@ -45,7 +45,7 @@ async def test_a_descriptor_leak_is_detected(leak: int, verdict: str) -> None:
             await visit_often(server, EVERY - REQUESTS)
             metrics = {"server": f"{server.url}/metrics"}
             samples.append((await sample_at_rest(minute * 60, parts, metrics, 0))["server"])
-    trends = {each: trend_of(each, samples) for each in ("descriptors", "threads", "tasks")}
+    trends = {name: trend_of(name, samples) for name in ("descriptors", "threads", "tasks")}
     verdicts = {
         name: descriptors.trend.verdict for name, descriptors in trends.items() if descriptors
     }

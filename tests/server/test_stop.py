@@ -50,7 +50,7 @@ async def idle(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]
 
 
 def half_sent(data: bytes) -> Open:
-    """A request that the client does not finish: it is closed, with or without a response."""
+    """Open a connection with an incomplete request, which is closed with or without a response."""
 
     async def open_half(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
         connection = await raw(stack, url)
@@ -156,7 +156,7 @@ async def stop_with(
 HALF = [CONNECTIONS[name] for name in CONNECTIONS if name.startswith("half")]
 
 
-@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
+@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda number: number.name)
 async def test_a_stop_ends_all_connections_together(signal_number: int) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:

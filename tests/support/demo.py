@@ -49,13 +49,13 @@ class Demo(Program):
 
     @property
     def child(self) -> psutil.Process:
-        """The server's process."""
+        """Return the server's process."""
         (child,) = psutil.Process(self.process.pid).children()
         return child
 
     @property
     def child_port(self) -> int:
-        """The port that the server listens on, behind the tap."""
+        """Return the server's port, behind the tap."""
         (port,) = [
             connection.laddr.port
             for connection in self.child.net_connections("tcp")

@@ -35,7 +35,7 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def serving_at(handler: Handler) -> AsyncIterator[str]:
-    """As `serving`, but yield a URL."""
+    """Do as `serving`, but yield a URL."""
     async with serving(handler) as port:
         yield f"http://127.0.0.1:{port}"
 

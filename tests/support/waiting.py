@@ -24,7 +24,7 @@ async def until(condition: Callable[[], object], seconds: float = BOUND) -> None
 
 
 async def until_async(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
-    """As `until`, for a coroutine function; it is called ten times a second."""
+    """Do as `until`, for a coroutine function, which is called ten times a second."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -82,7 +82,7 @@ def repeated_after_a_stall(
 
 
 async def retry_after_stall_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """As `retry_after_stall`, for a coroutine function."""
+    """Do as `retry_after_stall`, for a coroutine function."""
     while True:
         with stalls() as longest:
             try:

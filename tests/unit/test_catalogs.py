@@ -38,7 +38,7 @@ def gettext_tools() -> None:
 
 @pytest.fixture(scope="session")
 def renewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with catalogs renewed as by `make messages`."""
+    """Return a copy of the project with catalogs renewed as by `make messages`."""
     copy = tmp_path_factory.mktemp("catalogs") / "project"
     ignored = shutil.ignore_patterns(".*", "build", "docs", "node_modules", "tests", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=ignored)
