@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 MOST_ATTEMPTS = 5
-BACK_OFF = 2.0  # seconds before the second attempt; doubled for each one after
+BACK_OFF = 2.0  # seconds before the second attempt; twice as long before each further one
 LONGEST_PAUSE = BACK_OFF * 2.0 ** (MOST_ATTEMPTS - 2)  # seconds before the last attempt
 AHEAD = 60.0  # seconds by which another machine's clock may be ahead
 
@@ -33,7 +33,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         )
 
     def claim(self, worker: str, lease: float) -> Task | None:
-        """Claim the oldest claimable task for `lease` seconds; return None if there is none.
+        """Claim the oldest claimable task for `lease` seconds; return None without one.
 
         Two workers may read the same candidates: only one of their updates matches the row.
         """

@@ -40,7 +40,7 @@ class Fault:
     forgets: bool = False  # Redis loses acknowledged events
     resets: bool = False  # clients fall behind the history, and receive a `reset`
     replicated: bool = False  # Redis is a master and a replica, behind Sentinels
-    as_staff: bool = False  # every client has a token, which the server looks up
+    as_staff: bool = False  # every client has a token, which each request checks
     in_short: bool = False  # part of `--short`
 
 
@@ -298,27 +298,27 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "server-killed",
         "a server killed (SIGKILL)",
-        "Its clients come back at the other server, through nginx; recovery counts from the kill.",
+        "Its clients reconnect to the other server through nginx; recovery counts from the kill.",
         server_killed,
         in_short=True,
     ),
     Fault(
         "server-stopped",
         "a server stopped (SIGTERM)",
-        "It ends its responses in order, and is started again; recovery counts from its end.",
+        "It ends its responses in order and is restarted; recovery counts from its end.",
         server_stopped,
     ),
     Fault(
         "nginx-reloaded",
         "nginx reloaded (SIGHUP)",
-        "The old workers keep their connections for `worker_shutdown_timeout`, 10 s, and cut them "
-        "then; recovery counts from the end of the last.",
+        "The old workers keep their connections for `worker_shutdown_timeout`, 10 s, and then "
+        "cut them; recovery counts from the end of the last.",
         nginx_reloaded,
     ),
     Fault(
         "storm",
         f"nginx killed, and a storm of {STORM}",
-        "Every connection is cut at once, and all of the clients are back as soon as it listens.",
+        "All connections are cut at once; all clients reconnect as soon as nginx listens again.",
         nginx_killed,
         clients=STORM // 6,
         rate=1.0,
@@ -326,28 +326,28 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-stopped",
         "Redis stopped for 5 s",
-        "SIGTERM, and started again from its append-only file five seconds later.",
+        "SIGTERM, and a restart from the append-only file five seconds later.",
         redis_stopped,
     ),
-    Fault("redis-restarted", "Redis restarted", "SIGTERM, and started at once.", redis_restarted),
+    Fault("redis-restarted", "Redis restarted", "SIGTERM, and a restart at once.", redis_restarted),
     Fault(
         "redis-killed",
         "Redis killed (SIGKILL)",
-        "The append-only file has what was acknowledged: it is written before the answer.",
+        "The append-only file has all acknowledged events: Redis writes it before it answers.",
         redis_killed,
         in_short=True,
     ),
     Fault(
         "redis-lost",
         "Redis killed, and its file lost",
-        "It comes back empty: everyone is told by a `reset`, which cannot say how much.",
+        "Redis restarts empty: every client receives a `reset` without a number.",
         redis_lost,
         forgets=True,
     ),
     Fault(
         "redis-flushed",
         "Redis flushed (FLUSHALL)",
-        "As before, without an outage; the groups of the channel layer are gone too.",
+        "As before, but without an outage; the groups of the channel layer are deleted too.",
         redis_flushed,
         forgets=True,
         in_short=True,
@@ -355,21 +355,21 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-paused",
         "Redis paused for 10 s (SIGSTOP)",
-        "Connections stay open and nothing answers: publishes get 503, and may happen later.",
+        "Connections stay open without responses: publishes get 503, and may take effect later.",
         redis_paused,
     ),
     Fault(
         "redis-full",
         "Redis's memory full for 5 s",
-        "`maxmemory` is set below what is used, with `noeviction`: publishes get 503.",
+        "`maxmemory` is set below the memory in use, with `noeviction`: publishes get 503.",
         redis_full,
     ),
     Fault(
         "redis-failover",
         "Redis's master lost, its replica promoted",
-        "The replica is cut off, four events are answered 201, the master is killed (SIGKILL); "
-        "three Sentinels promote the replica, which gives their numbers again, in another epoch. "
-        "Everyone is told by a `reset`; recovery counts from the promotion.",
+        "The replica is disconnected, four events are answered 201, and the master is killed "
+        "(SIGKILL). Three Sentinels promote the replica, which reuses the four numbers in another "
+        "epoch. Every client receives a `reset`; recovery counts from the promotion.",
         redis_failover,
         replicated=True,
         forgets=True,
@@ -377,7 +377,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-failover-planned",
         "Redis's replica promoted (SENTINEL FAILOVER)",
-        "With the master alive, which takes nothing without its replica "
+        "The master stays alive, but accepts no writes without its replica "
         "(`min-replicas-to-write 1`); recovery counts from the promotion.",
         redis_failover_planned,
         replicated=True,
@@ -386,37 +386,37 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "database-away",
         "the database gone for 5 s, then locked for 10 s",
-        "Everyone has a token, which is looked up for each request: publishes, polls and new "
-        "connections get 503, open ones stay.",
+        "Every client has a token, which is checked in the database for each request: publishes, "
+        "polls and new connections get 503; open connections stay.",
         database_away,
         as_staff=True,
     ),
     Fault(
         "layer-overflows",
         "the channel layer overflows",
-        "It has room for two messages a process, and 300 are published at once.",
+        "Its capacity is two messages per process; 300 events are published at once.",
         layer_overflows,
         env={"LAYER_CAPACITY": "2"},
     ),
     Fault(
         "clients-stall",
         "clients stall for 10 s",
-        "Nothing crosses their connections, which stay open; then all of it does.",
+        "No bytes cross their connections, which stay open; then all bytes do.",
         clients_stall,
         tapped=True,
     ),
     Fault(
         "clients-half-open",
         "connections half-open",
-        "As when a NAT forgets them: nothing crosses ever again, and neither end is told. A client "
-        "gives up after 45 s of silence, three heartbeats; recovery counts from then.",
+        "As when a NAT drops its entries: no bytes cross any more, and neither end gets an error. "
+        "A client reconnects after 45 s without data, three heartbeats; recovery counts from then.",
         clients_half_open,
         tapped=True,
     ),
     Fault(
         "clients-fall-off",
         "clients fall off the history",
-        f"They stall while 120 events pass a history of {HISTORY}, and are cut.",
+        f"They stall while 120 events are published to a history of {HISTORY}, and are then cut.",
         clients_fall_off,
         env={"HISTORY_LENGTH": str(HISTORY)},
         tapped=True,
@@ -425,8 +425,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "worker-killed",
         "the worker killed in a task",
-        "SIGKILL in the middle of a conversation of 20 lines; the next worker takes it over when "
-        "the dead one's lease of 15 s is over.",
+        "SIGKILL in the middle of a conversation of 20 lines; the next worker claims the task when "
+        "the lease of 15 s has expired.",
         worker_killed,
     ),
     Fault(

@@ -19,7 +19,7 @@ from .deployment import Deployment
 from .failover import Failover
 from .publisher import Publisher
 
-BOUND = 90.0  # seconds until `until` and `poll_until` give up
+BOUND = 90.0  # seconds until `until` and `poll_until` raise `TimeoutError`
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -28,12 +30,17 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket protocol, which queues only the latest pong for a slow reader.
+    """Uvicorn's WebSocket protocol, without two faults.
 
-    RFC 6455 §5.5.3 allows that, and memory stays bounded.
+    It queues only the latest pong for a slow reader, so that memory stays bounded (allowed by
+    RFC 6455 §5.5.3), and accepts a close frame right after text that is not UTF-8.
     """
 
     unsent_pong = b""
+
+    def send_receive_event_to_app(self) -> None:
+        with suppress(InvalidState):  # the close frame has been answered already
+            super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

@@ -81,7 +81,7 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
 
 
 async def published(key: str, room: str) -> Event | None:
-    """Return the event published under `key`; None if there is none or the key has expired.
+    """Return the event published under `key`; None if the key is unknown or has expired.
 
     Wakes no hub: their sweeps deliver the event. Raises `StoreUnavailable`, `EventTrimmed`.
     """

@@ -20,7 +20,7 @@ ResponseEnds = Literal["at once", "with events", "never"]
 
 
 def _(text: str) -> str:
-    """Mark a text for translation; Django's own marker would load the settings."""
+    """Mark a string for translation; Django's own marker would load the settings."""
     return text
 
 

@@ -1,7 +1,7 @@
 """WebSocket consumers of Django Channels, with many rooms on one socket.
 
 Two consumers share one `Session`: an asynchronous one, and a synchronous one for comparison.
-Neither has a channel of its own: the hub reads the channel layer once for the whole process.
+Neither opens a channel: the hub reads the channel layer once for the whole process.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class SyncFeedConsumer(Socket, WebsocketConsumer):  # type: ignore[misc]
 
 
 class OneThread:
-    """ASGI middleware that runs an application's synchronous code in one thread of its own.
+    """ASGI middleware that runs an application's synchronous code in one separate thread.
 
     Channels has one thread for all consumers of a process, and uses it for the asynchronous ones
     too: a slow handler would delay all of them. With this thread it delays only the synchronous

@@ -168,7 +168,7 @@ class Session:
 
 
 def _size(text: str | None, data: bytes | None) -> int:
-    """Return the length of a message in bytes: of a text, in UTF-8."""
+    """Return the length of a message in bytes: of text, in UTF-8."""
     if text is None:
         return len(data or b"")
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

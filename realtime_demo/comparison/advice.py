@@ -10,15 +10,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME, TECHNIQUES
 
-from .theory import Path, Prediction, Sizes, Workload, predict, silences
+from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 
-REFERENCE = FilePath(__file__).with_name("measurements.json")
+REFERENCE = Path(__file__).with_name("measurements.json")
 UTILISATION = 0.6  # of a core: leaves headroom for bursts
 CONNECTIONS = 10_000  # per process: the setting MAX_CONNECTIONS
 NEGLIGIBLE = 0.01  # cores: a smaller difference is ignored
@@ -142,9 +142,15 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
     return source, costs
 
 
-def load(path: FilePath = REFERENCE) -> tuple[str, dict[str, Basis]]:
+def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
     """Return `bases` of a file. Raises `ValueError`, `OSError`."""
-    source, costs = bases(json.loads(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    try:
+        source, costs = bases(json.loads(text))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: expected a result of compare --summary or --json; got {text[:40]!r} ({error})"
+        ) from error
     return f"{source} ({path.name})", costs
 
 
@@ -164,13 +170,13 @@ def interval_for(need: Need, service: float) -> float:
 
     0.99·(I + R) + d ≤ tolerated (docs/theory.md, Polling).
     """
-    path = Path(service=service)
+    path = NetworkPath(service=service)
     down = need.rtt / 2 + path.service / 2
     return max(LEAST_INTERVAL, (need.tolerated - down) / 0.99 - need.rtt - service)
 
 
 def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
-    path = Path(Network.of(rtt=need.rtt), basis.service)
+    path = NetworkPath(Network.of(rtt=need.rtt), basis.service)
     interval = (
         interval_for(need, basis.service) if BY_NAME[name].response_ends == "at once" else None
     )
@@ -202,7 +208,7 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
     )
 
 
-def _fanned(name: str, path: Path, work: float) -> Path:
+def _fanned(name: str, path: NetworkPath, work: float) -> NetworkPath:
     """Return `path` for a process that works `work` seconds on one event.
 
     See docs/theory.md, Many clients.

@@ -23,7 +23,7 @@ class HttpConnection:
     """One persistent connection (RFC 9112 §9.3), reopened after `ConnectionError`.
 
     Implements `transports.client.HttpClient`; the class itself is an `OpenHttp`. The times of
-    the GET requests (monotonic clock, seconds) are appended to `asked`, if given.
+    the GET requests (monotonic clock, seconds) are appended to `request_times`, if given.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class HttpConnection:
         base_url: str,
         headers: Mapping[str, str] | None = None,
         *,
-        asked: list[float] | None = None,
+        request_times: list[float] | None = None,
     ) -> None:
-        self._asked = asked
+        self._request_times = request_times
         self._url = base_url
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -78,8 +78,8 @@ class HttpConnection:
         Raises `OSError` if the connection breaks, `InvalidEvent` if the response is not HTTP.
         """
         await self.connect()
-        if self._asked is not None:
-            self._asked.append(time.monotonic())
+        if self._request_times is not None:
+            self._request_times.append(time.monotonic())
         return await self._exchange(f"GET {target}{self._fields}\r\n".encode())
 
     async def post(self, target: str, document: bytes) -> Response:

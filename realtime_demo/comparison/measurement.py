@@ -22,7 +22,7 @@ from .host import resident_bytes
 from .phase import Clients, MeasurementFailed, Phase, Target
 from .plan import Report, Settings
 from .publisher import Accepted, Published, Publisher
-from .results import EventProbe, Measurement, Sent, Watch
+from .results import EventProbe, GeneratorFigures, Measurement, Sent
 from .statistics import quantile
 from .subscribers import Mark
 from .summary import WEIGHED, Evidence, Window, summarise
@@ -71,7 +71,7 @@ async def measure(
 
 
 async def _measure(phase: Phase) -> list[Measurement]:
-    phase.tell("connecting")
+    phase.report_progress("connecting")
     clients, target = phase.clients, phase.target
     before = resident_bytes(target.pid) if target.pid else None
     await clients.open(target)
@@ -88,9 +88,9 @@ async def _measure(phase: Phase) -> list[Measurement]:
     else:
         await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
     ends = await clients.marks()
-    samples, asked = await clients.close()
+    samples, request_times = await clients.close()
     memory = None if before is None or after is None else after - before
-    evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, asked)
+    evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, request_times)
     return [summarise(phase, adapter, evidence) for adapter in clients.adapters]
 
 
@@ -130,7 +130,7 @@ async def _drain(phase: Phase, events: int) -> None:
     timeout = 2.0 + 2 * (settings.interval + 4 * (settings.rtt + settings.jitter))
     deadline = time.monotonic() + timeout
     due = settings.clients * len(phase.names) * events
-    phase.tell("draining", 1.0)
+    phase.report_progress("draining", 1.0)
     while time.monotonic() < deadline:
         marks = await phase.clients.marks()
         if sum(mark.counts.counted for mark in marks) >= due:
@@ -155,8 +155,8 @@ async def _observe(phase: Phase) -> Window:
         await asyncio.sleep(max(0.0, start + settings.warmup - time.monotonic()))
         began, cpu_began = await phase.clients.marks(), phase.target.cpu()
         length = settings.warmup + settings.duration
-        while (left := start + length - time.monotonic()) > 0:
-            await asyncio.sleep(min(SCREEN_INTERVAL, left))
+        while (remaining := start + length - time.monotonic()) > 0:
+            await asyncio.sleep(min(SCREEN_INTERVAL, remaining))
             _show(phase, await phase.clients.marks(), (time.monotonic() - start) / length)
         ended, cpu_ended = await phase.clients.marks(), phase.target.cpu()
         published = await publishing
@@ -179,7 +179,7 @@ async def _observe(phase: Phase) -> Window:
         began=began,
         ended=ended,
         cpu=cpu,
-        watch=_watch(published, began, ended),
+        generator=_generator_figures(published, began, ended),
     )
 
 
@@ -192,9 +192,11 @@ def _sent(phase: Phase, event: Accepted) -> Sent:
     return Sent(event.index, event.intended, event.sent, published, event.acknowledged, seq)
 
 
-def _watch(published: Published, began: Sequence[Mark], ended: Sequence[Mark]) -> Watch:
+def _generator_figures(
+    published: Published, began: Sequence[Mark], ended: Sequence[Mark]
+) -> GeneratorFigures:
     wall = max(1e-9, ended[0].time - began[0].time)
-    return Watch(
+    return GeneratorFigures(
         publisher_busy=published.busy,
         subscriber_busy=max((b.cpu - a.cpu) / wall for a, b in zip(began, ended, strict=True)),
         publisher_late=quantile(published.late, 0.9),
@@ -211,7 +213,7 @@ def _show(phase: Phase, marks: Sequence[Mark], done: float) -> None:
         received[mark.name] = received.get(mark.name, 0) + mark.counts.received
         if mark.counts.median is not None:
             medians[mark.name] = mark.counts.median + phase.target.clock.offset
-    phase.tell("measuring", min(1.0, done), received=received, medians=medians)
+    phase.report_progress("measuring", min(1.0, done), received=received, medians=medians)
 
 
 # --- The probe with events ---------------------------------------------------------------

@@ -14,7 +14,7 @@ from .host import cpu_seconds
 from .plan import Adapter, Progress, Report, Settings, phases
 from .publisher import Accepted, Publisher
 from .results import Sample
-from .subscribers import Mark, Orders, RequestProbe, Subscribers
+from .subscribers import ClientsConfig, Mark, RequestProbe, Subscribers
 from .workers import ForkServer, Worker
 
 PROBES = 10  # publishes, of which the one with the shortest round trip gives the clocks' offset
@@ -132,16 +132,22 @@ class Clients:
         await self._stack.aclose()
 
     async def open(self, target: Target) -> None:
-        """Start them all; they connect on their own time."""
+        """Start all processes; each client connects at its own time."""
         settings = self.settings
         polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
         for adapter in self.adapters:
             turns = polling if adapter.ends == "at once" else [0.0] * settings.clients
             for first in range(0, settings.clients, PER_PROCESS):
-                some = tuple(turns[first : first + PER_PROCESS])
-                where = (target.url, target.tapped, self.room)
-                orders = Orders(adapter, settings, *where, some, first)
-                worker = self._workers.worker(Subscribers, orders)
+                config = ClientsConfig(
+                    adapter,
+                    settings,
+                    target.url,
+                    target.tapped,
+                    self.room,
+                    tuple(turns[first : first + PER_PROCESS]),
+                    first,
+                )
+                worker = self._workers.worker(Subscribers, config)
                 await self._stack.enter_async_context(worker)
                 self._processes.append((adapter.name, worker))
         await self._ask(Subscribers.open)
@@ -182,11 +188,13 @@ class Clients:
     async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
         """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
         samples: dict[str, list[Sample]] = {adapter.name: [] for adapter in self.adapters}
-        asked: dict[str, list[list[float]]] = {adapter.name: [] for adapter in self.adapters}
+        request_times: dict[str, list[list[float]]] = {
+            adapter.name: [] for adapter in self.adapters
+        }
         for name, received in await self._ask(Subscribers.close):
             samples[name] += received.samples
-            asked[name] += received.asked
-        return samples, asked
+            request_times[name] += received.request_times
+        return samples, request_times
 
 
 @dataclass(frozen=True)
@@ -222,5 +230,5 @@ class Phase:
         event = await self.publisher.ask(Publisher.publish, room, number, size)
         return self.target.clock.published(event)
 
-    def tell(self, phase: str, done: float = 0.0, **more: Any) -> None:
+    def report_progress(self, phase: str, done: float = 0.0, **more: Any) -> None:
         self.report(Progress(phase, self.names, done, **more))

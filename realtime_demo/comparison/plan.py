@@ -13,7 +13,7 @@ from realtime_demo.tap.network import Network
 from transports.events import Event
 from transports.registry import BY_NAME, TECHNIQUES, ResponseEnds
 
-from .theory import Arrivals, Path, Sizes, Workload, framed, predict
+from .theory import Arrivals, NetworkPath, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ
 FEWEST_EVENTS = 4  # in each round
@@ -168,7 +168,7 @@ class Settings:
             size = len(event.encoded) + len(text(0, one.size))
             for technique in (adapter.technique for adapter in one.adapters):
                 framing = framed(technique, size, len(event.id), len(event.room))
-                predict(technique, workload, Path(one.network), Sizes(event=framing))
+                predict(technique, workload, NetworkPath(one.network), Sizes(event=framing))
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON (an unlimited bandwidth is null)."""

@@ -134,10 +134,10 @@ class Publisher:
 
 
 async def _until(intended: float) -> None:
-    while (left := intended - time.monotonic()) > 0:
-        if left > FINE:
-            await asyncio.sleep(left - FINE)
+    while (remaining := intended - time.monotonic()) > 0:
+        if remaining > FINE:
+            await asyncio.sleep(remaining - FINE)
         else:
             # Block the loop rather than be late: only responses to earlier events are pending,
             # and no figure depends on the time of their acknowledgement.
-            time.sleep(left)  # noqa: ASYNC251
+            time.sleep(remaining)  # noqa: ASYNC251

@@ -192,7 +192,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Watch:
+class GeneratorFigures:
     """The load generator's own figures: shares of a core, and lateness in seconds.
 
     `failures` are publishes that the server rejected, `errors` clients that stopped.
@@ -245,7 +245,7 @@ class Measurement:
     actual: Spread
     published: Spread
     cost: Cost
-    watch: Watch
+    generator: GeneratorFigures
     prediction: Prediction
     idle: Idle | None = None
     sizes: Sizes = field(default_factory=Sizes)
@@ -263,7 +263,7 @@ class Measurement:
 
     @property
     def bottleneck(self) -> str | None:
-        return self.watch.bottleneck(self.intended.p50)
+        return self.generator.bottleneck(self.intended.p50)
 
     @property
     def crowding(self) -> float:

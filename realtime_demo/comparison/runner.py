@@ -23,7 +23,7 @@ from .phase import MeasurementFailed, Target
 from .plan import Plan, Progress, Report, Settings
 from .publisher import Publisher
 from .results import Configuration, Idle, Result
-from .subscribers import Orders, Subscribers
+from .subscribers import ClientsConfig, Subscribers
 from .summary import merged
 from .workers import ForkServer, Worker, WorkerFailed
 
@@ -117,7 +117,9 @@ async def _watch_idle(
         return idle_workers
     room = f"compare-{secrets.token_hex(4)}"
     for adapter in settings.adapters:
-        worker = workers.worker(Subscribers, Orders(adapter, settings, target.url, True, room))
+        worker = workers.worker(
+            Subscribers, ClientsConfig(adapter, settings, target.url, True, room)
+        )
         idle_workers[adapter.name] = await stack.enter_async_context(worker)
         await worker.ask(Subscribers.open)
     deadline = time.monotonic() + CONNECT_TIMEOUT

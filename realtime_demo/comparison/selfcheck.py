@@ -28,7 +28,7 @@ from .phase import Clock, MeasurementFailed, Target
 from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .statistics import Spread
-from .subscribers import Orders, Subscribers
+from .subscribers import ClientsConfig, Subscribers
 from .workers import ForkServer, Worker
 
 RATE = 20.0  # events a second
@@ -40,59 +40,59 @@ _INDEX = re.compile(rb'"text": ?"(-?\d+)[ "]')
 Stamped = list[tuple[float, bytes]]
 
 
-async def _stream(url: str, seen: Stamped) -> None:
+async def _stream(url: str, received: Stamped) -> None:
     async with (
         httpx.AsyncClient(timeout=None, verify=False) as http,
         http.stream("GET", url) as response,
     ):
         async for data in response.aiter_raw():
-            seen.append((time.monotonic(), data))
+            received.append((time.monotonic(), data))
 
 
-async def _socket(url: str, seen: Stamped) -> None:
+async def _socket(url: str, received: Stamped) -> None:
     async with connect("ws" + url.removeprefix("http"), compression=None) as socket:
         async for message in socket:
-            seen.append((time.monotonic(), str(message).encode()))
+            received.append((time.monotonic(), str(message).encode()))
 
 
-async def _held(url: str, seen: Stamped) -> None:
+async def _long_poll(url: str, received: Stamped) -> None:
     async with httpx.AsyncClient(timeout=None, verify=False) as http:
         parameters = {"wait": "0"}
         while True:
             response = await http.get(url, params=parameters)
-            seen.append((time.monotonic(), response.content))
+            received.append((time.monotonic(), response.content))
             parameters = {"since": response.json()["cursor"], "wait": "25"}
 
 
 def _client_of(technique: str) -> Callable[[str, Stamped], Awaitable[None]]:
     if BY_NAME[technique].scheme == "ws":
         return _socket
-    return _held if BY_NAME[technique].is_polled else _stream
+    return _long_poll if BY_NAME[technique].is_polled else _stream
 
 
 class MinimalClient:
     """A minimal client, in a worker process."""
 
     def __init__(self) -> None:
-        self._seen: Stamped = []
+        self._received: Stamped = []
         self._client: asyncio.Future[None] | None = None
 
     async def open(self, technique: str, url: str) -> None:
-        self._seen = []
-        self._client = asyncio.ensure_future(_client_of(technique)(url, self._seen))
+        self._received = []
+        self._client = asyncio.ensure_future(_client_of(technique)(url, self._received))
 
     async def received(self) -> int:
         """Return how many pieces have arrived. Raises the client's exception if it ended."""
         if self._client is not None and self._client.done():
             self._client.result()
-        return len(self._seen)
+        return len(self._received)
 
     async def close(self) -> list[tuple[int, float]]:
         """Stop; return each event's number and time of arrival (monotonic clock, seconds)."""
         if self._client is not None:
             self._client.cancel()
             await asyncio.gather(self._client, return_exceptions=True)
-        return [(int(n), time) for time, data in self._seen for n in _INDEX.findall(data)]
+        return [(int(n), time) for time, data in self._received for n in _INDEX.findall(data)]
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,10 @@ async def _round(
     """Return the delays of each event to the minimal client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
     path = BY_NAME[name].path.format(room=room)
-    orders = Orders(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
+    config = ClientsConfig(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
     async with (
         workers.worker(MinimalClient) as minimal,
-        workers.worker(Subscribers, orders) as tool,
+        workers.worker(Subscribers, config) as tool,
     ):
 
         async def open_minimal() -> None:

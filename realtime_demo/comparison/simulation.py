@@ -19,7 +19,7 @@ from realtime_demo.tap.network import Schedule
 from transports.registry import BY_NAME
 
 from .statistics import quantile
-from .theory import Path, Sizes, Workload
+from .theory import NetworkPath, Sizes, Workload
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class Observed:
     """The input that a run provides to the model; times on one clock, in seconds.
 
     `published` are the times of all its events in order; those from `first` on count, and
-    requests within `window`. `asked` has the request times of each polling client. `work` are
-    samples of the work of client and server on a delivery (`Path.push` is their mean), drawn
-    from at random. `busy` is how long one event occupies the machine: the next event waits.
+    requests within `window`. `request_times` are those of each polling client. `work` are samples
+    of the work of client and server on a delivery (`NetworkPath.push` is their mean), drawn from
+    at random. `busy` is how long one event occupies the machine: the next event waits.
     """
 
     published: Sequence[float]
     first: int
     window: tuple[float, float]
     clients: int
-    asked: Sequence[Sequence[float]] = ()
+    request_times: Sequence[Sequence[float]] = ()
     work: Sequence[float] = ()
     busy: float = 0.0
 
@@ -74,13 +74,13 @@ class Observed:
 
 
 def simulate(
-    technique: str, workload: Workload, path: Path, sizes: Sizes, observed: Observed
+    technique: str, workload: Workload, path: NetworkPath, sizes: Sizes, observed: Observed
 ) -> Simulated | None:
     """Simulate `technique` over the events of `observed`; None if there is no delivery."""
     model = _Model(workload, path, sizes, observed)
     match BY_NAME[technique].response_ends:
         case "at once":
-            runs = [model.polling(asked) for asked in observed.asked if asked]
+            runs = [model.polling(times) for times in observed.request_times if times]
         case "with events":
             runs = [model.long_polling(seed) for seed in range(observed.clients)]
         case _:
@@ -100,7 +100,7 @@ class _Model:
     """Each technique's model of one client. In its results `empty` is a count, not a share."""
 
     workload: Workload
-    path: Path
+    path: NetworkPath
     sizes: Sizes
     observed: Observed
 
@@ -118,24 +118,24 @@ class _Model:
 
         return arrival
 
-    def polling(self, asked: Sequence[float]) -> Simulated:
+    def polling(self, request_times: Sequence[float]) -> Simulated:
         """Simulate polling: each response has the events published since the previous request."""
         path, sizes, observed = self.path, self.sizes, self.observed
         # The phase comes from the run, the number of requests from the theory.
-        first = bisect_left(asked, observed.window[0])
-        if first == len(asked):
+        first = bisect_left(request_times, observed.window[0])
+        if first == len(request_times):
             return Simulated(())
         period = self.workload.interval + path.round_trip
-        requests = max(0, math.ceil((observed.window[1] - asked[first]) / period))
+        requests = max(0, math.ceil((observed.window[1] - request_times[first]) / period))
         arrival = self._down((path.service / 2,), 0)
         delays: list[float] = []
-        published, place, full = observed.published, 0, 0
-        for time in asked:
+        published, index, full = observed.published, 0, 0
+        for time in request_times:
             reached = time + path.network.up.mean_delay + path.service / 2
-            begun, place = place, max(place, bisect_right(published, reached))
-            arrived = arrival(reached, sizes.down + (place - begun) * sizes.event)
-            delays += [arrived - published[n] for n in range(max(begun, observed.first), place)]
-            full += place > begun and observed.within(time)
+            previous, index = index, max(index, bisect_right(published, reached))
+            arrived = arrival(reached, sizes.down + (index - previous) * sizes.event)
+            delays += [arrived - published[n] for n in range(max(previous, observed.first), index)]
+            full += index > previous and observed.within(time)
         return Simulated(tuple(delays), requests, max(0, requests - full))
 
     def long_polling(self, seed: int) -> Simulated:
@@ -146,22 +146,22 @@ class _Model:
         path, sizes, observed = self.path, self.sizes, self.observed
         arrival = self._down(observed.work or (path.push_work,), seed)
         away = path.network.up.mean_delay + path.service / 2
-        delays, asked, empty = list[float](), list[float](), 0
+        delays, request_times, empty = list[float](), list[float](), 0
         published, turns = observed.published, observed.turns()
-        place, ready = 0, published[0] if published else 0.0
-        while place < len(published):
+        index, ready = 0, published[0] if published else 0.0
+        while index < len(published):
             # A poll that timed out without events is followed by another request.
-            while ready + self.workload.hold < turns[place]:
-                asked.append(ready + self.workload.hold + path.again - away)
-                empty += observed.within(asked[-1])
-                ready = asked[-1] + away
-            answered = max(ready, turns[place])
-            begun, place = place, bisect_right(turns, answered)
-            arrived = arrival(answered, sizes.down + (place - begun) * sizes.event)
-            delays += [arrived - published[n] for n in range(max(begun, observed.first), place)]
-            asked.append(arrived)
+            while ready + self.workload.hold < turns[index]:
+                request_times.append(ready + self.workload.hold + path.again - away)
+                empty += observed.within(request_times[-1])
+                ready = request_times[-1] + away
+            answered = max(ready, turns[index])
+            previous, index = index, bisect_right(turns, answered)
+            arrived = arrival(answered, sizes.down + (index - previous) * sizes.event)
+            delays += [arrived - published[n] for n in range(max(previous, observed.first), index)]
+            request_times.append(arrived)
             ready = arrived + away
-        return Simulated(tuple(delays), sum(map(observed.within, asked)), empty)
+        return Simulated(tuple(delays), sum(map(observed.within, request_times)), empty)
 
     def open(self, seed: int) -> Simulated:
         """Simulate an open connection: each event is sent at once, after those in flight."""

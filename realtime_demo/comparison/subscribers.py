@@ -36,7 +36,7 @@ RECENT = 200  # latest deliveries, whose median is on the screen during a run
 
 
 @dataclass(frozen=True)
-class Orders:
+class ClientsConfig:
     """The configuration of a process of clients of one technique.
 
     There is one client for each of `phases`, the seconds until its first request. Clients are
@@ -53,8 +53,8 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Counts so far. The counts of one technique's processes can be added up."""
+class SubscriberCounts:
+    """Counts of a process so far. The counts of one technique's processes can be added up."""
 
     wire: counters.Counts = field(default_factory=counters.Counts)
     open: int = 0  # connections
@@ -65,8 +65,8 @@ class Counts:
     errors: tuple[str, ...] = ()
     median: float | None = None  # by two wall clocks: for the screen only
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: SubscriberCounts) -> SubscriberCounts:
+        return SubscriberCounts(
             self.wire + other.wire,
             self.open + other.open,
             self.empty + other.empty,
@@ -89,7 +89,7 @@ class Mark:
     time: float
     cpu: float
     lags: tuple[float, ...] = ()
-    counts: Counts = field(default_factory=Counts)
+    counts: SubscriberCounts = field(default_factory=SubscriberCounts)
 
 
 @dataclass(frozen=True)
@@ -111,24 +111,24 @@ class Received:
     """All deliveries of a process, and the request times of each of its polling clients."""
 
     samples: list[Sample]
-    asked: list[list[float]]
+    request_times: list[list[float]]
 
 
 class Subscribers:
     """The clients of one technique in this process, and the tap between them and the server."""
 
-    def __init__(self, orders: Orders) -> None:
-        self.orders = orders
-        url = urlsplit(orders.url)
+    def __init__(self, config: ClientsConfig) -> None:
+        self.config = config
+        url = urlsplit(config.url)
         self.tap = Tap(
             url.hostname or "127.0.0.1",
             url.port or 80,
-            network=orders.settings.network,
-            label=orders.adapter.name,
+            network=config.settings.network,
+            label=config.adapter.name,
             observe=self.observe,
         )
         self.samples: list[Sample] = []
-        self.asked: list[list[float]] = [[] for _ in orders.phases]
+        self.request_times: list[list[float]] = [[] for _ in config.phases]
         self.resets = self.counted = self.empty = 0
         self.errors: list[str] = []
         self._recent: deque[float] = deque(maxlen=RECENT)
@@ -138,11 +138,11 @@ class Subscribers:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _url(self, tap: Tap) -> str:
-        return tap.url if self.orders.tapped else self.orders.url
+        return tap.url if self.config.tapped else self.config.url
 
     async def open(self) -> None:
         await self.tap.__aenter__()
-        self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.asked))]
+        self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.request_times))]
         self._tasks.append(asyncio.create_task(self._watch_the_loop()))
 
     async def close(self) -> Received:
@@ -150,19 +150,19 @@ class Subscribers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tap.__aexit__()
-        return Received(self.samples, self.asked)
+        return Received(self.samples, self.request_times)
 
     async def _follow(self, number: int) -> None:
-        orders, settings = self.orders, self.orders.settings
-        await asyncio.sleep(orders.phases[number])
+        config, settings = self.config, self.config.settings
+        await asyncio.sleep(config.phases[number])
         try:
             events = follow(
-                orders.adapter,
+                config.adapter,
                 self._url(self.tap),
-                orders.room,
+                config.room,
                 interval=settings.interval,
                 hold=settings.hold,
-                http=partial(HttpConnection, asked=self.asked[number]),
+                http=partial(HttpConnection, request_times=self.request_times[number]),
             )
             async with aclosing(cast(Any, events)):
                 async for event in events:
@@ -170,7 +170,7 @@ class Subscribers:
                     if event.type == "reset":
                         self.resets += 1
                     elif (index := index_of(event.text)) is not None:
-                        self.samples.append(Sample(orders.first + number, index, received))
+                        self.samples.append(Sample(config.first + number, index, received))
                         self.counted += index >= 0
                         self._recent.append(wall - event.published_at)
         except Exception as error:
@@ -180,7 +180,7 @@ class Subscribers:
         """Count the responses without events, from the bytes as they cross the tap."""
         if direction == "down":
             self._heartbeats[1:] = [(time.monotonic(), self.tap.total)]
-            if self.orders.adapter.asks:
+            if self.config.adapter.asks:
                 response = self._responses.setdefault(connection.number, bytearray())
                 before = EMPTY in response
                 response += data[: max(0, SCANNED - len(response))]
@@ -198,14 +198,14 @@ class Subscribers:
     async def mark(self) -> Mark:
         lags = tuple(sorted(self._lags))
         counts = self._count()
-        return Mark(self.orders.adapter.name, time.monotonic(), time.process_time(), lags, counts)
+        return Mark(self.config.adapter.name, time.monotonic(), time.process_time(), lags, counts)
 
     async def ready(self) -> int:
         """Return how many clients have received anything."""
         return len({sample.client for sample in self.samples})
 
-    def _count(self) -> Counts:
-        return Counts(
+    def _count(self) -> SubscriberCounts:
+        return SubscriberCounts(
             wire=self.tap.total,
             open=len(self.tap.connections),
             empty=self.empty,
@@ -240,19 +240,19 @@ class Subscribers:
         """
         if not self._can_be_probed:
             return None
-        held = self.orders.adapter.ends == "with events"
-        # A tap of its own, so that the clients' traffic is not counted with it.
+        held = self.config.adapter.ends == "with events"
+        # A separate tap, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
-            times = await self._time(self._url(tap), len(self.orders.phases) if held else 1)
+            times = await self._time(self._url(tap), len(self.config.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
-            if self.orders.tapped:  # the sizes of one more request alone
+            if self.config.tapped:  # the sizes of one more request alone
                 async with HttpConnection(tap.url) as http:
                     path, cursor = await self._first(http)
                     before = tap.total
                     await http.get(path)
                 crossed = tap.total - before
                 # "wait=0" has one digit; the clients' `wait` may have more.
-                extra = len(f"{self.orders.settings.hold:g}") - 1 if held else 0
+                extra = len(f"{self.config.settings.hold:g}") - 1 if held else 0
                 up, down = crossed.up + extra, crossed.down
                 probe = RequestProbe(probe.seconds, up, down, len(cursor))
         return probe
@@ -269,17 +269,17 @@ class Subscribers:
 
     @property
     def _can_be_probed(self) -> bool:
-        return self.orders.adapter.asks or self.orders.adapter.path is None
+        return self.config.adapter.asks or self.config.adapter.path is None
 
     async def _first(self, http: HttpConnection) -> tuple[str, str]:
         """Request the room's events; return the target of the next, empty request and its cursor.
 
         With "wait=0" the server responds to a long poll at once.
         """
-        held = self.orders.adapter.ends == "with events"
-        technique = BY_NAME[self.orders.adapter.technique]
-        path = self.orders.adapter.path or (technique if technique.is_polled else POLLED).path
-        path = path.format(room=self.orders.room.replace("compare-", "probing-"))
+        held = self.config.adapter.ends == "with events"
+        technique = BY_NAME[self.config.adapter.technique]
+        path = self.config.adapter.path or (technique if technique.is_polled else POLLED).path
+        path = path.format(room=self.config.room.replace("compare-", "probing-"))
         parameters = {"wait": "0"} if held else {}
         batch = json.loads((await http.get(target(path, parameters))).body)
         cursor = batch.get("cursor") if isinstance(batch, dict) else None

@@ -19,11 +19,11 @@ from realtime_demo.tap.network import Network
 from .host import cores
 from .phase import Phase
 from .plan import Adapter, Settings
-from .results import Cost, EventProbe, Ledger, Measurement, Sample, Sent, Watch, spread
+from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
 from .statistics import Spread, between
-from .subscribers import Counts, Mark, RequestProbe
-from .theory import Path, Sizes, open_sizes, predict
+from .subscribers import Mark, RequestProbe, SubscriberCounts
+from .theory import NetworkPath, Sizes, open_sizes, predict
 
 WEIGHED = 50  # clients: with fewer, a server's other memory hides that of its connections
 # Figures that are added up over rounds.
@@ -46,7 +46,7 @@ class Window:
     began: list[Mark]
     ended: list[Mark]
     cpu: float | None
-    watch: Watch
+    generator: GeneratorFigures
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class Evidence:
     """The observations of a phase.
 
     `warmed` has the publication times of the events before the window, `memory` the bytes by
-    which the server grew with its clients. `probes`, `samples` and `asked` are by the adapter's
-    name, as from `phase.Clients`.
+    which the server grew with its clients. `probes`, `samples` and `request_times` are by the
+    adapter's name, as from `phase.Clients`.
+
     """
 
     warmed: Sequence[float]
@@ -65,11 +66,11 @@ class Evidence:
     event_probe: EventProbe
     memory: int | None
     samples: Mapping[str, Sequence[Sample]]
-    asked: Mapping[str, Sequence[Sequence[float]]]
+    request_times: Mapping[str, Sequence[Sequence[float]]]
 
-    def counted(self, marks: Sequence[Mark], name: str) -> Counts:
+    def counted(self, marks: Sequence[Mark], name: str) -> SubscriberCounts:
         """Return the sum of the counts of the processes of `name`."""
-        return sum((mark.counts for mark in marks if mark.name == name), Counts())
+        return sum((mark.counts for mark in marks if mark.name == name), SubscriberCounts())
 
     def time(self, marks: Sequence[Mark], name: str) -> float:
         """Return the mean time of the marks of `name`."""
@@ -81,7 +82,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     settings, window, name = phase.settings, evidence.window, adapter.name
     samples, probe = evidence.samples[name], evidence.probes.get(name)
     sizes = _sizes(phase, adapter, evidence)
-    path, work = Path(settings.network if phase.target.tapped else Network()), list[float]()
+    path, work = NetworkPath(settings.network if phase.target.tapped else Network()), list[float]()
     if probe is not None:
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
     if adapter.ends != "at once":
@@ -96,7 +97,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         first=len(published) - len(window.sent),
         window=(evidence.time(window.began, name), evidence.time(window.ended, name)),
         clients=settings.clients,
-        asked=evidence.asked[name],
+        request_times=evidence.request_times[name],
         work=work,
         busy=evidence.event_probe.busy / cores(),
     )
@@ -109,7 +110,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         actual=spread(window.sent, samples, "actual"),
         published=spread(window.sent, samples, "published"),
         cost=_cost(phase, evidence, name),
-        watch=window.watch,
+        generator=window.generator,
         prediction=predict(adapter.technique, workload, path, sizes),
         simulated=simulate(adapter.technique, workload, path, sizes, observed),
         sizes=sizes,
@@ -154,8 +155,8 @@ def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
 
 
 def _push(
-    path: Path, sizes: Sizes, probe: EventProbe, samples: Sequence[Sample]
-) -> tuple[Path, list[float]]:
+    path: NetworkPath, sizes: Sizes, probe: EventProbe, samples: Sequence[Sample]
+) -> tuple[NetworkPath, list[float]]:
     """Return `path` with the mean work on a delivery, and the work on each delivery.
 
     The work is the probe's delays minus the known delay of the network.
@@ -194,7 +195,7 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         return first
     sent, samples = _renumbered(rounds)
     service = fmean(one.service for one in rounds)
-    path = Path(network, service, _mean(one.push for one in rounds))
+    path = NetworkPath(network, service, _mean(one.push for one in rounds))
     sizes = Sizes(*map(fmean, zip(*(astuple(one.sizes) for one in rounds), strict=True)))
     workload = replace(settings.workload, rate=len(sent) / settings.duration)
     return replace(
@@ -204,7 +205,7 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         actual=_spread([one.actual for one in rounds], sent, samples, "actual"),
         published=_spread([one.published for one in rounds], sent, samples, "published"),
         cost=_merged_cost([one.cost for one in rounds]),
-        watch=_worst([one.watch for one in rounds]),
+        generator=_worst([one.generator for one in rounds]),
         prediction=predict(first.technique, workload, path, sizes),
         simulated=_simulated([one.simulated for one in rounds]),
         sizes=sizes,
@@ -269,12 +270,12 @@ def _merged_cost(rounds: Sequence[Cost]) -> Cost:
     )
 
 
-def _worst(rounds: Sequence[Watch]) -> Watch:
+def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
     """Return the highest of each figure: one round with late load makes the result doubtful."""
     failures = tuple(failure for one in rounds for failure in one.failures)
     errors = tuple(error for one in rounds for error in one.errors)
     busy, subscribers, late, behind, _, _ = zip(*map(astuple, rounds), strict=True)
-    return Watch(max(busy), max(subscribers), max(late), max(behind), failures, errors)
+    return GeneratorFigures(max(busy), max(subscribers), max(late), max(behind), failures, errors)
 
 
 def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:

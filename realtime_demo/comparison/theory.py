@@ -110,7 +110,7 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Path:
+class NetworkPath:
     """The path between client and server: the network, and the work in one round trip.
 
     `service` (seconds) is the time of a request without network delay, half of it each way.
@@ -171,12 +171,12 @@ class Prediction:
     requests_per_event: float
     up_per_event: float
     down_per_event: float
-    idle_up: float  # bytes an hour while nothing happens
+    idle_up: float  # bytes an hour without events
     idle_down: float
 
 
 def predict(
-    technique: str, workload: Workload, path: Path, sizes: Sizes | None = None
+    technique: str, workload: Workload, path: NetworkPath, sizes: Sizes | None = None
 ) -> Prediction:
     """Predict delay and cost of a technique of `transports.registry`. Raises `DoesNotFit`."""
     sizes = sizes or Sizes()
@@ -188,7 +188,7 @@ def predict(
     return _open(technique, workload, path, sizes)
 
 
-def _polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     rate = workload.rate
     period = workload.interval + path.round_trip
     per_event = 1 / (rate * period)
@@ -213,7 +213,9 @@ def _polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Pr
     )
 
 
-def _long_polling(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+def _long_polling(
+    technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
+) -> Prediction:
     rate, away, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
         # For R between a response and the next request's arrival no request waits. The
@@ -263,7 +265,7 @@ def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
     return per_event * sizes.down + sizes.event + max(0.0, 1 - answers)
 
 
-def _open(technique: str, workload: Workload, path: Path, sizes: Sizes) -> Prediction:
+def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
         raise DoesNotFit(
             f"{workload.rate:g} events of {sizes.event:g} bytes a second exceed the bandwidth of "

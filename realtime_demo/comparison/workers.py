@@ -30,7 +30,7 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_NAME = 1_024  # bytes of a class's name
-STOP_TIMEOUT = 10.0  # seconds until a process that was told to end is killed
+STOP_TIMEOUT = 10.0  # seconds until a process that should end is killed
 HEADER = 8  # bytes of a message's length
 
 T = TypeVar("T")

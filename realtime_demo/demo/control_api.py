@@ -64,7 +64,7 @@ def configuration_for_page(request: HttpRequest) -> dict[str, Any] | None:
 
 @api_view("GET", "HEAD")
 async def state(request: HttpRequest) -> HttpResponse:
-    """`GET /stage/`: the state document."""
+    """`GET /stage/`: answer with the state document."""
     user_of(request)
     return json_response(await parent.ask("state"))
 

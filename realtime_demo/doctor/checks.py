@@ -40,6 +40,8 @@ class NotPublished(Exception):
 
     def __init__(self, response: HttpTrace) -> None:
         super().__init__(f"POST /publish/: {_describe(response)}")
+        kind = response.headers.get("content-type", "")
+        self.what = "rejects" if kind == "application/problem+json" else "refuses"
 
 
 class Examination:
@@ -96,7 +98,7 @@ class Examination:
         try:
             await probing
         except NotPublished as error:
-            self.find(name, "refuses", str(error))
+            self.find(name, error.what, str(error))
         except (OSError, TimeoutError) as error:
             self.find(name, "unreachable", str(error) or type(error).__name__)
 
@@ -116,6 +118,11 @@ class Examination:
             raise Unreachable(
                 f"{self.target.url} redirects to {location} ({response.status}); "
                 "examine that deployment instead."
+            )
+        if response.status == 404 or (response.status == 200 and not _is_health(response)):
+            raise Unreachable(
+                f"{self.target.url} is not a server of this project: expected the JSON of "
+                f"/healthz; got {_describe(response)}."
             )
         if response.status != 200:
             self.find("all", "refuses", f"GET /healthz: {_describe(response)}")
@@ -410,6 +417,13 @@ class Examination:
 
 def _room() -> str:
     return f"doctor-{secrets.token_hex(6)}"
+
+
+def _is_health(response: HttpTrace) -> bool:
+    try:
+        return "status" in json.loads(response.body)
+    except (ValueError, TypeError):
+        return False
 
 
 def _describe(response: HttpTrace) -> str:

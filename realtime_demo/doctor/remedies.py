@@ -7,28 +7,71 @@ from typing import Literal
 
 Severity = Literal["problem", "note"]
 
-# The cures, as nginx configuration; deploy/nginx/server.conf has all of them.
+
+@dataclass(frozen=True)
+class Remedy:
+    """Lines of an nginx configuration, by the block that they belong to, and a note in words."""
+
+    note: str = ""
+    location: str = ""
+    server: str = ""
+    http: str = ""
+
+    def __str__(self) -> str:
+        """The lines, each under its block, then the note."""
+        blocks = (("http", self.http), ("server", self.server), ("location", self.location))
+        lines = [f"# {name}\n{text}" for name, text in blocks if text]
+        return "\n".join([*lines, *([self.note] if self.note else [])])
+
+
+# "upgrade" without Upgrade in the request, or else nothing: one value for all techniques.
+CONNECTION = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }"
+
+# deploy/nginx/server.conf has all of them.
 REMEDIES = {
-    "address": "proxy_set_header X-Forwarded-For $remote_addr;  and BEHIND_PROXY=1",
-    "buffers": "proxy_buffering off;  and no proxy_ignore_headers X-Accel-Buffering",
-    "caches": "proxy_cache off;  (responses have Cache-Control: no-store)",
-    "certificate": "ssl_certificate: a valid one for this name, of an authority, with its chain",
-    "compresses": "gzip off;  and no proxy_hide_header Content-Encoding",
-    "downgrades": 'proxy_http_version 1.1;  proxy_set_header Connection "";',
-    "drops idle": "proxy_read_timeout 75s;  (the server sends heartbeats every 15 s)",
-    "exposes": "location = /metrics { return 404; }",
-    "host": "proxy_set_header Host $http_host;",
-    "http/1.1": "http2 on;  (before nginx 1.25.1: listen 443 ssl http2;)",
-    "limits bodies": "client_max_body_size 64k;",
-    "re-chunks": "proxy_buffering off;  (harmless to a client that reads lines, not chunks)",
-    "refuses": "read the proxy's error log; server.conf has what each path needs",
-    "rewrites": "proxy_pass http://realtime;  (without a path, nothing is rewritten)",
-    "scheme": "proxy_set_header X-Forwarded-Proto $scheme;  and BEHIND_PROXY=1",
-    "strips": "no proxy_hide_header, and proxy_pass_request_headers on;",
-    "times out": "proxy_read_timeout 75s;  (longer than the longest poll timeout, 55 s)",
-    "unreachable": "start the server; the proxy's upstream must be its socket",
-    "upgrade": "proxy_set_header Upgrade $http_upgrade;  proxy_set_header Connection "
-    "$realtime_connection;  proxy_http_version 1.1;",
+    "address": Remedy(
+        "Run the server with BEHIND_PROXY=1.", "proxy_set_header X-Forwarded-For $remote_addr;"
+    ),
+    "buffers": Remedy("Remove proxy_ignore_headers X-Accel-Buffering.", "proxy_buffering off;"),
+    "caches": Remedy("Responses have Cache-Control: no-store.", "proxy_cache off;"),
+    "certificate": Remedy(
+        "ssl_certificate must name a valid certificate for this host, with its chain."
+    ),
+    "compresses": Remedy("Remove proxy_hide_header Content-Encoding.", "gzip off;"),
+    "downgrades": Remedy(
+        "",
+        "proxy_http_version 1.1;\nproxy_set_header Connection $connection_upgrade;",
+        http=CONNECTION,
+    ),
+    "drops idle": Remedy("The server sends a heartbeat every 15 s.", "proxy_read_timeout 75s;"),
+    "exposes": Remedy(server="location = /metrics { return 404; }"),
+    "host": Remedy("", "proxy_set_header Host $http_host;"),
+    "http/1.1": Remedy(
+        "Before nginx 1.25.1: listen 443 ssl http2; HTTP/2 also needs TLS.", server="http2 on;"
+    ),
+    "limits bodies": Remedy("", "client_max_body_size 64k;"),
+    "re-chunks": Remedy(
+        "Harmless to a client that reads lines instead of chunks.", "proxy_buffering off;"
+    ),
+    "refuses": Remedy("See the proxy's error log; deploy/nginx/server.conf has each path's needs."),
+    "rejects": Remedy(
+        "The application rejected the request: see its detail. For 'origin', the proxy must pass "
+        "the Host and scheme that the browser uses.",
+        "proxy_set_header Host $http_host;\nproxy_set_header X-Forwarded-Proto $scheme;",
+    ),
+    "rewrites": Remedy("Write proxy_pass with a server and without a path."),
+    "scheme": Remedy(
+        "Run the server with BEHIND_PROXY=1.", "proxy_set_header X-Forwarded-Proto $scheme;"
+    ),
+    "strips": Remedy("Remove proxy_hide_header.", "proxy_pass_request_headers on;"),
+    "times out": Remedy("The longest poll timeout is 55 s.", "proxy_read_timeout 75s;"),
+    "unreachable": Remedy("Start the server; the proxy's upstream must be its socket."),
+    "upgrade": Remedy(
+        "",
+        "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n"
+        "proxy_set_header Connection $connection_upgrade;",
+        http=CONNECTION,
+    ),
 }
 
 
@@ -46,4 +89,4 @@ class Finding:
 
     @property
     def cure(self) -> str:
-        return REMEDIES[self.what]
+        return str(REMEDIES[self.what])

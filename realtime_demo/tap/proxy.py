@@ -412,8 +412,8 @@ class Pipe:
             self._deliver(data)
             return
         step = len(data) if math.isinf(link.bandwidth) else SEGMENT
-        for place in range(0, len(data), step or 1):
-            piece = data[place : place + step]
+        for offset in range(0, len(data), step or 1):
+            piece = data[offset : offset + step]
             self.queue.append((self._schedule.arrival(link, start, len(piece)), piece))
         if not data:
             self.queue.append((self._schedule.arrival(link, start, 0), b""))
@@ -508,9 +508,9 @@ class Pipe:
         elif not full and not self.source.is_reading():
             self.source.resume_reading()
 
-    def set_writable(self, yes: bool) -> None:
-        self.writable = yes
-        if yes:
+    def set_writable(self, writable: bool) -> None:
+        self.writable = writable
+        if writable:
             if self.direction == "down":
                 self.cut_if_due()
             self.pump()

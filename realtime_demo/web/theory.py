@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from realtime_demo.comparison.theory import NetworkPath, Sizes, Workload, predict
 from realtime_demo.demo.state import BANDWIDTH, RATE, ROUND_TRIP
 from realtime_demo.tap.network import Network
 from transports.http.problems import Problem
@@ -41,7 +41,7 @@ async def theory(request: HttpRequest) -> HttpResponse:
         raise Problem(400, "bandwidth", str(error)) from error
 
 
-def _parameters(query: Query) -> tuple[Workload, Path]:
+def _parameters(query: Query) -> tuple[Workload, NetworkPath]:
     arrivals = query.get("arrivals", "poisson")
     if arrivals not in ("poisson", "fixed"):
         raise Problem(400, "arrivals", "'arrivals' must be poisson or fixed.")
@@ -59,7 +59,7 @@ def _parameters(query: Query) -> tuple[Workload, Path]:
         _number(query, "jitter", 0.0, (0, ROUND_TRIP)) / 1000,
         bandwidth,
     )
-    return workload, Path(network, SERVICE)
+    return workload, NetworkPath(network, SERVICE)
 
 
 def _number(query: Query, name: str, default: float, between: tuple[float, float]) -> float:
@@ -75,7 +75,7 @@ def _number(query: Query, name: str, default: float, between: tuple[float, float
     return value
 
 
-def _document(technique: str, workload: Workload, path: Path) -> dict[str, Any]:
+def _document(technique: str, workload: Workload, path: NetworkPath) -> dict[str, Any]:
     prediction = predict(technique, workload, path, SIZES)
     delay = prediction.delay
     steps = [delay.longest * step / (POINTS - 1) for step in range(POINTS)]

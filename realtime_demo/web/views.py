@@ -93,10 +93,10 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
 
 @cache
 def server_name() -> str:
-    """Return the name and version of the ASGI server that runs this process."""
+    """Return the name and version of the ASGI server of this process; "none" without one."""
     servers = ("uvicorn", "hypercorn", "granian", "daphne")
-    name = next(module for module in servers if module in sys.modules)
-    return f"{name.capitalize()} {version(name)}"
+    name = next((module for module in servers if module in sys.modules), "")
+    return f"{name.capitalize()} {version(name)}" if name else "none"
 
 
 def script_configuration(

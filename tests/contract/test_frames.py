@@ -84,8 +84,9 @@ async def test_closing_handshake_ends_the_connection(server_url: str, path: str)
         (frame(0x09, b""), 1002),  # a fragmented ping
         (b"\x81\x02{}", 1002),  # not masked
         (frame(0x81, b"\xff\xfe"), 1007),  # not UTF-8
+        (frame(0x81, b"\xff\xfe") + frame(0x88, b"\x03\xe8"), 1000),  # in one segment
     ],
-    ids=["opcode", "reserved bit", "ping", "mask", "UTF-8"],
+    ids=["opcode", "reserved bit", "ping", "mask", "UTF-8", "UTF-8 and close"],
 )
 async def test_protocol_violation_closes_the_socket(
     server_url: str, path: str, data: bytes, code: int

@@ -37,7 +37,7 @@ from tests.support.database import migrated
 from tests.support.live import LiveServer
 from transports.operations.openapi import DESCRIPTION
 
-CASES = int(os.environ.get("FUZZ_CASES", 300))
+CASES = int(os.environ.get("FUZZ_CASES", 150))
 ROOM = "neighbours"
 TIMEOUT = 10.0  # seconds for a required response
 SHORT_WAIT = 0.02  # seconds for a response that may not come: half a request has none

@@ -94,7 +94,7 @@ async def test_every_technique_is_complete() -> None:
         assert measurement.request > 0
         assert measurement.cost.reconnects == 0
         assert measurement.cost.connections == 3
-        assert measurement.watch.errors == measurement.watch.failures == ()
+        assert measurement.generator.errors == measurement.generator.failures == ()
         is_polled = name in ("polling", "longpoll")
         assert bool(measurement.cost.requests) == is_polled
         down = next(c for c in measurement.comparison() if c.name == "bytes down/event")

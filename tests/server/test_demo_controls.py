@@ -19,8 +19,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from realtime_demo.comparison.theory import Path as NetworkPath
-from realtime_demo.comparison.theory import Workload, predict
+from realtime_demo.comparison.theory import NetworkPath, Workload, predict
 from realtime_demo.demo.labels import OTHER, label_of
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings

@@ -153,5 +153,5 @@ async def test_the_login_page_links_onward_if_logged_in(
     """The user may have logged in in another tab after the session ended."""
     async with httpx.AsyncClient(base_url=server.url, headers=accounts.session(user)) as http:
         page = (await http.get(f"/login/{query}")).text
-    assert f'You are logged in already. <a href="{link}">' in page
+    assert f'You are already logged in. <a href="{link}">' in page
     assert "may not" not in page

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKED = ("*.md", "Makefile", ".ci/*", "deploy/*", "tests/tools/prose.py")  # all: "*.py", "*.js"
+CHECKED = ("*.md", "*.py", "*.js", "Makefile", ".ci/*", "deploy/*")
 
 PHRASES = {
     r"who (?:is|has|was|does)|(?-i:Who)(?= [^?]{1,90}\.)": "the subject: client, user, process, …",

@@ -36,7 +36,7 @@ from realtime_demo.comparison.output.html import TEMPLATES
 from realtime_demo.comparison.phase import Clock
 from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
 from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
-from realtime_demo.comparison.results import Check, Ledger, Sample, Sent, Watch
+from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent
 from realtime_demo.comparison.statistics import (
     Spread,
     between,
@@ -45,7 +45,7 @@ from realtime_demo.comparison.statistics import (
     quantile,
     student,
 )
-from realtime_demo.comparison.subscribers import Orders, Subscribers
+from realtime_demo.comparison.subscribers import ClientsConfig, Subscribers
 from tests.support.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
@@ -444,7 +444,7 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
         subscribers = Subscribers(
-            Orders(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
+            ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
         )
         assert await subscribers.probe() is not None and max(most) == crowd
         most.clear()
@@ -510,9 +510,9 @@ def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
 
 
 def test_busy_load_generator_withholds_figures() -> None:
-    assert Watch(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
-    assert "publisher used 90%" in (Watch(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
-    late = Watch(0.1, 0.2, 0.0, 0.020)
+    assert GeneratorFigures(0.1, 0.1, 0.001, 0.002).bottleneck(0.005) is None
+    assert "publisher used 90%" in (GeneratorFigures(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
+    late = GeneratorFigures(0.1, 0.2, 0.0, 0.020)
     assert "another process was using the machine" in (late.bottleneck(0.005) or "")
     assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
 
@@ -559,7 +559,7 @@ def test_line_names_are_in_the_order_of_points() -> None:
 async def test_empty_responses_are_counted_on_arrival(technique: str, empty: int) -> None:
     """The next request is an interval later, possibly in another window."""
     settings = Settings(techniques=(technique,))
-    subscribers = Subscribers(Orders(settings.adapters[0], settings, "http://h", True, "r"))
+    subscribers = Subscribers(ClientsConfig(settings.adapters[0], settings, "http://h", True, "r"))
     connection = cast(Any, SimpleNamespace(number=0))
     for direction, data in (
         ("up", b"GET / HTTP/1.1"),

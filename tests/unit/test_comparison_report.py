@@ -158,7 +158,7 @@ def test_percentiles_of_few_events_are_null() -> None:
 def test_charts_name_techniques_despite_withheld_figures() -> None:
     """On a busy machine, the first or last configuration may have no figures."""
     measured = replace(a_round([0.5] * 20), name="longpoll")
-    busy = replace(measured, watch=replace(measured.watch, publisher_busy=0.99))
+    busy = replace(measured, generator=replace(measured.generator, publisher_busy=0.99))
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     for order in ([(few, busy), (many, measured)], [(few, measured), (many, busy)]):
         html = page(result_of(*order))

@@ -10,16 +10,16 @@ from realtime_demo.comparison.plan import FEWEST_EVENTS, Settings
 from realtime_demo.comparison.results import (
     Cost,
     EventProbe,
+    GeneratorFigures,
     Ledger,
     Measurement,
     Sample,
     Sent,
-    Watch,
     spread,
 )
 from realtime_demo.comparison.simulation import Simulated
 from realtime_demo.comparison.summary import merged
-from realtime_demo.comparison.theory import Path, Sizes, predict
+from realtime_demo.comparison.theory import NetworkPath, Sizes, predict
 from realtime_demo.tap.network import Network
 
 SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rounds=3)
@@ -48,8 +48,8 @@ def a_round(
         actual=spread(sent, samples, "actual"),
         published=spread(sent, samples, "published"),
         cost=Cost(2.0, len(sent) * 2, deliveries, 4, 1, 400, 800, 2, 0, cpu, None),
-        watch=Watch(0.1, 0.2, 0.001, cpu),
-        prediction=predict("polling", workload, Path(service=0.002), Sizes()),
+        generator=GeneratorFigures(0.1, 0.2, 0.001, cpu),
+        prediction=predict("polling", workload, NetworkPath(service=0.002), Sizes()),
         service=0.002,
         request=0.001 + cpu,
         event_probe=EventProbe({-9: 1.0}, 0.001, 0.003),
@@ -84,7 +84,7 @@ def test_counts_of_rounds_are_added_up() -> None:
     assert measurement.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
     assert measurement.cost.memory is None
     assert measurement.request == pytest.approx(0.001 + 0.008 / 3)
-    assert measurement.watch.subscriber_late == 0.004, "the worst round"
+    assert measurement.generator.subscriber_late == 0.004, "the worst round"
     assert measurement.published.count == 117
     assert measurement.published.p50 == pytest.approx(0.2)
     assert measurement.simulated is not None

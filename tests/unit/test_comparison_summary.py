@@ -9,8 +9,8 @@ import pytest
 
 from realtime_demo.comparison.phase import Phase
 from realtime_demo.comparison.plan import Settings
-from realtime_demo.comparison.results import EventProbe, Measurement, Sample, Sent, Watch
-from realtime_demo.comparison.subscribers import Counts, Mark, RequestProbe
+from realtime_demo.comparison.results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
+from realtime_demo.comparison.subscribers import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.summary import Evidence, Window, summarise
 from realtime_demo.tap import counters
 
@@ -24,7 +24,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
 
     def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
         wire = counters.Counts(connections=1, requests=requests)
-        counts = Counts(wire, empty=empty, received=received)
+        counts = SubscriberCounts(wire, empty=empty, received=received)
         return [Mark("polling", time, 0.0, counts=counts)]
 
     window = Window(
@@ -36,7 +36,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         began=marks(10.0),
         ended=marks(20.0, requests=10, empty=9 - len(warmed), received=1),
         cpu=None,
-        watch=Watch(0.0, 0.0, 0.0, 0.0),
+        generator=GeneratorFigures(0.0, 0.0, 0.0, 0.0),
     )
     evidence = Evidence(
         warmed=warmed,
@@ -46,7 +46,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         event_probe=EventProbe(),
         memory=None,
         samples={"polling": [Sample(0, 0, 15.4)]},
-        asked={"polling": [[0.4 + k for k in range(21)]]},
+        request_times={"polling": [[0.4 + k for k in range(21)]]},
     )
     phase = SimpleNamespace(
         settings=SETTINGS,

@@ -9,12 +9,12 @@ import pytest
 
 from realtime_demo.comparison.plan import Adapter, Settings
 from realtime_demo.comparison.publisher import Publisher
-from realtime_demo.comparison.subscribers import Counts, Orders, Subscribers
+from realtime_demo.comparison.subscribers import ClientsConfig, SubscriberCounts, Subscribers
 from realtime_demo.comparison.workers import ForkServer, WorkerFailed
 from tests.support.waiting import until
 
 ADAPTER = Adapter.parse("sse")
-ORDERS = Orders(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, room="lobby")
+ORDERS = ClientsConfig(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, room="lobby")
 
 
 class Absent:
@@ -42,7 +42,9 @@ async def test_workers_end_with_their_block() -> None:
             assert len(processes) == 3 and all(map(runs, processes))
             assert await other.ask(Subscribers.ready) == 0
             mark = await other.ask(Subscribers.mark)
-            assert mark.counts == Counts() and mark.cpu < 5, "only the worker's own CPU time"
+            assert mark.counts == SubscriberCounts() and mark.cpu < 5, (
+                "only the worker's own CPU time"
+            )
         await until(lambda: not runs(one.process) and not runs(other.process))
         async with workers.worker(Publisher) as third:
             assert third.process not in processes

@@ -9,14 +9,16 @@ import pytest
 from realtime_demo.comparison.results import EventProbe, Sample
 from realtime_demo.comparison.simulation import Observed, Simulated
 from realtime_demo.comparison.simulation import simulate as run_simulation
-from realtime_demo.comparison.theory import Path, Sizes, Workload, predict
+from realtime_demo.comparison.theory import NetworkPath, Sizes, Workload, predict
 from realtime_demo.tap.network import Link, Network
 from tests.unit.test_theory import DOWN, NETWORK, UP, arrivals, simulate
 
 EVER = (0.0, 1e9)
 
 
-def simulated(technique: str, workload: Workload, path: Path, observed: Observed) -> Simulated:
+def simulated(
+    technique: str, workload: Workload, path: NetworkPath, observed: Observed
+) -> Simulated:
     simulation = run_simulation(technique, workload, path, Sizes(), observed)
     assert simulation is not None
     return simulation
@@ -29,7 +31,7 @@ def test_long_polling_matches_a_simulation_per_event(rate: float) -> None:
     ]  # the client already waits for the first
     delays, requests, empty = simulate(events, None, 25.0, events[-1] + 1)
     simulation = simulated(
-        "longpoll", Workload(rate), Path(NETWORK), Observed(events, 0, EVER, clients=1)
+        "longpoll", Workload(rate), NetworkPath(NETWORK), Observed(events, 0, EVER, clients=1)
     )
     assert simulation.delays == pytest.approx(sorted(delays))
     assert simulation.requests == pytest.approx(requests, rel=0.01, abs=1 + 1 / rate / 25)
@@ -38,8 +40,10 @@ def test_long_polling_matches_a_simulation_per_event(rate: float) -> None:
 
 def test_polling_uses_the_observed_phases() -> None:
     request_times = [[0.2 + 1.08 * k for k in range(10)], [0.9 + 1.08 * k for k in range(10)]]
-    path, workload = Path(NETWORK), Workload(1.0, interval=1.0)
-    observed = Observed([2.0, 2.5, 7.0], first=1, window=(1.0, 8.0), clients=2, asked=request_times)
+    path, workload = NetworkPath(NETWORK), Workload(1.0, interval=1.0)
+    observed = Observed(
+        [2.0, 2.5, 7.0], first=1, window=(1.0, 8.0), clients=2, request_times=request_times
+    )
     simulation = simulated("polling", workload, path, observed)
     reached = [[time + UP for time in times] for times in request_times]
     expected = [
@@ -55,7 +59,7 @@ def test_polling_uses_the_observed_phases() -> None:
 
 @pytest.mark.parametrize("technique", ["polling", "longpoll", "sse"])
 def test_simulation_converges_to_the_formula(technique: str) -> None:
-    events, path = arrivals(5.0, 4_000), Path(NETWORK, service=0.004, push=0.003)
+    events, path = arrivals(5.0, 4_000), NetworkPath(NETWORK, service=0.004, push=0.003)
     workload = Workload(5.0, interval=0.7)
     request_times = [[k * (0.7 + path.round_trip) for k in range(6_000)]]
     simulation = simulated(
@@ -73,11 +77,11 @@ def test_simulation_converges_to_the_formula(technique: str) -> None:
 
 
 def test_bandwidth_and_jitter_keep_the_order() -> None:
-    narrow = Path(Network(down=Link(bandwidth=1_000)))
+    narrow = NetworkPath(Network(down=Link(bandwidth=1_000)))
     observed = Observed([0.0, 0.0, 1.0], 0, EVER, clients=1)
     simulation = run_simulation("sse", Workload(1), narrow, Sizes(event=100), observed)
     assert simulation is not None and simulation.delays == pytest.approx([0.1, 0.1, 0.2])
-    uneven = Path(Network(down=Link(0.01, jitter=0.5)))
+    uneven = NetworkPath(Network(down=Link(0.01, jitter=0.5)))
     events = [k * 0.001 for k in range(200)]
     delays = [
         # Delays are sorted; one event at a time shows their order.
@@ -90,23 +94,28 @@ def test_bandwidth_and_jitter_keep_the_order() -> None:
 
 def test_work_is_drawn_from_the_probe() -> None:
     observed = Observed([float(k) for k in range(2_000)], 0, EVER, clients=1, work=[0.001, 0.003])
-    simulation = simulated("websocket", Workload(1), Path(NETWORK, push=0.002), observed)
+    simulation = simulated("websocket", Workload(1), NetworkPath(NETWORK, push=0.002), observed)
     assert {round(delay - DOWN, 6) for delay in simulation.delays} == {0.001, 0.003}
     assert simulation.mean == pytest.approx(DOWN + 0.002, rel=0.01)
-    assert run_simulation("sse", Workload(1), Path(), Sizes(), Observed([], 0, EVER, 1)) is None
     assert (
-        run_simulation("polling", Workload(1), Path(), Sizes(), Observed([1.0], 0, EVER, 1)) is None
+        run_simulation("sse", Workload(1), NetworkPath(), Sizes(), Observed([], 0, EVER, 1)) is None
+    )
+    assert (
+        run_simulation("polling", Workload(1), NetworkPath(), Sizes(), Observed([1.0], 0, EVER, 1))
+        is None
     )
 
 
 def test_event_waits_for_the_previous_event() -> None:
     observed = Observed([0.0, 0.001, 0.002, 1.0], 0, EVER, clients=1, busy=0.004)
     expected = [DOWN, DOWN, DOWN + 0.003, DOWN + 0.006]
-    assert simulated("sse", Workload(1), Path(NETWORK), observed).delays == pytest.approx(expected)
+    assert simulated("sse", Workload(1), NetworkPath(NETWORK), observed).delays == pytest.approx(
+        expected
+    )
     # M/D/1: half of rho / (1 - rho) times the work.
     events, busy = arrivals(50, 2_000), 0.01
     simulation = simulated(
-        "sse", Workload(50), Path(NETWORK), Observed(events, 0, EVER, 1, busy=busy)
+        "sse", Workload(50), NetworkPath(NETWORK), Observed(events, 0, EVER, 1, busy=busy)
     )
     assert simulation.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from realtime_demo.comparison.theory import (
     Component,
     Delay,
-    Path,
+    NetworkPath,
     Sizes,
     Workload,
     framed,
@@ -63,7 +63,7 @@ def simulate(
 def test_polling_matches_a_simulation(rate: float, interval: float) -> None:
     seconds = 60_000 / rate
     delays, requests, empty = simulate(arrivals(rate, seconds), interval, 0, seconds)
-    prediction = predict("polling", Workload(rate, interval=interval), Path(NETWORK))
+    prediction = predict("polling", Workload(rate, interval=interval), NetworkPath(NETWORK))
     assert prediction.delay.mean == pytest.approx(statistics.fmean(delays), rel=0.02)
     for share in (0.5, 0.9, 0.99):
         measured = sorted(delays)[int(share * len(delays))]
@@ -78,7 +78,7 @@ def test_polling_matches_a_simulation(rate: float, interval: float) -> None:
 def test_long_polling_matches_a_simulation(rate: float, hold: float) -> None:
     seconds = 60_000 / rate
     delays, requests, empty = simulate(arrivals(rate, seconds), None, hold, seconds)
-    prediction = predict("longpoll", Workload(rate, hold=hold), Path(NETWORK))
+    prediction = predict("longpoll", Workload(rate, hold=hold), NetworkPath(NETWORK))
     assert prediction.delay.mean == pytest.approx(statistics.fmean(delays), rel=0.02)
     for share in (0.3, 0.9, 0.99):
         measured = sorted(delays)[int(share * len(delays))]
@@ -93,7 +93,7 @@ def test_fixed_arrivals_match_a_simulation(rate: float) -> None:
     seconds = 10_000 / rate
     events = [(number + 0.37) / rate for number in range(10_000)]
     delays, requests, _ = simulate(events, None, 25.0, seconds)
-    prediction = predict("longpoll", Workload(rate, "fixed"), Path(NETWORK))
+    prediction = predict("longpoll", Workload(rate, "fixed"), NetworkPath(NETWORK))
     assert prediction.delay.mean == pytest.approx(statistics.fmean(delays), rel=0.02)
     assert prediction.requests_per_event == pytest.approx(requests / len(delays), rel=0.02)
 
@@ -101,7 +101,7 @@ def test_fixed_arrivals_match_a_simulation(rate: float) -> None:
 def test_delays_follow_rfc_6202() -> None:
     """Check long polling's mean delay in its usual form, with R the round trip."""
     rate, away = 5.0, UP + DOWN
-    prediction = predict("longpoll", Workload(rate, hold=1e9), Path(NETWORK))
+    prediction = predict("longpoll", Workload(rate, hold=1e9), NetworkPath(NETWORK))
     cycle = away + math.exp(-rate * away) / rate
     assert prediction.requests_per_second == pytest.approx(1 / cycle)
     assert prediction.delay.mean == pytest.approx(DOWN + away / 2 * away / cycle)
@@ -111,13 +111,13 @@ def test_delays_follow_rfc_6202() -> None:
 
 @pytest.mark.parametrize("technique", ["streaming", "sse", "websocket", "websocket-sync"])
 def test_open_connection_has_one_way_delay(technique: str) -> None:
-    prediction = predict(technique, Workload(5), Path(NETWORK, service=0.002))
+    prediction = predict(technique, Workload(5), NetworkPath(NETWORK, service=0.002))
     assert prediction.delay.mean == prediction.delay.quantile(0.99) == pytest.approx(DOWN + 0.001)
     assert prediction.requests_per_event == 0
 
 
 def test_bandwidth_limits_and_delays_events() -> None:
-    path = Path(Network.of(bandwidth=1_000))
+    path = NetworkPath(Network.of(bandwidth=1_000))
     prediction = predict("sse", Workload(1), path, Sizes(event=200))
     assert prediction.delay.mean == pytest.approx(0.2)
     with pytest.raises(ValueError, match="exceed the bandwidth"):
@@ -127,17 +127,17 @@ def test_bandwidth_limits_and_delays_events() -> None:
 def test_bytes_of_known_examples() -> None:
     # 1 event and 1 request a second: 1/e of the responses are empty, so (1 - 1/e) responses carry
     # an event, and each further event in a batch costs a comma.
-    prediction = predict("polling", Workload(1), Path(), Sizes(up=100, down=200, event=50))
+    prediction = predict("polling", Workload(1), NetworkPath(), Sizes(up=100, down=200, event=50))
     assert prediction.up_per_event == pytest.approx(100)
     assert prediction.down_per_event == pytest.approx(200 + 50 + math.exp(-1))
     assert prediction.idle_up == pytest.approx(360_000)
-    prediction = predict("longpoll", Workload(1), Path(), Sizes(up=100, down=200, event=50))
+    prediction = predict("longpoll", Workload(1), NetworkPath(), Sizes(up=100, down=200, event=50))
     assert prediction.idle_down == pytest.approx(3600 / 25 * 200)
-    prediction = predict("sse", Workload(1 / 15), Path(), Sizes(down=8, event=50))
+    prediction = predict("sse", Workload(1 / 15), NetworkPath(), Sizes(down=8, event=50))
     assert prediction.down_per_event == pytest.approx(50 + 8 / (math.e - 1))
     assert prediction.idle_down == pytest.approx(240 * 8)
     sizes = Sizes(down=48, event=50, ping_up=28, ping_down=20)
-    prediction = predict("websocket", Workload(0.5), Path(), sizes)
+    prediction = predict("websocket", Workload(0.5), NetworkPath(), sizes)
     assert prediction.up_per_event == pytest.approx(28 / 10)
     assert prediction.idle_down == pytest.approx(240 * 48 + 180 * 20)
 

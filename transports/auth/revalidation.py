@@ -1,7 +1,7 @@
 """Periodic re-checks of authentication and permissions while a connection is open.
 
-One sweep for the whole process looks up the distinct sessions and tokens of all users'
-connections together, in a thread. Anonymous connections are not re-checked.
+One sweep for all users' connections of the process queries their distinct sessions and tokens
+together, in a thread. Anonymous connections are not re-checked.
 """
 
 from __future__ import annotations

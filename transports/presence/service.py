@@ -138,7 +138,7 @@ class Presence:
             await self._publish("leave", removed)
 
     async def _announce(self, person: Person) -> None:
-        # A task of its own, not cancelled with the request: the store reports a new person once.
+        # A separate task, not cancelled with the request: the store reports a new person once.
         loop = asyncio.get_running_loop()
         announcing = loop.create_task(self._register([person]), context=contextvars.Context())
         self._announcing.add(announcing)

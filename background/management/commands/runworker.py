@@ -9,6 +9,7 @@ from channels.management.commands import runworker
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from background.consumers import channels
 from background.worker import BackgroundWorker
 
 
@@ -16,6 +17,10 @@ class Command(runworker.Command):  # type: ignore[misc]
     worker_class = BackgroundWorker
 
     def handle(self, *args: Any, **options: Any) -> None:
+        names = sorted(channels.application_mapping)
+        for name in options["channels"]:
+            if name not in names:
+                raise CommandError(f"A channel must be one of {', '.join(names)}; got {name!r}.")
         if not settings.REDIS_URL:
             # It would claim tasks, and publish to a history in its own memory.
             raise CommandError(

@@ -127,7 +127,7 @@ def _crowding(result: Result) -> list[str]:
     also = f" {others} more configurations have less of this." if others else ""
     return [
         f"At {_where(worst)}, deliveries wait for the work of other clients on this machine: "
-        f"{'; '.join(parts)}. Clients on machines of their own do not wait for each other, only "
+        f"{'; '.join(parts)}. Clients on separate machines do not wait for each other, only "
         "for the server to write to the clients before: on average half of the server's work on "
         f"an event.{also}"
     ]

@@ -74,12 +74,12 @@ def withheld(result: Result) -> list[str]:
     warnings: list[str] = []
     for configuration in result.configurations:
         for measurement in configuration.measurements:
-            name, watch = label(measurement.name), measurement.watch
+            name, generator = label(measurement.name), measurement.generator
             if measurement.bottleneck:
                 warnings.append(f"{name}: figures withheld, since {measurement.bottleneck}.")
-            if watch.failures:
-                failures = f"{len(watch.failures)} publishes failed: {watch.failures[0]}"
+            if generator.failures:
+                failures = f"{len(generator.failures)} publishes failed: {generator.failures[0]}"
                 warnings.append(f"{name}: {failures}")
-            if watch.errors:
-                warnings.append(f"{name}: a client stopped: {watch.errors[0]}")
+            if generator.errors:
+                warnings.append(f"{name}: a client stopped: {generator.errors[0]}")
     return warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from django.template import Context, Engine
@@ -13,7 +13,7 @@ from django.template import Context, Engine
 from realtime_demo.comparison.plan import SWEPT
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.statistics import quantile
-from realtime_demo.comparison.theory import Path, predict
+from realtime_demo.comparison.theory import NetworkPath, predict
 from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
@@ -41,7 +41,7 @@ SUMMARY = (
     ("Idle", "an hour"),
     ("Server CPU", "ms, 1,000 deliveries"),
 )
-TEMPLATES = Engine(dirs=[str(FilePath(__file__).parent / "templates")])
+TEMPLATES = Engine(dirs=[str(Path(__file__).parent / "templates")])
 
 
 def page(result: Result) -> str:
@@ -140,7 +140,7 @@ def _sweep(result: Result, name: str) -> Chart:
 def _trade(result: Result) -> Chart:
     """Return the chart of delay against requests, with the curve of all polling intervals."""
     first = result.configurations[0]
-    path = Path(first.settings.network, _service(first))
+    path = NetworkPath(first.settings.network, _service(first))
     points = []
     for pause in spaced(0.05, 60.0):
         polled = predict("polling", replace(first.settings.workload, interval=pause), path)

@@ -53,7 +53,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
         "ledger": asdict(measurement.ledger),
         "resets": measurement.resets,
         "withheld": withheld,
-        "watch": asdict(measurement.watch),
+        "watch": asdict(measurement.generator),
     }
     if withheld is None:
         cost = measurement.cost

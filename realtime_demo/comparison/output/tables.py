@@ -18,7 +18,10 @@ Tone = Literal["", "good", "fair", "bad"]
 
 @dataclass(frozen=True)
 class Cell:
+    """A cell of a table; `tone` is how good its figure is."""
+
     text: str
+
     tone: Tone = ""
 
 

@@ -73,7 +73,7 @@ def header_fields(head: bytes) -> dict[bytes, bytes]:
 
 
 def inflated(carrier: bytes) -> bytes:
-    """Return the decompressed gzip member in a chunk; empty if there is none."""
+    """Return the decompressed gzip member in a chunk; empty without one."""
     start = carrier.find(b"\x1f\x8b")
     if start < 0:
         return b""

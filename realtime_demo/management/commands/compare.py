@@ -9,6 +9,7 @@ import math
 import os
 import shlex
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ OPTIONS = (
 CHOOSING = ("scenario", "techniques", "adapter")
 WRITTEN = ("json", "summary", "csv", "report")
 WHOLE = ("clients", "rounds", "size", "seed")
+PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 
 class Command(BaseCommand):
@@ -265,9 +267,22 @@ class Command(BaseCommand):
             len(settings.each_round()) * (1 if settings.together else len(settings.techniques))
             for settings in plan.configurations
         )
-        if not console.is_terminal:
-            return asyncio.run(run(plan))
         done = -1
+        if not console.is_terminal:
+            printed_at = -math.inf
+
+            def print_progress(progress: Progress) -> None:
+                nonlocal done, printed_at
+                done += progress.phase == "connecting"
+                if time.monotonic() - printed_at > PROGRESS_INTERVAL:
+                    printed_at = time.monotonic()
+                    names = ", ".join(progress.techniques) or "the server"
+                    self.stderr.write(
+                        f"{max(0, done)} of {phases} measured; {progress.phase} {names}",
+                        self.style.NOTICE,
+                    )
+
+            return asyncio.run(run(plan, print_progress))
         with Live(console=console, refresh_per_second=4, transient=True) as live:
 
             def show(progress: Progress) -> None:

@@ -21,6 +21,7 @@ from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ServerFailed
 from realtime_demo.open_files import raise_open_files
+from realtime_demo.web.views import DEFAULT_ROOM
 from transports.auth.permissions import check_room
 from transports.http.problems import Problem
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=int, default=8000, help="port to listen on (0: any free port)"
         )
-        parser.add_argument("--room", default="lobby", help="room of the conversation")
+        parser.add_argument("--room", default=DEFAULT_ROOM, help="room of the conversation")
         parser.add_argument(
             "--server",
             choices=sorted(SERVERS),
@@ -92,12 +93,13 @@ class Command(BaseCommand):
     def ready(self, port: int) -> None:
         """Print the URL, and open the page; called in the event loop once it can be requested."""
         host: str = self.options["host"]
-        url = url_of("127.0.0.1" if host in ANYWHERE else host, port)
+        query = "" if self.options["room"] == DEFAULT_ROOM else f"?room={self.options['room']}"
+        url = url_of("127.0.0.1" if host in ANYWHERE else host, port) + query
         feed = "Redis" if settings.REDIS_URL else "the server"
         self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
         if host in ANYWHERE:
             # The URL above is a loopback address: only from there are the controls accepted.
-            self.write(f"For others on your network: {url_of(own_address(), port)}")
+            self.write(f"For others on your network: {url_of(own_address(), port)}{query}")
         self.write(f"The history is in {feed}. Ctrl-C stops the demo.")
         if not self.options["no_browser"]:
             asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,8 @@ from rich.table import Table
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.doctor.remedies import Finding
+
+PROGRESS_INTERVAL = 5.0  # seconds between lines of progress
 
 
 class Command(BaseCommand):
@@ -42,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"--idle must be seconds, above 0; got {options['idle']:g}.")
         examination = Examination(url, options["idle"])
         try:
-            findings = asyncio.run(examination.run())
+            findings = asyncio.run(self.examine(examination))
         except Unreachable as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -52,6 +55,18 @@ class Command(BaseCommand):
             self.show(findings, examination)
         if any(finding.severity == "problem" for finding in findings):
             sys.exit(1)
+
+    async def examine(self, examination: Examination) -> list[Finding]:
+        """Return the findings; print a line of progress to stderr every few seconds."""
+        self.stderr.write(
+            f"Examining {examination.target.url} for about {examination.idle:g} s …",
+            self.style.NOTICE,
+        )
+        start = time.monotonic()
+        task = asyncio.ensure_future(examination.run())
+        while not (await asyncio.wait({task}, timeout=PROGRESS_INTERVAL))[0]:
+            self.stderr.write(f"… {time.monotonic() - start:.0f} s", self.style.NOTICE)
+        return task.result()
 
     def show(self, findings: list[Finding], examination: Examination) -> None:
         console = Console()

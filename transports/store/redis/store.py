@@ -165,7 +165,7 @@ class RedisStore:
         return event_of(entries[0])
 
     async def rooms(self) -> list[str]:
-        # SCAN in steps, which is no snapshot, so that Redis can serve other commands meanwhile.
+        # SCAN in steps, not as a snapshot, so that Redis can serve other commands meanwhile.
         start = self._key("")
         keys = [key async for key in _scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
         return sorted({key.decode().removeprefix(start) for key in keys})

@@ -1,0 +1,100 @@
+"""The doctor's remedies as nginx accepts them, its progress, and servers of other projects."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from realtime_demo.doctor.checks import Examination, Unreachable
+from realtime_demo.doctor.remedies import REMEDIES, Remedy
+from realtime_demo.production import programs
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.raw_server import serving_at
+
+pytestmark = [pytest.mark.own_server]
+
+NGINX = """
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    {http}
+    server {{
+        listen 127.0.0.1:8999;
+        {server}
+        location / {{ {location} proxy_pass http://127.0.0.1:8998; }}
+    }}
+}}
+"""
+
+
+def nginx_error(folder: Path, remedies: list[Remedy]) -> str:
+    """Return what `nginx -t` says of a configuration with these lines, or an empty string."""
+    blocks = {
+        name: "\n".join(
+            dict.fromkeys(
+                line for remedy in remedies for line in getattr(remedy, name).splitlines()
+            )
+        )
+        for name in ("http", "server", "location")
+    }
+    file = folder / "nginx.conf"
+    file.write_text(NGINX.format(folder=folder, **blocks))
+    checked = subprocess.run(
+        [programs.nginx(), "-t", "-e", "stderr", "-c", str(file)], capture_output=True, text=True
+    )
+    return checked.stderr if checked.returncode else ""
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_nginx_accepts_a_remedy(name: str, tmp_path: Path) -> None:
+    assert str(REMEDIES[name])
+    assert nginx_error(tmp_path, [REMEDIES[name]]) == ""
+
+
+def test_remedies_do_not_contradict_each_other(tmp_path: Path) -> None:
+    for pair in itertools.combinations(REMEDIES.values(), 2):
+        fields: dict[str, set[str]] = {}
+        for remedy in pair:
+            for line in remedy.location.splitlines():
+                directive, value = line.rsplit(" ", 1)
+                fields.setdefault(directive, set()).add(value)
+        assert all(len(values) == 1 for values in fields.values()), pair
+    assert nginx_error(tmp_path, list(REMEDIES.values())) == ""
+
+
+async def test_a_server_of_another_project_is_named() -> None:
+    for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 404 No\r\n\r\n"):
+
+        async def respond(reader, writer, answer=answer):  # type: ignore[no-untyped-def]
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            writer.close()
+
+        async with serving_at(respond) as url:
+            with pytest.raises(Unreachable, match="not a server of this project"):
+                await Examination(url, 1.0).run()
+
+
+async def test_a_rejection_by_the_application_is_not_the_proxys() -> None:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0", "PUBLISH_RATE": "0.001"}) as server:
+        findings = await Examination(server.url, 1.0).run()
+    assert "rejects" in {finding.what for finding in findings}
+    assert "refuses" not in {finding.what for finding in findings}
+
+
+def test_progress_is_on_stderr(memory_live_server: LiveServer) -> None:
+    command = [sys.executable, "manage.py", "doctor", memory_live_server.url, "--idle", "6"]
+    examined = subprocess.run(
+        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert examined.stderr.startswith(f"Examining {memory_live_server.url} for about 6 s …\n… 5 s")
+    assert examined.stdout.startswith("[")

@@ -1,0 +1,21 @@
+"""Errors of the management commands, which name what was expected and what came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+
+def test_a_channel_without_a_consumer_is_rejected() -> None:
+    with pytest.raises(CommandError, match="must be one of background-tasks; got 'bogus'"):
+        call_command("runworker", "bogus")
+
+
+@pytest.mark.parametrize("text", ["technique,median", "{}", "[]", "7"])
+def test_a_file_without_measurements_is_named(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.csv"
+    file.write_text(text)
+    with pytest.raises(CommandError, match=r"c\.csv: expected a result of compare"):
+        call_command("advise", "--measurements", str(file))
