@@ -335,7 +335,7 @@ async def test_a_socket_on_an_unknown_path_is_rejected(http: httpx.AsyncClient) 
     assert rejection.value.response.status_code in (403, 404)
 
 
-async def test_many_rooms_on_one_socket(
+async def test_a_socket_joins_many_rooms(
     http: httpx.AsyncClient, socket_technique: Technique, room: str
 ) -> None:
     other = f"{room}-other"

@@ -60,7 +60,7 @@ async def test_a_client_has_a_cursor_before_its_first_event(
     assert received == published
 
 
-async def test_order_under_many_publishers(
+async def test_order_is_kept_with_many_publishers(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -85,7 +85,7 @@ async def test_resume_at_every_event(
     assert await settled(technique, http, room, published[-1].id) == []
 
 
-async def test_one_cursor_through_every_technique(
+async def test_a_cursor_is_valid_for_every_technique(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     cursor = await cursor_of(http, room)
@@ -197,7 +197,7 @@ async def test_slow_readers_receive_a_whole_burst(
     ],
     ids=["korean", "emoji", "lines", "separators", "controls", "json", "marks", "long", "widest"],
 )
-async def test_text_arrives_as_it_was_sent(
+async def test_text_arrives_unchanged(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, text: str
 ) -> None:
     (published,) = await publish(http, room, [text])

@@ -283,7 +283,7 @@ async def test_invalid_tasks_are_rejected(embedded: str, body: Any, code: str) -
         assert (await http.post("/tasks/", json=body, headers=foreign)).status_code == 403
 
 
-async def test_outside_the_demo_tasks_are_for_staff(memory_live_server: LiveServer) -> None:
+async def test_only_staff_start_tasks_outside_the_demo(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         for response in (
             await http.post("/tasks/", json={"kind": "report"}),

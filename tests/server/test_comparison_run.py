@@ -141,7 +141,7 @@ async def test_adapters_measure_other_endpoints() -> None:
         )
 
 
-async def test_remote_server_has_its_own_clock() -> None:
+async def test_a_remote_servers_clock_offset_is_measured() -> None:
     """A non-loopback address counts as remote; there is no tap, as with TLS."""
     settings = Settings(
         techniques=("longpoll", "sse"),

@@ -38,17 +38,21 @@ def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
 
 
 @pytest.fixture
-async def log(failover: Failover) -> AsyncIterator[RedisStore]:
-    prefix = uuid.uuid4().hex
+def prefix() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+async def log(failover: Failover, prefix: str) -> AsyncIterator[RedisStore]:
     history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     yield history
     await history.close()
 
 
 @pytest.fixture
-async def outdated(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStore]:
+async def outdated(failover: Failover, prefix: str) -> AsyncIterator[RedisStore]:
     """Yield the store of another process, connected, which no longer queries the Sentinels."""
-    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     await history.read("r", None)
     cast(Any, history._reader.connection_pool)._queried_at = float("inf")
     yield history
@@ -115,7 +119,9 @@ async def test_events_lost_with_the_master_cause_a_reset(
     await asyncio.to_thread(until, lambda: failover.follows(master))
 
 
-async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisStore) -> None:
+async def test_a_planned_failover_loses_nothing(
+    failover: Failover, log: RedisStore, prefix: str
+) -> None:
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
@@ -132,7 +138,7 @@ async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisSt
     assert await texts(log, before[0]) == ["2", "", "3"]
 
     # Later connections read the stored epoch, and start no other.
-    reopened = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+    reopened = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     assert [event.cursor for event in await publish(reopened, "4")] == [(third.cursor.epoch, 4)]
     await reopened.close()
     await asyncio.to_thread(failover.demote, former)

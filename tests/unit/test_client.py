@@ -100,7 +100,7 @@ def parse(*pieces: bytes) -> tuple[list[bytes], str]:
         (b"id: 7\ndata: never finished", [], ""),
     ],
 )
-def test_event_streams_are_parsed_as_the_standard_says(
+def test_event_streams_are_parsed_by_the_standard(
     stream: bytes, messages: list[bytes], last_id: str
 ) -> None:
     assert parse(stream) == (messages, last_id)

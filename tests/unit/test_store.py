@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -51,7 +52,7 @@ async def test_a_key_is_used_once(log: Store) -> None:
     assert await log.append_once("k", Draft("r", "ada", "1")) is None
     other = await log.append_once("l", Draft("r", "ada", "2"))
     assert other is not None
-    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "what was refused took no number"
+    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "a rejected append uses no number"
     assert (await log.read("r", None)).events == (first, other)
 
 
@@ -139,11 +140,12 @@ async def test_all_texts_are_stored_unchanged(log: Store) -> None:
 
 async def test_a_flushed_store_differs_from_an_empty_one(redis_server: RedisServer) -> None:
     """After a flush every cursor gets a reset, even one of an empty room."""
-    async with history_of("redis", redis_server.url) as log:
+    prefix = uuid.uuid4().hex
+    async with history_of("redis", redis_server.url, prefix=prefix) as log:
         assert isinstance(log, RedisStore)
         empty = (await log.read("quiet", None)).cursor
         (event,) = await fill(log, 1)
-        for key in redis_server.client.scan_iter(f"{log._prefix}:*"):
+        for key in redis_server.client.scan_iter(f"{prefix}:*"):
             redis_server.client.delete(key)
         (after,) = await fill(log, 1, "quiet")
         assert [e.type for e in (await log.read("quiet", empty)).events] == ["reset", "message"]

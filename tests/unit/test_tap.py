@@ -86,7 +86,7 @@ async def test_counts_a_hand_computed_exchange() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's TCP_INFO")
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
-async def test_counts_what_the_kernel_counts(rtt: float) -> None:
+async def test_counts_match_the_kernels(rtt: float) -> None:
     """Compare with tcpi_bytes_acked and tcpi_bytes_received of the client's socket."""
     sizes = [1, 2, 125, 126, 1_460, 1_461, 65_535, 65_536, 300_000]
     async with (

@@ -33,7 +33,7 @@ def client() -> Client:
 
 
 @each_page
-def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
+def test_a_page_has_diagrams_code_and_caveats(client: Client, page: TechniquePage) -> None:
     response = client.get(f"/{page.app}/")
     body = response.content.decode()
     assert response.status_code == 200
