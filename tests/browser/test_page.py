@@ -434,21 +434,21 @@ class AnyText(str):
 CRAMPED = """([LONG, REASONS]) => {
   const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
   const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
-  const found = [];
+  const cramped = [];
   part(".verdict").textContent = gettext("Complete since the reset");
   const reconnecting = gettext("Reconnecting in {seconds} s. {reason}").replace("{seconds}", "3");
   for (const reason of REASONS) {
     part(".state").textContent = reconnecting.replace("{reason}", gettext(reason));
-    if (bottom(".verdict") > bottom(".standing") + 1) found.push(reason);
+    if (bottom(".verdict") > bottom(".standing") + 1) cramped.push(reason);
   }
   for (const [count, value] of Object.entries(LONG)) {
     part(`[data-count=${count}]`).textContent = value;
   }
   const cells = [...part(".counts").querySelectorAll("dd")];
-  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) found.push(cell.textContent);
+  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) cramped.push(cell.textContent);
   const last = Math.max(...cells.map((cell) => cell.getBoundingClientRect().right));
-  if (last > part(".figures").getBoundingClientRect().right) found.push("figures");
-  return found;
+  if (last > part(".figures").getBoundingClientRect().right) cramped.push("figures");
+  return cramped;
 }"""
 LONG = {"requests": "123,456", "up": "192 kB", "down": "308 kB", "sent": "12,345"}
 REASONS = [

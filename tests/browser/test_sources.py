@@ -102,15 +102,15 @@ Script = Callable[[Exchange, asyncio.StreamReader], Awaitable[None]]
 class ScriptedServer:
     """A server of static files, an empty page at `/`, and `script` at `/feed/`.
 
-    A HEAD request of `/feed/` receives the stream's first cursor, and is in `asked`, not in `seen`.
+    A HEAD request of `/feed/` receives the first cursor; `head_requests` lists it, not `requests`.
     """
 
     script: Script
     place: str | None = "e-0"  # None: rejected with 404
 
     def __init__(self) -> None:
-        self.seen = Arrivals[Exchange]()
-        self.asked = Arrivals[Exchange]()
+        self.requests = Arrivals[Exchange]()
+        self.head_requests = Arrivals[Exchange]()
 
     async def start(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -118,7 +118,7 @@ class ScriptedServer:
 
     async def stop(self) -> None:
         self.server.close()
-        for exchange in self.seen:
+        for exchange in self.requests:
             exchange.writer.close()
         await self.server.wait_closed()
 
@@ -129,12 +129,12 @@ class ScriptedServer:
                 content = await asyncio.to_thread(static_file, exchange.path)
                 await exchange.answer("200 OK", "text/javascript", content)
             elif exchange.path == "/feed/" and exchange.method == "HEAD":
-                await self.asked.arrive(exchange)
+                await self.head_requests.arrive(exchange)
                 status = "404 Not Found" if self.place is None else "200 OK"
                 cursor = [f"Cursor: {self.place}"] if self.place else []
                 await exchange.answer(status, "text/event-stream", b"", *cursor)
             elif exchange.path == "/feed/":
-                await self.seen.arrive(exchange)
+                await self.requests.arrive(exchange)
                 await self.script(exchange, reader)
             else:
                 page = b"<!doctype html><link rel=icon href=data:,><title>empty</title>"
@@ -295,7 +295,7 @@ async def test_an_empty_batch_moves_the_cursor(
 
     server.script = script
     await source.open(technique, since="e-1", interval=10)
-    _, second = await server.seen.first(2)
+    _, second = await server.requests.first(2)
     assert second.query["since"] == "e-7"
 
 
@@ -325,7 +325,7 @@ async def test_polling_interval_starts_at_the_response(
 
     server.script = script
     await source.open("polling", interval=150)
-    _, second, third = await server.seen.first(3)
+    _, second, third = await server.requests.first(3)
     assert second.at - answered[0] >= 0.149
     assert third.at - answered[1] >= 0.149
 
@@ -339,7 +339,7 @@ async def test_polling_can_start_in_another_phase(
     server.script = script
     started = time.monotonic()
     await source.open("polling", interval=500, phase=0.5)
-    (first,) = await server.seen.first(1)
+    (first,) = await server.requests.first(1)
     assert first.at - started >= 0.249
 
 
@@ -355,7 +355,7 @@ async def test_only_the_first_long_poll_returns_at_once(
     server.script = script
     await source.open("longpoll")
     await source.until("seen.some(({ type }) => type === 'open')")
-    _, second = await server.seen.first(2)
+    _, second = await server.requests.first(2)
     assert second.query == {"since": "e-0", "wait": "25"}
 
 
@@ -368,7 +368,7 @@ async def test_equal_long_polls_run_concurrently(
     server.script = script
     await source.open("longpoll", since="e-1")
     await source.open("longpoll", since="e-1")
-    first, second = await server.seen.first(2)
+    first, second = await server.requests.first(2)
     assert first.query == second.query
 
 
@@ -393,7 +393,7 @@ async def test_an_incomplete_line_is_discarded_and_requested_again(
     assert [item["type"] for item in source.last] == [
         *("open", "message", "error", "open", "message", "message")
     ]
-    assert [exchange.query for exchange in server.seen] == [{}, {"since": "e-1"}]
+    assert [exchange.query for exchange in server.requests] == [{}, {"since": "e-1"}]
 
 
 async def test_a_blank_line_is_a_heartbeat_and_no_event(
@@ -415,12 +415,12 @@ async def test_a_blank_line_is_a_heartbeat_and_no_event(
     await source.open("streaming", heartbeat=200)
     assert await source.messages(1) == ["e-1"]
     assert [item["type"] for item in source.last] == ["open", "message"]
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 async def test_a_silent_stream_is_reopened(source: PageSource, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.stream(ndjson(len(server.seen)))
+        await exchange.stream(ndjson(len(server.requests)))
         await exchange.until_gone(reader)
 
     server.script = script
@@ -434,14 +434,14 @@ async def test_a_silent_stream_is_reopened(source: PageSource, server: ScriptedS
     assert error["detail"]["code"] == "silent"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[1].query == {"since": "e-1"}
+    assert server.requests[1].query == {"since": "e-1"}
 
 
 async def test_event_source_resumes_by_last_event_id(
     source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\n\n: hello\n\n" + sse(1), "text/event-stream")
             await source.messages(1)
             exchange.writer.close()
@@ -452,7 +452,7 @@ async def test_event_source_resumes_by_last_event_id(
     server.script = script
     await source.open("sse", since="e-0")
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[1].headers["last-event-id"] == "e-1"
+    assert server.requests[1].headers["last-event-id"] == "e-1"
     (error,) = await source.errors()
     assert (error["readyState"], error["detail"]["retryIn"]) == (0, None)
 
@@ -470,11 +470,11 @@ async def test_a_stream_closed_by_event_source_is_reopened(
     status: str, content_type: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\n\n" + sse(1), "text/event-stream")
             await source.messages(1)
             exchange.writer.close()
-        elif len(server.seen) <= 3:  # the browser's own attempt, and the request for the reason
+        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
             await exchange.answer(status, content_type, b"")
         else:
             await exchange.stream(sse(2), "text/event-stream")
@@ -483,8 +483,8 @@ async def test_a_stream_closed_by_event_source_is_reopened(
     server.script = script
     await source.open("sse")
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[3].query == {"since": "e-1"}
-    assert len(server.asked) == 1  # later it has a cursor
+    assert server.requests[3].query == {"since": "e-1"}
+    assert len(server.head_requests) == 1  # later it has a cursor
     errors = await source.errors(2)
     assert {error["readyState"] for error in errors} == {0}
     if not status.startswith("200"):
@@ -497,12 +497,12 @@ async def test_sse_cut_before_the_first_event_resumes(
     """`EventSource` does not expose an `id:` without data, and loses it when it closes."""
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\nid: e-0\n\n", "text/event-stream")
             await source.until("seen.some(({ type }) => type === 'open')")
             await source.pass_time(1_000)  # silence alone does not close it
             exchange.writer.close()
-        elif len(server.seen) <= 3:  # the browser's own attempt, and the request for the reason
+        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
             await exchange.answer("503 Service Unavailable", "text/plain", b"")
         else:
             await exchange.stream(sse(1), "text/event-stream")
@@ -515,12 +515,12 @@ async def test_sse_cut_before_the_first_event_resumes(
     assert lost["detail"]["code"] == "lost"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(1) == ["e-1"]
-    native, again, _why, anew = server.seen
+    native, again, _why, anew = server.requests
     assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
     assert again.headers["last-event-id"] == "e-0"
     # While timers are held the source sends one HEAD request: it would send another after 120 ms of
     # silence. The browser itself may repeat idempotent requests (RFC 9110 §9.2.2).
-    assert {len(exchange.query) for exchange in server.asked} == {0}
+    assert {len(exchange.query) for exchange in server.head_requests} == {0}
 
 
 async def test_rejected_cursor_has_a_message(source: PageSource, server: ScriptedServer) -> None:
@@ -532,7 +532,7 @@ async def test_rejected_cursor_has_a_message(source: PageSource, server: Scripte
     await source.open("sse")
     (error,) = await source.errors()
     assert (error["readyState"], error["detail"]["reason"]) == (2, "There is none.")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("technique", ["streaming", "sse"])
@@ -576,9 +576,9 @@ async def test_rejection_is_final_and_has_a_reason(
         "status": int(status[:3]),
         "retryIn": None,
     }
-    requests = len(server.seen)
+    requests = len(server.requests)
     await source.page.wait_for_timeout(200)  # longer than any back-off in this test
-    assert len(server.seen) == requests
+    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize("technique", HTTP)
@@ -591,7 +591,7 @@ async def test_retry_after_is_respected(
     )  # the browser's attempt, and the request for the reason
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) <= rejections:
+        if len(server.requests) <= rejections:
             await exchange.answer(status, "text/plain", b"", "Retry-After: 1")
         else:
             await exchange.until_gone(reader)
@@ -600,7 +600,7 @@ async def test_retry_after_is_respected(
     await source.open(technique)
     (error,) = await source.errors()
     assert error["detail"]["retryIn"] >= 1000
-    *_, rejected, retried = await server.seen.first(rejections + 1)
+    *_, rejected, retried = await server.requests.first(rejections + 1)
     assert retried.at - rejected.at >= 0.999
 
 
@@ -609,7 +609,7 @@ async def test_back_off_doubles_up_to_a_limit_and_resets(
     technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) != 7:
+        if len(server.requests) != 7:
             exchange.writer.close()
         elif technique == "streaming":
             await exchange.stream(b"\n")
@@ -641,9 +641,9 @@ async def test_response_that_is_not_json_is_retried(
     technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.answer("200 OK", "text/html", b"<p>Please log in to the hotel's network")
-        elif len(server.seen) == 2:
+        elif len(server.requests) == 2:
             await exchange.batch("e-1", 1)
         else:
             await exchange.until_gone(reader)
@@ -671,7 +671,7 @@ async def test_no_event_is_dispatched_after_close(
 
     server.script = script
     await source.open(technique)
-    await server.seen.first(1)
+    await server.requests.first(1)
     if technique in ("sse", "streaming"):
         await source.messages(1)
     before = await source.page.evaluate("source.close(), seen.length")
@@ -679,7 +679,7 @@ async def test_no_event_is_dispatched_after_close(
     await source.page.wait_for_timeout(100)
     assert await source.page.evaluate("seen.length") == before
     assert await source.page.evaluate("source.readyState") == 2
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 # --- WebSocket -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from realtime_demo.asgi import application as honest_application
 from transports import feed, hub
 from transports.events import Batch, Cursor, Event
 
-DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every so many events; seconds
+DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every n-th event; seconds
 
 
 def broken(batch: Batch) -> Batch:

@@ -54,7 +54,7 @@ class LiveServer(Program):
         )
 
     def wait_until_ready(self) -> None:
-        """Return once the server answers a request, whatever the answer."""
+        """Return once the server sends a response, of any status."""
         deadline = time.monotonic() + self.start_timeout
         verify = self.verify or True
         with httpx.Client(trust_env=False, timeout=2, verify=verify) as client:

@@ -76,7 +76,7 @@ DRAW = """async ([rate, seconds, frames]) => {
   const milliseconds = [times[0], times[times.length >> 1]];
   const exchanges = Math.max(...timeline.tracks.map((track) => track.exchanges.length));
   return { marks: lanes.marks, width: lanes.width, lanes: rows.length, milliseconds,
-           kept: timeline.occurrences.length, exchanges };
+           occurrences: timeline.occurrences.length, exchanges };
 }"""
 
 FRAMES = """(seconds) => new Promise((resolve) => {

@@ -145,7 +145,7 @@ async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:
     task = asyncio.create_task(connection.run(application, scope, receive, send))
     for _ in range(3):
         await asyncio.sleep(0)
-        assert len(watch()) == 1, "it is looked at again"
+        assert len(watch()) == 1, "the next sweep checks it again"
         connection.revalidate({})  # no session is valid
     await task
     assert (task.cancelling(), swallowed, sent[0]["status"]) == (0, 3, 401)

@@ -514,7 +514,7 @@ def test_busy_load_generator_withholds_figures() -> None:
     assert "publisher used 90%" in (GeneratorFigures(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
     late = GeneratorFigures(0.1, 0.2, 0.0, 0.020)
     assert "another process was using the machine" in (late.bottleneck(0.005) or "")
-    assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
+    assert late.bottleneck(0.5) is None, "20 ms are negligible in half a second"
 
 
 @settings(deadline=None)

@@ -129,9 +129,9 @@ def test_every_round_has_enough_events() -> None:
         rare = Settings(rate=0.5, duration=30, rounds=3, seed=seed).each_round()
         assert sum(settings.duration for settings in rare) == 30
         assert len(rare) == 1 or min(settings.events() for settings in rare) >= FEWEST_EVENTS
-    assert len(rare[0].each_round()) == 1, "a round has no rounds"
+    assert len(rare[0].each_round()) == 1, "a round cannot be divided"
     fixed = Settings(rate=0.5, arrivals="fixed", duration=30, rounds=3, warmup=2)
     assert [settings.events() for settings in fixed.each_round()] == [5, 5, 5], (
-        "the warm-up has others"
+        "events of the warm-up are not counted"
     )
     assert len(Settings(rate=0.5, arrivals="fixed", duration=9).each_round()) == 1

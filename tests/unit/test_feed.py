@@ -57,7 +57,7 @@ async def test_wait_returns_at_the_next_event(room: str) -> None:
     async with asyncio.timeout(BOUND):
         batches = await asyncio.gather(*waiting)
     assert [batch.events for batch in batches] == [(event,)] * 3
-    assert all(batch is batches[0] for batch in batches), "encoded once, for all of them"
+    assert all(batch is batches[0] for batch in batches), "encoded once for all subscribers"
     assert hub.current().users == 0
 
 
@@ -140,7 +140,7 @@ async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
             assert (await replies.get())["type"] == "lifespan.shutdown.complete"
             assert await members(room) == []
         async with hub.current().using(f"{room}-b"):
-            assert await members(f"{room}-b") == [], "nor does it join any more"
+            assert await members(f"{room}-b") == [], "no group is joined afterwards"
         await living
     await presence.aclose()
 

@@ -147,7 +147,7 @@ async def test_an_event_between_joining_and_reading_is_kept(hub: Hub) -> None:
         await until(lambda: hub.statistics.received)
         history.gate.set()
         assert await entering == (before, between)
-    assert hub.statistics.refills == 0, "nothing had to be looked for"
+    assert hub.statistics.refills == 0, "no read of the history was needed"
 
 
 async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sweep: None) -> None:
@@ -159,7 +159,7 @@ async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sw
         await until(lambda: hub.statistics.rejoins and hub._joined.is_set())
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "after"))
-        assert hub.statistics.refills == refills, "it came by the layer again"
+        assert hub.statistics.refills == refills, "the layer delivered it"
 
 
 async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> None:
@@ -233,7 +233,7 @@ async def test_a_new_epoch_resets_the_tail(hub: Hub) -> None:
         hub.store._rooms.clear()  # type: ignore[attr-defined]
         after = await publish(hub, "after")
         await head_reaches(hub, after)
-        assert tail.after(old) is None, "the history tells what was missed"
+        assert tail.after(old) is None, "the tail cannot serve a cursor of the former epoch"
         batch = tail.after(None)
         assert batch is not None
         assert batch.events == (after,)

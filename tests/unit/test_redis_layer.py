@@ -40,7 +40,7 @@ async def test_a_hung_connection_does_not_block_the_reader(
         nonlocal cleaned
         cleaned += 1
         if cleaned == 1:
-            monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # of those after this one
+            monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # timeout of the later ones
             await asyncio.Event().wait()
         await theirs(self, index, channel)
 
@@ -51,7 +51,7 @@ async def test_a_hung_connection_does_not_block_the_reader(
         await layer.send(channel, {"type": "hi", "number": number})
     async with asyncio.timeout(BOUND / 4):
         numbers = [(await layer.receive(channel))["number"] for _ in range(3)]
-    assert numbers == [0, 0, 1], "what was not cleaned comes again"
+    assert numbers == [0, 0, 1], "uncleaned messages are delivered again"
 
 
 async def test_a_pool_is_bounded_and_opened_at_once(
@@ -65,7 +65,7 @@ async def test_a_pool_is_bounded_and_opened_at_once(
 
     connections = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
     taken = [await connections.get_connection()]
-    assert count() == SIZE, "all of them with the first"
+    assert count() == SIZE, "the first opens all connections"
     taken += [await connections.get_connection() for _ in range(SIZE - 1)]
     with pytest.raises(RedisConnectionError, match="in use"):
         await connections.get_connection()

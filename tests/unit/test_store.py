@@ -75,7 +75,7 @@ async def test_rooms_are_listed(log: Store) -> None:
     for room in ("b", "a", "a-1"):
         await fill(log, 1, room)
     await log.append_once("k", Draft("a", "ada", "x"))
-    assert await log.rooms() == ["a", "a-1", "b"], "and no key of append_once"
+    assert await log.rooms() == ["a", "a-1", "b"], "keys of append_once are not listed"
 
 
 async def test_the_backlog_has_the_latest_events(log: Store) -> None:
@@ -112,8 +112,8 @@ async def test_a_reset_counts_trimmed_events(log: Store) -> None:
     reset, *rest = (await log.read("r", events[1].cursor)).events
     assert (reset.type, reset.missed) == ("reset", 3)
     assert rest == events[5:]
-    assert reset.cursor.seq == 5, "its id is the place before what follows"
-    assert list((await log.read("r", events[4].cursor)).events) == events[5:], "just not"
+    assert reset.cursor.seq == 5, "its id is the cursor before the next event"
+    assert list((await log.read("r", events[4].cursor)).events) == events[5:], "not trimmed yet"
 
 
 async def test_a_reset_counts_from_before_the_first_event(log: Store) -> None:
@@ -178,7 +178,7 @@ async def test_memory_distinguishes_evicted_from_new_rooms(
         await fill(log, 1, other)
     assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
     anew = (await log.heads(["a"]))["a"]
-    assert (await log.read("a", anew)).events == (), "which is a place like any other"
+    assert (await log.read("a", anew)).events == (), "the cursor of the evicted room is valid"
     events = await fill(log, 2, "a")
     reset, *rest = (await log.read("a", empty)).events
     assert (reset.type, reset.missed, rest) == ("reset", None, events)
@@ -228,7 +228,7 @@ async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer)
             with pytest.raises(StoreUnavailable):
                 await log.append(Draft("r", "ada", "x"))
             (kept,) = (await log.read("r", None)).events
-            assert (await log.read("r", kept.cursor)).events == (), "it can still be read"
+            assert (await log.read("r", kept.cursor)).events == (), "reads still work"
             assert (await log.heads(["r"]))["r"] == kept.cursor
         finally:
             client.config_set("maxmemory", "0")
