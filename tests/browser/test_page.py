@@ -315,7 +315,7 @@ async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
         for name in LANES:
             await expect(lane(page, name).locator(".state")).to_contain_text("Reconnecting")
     for restarts, room_is_empty in enumerate([True, False], start=1):
-        with LiveServer(port=server.port, env=environment) as again:
+        with LiveServer(port=server.port, env=environment) as restarted:
             if room_is_empty:
                 await all_lanes(page, "open")
             ids += publish(server.url, room, "three", "four")
@@ -326,7 +326,7 @@ async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
                 )
                 await expect(resets).to_have_count(restarts)
             await all_lanes(page, "open")
-            again.kill()
+            restarted.kill()
             await all_lanes(page, "reconnecting")
 
 

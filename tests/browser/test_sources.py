@@ -316,18 +316,18 @@ async def test_closing_within_a_batch_keeps_the_cursor(
 async def test_polling_interval_starts_at_the_response(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    answered: list[float] = []
+    response_times: list[float] = []
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await asyncio.sleep(0.2)
-        answered.append(time.monotonic())
+        response_times.append(time.monotonic())
         await exchange.batch("e-0")
 
     server.script = script
     await source.open("polling", interval=150)
     _, second, third = await server.requests.first(3)
-    assert second.at - answered[0] >= 0.149
-    assert third.at - answered[1] >= 0.149
+    assert second.at - response_times[0] >= 0.149
+    assert third.at - response_times[1] >= 0.149
 
 
 async def test_polling_can_start_in_another_phase(
@@ -515,9 +515,9 @@ async def test_sse_cut_before_the_first_event_resumes(
     assert lost["detail"]["code"] == "lost"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(1) == ["e-1"]
-    native, again, _why, anew = server.requests
-    assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
-    assert again.headers["last-event-id"] == "e-0"
+    native, retried, _reason, reopened = server.requests
+    assert (native.query, reopened.query) == ({"since": "e-0"}, {"since": "e-0"})
+    assert retried.headers["last-event-id"] == "e-0"
     # While timers are held the source sends one HEAD request: it would send another after 120 ms of
     # silence. The browser itself may repeat idempotent requests (RFC 9110 §9.2.2).
     assert {len(exchange.query) for exchange in server.head_requests} == {0}

@@ -175,7 +175,8 @@ async def test_slow_readers_receive_a_whole_burst(
             await first_seen.wait()
             first_seen.clear()
         publishers = (
-            publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde"
+            publish(http, room, (f"{publisher}-{n}" for n in range(burst // 5)))
+            for publisher in "abcde"
         )
         await asyncio.gather(*publishers)
         for received in await asyncio.gather(*reading):

@@ -147,12 +147,12 @@ def forged(headers: dict[str, str]) -> dict[str, str]:
 async def test_invalid_tokens_are_rejected(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    good = accounts.token(user)
+    valid = accounts.token(user)
     expired = accounts.token(user, timedelta(seconds=-1))
     revoked = accounts.token(user)
     revoke(accounts, revoked)
-    for bad in (forged(good), {"Authorization": "Bearer x"}, expired, revoked):
-        error = await rejection_of(technique, server, room, headers=bad)
+    for invalid in (forged(valid), {"Authorization": "Bearer x"}, expired, revoked):
+        error = await rejection_of(technique, server, room, headers=invalid)
         assert error.status == 401
         assert "oken" in error.detail
 
@@ -160,15 +160,15 @@ async def test_invalid_tokens_are_rejected(
 async def test_an_invalid_token_gets_a_401_problem(
     http: httpx.AsyncClient, accounts: Accounts, user: str, room: str
 ) -> None:
-    bad = forged(accounts.token(user))
+    invalid = forged(accounts.token(user))
     for path in (f"/polling/{room}/", f"/longpoll/{room}/", f"/streaming/{room}/"):
-        check_401(await http.get(path, headers=bad))
+        check_401(await http.get(path, headers=invalid))
     document = {"text": "hi", "sender": "ada"}
-    check_401(await http.post(f"/publish/{room}/", json=document, headers=bad))
+    check_401(await http.post(f"/publish/{room}/", json=document, headers=invalid))
     # Other schemes are for a proxy, and the page ignores tokens.
     basic = {"Authorization": "Basic YTpi"}
     assert (await http.get(f"/polling/{room}/", headers=basic)).status_code == 200
-    assert (await http.get("/", headers=bad)).status_code == 200
+    assert (await http.get("/", headers=invalid)).status_code == 200
 
 
 async def test_a_deactivated_users_token_is_rejected(
@@ -209,8 +209,8 @@ async def test_a_token_is_accepted_as_a_subprotocol(
     async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
         assert socket.subprotocol == "realtime.v1"
         assert json.loads(await socket.recv())["room"] == staff_room
-    for bad in (f"token.{token}x", "token."):
-        offered = [Subprotocol("realtime.v1"), Subprotocol(bad)]
+    for invalid in (f"token.{token}x", "token."):
+        offered = [Subprotocol("realtime.v1"), Subprotocol(invalid)]
         async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
             assert socket.subprotocol == "realtime.v1"
             with pytest.raises(ConnectionClosed) as closed:
@@ -520,8 +520,8 @@ async def test_only_author_and_staff_may_change_an_event(
         epoch, _, seq = own.rpartition("-")
         for id in (f"{epoch}-{int(seq) + 2}", f"{epoch}-999", f"{epoch}-0", "zzzz-1"):
             assert await delete(id, accounts.token(staff)) == 404
-        bad: tuple[Any, ...] = ("bad", "", None, 7, [own])
-        for of in bad:
+        malformed: tuple[Any, ...] = ("bad", "", None, 7, [own])
+        for of in malformed:
             assert await delete(of, author) == 400
 
 
@@ -549,8 +549,8 @@ async def test_a_change_can_be_retried_after_its_event_was_trimmed(
         first = await edit(author, "k")
         assert first.status_code == 201
         keep_one()
-        again = await edit(author, "k")
-        assert (again.status_code, again.json()) == (201, first.json())
+        retried = await edit(author, "k")
+        assert (retried.status_code, retried.json()) == (201, first.json())
         assert (await edit(author, "k", "something else")).status_code == 422
         # A key is valid for one user; without it a trimmed event cannot be changed.
         assert (await edit(other, "k")).status_code == 404

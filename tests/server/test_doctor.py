@@ -216,7 +216,7 @@ async def test_one_late_event_is_not_reported_as_buffering(once: bool, server: L
     resuming: dict[Connection, asyncio.TimerHandle] = {}
 
     class Stalling(Examination):
-        async def _publish(self, room: str, *rest: Any, **more: Any) -> HttpTrace:
+        async def _publish(self, room: str, *arguments: Any, **options: Any) -> HttpTrace:
             for connection in tap.connections:
                 name = streams.get(connection.target.replace(room, ""), "")
                 if name and room in connection.target and not (once and name in stalled):
@@ -227,7 +227,7 @@ async def test_one_late_event_is_not_reported_as_buffering(once: bool, server: L
                     late = 2 * (LATE + 4 * self.round_trip)  # twice the tolerated delay
                     loop = asyncio.get_running_loop()
                     resuming[connection] = loop.call_later(late, connection.resume)
-            return await super()._publish(room, *rest, **more)
+            return await super()._publish(room, *arguments, **options)
 
     parts = urlsplit(server.url)
     async with Tap(parts.hostname or "", parts.port or 0) as tap:

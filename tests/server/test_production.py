@@ -47,8 +47,8 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
     stale = Paths(directory)
     stale.make_directories()
     # As after a power cut: the stored process ids belong to other processes now.
-    with socket.socket(socket.AF_UNIX) as listened:
-        listened.bind(str(stale.socket(SERVERS[0])))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(stale.socket(SERVERS[0])))
     Path(f"{stale.socket(SERVERS[0])}.lock").symlink_to(str(os.getpid()))
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as innocent:
         stale.pid_file(SERVERS[0]).write_text(str(innocent.pid))

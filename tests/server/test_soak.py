@@ -39,12 +39,12 @@ async def test_a_descriptor_leak_is_detected(leak: int, verdict: str) -> None:
     env = {**(leaking(leak) if leak else {}), "REDIS_URL": ""}
     samples: list[ResourceSample] = []
     with LiveServer(env=env) as server:
-        parts = {"server": [psutil.Process(server.pid)]}
+        processes = {"server": [psutil.Process(server.pid)]}
         await visit_often(server, EVERY - REQUESTS)  # warm-up
         for minute in range(MINUTES):
             await visit_often(server, EVERY - REQUESTS)
             metrics = {"server": f"{server.url}/metrics"}
-            samples.append((await sample_at_rest(minute * 60, parts, metrics, 0))["server"])
+            samples.append((await sample_at_rest(minute * 60, processes, metrics, 0))["server"])
     trends = {name: trend_of(name, samples) for name in ("descriptors", "threads", "tasks")}
     verdicts = {
         name: descriptors.trend.verdict for name, descriptors in trends.items() if descriptors

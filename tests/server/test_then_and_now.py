@@ -27,8 +27,8 @@ async def test_protocol_type_router_has_no_default_for_http() -> None:
 
 
 def test_channels_does_not_require_daphne() -> None:
-    needed = requires("channels") or []
-    daphne = [line for line in needed if line.startswith("daphne")]
+    requirements = requires("channels") or []
+    daphne = [line for line in requirements if line.startswith("daphne")]
     assert daphne
     assert all("extra ==" in line for line in daphne)
     assert get_commands()["runserver"] != "django.core", "another app overrides runserver"

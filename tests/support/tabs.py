@@ -35,12 +35,12 @@ class Tabs:
         number = next(self.numbers)
         message = {"id": number, "method": method, "params": parameters}
         await self.socket.send(json.dumps(message | ({"sessionId": session} if session else {})))
-        while (answer := json.loads(await asyncio.wait_for(self.socket.recv(), BOUND))).get(
+        while (response := json.loads(await asyncio.wait_for(self.socket.recv(), BOUND))).get(
             "id"
         ) != number:
             pass  # an event
-        assert "error" not in answer, answer
-        return answer["result"]
+        assert "error" not in response, response
+        return response["result"]
 
     async def open(self, url: str) -> Tab:
         """Open a tab in front of the others."""
@@ -59,15 +59,15 @@ class Tab:
 
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression, which may be a promise."""
-        answer = await self.tabs.call(
+        response = await self.tabs.call(
             "Runtime.evaluate",
             self.session,
             expression=expression,
             returnByValue=True,
             awaitPromise=True,
         )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     async def until(self, expression: str) -> None:
         """Wait until the expression is true, by a timer outside the page: hidden timers sleep."""

@@ -428,14 +428,14 @@ async def test_http_clients_send_query_and_fields(open_client: OpenHttp) -> None
 
 @pytest.mark.parametrize(("technique", "crowd"), [("longpoll", 4), ("polling", 1)])
 async def test_request_probe_with_and_without_load(technique: str, crowd: int) -> None:
-    waiting, most = 0, list[int]()
+    waiting, concurrent = 0, list[int]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal waiting
         while True:
             await reader.readuntil(b"\r\n\r\n")
             waiting += 1
-            most.append(waiting)
+            concurrent.append(waiting)
             await asyncio.sleep(0.01)
             waiting -= 1
             body = b'{"room":"r","cursor":"a-7","events":[]}'
@@ -446,9 +446,9 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
         subscribers = Subscribers(
             ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
         )
-        assert await subscribers.probe() is not None and max(most) == crowd
-        most.clear()
-        assert await subscribers.probe_alone() is not None and set(most) == {1}
+        assert await subscribers.probe() is not None and max(concurrent) == crowd
+        concurrent.clear()
+        assert await subscribers.probe_alone() is not None and set(concurrent) == {1}
 
 
 def once(response: bytes) -> Handler:
@@ -536,14 +536,14 @@ def test_chart_escapes_the_names_of_lines() -> None:
 
 
 @given(st.lists(st.floats(0, 300), max_size=12).map(sorted))
-def test_line_names_do_not_overlap(wanted: list[float]) -> None:
-    placed = apart(wanted, 34.0, 218.0)
-    assert len(placed) == len(wanted)
+def test_line_names_do_not_overlap(positions: list[float]) -> None:
+    placed = apart(positions, 34.0, 218.0)
+    assert len(placed) == len(positions)
     assert all(b - a >= LINE - 1e-9 for a, b in pairwise(placed))
     assert all(34 <= height <= 218 for height in placed)
-    far = all(b - a >= LINE for a, b in pairwise(wanted)) and min(wanted, default=34) >= 34
-    if far and max(wanted, default=0) <= 218:
-        assert placed == wanted, "names with enough room do not move"
+    far = all(b - a >= LINE for a, b in pairwise(positions)) and min(positions, default=34) >= 34
+    if far and max(positions, default=0) <= 218:
+        assert placed == positions, "names with enough room do not move"
 
 
 def test_line_names_are_in_the_order_of_points() -> None:

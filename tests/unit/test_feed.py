@@ -130,7 +130,7 @@ async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     application = Boundary(no_application, [FeedService()], body_size=1)
-    living = asyncio.create_task(application({"type": "lifespan"}, sent.get, replies.put))
+    lifespan = asyncio.create_task(application({"type": "lifespan"}, sent.get, replies.put))
     async with asyncio.timeout(BOUND):
         sent.put_nowait({"type": "lifespan.startup"})
         assert (await replies.get())["type"] == "lifespan.startup.complete"
@@ -141,7 +141,7 @@ async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
             assert await members(room) == []
         async with hub.current().using(f"{room}-b"):
             assert await members(f"{room}-b") == [], "no group is joined afterwards"
-        await living
+        await lifespan
     await presence.aclose()
 
 

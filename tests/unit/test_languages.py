@@ -94,8 +94,10 @@ def test_script_texts_are_in_the_pages_language(client: Client, language: str) -
     assert response.headers["content-language"] == language
     korean = f'"Connecting \\u2026": {json.dumps("연결하는 중 …")}'
     assert (korean in response.content.decode()) == (language == "ko")
-    again = client.get(f"/texts/{language}.js", headers={"if-none-match": response.headers["etag"]})
-    assert again.status_code == 304
+    unchanged = client.get(
+        f"/texts/{language}.js", headers={"if-none-match": response.headers["etag"]}
+    )
+    assert unchanged.status_code == 304
     assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
     assert client.get("/texts/xx.js").status_code == 404
 

@@ -120,16 +120,18 @@ def test_event_waits_for_the_previous_event() -> None:
     assert simulation.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
 
 
-@pytest.mark.parametrize("way", [0.0, 0.1])
-def test_event_probe_omits_outliers(way: float) -> None:
+@pytest.mark.parametrize("network_delay", [0.0, 0.1])
+def test_event_probe_omits_outliers(network_delay: float) -> None:
     """An outlier is long compared with the work, however long the network delay is."""
     probe = EventProbe({-number: float(number) for number in range(1, 9)})
     samples = [
-        Sample(c, -n, n + way + (0.05 if n == 3 else 0.002)) for n in range(1, 9) for c in (0, 1)
+        Sample(c, -n, n + network_delay + (0.05 if n == 3 else 0.002))
+        for n in range(1, 9)
+        for c in (0, 1)
     ]
-    work = probe.work([*samples, Sample(0, 7, 1.0)], way, 0.0)
+    work = probe.work([*samples, Sample(0, 7, 1.0)], network_delay, 0.0)
     assert work == pytest.approx([0.002] * 14)
-    assert EventProbe().work(samples, way, 0.0) == []
+    assert EventProbe().work(samples, network_delay, 0.0) == []
     both = probe + EventProbe({-9: 9.0}, server=0.002, clients=0.004)
     assert len(both.published) == 9 and both.busy == pytest.approx(0.006)
 

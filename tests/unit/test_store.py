@@ -177,12 +177,12 @@ async def test_memory_distinguishes_evicted_from_new_rooms(
     for other in ("b", "c", "d"):
         await fill(log, 1, other)
     assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
-    anew = (await log.heads(["a"]))["a"]
-    assert (await log.read("a", anew)).events == (), "the cursor of the evicted room is valid"
+    new_cursor = (await log.heads(["a"]))["a"]
+    assert (await log.read("a", new_cursor)).events == (), "the cursor of the evicted room is valid"
     events = await fill(log, 2, "a")
     reset, *rest = (await log.read("a", empty)).events
     assert (reset.type, reset.missed, rest) == ("reset", None, events)
-    assert (await log.read("a", anew)).events == tuple(events)
+    assert (await log.read("a", new_cursor)).events == tuple(events)
     never = (await log.read("never", empty)).events
     assert [event.type for event in never] == (["reset"] if many else [])
 
@@ -193,10 +193,10 @@ async def test_a_redis_with_limited_info_is_accepted(
     lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers compatible with Redis may omit fields of INFO."""
-    whole = redis_promotion._ask
+    ask = redis_promotion._ask
 
     async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
-        lines = (await whole(connection, *command)).split(b"\r\n")
+        lines = (await ask(connection, *command)).split(b"\r\n")
         return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
 
     monkeypatch.setattr(redis_promotion, "_ask", ask)

@@ -213,8 +213,8 @@ async def test_many_pieces_are_in_transit_at_once() -> None:
             await asyncio.sleep(0.001)
         await until(lambda: tap.total.up == 100_000)
         assert tap.total.down == 0
-        coming = asyncio.create_task(reader.readexactly(100_000))
-        while not coming.done():
+        receiving = asyncio.create_task(reader.readexactly(100_000))
+        while not receiving.done():
             advance_clock(60.0)
             await asyncio.sleep(0.005)
 

@@ -45,16 +45,16 @@ def simulate(
     while requested < until:
         requests += 1
         at = requested + UP
-        answered = at
+        responded = at
         if interval is None and (place >= len(events) or events[place] > at):
             due = events[place] if place < len(events) else math.inf
-            answered = min(due, at + hold)
+            responded = min(due, at + hold)
         first = place
-        while place < len(events) and events[place] <= answered:
-            delays.append(answered + DOWN - events[place])
+        while place < len(events) and events[place] <= responded:
+            delays.append(responded + DOWN - events[place])
             place += 1
         empty += place == first
-        requested = answered + DOWN + (interval or 0.0)
+        requested = responded + DOWN + (interval or 0.0)
     return delays, requests, empty
 
 
