@@ -193,10 +193,10 @@ async def test_a_redis_with_limited_info_is_accepted(
     lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers compatible with Redis may omit fields of INFO."""
-    ask = redis_promotion._ask
+    real_ask = redis_promotion._ask
 
     async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
-        lines = (await ask(connection, *command)).split(b"\r\n")
+        lines = (await real_ask(connection, *command)).split(b"\r\n")
         return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
 
     monkeypatch.setattr(redis_promotion, "_ask", ask)
