@@ -141,6 +141,19 @@ async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
 
 
 @control
+async def lease(request: HttpRequest, document: Document) -> HttpResponse:
+    """`POST /stage/lease/` with `{"holder", "held"}`: begin, renew or end a page's lease.
+
+    What is changed under a lease is restored when it ends, or is not renewed for four seconds.
+    """
+    check_members(document, "holder", "held")
+    holder = document.get("holder")
+    if not isinstance(holder, str) or not 1 <= len(holder) <= 64:
+        raise Problem(400, "holder", "'holder' must be a string of 1 to 64 characters.")
+    return json_response(await parent.ask("lease", holder=holder, held=boolean(document, "held")))
+
+
+@control
 async def restart(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/restart/` with `{"kill"}`: answer 202, then restart the server.
 

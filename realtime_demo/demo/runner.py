@@ -20,6 +20,7 @@ from transports.registry import BY_NAME
 
 from .ipc import LONGEST, Document, Lines
 from .labels import STREAMS, is_technique, label_of
+from .lease import Leases, Saved
 from .stalling import Stalling
 from .state import FaultSettings, FeedSettings, NetworkSettings, Server
 from .supervisor import Supervisor
@@ -56,6 +57,8 @@ class DemoRunner:
         write: Callable[[str], None] = print,
     ) -> None:
         self.network, self.feed, self.faults = NetworkSettings(), feed, FaultSettings()
+        self.leases = Leases()
+        self.lapses = 0  # leases that ended because their page did not renew them
         self.server: Server = "starting"
         self.running_since = 0.0
         child_port = free_port(CHILD_HOST)
@@ -166,6 +169,7 @@ class DemoRunner:
                 async with asyncio.timeout(TICK):
                     await self._changed.wait()
             self._changed.clear()
+            self._end_expired_leases()
             document = self.document()
             if self._lines is not None and {**document, "clock": 0} != last:
                 self._lines.send({"state": document})
@@ -192,6 +196,8 @@ class DemoRunner:
                 result = {"stalled": self.stalling.stalled}
             case "faults":
                 result = self.set_faults(FaultSettings(**command["faults"]))
+            case "lease":
+                result = self._lease(command["holder"], held=command["held"])
             case "wire":
                 return self._recorded(command)
             case "restart":
@@ -201,6 +207,26 @@ class DemoRunner:
                 return {"problem": [404, "command", f"There is no command {unknown!r}."]}
         self._changed.set()
         return result
+
+    def _lease(self, holder: str, *, held: bool) -> Document:
+        if held:
+            self.leases.renew(holder, Saved(self.network, self.feed, self.faults))
+        elif saved := self.leases.end(holder):
+            self._restore(saved)
+        return {"held": held}
+
+    def _end_expired_leases(self) -> None:
+        if self.server != "up":
+            self.leases.renew_all()
+        elif saved := self.leases.end_expired():
+            self._restore(saved)
+            self.lapses += 1
+            self._changed.set()
+
+    def _restore(self, saved: Saved) -> None:
+        self.network, self.feed = saved.network, saved.feed
+        self.set_faults(saved.faults)
+        self.stalling.set(False, None)
 
     def cut(self, technique: str | None) -> int:
         """Reset the connections of a technique, or of all; return how many."""
@@ -269,6 +295,7 @@ class DemoRunner:
             "network": self.network.document,
             "feed": self.feed.document,
             "faults": {**self.faults.document, "stalled": self.stalling.stalled},
+            "lapses": self.lapses,
             "techniques": {name: self._figures(name) for name in BY_NAME},
             "clock": time.time(),
         }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .control_api import burst, cut, restart, set_faults, set_feed, set_network, stall, state
+from .control_api import burst, cut, lease, restart, set_faults, set_feed, set_network, stall, state
 from .wire.views import wire
 
 urlpatterns = [
@@ -14,5 +14,6 @@ urlpatterns = [
     path("cut/", cut),
     path("stall/", stall),
     path("fault/", set_faults),
+    path("lease/", lease),
     path("restart/", restart),
 ]

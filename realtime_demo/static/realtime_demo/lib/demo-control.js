@@ -7,6 +7,7 @@ import { gettext } from "./text.js";
 
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
+const LEASE_INTERVAL = 1_500; // a lease that is not renewed ends after four seconds
 
 /** Only the `code` of a 403 has a message of its own: another may name a member of the request. */
 const message = ({ status }, { code, detail }) =>
@@ -17,6 +18,10 @@ export class DemoControl extends EventTarget {
   state = null;
   #configuration;
   #delay = FIRST_DELAY;
+  #holder = `${Math.random()}`;
+  #leaseTimer = 0;
+  /** @type {Promise<unknown>} */
+  #leaseBegun = Promise.resolve();
 
   /** @param {{ url: string, live: string, csrf: string, mayControl: boolean,
    *   says: Record<string, string> }} configuration */
@@ -57,6 +62,11 @@ export class DemoControl extends EventTarget {
    * @param {object} [values]
    */
   async send(action, values = {}) {
+    await this.#leaseBegun; // the settings from before must be saved first
+    return this.#post(action, values);
+  }
+
+  async #post(action, values) {
     const response = await fetch(`${this.#configuration.url}${action}/`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
@@ -68,6 +78,21 @@ export class DemoControl extends EventTarget {
     const result = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(message(response, result));
     return result;
+  }
+
+  /** From now on, the demo restores its settings once this page ends the lease or is gone. */
+  beginLease() {
+    if (!this.mayControl || this.#leaseTimer) return;
+    const renew = () => this.#post("lease", { holder: this.#holder, held: true }).catch(() => {});
+    this.#leaseTimer = setInterval(renew, LEASE_INTERVAL);
+    this.#leaseBegun = renew();
+  }
+
+  endLease() {
+    if (!this.#leaseTimer) return;
+    clearInterval(this.#leaseTimer);
+    this.#leaseTimer = 0;
+    this.send("lease", { holder: this.#holder, held: false }).catch(() => {});
   }
 
   /** The bytes that carried an event. @returns {Promise<any>} */

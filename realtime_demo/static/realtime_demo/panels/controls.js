@@ -49,6 +49,7 @@ function durationText(value) {
 
 export class Controls {
   #changedAt = -Infinity;
+  #lapses = Infinity; // scenarios that their page abandoned, according to the demo
 
   /**
    * @param {HTMLElement} element
@@ -176,7 +177,9 @@ export class Controls {
   }
 
   /** Shows the state of the demo: toggled buttons, and settings changed by another browser. */
-  #follow({ feed, network, faults, server }) {
+  #follow({ feed, network, faults, server, lapses }) {
+    if (lapses > this.#lapses) this.#note(gettext("The page that ran the scenario is gone: settings restored"));
+    this.#lapses = lapses;
     if (performance.now() - this.#changedAt > OWN_CHANGE) {
       this.settings.set({ rate: feed.rate, ...network }, "demo");
     }

@@ -98,6 +98,7 @@ export function prepareScenarios(element, menu, scenarios, page) {
     unavailable: unavailableReason(demo),
     prepare: (scenario) => {
       playback.freeze(false);
+      demo?.beginLease();
       actions.resume(); // an interrupted run may have left faults behind
       const { lanes, ...rest } = scenario.settings ?? {};
       settings.set({ ...defaults(), ...rest }, "scenario");
@@ -113,6 +114,7 @@ export function prepareScenarios(element, menu, scenarios, page) {
   const open = () => {
     menu.value = settings.get("scene");
     const wasOpen = panel.scenario !== null;
+    demo?.endLease();
     panel.open(menu.value);
     if (wasOpen && !panel.scenario) settings.set(defaults(), "scenario");
     legend.hidden = Boolean(panel.scenario);
