@@ -22,7 +22,7 @@ from tests.support.redis_server import RedisServer, free_port
 
 from .server import deviations
 
-# A machine that is busy is no reason for a generated case to fail.
+# Generated cases must not fail because the machine is busy.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
 
@@ -31,8 +31,8 @@ HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]
 SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 
 
-# Their servers and browsers take longer to start than most of their tests: each of these files
-# is one worker's. (xdist's own groups, by marker, are not seen by pytest from 9.2 on.)
+# Their servers and browsers take longer to start than most of their tests, so each of these files
+# runs in one worker. (pytest 9.2 and later ignore xdist's own groups, by marker.)
 TOGETHER = {
     f"tests/{name}.py"
     for name in (
@@ -56,7 +56,7 @@ TOGETHER = {
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests go to whichever worker is free, one by one, but the files in `TOGETHER` as a whole."""
+    """A scheduler that gives free workers single tests, but the files in `TOGETHER` as a whole."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -69,7 +69,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Expect of a server other than Uvicorn what the table of deviations says."""
+    """Expect other servers than Uvicorn to fail what the table of deviations lists."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         server = str(parameters.get("other_server", "" if SERVER_URL else SERVER))
@@ -107,13 +107,13 @@ def redis_live_server(redis_server: RedisServer) -> Iterator[LiveServer]:
     ],
 )
 def history(request: pytest.FixtureRequest) -> str:
-    """Each history in turn: "memory" and "redis"; "elsewhere" with SERVER_URL."""
+    """Return each history in turn: "memory" and "redis"; "elsewhere" with SERVER_URL."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def server_url(request: pytest.FixtureRequest, history: str) -> str:
-    """A live server over that history; or the one at SERVER_URL."""
+    """Return the URL of a live server over that history, or SERVER_URL."""
     if SERVER_URL:
         return SERVER_URL
     server: LiveServer = request.getfixturevalue(f"{history}_live_server")
@@ -133,14 +133,14 @@ async def http(server_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture(autouse=True)
 def own_server(request: pytest.FixtureRequest) -> None:
-    """Skips what another's server cannot be asked for, where SERVER_URL names one."""
+    """Skip tests that need a server of their own if SERVER_URL is set."""
     if SERVER_URL and request.node.get_closest_marker("own_server"):
         pytest.skip("needs a server of its own, not SERVER_URL")
 
 
 @pytest.fixture
 def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names a proxy, at which nobody listens."""
+    """Set a proxy in the environment at which no server listens."""
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("no_proxy", "NO_PROXY"):

@@ -1,4 +1,4 @@
-"""A Chromium for each file of browser tests, and a context that each test leaves empty."""
+"""A Chromium for each file of browser tests, and a context that is cleared after each test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.support.chromium import chromium
-from tests.support.page import VIEW, left_clean
+from tests.support.page import VIEW, cleared
 
 expect.set_options(timeout=10_000)
 
@@ -26,5 +26,5 @@ async def shared_context(browser: Browser) -> BrowserContext:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def context(shared_context: BrowserContext) -> AsyncIterator[BrowserContext]:
-    async with left_clean(shared_context) as context:
+    async with cleared(shared_context) as context:
         yield context

@@ -66,7 +66,7 @@ def run(project: Path, *arguments: str, code: int = 0, **environment: str) -> st
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_page_has_its_lane(demo: Demo, browser: Browser) -> None:
+async def test_page_has_a_lane_for_a_new_technique(demo: Demo, browser: Browser) -> None:
     page = await browser.new_page()
     await page.goto(demo.url)
     lane = page.locator('.lane[data-technique="multipart"]')
@@ -76,14 +76,14 @@ async def test_the_page_has_its_lane(demo: Demo, browser: Browser) -> None:
     await page.close()
 
 
-def test_the_contract_suite_covers_it(demo: Demo, project: Path) -> None:
+def test_contract_suite_covers_a_new_technique(demo: Demo, project: Path) -> None:
     suite = ["-m", "pytest", "-q", "-n", "0", "tests/contract/test_replay.py", "-k", "multipart"]
     output = run(project, *suite, SERVER_URL=demo.url)
     passed = re.search(r"(\d+) passed", output)
     assert passed and int(passed[1]) >= 15, output
 
 
-def test_the_comparison_measures_it(project: Path) -> None:
+def test_comparison_measures_a_new_technique(project: Path) -> None:
     settings = ["--clients", "1", "--duration", "3", "--rounds", "1", "--rate", "10"]
     output = run(
         project, "manage.py", "compare", "--techniques", "multipart", "--warmup", "0", *settings
@@ -91,7 +91,7 @@ def test_the_comparison_measures_it(project: Path) -> None:
     assert "Multipart" in output
 
 
-def test_the_doctor_examines_it(memory_live_server: LiveServer, project: Path) -> None:
+def test_doctor_examines_a_new_technique(memory_live_server: LiveServer, project: Path) -> None:
     """The doctor of the copy misses it on a server without it."""
     output = run(project, "manage.py", "doctor", memory_live_server.url, "--idle", "1", code=1)
     assert "multipart" in output

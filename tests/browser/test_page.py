@@ -1,4 +1,4 @@
-"""The page in a real Chromium, over the real server."""
+"""The page in a real Chromium, with a live server."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.support.chromium import ELSEWHERE, complaints
+from tests.support.chromium import ELSEWHERE, console_errors
 from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     all_lanes,
     counts,
     lane,
-    look_at_the_last,
     open_page,
     publish,
     received,
+    select_latest_event,
     unfold,
     write,
 )
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from transports.registry import TECHNIQUES
 
 pytestmark = [
@@ -49,14 +49,14 @@ async def page(context: BrowserContext, memory_live_server: LiveServer, room: st
     return await open_page(context, memory_live_server.url, room)
 
 
-# --- Publishing and seeing ---------------------------------------------------------------------
+# --- Publishing and receiving ------------------------------------------------------------------
 
 
 async def test_published_event_appears_in_every_lane(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
-    heard = complaints(page)
+    errors = console_errors(page)
     hosts = set[str]()
     page.on("request", lambda request: hosts.add(httpx.URL(request.url).netloc.decode()))
     response = await page.goto(f"{memory_live_server.url}/?room={room}")
@@ -67,39 +67,39 @@ async def test_published_event_appears_in_every_lane(
     await all_lanes(page, "open")
     await unfold(page)
     for name, requests in {"streaming": "1", "sse": "2", "websocket": "1"}.items():
-        # EventSource is told its place beforehand, by a request that is over then.
+        # Before EventSource connects, another request fetches the cursor.
         for counted, value in {"requests": requests, "open": "1"}.items():
             await expect(lane(page, name).locator(f'[data-count="{counted}"]')).to_have_text(value)
     await write(page, "Good morning")
-    said = page.locator("#conversation .event[data-type=message]")
-    await expect(said).to_have_count(1)
-    await expect(said.locator(".sender")).to_have_text("ada")
-    await expect(said.locator(".text")).to_have_text("Good morning")
-    await expect(said).to_have_attribute("data-own", "")
-    await expect(said.locator(".seen .is-here")).to_have_count(len(LANES))
+    message = page.locator("#conversation .event[data-type=message]")
+    await expect(message).to_have_count(1)
+    await expect(message.locator(".sender")).to_have_text("ada")
+    await expect(message.locator(".text")).to_have_text("Good morning")
+    await expect(message).to_have_attribute("data-own", "")
+    await expect(message.locator(".seen .is-here")).to_have_count(len(LANES))
     delay = re.compile(r"^[\d.]+\sm?s$")
     for name in LANES:
         cell = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
         await expect(cell).to_have_text(delay)
         await expect(lane(page, name).locator(".median strong")).to_have_text(delay)
-        # Of a single one there is no percentile.
+        # A single delay has no percentile.
         await expect(lane(page, name).locator(".p95 strong")).to_have_text("\u2013")
         await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.get_by_label("Text", exact=True)).to_be_focused()
     await expect(page.get_by_label("Name", exact=True)).to_have_value("ada")
-    for name in LANES:  # what only a script may style is styled
+    for name in LANES:  # set by a script, since the policy forbids inline styles
         colour = "(lane) => getComputedStyle(lane).getPropertyValue('--colour')"
         assert await lane(page, name).evaluate(colour)
-    # The slowest one's delay is the longest bar, and each other's a part of it.
+    # The longest delay has the longest bar, and the others are relative to it.
     bars = """() => {
       const bars = [...document.querySelectorAll(".length")];
       const long = bars.map((bar) => Number(bar.style.getPropertyValue("--long")));
       return long.filter((part) => part === 1).length === 1 && Math.min(...long) > 0;
     }"""
-    await until_asked(lambda: page.evaluate(bars))  # no wait_for_function: the CSP forbids eval
+    await until_async(lambda: page.evaluate(bars))  # not wait_for_function: the CSP forbids eval
     await expect(page.locator("#clock")).to_contain_text("The two clocks agree within ±")
-    assert heard == []
+    assert errors == []
     assert hosts == {httpx.URL(memory_live_server.url).netloc.decode()}
 
 
@@ -109,37 +109,37 @@ HOSTILE = [
 ]
 
 
-async def test_text_is_shown_to_the_letter(page: Page) -> None:
-    heard = complaints(page)
-    said = page.locator("#conversation .event[data-type=message]")
+async def test_text_is_shown_unchanged(page: Page) -> None:
+    errors = console_errors(page)
+    messages = page.locator("#conversation .event[data-type=message]")
     for number, text in enumerate(HOSTILE):
         await write(page, text, sender="<b>ada</b>")
-        await expect(said).to_have_count(number + 1)
-        words = said.last.locator(".text")
-        assert await words.evaluate("(element) => element.textContent") == text
-        assert await words.evaluate("(element) => element.childElementCount") == 0
-        assert await said.last.locator(".sender").text_content() == "<b>ada</b>"
+        await expect(messages).to_have_count(number + 1)
+        shown_text = messages.last.locator(".text")
+        assert await shown_text.evaluate("(element) => element.textContent") == text
+        assert await shown_text.evaluate("(element) => element.childElementCount") == 0
+        assert await messages.last.locator(".sender").text_content() == "<b>ada</b>"
         cell = page.locator("#events tr[data-type=message] td").first
         await expect(cell).to_have_text(f"<b>ada</b>: {text}", use_inner_text=False)
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await expect(page.locator(".picked")).to_have_text(f"<b>ada</b>: {HOSTILE[-1]}")
     assert "owned" not in await page.title()
-    assert heard == []
+    assert errors == []
 
-    # On a phone it neither makes the page scroll sideways, nor is it cut off.
-    for _ in range(2):  # look no longer, freeze no longer
+    # On a phone, long text wraps: no horizontal scrolling, nothing cut off.
+    for _ in range(2):  # close the inspector, unfreeze
         await page.keyboard.press("Escape")
     await page.set_viewport_size({"width": 390, "height": 844})
     await write(page, "Donaudampfschifffahrtsgesellschaft" * 20, sender="W" * 40)
-    await expect(said).to_have_count(len(HOSTILE) + 1)
+    await expect(messages).to_have_count(len(HOSTILE) + 1)
     events = page.locator("#conversation")
     assert await events.evaluate("(list) => list.scrollWidth <= list.clientWidth")
-    await look_at_the_last(page)
+    await select_latest_event(page)
     await expect(page.locator("#inspector")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
+async def test_earlier_events_are_shown_without_a_delay(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     ids = publish(memory_live_server.url, room, "first", "second")
@@ -150,7 +150,7 @@ async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
         await expect(cells).to_have_text(["from before"] * 2)
         await expect(lane(page, name).locator(".measured")).to_have_text("0")
 
-    # However long the feed, the page stays small.
+    # The page shows a bounded number of events.
     publish(memory_live_server.url, room, *map(str, range(250)))
     for name in LANES:
         await counts(page, name, sent=252, received=252)
@@ -160,37 +160,37 @@ async def test_what_was_there_before_is_shown_and_not_counted_as_delay(
     await expect(page.locator("#events tr")).to_have_count(50)
 
 
-async def test_the_chat_keeps_to_its_end_until_somebody_scrolls_up(
+async def test_chat_follows_new_events_unless_scrolled_up(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await open_page(context, memory_live_server.url, room)
     publish(memory_live_server.url, room, *(f"{number} " + "소식이 " * 25 for number in range(40)))
     chat = page.locator("#conversation")
     await expect(chat.locator(".event")).to_have_count(40)
-    below = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
+    distance_to_end = "(list) => list.scrollHeight - list.scrollTop - list.clientHeight"
 
     async def is_at_end() -> bool:
-        return bool(await chat.evaluate(below) < 2)
+        return bool(await chat.evaluate(distance_to_end) < 2)
 
-    # Every width breaks the lines elsewhere.
+    # Lines wrap differently at each width.
     for width in (390, 1440, 800):
-        # Nothing more is on its way, so that it is the width alone that moves the end.
-        here = chat.locator(".event").last.locator(".is-here")
-        await expect(here).to_have_count(len(LANES))
+        # Wait for all lanes, so that only the width changes the layout.
+        receipts = chat.locator(".event").last.locator(".is-here")
+        await expect(receipts).to_have_count(len(LANES))
         await page.set_viewport_size({"width": width, "height": 844})
-        await until_asked(is_at_end)
+        await until_async(is_at_end)
         publish(memory_live_server.url, room, f"at {width}")
         await expect(chat.locator(".text").last).to_have_text(f"at {width}")
-        await until_asked(is_at_end)
+        await until_async(is_at_end)
 
-    up = """(list) => new Promise((scrolled) => {
+    scroll_up = """(list) => new Promise((scrolled) => {
       list.addEventListener("scroll", scrolled, { once: true });
       list.scrollBy(0, -200);
-    })"""  # of which the page hears with the next frame, whenever that is
-    await chat.evaluate(up)
+    })"""  # the scroll event comes with the next frame
+    await chat.evaluate(scroll_up)
     publish(memory_live_server.url, room, "unseen")
     await expect(chat.locator(".text").last).to_have_text("unseen")
-    assert await chat.evaluate(below) > 150
+    assert await chat.evaluate(distance_to_end) > 150
 
 
 async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) -> None:
@@ -213,37 +213,37 @@ async def test_failed_publish_shows_its_reason_and_keeps_the_text(page: Page) ->
 
 async def test_retried_publish_is_published_once(page: Page) -> None:
     keys: list[str | None] = []
-    told = asyncio.Event()
+    may_continue = asyncio.Event()
 
-    async def lose_the_answer(route: Route) -> None:
+    async def lose_the_response(route: Route) -> None:
         keys.append(await route.request.header_value("Idempotency-Key"))
         if len(keys) == 1:
-            await route.fetch()  # it is published, and nobody hears of it
+            await route.fetch()  # published, but the response is lost
             return await route.abort()
         if len(keys) == 2:
             return await route.fulfill(status=503, json={"code": "unavailable"})
-        await told.wait()
+        await may_continue.wait()
         await route.continue_()
 
-    await page.route("**/publish/**", lose_the_answer)
+    await page.route("**/publish/**", lose_the_response)
     await write(page, "Good evening")
     await expect(page.get_by_role("alert")).to_contain_text("Trying again …")
-    told.set()
+    may_continue.set()
     await expect(page.get_by_label("Text", exact=True)).to_have_value("")
     await expect(page.locator("#outcome")).to_be_empty()
-    await write(page, "Good evening")  # said on purpose, that is another one
-    said = page.locator("#conversation .event[data-type=message]")
-    await expect(said).to_have_count(2)
+    await write(page, "Good evening")  # another message with the same text
+    messages = page.locator("#conversation .event[data-type=message]")
+    await expect(messages).to_have_count(2)
     assert len(keys) == 4
     assert len(set(keys[:3])) == 1
     assert len(set(keys)) == 2
 
 
-async def test_the_keyboard_is_enough(
+async def test_page_works_by_keyboard_alone(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     await page.get_by_label("Name", exact=True).focus()
-    await page.keyboard.type("ada 1")  # a digit that is typed is no command
+    await page.keyboard.type("ada 1")  # digits typed into a field are no shortcuts
     await page.keyboard.press("Tab")
     await page.keyboard.type("Good morning")
     await page.keyboard.press("Enter")
@@ -280,10 +280,10 @@ async def test_the_keyboard_is_enough(
     await expect(lane(page, "polling")).to_have_attribute("data-state", "open")
 
 
-# --- Stopping and coming back ------------------------------------------------------------------
+# --- Stopping and reconnecting -----------------------------------------------------------------
 
 
-async def test_a_stopped_lane_goes_on_where_it_stopped(
+async def test_a_stopped_lane_resumes_after_its_last_event(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     ids = publish(memory_live_server.url, room, "one")
@@ -301,7 +301,7 @@ async def test_a_stopped_lane_goes_on_where_it_stopped(
         await received(page, name, *ids)
 
 
-async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
+async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
     context: BrowserContext, room: str
 ) -> None:
     environment = {"REDIS_URL": ""}
@@ -315,7 +315,7 @@ async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
         for name in LANES:
             await expect(lane(page, name).locator(".state")).to_contain_text("Reconnecting")
     for restarts, room_is_empty in enumerate([True, False], start=1):
-        with LiveServer(port=server.port, env=environment) as again:
+        with LiveServer(port=server.port, env=environment) as restarted:
             if room_is_empty:
                 await all_lanes(page, "open")
             ids += publish(server.url, room, "three", "four")
@@ -326,7 +326,7 @@ async def test_a_restart_in_memory_is_owned_up_to_in_every_lane(
                 )
                 await expect(resets).to_have_count(restarts)
             await all_lanes(page, "open")
-            again.kill()
+            restarted.kill()
             await all_lanes(page, "reconnecting")
 
 
@@ -354,11 +354,11 @@ async def test_a_restart_over_redis_loses_nothing(
             )
 
 
-# --- What a lane says of its feed --------------------------------------------------------------
+# --- Figures of a lane -------------------------------------------------------------------------
 
 
 async def answer_polls(page: Page, room: str, *documents: dict[str, object]) -> None:
-    """From now on the polling lane is told this, once, by a server that is not ours."""
+    """Respond to the polling lane's next request with these events, then with empty batches."""
     batches = [[*documents]]
 
     async def answer(route: Route) -> None:
@@ -373,7 +373,7 @@ def event(number: int, kind: str = "message", **more: object) -> dict[str, objec
     return {**document, "published_at": time.time(), **more}
 
 
-async def test_a_feed_with_holes_is_shown_as_what_it_is(
+async def test_lost_and_duplicated_events_are_counted(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -383,7 +383,7 @@ async def test_a_feed_with_holes_is_shown_as_what_it_is(
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Missing: 3\u20136")
 
 
-async def test_announcements_comings_resets_and_changes_stand_out(
+async def test_chat_shows_each_event_type(
     context: BrowserContext, memory_live_server: LiveServer, room: str
 ) -> None:
     page = await context.new_page()
@@ -393,7 +393,7 @@ async def test_announcements_comings_resets_and_changes_stand_out(
         event(3, "leave"),
         event(6, "reset", missed=3),
         event(7),
-        event(8, "wink"),  # a type that a newer server knows
+        event(8, "wink"),  # a type of a newer server
         event(9, "edit", of="x-7", text="good morning"),
         event(10, text="a slip"),
         event(11, "delete", of="x-10", text=""),
@@ -422,7 +422,7 @@ async def test_announcements_comings_resets_and_changes_stand_out(
 
 
 class AnyText(str):
-    """Equal to every text that contains it."""
+    """A string that equals every string that contains it."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str) and str(self) in " ".join(other.split())
@@ -430,25 +430,25 @@ class AnyText(str):
     __hash__ = str.__hash__
 
 
-# What of a lane's card is cut off or runs into its neighbour, whatever it has to say.
+# Returns the texts of a lane's card that are cut off or overlap, for long values.
 CRAMPED = """([LONG, REASONS]) => {
   const part = (selector) => document.querySelector(".lane[data-technique=polling] " + selector);
   const bottom = (selector) => part(selector).getBoundingClientRect().bottom;
-  const found = [];
+  const cramped = [];
   part(".verdict").textContent = gettext("Complete since the reset");
   const reconnecting = gettext("Reconnecting in {seconds} s. {reason}").replace("{seconds}", "3");
   for (const reason of REASONS) {
     part(".state").textContent = reconnecting.replace("{reason}", gettext(reason));
-    if (bottom(".verdict") > bottom(".standing") + 1) found.push(reason);
+    if (bottom(".verdict") > bottom(".standing") + 1) cramped.push(reason);
   }
   for (const [count, value] of Object.entries(LONG)) {
     part(`[data-count=${count}]`).textContent = value;
   }
   const cells = [...part(".counts").querySelectorAll("dd")];
-  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) found.push(cell.textContent);
+  for (const cell of cells) if (cell.scrollWidth > cell.clientWidth) cramped.push(cell.textContent);
   const last = Math.max(...cells.map((cell) => cell.getBoundingClientRect().right));
-  if (last > part(".figures").getBoundingClientRect().right) found.push("figures");
-  return found;
+  if (last > part(".figures").getBoundingClientRect().right) cramped.push("figures");
+  return cramped;
 }"""
 LONG = {"requests": "123,456", "up": "192 kB", "down": "308 kB", "sent": "12,345"}
 REASONS = [
@@ -465,14 +465,14 @@ async def test_closed_lane_shows_its_reason(
 ) -> None:
     page = await context.new_page()
 
-    async def refuse(route: Route) -> None:
+    async def reject(route: Route) -> None:
         await route.fulfill(
             status=403, content_type="application/problem+json", json={"detail": "Not for you."}
         )
 
-    await page.route(f"**/polling/{room}/**", refuse)
-    said = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
-    for language, words in said.items():  # the server's own words only where they are understood
+    await page.route(f"**/polling/{room}/**", reject)
+    reasons = {"ko": "닫혔어요. 여기서는 할 수 없는 일이에요.", "en": "Closed. Not for you."}
+    for language, words in reasons.items():  # the server's detail is shown only in English
         await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling&lang={language}")
         await expect(lane(page, "polling")).to_have_attribute("data-state", "closed")
         await expect(lane(page, "polling").locator(".state")).to_have_text(words)
@@ -487,10 +487,10 @@ async def test_clock_offset_is_corrected(
 ) -> None:
     page = await context.new_page()
 
-    async def tell(route: Route) -> None:
+    async def respond(route: Route) -> None:
         await route.fulfill(json={"now": time.time() + 3600})
 
-    await page.route("**/clock/", tell)
+    await page.route("**/clock/", respond)
     await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
     await expect(page.locator("#clock")).to_contain_text("60.0\u00a0min ahead")
 
@@ -526,7 +526,7 @@ async def test_second_tab_can_take_over(
         await received(first, name, *ids)
 
 
-# --- The page itself ---------------------------------------------------------------------------
+# --- Appearance, rooms and sessions ------------------------------------------------------------
 
 
 async def test_lanes_are_distinguishable_and_accessible(page: Page) -> None:
@@ -536,7 +536,7 @@ async def test_lanes_are_distinguishable_and_accessible(page: Page) -> None:
     for place, scheme in enumerate(schemes):
         await page.emulate_media(color_scheme=scheme)
         shapes = set()
-        for technique in (each for each in TECHNIQUES if each.on_page):
+        for technique in (candidate for candidate in TECHNIQUES if candidate.on_page):
             red, green, blue = bytes.fromhex(technique.colour[place][1:])
             element = lane(page, technique.name)
             assert await element.evaluate(marker) == f"rgb({red}, {green}, {blue})"
@@ -570,7 +570,7 @@ User.objects.create_user("ada", password="lovelace")
 
 @pytest.fixture
 def database(tmp_path: Path) -> dict[str, str]:
-    """The environment of a server whose database knows the user ada, password lovelace."""
+    """Return the environment of a server whose database has the user ada, password lovelace."""
     environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3"), "SECRET_KEY": "secret"}
     subprocess.run(
         [sys.executable, "manage.py", "shell", "-c", DATABASE],
@@ -583,12 +583,12 @@ def database(tmp_path: Path) -> dict[str, str]:
 
 
 async def change_by_keyboard(page: Page, url: str, room: str) -> None:
-    """Edits and deletes ada's last message, and finds that another's cannot be."""
-    said = page.locator("#conversation .event[data-type=message]")
-    publish(url, room, "It is me too", sender="ada")  # or so somebody says who is nobody
-    await expect(said).to_have_count(2)
-    await expect(said.last.get_by_role("button")).to_have_count(0)
-    own = said.first
+    """Edit and delete ada's message; check that an anonymous message cannot be changed."""
+    messages = page.locator("#conversation .event[data-type=message]")
+    publish(url, room, "It is me too", sender="ada")  # an anonymous client with ada's name
+    await expect(messages).to_have_count(2)
+    await expect(messages.last.get_by_role("button")).to_have_count(0)
+    own = messages.first
     await expect(own).to_have_attribute("data-own", "")
     await expect(page.locator("#conversation [data-own]")).to_have_count(1)
     await page.get_by_role("list", name="Chat in").focus()
@@ -604,10 +604,10 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await page.keyboard.press("Enter")
     await expect(own.locator(".text")).to_have_text("It is me, indeed")
     await expect(own.locator(".change")).to_have_text("edited")
-    # Without the WebSocket by a request.
+    # Without the WebSocket, the change is sent by a request.
     await lane(page, "websocket").get_by_role("button", name="Stop").click()
     await own.get_by_role("button", name="Delete").press("Enter")
-    await page.keyboard.press("Shift+Tab")  # thought better of it
+    await page.keyboard.press("Shift+Tab")  # leaving the button cancels the deletion
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(own.get_by_role("button", name="Really delete?")).to_be_focused()
@@ -617,7 +617,7 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
     await expect(own.get_by_role("button")).to_have_count(0)
     async with httpx.AsyncClient(base_url=url) as client:
         events = (await client.get(f"/polling/{room}/")).json()["events"]
-    kinds = [each["type"] for each in events if each["type"] not in ("join", "leave")]
+    kinds = [event["type"] for event in events if event["type"] not in ("join", "leave")]
     assert kinds == ["message", "message", "edit", "delete"]
 
 
@@ -626,7 +626,7 @@ async def test_logged_in_user_publishes_under_their_name(
 ) -> None:
     with LiveServer(env={"REDIS_URL": "", **database}) as server:
         page = await open_page(context, server.url, room)
-        heard = complaints(page)
+        errors = console_errors(page)
         await page.get_by_role("link", name="Log in").click()
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill("wrong")
@@ -643,18 +643,20 @@ async def test_logged_in_user_publishes_under_their_name(
         sender = page.locator("#conversation .event[data-type=message] .sender")
         await expect(sender).to_have_text("ada")
         await expect(sender).to_have_class(re.compile("verified"))
-        mark = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
-        assert await sender.evaluate(mark) != "rgba(0, 0, 0, 0)", "a tick alone anyone can write"
+        colour = "(sender) => getComputedStyle(sender, '::after').backgroundColor"
+        assert await sender.evaluate(colour) != "rgba(0, 0, 0, 0)", (
+            "the tick has a background, which text cannot imitate"
+        )
         await change_by_keyboard(page, server.url, room)
         await page.get_by_role("button", name="Log out").click()
         await expect(page.get_by_role("link", name="Log in")).to_be_visible()
         await expect(page.get_by_label("Name", exact=True)).to_be_editable()
-        assert heard == []
+        assert errors == []
         await session_ends(page, f"{server.url}/?room={room}")
 
 
 async def session_ends(page: Page, url: str) -> None:
-    """A page whose session ends says so: told by what it holds open, or by what it publishes."""
+    """Check that a page reports the end of its session, while idle and when publishing."""
 
     async def log_in() -> None:
         await page.get_by_role("link", name="Log in").last.click()
@@ -670,7 +672,7 @@ async def session_ends(page: Page, url: str) -> None:
         await expect(other.get_by_role("link", name="Log in")).to_be_visible()
         await other.close()
 
-    async def has_ended() -> None:
+    async def shows_end() -> None:
         await expect(page.locator("#session")).to_contain_text("The session has ended")
         await expect(name).to_be_editable()
         for button in ("Edit", "Log out"):
@@ -683,9 +685,9 @@ async def session_ends(page: Page, url: str) -> None:
     await expect(page.get_by_role("button", name="Edit")).to_have_count(1)
     await expect(page.locator("#session")).to_be_hidden()
     await log_out_elsewhere()
-    await has_ended()
+    await shows_end()
     await log_in()
-    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's own page says it too
+    await page.goto(str(httpx.URL(url).join("/websocket/")))  # a technique's page reports it too
     await expect(lane(page, "websocket")).to_have_attribute("data-state", "open")
     await log_out_elsewhere()
     await expect(page.locator("#session")).to_contain_text("The session has ended")
@@ -693,4 +695,4 @@ async def session_ends(page: Page, url: str) -> None:
     await log_in()
     await page.context.clear_cookies()
     await write(page, "Whose?", sender=None)
-    await has_ended()
+    await shows_end()

@@ -1,7 +1,6 @@
-"""The browser's sources, in a real Chromium, against a server that misbehaves as it is told.
+"""The browser's sources, in a real Chromium, against a scripted server with faults.
 
-What they do with the real server is shown in test_page.py; what needs no browser is in
-tests/javascript/.
+test_page.py tests them with the real server; tests that need no browser are in tests/javascript/.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from django.contrib.staticfiles.finders import find
 from playwright.async_api import Browser, Page
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.support.chromium import complaints
+from tests.support.chromium import console_errors
 from transports.registry import BY_NAME
 
 pytestmark = [
@@ -31,16 +30,16 @@ pytestmark = [
 
 HTTP = ["polling", "longpoll", "streaming", "sse"]
 BATCHES = ["polling", "longpoll"]
-BOUND = 60.0  # seconds after which a condition that was waited for counts as missed
+BOUND = 60.0  # seconds after which a wait fails
 
 
-# --- A server that does as it is told --------------------------------------------------------
+# --- A scripted server -----------------------------------------------------------------------
 
 T = TypeVar("T")
 
 
 class Arrivals(list[T]):
-    """What has come so far; the n-th can be waited for."""
+    """A list of arrived items, of which the n-th can be awaited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +57,7 @@ class Arrivals(list[T]):
 
 
 class Exchange:
-    """One request, and the connection it came on."""
+    """A request and its connection."""
 
     def __init__(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         line, *fields = head.decode().split("\r\n")
@@ -78,7 +77,7 @@ class Exchange:
     async def answer(
         self, status: str, content_type: str, body: bytes, *headers: str, end: bool = True
     ) -> None:
-        """A response, after which the connection closes; without `end` it stays open."""
+        """Send a response and close the connection; without `end`, keep it open."""
         fields = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}", *headers]
         fields += [f"Content-Length: {len(body)}"] if end else []
         fields += ["Connection: close", "", ""]
@@ -101,17 +100,17 @@ Script = Callable[[Exchange, asyncio.StreamReader], Awaitable[None]]
 
 
 class ScriptedServer:
-    """Static files, an empty page at `/`, and at `/feed/` whatever `script` does.
+    """A server of static files, an empty page at `/`, and `script` at `/feed/`.
 
-    A HEAD there is told where the stream would begin, and is not counted with what is `seen`.
+    A HEAD request of `/feed/` receives the first cursor; `head_requests` lists it, not `requests`.
     """
 
     script: Script
-    place: str | None = "e-0"  # None: refused with 404
+    place: str | None = "e-0"  # None: rejected with 404
 
     def __init__(self) -> None:
-        self.seen = Arrivals[Exchange]()
-        self.asked = Arrivals[Exchange]()
+        self.requests = Arrivals[Exchange]()
+        self.head_requests = Arrivals[Exchange]()
 
     async def start(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -119,7 +118,7 @@ class ScriptedServer:
 
     async def stop(self) -> None:
         self.server.close()
-        for exchange in self.seen:
+        for exchange in self.requests:
             exchange.writer.close()
         await self.server.wait_closed()
 
@@ -130,12 +129,12 @@ class ScriptedServer:
                 content = await asyncio.to_thread(static_file, exchange.path)
                 await exchange.answer("200 OK", "text/javascript", content)
             elif exchange.path == "/feed/" and exchange.method == "HEAD":
-                await self.asked.arrive(exchange)
+                await self.head_requests.arrive(exchange)
                 status = "404 Not Found" if self.place is None else "200 OK"
                 cursor = [f"Cursor: {self.place}"] if self.place else []
                 await exchange.answer(status, "text/event-stream", b"", *cursor)
             elif exchange.path == "/feed/":
-                await self.seen.arrive(exchange)
+                await self.requests.arrive(exchange)
                 await self.script(exchange, reader)
             else:
                 page = b"<!doctype html><link rel=icon href=data:,><title>empty</title>"
@@ -182,7 +181,7 @@ OPEN_SOURCE = """async ({ module, name, url, options }) => {
 }"""
 
 
-# The page's time goes on by `pass` alone; `begun` counts the timers.
+# The page's time advances only by `pass`; `begun` counts the timers.
 HOLD_TIME = """() => {
   const waiting = new Map();
   let now = 0;
@@ -197,8 +196,8 @@ HOLD_TIME = """() => {
 CLOSE_AT_ONCE = "void (onseen = ({ lastEventId }) => lastEventId && source.close())"
 
 
-class InPage:
-    """A source in a page, and what it has dispatched."""
+class PageSource:
+    """A source in a page, and the events it has dispatched."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -209,9 +208,9 @@ class InPage:
         await self.page.evaluate(OPEN_SOURCE, arguments)
 
     async def until(self, condition: str) -> list[dict[str, Any]]:
-        """Everything dispatched so far, once `condition` (of `seen`, in JavaScript) holds."""
+        """Wait for `condition` (in JavaScript, on `seen`); return all events dispatched so far."""
         try:
-            async with asyncio.timeout(BOUND):  # by our own clock: the page's may be held
+            async with asyncio.timeout(BOUND):  # by Python's clock: the page's may be held
                 while not await self.page.evaluate(condition):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         finally:
@@ -219,7 +218,7 @@ class InPage:
         return list(self.last)
 
     async def messages(self, number: int) -> list[str]:
-        """The ids of the first `number` messages."""
+        """Wait for `number` messages; return the ids of all messages."""
         of_type = "seen.filter(({ type }) => type === 'message')"
         seen = await self.until(f"{of_type}.length >= {number}")
         return [item["id"] for item in seen if item["type"] == "message"]
@@ -233,7 +232,7 @@ class InPage:
         return str(await self.page.evaluate("source.since"))
 
     async def hold_time(self) -> None:
-        """No time passes in the page, however slow the machine is, but by `pass_time`."""
+        """Stop the page's timers, which then advance only by `pass_time`."""
         await self.page.evaluate(HOLD_TIME)
 
     async def pass_time(self, milliseconds: int) -> None:
@@ -251,15 +250,15 @@ async def server() -> AsyncIterator[ScriptedServer]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def page(browser: Browser) -> Page:
     page = await browser.new_page()
-    # Hardly any jitter: back-off waits a hundredth of what it may.
+    # Almost no jitter: back-off waits a hundredth of its ceiling.
     await page.add_init_script("Math.random = () => 0.01")
     return page
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def source(page: Page, server: ScriptedServer) -> InPage:
-    await page.goto(server.url)  # which ends the sources of the test before
-    return InPage(page)
+async def source(page: Page, server: ScriptedServer) -> PageSource:
+    await page.goto(server.url)  # ends the sources of the previous test
+    return PageSource(page)
 
 
 # --- Batches ---------------------------------------------------------------------------------
@@ -267,7 +266,7 @@ async def source(page: Page, server: ScriptedServer) -> InPage:
 
 @pytest.mark.parametrize("technique", BATCHES)
 async def test_a_batch_is_dispatched_event_by_event_in_order(
-    technique: str, source: InPage, server: ScriptedServer
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if "since" in exchange.query:
@@ -286,7 +285,7 @@ async def test_a_batch_is_dispatched_event_by_event_in_order(
 
 @pytest.mark.parametrize("technique", BATCHES)
 async def test_an_empty_batch_moves_the_cursor(
-    technique: str, source: InPage, server: ScriptedServer
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if exchange.query["since"] == "e-1":
@@ -296,13 +295,13 @@ async def test_an_empty_batch_moves_the_cursor(
 
     server.script = script
     await source.open(technique, since="e-1", interval=10)
-    _, second = await server.seen.first(2)
+    _, second = await server.requests.first(2)
     assert second.query["since"] == "e-7"
 
 
 @pytest.mark.parametrize("technique", BATCHES)
-async def test_closing_in_the_middle_of_a_batch_keeps_the_place(
-    technique: str, source: InPage, server: ScriptedServer
+async def test_closing_within_a_batch_keeps_the_cursor(
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.batch("e-3", 1, 2, 3)
@@ -314,36 +313,38 @@ async def test_closing_in_the_middle_of_a_batch_keeps_the_place(
     assert await source.since() == "e-1"
 
 
-async def test_polling_waits_its_interval_from_the_answer(
-    source: InPage, server: ScriptedServer
+async def test_polling_interval_starts_at_the_response(
+    source: PageSource, server: ScriptedServer
 ) -> None:
-    answered: list[float] = []
+    response_times: list[float] = []
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await asyncio.sleep(0.2)
-        answered.append(time.monotonic())
+        response_times.append(time.monotonic())
         await exchange.batch("e-0")
 
     server.script = script
     await source.open("polling", interval=150)
-    _, second, third = await server.seen.first(3)
-    assert second.at - answered[0] >= 0.149
-    assert third.at - answered[1] >= 0.149
+    _, second, third = await server.requests.first(3)
+    assert second.at - response_times[0] >= 0.149
+    assert third.at - response_times[1] >= 0.149
 
 
-async def test_polling_can_start_in_another_phase(source: InPage, server: ScriptedServer) -> None:
+async def test_polling_can_start_in_another_phase(
+    source: PageSource, server: ScriptedServer
+) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.batch("e-0")
 
     server.script = script
     started = time.monotonic()
     await source.open("polling", interval=500, phase=0.5)
-    (first,) = await server.seen.first(1)
+    (first,) = await server.requests.first(1)
     assert first.at - started >= 0.249
 
 
-async def test_the_first_long_poll_is_not_held_and_the_next_one_is(
-    source: InPage, server: ScriptedServer
+async def test_only_the_first_long_poll_returns_at_once(
+    source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if exchange.query["wait"] == "0":
@@ -354,12 +355,12 @@ async def test_the_first_long_poll_is_not_held_and_the_next_one_is(
     server.script = script
     await source.open("longpoll")
     await source.until("seen.some(({ type }) => type === 'open')")
-    _, second = await server.seen.first(2)
+    _, second = await server.requests.first(2)
     assert second.query == {"since": "e-0", "wait": "25"}
 
 
-async def test_two_equal_long_polls_do_not_wait_for_each_other(
-    source: InPage, server: ScriptedServer
+async def test_equal_long_polls_run_concurrently(
+    source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.until_gone(reader)
@@ -367,15 +368,15 @@ async def test_two_equal_long_polls_do_not_wait_for_each_other(
     server.script = script
     await source.open("longpoll", since="e-1")
     await source.open("longpoll", since="e-1")
-    first, second = await server.seen.first(2)
+    first, second = await server.requests.first(2)
     assert first.query == second.query
 
 
 # --- Streams ---------------------------------------------------------------------------------
 
 
-async def test_a_cut_line_is_thrown_away_and_asked_for_again(
-    source: InPage, server: ScriptedServer
+async def test_an_incomplete_line_is_discarded_and_requested_again(
+    source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if "since" in exchange.query:
@@ -392,17 +393,19 @@ async def test_a_cut_line_is_thrown_away_and_asked_for_again(
     assert [item["type"] for item in source.last] == [
         *("open", "message", "error", "open", "message", "message")
     ]
-    assert [exchange.query for exchange in server.seen] == [{}, {"since": "e-1"}]
+    assert [exchange.query for exchange in server.requests] == [{}, {"since": "e-1"}]
 
 
-async def test_a_blank_line_is_no_event_and_keeps_the_stream_alive(
-    source: InPage, server: ScriptedServer
+async def test_a_blank_line_is_a_heartbeat_and_no_event(
+    source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         await exchange.stream(b"\n")
-        for heard in range(1, 5):
-            await source.until(f"begun === 1 + {heard}")  # one timer for the request, one for each
-            await source.pass_time(400)  # of the 600 that it may be silent
+        for lines in range(1, 5):
+            await source.until(
+                f"begun === 1 + {lines}"
+            )  # one timer for the request, one for each line
+            await source.pass_time(400)  # of 600 ms of allowed silence
             await exchange.send(b"\n")
         await exchange.send(ndjson(1))
         await exchange.until_gone(reader)
@@ -412,14 +415,12 @@ async def test_a_blank_line_is_no_event_and_keeps_the_stream_alive(
     await source.open("streaming", heartbeat=200)
     assert await source.messages(1) == ["e-1"]
     assert [item["type"] for item in source.last] == ["open", "message"]
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
-async def test_a_silent_stream_is_dead_and_opened_again(
-    source: InPage, server: ScriptedServer
-) -> None:
+async def test_a_silent_stream_is_reopened(source: PageSource, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.stream(ndjson(len(server.seen)))
+        await exchange.stream(ndjson(len(server.requests)))
         await exchange.until_gone(reader)
 
     server.script = script
@@ -433,14 +434,14 @@ async def test_a_silent_stream_is_dead_and_opened_again(
     assert error["detail"]["code"] == "silent"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[1].query == {"since": "e-1"}
+    assert server.requests[1].query == {"since": "e-1"}
 
 
-async def test_server_sent_events_resume_by_the_browser(
-    source: InPage, server: ScriptedServer
+async def test_event_source_resumes_by_last_event_id(
+    source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\n\n: hello\n\n" + sse(1), "text/event-stream")
             await source.messages(1)
             exchange.writer.close()
@@ -451,7 +452,7 @@ async def test_server_sent_events_resume_by_the_browser(
     server.script = script
     await source.open("sse", since="e-0")
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[1].headers["last-event-id"] == "e-1"
+    assert server.requests[1].headers["last-event-id"] == "e-1"
     (error,) = await source.errors()
     assert (error["readyState"], error["detail"]["retryIn"]) == (0, None)
 
@@ -465,15 +466,15 @@ async def test_server_sent_events_resume_by_the_browser(
         ("200 OK", "text/html"),
     ],
 )
-async def test_a_stream_that_event_source_gives_up_is_opened_again(
-    status: str, content_type: str, source: InPage, server: ScriptedServer
+async def test_a_stream_closed_by_event_source_is_reopened(
+    status: str, content_type: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\n\n" + sse(1), "text/event-stream")
             await source.messages(1)
             exchange.writer.close()
-        elif len(server.seen) <= 3:  # the browser's own attempt, and the question why
+        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
             await exchange.answer(status, content_type, b"")
         else:
             await exchange.stream(sse(2), "text/event-stream")
@@ -482,8 +483,8 @@ async def test_a_stream_that_event_source_gives_up_is_opened_again(
     server.script = script
     await source.open("sse")
     assert await source.messages(2) == ["e-1", "e-2"]
-    assert server.seen[3].query == {"since": "e-1"}
-    assert len(server.asked) == 1  # it knows its place from then on
+    assert server.requests[3].query == {"since": "e-1"}
+    assert len(server.head_requests) == 1  # later it has a cursor
     errors = await source.errors(2)
     assert {error["readyState"] for error in errors} == {0}
     if not status.startswith("200"):
@@ -491,17 +492,17 @@ async def test_a_stream_that_event_source_gives_up_is_opened_again(
 
 
 async def test_sse_cut_before_the_first_event_resumes(
-    source: InPage, server: ScriptedServer
+    source: PageSource, server: ScriptedServer
 ) -> None:
-    """`EventSource` keeps an `id:` without data to itself, and forgets it when it gives up."""
+    """`EventSource` does not expose an `id:` without data, and loses it when it closes."""
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.stream(b"retry: 10\nid: e-0\n\n", "text/event-stream")
             await source.until("seen.some(({ type }) => type === 'open')")
-            await source.pass_time(1_000)  # silence is no sign of death
+            await source.pass_time(1_000)  # silence alone does not close it
             exchange.writer.close()
-        elif len(server.seen) <= 3:  # the browser's own attempt, and the question why
+        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
             await exchange.answer("503 Service Unavailable", "text/plain", b"")
         else:
             await exchange.stream(sse(1), "text/event-stream")
@@ -514,15 +515,15 @@ async def test_sse_cut_before_the_first_event_resumes(
     assert lost["detail"]["code"] == "lost"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(1) == ["e-1"]
-    native, again, _why, anew = server.seen
-    assert (native.query, anew.query) == ({"since": "e-0"}, {"since": "e-0"})
-    assert again.headers["last-event-id"] == "e-0"
-    # With its time held the source asks once: it would ask again after a silence of 120 ms. The
-    # browser itself may repeat what is idempotent (RFC 9110 §9.2.2).
-    assert {len(exchange.query) for exchange in server.asked} == {0}
+    native, retried, _reason, reopened = server.requests
+    assert (native.query, reopened.query) == ({"since": "e-0"}, {"since": "e-0"})
+    assert retried.headers["last-event-id"] == "e-0"
+    # While timers are held the source sends one HEAD request: it would send another after 120 ms of
+    # silence. The browser itself may repeat idempotent requests (RFC 9110 §9.2.2).
+    assert {len(exchange.query) for exchange in server.head_requests} == {0}
 
 
-async def test_rejected_cursor_has_a_message(source: InPage, server: ScriptedServer) -> None:
+async def test_rejected_cursor_has_a_message(source: PageSource, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         problem = b'{"status": 404, "detail": "There is none."}'
         await exchange.answer("404 Not Found", "application/problem+json", problem)
@@ -531,12 +532,12 @@ async def test_rejected_cursor_has_a_message(source: InPage, server: ScriptedSer
     await source.open("sse")
     (error,) = await source.errors()
     assert (error["readyState"], error["detail"]["reason"]) == (2, "There is none.")
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("technique", ["streaming", "sse"])
 async def test_line_separators_are_data(
-    technique: str, source: InPage, server: ScriptedServer
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     data = event(1, text="a\u2028b\u2029c 안녕 👋")
 
@@ -553,13 +554,13 @@ async def test_line_separators_are_data(
     assert json.loads(source.last[-1]["data"]) == json.loads(data)
 
 
-# --- Failures, alike in all ------------------------------------------------------------------
+# --- Failures --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("technique", HTTP)
 @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "404 Not Found"])
 async def test_rejection_is_final_and_has_a_reason(
-    technique: str, status: str, source: InPage, server: ScriptedServer
+    technique: str, status: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         problem = json.dumps({"status": int(status[:3]), "detail": "Because it is so."}).encode()
@@ -575,20 +576,22 @@ async def test_rejection_is_final_and_has_a_reason(
         "status": int(status[:3]),
         "retryIn": None,
     }
-    asked = len(server.seen)
-    await source.page.wait_for_timeout(200)  # longer than any back-off here
-    assert len(server.seen) == asked
+    requests = len(server.requests)
+    await source.page.wait_for_timeout(200)  # longer than any back-off in this test
+    assert len(server.requests) == requests
 
 
 @pytest.mark.parametrize("technique", HTTP)
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-async def test_retry_after_is_waited_for(
-    technique: str, status: str, source: InPage, server: ScriptedServer
+async def test_retry_after_is_respected(
+    technique: str, status: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    refusals = 2 if technique == "sse" else 1  # the browser's attempt, and the question why
+    rejections = (
+        2 if technique == "sse" else 1
+    )  # the browser's attempt, and the request for the reason
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) <= refusals:
+        if len(server.requests) <= rejections:
             await exchange.answer(status, "text/plain", b"", "Retry-After: 1")
         else:
             await exchange.until_gone(reader)
@@ -597,16 +600,16 @@ async def test_retry_after_is_waited_for(
     await source.open(technique)
     (error,) = await source.errors()
     assert error["detail"]["retryIn"] >= 1000
-    *_, refused, asked_again = await server.seen.first(refusals + 1)
-    assert asked_again.at - refused.at >= 0.999
+    *_, rejected, retried = await server.requests.first(rejections + 1)
+    assert retried.at - rejected.at >= 0.999
 
 
 @pytest.mark.parametrize("technique", ["polling", "longpoll", "streaming"])
 async def test_back_off_doubles_up_to_a_limit_and_resets(
-    technique: str, source: InPage, server: ScriptedServer
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) != 7:
+        if len(server.requests) != 7:
             exchange.writer.close()
         elif technique == "streaming":
             await exchange.stream(b"\n")
@@ -618,11 +621,11 @@ async def test_back_off_doubles_up_to_a_limit_and_resets(
     await source.open(technique, interval=1)
     errors = await source.errors(8)
     delays = [round(error["detail"]["retryIn"]) for error in errors]
-    # A hundredth of the ceilings: `Math.random` is what it was made in the fixture.
+    # A hundredth of the ceilings: the fixture sets `Math.random`.
     assert delays[:8] == [5, 10, 20, 30, 30, 30, 5, 10]
 
 
-async def test_the_jitter_is_full(source: InPage, server: ScriptedServer) -> None:
+async def test_the_jitter_is_full(source: PageSource, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         exchange.writer.close()
 
@@ -635,12 +638,12 @@ async def test_the_jitter_is_full(source: InPage, server: ScriptedServer) -> Non
 
 @pytest.mark.parametrize("technique", BATCHES)
 async def test_response_that_is_not_json_is_retried(
-    technique: str, source: InPage, server: ScriptedServer
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.seen) == 1:
+        if len(server.requests) == 1:
             await exchange.answer("200 OK", "text/html", b"<p>Please log in to the hotel's network")
-        elif len(server.seen) == 2:
+        elif len(server.requests) == 2:
             await exchange.batch("e-1", 1)
         else:
             await exchange.until_gone(reader)
@@ -653,10 +656,10 @@ async def test_response_that_is_not_json_is_retried(
 
 
 @pytest.mark.parametrize("technique", HTTP)
-async def test_nothing_comes_after_close(
-    technique: str, source: InPage, server: ScriptedServer
+async def test_no_event_is_dispatched_after_close(
+    technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         if technique == "sse":
@@ -664,26 +667,26 @@ async def test_nothing_comes_after_close(
         elif technique == "streaming":
             await exchange.stream(ndjson(1))
         await exchange.until_gone(reader)
-        gone.set()
+        closed.set()
 
     server.script = script
     await source.open(technique)
-    await server.seen.first(1)
+    await server.requests.first(1)
     if technique in ("sse", "streaming"):
         await source.messages(1)
     before = await source.page.evaluate("source.close(), seen.length")
-    await asyncio.wait_for(gone.wait(), BOUND)  # aborted: the server sees it leave
+    await asyncio.wait_for(closed.wait(), BOUND)  # aborted: the server receives the disconnect
     await source.page.wait_for_timeout(100)
     assert await source.page.evaluate("seen.length") == before
     assert await source.page.evaluate("source.readyState") == 2
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 # --- WebSocket -------------------------------------------------------------------------------
 
 
 class Sockets:
-    """A WebSocket server that keeps its connections."""
+    """A WebSocket handler that lists its connections."""
 
     def __init__(self) -> None:
         self.connections = Arrivals[ServerConnection]()
@@ -705,7 +708,7 @@ async def sockets() -> AsyncIterator[tuple[Sockets, str]]:
 
 
 async def test_a_socket_that_restarts_resumes_every_room(
-    source: InPage, sockets: tuple[Sockets, str]
+    source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.open("websocket", url, since="e-0")
@@ -734,12 +737,12 @@ async def test_a_socket_that_restarts_resumes_every_room(
     third = await handler.connection(3)
     await third.send(batch("e-4", 4))
     await source.messages(5)
-    with pytest.raises(TimeoutError):  # what was left is not joined again
+    with pytest.raises(TimeoutError):  # a room that was left is not rejoined
         await asyncio.wait_for(third.recv(), 0.1)
 
 
-async def test_a_room_that_a_listener_leaves_stays_left(
-    source: InPage, sockets: tuple[Sockets, str]
+async def test_a_room_left_by_a_listener_is_not_rejoined(
+    source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.page.evaluate("void (onseen = ({ data }) => data && source.leave('other'))")
@@ -760,7 +763,7 @@ async def test_a_room_that_a_listener_leaves_stays_left(
 
 
 async def test_socket_reports_a_rejection_and_stays_open(
-    source: InPage, sockets: tuple[Sockets, str]
+    source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.open("websocket", url)
@@ -775,7 +778,7 @@ async def test_socket_reports_a_rejection_and_stays_open(
     assert error["detail"]["reason"] == "Too long."
 
 
-async def test_publishing_without_a_connection_is_an_error(source: InPage) -> None:
+async def test_publishing_without_a_connection_is_an_error(source: PageSource) -> None:
     await source.open("websocket", "ws://127.0.0.1:9/websocket/feed/")
     name = await source.page.evaluate(
         "(() => { try { source.publish('r', 'x') } catch (error) { return error.name } })()"
@@ -785,7 +788,7 @@ async def test_publishing_without_a_connection_is_an_error(source: InPage) -> No
 
 @pytest.mark.parametrize(("code", "state"), [(4404, 2), (4403, 2), (1008, 2), (4503, 0), (1011, 0)])
 async def test_close_code_decides_about_reconnecting(
-    code: int, state: int, source: InPage, sockets: tuple[Sockets, str]
+    code: int, state: int, source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.open("websocket", url)
@@ -797,18 +800,18 @@ async def test_close_code_decides_about_reconnecting(
         await handler.connection(2)
 
 
-async def test_a_silent_socket_is_dead_and_opened_again(
-    source: InPage, sockets: tuple[Sockets, str]
+async def test_a_silent_socket_is_reopened(
+    source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.hold_time()
     await source.open("websocket", url, heartbeat=50)
     first = await handler.connection(1)
     for _ in range(4):
-        begun = await source.page.evaluate("begun")
-        await first.send(batch("e-9"))  # empty batches are the heartbeat
-        await source.until(f"begun > {begun}")
-        await source.pass_time(100)  # of the 150 that it may be silent
+        timers = await source.page.evaluate("begun")
+        await first.send(batch("e-9"))  # empty batches are heartbeats
+        await source.until(f"begun > {timers}")
+        await source.pass_time(100)  # of 150 ms of allowed silence
     assert len(handler.connections) == 1
     await source.pass_time(150)
     (error,) = await source.errors()
@@ -819,8 +822,8 @@ async def test_a_silent_socket_is_dead_and_opened_again(
     assert second.request.path.endswith("?since=e-9")
 
 
-async def test_nothing_comes_from_a_closed_socket(
-    source: InPage, sockets: tuple[Sockets, str]
+async def test_a_closed_socket_dispatches_no_event(
+    source: PageSource, sockets: tuple[Sockets, str]
 ) -> None:
     handler, url = sockets
     await source.page.evaluate(CLOSE_AT_ONCE)
@@ -833,8 +836,10 @@ async def test_nothing_comes_from_a_closed_socket(
     assert await source.since() == "e-1"
 
 
-async def test_sources_do_not_complain(source: InPage, sockets: tuple[Sockets, str]) -> None:
-    heard = complaints(source.page)
+async def test_sources_log_no_console_errors(
+    source: PageSource, sockets: tuple[Sockets, str]
+) -> None:
+    errors = console_errors(source.page)
     handler, url = sockets
     await source.open("websocket", url)
     connection = await handler.connection(1)
@@ -842,4 +847,4 @@ async def test_sources_do_not_complain(source: InPage, sockets: tuple[Sockets, s
     await source.messages(1)
     await source.page.evaluate("source.close()")
     await asyncio.wait_for(connection.wait_closed(), BOUND)
-    assert heard == []
+    assert errors == []

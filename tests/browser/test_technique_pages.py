@@ -10,7 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from realtime_demo.web.technique_pages import PAGES, TechniquePage
-from tests.support.chromium import complaints
+from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
 from tests.support.page import lane
 
@@ -22,39 +22,39 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.app)
-async def test_it_lives_and_everyone_can_read_it(
+async def test_technique_page_is_live_and_accessible(
     browser: Browser, memory_live_server: LiveServer, page: TechniquePage
 ) -> None:
     context = await browser.new_context(locale="ko", viewport={"width": 390, "height": 844})
-    shown = await context.new_page()
-    heard = complaints(shown)
-    await shown.goto(f"{memory_live_server.url}/{page.app}/")
+    tab = await context.new_page()
+    errors = console_errors(tab)
+    await tab.goto(f"{memory_live_server.url}/{page.app}/")
     for name in page.names:
-        await expect(lane(shown, name)).to_have_attribute("data-state", "open", timeout=30_000)
+        await expect(lane(tab, name)).to_have_attribute("data-state", "open", timeout=30_000)
     async with httpx.AsyncClient(base_url=memory_live_server.url) as client:
         await client.post("/publish/lobby/", json={"sender": "ada", "text": "안녕"})
     for name in page.names:
-        received = lane(shown, name).locator('[data-count="received"]')
+        received = lane(tab, name).locator('[data-count="received"]')
         await expect(received).not_to_have_text("0", timeout=30_000)
-    assert await shown.evaluate("document.documentElement.scrollWidth") == 390
+    assert await tab.evaluate("document.documentElement.scrollWidth") == 390
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
-        await shown.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        result = await Axe().run(shown)
+        await tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        result = await Axe().run(tab)
         assert result.violations_count == 0, result.generate_report()
-    assert heard == []
+    assert errors == []
     await context.close()
 
 
-async def test_the_other_language_is_of_the_page_as_it_is_now(
+async def test_language_link_keeps_the_current_settings(
     browser: Browser, memory_live_server: LiveServer
 ) -> None:
     context = await browser.new_context(locale="en")
-    shown = await context.new_page()
-    await shown.goto(f"{memory_live_server.url}/longpoll/")
-    await shown.evaluate("history.replaceState(null, '', '?window=10')")
-    await shown.get_by_role("link", name="한국어").click()
-    await expect(shown.locator("html")).to_have_attribute("lang", "ko")
-    assert shown.url == f"{memory_live_server.url}/longpoll/?window=10&lang=ko"
-    await expect(shown.get_by_role("heading", level=1)).to_have_text("롱 폴링")
+    tab = await context.new_page()
+    await tab.goto(f"{memory_live_server.url}/longpoll/")
+    await tab.evaluate("history.replaceState(null, '', '?window=10')")
+    await tab.get_by_role("link", name="한국어").click()
+    await expect(tab.locator("html")).to_have_attribute("lang", "ko")
+    assert tab.url == f"{memory_live_server.url}/longpoll/?window=10&lang=ko"
+    await expect(tab.get_by_role("heading", level=1)).to_have_text("롱 폴링")
     await context.close()

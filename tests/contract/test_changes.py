@@ -29,7 +29,7 @@ async def test_anonymous_users_cannot_change_events(
 
 
 @pytest.mark.parametrize("kind", ["shout", "join", "reset", "announcement", "", None, 7, ["edit"]])
-async def test_types_that_clients_may_not_publish(
+async def test_clients_cannot_publish_reserved_types(
     http: httpx.AsyncClient, room: str, kind: Any
 ) -> None:
     before = await cursor_of(http, room)

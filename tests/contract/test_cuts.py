@@ -15,7 +15,7 @@ from .feeds import collect, cursor_of, publish
 
 TEXTS = ["한 one", "two 😀"]
 AT_ONCE = 16  # clients
-# Bytes between two cuts, of which the first is random. STRIDE=1 cuts after every byte.
+# Bytes between two cuts; the first cut is random. STRIDE=1 cuts after every byte.
 STRIDE = int(os.environ.get("STRIDE", 9))
 
 
@@ -42,7 +42,7 @@ async def test_a_cut_after_any_byte_loses_no_event(
             received = await collect(technique, tap.url, room, since, count=len(TEXTS))
             assert received == published, f"cut after {place} of {length} bytes"
             if place < length - len(published[-1].encoded):
-                assert tap.accepted > 1, "the cut was made, and the client came back"
+                assert tap.accepted > 1, "the client was cut and reconnected"
 
     start = random.randrange(STRIDE)
     await asyncio.gather(*(cut_after(place) for place in range(start, length + 1, STRIDE)))

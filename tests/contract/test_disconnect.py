@@ -32,18 +32,18 @@ async def until(
 ) -> dict[str, Any]:
     """Wait until the server's health document is `satisfied`, or fail with that document."""
     deadline = asyncio.get_running_loop().time() + BOUND
-    while not satisfied(held := await health(http)):
-        assert asyncio.get_running_loop().time() < deadline, held
+    while not satisfied(health_document := await health(http)):
+        assert asyncio.get_running_loop().time() < deadline, health_document
         await asyncio.sleep(0.02)
-    return held
+    return health_document
 
 
 @pytest.mark.parametrize("ending", ["closed", "cut"])
-async def test_disconnect_frees_everything(
+async def test_disconnect_frees_all_resources(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, ending: str
 ) -> None:
     await publish(http, room, ["something"])
-    await http.get(f"/longpoll/{room}/")  # wakes the hub, whose own tasks are there to stay
+    await http.get(f"/longpoll/{room}/")  # starts the hub, whose tasks remain
     # Wait until the clients of earlier tests are gone.
     before = await until(http, lambda held: held["users"] == 0 and held["tasks"] <= QUIET)
     target = httpx.URL(server_url)

@@ -22,7 +22,7 @@ def path(request: pytest.FixtureRequest, room: str) -> str:
 
 
 async def joined(connection: RawConnection, path: str) -> None:
-    """Open the socket, and receive its first batch."""
+    """Open the socket and receive its first batch."""
     await connection.upgrade(path)
     first, _ = await connection.message()
     assert first == 0x81
@@ -49,7 +49,7 @@ async def test_fragmented_message_arrives_whole(server_url: str, path: str, room
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
-async def test_message_of_the_very_limit_is_received_and_one_past_it_closes(
+async def test_message_over_the_limit_closes_the_socket(
     server_url: str, path: str, fragments: int
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -88,7 +88,7 @@ async def test_closing_handshake_ends_the_connection(server_url: str, path: str)
     ],
     ids=["opcode", "reserved bit", "ping", "mask", "UTF-8", "UTF-8 and close"],
 )
-async def test_violation_of_the_protocol_closes(
+async def test_protocol_violation_closes_the_socket(
     server_url: str, path: str, data: bytes, code: int
 ) -> None:
     async with await RawConnection.open(server_url) as connection:

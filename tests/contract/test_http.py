@@ -16,8 +16,8 @@ from .feeds import publish
 BODY_SIZE = 65_536
 CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
 JSON = "Content-Type: application/json"
-STREAMS = [each for each in TECHNIQUES if each.path.startswith("/streaming/")]
-BATCHES = [each for each in TECHNIQUES if each.name in ("polling", "longpoll")]
+STREAMS = [technique for technique in TECHNIQUES if technique.path.startswith("/streaming/")]
+BATCHES = [technique for technique in TECHNIQUES if technique.name in ("polling", "longpoll")]
 
 
 def target(technique: Technique, room: str) -> str:
@@ -27,7 +27,7 @@ def target(technique: Technique, room: str) -> str:
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("technique", BATCHES, ids=lambda t: t.name)
-async def test_batch_has_its_length_in_every_version(
+async def test_batch_has_a_content_length_in_every_version(
     server_url: str, technique: Technique, room: str, version: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -79,9 +79,9 @@ async def test_pipelined_requests_are_answered_in_order(
         connection.request("/polling/UPPER/")
         batches = [json.loads((await connection.response())[2]) for _ in range(3)]
         check_raw_problem(await connection.response(), 404)
-    found = [Event.from_document(each) for batch in batches for each in batch["events"]]
+    received = [Event.from_document(document) for batch in batches for document in batch["events"]]
     assert [batch["room"] for batch in batches] == [room, room, f"{room}-b"]
-    assert found == events
+    assert received == events
 
 
 @pytest.mark.parametrize("technique", [*BATCHES, *STREAMS], ids=lambda t: t.name)
@@ -95,10 +95,10 @@ async def test_head_leaves_the_connection_for_the_next_request(
         assert (await connection.response())[0] == 200
 
 
-async def test_body_of_the_very_limit_is_received(
+async def test_body_at_the_limit_is_received(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """Whole or in chunks: 65,536 bytes are read, to find that the text is too long."""
+    """Whole or in chunks, 65,536 bytes are read; then the text is too long."""
     document = b'{"sender": "ada", "text": "%b"}'
     body = document % (b"x" * (BODY_SIZE - len(document) + 2))
     assert len(body) == BODY_SIZE
@@ -114,7 +114,7 @@ async def in_two(body: bytes):  # type: ignore[no-untyped-def]
     yield body[40_000:]
 
 
-async def test_announced_body_that_is_too_large_is_rejected_before_it_is_sent(
+async def test_large_announced_body_is_rejected_before_it_is_sent(
     server_url: str, room: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -141,7 +141,7 @@ async def test_chunked_body_is_rejected_as_soon_as_it_is_too_large(
 
 
 @pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: 8000000"])
-async def test_client_that_sends_its_body_regardless_can_read_the_problem(
+async def test_client_sending_a_rejected_body_reads_the_problem(
     server_url: str, room: str, header: str
 ) -> None:
     async with await RawConnection.open(server_url) as connection:
@@ -160,13 +160,13 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("request_", MALFORMED, ids=lambda each: repr(each[:40]))
+@pytest.mark.parametrize("request_", MALFORMED, ids=lambda data: repr(data[:40]))
 async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -> None:
-    """400, or a closed connection (RFC 9112 §2.2, §6.3); never an answer as to a good request."""
+    """The response is 400, or the connection closes (RFC 9112 §2.2, §6.3)."""
     async with await RawConnection.open(server_url) as connection:
         connection.send(request_)
         try:
-            answer = await connection.rest()
+            response = await connection.rest()
         except ConnectionError:
             return
-        assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+        assert response == b"" or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))

@@ -30,8 +30,8 @@ async def test_a_retry_gets_the_first_event(http: httpx.AsyncClient, room: str) 
     first = await publish_once(http, room, key)
     assert first.status_code == 201
     for spelling in (key, f'"{key}"'):
-        again = await publish_once(http, room, spelling)
-        assert (again.status_code, again.json()) == (201, first.json())
+        retried = await publish_once(http, room, spelling)
+        assert (retried.status_code, retried.json()) == (201, first.json())
     assert await texts(http, room, since) == ["once"]
 
 

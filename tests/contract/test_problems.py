@@ -220,7 +220,7 @@ async def test_python_clients_raise_the_servers_problem(
         assert rejection.value.detail
 
 
-# --- The socket, which stays open --------------------------------------------------------------
+# --- WebSocket ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
@@ -335,7 +335,7 @@ async def test_a_socket_on_an_unknown_path_is_rejected(http: httpx.AsyncClient) 
     assert rejection.value.response.status_code in (403, 404)
 
 
-async def test_many_rooms_on_one_socket(
+async def test_a_socket_joins_many_rooms(
     http: httpx.AsyncClient, socket_technique: Technique, room: str
 ) -> None:
     other = f"{room}-other"
@@ -355,6 +355,6 @@ async def test_many_rooms_on_one_socket(
         # The error for leaving twice proves that the first command has been handled.
         await socket.send(json.dumps({"type": "leave", "room": other}))
         assert (await next_message(socket))["code"] == "left"
-        await publish(http, other, ["to nobody here"])
+        await publish(http, other, ["not for this socket"])
         (event,) = await publish(http, room, ["to us"])
         assert (await next_message(socket))["events"] == [json.loads(event.encoded)]

@@ -1,4 +1,4 @@
-"""Two processes on one Redis are one feed."""
+"""One feed over two processes and one Redis."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ async def test_events_reach_clients_of_other_processes(
 ) -> None:
     total = 40
     async with (
-        httpx.AsyncClient(base_url=two[0]) as here,
-        httpx.AsyncClient(base_url=two[1]) as there,
+        httpx.AsyncClient(base_url=two[0]) as first,
+        httpx.AsyncClient(base_url=two[1]) as second,
     ):
-        since = await cursor_of(here, room)
+        since = await cursor_of(first, room)
         collecting = [
             asyncio.create_task(collect(technique, url, room, since, count=2 * total))
             for url in two
         ]
         await asyncio.gather(
-            publish(here, room, (f"here {n}" for n in range(total))),
-            publish(there, room, (f"there {n}" for n in range(total))),
+            publish(first, room, (f"here {n}" for n in range(total))),
+            publish(second, room, (f"there {n}" for n in range(total))),
         )
-        received, also = await asyncio.gather(*collecting)
+        received, received_by_second = await asyncio.gather(*collecting)
     assert [event.cursor.seq for event in received] == list(range(1, 2 * total + 1))
-    assert received == also
+    assert received == received_by_second
     assert {event.text for event in received} == {
-        f"{w} {n}" for w in ("here", "there") for n in range(total)
+        f"{process} {n}" for process in ("here", "there") for n in range(total)
     }
 
 

@@ -60,17 +60,17 @@ async def test_a_client_has_a_cursor_before_its_first_event(
     assert received == published
 
 
-async def test_order_under_many_publishers(
+async def test_order_is_kept_with_many_publishers(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
     collecting = asyncio.create_task(collect(technique, server_url, room, since, count=60))
     published = await asyncio.gather(
-        *(publish(http, room, (f"{who}-{n}" for n in range(15))) for who in "abcd")
+        *(publish(http, room, (f"{publisher}-{n}" for n in range(15))) for publisher in "abcd")
     )
     received = await collecting
     assert [event.cursor.seq for event in received] == list(range(1, 61))
-    in_order = sorted((event for each in published for event in each), key=lambda e: e.cursor.seq)
+    in_order = sorted((event for batch in published for event in batch), key=lambda e: e.cursor.seq)
     assert received == in_order
 
 
@@ -85,7 +85,7 @@ async def test_resume_at_every_event(
     assert await settled(technique, http, room, published[-1].id) == []
 
 
-async def test_one_cursor_through_every_technique(
+async def test_a_cursor_is_valid_for_every_technique(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     cursor = await cursor_of(http, room)
@@ -175,7 +175,8 @@ async def test_slow_readers_receive_a_whole_burst(
             await first_seen.wait()
             first_seen.clear()
         publishers = (
-            publish(http, room, (f"{who}-{n}" for n in range(burst // 5))) for who in "abcde"
+            publish(http, room, (f"{publisher}-{n}" for n in range(burst // 5)))
+            for publisher in "abcde"
         )
         await asyncio.gather(*publishers)
         for received in await asyncio.gather(*reading):
@@ -197,7 +198,7 @@ async def test_slow_readers_receive_a_whole_burst(
     ],
     ids=["korean", "emoji", "lines", "separators", "controls", "json", "marks", "long", "widest"],
 )
-async def test_text_arrives_as_it_was_sent(
+async def test_text_arrives_unchanged(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str, text: str
 ) -> None:
     (published,) = await publish(http, room, [text])

@@ -1,4 +1,4 @@
-"""No header of a client moves the application, its client's address or the scheme."""
+"""Headers of a client that must not change mount point, client address or scheme."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.raw import RawConnection
 
 from .feeds import BOUND
 
-# Headers that some server or framework takes for the mount point, the client or the scheme.
+# Headers from which some server or framework takes the mount point, the client or the scheme.
 CLAIMS = {
     "Daphne-Root-Path": "/polling",
     "Root-Path": "/polling",
@@ -42,8 +42,8 @@ CLAIMS = {
 UPGRADES = {"": (), "beside an upgrade": ("Upgrade: x", "Connection: Upgrade")}
 
 
-async def seen(server_url: str, *headers: str) -> Any:
-    """The request as the application received it."""
+async def echoed(server_url: str, *headers: str) -> Any:
+    """Return the request as the application received it."""
     async with await RawConnection.open(server_url) as connection:
         connection.request("/mirror/", *headers)
         status, _, body = await connection.response()
@@ -53,12 +53,12 @@ async def seen(server_url: str, *headers: str) -> Any:
 
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES.keys())
 async def test_claims_of_a_client_are_ignored(server_url: str, upgrade: tuple[str, ...]) -> None:
-    plain = await seen(server_url)
+    plain = await echoed(server_url)
     claims = [f"{name}: {value}" for name, value in CLAIMS.items()]
     for headers in ([*claims], *([claim] for claim in claims)):
-        found = await seen(server_url, *headers, *upgrade)
-        for each in ("scheme", "client", "path"):
-            assert found[each] == plain[each], headers
+        request = await echoed(server_url, *headers, *upgrade)
+        for member in ("scheme", "client", "path"):
+            assert request[member] == plain[member], headers
 
 
 @pytest.mark.parametrize("value", ["/websocket", "/polling", "/evil", "/", "//", "%2f", "\xff"])
@@ -73,12 +73,12 @@ async def test_mount_point_is_fixed(
             line = f"{name}: {value}".encode("latin-1")
             head = "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *upgrade])
             connection.send(head.encode() + b"\r\n" + line + b"\r\n\r\n")
-            found = (await connection.head())[0].split()[1]
-            # A server may reject bytes that are no text, or a protocol it does not speak.
-            assert int(found) in (status, 400), (path, found)
+            received_status = (await connection.head())[0].split()[1]
+            # A server may reject undecodable bytes, or an upgrade to an unknown protocol.
+            assert int(received_status) in (status, 400), (path, received_status)
 
 
-async def test_socket_is_where_it_is_without_the_claims(
+async def test_claims_do_not_move_a_socket(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     url = f"ws{server_url.removeprefix('http')}/websocket/{room}/"
@@ -86,7 +86,9 @@ async def test_socket_is_where_it_is_without_the_claims(
         assert json.loads(await socket.recv())["room"] == room
 
 
-async def test_scheme_of_a_client_makes_no_origin_ours(http: httpx.AsyncClient, room: str) -> None:
+async def test_forwarded_scheme_does_not_change_the_origin(
+    http: httpx.AsyncClient, room: str
+) -> None:
     """`X-Forwarded-Proto: https` may not make `https://` this site's own origin."""
     origin = str(http.base_url).rstrip("/").replace("http:", "https:")
     response = await http.post(

@@ -1,4 +1,4 @@
-"""The four ASGI servers, side by side: `python -m tests.server`.
+"""Comparison of the four ASGI servers: `python -m tests.server`.
 
 Runs the contract suite over each, measures each by `benchmarks` and by a stop, and writes
 `docs/measurements/servers.json` and the generated part of `docs/servers.md`.
@@ -57,17 +57,17 @@ PAGE = publishing.DOCS / "servers.md"
 
 
 def main() -> None:
-    """Exit with 1 where a server fails a test that the table of deviations does not name."""
+    """Exit with 1 if a server fails a test that the table of deviations does not list."""
     arguments = argparse.ArgumentParser(prog="python -m tests.server", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="measure less of everything")
     arguments.add_argument(
-        "--only", choices=("suite", "figures"), help="the other's last results are kept"
+        "--only", choices=("suite", "figures"), help="keep the last results of the other"
     )
     options = arguments.parse_args()
     path = publishing.MEASUREMENTS / "servers.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
+    previous = json.loads(path.read_text()) if path.exists() else {}
     machine = environment()
-    figures = {name: kept.get(name, {}) for name in ("suite", "stop", "benchmarks")}
+    figures = {name: previous.get(name, {}) for name in ("suite", "stop", "benchmarks")}
     if options.only != "suite":
         figures["benchmarks"] = benchmark(options.quick)
         figures["stop"] = {name: seconds_of_a_stop(name) for name in SERVERS}
@@ -77,7 +77,7 @@ def main() -> None:
     measured = publishing.document("tests.server", machine, {"versions": versions, **figures})
     publishing.write(path, measured)
     PAGE.write_text(publishing.replace_part(PAGE.read_text(), "servers", part(measured)))
-    sys.exit(any(each["failures"] for each in figures["suite"].values()))
+    sys.exit(any(results["failures"] for results in figures["suite"].values()))
 
 
 def run_suite(server: str) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def run_suite(server: str) -> dict[str, Any]:
         cases = list(ElementTree.parse(report).iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None]
     failed += [case for case in cases if case.find("error") is not None]
-    skipped = [each for case in cases for each in case.findall("skipped")]
-    expected = [each for each in skipped if each.get("type") == "pytest.xfail"]
+    skipped = [outcome for case in cases for outcome in case.findall("skipped")]
+    expected = [outcome for outcome in skipped if outcome.get("type") == "pytest.xfail"]
     return {
         "passed": len(cases) - len(failed) - len(skipped),
         "expected_failures": len(expected),
@@ -112,7 +112,7 @@ def benchmark(quick: bool) -> dict[str, Any]:
         for only, more in ((costs, ["--quick"] if quick else []), (memory, [])):
             command = [sys.executable, "-m", "benchmarks", "--json", str(report), *more]
             command += [f"--only={name}" for name in only]
-            # Its exit code is about the numbers that Uvicorn has to hold.
+            # Its exit code is about the figures required of Uvicorn.
             subprocess.run(command, cwd=ROOT, check=False)
             figures = json.loads(report.read_text())
             for name in ("fanout", "empty_polls", "idle", "stalled", "errors"):

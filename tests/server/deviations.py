@@ -1,4 +1,4 @@
-"""What each ASGI server, started with its public options, cannot do of the wire contract.
+"""Deviations of each ASGI server, started with its public options, from the wire contract.
 
 With `SERVER=<name>` each of these tests is a strict xfail, and `docs/servers.md` lists them.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-SECONDS = 20  # for a test that is expected to fail: some wait for a response that does not come
+SECONDS = 20  # limit of a test that is expected to fail: some wait for a missing response
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """Tests that a server fails: `tests` is a regular expression for their node ids.
+    """A set of tests that a server fails; `tests` is a regular expression for their node ids.
 
-    What depends on timing is not `strict`: it may pass.
+    Tests that depend on timing are not `strict`: they may pass.
     """
 
     server: str
@@ -34,22 +34,22 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_violation_of_the_protocol_closes",
+        r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is reset without a close frame (Autobahn's "
         "`failByDrop`, which Daphne has no option for).",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
     ),
     Deviation(
         "daphne",
-        r"test_a_large_frame_closes_the_socket|test_message_of_the_very_limit_.*\[.*-[12]\]",
+        r"test_a_large_frame_closes_the_socket|test_message_over_the_limit_.*\[.*-[12]\]",
         "A frame over the limit drops the connection instead of closing it with 1009 "
         "(`failByDrop` again).",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
     ),
     Deviation(
         "daphne",
-        r"test_announced_body_that_is_too_large|test_absurd_content_length_is_rejected"
-        r"|test_chunked_body_is_rejected|test_client_that_sends_its_body_regardless",
+        r"test_large_announced_body_is_rejected|test_absurd_content_length_is_rejected"
+        r"|test_chunked_body_is_rejected|test_client_sending_a_rejected_body",
         "A body is read whole, into memory or a file, before the application receives any of it: "
         "no limit of ours is reached in time.",
         "https://github.com/django/daphne/issues/483",
@@ -75,47 +75,47 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_all_at_once|test_each_alone\[websocket|test_the_server_says_that_it_restarts",
+        r"test_a_stop_ends_all_connections|test_a_stop_ends_each_kind_of_connection\[websocket|test_a_stop_closes_sockets_with_1012",
         "Autobahn sends only the close codes 1000 and 3000 to 4999: a stop cuts sockets instead of "
         "closing them with 1012.",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
     ),
     Deviation(
         "daphne",
-        r"test_client_that_does_not_read\[(streaming|sse)",
+        r"test_memory_is_bounded_if_a_client_does_not_read\[(streaming|sse)",
         "`send` does not wait for the client: what it does not read stays in memory.",
         "https://github.com/django/daphne/issues/170",
     ),
     Deviation(
         "daphne",
-        r"test_client_that_does_not_read\[websocket|test_pings_of_a_client",
+        r"test_memory_is_bounded_if_a_client_does_not_read\[websocket|test_memory_is_bounded_if_pongs_are_not_read",
         "The same over WebSocket; how much is sent depends on how far the feed is ahead.",
         "https://github.com/django/daphne/issues/170",
         strict=False,
     ),
     Deviation(
         "daphne",
-        r"test_client_that_sends_faster",
+        r"test_memory_is_bounded_if_a_client_sends_too_fast",
         "Messages that the application has not received yet stay in a queue without a limit.",
         "https://github.com/django/daphne/issues/170",
         strict=False,
     ),
     Deviation(
         "hypercorn",
-        r"test_violation_of_the_protocol_closes",
+        r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is disconnected without a close frame: wsproto "
         "leaves sending one to the server.",
         "https://github.com/python-hyper/wsproto/pull/100",
     ),
     Deviation(
         "granian",
-        r"test_violation_of_the_protocol_closes",
+        r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol receives a close frame without a code.",
         "https://www.rfc-editor.org/rfc/rfc6455#section-7.1.7",
     ),
     Deviation(
         "granian",
-        r"test_client_that_sends_its_body_regardless|test_large_bodies_are_rejected",
+        r"test_client_sending_a_rejected_body|test_large_bodies_are_rejected",
         "Where a body is rejected before it was read, the connection may be reset before the "
         "client has read the problem.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
@@ -133,7 +133,7 @@ DEVIATIONS = [
 
 
 def deviation_of(server: str, node_id: str) -> Deviation | None:
-    """The reason why `server` fails a test; None if it has to pass."""
+    """Return the reason why `server` fails a test; None if it must pass."""
     if not node_id.startswith(("tests/contract/", "tests/server/")):
         return None
     for deviation in DEVIATIONS:

@@ -1,4 +1,4 @@
-"""`docs/servers.md`'s generated part: the figures of a run, and the table of deviations."""
+"""The generated part of `docs/servers.md`: the figures of a run, and the table of deviations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MISSING = "n/a"
 
 
 def contestant(technique: str, server: str) -> str:
-    """The name that a technique on a server has in `benchmarks`."""
+    """Return the name in `benchmarks` of a technique on a server."""
     return technique if server == "uvicorn" else f"{technique}-{server}"
 
 
@@ -78,7 +78,10 @@ def _figures(measured: dict[str, Any], results: Results) -> str:
 
 
 def _deviations() -> str:
-    rows = [[each.server.capitalize(), each.reason, f"[link]({each.link})"] for each in DEVIATIONS]
+    rows = [
+        [deviation.server.capitalize(), deviation.reason, f"[link]({deviation.link})"]
+        for deviation in DEVIATIONS
+    ]
     return _table(["server", "cannot", ""], rows)
 
 

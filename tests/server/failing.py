@@ -1,4 +1,4 @@
-"""An ASGI application that fails: what a server makes of that."""
+"""An ASGI application that raises an exception for every request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may come in, and stay in, over a live server: every technique alike."""
+"""Authentication and permissions over a live server, for every technique."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import in_time_async, until_asked
+from tests.support.waiting import retry_after_stall_async, until_async
 from transports.auth import tokens
 from transports.client import BackOff, Rejected
 from transports.registry import TECHNIQUES, Technique
@@ -30,7 +30,7 @@ from transports.registry import TECHNIQUES, Technique
 pytestmark = [pytest.mark.own_server]
 
 BOUND = 20.0  # seconds
-SOON = 5.0  # seconds within which a connection ends that may no longer be
+SOON = 5.0  # seconds within which a connection ends after its permission
 OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
 SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 by_technique = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
@@ -87,7 +87,7 @@ def check_401(response: httpx.Response) -> None:
     assert response.json()["code"] == "token"
 
 
-# --- Coming in ---------------------------------------------------------------------------------
+# --- Opening -----------------------------------------------------------------------------------
 
 
 @by_technique
@@ -100,8 +100,8 @@ async def test_a_token_opens_a_staff_room(
     http: httpx.AsyncClient,
 ) -> None:
     headers = accounts.token(staff)
-    said = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
-    assert (said.status_code, said.json()["sender"]) == (201, staff)
+    response = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
+    assert (response.status_code, response.json()["sender"]) == (201, staff)
     async with (
         asyncio.timeout(BOUND),
         aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
@@ -115,8 +115,10 @@ async def test_a_session_opens_a_staff_room(
 ) -> None:
     headers = accounts.session(staff)
     async with httpx.AsyncClient(base_url=server.url) as http:
-        said = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
-        assert said.status_code == 201
+        response = await http.post(
+            f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers
+        )
+        assert response.status_code == 201
     async with (
         asyncio.timeout(BOUND),
         aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
@@ -124,14 +126,16 @@ async def test_a_session_opens_a_staff_room(
         assert (await anext(events)).sender == staff
 
 
-async def refused(technique: Technique, server: LiveServer, room: str, **options: Any) -> Rejected:
-    with pytest.raises(Rejected) as found:
+async def rejection_of(
+    technique: Technique, server: LiveServer, room: str, **options: Any
+) -> Rejected:
+    with pytest.raises(Rejected) as rejection:
         async with (
             asyncio.timeout(BOUND),
             aclosing(events_of(technique, server, room, **options)) as events,
         ):
             await anext(events)
-    return found.value
+    return rejection.value
 
 
 def forged(headers: dict[str, str]) -> dict[str, str]:
@@ -140,34 +144,34 @@ def forged(headers: dict[str, str]) -> dict[str, str]:
 
 
 @by_technique
-async def test_a_token_that_is_not_good(
+async def test_invalid_tokens_are_rejected(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    good = accounts.token(user)
+    valid = accounts.token(user)
     expired = accounts.token(user, timedelta(seconds=-1))
     revoked = accounts.token(user)
     revoke(accounts, revoked)
-    for bad in (forged(good), {"Authorization": "Bearer x"}, expired, revoked):
-        error = await refused(technique, server, room, headers=bad)
+    for invalid in (forged(valid), {"Authorization": "Bearer x"}, expired, revoked):
+        error = await rejection_of(technique, server, room, headers=invalid)
         assert error.status == 401
         assert "oken" in error.detail
 
 
-async def test_what_a_token_that_is_not_good_is_told(
+async def test_an_invalid_token_gets_a_401_problem(
     http: httpx.AsyncClient, accounts: Accounts, user: str, room: str
 ) -> None:
-    bad = forged(accounts.token(user))
+    invalid = forged(accounts.token(user))
     for path in (f"/polling/{room}/", f"/longpoll/{room}/", f"/streaming/{room}/"):
-        check_401(await http.get(path, headers=bad))
-    said = {"text": "hi", "sender": "ada"}
-    check_401(await http.post(f"/publish/{room}/", json=said, headers=bad))
-    # Another scheme is a proxy's affair; and the page has no use for tokens.
+        check_401(await http.get(path, headers=invalid))
+    document = {"text": "hi", "sender": "ada"}
+    check_401(await http.post(f"/publish/{room}/", json=document, headers=invalid))
+    # Other schemes are for a proxy, and the page ignores tokens.
     basic = {"Authorization": "Basic YTpi"}
     assert (await http.get(f"/polling/{room}/", headers=basic)).status_code == 200
-    assert (await http.get("/", headers=bad)).status_code == 200
+    assert (await http.get("/", headers=invalid)).status_code == 200
 
 
-async def test_a_user_who_was_deactivated_has_no_good_token(
+async def test_a_deactivated_users_token_is_rejected(
     http: httpx.AsyncClient, accounts: Accounts, user: str, room: str
 ) -> None:
     headers = accounts.token(user)
@@ -178,7 +182,7 @@ async def test_a_user_who_was_deactivated_has_no_good_token(
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ["token", "access_token"])
-async def test_a_token_in_the_url(
+async def test_a_token_in_the_url_is_rejected(
     technique: Technique, name: str, server: LiveServer, http: httpx.AsyncClient, room: str
 ) -> None:
     path = f"{technique.url_path(room)}?{name}=x"
@@ -196,7 +200,7 @@ async def test_a_token_in_the_url(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
-async def test_a_browser_socket_brings_its_token_as_a_subprotocol(
+async def test_a_token_is_accepted_as_a_subprotocol(
     technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     token = accounts.token(staff)["Authorization"].removeprefix("Bearer ")
@@ -205,8 +209,8 @@ async def test_a_browser_socket_brings_its_token_as_a_subprotocol(
     async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
         assert socket.subprotocol == "realtime.v1"
         assert json.loads(await socket.recv())["room"] == staff_room
-    for bad in (f"token.{token}x", "token."):
-        offered = [Subprotocol("realtime.v1"), Subprotocol(bad)]
+    for invalid in (f"token.{token}x", "token."):
+        offered = [Subprotocol("realtime.v1"), Subprotocol(invalid)]
         async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
             assert socket.subprotocol == "realtime.v1"
             with pytest.raises(ConnectionClosed) as closed:
@@ -215,7 +219,7 @@ async def test_a_browser_socket_brings_its_token_as_a_subprotocol(
         assert closed.value.rcvd.code == 4401
 
 
-# --- Staying in --------------------------------------------------------------------------------
+# --- While open --------------------------------------------------------------------------------
 
 
 def revoke(accounts: Accounts, headers: dict[str, str]) -> None:
@@ -234,7 +238,7 @@ def log_out(accounts: Accounts, headers: dict[str, str]) -> None:
 
 
 class Follower:
-    """One connection of a technique, by its own means: what came, and how it ended."""
+    """A connection of a technique, without its Python client, and how it ended."""
 
     def __init__(
         self, technique: Technique, server: LiveServer, room: str, headers: dict[str, str]
@@ -252,7 +256,7 @@ class Follower:
         return self
 
     async def ended(self) -> Any:
-        """A status, a close code and reason, or "end" for a stream's orderly end."""
+        """Return a status, a close code, or "end" for a stream's orderly end."""
         async with asyncio.timeout(BOUND):
             return await self.task
 
@@ -308,20 +312,20 @@ ENDINGS: dict[str, tuple[str, int, Ending]] = {
 async def followers(
     server: LiveServer, room: str, headers: dict[str, str]
 ) -> AsyncIterator[list[Follower]]:
-    """One of each technique, all open."""
-    found = [Follower(technique, server, room, headers) for technique in OPEN]
+    """Yield an open follower of each technique."""
+    clients = [Follower(technique, server, room, headers) for technique in OPEN]
     try:
-        for follower in found:
+        for follower in clients:
             await follower.opened()
-        yield found
+        yield clients
     finally:
-        for follower in found:
+        for follower in clients:
             follower.task.cancel()
-        await asyncio.gather(*(follower.task for follower in found), return_exceptions=True)
+        await asyncio.gather(*(follower.task for follower in clients), return_exceptions=True)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_what_may_no_longer_be_open_is_closed(
+async def test_connections_end_with_their_permission(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
     means, status, end = ENDINGS[ending]
@@ -332,50 +336,50 @@ async def test_what_may_no_longer_be_open_is_closed(
         async with (
             followers(server, staff_room, headers) as inside,
             followers(server, room, headers) as elsewhere,
-            followers(server, room, {}) as nobodies,
+            followers(server, room, {}) as anonymous,
         ):
-            begun = time.monotonic()
+            started = time.monotonic()
             end(accounts, staff, headers)
-            # Of a demoted user only what is in a staff room ends.
+            # A demoted user loses only the connections to staff rooms.
             for follower in [*inside, *(elsewhere if status == 401 else [])]:
                 assert await follower.ended() == status_of(follower.technique, status)
-            assert time.monotonic() - begun < SOON
-            # The sweep that has ended those has left the others alone.
-            assert not any(follower.task.done() for follower in nobodies)
+            assert time.monotonic() - started < SOON
+            # That sweep has not ended the others.
+            assert not any(follower.task.done() for follower in anonymous)
             assert status == 401 or not any(follower.task.done() for follower in elsewhere)
 
-    await in_time_async(0.5, all_end_soon)
+    await retry_after_stall_async(0.5, all_end_soon)
 
 
-async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told(
+async def test_an_unsent_response_becomes_401_after_revocation(
     server: LiveServer, accounts: Accounts, user: str, room: str, http: httpx.AsyncClient
 ) -> None:
-    """Pipelined polls that the client does not read: the one that waits to be sent is a 401."""
+    """The client does not read its pipelined polls: those not sent yet become 401."""
     headers = accounts.token(user)
     for _ in range(50):
-        said = {"text": "\N{PARTY POPPER}" * 2000, "sender": "ada"}
-        assert (await http.post(f"/publish/{room}/", json=said)).status_code == 201
+        message = {"text": "\N{PARTY POPPER}" * 2000, "sender": "ada"}
+        assert (await http.post(f"/publish/{room}/", json=message)).status_code == 201
     waiting = 0
 
     async def one_poll_waits() -> bool:
         nonlocal waiting
-        found = (await http.get("/metrics")).text
-        waiting = waiting + 1 if 'realtime_connections{technique="polling"} 1.0\n' in found else 0
+        metrics = (await http.get("/metrics")).text
+        waiting = waiting + 1 if 'realtime_connections{technique="polling"} 1.0\n' in metrics else 0
         return waiting == 3
 
-    asked = 30  # 400 KB each: more than the kernel takes
-    ask = f"GET /polling/{room}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\n\r\n"
+    requests = 30  # 400 KB each: more than the kernel takes
+    request = f"GET /polling/{room}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\n\r\n"
     raw = socket.create_connection(("127.0.0.1", server.port))
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     async with RawConnection(*await asyncio.open_connection(sock=raw)) as reader:
-        reader.writer.write((ask % headers["Authorization"]).encode() * asked)
-        await until_asked(one_poll_waits)
-        held = Follower(TECHNIQUES[1], server, room, headers)
-        await held.opened()
+        reader.writer.write((request % headers["Authorization"]).encode() * requests)
+        await until_async(one_poll_waits)
+        long_poll = Follower(TECHNIQUES[1], server, room, headers)
+        await long_poll.opened()
         revoke(accounts, headers)
-        assert await held.ended() == 401  # by the sweep that has ended the other as well
+        assert await long_poll.ended() == 401  # by the sweep that also ends the polls
         statuses = []
-        for _ in range(asked):
+        for _ in range(requests):
             head = (await reader.until(b"\r\n\r\n")).decode().split("\r\n")
             body = await reader.exactly(int(headers_of(head)["content-length"]))
             status = int(head[0].split()[1])
@@ -384,10 +388,10 @@ async def test_a_response_that_waits_for_its_client_ends_as_one_that_can_be_told
             statuses.append(status)
     sent = statuses.index(401)
     assert sent > 0
-    assert statuses == [200] * sent + [401] * (asked - sent)
+    assert statuses == [200] * sent + [401] * (requests - sent)
 
 
-async def test_a_token_expires_while_it_is_in_use(
+async def test_an_expired_token_ends_open_connections(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     async def all_end() -> None:
@@ -396,10 +400,10 @@ async def test_a_token_expires_while_it_is_in_use(
             for follower in inside:
                 assert await follower.ended() == status_of(follower.technique, 401)
 
-    await in_time_async(0.5, all_end)  # all of them are open before it expires
+    await retry_after_stall_async(0.5, all_end)  # all are open before the token expires
 
 
-async def test_a_client_that_was_put_out_gives_up(
+async def test_clients_stop_after_revocation(
     server: LiveServer,
     http: httpx.AsyncClient,
     accounts: Accounts,
@@ -407,8 +411,8 @@ async def test_a_client_that_was_put_out_gives_up(
     staff_room: str,
 ) -> None:
     headers = accounts.token(staff)
-    said = accounts.token(staff)
-    await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=said)
+    publisher = accounts.token(staff)
+    await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=publisher)
     streams = [
         events_of(technique, server, staff_room, headers=headers) for technique in TECHNIQUES
     ]
@@ -421,10 +425,10 @@ async def test_a_client_that_was_put_out_gives_up(
         await events.aclose()
 
 
-async def test_a_demotion_leaves_a_socket_what_it_may_have(
+async def test_a_demoted_users_socket_keeps_its_public_room(
     server: LiveServer, accounts: Accounts, staff: str, room: str
 ) -> None:
-    """A socket with no staff room stays open, but may enter none any more."""
+    """A socket without a staff room stays open, but can no longer join one."""
     headers = accounts.session(staff)
     url = server.ws_url + f"/websocket/{room}/"
     async with asyncio.timeout(BOUND), connect(url, additional_headers=headers) as socket:
@@ -432,19 +436,19 @@ async def test_a_demotion_leaves_a_socket_what_it_may_have(
         joined = f"staff-{room}"
         await socket.send(json.dumps({"type": "join", "room": joined}))
         assert json.loads(await socket.recv())["room"] == joined
-        for _ in range(2):  # the error for leaving twice is the proof that leaving once is done
+        for _ in range(2):  # the error for the second proves that the first is done
             await socket.send(json.dumps({"type": "leave", "room": joined}))
         assert json.loads(await socket.recv())["code"] == "left"
         inside = await Follower(SOCKETS[0], server, joined, headers).opened()
         accounts.user(staff, is_staff=False)
-        assert await inside.ended() == 4403  # by the sweep that has looked at this one as well
+        assert await inside.ended() == 4403  # by the sweep that has also checked this one
         await socket.send(json.dumps({"type": "join", "room": joined}))
         assert json.loads(await socket.recv())["code"] == "room"
         await socket.send(json.dumps({"type": "publish", "room": room, "text": "still here"}))
         assert json.loads(await socket.recv())["events"][0]["text"] == "still here"
 
 
-# --- Changing what was said --------------------------------------------------------------------
+# --- Editing and deleting ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -455,10 +459,10 @@ def redis_access_server(accounts: Accounts, redis_server: RedisServer) -> Iterat
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def either_server(request: pytest.FixtureRequest) -> LiveServer:
-    """The server with accounts, over each history."""
+    """Return the server with accounts, over each history."""
     name = "server" if request.param == "memory" else "redis_access_server"
-    found: LiveServer = request.getfixturevalue(name)
-    return found
+    server: LiveServer = request.getfixturevalue(name)
+    return server
 
 
 async def test_an_author_edits_and_deletes(
@@ -467,18 +471,18 @@ async def test_an_author_edits_and_deletes(
     headers = accounts.token(user)
     async with httpx.AsyncClient(base_url=either_server.url, headers=headers) as http:
         path = f"/publish/{room}/"
-        said = (await http.post(path, json={"text": "helo"})).json()
-        assert (said["sender"], said["verified"]) == (user, True)
-        edited = await http.post(path, json={"type": "edit", "of": said["id"], "text": "hello"})
-        deleted = await http.post(path, json={"type": "delete", "of": said["id"]})
+        event = (await http.post(path, json={"text": "helo"})).json()
+        assert (event["sender"], event["verified"]) == (user, True)
+        edited = await http.post(path, json={"type": "edit", "of": event["id"], "text": "hello"})
+        deleted = await http.post(path, json={"type": "delete", "of": event["id"]})
         assert (edited.status_code, deleted.status_code) == (201, 201)
-        epoch, _, seq = said["id"].rpartition("-")
+        epoch, _, seq = event["id"].rpartition("-")
         expected = [
-            said,
+            event,
             edited.json()
-            | {"id": f"{epoch}-{int(seq) + 1}", "type": "edit", "of": said["id"], "text": "hello"},
+            | {"id": f"{epoch}-{int(seq) + 1}", "type": "edit", "of": event["id"], "text": "hello"},
             deleted.json()
-            | {"id": f"{epoch}-{int(seq) + 2}", "type": "delete", "of": said["id"], "text": ""},
+            | {"id": f"{epoch}-{int(seq) + 2}", "type": "delete", "of": event["id"], "text": ""},
         ]
     for technique in TECHNIQUES:
         stream = events_of(technique, either_server, room)
@@ -486,7 +490,7 @@ async def test_an_author_edits_and_deletes(
             assert [json.loads((await anext(events)).encoded) for _ in expected] == expected
 
 
-async def test_who_may_change_what(
+async def test_only_author_and_staff_may_change_an_event(
     either_server: LiveServer, accounts: Accounts, user: str, staff: str, room: str
 ) -> None:
     other = f"o{uuid.uuid4().hex[:10]}"
@@ -494,35 +498,35 @@ async def test_who_may_change_what(
     path = f"/publish/{room}/"
     async with httpx.AsyncClient(base_url=either_server.url) as http:
 
-        async def say(text: str, sender: str = "", **headers: str) -> str:
-            said = await http.post(path, json={"text": text, "sender": sender}, headers=headers)
-            return str(said.json()["id"])
+        async def publish(text: str, sender: str = "", **headers: str) -> str:
+            response = await http.post(path, json={"text": text, "sender": sender}, headers=headers)
+            return str(response.json()["id"])
 
         async def delete(of: Any, headers: dict[str, str]) -> int:
             change = {"type": "delete", "of": of}
             return (await http.post(path, json=change, headers=headers)).status_code
 
         author, stranger = accounts.session(user), accounts.token(other)
-        own = await say("mine", **author)
-        borrowed = await say("not really theirs", sender=user)
+        own = await publish("mine", **author)
+        borrowed = await publish("not really theirs", sender=user)
         assert await delete(own, {}) == 401
         assert await delete(own, stranger) == 403
-        # The name alone proves nothing.
+        # The same name without verification is not enough.
         assert await delete(borrowed, author) == 403
         assert await delete(own, author) == 201
         for id in (own, borrowed):
             assert await delete(id, accounts.token(staff)) == 201
-        # What changes something cannot itself be changed; and what is not there, neither.
+        # A change cannot be changed, nor an event that does not exist.
         epoch, _, seq = own.rpartition("-")
         for id in (f"{epoch}-{int(seq) + 2}", f"{epoch}-999", f"{epoch}-0", "zzzz-1"):
             assert await delete(id, accounts.token(staff)) == 404
-        bad: tuple[Any, ...] = ("bad", "", None, 7, [own])
-        for of in bad:
+        malformed: tuple[Any, ...] = ("bad", "", None, 7, [own])
+        for of in malformed:
             assert await delete(of, author) == 400
 
 
 @pytest.mark.redis
-async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
+async def test_a_change_can_be_retried_after_its_event_was_trimmed(
     redis_access_server: LiveServer,
     redis_server: RedisServer,
     accounts: Accounts,
@@ -538,17 +542,17 @@ async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
     async with httpx.AsyncClient(base_url=redis_access_server.url) as http:
 
         async def edit(user: dict[str, str], key: str, text: str = "hello") -> httpx.Response:
-            change = {"type": "edit", "of": said.json()["id"], "text": text}
+            change = {"type": "edit", "of": published.json()["id"], "text": text}
             return await http.post(path, json=change, headers={**user, "Idempotency-Key": key})
 
-        said = await http.post(path, json={"text": "helo"}, headers=author)
+        published = await http.post(path, json={"text": "helo"}, headers=author)
         first = await edit(author, "k")
         assert first.status_code == 201
         keep_one()
-        again = await edit(author, "k")
-        assert (again.status_code, again.json()) == (201, first.json())
+        retried = await edit(author, "k")
+        assert (retried.status_code, retried.json()) == (201, first.json())
         assert (await edit(author, "k", "something else")).status_code == 422
-        # The key is its user's own; and without it what is there no more cannot be changed.
+        # A key is valid for one user; without it a trimmed event cannot be changed.
         assert (await edit(other, "k")).status_code == 404
         assert (await edit(author, "another")).status_code == 404
         await http.post(path, json={"text": "next"}, headers=author)
@@ -557,29 +561,29 @@ async def test_a_change_is_tried_again_when_what_it_changed_has_gone(
 
 
 @pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
-async def test_an_author_changes_on_a_socket(
+async def test_an_author_edits_and_deletes_on_a_socket(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
     headers, url = accounts.token(user), server.ws_url + technique.url_path(room)
     async with asyncio.timeout(BOUND), connect(url, additional_headers=headers) as socket:
 
-        async def said(**message: str) -> Any:
+        async def send(**message: str) -> Any:
             await socket.send(json.dumps({"room": room, **message}))
             (event,) = json.loads(await socket.recv())["events"]
             return event
 
         await socket.recv()
-        own = (await said(type="publish", text="helo"))["id"]
-        edited = await said(type="edit", of=own, text="hello")
+        own = (await send(type="publish", text="helo"))["id"]
+        edited = await send(type="edit", of=own, text="hello")
         assert (edited["type"], edited["of"], edited["text"]) == ("edit", own, "hello")
-        deleted = await said(type="delete", of=own)
+        deleted = await send(type="delete", of=own)
         assert (deleted["type"], deleted["of"], deleted["text"]) == ("delete", own, "")
 
 
-# --- Who is here -------------------------------------------------------------------------------
+# --- Presence ----------------------------------------------------------------------------------
 
 
-async def test_a_user_is_here_under_their_own_name(
+async def test_a_user_is_present_under_their_own_name(
     either_server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     headers = accounts.token(staff)
@@ -595,31 +599,31 @@ async def test_a_user_is_here_under_their_own_name(
         async def is_listed() -> bool:
             return (await people(headers)).get(staff_room) == [staff]
 
-        await until_asked(is_listed)
+        await until_async(is_listed)
         assert staff_room not in await people({})
 
 
 # --- Limits ------------------------------------------------------------------------------------
 
 
-async def test_connections_per_address(accounts: Accounts, room: str) -> None:
+async def test_connections_per_address_are_limited(accounts: Accounts, room: str) -> None:
     env = {**accounts.env, "MAX_CONNECTIONS_PER_ADDRESS": "3", "BEHIND_PROXY": "1"}
     with LiveServer(env=env) as server:
-        here, elsewhere = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
+        near, far = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
         path = f"/streaming/{room}/"
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
-            streams = [http.stream("GET", path, headers=here) for _ in range(3)]
+            streams = [http.stream("GET", path, headers=near) for _ in range(3)]
             for stream in streams:
                 assert (await stream.__aenter__()).status_code == 200
             for poll in ("polling", "longpoll", "streaming"):
-                refused = await http.get(f"/{poll}/{room}/", headers=here)
-                assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
-                assert refused.headers["content-type"] == "application/problem+json"
-                assert "3 connections" in refused.json()["detail"]
-            assert (await http.get("/", headers=here)).status_code == 200
-            assert (await http.get(f"/polling/{room}/", headers=elsewhere)).status_code == 200
+                rejected = await http.get(f"/{poll}/{room}/", headers=near)
+                assert (rejected.status_code, rejected.headers["retry-after"]) == (429, "5")
+                assert rejected.headers["content-type"] == "application/problem+json"
+                assert "3 connections" in rejected.json()["detail"]
+            assert (await http.get("/", headers=near)).status_code == 200
+            assert (await http.get(f"/polling/{room}/", headers=far)).status_code == 200
             url = f"{server.ws_url}/websocket/{room}/"
-            async with connect(url, additional_headers=here) as socket:
+            async with connect(url, additional_headers=near) as socket:
                 with pytest.raises(ConnectionClosed) as closed:
                     await socket.recv()
             assert closed.value.rcvd is not None
@@ -627,7 +631,7 @@ async def test_connections_per_address(accounts: Accounts, room: str) -> None:
             for stream in streams:
                 await stream.__aexit__(None, None, None)
 
-            async def is_let_in() -> bool:
-                return (await http.get(f"/polling/{room}/", headers=here)).status_code == 200
+            async def is_accepted() -> bool:
+                return (await http.get(f"/polling/{room}/", headers=near)).status_code == 200
 
-            await until_asked(is_let_in)
+            await until_async(is_accepted)

@@ -1,4 +1,4 @@
-"""Background tasks: each one's effect exactly once, whoever dies, with Redis and without."""
+"""Background tasks: their effects exactly once despite crashes, with Redis and without."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Worker:
-    """`manage.py runworker background-tasks`, until it is killed or the block ends."""
+    """A process of `manage.py runworker background-tasks`, until killed or the block ends."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -76,21 +76,21 @@ class Worker:
         assert b"Traceback" not in output, output.decode()
 
 
-async def started(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
-    """Start a task; where it is asked for."""
-    answer = await http.post("/tasks/", json={"kind": kind, "arguments": arguments})
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["status"] == "waiting"
-    assert answer.headers["location"] == f"/tasks/{answer.json()['id']}/"
-    return str(answer.headers["location"])
+async def start_task(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
+    """Start a task; return its URL."""
+    response = await http.post("/tasks/", json={"kind": kind, "arguments": arguments})
+    assert response.status_code == 202, response.text
+    assert response.json()["status"] == "waiting"
+    assert response.headers["location"] == f"/tasks/{response.json()['id']}/"
+    return str(response.headers["location"])
 
 
-async def ended(http: httpx.AsyncClient, location: str, seconds: float = BOUND) -> dict[str, Any]:
+async def end_of(http: httpx.AsyncClient, location: str, seconds: float = BOUND) -> dict[str, Any]:
     async with asyncio.timeout(seconds):
         while True:
-            answer = await http.get(location)
-            assert answer.status_code == 200
-            task: dict[str, Any] = answer.json()
+            response = await http.get(location)
+            assert response.status_code == 200
+            task: dict[str, Any] = response.json()
             if task["status"] in ("done", "failed"):
                 return task
             await asyncio.sleep(0.05)
@@ -98,7 +98,7 @@ async def ended(http: httpx.AsyncClient, location: str, seconds: float = BOUND) 
 
 @pytest.mark.redis
 @pytest.mark.timeout(600)
-async def test_each_effect_once_though_a_worker_is_killed(
+async def test_each_effect_happens_once_if_a_worker_is_killed(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
     env = environment(tmp_path, redis_server.url)
@@ -113,69 +113,71 @@ async def test_each_effect_once_though_a_worker_is_killed(
             async def start() -> None:
                 for room in rooms:
                     locations.append(
-                        await started(http, "conversation", room=room, lines=STEPS, pause=0.5)
+                        await start_task(http, "conversation", room=room, lines=STEPS, pause=0.5)
                     )
 
             async def kill_midway() -> None:
-                """Once a quarter is behind us and the victim has begun a task."""
+                """Kill the victim once a quarter is done and it has claimed a task."""
                 done: set[str] = set()
                 while True:
-                    # They are claimed in order: the oldest that are not done are at work.
-                    for location in [each for each in locations if each not in done][:20]:
+                    # Tasks are claimed in order: the oldest that are not done are running.
+                    for location in [location for location in locations if location not in done][
+                        :20
+                    ]:
                         task = (await http.get(location)).json()
                         if task["status"] == "done":
                             done.add(location)
                         elif len(done) > TASKS // 4 and f":{victim.pid}:" in task["worker"]:
                             victim.kill()
                             return
-                    assert len(done) < TASKS, "all of it was done before the victim was met"
+                    assert len(done) < TASKS, "all tasks were done before the victim claimed one"
                     await asyncio.sleep(0.01)
 
             await asyncio.gather(start(), kill_midway())
-            tasks = [await ended(http, each, 300) for each in locations]
+            tasks = [await end_of(http, location, 300) for location in locations]
             assert {task["status"] for task in tasks} == {"done"}
-            assert any(task["attempts"] > 1 for task in tasks), "some were begun by the victim"
+            assert any(task["attempts"] > 1 for task in tasks), "the victim claimed some"
             for room in rooms:
                 batch = (await http.get(f"/polling/{room}/")).json()
-                said = [(event["sender"], event["text"]) for event in batch["events"]]
-                assert said == list(LINES[:STEPS]), room
+                lines = [(event["sender"], event["text"]) for event in batch["events"]]
+                assert lines == list(LINES[:STEPS]), room
 
 
-async def test_a_runner_looks_again_whatever_kept_it_from_looking(
+async def test_a_runner_continues_after_a_failed_claim(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looks = 0
+    claims = 0
 
     async def claim(name: str, lease: float) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 1:
+        nonlocal claims
+        claims += 1
+        if claims == 1:
             raise ValueError("odd")
 
     monkeypatch.setattr(runner, "claim", claim)
-    made = runner.Runner()
-    made.start()
-    await until(lambda: looks == 1)
-    made.wake()
-    await until(lambda: looks == 2)
-    await made.stop()
+    task_runner = runner.Runner()
+    task_runner.start()
+    await until(lambda: claims == 1)
+    task_runner.wake()
+    await until(lambda: claims == 2)
+    await task_runner.stop()
     assert "odd" in caplog.text
 
 
-async def test_run_again_from_the_start_it_doubles_nothing(
+async def test_a_repeated_task_publishes_no_duplicates(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after a crash between publishing and saying so, at every step."""
+    """As after a crash between publishing and storing the progress, at every step."""
 
     async def forget(job: Job, progress: int) -> None:
-        """The progress that a crash loses."""
+        """Lose the progress, as a crash does."""
 
     monkeypatch.setattr(Job, "advance", forget)
     task = Task(kind="conversation", arguments={"room": room, "lines": STEPS, "pause": 0})
     other = Task(kind="conversation", arguments=task.arguments)
     try:
-        for each in (task, task, other, task):
-            await WORK["conversation"].run(Job(each))
+        for attempt in (task, task, other, task):
+            await WORK["conversation"].run(Job(attempt))
         events = (await feed.history(room)).events
         assert [event.text for event in events] == 2 * [text for _, text in LINES[:STEPS]]
     finally:
@@ -183,43 +185,43 @@ async def test_run_again_from_the_start_it_doubles_nothing(
 
 
 @pytest.mark.redis
-async def test_a_worker_that_is_stopped_gives_back_what_it_has(
+async def test_a_stopped_worker_releases_its_task(
     redis_server: RedisServer, tmp_path: Path, room: str
 ) -> None:
     env = {**environment(tmp_path, redis_server.url), "TASK_LEASE": "600"}
     env["REDIS_PREFIX"] = uuid.uuid4().hex
     with LiveServer(env=env) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
-            location = await started(http, "conversation", room=room, lines=3, pause=3)
+            location = await start_task(http, "conversation", room=room, lines=3, pause=3)
             with Worker(env):
                 async with asyncio.timeout(BOUND):
                     while (await http.get(location)).json()["progress"] < 1:  # noqa: ASYNC110
                         await asyncio.sleep(0.05)
-            given = (await http.get(location)).json()
-            assert (given["status"], given["attempts"]) == ("waiting", 0)
+            released = (await http.get(location)).json()
+            assert (released["status"], released["attempts"]) == ("waiting", 0)
             with Worker(env):
-                task = await ended(http, location)
+                task = await end_of(http, location)
             assert task["status"] == "done"
             events = (await http.get(f"/polling/{room}/")).json()["events"]
             assert [event["text"] for event in events] == [text for _, text in LINES[:3]]
 
 
 @pytest.mark.redis
-async def test_a_worker_outlives_redis(tmp_path: Path, room: str) -> None:
+async def test_a_worker_survives_a_redis_restart(tmp_path: Path, room: str) -> None:
     with RedisServer() as redis:
-        env = {**environment(tmp_path, redis.url), "TASK_LEASE": "600"}  # nobody takes it over
+        env = {**environment(tmp_path, redis.url), "TASK_LEASE": "600"}  # no other worker claims it
         with LiveServer(env=env, outage=True) as server, Worker(env):
             async with httpx.AsyncClient(base_url=server.url) as http:
-                await ended(http, await started(http, "announcement", room=room, text="before"))
+                await end_of(http, await start_task(http, "announcement", room=room, text="before"))
                 redis.stop()
-                location = await started(http, "announcement", room=room, text="after")
-                await asyncio.sleep(1)  # time to be tried in vain; what follows does not need it
+                location = await start_task(http, "announcement", room=room, text="after")
+                await asyncio.sleep(1)  # time for a failed attempt; the test passes without one too
                 assert (await http.get(location)).json()["status"] in ("waiting", "running")
                 redis.start()
-                task = await ended(http, location)
+                task = await end_of(http, location)
                 assert (task["status"], task["attempts"]) == ("done", 1)
                 events = (await http.get(f"/polling/{room}/")).json()["events"]
-                assert [event["text"] for event in events] == ["after"], "Redis began anew"
+                assert [event["text"] for event in events] == ["after"], "Redis restarted empty"
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -227,8 +229,8 @@ async def test_a_task_runs_on_each_server(name: str, tmp_path: Path, room: str) 
     """Daphne has no lifespan: the worker starts with the first request."""
     with LiveServer(server=name, env=environment(tmp_path)) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
-            location = await started(http, "announcement", room=room, text="Lunch!")
-            assert (await ended(http, location))["status"] == "done"
+            location = await start_task(http, "announcement", room=room, text="Lunch!")
+            assert (await end_of(http, location))["status"] == "done"
             (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
             assert (event["type"], event["text"]) == ("announcement", "Lunch!")
 
@@ -240,15 +242,15 @@ async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> Non
         for room in rooms:
             await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "here"})
             since[room] = await cursor_of(http, room)
-        told = [
+        announcements = [
             asyncio.create_task(collect(technique, embedded, room, since[room], count=1))
             for technique, room in zip(TECHNIQUES, rooms, strict=True)
         ]
-        task = await ended(http, await started(http, "announcement", text="Lunch!"))
+        task = await end_of(http, await start_task(http, "announcement", text="Lunch!"))
         assert task["result"]["rooms"] >= len(rooms)
-        for (event,) in await asyncio.gather(*told):
+        for (event,) in await asyncio.gather(*announcements):
             assert (event.type, event.sender, event.text) == ("announcement", "server", "Lunch!")
-        report = await ended(http, await started(http, "report", pause=0))
+        report = await end_of(http, await start_task(http, "report", pause=0))
         for room in rooms:
             assert report["result"][room] == {"events": 2, "senders": [["ada", 1], ["server", 1]]}
 
@@ -267,25 +269,25 @@ async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> Non
         ({"kind": "report", "arguments": {"pause": "1"}}, "pause"),
     ],
 )
-async def test_what_is_no_task_is_refused(embedded: str, body: Any, code: str) -> None:
+async def test_invalid_tasks_are_rejected(embedded: str, body: Any, code: str) -> None:
     async with httpx.AsyncClient(base_url=embedded) as http:
-        answer = await http.post("/tasks/", json=body)
-        assert answer.status_code in (400, 404)
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["code"] == code
+        response = await http.post("/tasks/", json=body)
+        assert response.status_code in (400, 404)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] == code
         assert (await http.get("/tasks/")).status_code == 405
         assert (await http.get(f"/tasks/{uuid.uuid4()}/")).json()["code"] == "task"
         form = await http.post("/tasks/", data={"kind": "report"})
         assert form.status_code == 415
-        elsewhere = {"Origin": "https://evil.example"}
-        assert (await http.post("/tasks/", json=body, headers=elsewhere)).status_code == 403
+        foreign = {"Origin": "https://evil.example"}
+        assert (await http.post("/tasks/", json=body, headers=foreign)).status_code == 403
 
 
-async def test_outside_the_demo_tasks_are_for_staff(memory_live_server: LiveServer) -> None:
+async def test_only_staff_start_tasks_outside_the_demo(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
-        for answer in (
+        for response in (
             await http.post("/tasks/", json={"kind": "report"}),
             await http.get(f"/tasks/{uuid.uuid4()}/"),
         ):
-            assert answer.status_code == 403
-            assert answer.json()["code"] == "staff"
+            assert response.status_code == 403
+            assert response.json()["code"] == "staff"

@@ -1,4 +1,4 @@
-"""A client that is slower than the server, or faster, costs a bounded amount of memory."""
+"""Back-pressure: bounded memory for clients slower or faster than the server."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ GROWTH = 5_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number
 EVENTS = 1_000  # 8 MB
 RECEIVE_BUFFER = 4_096  # bytes that the kernel takes for a client that does not read
-ENDLESS = [each for each in TECHNIQUES if each.name not in ("polling", "longpoll")]
-SOCKETS = [each for each in TECHNIQUES if each.scheme == "ws"]
+ENDLESS = [technique for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")]
+SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    """A server whose history is small beside what is published."""
+    """Run a server whose history is much smaller than what is published."""
     with LiveServer(env={**SERVER_ENVIRONMENT, "HISTORY_LENGTH": "100"}) as server:
         yield server
 
@@ -40,7 +40,7 @@ def resident(server: LiveServer) -> int:
 
 @asynccontextmanager
 async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], Awaitable[str]]]:
-    """A function that publishes so many events to a room, and returns the last one's id."""
+    """Yield a function that publishes `count` events to a room and returns the last id."""
     # http.client costs a quarter of httpx.
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=BOUND)) as connection:
 
@@ -62,7 +62,7 @@ async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], A
 
 @asynccontextmanager
 async def reading(server: LiveServer, room: str) -> AsyncIterator[None]:
-    """A client that reads: the room has a tail as long as it does."""
+    """Read the room with one client, so that it keeps its tail."""
     async with (
         httpx.AsyncClient(base_url=server.url, timeout=BOUND) as http,
         http.stream("GET", f"/streaming/{room}/") as response,
@@ -78,10 +78,10 @@ async def reading(server: LiveServer, room: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unread(
+async def reading_nothing(
     server: LiveServer, technique: Technique, room: str
 ) -> AsyncIterator[RawConnection]:
-    """A client that has read the beginning of its response, and reads no more."""
+    """Yield a client that has read the start of its response and then stops reading."""
     connection = await RawConnection.open(server.url, receive_buffer=RECEIVE_BUFFER)
     async with connection:
         if technique.scheme == "ws":
@@ -92,23 +92,23 @@ async def unread(
         yield connection
 
 
-@pytest.mark.parametrize("technique", ENDLESS, ids=lambda each: each.name)
-async def test_client_that_does_not_read(
+@pytest.mark.parametrize("technique", ENDLESS, ids=lambda technique: technique.name)
+async def test_memory_is_bounded_if_a_client_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     async with publishing(server) as publish, reading(server, room):
-        await publish(room, TAIL_LENGTH)  # the history and the tail are as full as they get
+        await publish(room, TAIL_LENGTH)  # the history and the tail are full
         before = resident(server)
-        async with unread(server, technique, room):
+        async with reading_nothing(server, technique, room):
             last = await publish(room, EVENTS)
             assert resident(server) - before < GROWTH
             async with httpx.AsyncClient(base_url=server.url) as http:
                 batch = (await http.get(f"/polling/{room}/")).json()
-                assert batch["cursor"] == last, "the others are served on"
+                assert batch["cursor"] == last, "other clients are still served"
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
-async def test_client_that_sends_faster_than_the_application_receives(
+@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
+async def test_memory_is_bounded_if_a_client_sends_too_fast(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
     message = frame(0x81, json.dumps({"type": "?" * 60_000}).encode())
@@ -130,16 +130,16 @@ async def test_client_that_sends_faster_than_the_application_receives(
         await sending
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda each: each.name)
-async def test_pings_of_a_client_that_does_not_read(
+@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
+async def test_memory_is_bounded_if_pongs_are_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
-    """The pongs may not pile up (RFC 6455 §5.5.3: only the latest needs an answer)."""
+    """Pongs must not accumulate (RFC 6455 §5.5.3: only the latest ping needs one)."""
     pings = frame(0x89, b"p" * 125) * 1_000
     async with publishing(server) as publish:
         await publish(room, TAIL_LENGTH)
-        async with unread(server, technique, room) as connection:
-            await publish(room, 20)  # so that the server has more to send than is read
+        async with reading_nothing(server, technique, room) as connection:
+            await publish(room, 20)  # so that the server has unsent data
             before = resident(server)
             for _ in range(300):  # 39 MB
                 connection.send(pings)

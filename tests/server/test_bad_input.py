@@ -1,8 +1,8 @@
-"""Generated input, good and bad, over HTTP and WebSocket: it is answered, and harms nobody.
+"""Generated input, valid and invalid, over HTTP and WebSocket.
 
-`FUZZ_CASES` is how many cases there are in all; `make fuzz` has 12,000. Beside all of them a
-stream and a socket are open in a room of their own, and get an event at the end. The server leaves
-no traceback in its log (`LiveServer`), which is where a 500 would have put one.
+`FUZZ_CASES` is the total number of cases; `make fuzz` has 12,000. Meanwhile a stream and a socket
+are open in another room, and must receive an event at the end. `LiveServer` checks that the log of
+the server has no traceback, as a 500 would leave.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from transports.operations.openapi import DESCRIPTION
 
 CASES = int(os.environ.get("FUZZ_CASES", 150))
 ROOM = "neighbours"
-PATIENCE = 10.0  # seconds for what has to be answered
-GLANCE = 0.02  # seconds for what may not be answered at all: half a request
-# What nobody reads for long holds nothing up.
+TIMEOUT = 10.0  # seconds for a required response
+SHORT_WAIT = 0.02  # seconds for a response that may not come: half a request has none
+# Sockets that are rarely read must not time out or block.
 QUIET: dict[str, Any] = {"ping_interval": None, "max_queue": None}
 counted: Counter[str] = Counter()
 
 pytestmark = [
     pytest.mark.own_server,
     pytest.mark.timeout(max(120, CASES // 10)),
-    # The neighbours' threads may use `random` while a case is drawn, which is none of its business.
+    # The background clients' threads may use `random` while a case is drawn, which does not matter.
     pytest.mark.filterwarnings("ignore:Do not use the .random. module"),
 ]
 
 
 def cases(share: float) -> settings:
-    """Hypothesis' settings for so much of `CASES`."""
+    """Return Hypothesis' settings for a share of `CASES`."""
     return settings(
         max_examples=max(2, round(CASES * share)),
         deadline=None,
@@ -64,13 +64,13 @@ def cases(share: float) -> settings:
     )
 
 
-class Neighbours:
-    """A stream and a socket that are open all the while, and have to be heard from at the end."""
+class BackgroundClients:
+    """A stream and a socket that stay open, and must receive an event at the end."""
 
     def __init__(self, server: LiveServer, opened: ClientConnection) -> None:
         self.server = server
         self.socket = opened
-        self.stream = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        self.stream = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
         request = f"GET /streaming/{ROOM}/sse/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         self.stream.sendall(request.encode())
 
@@ -85,21 +85,21 @@ class Neighbours:
     ) -> None:
         try:
             if error is None:
-                self.hear("still here")
+                self.check_receives("still here")
         finally:
             self.stream.close()
 
-    def hear(self, text: str) -> None:
-        said = {"sender": "ada", "text": text}
-        answer = httpx.post(f"{self.server.url}/publish/{ROOM}/", json=said)
-        assert answer.status_code == 201
-        while text not in str(self.socket.recv(PATIENCE)):
+    def check_receives(self, text: str) -> None:
+        document = {"sender": "ada", "text": text}
+        response = httpx.post(f"{self.server.url}/publish/{ROOM}/", json=document)
+        assert response.status_code == 201
+        while text not in str(self.socket.recv(TIMEOUT)):
             pass
-        heard = b""
-        while text.encode() not in heard:
+        received = b""
+        while text.encode() not in received:
             data = self.stream.recv(65_536)
             assert data, "the stream was closed"
-            heard = heard[-100:] + data
+            received = received[-100:] + data
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def server(
     with (
         LiveServer(env=env) as running,
         connect(f"{running.ws_url}/websocket/{ROOM}/", **QUIET) as opened,
-        Neighbours(running, opened),
+        BackgroundClients(running, opened),
     ):
         yield running
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
@@ -140,7 +140,7 @@ CHECKS = [
 
 
 def described(*, endless: bool) -> st.SearchStrategy[Case[Any]]:
-    """Cases that the description allows, and such that it does not, of every operation."""
+    """Return a strategy of valid and invalid cases of every operation."""
     operations = [
         schema[path][method.upper()]
         for path, operations in DOCUMENT["paths"].items()
@@ -161,26 +161,26 @@ session = requests.Session()
 
 @cases(0.4)
 @given(case=described(endless=False))
-def test_http_as_described(server: LiveServer, case: Case[Any]) -> None:
+def test_http_matches_its_description(server: LiveServer, case: Case[Any]) -> None:
     counted["described"] += 1
     if case.operation.path == "/longpoll/{room}/":
         with suppress(ValueError, TypeError):
-            if not float(case.query.get("wait") or 25) <= 0.01:  # an empty one is none
+            if not float(case.query.get("wait") or 25) <= 0.01:  # an empty one counts as omitted
                 case.query["wait"] = "0.01"
-    response = case.call(base_url=server.url, session=session, timeout=PATIENCE)
+    response = case.call(base_url=server.url, session=session, timeout=TIMEOUT)
     assert "Traceback" not in response.text
-    if any("/" in str(each) for each in case.path_parameters.values()):
-        assert response.status_code < 500  # it is another path, of which nothing is said
+    if any("/" in str(value) for value in case.path_parameters.values()):
+        assert response.status_code < 500  # another path, which the description lacks
         return
     case.validate_response(response, checks=CHECKS)
 
 
 @cases(0.05)
 @given(case=described(endless=True))
-def test_streams_as_described(server: LiveServer, case: Case[Any]) -> None:
+def test_streams_match_their_description(server: LiveServer, case: Case[Any]) -> None:
     counted["streams"] += 1
     arguments = case.as_transport_kwargs(base_url=server.url)
-    with session.request(**arguments, timeout=PATIENCE, stream=True) as response:
+    with session.request(**arguments, timeout=TIMEOUT, stream=True) as response:
         assert response.status_code < 500
         if response.status_code != 200:
             case.validate_response(response, checks=CHECKS)
@@ -205,7 +205,7 @@ PATHS = [
 ]
 token = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=20).map(str.encode)
 octets = st.binary(max_size=60)
-value = st.one_of(octets.map(lambda each: each.replace(b"\r", b"").replace(b"\n", b"")), token)
+value = st.one_of(octets.map(lambda data: data.replace(b"\r", b"").replace(b"\n", b"")), token)
 field = st.one_of(
     st.sampled_from(
         [
@@ -235,7 +235,7 @@ field = st.one_of(
     st.builds(
         lambda claim, content: claim.encode() + b": " + content,
         st.sampled_from([*CLAIMS]),
-        st.one_of(value, st.sampled_from([each.encode() for each in CLAIMS.values()])),
+        st.one_of(value, st.sampled_from([claim.encode() for claim in CLAIMS.values()])),
     ),
     st.builds(
         lambda name, content: name + b": " + content,
@@ -252,7 +252,7 @@ target = st.one_of(
         lambda path, query: path.encode() + b"?" + query,
         st.sampled_from(PATHS),
         st.one_of(
-            value.map(lambda each: each.replace(b" ", b"+")),
+            value.map(lambda data: data.replace(b" ", b"+")),
             st.sampled_from([b"since=%ff", b"since=a-1&since=b-2", b"wait=nan", b"wait=1e999"]),
         ),
     ),
@@ -292,16 +292,16 @@ request_bytes = st.one_of(
 
 @cases(0.25)
 @given(data=request_bytes)
-def test_http_as_bytes(server: LiveServer, data: bytes) -> None:
+def test_http_survives_random_bytes(server: LiveServer, data: bytes) -> None:
     counted["bytes"] += 1
-    with socket.create_connection(("127.0.0.1", server.port)) as wire:
-        wire.settimeout(GLANCE)
-        wire.sendall(data)
-        answer = b""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(SHORT_WAIT)
+        connection.sendall(data)
+        response = b""
         with suppress(TimeoutError, ConnectionError):
-            answer = wire.recv(65_536)
-    assert b"Traceback" not in answer
-    assert not answer.startswith(b"HTTP/1.1 500"), answer
+            response = connection.recv(65_536)
+    assert b"Traceback" not in response
+    assert not response.startswith(b"HTTP/1.1 500"), response
 
 
 # --- WebSocket, as messages -----------------------------------------------------------------
@@ -324,7 +324,7 @@ command = st.fixed_dictionaries(
 )
 message = st.one_of(
     command.map(json.dumps),
-    command.map(lambda each: json.dumps(each, ensure_ascii=False)),
+    command.map(lambda document: json.dumps(document, ensure_ascii=False)),
     anything.map(json.dumps),
     text,
     st.sampled_from(
@@ -334,42 +334,44 @@ message = st.one_of(
 )
 
 
-class Talker:
-    """A socket that is told everything, one message after another, and stays open."""
+class MessageClient:
+    """A socket that sends one message after another, and stays open."""
 
     def __init__(self, opened: ClientConnection) -> None:
         self.socket = opened
 
-    def say(self, said: str | bytes) -> list[dict[str, Any]]:
-        """Say it, and something wrong of our own; what is answered, up to the answer to that."""
-        if isinstance(said, str):
-            # Half a surrogate pair is no text that UTF-8 can hold; escaped in JSON it is sent.
-            self.socket.send(said.encode(errors="replace"), text=True)
+    def exchange(self, message: str | bytes) -> list[dict[str, Any]]:
+        """Send the message, then an invalid one; return the errors, up to that of the second."""
+        if isinstance(message, str):
+            # UTF-8 cannot encode half a surrogate pair; escaped in JSON it is sent.
+            self.socket.send(message.encode(errors="replace"), text=True)
         else:
-            self.socket.send(said)
+            self.socket.send(message)
         self.socket.send('{"type":"leave","room":"the-end"}')
-        answers: list[dict[str, Any]] = []
-        while not answers or answers[-1]["detail"] != "The socket has not joined the room the-end.":
-            document = json.loads(self.socket.recv(PATIENCE))
+        errors: list[dict[str, Any]] = []
+        while not errors or errors[-1]["detail"] != "The socket has not joined the room the-end.":
+            document = json.loads(self.socket.recv(TIMEOUT))
             if document.get("type") == "error":
-                answers.append(document)
-        return answers
+                errors.append(document)
+        return errors
 
 
 @pytest.fixture(scope="module")
-def talker(server: LiveServer) -> Iterator[Talker]:
+def message_client(server: LiveServer) -> Iterator[MessageClient]:
     with connect(f"{server.ws_url}/websocket/talk/", **QUIET) as opened:
-        yield Talker(opened)
+        yield MessageClient(opened)
 
 
 @cases(0.2)
-@given(said=message)
-def test_websocket_messages(server: LiveServer, talker: Talker, said: str | bytes) -> None:
+@given(sent=message)
+def test_websocket_errors_are_well_formed(
+    server: LiveServer, message_client: MessageClient, sent: str | bytes
+) -> None:
     counted["messages"] += 1
-    for answer in talker.say(said):
-        assert answer.keys() == {"type", "code", "detail"}
-        assert answer["code"] != "internal"
-        assert "Traceback" not in answer["detail"]
+    for error in message_client.exchange(sent):
+        assert error.keys() == {"type", "code", "detail"}
+        assert error["code"] != "internal"
+        assert "Traceback" not in error["detail"]
 
 
 # --- WebSocket, as bytes --------------------------------------------------------------------
@@ -382,7 +384,7 @@ HANDSHAKE = (
 
 
 def frame(first: int, size: int, mask: bytes, payload: bytes) -> bytes:
-    """A frame of RFC 6455 §5.2, whose length may be a lie."""
+    """Return a frame (RFC 6455 §5.2), whose length may be wrong."""
     masked = 0x80 if mask else 0
     if size < 126:
         length = bytes([masked | size])
@@ -416,21 +418,21 @@ frames = st.lists(
 
 @cases(0.1)
 @given(data=frames)
-def test_websocket_bytes(server: LiveServer, data: bytes) -> None:
+def test_websocket_survives_random_bytes(server: LiveServer, data: bytes) -> None:
     counted["frames"] += 1
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as wire:
-        wire.sendall(HANDSHAKE)
-        assert wire.recv(65_536).startswith(b"HTTP/1.1 101 ")
-        wire.settimeout(GLANCE)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
+        connection.sendall(HANDSHAKE)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 101 ")
+        connection.settimeout(SHORT_WAIT)
         with suppress(ConnectionError, TimeoutError):
-            wire.sendall(data)
-            while answer := wire.recv(65_536):
-                assert b"Traceback" not in answer
+            connection.sendall(data)
+            while response := connection.recv(65_536):
+                assert b"Traceback" not in response
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/polling/", "/no/such/page/"])
-def test_a_page_asked_for_at_another_host(server: LiveServer, path: str) -> None:
-    answer = httpx.get(server.url + path, headers={"Host": "x-forwarded-for"})
-    assert answer.status_code == 400
-    assert "cannot be understood" in answer.text
-    assert "connect-src 'self';" in answer.headers["content-security-policy"]
+def test_a_page_at_an_unknown_host_gets_400(server: LiveServer, path: str) -> None:
+    response = httpx.get(server.url + path, headers={"Host": "x-forwarded-for"})
+    assert response.status_code == 400
+    assert "cannot be understood" in response.text
+    assert "connect-src 'self';" in response.headers["content-security-policy"]

@@ -57,7 +57,9 @@ LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
         ([], 4, 0, 0),
     ],
 )
-def test_ledger(received: list[int], lost: int, doubled: int, disordered: int) -> None:
+def test_ledger_counts_faults(
+    received: list[int], lost: int, doubled: int, disordered: int
+) -> None:
     ledger = Ledger.of(4, [[0, 1, 2, 3], received])
     assert ledger == Ledger(8, 4 + len(received), lost, doubled, disordered)
     assert ledger.clean == (received == [0, 1, 2, 3])
@@ -94,8 +96,8 @@ def messages(*numbers: int) -> bytes:
     return b"".join(frame(packet(number)) for number in numbers)
 
 
-class Unconnected(asyncio.Transport):
-    """Keeps what is written to it."""
+class RecordingTransport(asyncio.Transport):
+    """A transport that keeps what is written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +120,7 @@ class Unconnected(asyncio.Transport):
         ),
         (
             LineFraming("/", "host"),
-            # An event may go on in the next chunk.
+            # An event may continue in the next chunk.
             chunk(b"\n")
             + chunk(event(0), b"\n", event(1)[:30])
             + chunk(event(1)[30:], b"\n", event(2), b"\n"),
@@ -168,7 +170,7 @@ async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> Non
     if framing.head:
         data = b"HTTP/1.1 %d Begun\r\nServer: x\r\n\r\n" % framing.head + data
     for cut in range(1, len(data)):
-        transport = Unconnected()
+        transport = RecordingTransport()
         subscriber = Subscriber(framing, Tally())
         subscriber.connection_made(transport)
         subscriber.data_received(data[:cut])
@@ -178,11 +180,11 @@ async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> Non
         assert transport.written[0] == framing.request
 
 
-def test_framing_answers() -> None:
-    pinged = WebSocketFraming("/", "host").parse(frame(b"x", 9))
-    assert pinged.reply == client_frame(b"x", 10)
-    asked = LongPollFraming("/longpoll/r/", "host").parse(response(batch(0)))
-    assert asked.reply.startswith(b"GET /longpoll/r/?since=k3f9-9&wait=55 HTTP/1.1\r\n")
+def test_framing_replies_to_pings_and_batches() -> None:
+    pong = WebSocketFraming("/", "host").parse(frame(b"x", 9))
+    assert pong.reply == client_frame(b"x", 10)
+    next_poll = LongPollFraming("/longpoll/r/", "host").parse(response(batch(0)))
+    assert next_poll.reply.startswith(b"GET /longpoll/r/?since=k3f9-9&wait=55 HTTP/1.1\r\n")
 
 
 def test_socket_io_joins_and_answers_pings() -> None:
@@ -217,8 +219,8 @@ def test_framing_rejects_bad_data() -> None:
 
 
 @asynccontextmanager
-async def telling(numbers: Sequence[int], then_close: bool = False) -> AsyncIterator[int]:
-    """The port of a server that tells every client these numbers."""
+async def sending(numbers: Sequence[int], then_close: bool = False) -> AsyncIterator[int]:
+    """Run a server that sends every client these numbers; yield its port."""
 
     writers: list[asyncio.StreamWriter] = []
 
@@ -240,7 +242,7 @@ async def telling(numbers: Sequence[int], then_close: bool = False) -> AsyncIter
 
 async def test_ledger_counts_a_servers_faults() -> None:
     async with (
-        telling([0, 1, 1, 4, 3]) as port,
+        sending([0, 1, 1, 4, 3]) as port,
         subscriber_group(WebSocketFraming("/", "host"), port, 3) as listeners,
     ):
         assert await listeners.complete(5)
@@ -252,7 +254,7 @@ async def test_ledger_counts_a_servers_faults() -> None:
 
 async def test_closed_connection_is_a_failure() -> None:
     async with (
-        telling([0], then_close=True) as port,
+        sending([0], then_close=True) as port,
         subscriber_group(WebSocketFraming("/", "host"), port, 2) as listeners,
     ):
         assert not await listeners.complete(2, patience=0.1)
@@ -260,7 +262,7 @@ async def test_closed_connection_is_a_failure() -> None:
         assert listeners.failures == ["the server closed the connection"] * 2
 
 
-# The first contestant of each framing; the others differ from it in the server alone.
+# The first contestant of each framing; the others differ only in the server.
 DELIVERING = {
     contestant.framing: contestant
     for contestant in reversed(CONTESTANTS)
@@ -303,7 +305,7 @@ def run_of(contestant: Contestant, cpu: float, ledger: Ledger = CLEAN) -> Fanout
     return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
 
 
-def shown(results: Results) -> str:
+def table_of(results: Results) -> str:
     return str(list(rows(results)))
 
 
@@ -311,7 +313,7 @@ def test_cost_is_compared_within_one_run() -> None:
     ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1)])
     assert [hold.held for hold in results.holds] == [True, True]
-    assert "100.0" in shown(results)  # ms of CPU for 1,000 deliveries
+    assert "100.0" in table_of(results)  # ms of CPU for 1,000 deliveries
     results = Results([run_of(BASELINE, 0.39), run_of(ours, 0.1)])
     assert [hold.held for hold in results.holds] == [True, False]
 
@@ -320,15 +322,15 @@ def test_run_with_losses_has_no_figure() -> None:
     ours = CONTESTANT["websocket"]
     results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1, Ledger(1_000, 999, lost=1))])
     assert [hold.held for hold in results.holds] == [False]
-    assert "0% lost" in shown(results)
-    assert "100.0" not in shown(results)
+    assert "0% lost" in table_of(results)
+    assert "100.0" not in table_of(results)
 
 
 def test_a_peer_may_lose_events() -> None:
     lossy = run_of(CONTESTANT["eventstream"], 0.1, Ledger(1_000, 750, lost=250))
     results = Results([lossy, run_of(CONTESTANT["websocket"], 0.1)])
     assert [hold.held for hold in results.holds] == [True]
-    assert "25% lost" in shown(results)
+    assert "25% lost" in table_of(results)
 
 
 def test_results_survive_json() -> None:
@@ -347,22 +349,22 @@ def test_steps_can_be_chosen() -> None:
     assert chosen == {BASELINE.name} | {
         f"{name}-granian" for name in ("websocket", "sse", "longpoll", "polling")
     }
-    measured = {step.contestant.name for step in steps(FULL)}
-    assert measured == set(CONTESTANT)
+    contestants = {step.contestant.name for step in steps(FULL)}
+    assert contestants == set(CONTESTANT)
     assert len(list(steps(QUICK))) < len(list(steps(FULL))) / 3
 
 
 def test_a_quick_run_writes_its_figures(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     arguments = ["--quick", "--only", "polls", "--only", "polling", "--json", str(file)]
-    ran = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=90,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert completed.returncode == 0, completed.stderr
     figures = json.loads(file.read_text())
     assert [run["contestant"] for run in figures["empty_polls"]] == ["tutorial", "polling"]
     assert figures["command"] == ["python", "-m", "benchmarks", *arguments]

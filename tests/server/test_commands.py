@@ -1,4 +1,4 @@
-"""Every command of the Makefile and the docs begins, from a shell that knows nothing of Django."""
+"""Commands of the Makefile and the docs, without DJANGO_SETTINGS_MODULE."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ NAMES = {name for text in TEXTS for name in re.findall(r"python -m ([a-z_]+(?:\.
 OURS = sorted(name for name in NAMES if (ROOT / name.partition(".")[0]).is_dir())
 
 
-def test_there_are_commands_to_begin() -> None:
+def test_documented_commands_are_found() -> None:
     assert {"benchmarks", "faults", "faults.soak", "tests.tools.frames"} <= set(OURS)
 
 
 @pytest.mark.parametrize("module", OURS)
-def test_a_command_begins(module: str) -> None:
-    """It says how it is used, or is imported at least; what it does has tests of its own."""
-    begin = ["-c", f"import {module}"] if module.startswith("tests.") else ["-m", module, "--help"]
-    ran = subprocess.run(
-        [sys.executable, *begin],
+def test_a_documented_command_starts(module: str) -> None:
+    """Run `--help`, or import the module: other tests cover what it does."""
+    arguments = ["-m", module, "--help"]
+    if module.startswith("tests."):
+        arguments = ["-c", f"import {module}"]
+    completed = subprocess.run(
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert completed.returncode == 0, completed.stderr

@@ -1,4 +1,4 @@
-"""Whole runs of the comparison, over real servers and worker processes."""
+"""Complete runs of the comparison, over real servers and worker processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.raw_server import serving_at
 from tests.support.redis_server import free_port
-from tests.support.waiting import repeated_after_a_standstill
+from tests.support.waiting import repeated_after_a_stall
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -35,9 +35,9 @@ def by_technique(measurements: tuple[Measurement, ...]) -> dict[str, Measurement
     return {measurement.technique: measurement for measurement in measurements}
 
 
-@repeated_after_a_standstill(0.3)
+@repeated_after_a_stall(0.3)
 async def test_faults_of_a_server_are_detected() -> None:
-    """It drops every 50th event, doubles every 70th and delays one technique by 30 ms."""
+    """Drop every 50th event, duplicate every 70th, and delay one technique by 30 ms."""
     settings = Settings(
         techniques=("streaming", "sse", "websocket", "polling"),
         clients=2,
@@ -50,27 +50,27 @@ async def test_faults_of_a_server_are_detected() -> None:
         together=True,
     )
     result = await run(Plan((settings,), application="tests.support.broken_server:application"))
-    found = by_technique(result.configurations[0].measurements)
+    measurements = by_technique(result.configurations[0].measurements)
     assert not result.complete
-    for measurement in found.values():
+    for measurement in measurements.values():
         seqs = [event.seq for event in measurement.sent]
         dropped = [seq for seq in seqs if seq % broken_server.DROPPED == 0]
         doubled = [seq for seq in seqs if seq % broken_server.DOUBLED == 0 and seq not in dropped]
-        assert len(dropped) >= 3 and len(doubled) >= 2, "the window holds faults"
+        assert len(dropped) >= 3 and len(doubled) >= 2, "the window has faults"
         ledger = measurement.ledger
         assert ledger.sent == len(seqs) * settings.clients
         assert ledger.lost == len(dropped) * settings.clients
         assert ledger.doubled == len(doubled) * settings.clients
         assert ledger.disordered == 0
-    late = found["sse"]
+    late = measurements["sse"]
     assert min(late.delays()) >= broken_server.LATE
-    assert found["websocket"].published.p50 < late.published.p50
+    assert measurements["websocket"].published.p50 < late.published.p50
     assert [check.consistent for check in late.comparison() if check.name == "mean delay"] == [
         False
     ]
 
 
-@repeated_after_a_standstill(0.3)
+@repeated_after_a_stall(0.3)
 async def test_every_technique_is_complete() -> None:
     settings = Settings(
         techniques=(*Settings().techniques, "websocket-sync"),
@@ -84,9 +84,9 @@ async def test_every_technique_is_complete() -> None:
         together=True,
     )
     result = await run(Plan((settings,)))
-    found = by_technique(result.configurations[0].measurements)
+    measurements = by_technique(result.configurations[0].measurements)
     assert result.complete
-    for name, measurement in found.items():
+    for name, measurement in measurements.items():
         assert measurement.ledger.received == len(measurement.sent) * 3 > 0
         assert min(measurement.delays()) >= 0.0085, "no event is faster than the network"
         assert measurement.intended.p50 >= measurement.actual.p50
@@ -95,25 +95,25 @@ async def test_every_technique_is_complete() -> None:
         assert measurement.cost.reconnects == 0
         assert measurement.cost.connections == 3
         assert measurement.generator.errors == measurement.generator.failures == ()
-        asks = name in ("polling", "longpoll")
-        assert bool(measurement.cost.requests) == asks
+        is_polled = name in ("polling", "longpoll")
+        assert bool(measurement.cost.requests) == is_polled
         down = next(c for c in measurement.comparison() if c.name == "bytes down/event")
-        assert asks or down.agrees, down
-    assert found["polling"].prediction.delay.longest > found["polling"].published.p50
+        assert is_polled or down.agrees, down
+    assert measurements["polling"].prediction.delay.longest > measurements["polling"].published.p50
 
-    # What is saved is enough to count again.
+    # The ledger can be recomputed from the saved result.
     saved = json.loads(json.dumps(document.document(result)))
     configuration = saved["configurations"][0]
     assert Settings.from_document(configuration["settings"]) == settings
     for measured in configuration["techniques"].values():
         sent = [Sent(**event) for event in measured["events"]]
         samples = [Sample(*sample) for sample in measured["samples"]]
-        again = Ledger.of(sent, samples, settings.clients)
-        assert again == Ledger(**measured["ledger"])
+        recomputed = Ledger.of(sent, samples, settings.clients)
+        assert recomputed == Ledger(**measured["ledger"])
 
 
 async def test_adapters_measure_other_endpoints() -> None:
-    """Ours, as if they were not: by path, framing and publish URL alone."""
+    """Measure our endpoints only by path, framing and publish URL."""
     paths = {
         "polling": "/polling/{room}/",
         "longpoll": "/longpoll/{room}/",
@@ -133,14 +133,16 @@ async def test_adapters_measure_other_endpoints() -> None:
     )
     with LiveServer() as server:
         result = await run(Plan((settings,), server=server.url, publish_path="/publish/{room}/"))
-        found = result.configurations[0].measurements
+        measurements = result.configurations[0].measurements
         assert result.complete and result.same_host
-        assert [measurement.technique for measurement in found] == list(paths)
-        assert all(measurement.cost.cpu is None for measurement in found), "it is not our process"
+        assert [measurement.technique for measurement in measurements] == list(paths)
+        assert all(measurement.cost.cpu is None for measurement in measurements), (
+            "the server is no process of the run"
+        )
 
 
-async def test_remote_server_has_its_own_clock() -> None:
-    """An address that is not loopback's stands for it; the tap is left out as it is with TLS."""
+async def test_a_remote_servers_clock_offset_is_measured() -> None:
+    """A non-loopback address counts as remote; there is no tap, as with TLS."""
     settings = Settings(
         techniques=("longpoll", "sse"),
         clients=2,
@@ -194,7 +196,7 @@ async def test_unreachable_server_is_reported_at_once(
     monkeypatch.setattr("realtime_demo.comparison.runner.CONNECT_TIMEOUT", 0.3)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # up to its end, and no word
+        await reader.read()  # to the end, without a response
 
     async with serving_at(silent) as address:
         with pytest.raises(
@@ -203,7 +205,7 @@ async def test_unreachable_server_is_reported_at_once(
             await run(Plan((Settings(techniques=("sse", "polling"), clients=1),), server=address))
 
 
-@repeated_after_a_standstill(0.1)
+@repeated_after_a_stall(0.1)
 async def test_self_check_measures_an_added_delay() -> None:
     trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
     (added,) = await self_check(trial)
@@ -226,17 +228,20 @@ def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
     files = {name: str(tmp_path / f"out.{name}") for name in ("json", "csv", "html")}
-    done = compare(
+    completed = compare(
         *("--techniques", "websocket,polling", "--sweep", "interval=0.1,0.3", "--together"),
         *("--duration", "1.5", "--rounds", "1", "--warmup", "0.2", "--clients", "2"),
         *("--rate", "20", "--rtt", "10"),
         *("--json", files["json"], "--csv", files["csv"], "--report", files["html"]),
     )
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     for word in ("Ledger", "WebSocket", "Polling", "rtt 10 ms"):
-        assert word in done.stdout
+        assert word in completed.stdout
     saved: dict[str, Any] = json.loads(Path(files["json"]).read_text())
-    assert [one["settings"]["interval"] for one in saved["configurations"]] == [0.1, 0.3]
+    assert [configuration["settings"]["interval"] for configuration in saved["configurations"]] == [
+        0.1,
+        0.3,
+    ]
     assert saved["complete"] is True and saved["environment"]["packages"]["Django"]
     rows = list(csv.DictReader(Path(files["csv"]).read_text().splitlines()))
     assert [(row["technique"], row["lost"]) for row in rows] == [
@@ -246,10 +251,14 @@ def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
     page = Path(files["html"]).read_text()
     assert "<script" not in page and not re.search(r"(src|href)=|url\(|@import", page)
     assert "Findings" in page and "prefers-color-scheme" in page
-    # A chart for each figure that was not withheld, on whatever machine this is.
-    told = [one for c in saved["configurations"] for one in c["techniques"].values()]
-    drawn = sum(one["withheld"] is None for one in told)
-    assert ("Predicted and measured" in done.stdout) == bool(drawn)
+    # A chart for each figure that was not withheld, which depends on the machine.
+    saved_techniques = [
+        technique
+        for configuration in saved["configurations"]
+        for technique in configuration["techniques"].values()
+    ]
+    drawn = sum(technique["withheld"] is None for technique in saved_techniques)
+    assert ("Predicted and measured" in completed.stdout) == bool(drawn)
     assert page.count('aria-label="Mean delay against polling interval"') == 1
     assert page.count("share of events within a delay</text>") == drawn
 
@@ -325,6 +334,6 @@ def test_rerun_rejects_other_settings(tmp_path: Path, arguments: list[str], word
         (["http://127.0.0.1", "--idle", "-1"], "above 0"),
     ],
 )
-def test_the_doctor_says_what_is_wrong_with_an_address(arguments: list[str], words: str) -> None:
+def test_the_doctor_reports_an_invalid_address(arguments: list[str], words: str) -> None:
     with pytest.raises(CommandError, match=words):
         call_command("doctor", *arguments)

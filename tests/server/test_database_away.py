@@ -1,4 +1,4 @@
-"""The database away: open connections stay, new ones that need it receive 503."""
+"""A database outage: open connections stay, new ones that need it receive 503."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
         yield accounts
 
 
-def check_problem(answer: httpx.Response) -> None:
-    assert answer.status_code == 503, answer.text
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["code"] == "unavailable"
+def check_problem(response: httpx.Response) -> None:
+    assert response.status_code == 503, response.text
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == "unavailable"
 
 
-async def test_the_database_away(accounts: Accounts, room: str) -> None:
+async def test_connections_survive_a_database_outage(accounts: Accounts, room: str) -> None:
     token, session = accounts.token("ada"), accounts.session("ada")
     ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
     room = f"staff-{room}"
@@ -56,29 +56,35 @@ async def test_the_database_away(accounts: Accounts, room: str) -> None:
                     for technique in TECHNIQUES
                 ]
                 assert (await publish("before", token)).status_code == 201
-                await until(lambda: all(len(each) == 1 for each in ledgers.values()), BOUND)
+                await until(lambda: all(len(ledger) == 1 for ledger in ledgers.values()), BOUND)
                 with away(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
-                        for each in (each for each in TECHNIQUES if each.scheme == "http"):
-                            check_problem(await http.get(each.url_path(room), headers=headers))
-                        work = {"kind": "announcement", "arguments": {"text": "hi"}}
-                        check_problem(await http.post("/tasks/", json=work, headers=headers))
+                        for technique in TECHNIQUES:
+                            if technique.scheme == "http":
+                                path = technique.url_path(room)
+                                check_problem(await http.get(path, headers=headers))
+                        announcement = {"kind": "announcement", "arguments": {"text": "hi"}}
+                        check_problem(
+                            await http.post("/tasks/", json=announcement, headers=headers)
+                        )
                     del http.headers["authorization"]
                     page = await http.get("/", headers=session)
                     assert (page.status_code, page.headers["retry-after"]) == (503, "1")
                     # Anonymous requests need no database.
                     document = {"sender": "eve", "text": "hi"}
-                    answer = await http.post("/publish/open/", json=document)
-                    assert answer.status_code == 201
+                    response = await http.post("/publish/open/", json=document)
+                    assert response.status_code == 201
                     await until(lambda: "could not be re-checked" in server.output(), BOUND)
                 for headers in (token, session):
                     assert (await publish("after", headers)).status_code == 201
-                await until(lambda: all(len(each) == 3 for each in ledgers.values()), BOUND)
-                for task in following:
-                    task.cancel()
-            opened = (await http.get("/metrics")).text
+                await until(lambda: all(len(ledger) == 3 for ledger in ledgers.values()), BOUND)
+                for follower in following:
+                    follower.cancel()
+            metrics = (await http.get("/metrics")).text
     for name, ledger in ledgers.items():
         assert [event.text for event in ledger] == ["before", "after", "after"], name
     for name in (technique.name for technique in TECHNIQUES if not technique.is_polled):
-        assert f'realtime_opened_total{{technique="{name}"}} 1.0' in opened, "it stayed open"
+        assert f'realtime_opened_total{{technique="{name}"}} 1.0' in metrics, (
+            "the connection stayed open"
+        )

@@ -1,4 +1,4 @@
-"""`manage.py demo`: a living page, a clean end, and a clear word about a port in use."""
+"""`manage.py demo`: generated events, an orderly end, and the message for a port in use."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def running(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
-        if found := ADDRESS.search(line):
-            return found[0]
+        if match := ADDRESS.search(line):
+            return match[0]
     raise AssertionError("the demo ended without printing its address")
 
 
-def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_the_demo_publishes_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with running(tmp_path, "--port", "0") as process:
         url = address_of(process)
         with httpx.Client(base_url=url) as http:
@@ -58,7 +58,7 @@ def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
             deadline = time.monotonic() + BOUND
             events: list[dict[str, str]] = []
             while len(events) < 2:
-                assert time.monotonic() < deadline, "nobody says anything"
+                assert time.monotonic() < deadline, "no events were generated"
                 events = http.get("/longpoll/lobby/", params={"wait": 5}).json()["events"]
                 time.sleep(0.1)
             assert {event["sender"] for event in events} <= {"ada", "민준", "grace", "서연", "tim"}
@@ -69,11 +69,11 @@ def test_the_page_is_alive_and_ctrl_c_ends_it(tmp_path: Path) -> None:
         assert "Traceback" not in output
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", 0))
+        occupant.listen()
+        port = occupant.getsockname()[1]
         with running(tmp_path, "--port", str(port)) as process:
             output, _ = process.communicate(timeout=BOUND)
     assert process.returncode != 0
@@ -86,11 +86,11 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     ("host", "loopback"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("box", False)],
 )
-def test_only_a_loopback_host_needs_no_other_names(host: str, loopback: bool) -> None:
+def test_loopback_hosts_are_recognised(host: str, loopback: bool) -> None:
     assert demo.is_loopback(host) is loopback
 
 
-def test_others_on_the_network_may_ask_by_name_and_address() -> None:
+def test_a_public_host_allows_its_name_and_address() -> None:
     names = demo.names_of("0.0.0.0")
     assert demo.own_address() in names
     assert socket.gethostname().lower() in names

@@ -1,4 +1,4 @@
-"""The stage: a demo whose network and server really fail, and whose bytes are really counted."""
+"""The demo's controls: network, faults, wire dumps, feed, restarts and theory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from realtime_demo.web.theory import SERVICE, SIZES
 from tests.support.demo import Demo, Page
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection
-from tests.support.waiting import BOUND, until_asked
+from tests.support.waiting import BOUND, until_async
 from transports.http.problems import Problem
 from transports.registry import TECHNIQUES
 
@@ -82,23 +82,23 @@ def demo(folder: Path) -> Iterator[Demo]:
 
 
 async def open_stream(demo: Demo, target: str, *headers: str) -> tuple[RawConnection, list[str]]:
-    """An open stream behind its first chunk, and its head. The room is to be empty."""
+    """Open a stream of an empty room; return it after its first chunk, with its head."""
     connection = await RawConnection.open(demo.url)
     head = await connection.get(target, *headers)
     await connection.chunk()
     return connection, head
 
 
-async def nothing_comes(connection: RawConnection, page: Page) -> None:
-    """Asserts it after a round trip to the server, in which it would have come."""
+async def assert_nothing_arrives(connection: RawConnection, page: Page) -> None:
+    """Assert that no byte arrives within a round trip to the server."""
     await page.state()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await connection.reader.read(1)
 
 
-# --- Who may ----------------------------------------------------------------------------------
-async def test_a_control_is_taken_from_this_page_alone(demo: Demo) -> None:
+# --- Access -----------------------------------------------------------------------------------
+async def test_controls_require_csrf_origin_and_loopback(demo: Demo) -> None:
     async with demo.page() as page:
 
         async def status(control: str, **headers: str | None) -> tuple[int, str]:
@@ -120,7 +120,7 @@ async def test_a_control_is_taken_from_this_page_alone(demo: Demo) -> None:
             assert (await page.http.get(f"/stage/{control}/")).status_code == 405
 
 
-async def test_a_body_that_means_nothing(demo: Demo) -> None:
+async def test_invalid_control_bodies_are_rejected(demo: Demo) -> None:
     async with demo.page() as page:
         headers = {**page.headers, "Content-Type": "application/json"}
         for control, body, code in MEANINGLESS:
@@ -129,7 +129,7 @@ async def test_a_body_that_means_nothing(demo: Demo) -> None:
             assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
+async def test_forbidden_and_invalid_rooms_are_rejected(demo: Demo) -> None:
     async with demo.page() as page:
         for room, status in (("staff-room", 403), ("No Room", 404)):
             for control, document in (("feed", {}), ("burst", {"count": 1})):
@@ -139,7 +139,7 @@ async def test_a_room_that_is_closed_or_none(demo: Demo) -> None:
                 assert response.status_code == status
 
 
-async def test_another_machine_sees_the_stage_and_cannot_control_it(
+async def test_another_machine_sees_but_cannot_control_the_demo(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     host = own_address()
@@ -147,7 +147,7 @@ async def test_another_machine_sees_the_stage_and_cannot_control_it(
         pytest.skip("needs a network interface besides loopback")
     folder = tmp_path_factory.mktemp("class")
     with Demo(folder, "--no-conversation", "--host", "0.0.0.0") as demo:
-        # By the machine's own address, a client is no client of loopback.
+        # Over the machine's own address, a client does not count as loopback.
         url = f"http://{host}:{httpx.URL(demo.url).port}"
         async with demo.page() as page, httpx.AsyncClient(base_url=url, timeout=BOUND) as other:
             assert '"mayControl": false' in (await other.get("/")).text
@@ -159,23 +159,23 @@ async def test_another_machine_sees_the_stage_and_cannot_control_it(
             await page.post("cut")  # the same from this machine
 
 
-def test_the_server_is_on_loopback_wherever_the_stage_listens() -> None:
+def test_the_server_always_listens_on_loopback() -> None:
     runner = DemoRunner("192.0.2.1", 8000, FeedSettings(), environment={})
     assert runner.tap.listen == ("192.0.2.1", 8000)
     assert runner.tap.target[0] == "127.0.0.1"
 
 
-async def test_past_the_tap_there_is_no_control(demo: Demo) -> None:
-    """The tap alone knows a client's address, and a client past it has none."""
+async def test_clients_that_bypass_the_tap_cannot_control(demo: Demo) -> None:
+    """Only the tap knows a client's address: a client that bypasses it has none."""
     async with demo.page() as page:
         url = f"http://127.0.0.1:{demo.child_port}"
-        async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as past:
+        async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as client:
             headers = {**page.headers, "Origin": url}
-            response = await past.post("/stage/cut/", json={}, headers=headers)
+            response = await client.post("/stage/cut/", json={}, headers=headers)
             assert (response.status_code, response.json()["code"]) == (403, "elsewhere")
 
 
-async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer) -> None:
+async def test_controls_exist_only_in_the_demo(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         page = await http.get("/")
         assert '"demo": null' in page.text
@@ -192,29 +192,29 @@ async def test_outside_the_demo_there_is_no_stage(memory_live_server: LiveServer
             pass
 
 
-async def test_the_page_knows_the_stage(demo: Demo) -> None:
+async def test_the_page_contains_the_control_settings(demo: Demo) -> None:
     async with demo.page() as page:
         text = (await page.http.get("/")).text
-        found = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
-        assert found is not None
-        stage = json.loads(found[1])["demo"]
-        assert (stage["url"], stage["live"], stage["mayControl"]) == (
+        match = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', text)
+        assert match is not None
+        controls = json.loads(match[1])["demo"]
+        assert (controls["url"], controls["live"], controls["mayControl"]) == (
             "/stage/",
             "/stage/live/",
             True,
         )
-        assert all(stage["says"].values())
-        page.headers["X-CSRFToken"] = stage["csrf"]
+        assert all(controls["says"].values())
+        page.headers["X-CSRFToken"] = controls["csrf"]
         await page.post("feed", running=False)
         text = (await page.http.get("/", headers={"X-Forwarded-For": "192.0.2.7"})).text
         assert '"mayControl": false' in text
-        assert '"heartbeat": 15000.0' in text  # what the environment said
+        assert '"heartbeat": 15000.0' in text  # from the environment
 
 
 # --- The network ----------------------------------------------------------------------------
 async def test_bytes_and_connections_are_counted(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        await until_asked(lambda: connections_are(page, "streaming", 0))  # of the test before
+        await until_async(lambda: connections_are(page, "streaming", 0))  # of the previous test
         before = (await page.state())["techniques"]["streaming"]
         stream, head = await open_stream(demo, NDJSON.format(room))
         async with stream:
@@ -223,23 +223,23 @@ async def test_bytes_and_connections_are_counted(demo: Demo, room: str) -> None:
             assert json.loads(chunk) == event
             received = len("\r\n".join(head)) + 4 + len("1\r\n\n\r\n")
             received += len(f"{len(chunk):x}") + 4 + len(chunk)
-            asked = f"GET {NDJSON.format(room)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            request = f"GET {NDJSON.format(room)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
             after = (await page.state())["techniques"]["streaming"]
             assert {name: after[name] - before[name] for name in after} == {
-                "up": len(asked),
+                "up": len(request),
                 "down": received,
                 "connections": 1,
                 "opened": 1,
                 "requests": 1,
             }
-        await until_asked(lambda: connections_are(page, "streaming", 0))
+        await until_async(lambda: connections_are(page, "streaming", 0))
 
 
 async def connections_are(page: Page, technique: str, count: int) -> bool:
     return bool((await page.state())["techniques"][technique]["connections"] == count)
 
 
-async def test_the_network_is_laid_on_the_techniques(demo: Demo, room: str) -> None:
+async def test_network_settings_delay_the_techniques(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         assert await page.post("network", rtt=400) == {"rtt": 400, "jitter": 0, "bandwidth": None}
         try:
@@ -252,16 +252,16 @@ async def test_the_network_is_laid_on_the_techniques(demo: Demo, room: str) -> N
             await page.post("network", rtt=0, bandwidth=None)
 
 
-def test_everything_else_is_left_alone() -> None:
+def test_only_technique_requests_are_labelled() -> None:
     for technique in TECHNIQUES:
         assert label_of(technique.url_path("lobby") + "?since=a-1") == technique.name
     for target in ("/", "/polling/", "/publish/lobby/", "/static/polling/source.js", "/stage/cut/"):
         assert label_of(target) == OTHER
 
 
-async def test_a_cut_is_of_one_technique_or_of_all(demo: Demo, room: str) -> None:
+async def test_a_cut_applies_to_one_technique_or_all(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        await until_asked(lambda: connections_are(page, "streaming", 0))  # of the test before
+        await until_async(lambda: connections_are(page, "streaming", 0))  # of the previous test
         lines, _ = await open_stream(demo, NDJSON.format(room))
         events, _ = await open_stream(demo, SSE.format(room))
         async with lines, events:
@@ -275,36 +275,38 @@ async def test_a_cut_is_of_one_technique_or_of_all(demo: Demo, room: str) -> Non
                 await events.rest()
 
 
-async def test_what_is_stalled_says_nothing_until_it_goes_on(demo: Demo, room: str) -> None:
+async def test_a_stalled_stream_is_silent_until_resumed(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        lines, _ = await open_stream(demo, NDJSON.format(room))
-        async with lines:
+        stream, _ = await open_stream(demo, NDJSON.format(room))
+        async with stream:
             assert await page.post("stall", on=True, technique="streaming") == {
                 "stalled": ["streaming"]
             }
             event = await page.publish(room)
-            await nothing_comes(lines, page)
-            async with await RawConnection.open(demo.url) as again:  # a new one is let through
-                await again.get(NDJSON.format(room))
-                assert json.loads(await again.chunk()) == event
+            await assert_nothing_arrives(stream, page)
+            async with await RawConnection.open(
+                demo.url
+            ) as second_stream:  # a new one is not stalled
+                await second_stream.get(NDJSON.format(room))
+                assert json.loads(await second_stream.chunk()) == event
             assert (await page.state())["faults"]["stalled"] == ["streaming"]
             assert await page.post("stall", on=False) == {"stalled": []}
-            assert json.loads(await lines.chunk()) == event
+            assert json.loads(await stream.chunk()) == event
 
 
-async def test_a_stalled_poll_leaves_the_controls_alone(demo: Demo, room: str) -> None:
-    """A browser may use the connection that it polled on for the page's own requests."""
+async def test_a_stalled_poll_does_not_stall_other_requests(demo: Demo, room: str) -> None:
+    """A browser may reuse the connection of a poll for the page's own requests."""
     async with demo.page() as page, await RawConnection.open(demo.url) as poll:
         await poll.get(f"/polling/{room}/")
         await poll.until(b"]}")
         assert await page.post("stall", on=True, technique="polling") == {"stalled": ["polling"]}
         assert (await poll.get("/clock/"))[0] == "HTTP/1.1 200 OK"
         await poll.until(b"}")
-        asking = asyncio.create_task(poll.get(f"/polling/{room}/"))
-        await until_asked(lambda: stalled_connections(page, ["polling"]))
-        assert not asking.done()
+        stalled_poll = asyncio.create_task(poll.get(f"/polling/{room}/"))
+        await until_async(lambda: stalled_connections(page, ["polling"]))
+        assert not stalled_poll.done()
         await page.post("stall", on=False)
-        assert (await asking)[0] == "HTTP/1.1 200 OK"
+        assert (await stalled_poll)[0] == "HTTP/1.1 200 OK"
 
 
 async def stalled_connections(page: Page, techniques: list[str]) -> bool:
@@ -312,7 +314,7 @@ async def stalled_connections(page: Page, techniques: list[str]) -> bool:
 
 
 # --- The faults -------------------------------------------------------------------------------
-async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> None:
+async def test_the_buffering_fault_delays_streams(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         await page.post("fault", buffering=True)
         try:
@@ -320,18 +322,18 @@ async def test_a_buffering_proxy_holds_streams_back(demo: Demo, room: str) -> No
             async with connection:
                 request = f"GET {SSE.format(room)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
                 connection.writer.write(request.encode())
-                await until_asked(lambda: is_subscribed(page))
+                await until_async(lambda: is_subscribed(page))
                 await page.publish(room, "x" * 1000)
-                await nothing_comes(connection, page)
-                refused = await page.http.get(SSE.format(room), params={"since": "?"})
-                assert refused.status_code == 400  # what has a length has an end
+                await assert_nothing_arrives(connection, page)
+                rejected = await page.http.get(SSE.format(room), params={"since": "?"})
+                assert rejected.status_code == 400  # has a Content-Length
                 for _ in range(17):
                     last = await page.publish(room, "x" * 1000)
                 await connection.until(b"\r\n\r\n")
                 event = await page.publish(room, "small")
-                await nothing_comes_of(connection, event["id"], page)
+                await assert_not_received(connection, event["id"], page)
                 assert (await page.post("fault", buffering=False))["buffering"] is False
-                async with asyncio.timeout(10):  # before the next heartbeat would push it out
+                async with asyncio.timeout(10):  # before the next heartbeat would flush it
                     text = await connection.until(b'"small"')
                 assert last["id"].encode() in text
         finally:
@@ -343,18 +345,18 @@ async def is_subscribed(page: Page) -> bool:
     return re.search(r'connections[^\n]*"sse"[^\n]* 1', metrics) is not None
 
 
-async def nothing_comes_of(connection: RawConnection, identity: str, page: Page) -> None:
+async def assert_not_received(connection: RawConnection, identity: str, page: Page) -> None:
     await page.state()
     assert identity.encode() not in bytes(connection.reader._buffer)  # type: ignore[attr-defined]
 
 
-async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, room: str) -> None:
+async def test_the_gzip_fault_compresses_each_chunk(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         before, _ = await open_stream(demo, NDJSON.format(room))
         await page.post("fault", gzip=True)
         try:
             async with before:
-                with pytest.raises(ConnectionResetError):  # it begins again, compressed
+                with pytest.raises(ConnectionResetError):  # it reconnects, compressed
                     await before.rest()
             stream, head = await open_stream(demo, NDJSON.format(room), "Accept-Encoding: gzip")
             async with stream:
@@ -364,7 +366,7 @@ async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, roo
                     event = await page.publish(room)
                     member = zlib.decompressobj(wbits=31)
                     assert json.loads(member.decompress(await stream.chunk())) == event
-                    assert member.eof  # whole by itself
+                    assert member.eof  # complete by itself
                 wire = await wire_of(page, "streaming", event["id"])
                 assert wire["note"] == "wire.compressed"
             plain, head = await open_stream(demo, NDJSON.format(room))
@@ -376,8 +378,8 @@ async def test_a_middleware_that_compresses_each_chunk_by_itself(demo: Demo, roo
 
 # --- The wire -----------------------------------------------------------------------------------
 async def wire_of(page: Page, technique: str, identity: str) -> dict[str, object]:
-    asked = {"technique": technique, "id": identity}
-    response = await page.http.get("/stage/wire/", params=asked)
+    query = {"technique": technique, "id": identity}
+    response = await page.http.get("/stage/wire/", params=query)
     assert response.status_code == 200, response.text
     return dict(response.json())
 
@@ -387,21 +389,21 @@ def bytes_of(parts: object) -> bytes:
     return b"".join(bytes.fromhex(part["hex"]) for part in parts)
 
 
-async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
+async def test_the_wire_shows_the_bytes_of_an_event(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         lines, _ = await open_stream(demo, NDJSON.format(room), "Cookie: sessionid=secret")
         events, _ = await open_stream(demo, SSE.format(room))
-        held, asked = await RawConnection.open(demo.url), f"/longpoll/{room}/"
+        long_poll, path = await RawConnection.open(demo.url), f"/longpoll/{room}/"
         url = demo.url.replace("http", "ws")
-        async with lines, events, held, connect(f"{url}/websocket/{room}/") as socket:
+        async with lines, events, long_poll, connect(f"{url}/websocket/{room}/") as socket:
             await socket.recv()
-            held.writer.write(f"GET {asked} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-            said = {"type": "publish", "room": room, "sender": "ada", "text": "안녕"}
-            await socket.send(json.dumps(said))
+            long_poll.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            message = {"type": "publish", "room": room, "sender": "ada", "text": "안녕"}
+            await socket.send(json.dumps(message))
             batch = await socket.recv(decode=False)
             identity = json.loads(batch)["events"][0]["id"]
             chunk, framed = await lines.chunk(), await events.chunk()
-            await held.until(b"\r\n\r\n")
+            await long_poll.until(b"\r\n\r\n")
             polled = (await page.http.get(f"/polling/{room}/")).content
             length = b"\x81\x7e" + len(batch).to_bytes(2, "big")
             expected = {
@@ -409,7 +411,7 @@ async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
                 "sse": b"%x\r\n%b\r\n" % (len(framed), framed),
                 "websocket": length + batch,
                 "polling": polled,
-                "longpoll": await held.until(b"]}"),
+                "longpoll": await long_poll.until(b"]}"),
             }
             for technique, carried in expected.items():
                 wire = await wire_of(page, technique, identity)
@@ -420,29 +422,29 @@ async def test_the_bytes_that_carried_an_event(demo: Demo, room: str) -> None:
             assert "Cookie: …" in str((await wire_of(page, "streaming", identity))["request_head"])
             sent = (await wire_of(page, "websocket", identity))["sent"]
             assert isinstance(sent, list)
-            assert json.loads(sent[-1]["text"]) == said
+            assert json.loads(sent[-1]["text"]) == message
 
 
-def test_the_rooms_that_the_bytes_speak_of() -> None:
-    """A socket of one room may carry another's events, and what was said in a third."""
-    said = b'{"type":"publish","room" : "staff-b","text":"\\"room\\":\\"c\\""}'
-    frame = b"\x81" + bytes([0x80 | len(said)]) + b"\0\0\0\0" + said
+def test_rooms_are_found_in_wire_bytes() -> None:
+    """A socket of one room may carry events of others, in both directions."""
+    message = b'{"type":"publish","room" : "staff-b","text":"\\"room\\":\\"c\\""}'
+    frame = b"\x81" + bytes([0x80 | len(message)]) + b"\0\0\0\0" + message
     carrier = b'\x81\x0f{"room":"staff-a"}'
-    found = {"carrier": b64encode(carrier).decode(), "sent": b64encode(frame).decode()}
-    assert rooms_of(found) == {"staff-a", "staff-b"}
+    document = {"carrier": b64encode(carrier).decode(), "sent": b64encode(frame).decode()}
+    assert rooms_of(document) == {"staff-a", "staff-b"}
     chunk = b"2a\r\n" + gzip.compress(b'{"room":"staff-d"}\n') + b"\r\n"
     assert rooms_of({"carrier": b64encode(chunk).decode(), "sent": ""}) == {"staff-d"}
 
 
-async def test_a_wire_that_there_is_not(demo: Demo, room: str) -> None:
+async def test_invalid_wire_queries_are_rejected(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        for asked, status in (
+        for query, status in (
             ({"technique": "sse", "id": "abc-1"}, 404),
             ({"technique": "sse", "id": '"id"'}, 400),
             ({"technique": "sse"}, 400),
             ({"technique": "telepathy", "id": "abc-1"}, 400),
         ):
-            response = await page.http.get("/stage/wire/", params=asked)
+            response = await page.http.get("/stage/wire/", params=query)
             assert response.status_code == status
             assert response.json()["detail"]
 
@@ -475,7 +477,7 @@ async def test_the_feed_runs_and_bursts(demo: Demo, room: str) -> None:
             assert len(received) >= 20 + 150 + 1
 
 
-def test_what_is_not_named_stays_as_it_is() -> None:
+def test_omitted_feed_settings_are_unchanged() -> None:
     feed = FeedSettings(running=False, rate=3.0, room="here", arrivals="fixed")
     assert feed.changed({}) == feed
     assert feed.changed({"rate": 5}) == FeedSettings(False, 5.0, "here", "fixed")
@@ -484,7 +486,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
 
 
 # --- The server ---------------------------------------------------------------------------------
-async def test_a_restart_keeps_the_port_and_what_was_set(demo: Demo, room: str) -> None:
+async def test_a_restart_keeps_the_port_and_the_settings(demo: Demo, room: str) -> None:
     url = demo.url.replace("http", "ws")
     crashes = demo.output().count("ended")
     async with demo.page() as page, connect(f"{url}/stage/live/") as live:
@@ -503,9 +505,9 @@ async def test_a_restart_keeps_the_port_and_what_was_set(demo: Demo, room: str) 
                 state = json.loads(await asyncio.wait_for(live.recv(), BOUND))
         assert state["server"] == "restarting"
         assert live.close_code == 1012
-        await until_asked(lambda: is_up_since(page, first["running_since"]))
+        await until_async(lambda: is_up_since(page, first["running_since"]))
         assert (await page.post("network", jitter=0))["rtt"] == 0
-        assert demo.output().count("ended") == crashes  # it was asked for
+        assert demo.output().count("ended") == crashes  # it was requested
 
 
 async def is_up_since(page: Page, before: float) -> bool:
@@ -516,7 +518,7 @@ async def is_up_since(page: Page, before: float) -> bool:
     return bool(state["server"] == "up" and state["running_since"] > before)
 
 
-async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
+async def test_a_killed_server_is_restarted(demo: Demo, room: str) -> None:
     async with demo.page() as page:
         first = await page.state()
         stream, _ = await open_stream(demo, NDJSON.format(room))
@@ -524,14 +526,14 @@ async def test_a_server_that_was_killed_is_back(demo: Demo, room: str) -> None:
             assert await page.post("restart", kill=True) == {"kill": True}
             with suppress(ConnectionResetError):
                 assert await stream.rest() == b""
-        await until_asked(lambda: is_up_since(page, first["running_since"]))
+        await until_async(lambda: is_up_since(page, first["running_since"]))
         second = await page.state()
-        demo.child.kill()  # nobody asked for this
-        await until_asked(lambda: is_up_since(page, second["running_since"]))
+        demo.child.kill()  # not requested
+        await until_async(lambda: is_up_since(page, second["running_since"]))
         assert "The server ended (killed by SIGKILL); restarting it." in demo.output()
 
 
-def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> None:
+def test_the_server_ends_when_its_parent_is_killed(folder: Path) -> None:
     with Demo(folder, "--no-conversation") as demo:
         child = demo.child
         demo.process.kill()
@@ -541,20 +543,20 @@ def test_no_server_is_left_behind_by_a_parent_that_was_killed(folder: Path) -> N
 
 
 # --- The theory ---------------------------------------------------------------------------------
-async def test_the_theory_is_that_of_the_comparison(memory_live_server: LiveServer) -> None:
+async def test_theory_matches_the_comparison(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
-        asked = {"rate": 2, "interval": 500, "rtt": 100, "jitter": 20, "bandwidth": 200}
-        predictions = (await http.get("/theory/", params=asked)).json()
+        query = {"rate": 2, "interval": 500, "rtt": 100, "jitter": 20, "bandwidth": 200}
+        predictions = (await http.get("/theory/", params=query)).json()
         assert list(predictions) == [technique.name for technique in TECHNIQUES]
         path = NetworkPath(Network.of(0.1, 0.02, 200_000), SERVICE)
-        for name, found in predictions.items():
+        for name, prediction in predictions.items():
             expected = predict(name, Workload(2, interval=0.5), path, SIZES)
-            assert found["mean"] == pytest.approx(expected.delay.mean)
-            assert found["median"] == pytest.approx(expected.delay.quantile(0.5))
-            assert found["p95"] == pytest.approx(expected.delay.quantile(0.95))
-            assert found["requests_per_event"] == pytest.approx(expected.requests_per_event)
-            assert found["empty_share"] == pytest.approx(expected.empty_share)
-            shares = [share for _, share in found["density"]]
+            assert prediction["mean"] == pytest.approx(expected.delay.mean)
+            assert prediction["median"] == pytest.approx(expected.delay.quantile(0.5))
+            assert prediction["p95"] == pytest.approx(expected.delay.quantile(0.95))
+            assert prediction["requests_per_event"] == pytest.approx(expected.requests_per_event)
+            assert prediction["empty_share"] == pytest.approx(expected.empty_share)
+            shares = [share for _, share in prediction["density"]]
             assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
 
 
@@ -570,14 +572,16 @@ async def test_the_theory_is_that_of_the_comparison(memory_live_server: LiveServ
         "rate=9&bandwidth=1",
     ],
 )
-async def test_a_theory_of_nothing(memory_live_server: LiveServer, query: str) -> None:
+async def test_invalid_theory_parameters_are_rejected(
+    memory_live_server: LiveServer, query: str
+) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         response = await http.get(f"/theory/?{query}")
         assert response.status_code == 400
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_poll_without_a_pause(memory_live_server: LiveServer) -> None:
+async def test_theory_accepts_an_interval_of_zero(memory_live_server: LiveServer) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         response = await http.get("/theory/?interval=0")
         assert response.json()["polling"]["median"] < 0.01

@@ -1,4 +1,4 @@
-"""The doctor, in front of an nginx that is right, and of ones that are broken on purpose."""
+"""The doctor, run against a correct nginx and against misconfigured ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from realtime_demo.tap.proxy import Connection, Tap
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import free_port, missing
-from tests.support.waiting import repeated_after_a_standstill
+from tests.support.waiting import repeated_after_a_stall
 from transports.registry import BY_NAME
 
 pytestmark = [pytest.mark.own_server]
@@ -67,9 +67,9 @@ UPGRADE = "proxy_set_header Upgrade $http_upgrade; "
 UPGRADE += "proxy_set_header Connection $realtime_connection;"
 HOST = "proxy_set_header Host $http_host;"
 ENVIRONMENT = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
-NOTES = {"http/1.1", "exposes"}  # of every one of these: plain HTTP, and no rule for /metrics
-# What is late is a finding, wherever it was held up.
-unhindered = repeated_after_a_standstill(0.1)
+NOTES = {"http/1.1", "exposes"}  # all of these servers have plain HTTP, and no rule for /metrics
+# A late event is a finding, even if this machine delayed it.
+without_stalls = repeated_after_a_stall(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def server() -> Iterator[LiveServer]:
 def nginx(
     directory: Path, upstream: str, broken: str = "", *, tls: str = "", certificate: str = ""
 ) -> Iterator[str]:
-    """An nginx with `broken` in its location; its URL."""
+    """Run nginx with `broken` in its location; yield its URL."""
     try:
         executable = programs.nginx()
     except programs.Missing as error:
@@ -126,16 +126,18 @@ async def examined(url: str, idle: float = 1.0) -> list[Finding]:
     return await Examination(url, idle).run()
 
 
-def what(findings: list[Finding], severity: str = "problem") -> set[tuple[str, str]]:
-    return {(each.technique, each.what) for each in findings if each.severity == severity}
+def found_by_technique(findings: list[Finding], severity: str = "problem") -> set[tuple[str, str]]:
+    return {
+        (finding.technique, finding.what) for finding in findings if finding.severity == severity
+    }
 
 
-@unhindered
-async def test_nothing_is_said_of_what_is_right(server: LiveServer, tmp_path: Path) -> None:
+@without_stalls
+async def test_a_correct_proxy_has_no_problems(server: LiveServer, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url) as url:
         findings = await examined(url)
-    assert what(findings) == set()
-    assert {each.what for each in findings} <= NOTES
+    assert found_by_technique(findings) == set()
+    assert {finding.what for finding in findings} <= NOTES
 
 
 BUFFERED = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
@@ -173,123 +175,129 @@ COMPRESSED += "proxy_hide_header Content-Encoding;"
         ),
     ],
 )
-@unhindered
-async def test_what_is_broken_is_named(
+@without_stalls
+async def test_a_broken_proxy_is_diagnosed(
     broken: str, expected: set[tuple[str, str]], server: LiveServer, tmp_path: Path
 ) -> None:
     with nginx(tmp_path, server.url, broken) as url:
         findings = await examined(url)
-    found = what(findings)
-    assert expected <= found, findings
-    named = {each for _, each in expected}
+    problems = found_by_technique(findings)
+    assert expected <= problems, findings
+    expected_kinds = {kind for _, kind in expected}
     side_effects = {"upgrade", "downgrades", "refuses"}  # of HTTP/1.0, of another host
-    assert {each for _, each in found} <= named | side_effects, findings
-    assert all(each.evidence and each.cure for each in findings)
+    assert {finding for _, finding in problems} <= expected_kinds | side_effects, findings
+    assert all(finding.evidence and finding.cure for finding in findings)
 
 
-@unhindered
-async def test_http_1_0_with_buffering(tmp_path: Path) -> None:
-    """Behind Daphne: nginx passes chunks on as they come, which Uvicorn sends in HTTP/1.0 too."""
+@without_stalls
+async def test_http_1_0_and_buffering_are_reported(tmp_path: Path) -> None:
+    """Over Daphne: Uvicorn sends chunks in HTTP/1.0 too, and nginx relays them at once."""
     with (
         LiveServer(server="daphne", env=ENVIRONMENT) as server,
         nginx(tmp_path, server.url, BUFFERED + "proxy_http_version 1.0;") as url,
     ):
         findings = await examined(url)
-    found = what(findings)
-    assert {("streaming", "buffers"), ("sse", "buffers"), ("all", "downgrades")} <= found, findings
+    problems = found_by_technique(findings)
+    assert {("streaming", "buffers"), ("sse", "buffers"), ("all", "downgrades")} <= problems, (
+        findings
+    )
     side_effects = {"upgrade", "refuses"}  # of HTTP/1.0
-    assert {each for _, each in found} <= {"buffers", "downgrades"} | side_effects, findings
+    assert {finding for _, finding in problems} <= {"buffers", "downgrades"} | side_effects, (
+        findings
+    )
 
 
 @pytest.mark.parametrize("once", [True, False])
-@unhindered
-async def test_a_machine_that_stumbles_once_is_no_proxy_that_buffers(
-    once: bool, server: LiveServer
-) -> None:
-    """Nothing crosses a room's connection for a moment: at its first event, or at each."""
-    pushing = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
-    stumbled: set[str] = set()
+@without_stalls
+async def test_one_late_event_is_not_reported_as_buffering(once: bool, server: LiveServer) -> None:
+    """Stall each room's connection for a moment: at its first event, or at each."""
+    streams = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
+    stalled: set[str] = set()
     resuming: dict[Connection, asyncio.TimerHandle] = {}
 
-    class Stumbling(Examination):
-        async def _publish(self, room: str, *rest: Any, **more: Any) -> HttpTrace:
+    class Stalling(Examination):
+        async def _publish(self, room: str, *arguments: Any, **options: Any) -> HttpTrace:
             for connection in tap.connections:
-                name = pushing.get(connection.target.replace(room, ""), "")
-                if name and room in connection.target and not (once and name in stumbled):
-                    stumbled.add(name)
+                name = streams.get(connection.target.replace(room, ""), "")
+                if name and room in connection.target and not (once and name in stalled):
+                    stalled.add(name)
                     connection.stall()
                     if connection in resuming:
                         resuming[connection].cancel()
-                    late = 2 * (LATE + 4 * self.round_trip)  # twice what an event may be
+                    late = 2 * (LATE + 4 * self.round_trip)  # twice the tolerated delay
                     loop = asyncio.get_running_loop()
                     resuming[connection] = loop.call_later(late, connection.resume)
-            return await super()._publish(room, *rest, **more)
+            return await super()._publish(room, *arguments, **options)
 
     parts = urlsplit(server.url)
     async with Tap(parts.hostname or "", parts.port or 0) as tap:
-        findings = await Stumbling(tap.url, 1.0).run()
-    for each in resuming.values():
-        each.cancel()
-    assert stumbled == {"streaming", "sse", "websocket"}
-    assert what(findings) == (set() if once else {(name, "buffers") for name in stumbled})
+        findings = await Stalling(tap.url, 1.0).run()
+    for timer in resuming.values():
+        timer.cancel()
+    assert stalled == {"streaming", "sse", "websocket"}
+    assert found_by_technique(findings) == (
+        set() if once else {(name, "buffers") for name in stalled}
+    )
 
 
-@unhindered
-async def test_a_timeout_below_the_hold(server: LiveServer, tmp_path: Path) -> None:
+@without_stalls
+async def test_a_short_proxy_timeout_is_reported(server: LiveServer, tmp_path: Path) -> None:
     with nginx(tmp_path, server.url, "proxy_read_timeout 2s; proxy_next_upstream off;") as url:
         findings = await examined(url, idle=4)
-    assert what(findings) == {
+    assert found_by_technique(findings) == {
         ("longpoll", "times out"),
         ("streaming", "drops idle"),
         ("sse", "drops idle"),
         ("websocket", "drops idle"),
     }
-    assert any("after 2." in each.evidence for each in findings)
+    assert any("after 2." in finding.evidence for finding in findings)
 
 
-@unhindered
-async def test_tls(server: LiveServer, tmp_path: Path) -> None:
+@without_stalls
+async def test_tls_certificate_and_scheme_are_checked(server: LiveServer, tmp_path: Path) -> None:
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.ensure(*files, host="127.0.0.1")
-    shown = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
-    unsaid = f"{HOST}{UPGRADE} proxy_set_header X-Forwarded-For $remote_addr;"
-    with nginx(tmp_path, server.url, tls="ssl", certificate=shown) as url:
+    options = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
+    without_scheme = f"{HOST}{UPGRADE} proxy_set_header X-Forwarded-For $remote_addr;"
+    with nginx(tmp_path, server.url, tls="ssl", certificate=options) as url:
         findings = await examined(url)
-        assert what(findings) == set()
-        assert ("all", "certificate") in what(findings, "note")
-        assert ("all", "http/1.1") in what(findings, "note")
-    with nginx(tmp_path, server.url, unsaid, tls="ssl", certificate=shown) as url:
+        assert found_by_technique(findings) == set()
+        assert ("all", "certificate") in found_by_technique(findings, "note")
+        assert ("all", "http/1.1") in found_by_technique(findings, "note")
+    with nginx(tmp_path, server.url, without_scheme, tls="ssl", certificate=options) as url:
         findings = await examined(url)
-        assert ("all", "scheme") in what(findings)
+        assert ("all", "scheme") in found_by_technique(findings)
 
 
-async def test_an_upstream_that_is_gone(tmp_path: Path) -> None:
+async def test_an_unreachable_upstream_is_reported(tmp_path: Path) -> None:
     with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as url:
         findings = await examined(url)
-    refused = {each.technique for each in findings if each.what == "refuses"}
-    assert refused >= {"all", "polling", "longpoll", "streaming", "sse"}
-    assert ("websocket", "upgrade") in what(findings)
+    rejected = {finding.technique for finding in findings if finding.what == "refuses"}
+    assert rejected >= {"all", "polling", "longpoll", "streaming", "sse"}
+    assert ("websocket", "upgrade") in found_by_technique(findings)
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_server_raises() -> None:
     with pytest.raises(Unreachable):
         await examined(f"http://127.0.0.1:{free_port()}")
 
 
-def test_the_command(server: LiveServer, tmp_path: Path) -> None:
+def test_the_command_prints_json_and_a_table(server: LiveServer, tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "manage.py", "doctor", "--idle", "1", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
     with nginx(tmp_path, server.url, "client_max_body_size 1k;") as url:
-        sick = run(url, "--json")
-        (document,) = [each for each in json.loads(sick.stdout) if each["severity"] == "problem"]
+        broken = run(url, "--json")
+        (document,) = [
+            finding for finding in json.loads(broken.stdout) if finding["severity"] == "problem"
+        ]
         assert document["what"] == "limits bodies"
         assert document["cure"] == str(REMEDIES["limits bodies"])
         table = run(url)
         assert "client_max_body_size" in table.stdout.replace("\n", "")
-        assert sick.returncode == table.returncode == 1
-    nobody = run(f"http://127.0.0.1:{free_port()}")
-    assert nobody.returncode == 1
-    assert "Traceback" not in nobody.stderr
+        assert broken.returncode == table.returncode == 1
+    unreachable = run(f"http://127.0.0.1:{free_port()}")
+    assert unreachable.returncode == 1
+    assert "Traceback" not in unreachable.stderr
     assert run("localhost").returncode == 1

@@ -37,7 +37,7 @@ http {{
 
 
 def nginx_error(folder: Path, remedies: list[Remedy]) -> str:
-    """Return what `nginx -t` says of a configuration with these lines, or an empty string."""
+    """Return the errors of `nginx -t` for a configuration with these lines."""
     blocks = {
         name: "\n".join(
             dict.fromkeys(

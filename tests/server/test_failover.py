@@ -1,4 +1,4 @@
-"""A replica is promoted: what the former master had given is never taken for what follows."""
+"""Redis failover: events of the former master are never confused with later ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faults.failover import Failover, Node, until
 from faults.ledger import ClientLedger
 from realtime_demo.production import programs
 from tests.support.redis_server import INSTALL, missing
-from tests.support.waiting import BOUND, until_asked
+from tests.support.waiting import BOUND, until_async
 from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
 from transports.store.redis.connection import Sentinels
@@ -38,17 +38,21 @@ def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
 
 
 @pytest.fixture
-async def log(failover: Failover) -> AsyncIterator[RedisStore]:
-    prefix = uuid.uuid4().hex
+def prefix() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+async def log(failover: Failover, prefix: str) -> AsyncIterator[RedisStore]:
     history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     yield history
     await history.close()
 
 
 @pytest.fixture
-async def behind(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStore]:
-    """Another process's, with connections, which asks the Sentinels no more by itself."""
-    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
+async def outdated(failover: Failover, prefix: str) -> AsyncIterator[RedisStore]:
+    """Yield the store of another process, connected, which no longer queries the Sentinels."""
+    history = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     await history.read("r", None)
     cast(Any, history._reader.connection_pool)._queried_at = float("inf")
     yield history
@@ -56,13 +60,13 @@ async def behind(failover: Failover, log: RedisStore) -> AsyncIterator[RedisStor
 
 
 async def promote(failover: Failover) -> None:
-    """As planned: the former master lives, and has not been told."""
+    """Promote the replica; the former master is still running, and does not know."""
     replica = await asyncio.to_thread(failover.promote_replica)
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
 
 async def publish(log: RedisStore, *texts: str) -> list[Event]:
-    """As soon as somebody takes them."""
+    """Publish the texts, each as soon as the store accepts it."""
     events = []
     for text in texts:
         async with asyncio.timeout(BOUND):
@@ -76,25 +80,27 @@ async def publish(log: RedisStore, *texts: str) -> list[Event]:
 
 
 async def texts(log: RedisStore, since: Event | None) -> list[str]:
-    """What follows; "" for a `reset`."""
+    """Return the texts of the events after `since`; "" for a `reset`."""
     batch = await log.read("r", since.cursor if since else None)
     return ["" if event.type == "reset" else event.text for event in batch.events]
 
 
-async def test_what_the_master_took_with_it_is_told(failover: Failover, log: RedisStore) -> None:
+async def test_events_lost_with_the_master_cause_a_reset(
+    failover: Failover, log: RedisStore
+) -> None:
     master = failover.master
-    kept = await publish(log, "1", "2")
+    replicated = await publish(log, "1", "2")
     failover.cut_off()
-    gone = await publish(log, "3", "4")  # acknowledged, and never replicated
-    everyone = {event.id: ClientLedger(event.cursor) for event in (*kept, *gone)}
+    lost = await publish(log, "3", "4")  # acknowledged, but never replicated
+    clients = {event.id: ClientLedger(event.cursor) for event in (*replicated, *lost)}
     replica = failover.kill_master()
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
     after = await publish(log, "5", "6", "7")
     head = after[-1].cursor
-    assert [event.cursor.seq for event in after] == [3, 4, 5], "the numbers are given again"
-    assert {event.cursor.epoch for event in after}.isdisjoint(e.cursor.epoch for e in gone)
-    for identity, ledger in everyone.items():
+    assert [event.cursor.seq for event in after] == [3, 4, 5], "the numbers are reused"
+    assert {event.cursor.epoch for event in after}.isdisjoint(e.cursor.epoch for e in lost)
+    for identity, ledger in clients.items():
         batch = await log.read("r", ledger.position)
         assert batch.cursor == head
         for event in batch.events:
@@ -102,10 +108,10 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
         ledger.close(head)
         assert (ledger.lost, ledger.duplicated, ledger.out_of_order) == (0, 0, 0), identity
         assert (ledger.resets, ledger.uncounted) == (1, 1), identity
-    assert await texts(log, kept[0]) == ["2", "", "5", "6", "7"], "what was replicated is given"
+    assert await texts(log, replicated[0]) == ["2", "", "5", "6", "7"], "replicated events remain"
     assert await texts(log, None) == ["2", "", "5", "6", "7"], "the last four"
-    assert await log.find("r", gone[0].cursor) is None
-    assert await log.find("r", kept[0].cursor) == kept[0]
+    assert await log.find("r", lost[0].cursor) is None
+    assert await log.find("r", replicated[0].cursor) == replicated[0]
     assert (await log.read("r", head)).events == ()
     assert (await log.heads(["r"]))["r"] == head
 
@@ -113,73 +119,75 @@ async def test_what_the_master_took_with_it_is_told(failover: Failover, log: Red
     await asyncio.to_thread(until, lambda: failover.follows(master))
 
 
-async def test_a_planned_failover_loses_nothing(failover: Failover, log: RedisStore) -> None:
+async def test_a_planned_failover_loses_nothing(
+    failover: Failover, log: RedisStore, prefix: str
+) -> None:
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
-    # Told at once, before there is anything more.
-    await until_asked(lambda: texts(log, before[-1]))
-    told = await log.read("r", before[-1].cursor)
-    assert [(event.type, event.missed, event.cursor) for event in told.events] == [
-        ("reset", None, told.cursor)
+    # The reset comes at once, before the next event.
+    await until_async(lambda: texts(log, before[-1]))
+    batch = await log.read("r", before[-1].cursor)
+    assert [(event.type, event.missed, event.cursor) for event in batch.events] == [
+        ("reset", None, batch.cursor)
     ]
-    assert told.cursor.seq == 2
+    assert batch.cursor.seq == 2
     (third,) = await publish(log, "3")
-    assert third.cursor == (told.cursor.epoch, 3)
-    assert (await log.read("r", told.cursor)).events == (third,)
+    assert third.cursor == (batch.cursor.epoch, 3)
+    assert (await log.read("r", batch.cursor)).events == (third,)
     assert await texts(log, before[0]) == ["2", "", "3"]
 
-    # Connections that come later find it noted, and begin nothing.
-    again = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=log._prefix)
-    assert [event.cursor for event in await publish(again, "4")] == [(third.cursor.epoch, 4)]
-    await again.close()
+    # Later connections read the stored epoch, and start no other.
+    reopened = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
+    assert [event.cursor for event in await publish(reopened, "4")] == [(third.cursor.epoch, 4)]
+    await reopened.close()
     await asyncio.to_thread(failover.demote, former)
 
 
-async def test_a_former_master_gives_nothing_twice(
-    failover: Failover, log: RedisStore, behind: RedisStore
+async def test_a_former_master_repeats_no_events(
+    failover: Failover, log: RedisStore, outdated: RedisStore
 ) -> None:
-    """To who comes from a server that has heard of the failover already, to one that has not."""
+    """A client moves from a server that knows of the failover to one that does not."""
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
-    await until_asked(lambda: texts(log, before[-1]))
-    told = await log.read("r", before[-1].cursor)
-    assert told.cursor.epoch != before[-1].cursor.epoch
-    assert await texts(behind, before[0]) == ["2"], "it is at the former one"
+    await until_async(lambda: texts(log, before[-1]))
+    batch = await log.read("r", before[-1].cursor)
+    assert batch.cursor.epoch != before[-1].cursor.epoch
+    assert await texts(outdated, before[0]) == ["2"], "it reads the former master"
 
-    assert former.replication()["role"] == "master", "it was told, which cuts everyone off"
-    again = await behind.read("r", told.cursor)
-    assert (again.events, again.cursor) == ((), told.cursor)
-    assert await texts(behind, before[0]) == ["2", ""], "and from here on it is at the new one"
+    assert former.replication()["role"] == "master", "a demotion would cut all connections"
+    later = await outdated.read("r", batch.cursor)
+    assert (later.events, later.cursor) == ((), batch.cursor)
+    assert await texts(outdated, before[0]) == ["2", ""], "from now on it reads the new master"
     await asyncio.to_thread(failover.demote, former)
 
 
 async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Sentinels that say different things, one of which never answers."""
+    """Sentinels disagree, and one never responds."""
     sentinels: Any = Sentinels([("one", 1), ("two", 2), ("three", 3), ("four", 4)])  # type: ignore[no-untyped-call]
-    forever = asyncio.Event()
+    never = asyncio.Event()
 
-    def says(which: int, epoch: int, **state: bool) -> None:
+    def answer(sentinel: int, epoch: int, **state: bool) -> None:
         async def masters() -> dict[str, Any]:
             flags = {"is_master": True, "is_sdown": False, "is_odown": False, **state}
             where = {"ip": "127.0.0.1", "port": 7000 + epoch, "num-other-sentinels": 3}
             return {"mine": {"config-epoch": epoch, **where, **flags}}
 
-        monkeypatch.setattr(sentinels.sentinels[which], "sentinel_masters", masters)
+        monkeypatch.setattr(sentinels.sentinels[sentinel], "sentinel_masters", masters)
 
     async def away() -> None:
         raise RedisError("away")
 
-    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", forever.wait)
+    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", never.wait)
     monkeypatch.setattr(sentinels.sentinels[1], "sentinel_masters", away)
-    says(2, 1)
-    says(3, 2)
+    answer(2, 1)
+    answer(3, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
-    says(3, 2, is_sdown=True)
-    with pytest.raises(RedisError, match="2 of 4 Sentinels responded"):  # not the former one
+    answer(3, 2, is_sdown=True)
+    with pytest.raises(RedisError, match="2 of 4 Sentinels responded"):  # not the former master
         await sentinels.discover_master("mine")
-    says(2, 2)
+    answer(2, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
     monkeypatch.setattr(sentinels.sentinels[2], "sentinel_masters", away)
     monkeypatch.setattr(sentinels.sentinels[3], "sentinel_masters", away)
@@ -188,38 +196,38 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
         await sentinels.discover_master("mine")
 
 
-async def test_the_channel_layer_goes_with_the_master(failover: Failover) -> None:
-    """Its reader waits at the former master, which is alive and has not been told."""
+async def test_the_channel_layer_follows_the_master(failover: Failover) -> None:
+    """The layer's reader waits at the former master, which is running and does not know."""
     host = layer_host(failover.url, socket_timeout=3600)
     layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
-    layer.brpop_timeout = 3600  # seconds until it would ask again by itself
+    layer.brpop_timeout = 3600  # seconds until it would reconnect by itself
     channel = await layer.new_channel()
     waiting = asyncio.create_task(layer.receive(channel))
     former = failover.master
-    await until_asked(lambda: asyncio.to_thread(blocked, former))
+    await until_async(lambda: asyncio.to_thread(blocked, former))
     await promote(failover)
 
-    async def woken() -> bool:
+    async def is_received() -> bool:
         with contextlib.suppress(RedisError, ChannelFull):
-            await layer.send(channel, {"type": "told"})
+            await layer.send(channel, {"type": "wake"})
         return waiting.done()
 
-    await until_asked(woken)
-    assert former.replication()["role"] == "master", "it was told, which cuts everyone off"
+    await until_async(is_received)
+    assert former.replication()["role"] == "master", "a demotion would cut all connections"
     with contextlib.suppress(RedisError):
         await waiting
     async with asyncio.timeout(BOUND):
-        assert await layer.receive(channel) == {"type": "told"}
+        assert await layer.receive(channel) == {"type": "wake"}
     await layer.close_pools()
     await asyncio.to_thread(failover.demote, former)
 
 
 def blocked(node: Node) -> bool:
-    """Whether a client waits there."""
+    """Return whether a client waits at the node."""
     return bool(node.client.info("clients")["blocked_clients"])
 
 
-async def test_a_replica_is_refused(failover: Failover) -> None:
+async def test_a_replica_is_rejected(failover: Failover) -> None:
     replica = failover.replica
     await asyncio.to_thread(until, lambda: failover.follows(replica))
     history = RedisStore(

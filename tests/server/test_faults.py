@@ -1,4 +1,4 @@
-"""The fault suite: that its ledgers would see a loss, and a few faults at a real deployment."""
+"""The fault suite: its ledgers, and a few faults in a real deployment."""
 
 from __future__ import annotations
 
@@ -51,10 +51,12 @@ def counts(ledger: ClientLedger) -> tuple[int, int, int]:
         ([], "se-2", (2, 0, 0)),
         (["se-1", "se-1", "se-2"], "se-2", (0, 1, 0)),
         (["se-2", "se-1", "se-3"], "se-3", (0, 0, 1)),
-        (["se-1", "tf-1"], "tf-1", (1, 0, 0)),  # a numbering that starts over without a word
+        (["se-1", "tf-1"], "tf-1", (1, 0, 0)),  # a new epoch without a reset
     ],
 )
-def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, int]) -> None:
+def test_a_ledger_counts_lost_and_duplicated_events(
+    places: list[str], head: str, expected: tuple[int, int, int]
+) -> None:
     ledger = ClientLedger(BEGINNING)
     for place in places:
         ledger.take(event(place))
@@ -69,11 +71,11 @@ def test_a_ledger_sees(places: list[str], head: str, expected: tuple[int, int, i
         (event("se-5", missed=4), 0),  # exactly what is missing
         (event("se-5", missed=3), 1),
         (event("se-5", missed=6), 2),
-        (event("tf-5", missed=None), 0),  # another numbering: nobody can say
-        (event("se-5", missed=None), 4),  # the same: it could have said
+        (event("tf-5", missed=None), 0),  # another epoch: the number is unknown
+        (event("se-5", missed=None), 4),  # the same epoch: the number is known
     ],
 )
-def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
+def test_a_reset_must_count_missed_events_exactly(reset: Event, lost: int) -> None:
     ledger = ClientLedger(BEGINNING)
     ledger.take(event("se-1"))
     ledger.take(reset)
@@ -85,40 +87,42 @@ def test_a_reset_has_to_say_exactly_how_much(reset: Event, lost: int) -> None:
     assert ledger.missed == (reset.missed or 0)
 
 
-def test_a_reset_into_another_numbering_hides_nothing() -> None:
-    """What the history still has was to be given, whatever a reset says that counts nothing."""
-    truth = [said(f"tf-{number}") for number in (1, 2, 3)]
+def test_a_reset_to_a_new_epoch_hides_no_loss() -> None:
+    """A reset without a count does not excuse events that the history still has."""
+    history = [feed_event(f"tf-{number}") for number in (1, 2, 3)]
     follower = Follower(TECHNIQUES[0], "", "r", BEGINNING)
-    for each in (said("se-1"), event("tf-2", missed=None), truth[2]):
-        follower.ledger.take(each)
-        follower.arrivals.append((1.0, each))
+    for received in (feed_event("se-1"), event("tf-2", missed=None), history[2]):
+        follower.ledger.take(received)
+        follower.arrivals.append((1.0, received))
     publisher = Publisher("", "r", 1.0, first_attempts={"tf-3": 0.5})
-    batch = Batch("r", truth[2].cursor, tuple(truth))
+    batch = Batch("r", history[2].cursor, tuple(history))
     flushed = BY_NAME["redis-flushed"]
     (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows
     assert (row.lost, row.duplicated, row.resets) == (2, 0, 1)
 
 
-def said(place: str) -> Event:
-    """An event of the feed, whose text is its place."""
+def feed_event(place: str) -> Event:
+    """Return an event of the feed whose text is its cursor."""
     return Event(place, "message", "r", SENDER, place, 0.0)
 
 
-def test_what_is_flat() -> None:
+def test_trend_verdicts() -> None:
     def noisy(slope: float) -> list[tuple[float, float]]:
-        """An hour, a sample every ten seconds, with noise of one."""
+        """Return an hour of samples, one every ten seconds, with noise of amplitude one."""
         return [(t, 100 + slope * t / 3600 + math.sin(t * 12.9)) for t in range(0, 3600, 10)]
 
     assert trend(noisy(0), tolerance=2).verdict == "flat"
     assert trend(noisy(10), tolerance=2).verdict == "grows"
     assert trend(noisy(-10), tolerance=2).verdict == "shrinks"
-    assert trend(noisy(0), tolerance=0.001).verdict == "unknown", "not shown is not flat"
-    found = trend(noisy(5), tolerance=2)
-    assert found.slope - found.margin < 5 < found.slope + found.margin
+    assert trend(noisy(0), tolerance=0.001).verdict == "unknown", (
+        "without evidence, the trend is not flat"
+    )
+    growth = trend(noisy(5), tolerance=2)
+    assert growth.slope - growth.margin < 5 < growth.slope + growth.margin
     assert trend([(0, 1), (1, 2)], tolerance=2).verdict == "unknown"
 
 
-def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
+def test_a_soak_without_deliveries_fails() -> None:
     soak = Soak(1.0, 1.0, 1)
     assert not soak.holds
     soak.totals["delivered"] = 1
@@ -137,13 +141,13 @@ def test_a_soak_that_has_seen_nothing_does_not_hold() -> None:
         (soak_parser(), "--minutes", "0.5"),
     ],
 )
-def test_a_number_that_leaves_nothing_to_be_tested_is_refused(
+def test_invalid_options_are_rejected(
     parser: argparse.ArgumentParser, option: str, least: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert parser.parse_args([option, least])
-    for wrong in ("0", "-1", "nan", "inf", "x"):
+    for invalid in ("0", "-1", "nan", "inf", "x"):
         with pytest.raises(SystemExit):
-            parser.parse_args([option, wrong])
+            parser.parse_args([option, invalid])
         assert option in capsys.readouterr().err
 
 
@@ -162,14 +166,14 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Deployment]:
-    for part, found in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
+    for part, find in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
         try:
-            found()
+            find()
         except programs.Missing as error:
             missing(part, str(error))
     env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", "")  # so that it is put back
+        patch.setenv("SSL_CERT_FILE", "")  # so that it is restored
         with Deployment(tmp_path_factory.mktemp("deployment"), env=env) as running:
             yield running
     client._tls.cache_clear()
@@ -179,11 +183,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterato
 @pytest.mark.redis
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.in_short])
-def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> None:
-    # In a loop of its own: a client may not outlive it.
+def test_clients_survive_a_fault(name: str, deployment: Deployment, clock: Path) -> None:
+    # In a loop of its own, which no client may outlive.
     outcome = asyncio.run(run(BY_NAME[name], deployment, clock, clients=1, rate=10, calm=0.5))
-    slow = [each for each in outcome.complaints if "to recover" in each]  # a busy machine is
-    assert [each for each in outcome.complaints if each not in slow] == []
+    # A busy machine may recover slowly.
+    assert [text for text in outcome.complaints if "to recover" not in text] == []
     assert all(row.delivered for row in outcome.rows)
 
 
@@ -191,16 +195,16 @@ def test_a_fault_is_survived(name: str, deployment: Deployment, clock: Path) -> 
 @pytest.mark.redis
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("fault", "otherwise"),
+    ("fault", "complaint"),
     [
         (replace(BY_NAME["layer-overflows"], env={}), "the layer dropped nothing"),
         (replace(BY_NAME["clients-stall"], tapped=False), "events crossed stalled connections"),
     ],
     ids=["no overflow", "no stall"],
 )
-def test_a_fault_that_does_not_take_place_is_not_survived(
+def test_a_fault_that_does_not_occur_fails_the_run(
     fault: Fault,
-    otherwise: str,
+    complaint: str,
     deployment: Deployment,
     clock: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,4 +212,4 @@ def test_a_fault_that_does_not_take_place_is_not_survived(
     monkeypatch.setattr("faults.faults.PAUSE", UNDER_WAY + 2)
     outcome = asyncio.run(run(fault, deployment, clock, clients=1, rate=10, calm=0.5))
     assert all(row.is_whole for row in outcome.rows)
-    assert any(otherwise in each for each in outcome.complaints)
+    assert any(complaint in text for text in outcome.complaints)

@@ -1,4 +1,4 @@
-"""The cap on connections, which the application keeps on any server."""
+"""The limit on connections, which the application enforces on any server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, check_raw_problem
-from tests.support.waiting import BOUND, until_asked
+from tests.support.waiting import BOUND, until_async
 
 ROOM = "limits"
 
@@ -34,7 +34,7 @@ async def test_connections_over_the_cap_are_rejected_until_one_closes() -> None:
                     await another.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 4503
-            # Those within the cap are served on.
+            # Connections within the limit are still served.
             message = {"type": "publish", "room": ROOM, "sender": "ada", "text": "still here"}
             await socket.send(json.dumps(message))
             async with asyncio.timeout(BOUND):
@@ -45,7 +45,7 @@ async def test_connections_over_the_cap_are_rejected_until_one_closes() -> None:
             async def served() -> bool:
                 return (await http.get(f"/polling/{ROOM}/")).status_code == 200
 
-            await until_asked(served)
+            await until_async(served)
 
 
 async def test_idle_connections_do_not_count() -> None:
@@ -54,5 +54,5 @@ async def test_idle_connections_do_not_count() -> None:
         async with await RawConnection.open(server.url) as connection:
             connection.request(f"/polling/{ROOM}/")
             assert (await connection.response())[0] == 200
-        for each in idle:
-            each.writer.close()
+        for connection in idle:
+            connection.writer.close()

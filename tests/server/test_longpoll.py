@@ -1,4 +1,4 @@
-"""Long polling on the wire: held, answered whole, and let go."""
+"""Long polling on the wire."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ from transports.http.problems import Problem
 from transports.http.request import Request
 
 
-async def test_held_then_answered_with_its_length(
+async def test_long_poll_waits_then_responds_with_a_length(
     memory_live_server: LiveServer, room: str
 ) -> None:
     url = memory_live_server.url
     async with await RawConnection.open(url) as connection, httpx.AsyncClient(base_url=url) as http:
-        asked = asyncio.create_task(connection.get(f"/longpoll/{room}/?wait=50"))
+        poll = asyncio.create_task(connection.get(f"/longpoll/{room}/?wait=50"))
         while not (await http.get("/healthz")).json()["users"]:
             pass
-        assert not asked.done(), "not one byte before there is something"
+        assert not poll.done(), "no byte before there is an event"
         await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "now"})
-        headers = headers_of(await asked)
+        headers = headers_of(await poll)
         assert "transfer-encoding" not in headers
         batch = json.loads(await connection.exactly(int(headers["content-length"])))
         assert [event["text"] for event in batch["events"]] == ["now"]
-        # The same connection asks again, from there.
-        again = await connection.get(f"/longpoll/{room}/?wait=0&since={batch['cursor']}")
-        empty = json.loads(await connection.exactly(int(headers_of(again)["content-length"])))
+        # The same connection polls again, from that cursor.
+        head = await connection.get(f"/longpoll/{room}/?wait=0&since={batch['cursor']}")
+        empty = json.loads(await connection.exactly(int(headers_of(head)["content-length"])))
         assert empty == {**batch, "events": []}
 
 
-async def test_wait_is_kept(memory_live_server: LiveServer, room: str) -> None:
+async def test_long_poll_waits_as_long_as_requested(
+    memory_live_server: LiveServer, room: str
+) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
-        asked = time.monotonic()
+        began = time.monotonic()
         batch = (await http.get(f"/longpoll/{room}/", params={"wait": "0.3"})).json()
-        assert time.monotonic() - asked >= 0.3, "held as long as asked"
+        assert time.monotonic() - began >= 0.3, "the response waits as long as requested"
         assert batch["events"] == []
 
 
@@ -48,24 +50,24 @@ async def test_wait_is_kept(memory_live_server: LiveServer, room: str) -> None:
     ("query", "seconds"),
     [("", 25), ("wait=", 25), ("wait=0", 0), ("wait=1.5", 1.5), ("wait=55", 55), ("wait=1e9", 55)],
 )
-def test_how_long(query: str, seconds: float) -> None:
-    class Nobody:
+def test_wait_has_a_default_and_a_cap(query: str, seconds: float) -> None:
+    class Anonymous:
         is_staff = False
 
     scope = {
-        "user": Nobody(),
+        "user": Anonymous(),
         "url_route": {"kwargs": {"room": "r"}},
         "query_string": query.encode(),
         "headers": [],
     }
-    asked = Request(scope).seconds("wait", endpoints.POLL_TIMEOUT, endpoints.LONGEST_POLL_TIMEOUT)
-    assert asked == seconds
+    wait = Request(scope).seconds("wait", endpoints.POLL_TIMEOUT, endpoints.LONGEST_POLL_TIMEOUT)
+    assert wait == seconds
     with pytest.raises(Problem):
         Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1_0", "-1", "0x1", "\u0663", "1 s", "."])
-def test_what_is_no_number_of_seconds(text: str) -> None:
+def test_invalid_waits_are_rejected(text: str) -> None:
     request = object.__new__(Request)
     request.query = {"wait": text}
     with pytest.raises(Problem):

@@ -1,4 +1,4 @@
-"""What the process counts, and how Prometheus reads it."""
+"""The metrics of a process, as Prometheus reads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def event(seq: int, kind: str = "message") -> Event:
 
 
 def counted(name: str) -> float:
-    """What the process has counted of polling, or in all."""
+    """Return this process's value of polling, or in total."""
     labels = {"technique": "polling"}
     return registry.get_sample_value(name, labels) or registry.get_sample_value(name) or 0.0
 
@@ -45,13 +45,13 @@ async def test_a_meter_counts_batches_events_and_resets() -> None:
     meter.delivered(Batch("r", Cursor("e", 2), (event(1, "reset"), event(2))), live=False)
     meter.delivered(Batch("r", Cursor("e", 4), (event(3), event(4))))
     meter.closed()
-    more = [counted(name) - was for name, was in zip(names, before, strict=True)]
-    assert more == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
+    increments = [counted(name) - value for name, value in zip(names, before, strict=True)]
+    assert increments == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
 
 
-async def test_a_time_before_the_publication_counts_as_none() -> None:
-    """Two machines' clocks may disagree."""
-    count, total = (f"realtime_hub_lag_seconds_{each}" for each in ("count", "sum"))
+async def test_a_negative_lag_counts_as_zero() -> None:
+    """The clocks of two machines may disagree."""
+    count, total = (f"realtime_hub_lag_seconds_{suffix}" for suffix in ("count", "sum"))
     before = counted(count), counted(total)
     Prometheus().received(-1.0)
     assert (counted(count), counted(total)) == (before[0] + 1, before[1])
@@ -65,41 +65,41 @@ def samples(text: str) -> Iterator[tuple[tuple[str, str], float]]:
 
 
 @pytest.fixture
-def one() -> Iterator[LiveServer]:
+def server() -> Iterator[LiveServer]:
     with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as server:
         yield server
 
 
 async def read(http: httpx.AsyncClient) -> dict[tuple[str, str], float]:
-    answer = await http.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    return dict(samples(answer.text))
+    response = await http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return dict(samples(response.text))
 
 
 @pytest.mark.own_server
-async def test_what_a_server_says(one: LiveServer, room: str) -> None:
+async def test_a_servers_metrics_match_its_clients(server: LiveServer, room: str) -> None:
     names = [technique.name for technique in TECHNIQUES]
-    async with httpx.AsyncClient(base_url=one.url) as http:
-        found = await read(http)
-        for counted in ("connections", "opened_total", "resets_total", "delivery_seconds_count"):
-            for name in names:  # before anybody came
-                assert found[f"realtime_{counted}", name] == 0, (counted, name)
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        metrics = await read(http)
+        for counter in ("connections", "opened_total", "resets_total", "delivery_seconds_count"):
+            for name in names:  # before the first client
+                assert metrics[f"realtime_{counter}", name] == 0, (counter, name)
         since = await cursor_of(http, room)
         await publish(http, room, map(str, range(7)))
         for technique in TECHNIQUES:
-            await collect(technique, one.url, room, since, count=7)
+            await collect(technique, server.url, room, since, count=7)
         async with asyncio.timeout(BOUND):
             while True:
-                found = await read(http)
-                if not any(found["realtime_connections", name] for name in names):
+                metrics = await read(http)
+                if not any(metrics["realtime_connections", name] for name in names):
                     break
                 await asyncio.sleep(0.05)
         for name in names:
-            assert found["realtime_deliveries_total", name] == 7, name
-            assert found["realtime_resets_total", name] == 0
-        assert found["realtime_publish_seconds_count", ""] == 7
-        assert found["realtime_publish_failures_total", ""] == 0
-        assert found["process_open_fds", ""] > 0
+            assert metrics["realtime_deliveries_total", name] == 7, name
+            assert metrics["realtime_resets_total", name] == 0
+        assert metrics["realtime_publish_seconds_count", ""] == 7
+        assert metrics["realtime_publish_failures_total", ""] == 0
+        assert metrics["process_open_fds", ""] > 0
         async with http.stream("GET", f"/streaming/{room}/") as opened:
             lines = opened.aiter_lines()
             await anext(lines)
@@ -108,6 +108,6 @@ async def test_what_a_server_says(one: LiveServer, room: str) -> None:
             async for line in lines:
                 if sent.id in line:
                     break
-            found = await read(http)
-            assert found["realtime_delivery_seconds_count", "streaming"] == 1
-            assert found["realtime_hub_lag_seconds_count", ""] >= 1
+            metrics = await read(http)
+            assert metrics["realtime_delivery_seconds_count", "streaming"] == 1
+            assert metrics["realtime_hub_lag_seconds_count", ""] >= 1

@@ -1,4 +1,4 @@
-"""`examples/minimal` on stock Uvicorn: every technique, from `transports` and its app alone."""
+"""`examples/minimal` on stock Uvicorn: every technique, without `realtime_demo`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_project_is_sixty_lines() -> None:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_an_event_by_each_technique(
+async def test_each_technique_delivers_events(
     technique: Technique, minimal_url: str, room: str
 ) -> None:
     async with httpx.AsyncClient(base_url=minimal_url, timeout=BOUND) as http:
@@ -56,11 +56,11 @@ async def test_an_event_by_each_technique(
 
 
 def test_polling_needs_ten_modules_and_no_library() -> None:
-    """Not more of `transports`, with the store in memory, and none of what is optional."""
+    """Count the modules of `transports` that polling imports, and the optional libraries."""
     program = NEEDED.format(app="polling")
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    found = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    lines, modules, *others = found.stdout.split()
-    assert (int(lines) <= 1_200, int(modules) <= 10, others) == (True, True, []), found.stdout
+    lines, modules, *others = completed.stdout.split()
+    assert (int(lines) <= 1_200, int(modules) <= 10, others) == (True, True, []), completed.stdout

@@ -1,4 +1,4 @@
-"""deploy/nginx: limits for each client, and the headers that a client cannot set."""
+"""deploy/nginx: limits for each client, and headers that clients cannot spoof."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ EMPTIED += ["Upgrade"]  # except a WebSocket's
 
 @contextmanager
 def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
-    """A client of an nginx with deploy/nginx's files, in front of `upstream`."""
+    """Run nginx with the files of deploy/nginx in front of `upstream`; yield its client."""
     try:
         executable = programs.nginx()
     except programs.Missing as error:
@@ -104,7 +104,7 @@ def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of an nginx whose upstream answers 200 to everything."""
+    """Yield a client of an nginx whose upstream responds with 200 to everything."""
     directory = tmp_path_factory.mktemp("nginx")
     with nginx(directory, f"unix:{directory}/upstream.sock") as client:
         yield client
@@ -114,7 +114,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def proxied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """A client of an nginx in front of the application on each server."""
+    """Yield a client of an nginx in front of the application on each server."""
     env = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
     with (
         LiveServer(server=request.param, env=env) as server,
@@ -124,14 +124,14 @@ def proxied(
 
 
 @pytest.mark.parametrize("path", ["/", "/streaming/", "/longpoll/", "/websocket/", "/publish/"])
-def test_nginx_empties_what_a_client_could_set(path: str, client: httpx.Client) -> None:
+def test_nginx_empties_headers_that_clients_could_spoof(path: str, client: httpx.Client) -> None:
     """The upstream returns what it received of these headers."""
     assert client.get(path, headers={**SPOOFED, "Upgrade": "x"}).text == ""
     upgraded = client.get(path, headers={**SPOOFED, "Upgrade": "WebSocket"}).text
     assert upgraded == ("WebSocket" if path == "/websocket/" else "")
 
 
-def test_a_client_cannot_set_its_address_scheme_host_or_mount_point(proxied: httpx.Client) -> None:
+def test_clients_cannot_spoof_address_scheme_host_or_mount(proxied: httpx.Client) -> None:
     for upgrade in ({}, {"Upgrade": "x"}):
         plain = proxied.get("/mirror/", headers=upgrade)
         assert plain.json()["client"] == "127.0.0.1"
@@ -163,14 +163,12 @@ def test_a_class_behind_one_address_logs_in_together(client: httpx.Client) -> No
 
 
 @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8:1:2::{:x}", "2001:db8:1:3:{:x}::1"])
-def test_who_guesses_is_slowed_down_whichever_of_their_addresses_they_take(
-    address: str, client: httpx.Client
-) -> None:
-    found = statuses(client, "POST", *(address.format(n + 1) for n in range(100)))
-    assert found[200]
-    assert found[429]
+def test_login_limit_counts_an_ipv6_network(address: str, client: httpx.Client) -> None:
+    responses = statuses(client, "POST", *(address.format(n + 1) for n in range(100)))
+    assert responses[200]
+    assert responses[429]
 
 
 @pytest.mark.parametrize("address", ["198.51.100.{}", "2001:db8:0:{:x}::1", "::ffff:203.0.113.{}"])
-def test_neighbours_are_not(address: str, client: httpx.Client) -> None:
+def test_login_limit_leaves_other_addresses_alone(address: str, client: httpx.Client) -> None:
     assert statuses(client, "POST", *(address.format(n + 1) for n in range(100))) == {200: 100}

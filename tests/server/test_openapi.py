@@ -1,4 +1,4 @@
-"""The published description against the routes: each is in both, with the same methods."""
+"""The published description, compared with the routes and their methods."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ DOCUMENT = json.loads(DESCRIPTION.read_text())
 
 
 def template(pattern: URLPattern) -> str:
-    """A route as OpenAPI writes paths: `/polling/{room}/`."""
+    """Return a route in OpenAPI's notation: `/polling/{room}/`."""
     route = str(pattern.pattern)
     route = re.sub(r"\(\?P<(\w+)>[^)]*\)|<(?:\w+:)?(\w+)>", r"{\1\2}", route)
     return "/" + route.lstrip("^").rstrip("$").replace("\\", "")
 
 
 def methods(application: Any) -> set[str]:
-    # What answers whatever the method is described by GET. HEAD goes without saying.
+    # A route for all methods is described by GET. HEAD is implied.
     return set(getattr(application, "methods", ("GET",))) - {"HEAD"}
 
 
-def test_every_route_is_described_and_every_description_has_a_route() -> None:
+def test_routes_and_descriptions_match() -> None:
     routes = {
         template(pattern): methods(pattern.callback)
         for pattern in [
@@ -57,8 +57,8 @@ def test_the_limits_are_the_defaults() -> None:
 
 
 @pytest.mark.own_server
-async def test_it_is_served(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/openapi.json")
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.json() == DOCUMENT
+async def test_the_description_is_served(http: httpx.AsyncClient) -> None:
+    response = await http.get("/openapi.json")
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.json() == DOCUMENT

@@ -1,6 +1,6 @@
-"""A short part of the contract over each of the servers that `make test` does not run by default.
+"""Some tests of the contract over the servers that the rest of `make test` does not run.
 
-All of it is `make servers`.
+`make servers` runs the whole contract suite over each.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def test_disconnect_frees_every_technique(
     ]
     async with asyncio.timeout(BOUND):
         await asyncio.gather(*(arrived.wait() for arrived in arrivals))
-    await until(http, lambda held: held["users"] == len(TECHNIQUES) - 1)  # polling holds nothing
+    await until(http, lambda held: held["users"] == len(TECHNIQUES) - 1)  # polling keeps no user
     for client in clients:
         client.cancel()
     await asyncio.gather(*clients, return_exceptions=True)

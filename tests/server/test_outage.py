@@ -1,4 +1,4 @@
-"""Redis away: connections stay, publishes say so, and afterwards every ledger is whole."""
+"""Redis outages: connections stay, publishes receive 503, and no event is lost afterwards."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ STAY_OPEN = [
 ]
 
 
-async def opened(http: httpx.AsyncClient) -> dict[str, float]:
-    """How many streams and sockets have been opened so far, by technique."""
+async def opened_connections(http: httpx.AsyncClient) -> dict[str, float]:
+    """Return how many streams and sockets have been opened so far, by technique."""
     families = text_string_to_metric_families((await http.get("/metrics")).text)
-    samples = [each for family in families for each in family.samples]
+    samples = [sample for family in families for sample in family.samples]
     return {
         sample.labels["technique"]: sample.value
         for sample in samples
@@ -34,11 +34,11 @@ async def opened(http: httpx.AsyncClient) -> dict[str, float]:
     }
 
 
-async def refused(http: httpx.AsyncClient, room: str) -> None:
-    answer = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "refused"})
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["content-type"] == "application/problem+json"
+async def check_rejections(http: httpx.AsyncClient, room: str) -> None:
+    response = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "refused"})
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["content-type"] == "application/problem+json"
     ready = await http.get("/readyz")
     assert ready.status_code == 503
     assert (await http.get("/healthz")).status_code == 200
@@ -57,8 +57,8 @@ async def publish_again(http: httpx.AsyncClient, room: str, text: str) -> list[E
             await asyncio.sleep(0.1)
 
 
-async def away(fault: str, redis: RedisServer, http: httpx.AsyncClient, room: str) -> None:
-    """One outage, from beginning to end."""
+async def cause_outage(fault: str, redis: RedisServer, http: httpx.AsyncClient, room: str) -> None:
+    """Cause one outage, from beginning to end."""
     if fault == "flushed":
         redis.client.flushall()
         return
@@ -66,17 +66,17 @@ async def away(fault: str, redis: RedisServer, http: httpx.AsyncClient, room: st
         redis.pause()
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.sleep(PAUSE))
-            group.create_task(refused(http, room))
+            group.create_task(check_rejections(http, room))
         redis.resume()
     else:
         redis.stop()
-        await refused(http, room)
+        await check_rejections(http, room)
         redis.start()
 
 
 @pytest.mark.parametrize("layer", ["redis", "pubsub"])
 @pytest.mark.parametrize("fault", ["paused", "restarted", "flushed"])
-async def test_an_outage_of_redis(layer: str, fault: str, room: str) -> None:
+async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str, room: str) -> None:
     ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
 
     async def follow(technique: Technique, url: str, since: str) -> None:
@@ -98,24 +98,26 @@ async def test_an_outage_of_redis(layer: str, fault: str, room: str) -> None:
                     for technique in TECHNIQUES
                 ]
                 before = await publish(http, room, [f"before {n}" for n in range(10)])
-                await until(lambda: all(len(each) == 10 for each in ledgers.values()), BOUND)
-                connections = await opened(http)
-                await away(fault, redis, http, room)
+                await until(lambda: all(len(ledger) == 10 for ledger in ledgers.values()), BOUND)
+                connections = await opened_connections(http)
+                await cause_outage(fault, redis, http, room)
                 after: list[Event] = []
                 for number in range(10):
                     after += await publish_again(http, room, f"after {number}")
                 last = after[-1].id
-                await until(lambda: all(each[-1].id == last for each in ledgers.values()), BOUND)
-                assert await opened(http) == connections, "streams and sockets stay"
+                await until(
+                    lambda: all(ledger[-1].id == last for ledger in ledgers.values()), BOUND
+                )
+                assert await opened_connections(http) == connections, "streams and sockets stay"
                 for task in following:
                     task.cancel()
     for name, ledger in ledgers.items():
         assert ledger[:10] == before, name
-        told, rest = ledger[10], ledger[10:]
+        reset, rest = ledger[10], ledger[10:]
         if fault == "paused":
-            # Redis may have done, when it came back, what was answered 503 when it was away.
+            # When resumed, Redis may have executed appends that were answered with 503.
             assert [event.cursor.seq for event in rest] == list(range(11, 11 + len(rest))), name
             assert [event for event in rest if event.text != "refused"] == after, name
         else:
-            assert (told.type, told.missed) == ("reset", None), name
+            assert (reset.type, reset.missed) == ("reset", None), name
             assert ledger[11:] == after, name

@@ -10,7 +10,7 @@ from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 
 
-async def test_every_answer_has_its_length_and_the_connection_stays(
+async def test_responses_have_lengths_and_keep_the_connection(
     memory_live_server: LiveServer, room: str
 ) -> None:
     async with await RawConnection.open(memory_live_server.url) as connection:
@@ -27,13 +27,11 @@ async def test_every_answer_has_its_length_and_the_connection_stays(
             assert (batch["room"], batch["events"]) == (room, [])
 
 
-async def test_an_empty_answer_still_moves_the_cursor(
-    memory_live_server: LiveServer, room: str
-) -> None:
+async def test_an_empty_batch_has_the_cursor(memory_live_server: LiveServer, room: str) -> None:
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
         event = (await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "hi"})).json()
         batch = (await http.get(f"/polling/{room}/", params={"since": event["id"]})).json()
         assert batch == {"room": room, "cursor": event["id"], "events": []}
-        # An empty `since` is no `since`: a form or a script that has none yet may send it.
+        # An empty `since` counts as omitted: a form or a script without a cursor may send it.
         batch = (await http.get(f"/polling/{room}/?since=")).json()
         assert batch["events"] == [event]

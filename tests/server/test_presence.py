@@ -1,4 +1,4 @@
-"""Who is here: coming and going, the list of rooms, and the people of a killed process."""
+"""Presence: joins and leaves, the list of rooms, and the people of a killed process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from tests.contract.feeds import BOUND, cursor_of, events_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until, until_asked
+from tests.support.waiting import until, until_async
 from transports import feed, hub
 from transports.events import Draft
 from transports.presence import service as presence
@@ -39,7 +39,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[People]:
         yield RedisPeople(redis, prefix=uuid.uuid4().hex)
 
 
-async def test_who_comes_is_new_once(store: People) -> None:
+async def test_a_person_is_new_once(store: People) -> None:
     assert await store.hold([ADA]) == [ADA]
     assert await store.hold([ADA, GRACE]) == [GRACE]
     assert (await store.others()).people == {ADA, GRACE}
@@ -51,7 +51,7 @@ async def test_who_comes_is_new_once(store: People) -> None:
 
 
 @pytest.mark.redis
-async def test_two_processes_have_the_same_person(redis_server: RedisServer) -> None:
+async def test_a_person_may_be_in_two_processes(redis_server: RedisServer) -> None:
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
         one, two = RedisPeople(redis, prefix=prefix), RedisPeople(redis, prefix=prefix)
@@ -66,7 +66,7 @@ async def test_two_processes_have_the_same_person(redis_server: RedisServer) -> 
 
 
 @pytest.mark.redis
-async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisServer) -> None:
+async def test_people_of_a_killed_process_are_removed_once(redis_server: RedisServer) -> None:
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
         killed = RedisPeople(redis, prefix=prefix, lease=1)
@@ -74,38 +74,40 @@ async def test_the_people_of_a_killed_process_vanish_once(redis_server: RedisSer
         await killed.report({"r": 7})
         await killed.hold([ADA, GRACE, Person("s", "name/with slash")])
         await alive.hold([GRACE])
-        gone = await alive.report({})  # on a machine that stalled, it may be over by now
+        removed = await alive.report(
+            {}
+        )  # if this machine stalled, the lease may have expired already
         async with asyncio.timeout(BOUND):
-            while not gone:
+            while not removed:
                 reports = await asyncio.gather(alive.report({}), other.report({}))
-                gone = [person for report in reports for person in report]
-        assert sorted(gone) == [ADA, Person("s", "name/with slash")]
-        everyone = await other.others()
-        assert (everyone.people, everyone.connections) == ({GRACE}, {})
+                removed = [person for report in reports for person in report]
+        assert sorted(removed) == [ADA, Person("s", "name/with slash")]
+        others = await other.others()
+        assert (others.people, others.connections) == ({GRACE}, {})
 
 
 @pytest.mark.redis
-async def test_nobody_leaves_by_an_outage(redis_server: RedisServer) -> None:
-    """No process could say that it lives: whoever is the first to report judges nobody."""
+async def test_an_outage_removes_no_people(redis_server: RedisServer) -> None:
+    """All leases expire together: the first process to report removes no people."""
     prefix = uuid.uuid4().hex
     async with Redis.from_url(redis_server.url) as redis:
         one, two = (RedisPeople(redis, prefix=prefix, lease=1) for _ in range(2))
 
-        async def both_are_here() -> bool:
-            """At one time: neither is struck out by the other, however this machine stalls."""
+        async def both_are_present() -> bool:
+            """Report both at one time: neither lease may expire first if the machine stalls."""
             began, _ = await redis.time()
-            for each, person in ((one, ADA), (two, GRACE)):
-                await each.hold([person])
-                await each.report({})
+            for store, person in ((one, ADA), (two, GRACE)):
+                await store.hold([person])
+                await store.report({})
             return int((await redis.time())[0]) <= int(began) + 1
 
-        await until_asked(both_are_here)
+        await until_async(both_are_present)
         seconds, _ = await redis.time()
 
-        async def their_time_is_over() -> bool:
+        async def both_leases_have_expired() -> bool:
             return int((await redis.time())[0]) > seconds + 1
 
-        await until_asked(their_time_is_over)
+        await until_async(both_leases_have_expired)
         assert await one.report({}) == []
         assert await two.hold([GRACE]) == []
         assert (await one.others()).people == {ADA, GRACE}
@@ -115,18 +117,18 @@ async def test_nobody_leaves_by_an_outage(redis_server: RedisServer) -> None:
 
 
 async def entry_of(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
-    """What the list says of the room; None where it is not in it."""
+    """Return the room's entry in the list, or None."""
     rooms: list[dict[str, Any]] = (await http.get("/rooms/")).json()["rooms"]
-    return next((found for found in rooms if found["room"] == room), None)
+    return next((entry for entry in rooms if entry["room"] == room), None)
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_who_gives_a_name_is_announced_once(
+async def test_a_named_client_is_announced_once(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
     path = f"{technique.url_path(room)}?name=ada"
-    for _ in range(2):  # and again, as a long poll or after a reconnection
+    for _ in range(2):  # repeated, as by a long poll or a reconnection
         if technique.scheme == "http":
             async with http.stream("GET", path + "&wait=0") as response:
                 assert response.status_code == 200
@@ -137,45 +139,45 @@ async def test_who_gives_a_name_is_announced_once(
                 await socket.recv()
     batch: dict[str, Any] = {}
 
-    async def is_announced() -> bool:  # who comes in waits for it, but not for long
+    async def is_announced() -> bool:  # the response waits for it only for a moment
         batch.update((await http.get(f"/polling/{room}/?since={since}")).json())
         return bool(batch["events"])
 
-    await until_asked(is_announced)
+    await until_async(is_announced)
     assert [(event["type"], event["sender"]) for event in batch["events"]] == [("join", "ada")]
-    await until_asked(lambda: entry_of(http, room))  # the list is a second old
+    await until_async(lambda: entry_of(http, room))  # the list may be a second old
     entry = await entry_of(http, room)
     assert entry is not None
     assert entry["people"] == ["ada"]
 
 
-async def test_who_gives_no_name_is_only_counted(
+async def test_an_unnamed_client_is_only_counted(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
     async with http.stream("GET", f"/streaming/{room}/") as response:
         assert response.status_code == 200
-        await until_asked(lambda: entry_of(http, room))
+        await until_async(lambda: entry_of(http, room))
         assert await entry_of(http, room) == {"room": room, "connections": 1, "people": []}
     assert await cursor_of(http, room) == since
 
 
-async def test_who_stays_away_has_left(
+async def test_absent_people_leave(
     server_url: str, http: httpx.AsyncClient, room: str, history: str
 ) -> None:
     if history == "redis":
-        pytest.skip("its ten seconds are taken once")
+        pytest.skip("its ten seconds are spent once")
     events = events_of(TECHNIQUES[2], server_url, room)
     await http.get(f"/polling/{room}/?name=ada")
     async with asyncio.timeout(BOUND):
-        found = [await anext(events), await anext(events)]
+        received = [await anext(events), await anext(events)]
     await events.aclose()
-    assert [(event.type, event.sender) for event in found] == [("join", "ada"), ("leave", "ada")]
+    assert [(event.type, event.sender) for event in received] == [("join", "ada"), ("leave", "ada")]
     assert await entry_of(http, room) is None
 
 
 @pytest.mark.parametrize("name", ["", "%20", "x" * 41])
-async def test_a_name_that_is_none(http: httpx.AsyncClient, room: str, name: str) -> None:
+async def test_invalid_names_are_rejected(http: httpx.AsyncClient, room: str, name: str) -> None:
     response = await http.get(f"/polling/{room}/?name={name}")
     assert response.status_code == 400
     assert "name" in response.json()["detail"]
@@ -187,7 +189,7 @@ async def test_staff_rooms_are_not_listed(http: httpx.AsyncClient) -> None:
     assert not [room for room in rooms if room["room"].startswith("staff-")]
 
 
-# --- Going -------------------------------------------------------------------------------------
+# --- Leaving -----------------------------------------------------------------------------------
 
 
 class Request:
@@ -198,38 +200,41 @@ REQUEST: Any = Request()
 
 
 @pytest.fixture
-async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
-    """What is published of coming and going; the sweeps are brisk."""
-    told: list[tuple[str, str]] = []
+async def published(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
+    """Collect the published joins and leaves; run the sweeps often."""
+    published: list[tuple[str, str]] = []
 
     async def publish(draft: Draft) -> None:
-        told.append((draft.type, draft.sender))
+        published.append((draft.type, draft.sender))
 
     monkeypatch.setattr(feed, "publish", publish)
     monkeypatch.setattr(presence, "SWEEP_INTERVAL", 0.01)
-    yield told
+    yield published
     await hub.aclose()
 
 
-async def test_a_return_within_the_linger_is_no_going(
-    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+async def test_a_short_absence_is_not_a_leave(
+    published: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "LINGER", BOUND)
-    here = Presence(MemoryPeople())
+    service = Presence(MemoryPeople())
     for _ in range(3):
-        async with here.staying(REQUEST, "r", "ada"), here.staying(REQUEST, "r", "ada"):
+        async with (
+            service.staying(REQUEST, "r", "ada"),
+            service.staying(REQUEST, "r", "ada"),
+        ):
             pass
-        await asyncio.sleep(3 * presence.SWEEP_INTERVAL)  # they are looked for meanwhile
-    assert told == [("join", "ada")]
+        await asyncio.sleep(3 * presence.SWEEP_INTERVAL)  # time for the sweeps
+    assert published == [("join", "ada")]
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    await until(lambda: told == [("join", "ada"), ("leave", "ada")])
-    async with here.staying(REQUEST, "r", "ada"):
-        assert told[2:] == [("join", "ada")]
-    await here.close()
+    await until(lambda: published == [("join", "ada"), ("leave", "ada")])
+    async with service.staying(REQUEST, "r", "ada"):
+        assert published[2:] == [("join", "ada")]
+    await service.close()
 
 
 class ForgetfulPeople(MemoryPeople):
-    """Strikes out whoever is not `held`: nobody is, after an outage."""
+    """A store that removes all people who are not `held`, as after an outage."""
 
     held: set[Person] = set()
     reports = 0
@@ -243,22 +248,22 @@ class ForgetfulPeople(MemoryPeople):
         return await self.release(self.people - self.held)
 
 
-async def test_who_is_here_is_renewed_before_anyone_is_struck_out(
-    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+async def test_present_people_are_renewed_before_removal(
+    published: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "REPORT_INTERVAL", 0.0)
     store = ForgetfulPeople()
-    here = Presence(store)
-    async with here.staying(REQUEST, "r", "ada"):
+    service = Presence(store)
+    async with service.staying(REQUEST, "r", "ada"):
         await until(lambda: store.reports > 0)
         store.held, reports = set(), store.reports
         await until(lambda: store.reports > reports)
-        assert told == [("join", "ada")]
-    await here.close()
+        assert published == [("join", "ada")]
+    await service.close()
 
 
 class SilentPeople(MemoryPeople):
-    """Says nothing until it is `back`."""
+    """A store that does not respond until it is `back`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -269,20 +274,20 @@ class SilentPeople(MemoryPeople):
         return await super().hold(people)
 
 
-async def test_a_store_that_says_nothing_keeps_nobody_out(
-    told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+async def test_a_hung_store_does_not_block_connections(
+    published: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are announced when it is back: those who are here then."""
+    """People who are present when the store is back are announced."""
     monkeypatch.setattr(presence, "ANNOUNCE_TIMEOUT", 0.02)
     monkeypatch.setattr(presence, "LINGER", 0.0)
     store = SilentPeople()
-    here = Presence(store)
+    service = Presence(store)
     async with asyncio.timeout(BOUND):
-        for name in ("grace", "alan", "edsger"):  # the first is asked about already
-            async with here.staying(REQUEST, "r", name):
+        for name in ("grace", "alan", "edsger"):  # the store's first call hangs
+            async with service.staying(REQUEST, "r", name):
                 pass
-        async with here.staying(REQUEST, "r", "ada"):
+        async with service.staying(REQUEST, "r", "ada"):
             store.back.set()
-            await until(lambda: ("join", "ada") in told)
-    assert {name for _, name in told} == {"grace", "ada"}
-    await here.close()
+            await until(lambda: ("join", "ada") in published)
+    assert {name for _, name in published} == {"grace", "ada"}
+    await service.close()

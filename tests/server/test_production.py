@@ -1,4 +1,4 @@
-"""The production shape: every technique through nginx over HTTPS, while parts of it are killed."""
+"""The production deployment: every technique through nginx over HTTPS, while processes die."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.contract.feeds import BOUND, collect, cursor_of, publish
 from tests.support.chromium import chromium
 from tests.support.production import Production
 from tests.support.program import ROOT
-from tests.support.waiting import repeated_after_a_standstill, until, until_asked
+from tests.support.waiting import repeated_after_a_stall, until, until_async
 from transports import client
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 
-OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our own code
+OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our code
 
 pytestmark = [
     pytest.mark.own_server,
@@ -46,9 +46,9 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
     directory = tmp_path_factory.mktemp("production")
     stale = Paths(directory)
     stale.make_directories()
-    # As after a power cut: the process ids belong to other processes now.
-    with socket.socket(socket.AF_UNIX) as listened:
-        listened.bind(str(stale.socket(SERVERS[0])))
+    # As after a power cut: the stored process ids belong to other processes now.
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(stale.socket(SERVERS[0])))
     Path(f"{stale.socket(SERVERS[0])}.lock").symlink_to(str(os.getpid()))
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as innocent:
         stale.pid_file(SERVERS[0]).write_text(str(innocent.pid))
@@ -62,12 +62,12 @@ def _running(running: Production) -> Iterator[Production]:
     """Yield the production; then interrupt it, and check the order in which it stops."""
     yield running
     url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
-    with connect(url, ssl=running.tls) as opened:
+    with connect(url, ssl=running.tls) as websocket:
         running.process.send_signal(signal.SIGINT)
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                opened.recv(BOUND)
-    assert closed.value.rcvd is not None, "the server, which stops first, tells through nginx"
+                websocket.recv(BOUND)
+    assert closed.value.rcvd is not None, "the server, which stops first, closes through nginx"
     assert closed.value.rcvd.code == 1012
     assert running.process.wait(30) == 0
     before, _, stopping = running.output().partition("received SIGTERM")
@@ -77,32 +77,34 @@ def _running(running: Production) -> Iterator[Production]:
     assert ended[-2:] == ["nginx", "redis"], "the servers first, then nginx, then Redis"
     assert "SIGKILL" not in stopping
     assert "CRITICAL" not in before, "each server started at its first attempt"
-    assert "WARNING" not in stopping, "nobody misses a Redis that went before them"
-    # A Redis that is killed leaves channels-redis' own tasks with an exception; ours with none.
+    assert "WARNING" not in stopping, "Redis stops after its clients"
+    # When Redis is killed, tasks of channels-redis end with an exception, but none of ours.
     assert not OURS.search(before), before
 
 
 @pytest.fixture(autouse=True)
-async def _whole(production: Production) -> None:
-    """No test meets what the one before it killed, which is only just being started again."""
-    async with httpx.AsyncClient(verify=production.tls) as asking:
+async def _all_processes_are_ready(production: Production) -> None:
+    """Wait until the processes that the previous test killed have restarted."""
+    async with httpx.AsyncClient(verify=production.tls) as http:
         for url in (
             f"{production.url}/readyz",
             *(f"{production.metrics_url}/{name}/metrics" for name in SERVERS),
         ):
-            await until_asked(partial(_answers, asking, url))
+            await until_async(partial(_is_ready, http, url))
 
 
-async def _answers(asking: httpx.AsyncClient, url: str) -> bool:
+async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await asking.get(url)).is_success
+        return (await http.get(url)).is_success
     except httpx.TransportError:
         return False
 
 
 @pytest.fixture(autouse=True)
-def _trusted(production: Production, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The clients take the certificate that was made for this production, as any other."""
+def _certificate_is_trusted(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Let the clients trust the certificate of this production."""
     monkeypatch.setenv("SSL_CERT_FILE", str(production.directory / "certificate.pem"))
     client._tls.cache_clear()
     yield
@@ -118,7 +120,7 @@ async def http(production: Production) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
-async def test_each_technique_through_nginx(
+async def test_each_technique_delivers_through_nginx(
     technique: Technique, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -130,7 +132,7 @@ async def test_each_technique_through_nginx(
     assert await asyncio.gather(*collecting) == [published] * 4
 
 
-async def test_the_page_comes_over_http_2(production: Production) -> None:
+async def test_the_page_is_served_over_http_2(production: Production) -> None:
     context = ssl.create_default_context(cafile=str(production.directory / "certificate.pem"))
     context.set_alpn_protocols(["h2", "http/1.1"])
     _, writer = await asyncio.open_connection("localhost", production.port, ssl=context)
@@ -141,7 +143,7 @@ async def test_the_page_comes_over_http_2(production: Production) -> None:
 
 
 @pytest.mark.browser
-async def test_every_lane_is_fed_in_a_browser(production: Production, room: str) -> None:
+async def test_every_lane_receives_events_in_a_browser(production: Production, room: str) -> None:
     async with chromium() as browser:
         page = await browser.new_page(ignore_https_errors=True)
         await page.goto(f"{production.url}/?room={room}")
@@ -149,16 +151,16 @@ async def test_every_lane_is_fed_in_a_browser(production: Production, room: str)
         assert await page.evaluate(hop) == "h2"
         async with httpx.AsyncClient(base_url=production.url, verify=production.tls) as http:
             await publish(http, room, ["to every lane"])
-        said = page.locator("#conversation .event").filter(has_text="to every lane")
+        message = page.locator("#conversation .event").filter(has_text="to every lane")
         lanes = [technique for technique in TECHNIQUES if technique.on_page]
         await (
-            said.locator(".seen .is-here")
+            message.locator(".seen .is-here")
             .nth(len(lanes) - 1)
             .wait_for(state="attached", timeout=BOUND * 1000)
         )
 
 
-async def test_nginx_answers_what_it_has_to(
+async def test_nginx_serves_as_configured(
     production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     assert (await http.get("/readyz")).json() == {"status": "ok"}
@@ -176,31 +178,31 @@ async def test_nginx_answers_what_it_has_to(
     assert large.status_code == 413
     assert large.headers["content-type"].startswith("application/problem+json")
     for origin, status in ((production.url, 201), ("http://localhost", 403)):
-        said = await http.post(
+        response = await http.post(
             f"/publish/{room}/", json={"sender": "a", "text": "b"}, headers={"Origin": origin}
         )
-        assert said.status_code == status, origin
+        assert response.status_code == status, origin
     async with httpx.AsyncClient() as plain:
-        sent_on = await plain.get(f"http://localhost:{production.port}/?a=b")
-        assert sent_on.status_code == 307
-        assert sent_on.headers["location"] == f"{production.url}/?a=b"
+        redirect = await plain.get(f"http://localhost:{production.port}/?a=b")
+        assert redirect.status_code == 307
+        assert redirect.headers["location"] == f"{production.url}/?a=b"
 
 
-@repeated_after_a_standstill(0.5)
-async def test_the_doctor_finds_nothing(production: Production) -> None:
+@repeated_after_a_stall(0.5)
+async def test_the_doctor_finds_no_problems(production: Production) -> None:
     assert await Examination(production.url, idle=3).run() == []
 
 
-async def insist(http: httpx.AsyncClient, room: str, text: str) -> Event:
-    """Publish until it is answered 201; what was answered otherwise may be there too."""
+async def publish_until_accepted(http: httpx.AsyncClient, room: str, text: str) -> Event:
+    """Publish until the response is 201; failed attempts may have been published too."""
     async with asyncio.timeout(BOUND):
         while True:
             with contextlib.suppress(httpx.TransportError):
-                answer = await http.post(f"/publish/{room}/", json={"sender": "a", "text": text})
-                if answer.status_code == 201:
-                    return Event.from_document(answer.json())
-                assert answer.status_code == 503
-                assert answer.headers["retry-after"] == "1"
+                response = await http.post(f"/publish/{room}/", json={"sender": "a", "text": text})
+                if response.status_code == 201:
+                    return Event.from_document(response.json())
+                assert response.status_code == 503
+                assert response.headers["retry-after"] == "1"
             await asyncio.sleep(0.05)
 
 
@@ -214,7 +216,7 @@ async def insist(http: httpx.AsyncClient, room: str, text: str) -> Event:
         ("redis-server", signal.SIGKILL),
     ],
 )
-async def test_nobody_loses_anything_when_a_part_is_killed(
+async def test_no_events_are_lost_when_a_process_is_killed(
     victim: str, number: int, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
@@ -231,12 +233,12 @@ async def test_nobody_loses_anything_when_a_part_is_killed(
             for _ in range(2):
                 ledgers.append([])
                 following.append(group.create_task(follow(technique, ledgers[-1])))
-        acknowledged = [await insist(http, room, f"before {n}") for n in range(20)]
+        acknowledged = [await publish_until_accepted(http, room, f"before {n}") for n in range(20)]
         (process,) = production.processes(victim)
         process.send_signal(number)
-        acknowledged += [await insist(http, room, f"during {n}") for n in range(20)]
+        acknowledged += [await publish_until_accepted(http, room, f"during {n}") for n in range(20)]
         await until(lambda: production.processes(victim), BOUND)
-        acknowledged += [await insist(http, room, f"after {n}") for n in range(20)]
+        acknowledged += [await publish_until_accepted(http, room, f"after {n}") for n in range(20)]
         last = acknowledged[-1].id
         await until(lambda: all(ledger and ledger[-1].id == last for ledger in ledgers), BOUND)
         for task in following:
@@ -247,10 +249,10 @@ async def test_nobody_loses_anything_when_a_part_is_killed(
     assert set(acknowledged) <= set(first)
 
 
-def test_a_port_in_use_is_said(tmp_path: Path, production: Production) -> None:
-    taken = Production(tmp_path)
-    taken.command[taken.command.index("--port") + 1] = str(production.port)
-    with pytest.raises(AssertionError) as raised, taken:
+def test_a_port_in_use_is_reported(tmp_path: Path, production: Production) -> None:
+    second = Production(tmp_path)
+    second.command[second.command.index("--port") + 1] = str(production.port)
+    with pytest.raises(AssertionError) as raised, second:
         pass
     notes = "".join(raised.value.__notes__)
     assert f"HTTPS_PORT={production.port + 1}" in notes

@@ -1,4 +1,4 @@
-"""The parts of `manage.py production`, and what is left when it is interrupted or killed."""
+"""The processes of `manage.py production`, and their end when it is interrupted or killed."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Starting(Production):
         super().__init__(directory, servers=1)
         self.ready = re.compile(re.escape(until))
 
-    def started(self, said: re.Match[str]) -> None:
+    def started(self, match: re.Match[str]) -> None:
         pass
 
 
 @contextmanager
 def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Production]:
-    """A production that has printed `until`, and whose processes are all killed afterwards."""
+    """Yield a production that has printed `until`; kill all its processes afterwards."""
     try:
         with Starting(directory, until) as production:
             yield production
@@ -55,19 +55,19 @@ def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Produ
 
 
 def processes(directory: Path) -> list[psutil.Process]:
-    """The processes of the production in `directory`, supervisord included, nginx's workers not.
+    """Return the processes of the production in `directory`, except nginx's workers.
 
-    nginx overwrites its environment with its title.
+    nginx overwrites their environment with the process title.
     """
-    found = []
+    matching = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = [*process.cmdline(), process.environ().get("STATIC_ROOT", "")]
             if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 is_command = "production" in words  # `manage.py production` itself
                 if not is_command and any(str(directory) in word for word in words):
-                    found.append(process)
-    return found
+                    matching.append(process)
+    return matching
 
 
 def listens(port: int) -> bool:
@@ -115,20 +115,20 @@ def test_a_server_that_cannot_start_ends_the_production(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with started(tmp_path / "it") as running:
         assert running.process.wait(BOUND) == 1
-        said = running.output()
-    assert "broken on purpose" in said
-    assert "ended 6 times in a row" in said
+        output = running.output()
+    assert "broken on purpose" in output
+    assert "ended 6 times in a row" in output
     assert not processes(tmp_path / "it")
 
 
-def group(code: str) -> subprocess.Popen[bytes]:
-    """A process that leads a group of its own, and has printed a line."""
-    made = subprocess.Popen(
+def group_leader(code: str) -> subprocess.Popen[bytes]:
+    """Start a process in a group of its own; return it once it has printed a line."""
+    process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
     )
-    assert made.stdout is not None
-    made.stdout.readline()
-    return made
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
@@ -139,21 +139,23 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SL
     ("code", "patience", "ended_by"),
     [(SLEEPS, 0, signal.SIGKILL), (SLEEPS, 5, signal.SIGTERM), (STUBBORN, 0.2, signal.SIGKILL)],
 )
-def test_a_group_is_ended(code: str, patience: float, ended_by: int, tmp_path: Path) -> None:
-    with group(code) as process:
+def test_a_process_group_is_ended(
+    code: str, patience: float, ended_by: int, tmp_path: Path
+) -> None:
+    with group_leader(code) as process:
         (tmp_path / "it.pid").write_text(str(process.pid))
-        threading.Thread(target=process.wait).start()  # a zombie would still be in its group
+        threading.Thread(target=process.wait).start()  # a zombie would still belong to its group
         end_group(tmp_path / "it.pid", patience)
         assert process.wait(5) == -ended_by
 
 
-def test_a_child_ends_what_was_left_of_the_one_before(tmp_path: Path) -> None:
+def test_a_child_ends_leftovers_of_its_predecessor(tmp_path: Path) -> None:
     pid_file = tmp_path / "it.pid"
     command = [sys.executable, "-m", "realtime_demo.production.child", str(pid_file)]
-    with group(SLEEPS) as before:
+    with group_leader(SLEEPS) as before:
         pid_file.write_text(str(before.pid))
         for parent, expected in ((os.getppid(), ""), (os.getpid(), "in its place\n")):
-            done = subprocess.run(
+            completed = subprocess.run(
                 [*command, "echo", "in its place"],
                 cwd=ROOT,
                 env={**os.environ, PARENT: str(parent)},
@@ -161,13 +163,13 @@ def test_a_child_ends_what_was_left_of_the_one_before(tmp_path: Path) -> None:
                 text=True,
                 timeout=60,
             )
-            assert done.stdout == expected, "it does not start once its parent has died"
+            assert completed.stdout == expected, "a child does not start after its parent has died"
         assert before.wait(5) == -signal.SIGKILL
 
 
 def production(*arguments: str) -> str:
-    """The error of `manage.py production` with invalid arguments."""
-    done = subprocess.run(
+    """Return the error of `manage.py production` with invalid arguments."""
+    completed = subprocess.run(
         [sys.executable, "manage.py", "production", *arguments],
         cwd=ROOT,
         env={**os.environ, "REDIS_URL": ""},
@@ -175,9 +177,9 @@ def production(*arguments: str) -> str:
         text=True,
         timeout=60,
     )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    assert completed.returncode == 1
+    assert "Traceback" not in completed.stderr
+    return completed.stderr
 
 
 def test_one_production_runs_in_a_directory(tmp_path: Path) -> None:
@@ -185,54 +187,52 @@ def test_one_production_runs_in_a_directory(tmp_path: Path) -> None:
     Paths(directory).make_directories()
     ports = ["--port", str(free_port()), "--metrics-port", str(free_port())]
     with instance_lock(Paths(directory)):
-        said = production("--directory", str(directory), *ports)
-    assert "already" in said
-    assert not (directory / "nginx.conf").exists(), "the first one's is not written over"
+        error = production("--directory", str(directory), *ports)
+    assert "already" in error
+    assert not (directory / "nginx.conf").exists(), "the first one's files are not overwritten"
 
 
 @pytest.mark.own_server
-def test_the_port_that_is_in_use_is_the_one_that_is_named(
-    tmp_path: Path, memory_live_server: LiveServer
-) -> None:
-    taken = ["--port", str(free_port()), "--metrics-port", str(memory_live_server.port)]
-    said = production("--directory", str(tmp_path), *taken)
-    assert f"--metrics-port {memory_live_server.port + 1}" in said
-    assert "HTTPS_PORT" not in said
+def test_the_port_in_use_is_named(tmp_path: Path, memory_live_server: LiveServer) -> None:
+    ports = ["--port", str(free_port()), "--metrics-port", str(memory_live_server.port)]
+    error = production("--directory", str(tmp_path), *ports)
+    assert f"--metrics-port {memory_live_server.port + 1}" in error
+    assert "HTTPS_PORT" not in error
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--servers", "0"), ("--workers", "-1"), ("--port", "0"), ("--port", "65536")],
 )
-def test_a_number_that_cannot_be_is_refused(option: str, value: str, tmp_path: Path) -> None:
-    said = production("--directory", str(tmp_path), "--metrics-port", "0", option, value)
-    assert value in said
+def test_invalid_numbers_are_rejected(option: str, value: str, tmp_path: Path) -> None:
+    error = production("--directory", str(tmp_path), "--metrics-port", "0", option, value)
+    assert value in error
 
 
-def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_an_impossible_directory_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "file/in" in production("--directory", str(tmp_path / "file" / "in"))
 
 
 @pytest.mark.own_server
 @pytest.mark.usefixtures("dead_proxy")
-def test_readiness_uses_no_proxy_of_the_environment(
+def test_readiness_ignores_proxy_environment_variables(
     memory_live_server: LiveServer,
 ) -> None:
     client = opener(ssl.create_default_context())
     assert check(f"{memory_live_server.url}/", client) == ""
 
 
-def test_a_secret_that_is_empty_is_made_anew(tmp_path: Path) -> None:
-    """As a full disk leaves it: every process would sign with one of its own."""
-    layout = Paths(tmp_path)
+def test_an_empty_secret_is_replaced(tmp_path: Path) -> None:
+    """After a full disk the file is empty: each process would sign with a different secret."""
+    paths = Paths(tmp_path)
     (tmp_path / "secret-key").touch()
-    secret = layout.environment()["SECRET_KEY"]
+    secret = paths.environment()["SECRET_KEY"]
     assert len(secret) >= 50
-    assert layout.environment()["SECRET_KEY"] == secret
+    assert paths.environment()["SECRET_KEY"] == secret
 
 
-def test_an_address_of_ipv6_is_a_url() -> None:
+def test_an_ipv6_host_is_bracketed_in_the_url() -> None:
     assert Paths(Path("/x"), host="fd00::5").url == "https://[fd00::5]:8443/"
 
 
@@ -241,31 +241,31 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "certificate.pem", tmp_path / "key.pem"
 
 
-def made(pair: tuple[Path, Path], host: str = "localhost") -> tuple[bytes, bytes]:
+def certificate_and_key(pair: tuple[Path, Path], host: str = "localhost") -> tuple[bytes, bytes]:
     certificate.ensure(*pair, host)
     return pair[0].read_bytes(), pair[1].read_bytes()
 
 
-def test_a_certificate_is_kept_until_it_does_not_serve(
-    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+def test_a_certificate_is_replaced_only_when_invalid(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = made(pair)
-    assert made(pair) == first
-    other = made(pair, "realtime.example.org")
+    first = certificate_and_key(files)
+    assert certificate_and_key(files) == first
+    other = certificate_and_key(files, "realtime.example.org")
     assert other != first
-    pair[1].write_bytes(first[1])  # another's key: nginx would not start
-    assert made(pair, "realtime.example.org") not in (first, other)
-    for days in (-certificate.VALID.days, 400):  # made by a clock that was behind, or ahead
+    files[1].write_bytes(first[1])  # the key of another certificate: nginx would not start
+    assert certificate_and_key(files, "realtime.example.org") not in (first, other)
+    for days in (-certificate.VALID.days, 400):  # created while the clock was behind, or ahead
         with monkeypatch.context() as patch:
-            patch.setattr(certificate, "datetime", clock(days))
-            wrong = made(pair)
-        right = made(pair)
+            patch.setattr(certificate, "datetime", clock_off_by(days))
+            wrong = certificate_and_key(files)
+        right = certificate_and_key(files)
         assert right != wrong, days
-        assert made(pair) == right
+        assert certificate_and_key(files) == right
 
 
-def clock(days: int) -> SimpleNamespace:
-    """The module `datetime`, wrong by so many days."""
+def clock_off_by(days: int) -> SimpleNamespace:
+    """Return the module `datetime`, wrong by `days`."""
 
     class Wrong(datetime.datetime):
         @classmethod

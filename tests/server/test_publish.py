@@ -34,7 +34,7 @@ bodies = st.one_of(
 
 
 @given(bodies)
-def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
+def test_any_body_is_an_event_or_a_helpful_problem(body: bytes) -> None:
     try:
         document = publishing.parse_json(body)
         text = text_of(document, "text", 2_000)
@@ -45,7 +45,7 @@ def test_any_body_is_an_event_or_a_refusal_that_helps(body: bytes) -> None:
         assert problem.detail
     else:
         event = Event("e-1", "message", "r", sender, text, 0.0)
-        assert Event.decode(event.encoded) == event, "what is taken can be sent to everyone"
+        assert Event.decode(event.encoded) == event, "accepted text can be sent to every client"
 
 
 def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +54,9 @@ def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = RateLimit()
     for _ in range(10):
         limit.take("ada", rate=5)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Problem) as rejection:
         limit.take("ada", rate=5)
-    assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "1"})
+    assert (rejection.value.status, rejection.value.headers) == (429, {"Retry-After": "1"})
     limit.take("grace", rate=5)
     now += 0.5
     limit.take("ada", rate=5)
@@ -65,36 +65,36 @@ def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
         limit.take("ada", rate=5)
 
 
-def test_a_slow_rate_says_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_rate_sets_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     limit = RateLimit()
     limit.take("ada", rate=0.1)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Problem) as rejection:
         limit.take("ada", rate=0.1)
-    assert refused.value.headers == {"Retry-After": "10"}
+    assert rejection.value.headers == {"Retry-After": "10"}
 
 
-def test_clients_remembered_are_bounded() -> None:
+def test_rate_limited_clients_are_bounded() -> None:
     limit = RateLimit(most=3)
     for client in "abcdef":
         limit.take(client, rate=1)
     assert list(limit._buckets) == ["d", "e", "f"]
 
 
-async def test_the_limit_over_a_live_server(room: str) -> None:
+async def test_a_live_server_limits_publishing(room: str) -> None:
     with LiveServer(env={**SERVER_ENVIRONMENT, "PUBLISH_RATE": "2"}) as server:
         async with httpx.AsyncClient(base_url=server.url) as http:
-            answers = [
+            responses = [
                 await http.post(f"/publish/{room}/", json={"sender": "ada", "text": str(n)})
                 for n in range(12)
             ]
-            refused = [answer for answer in answers if answer.status_code == 429]
-            assert refused
-            for answer in refused:
-                assert answer.headers["content-type"] == "application/problem+json"
-                assert int(answer.headers["retry-after"]) >= 1
+            rejected = [response for response in responses if response.status_code == 429]
+            assert rejected
+            for response in rejected:
+                assert response.headers["content-type"] == "application/problem+json"
+                assert int(response.headers["retry-after"]) >= 1
             batch = (await http.get(f"/polling/{room}/")).json()
-            assert len(batch["events"]) == len(answers) - len(refused)
+            assert len(batch["events"]) == len(responses) - len(rejected)
 
 
 @pytest.mark.parametrize("document", [{"text": "hi"}, {"text": "hi", "sender": "someone else"}])
@@ -107,10 +107,10 @@ async def test_a_user_publishes_under_their_own_name(
         assert draft.verified
         return draft.event("e-1", 0.0)
 
-    class Signed:
+    class LoggedIn:
         user = User(username="grace")
         scope: dict[str, Any] = {"user": user}
 
     monkeypatch.setattr(feed, "publish", record)
-    said: Any = await publishing.publish(Signed(), "r", document)  # type: ignore[arg-type]
-    assert (said.room, said.sender, said.text) == ("r", "grace", "hi")
+    event: Any = await publishing.publish(LoggedIn(), "r", document)  # type: ignore[arg-type]
+    assert (event.room, event.sender, event.text) == ("r", "grace", "hi")

@@ -1,4 +1,4 @@
-"""What is said of a client before its request: its scheme, and what a proxy passes on."""
+"""The scheme of a request, forwarded headers, and credentials in logs."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def opens(url: str, origin: str, **options: object) -> bool:
     try:
         async with connect(url, origin=Origin(origin), **options) as socket:  # type: ignore[arg-type]
             return "events" in json.loads(await socket.recv())
-    except InvalidStatus as refused:
-        assert refused.response.status_code == 403
+    except InvalidStatus as rejection:
+        assert rejection.response.status_code == 403
         return False
 
 
 @pytest.mark.parametrize("path", SOCKETS)
 async def test_a_page_over_tls_may_open_a_socket(path: str, tmp_path: Path, room: str) -> None:
-    """Where the server speaks TLS itself, as behind a proxy that says so."""
+    """A server with TLS of its own accepts the https origin."""
     certificate_file, key_file = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.ensure(certificate_file, key_file, "localhost")
     tls = ["--ssl-certfile", str(certificate_file), "--ssl-keyfile", str(key_file)]
@@ -56,12 +56,12 @@ async def test_a_page_over_tls_may_open_a_socket(path: str, tmp_path: Path, room
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-async def test_the_scheme_is_the_proxys_to_say(path: str, server: LiveServer, room: str) -> None:
+async def test_the_scheme_is_taken_from_the_proxy(path: str, server: LiveServer, room: str) -> None:
     url, host = server.ws_url + path.format(room), f"127.0.0.1:{server.port}"
     for scheme, other in (("https", "http"), ("http", "https")):
-        told = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": scheme}
-        assert await opens(url, f"{scheme}://{host}", additional_headers=told)
-        assert not await opens(url, f"{other}://{host}", additional_headers=told)
+        forwarded = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": scheme}
+        assert await opens(url, f"{scheme}://{host}", additional_headers=forwarded)
+        assert not await opens(url, f"{other}://{host}", additional_headers=forwarded)
     assert await opens(url, f"http://{host}")
 
 
@@ -76,10 +76,10 @@ UPGRADE = (
     ("path", "upgrade"),
     [(b"/polling/lobby/", b""), (b"/websocket/lobby/", UPGRADE), (b"/", b"Upgrade: h2c\r\n")],
 )
-async def test_what_was_forwarded_and_is_no_text(
+async def test_undecodable_forwarded_headers_leave_no_traceback(
     name: bytes, path: bytes, upgrade: bytes, server: LiveServer
 ) -> None:
-    """nginx sets what it was told to, and hands the rest on as it came: from anyone."""
+    """nginx sets only the configured headers, and relays all others from any client."""
     async with await RawConnection.open(server.url) as raw:
         raw.writer.write(
             b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n"
@@ -90,7 +90,7 @@ async def test_what_was_forwarded_and_is_no_text(
     assert "Traceback" not in server.output()
 
 
-async def test_subprotocols_that_are_no_text(server: LiveServer) -> None:
+async def test_undecodable_subprotocols_get_400(server: LiveServer) -> None:
     async with await RawConnection.open(server.url) as raw:
         raw.writer.write(
             b"GET /websocket/lobby/ HTTP/1.1\r\nHost: 127.0.0.1\r\n%b"

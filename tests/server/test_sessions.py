@@ -1,4 +1,4 @@
-"""What a session that has ended does to the next one, and pages that are one person's."""
+"""Ended sessions, the login page, and pages of logged-in users."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ def users() -> Any:
 
 
 def ended_session(accounts: Accounts, user: str) -> dict[str, str]:
-    """The cookie of a session that a new password has ended."""
+    """Return the cookie of a session that a new password has ended."""
     headers = accounts.session(user)
 
     def change() -> None:
-        found = users().get(username=user)
-        found.set_password("right")
-        found.save()
+        account = users().get(username=user)
+        account.set_password("right")
+        account.save()
 
     accounts.now(change)
     return headers
 
 
 def session_cookies(response: httpx.Response) -> list[str]:
-    """What the response makes of the session cookie, in the order in which a browser does it."""
+    """Return the values that the response sets for the session cookie, in order."""
     return [
         value.partition("=")[2].partition(";")[0]
         for value in response.headers.get_list("set-cookie")
@@ -67,18 +67,18 @@ def session_cookies(response: httpx.Response) -> list[str]:
     ]
 
 
-async def test_who_logs_in_with_the_cookie_of_a_session_that_has_ended_is_in(
+async def test_login_works_with_the_cookie_of_an_ended_session(
     server: LiveServer, accounts: Accounts, user: str
 ) -> None:
     async with httpx.AsyncClient(base_url=server.url) as http:
-        form = await http.get("/login/")  # open since before
-        found = HIDDEN.search(form.text)
-        assert found is not None
+        form = await http.get("/login/")  # opened before the session ended
+        token = HIDDEN.search(form.text)
+        assert token is not None
         cookie = ended_session(accounts, user)["Cookie"]
         response = await http.post(
             "/login/",
             headers={"Cookie": f"{cookie}; csrftoken={form.cookies['csrftoken']}"},
-            data={"username": user, "password": "right", "csrfmiddlewaretoken": found[1]},
+            data={"username": user, "password": "right", "csrfmiddlewaretoken": token[1]},
         )
         assert response.status_code == 302
         (key,) = session_cookies(response)
@@ -86,27 +86,29 @@ async def test_who_logs_in_with_the_cookie_of_a_session_that_has_ended_is_in(
         assert "Log out" in page.text
 
 
-async def test_what_was_held_with_an_old_cookie_leaves_the_new_one_alone(
+async def test_a_long_poll_with_an_old_cookie_sets_no_cookie(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    """Its answer comes when its browser may long have logged in again."""
+    """The browser may have logged in again before the response arrives."""
     cookie = ended_session(accounts, user)
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         since = (await http.get(f"/polling/{room}/")).json()["cursor"]
         query = {"since": since, "wait": "30"}
-        held = asyncio.create_task(http.get(f"/longpoll/{room}/", params=query, headers=cookie))
-        said = {"sender": "ada", "text": "hi"}
-        assert (await http.post(f"/publish/{room}/", json=said)).status_code == 201
-        answer = await held
-    assert answer.status_code == 200
-    assert session_cookies(answer) == []
+        long_poll = asyncio.create_task(
+            http.get(f"/longpoll/{room}/", params=query, headers=cookie)
+        )
+        document = {"sender": "ada", "text": "hi"}
+        assert (await http.post(f"/publish/{room}/", json=document)).status_code == 201
+        response = await long_poll
+    assert response.status_code == 200
+    assert session_cookies(response) == []
 
 
 @pytest.mark.parametrize("path", ["/", "/polling/", "/?room=staff-x", "/nowhere"])
-async def test_a_page_with_somebodys_name_on_it_is_kept_by_nobody(
+async def test_a_page_with_a_users_name_is_not_cached(
     path: str, server: LiveServer, accounts: Accounts, user: str
 ) -> None:
-    """Who comes after them to the same machine and goes back finds no page of theirs."""
+    """The next user of the same browser must not see it with the back button."""
     async with httpx.AsyncClient(base_url=server.url) as http:
         page = await http.get(path, headers=accounts.session(user))
         assert user in page.text
@@ -116,8 +118,8 @@ async def test_a_page_with_somebodys_name_on_it_is_kept_by_nobody(
 
 
 @pytest.mark.parametrize("path", ["/login/", "/login/?next=/polling/"])
-async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: LiveServer) -> None:
-    """Who logged in there would be asked to log in."""
+async def test_the_login_page_does_not_link_to_itself(path: str, server: LiveServer) -> None:
+    """After the login, such a link would ask for a login again."""
     async with httpx.AsyncClient(base_url=server.url) as http:
         page = await http.get(path)
         assert page.status_code == 200
@@ -125,31 +127,31 @@ async def test_the_login_page_does_not_lead_back_to_itself(path: str, server: Li
             assert "next=%2Flogin" not in link
 
 
-async def test_a_long_name_is_on_the_page_what_it_is_in_the_feed(
+async def test_a_long_name_is_cut_on_the_page_as_in_the_feed(
     server: LiveServer, accounts: Accounts, room: str
 ) -> None:
-    """Cut, so that who bears it finds what is theirs."""
+    """The page compares names to find the user's own events."""
     name = f"{uuid.uuid4().hex}{'x' * 60}"
     accounts.now(lambda: users().create_user(name))
     session = accounts.session(name)
     async with httpx.AsyncClient(base_url=server.url, headers=session) as http:
         page = (await http.get("/")).text
-        said = (await http.post(f"/publish/{room}/", json={"text": "hi"})).json()
+        event = (await http.post(f"/publish/{room}/", json={"text": "hi"})).json()
     (field,) = re.findall(r'<input id="sender"[^>]*value="([^"]*)" readonly', page)
     configuration = re.search(r'<script id="configuration"[^>]*>(.*?)</script>', page, re.DOTALL)
     assert configuration is not None
-    assert field == json.loads(configuration[1])["name"] == said["sender"] == name[:40]
+    assert field == json.loads(configuration[1])["name"] == event["sender"] == name[:40]
 
 
 @pytest.mark.parametrize(
-    ("asked", "link"),
+    ("query", "link"),
     [("", "/"), ("?next=/polling/", "/polling/"), ("?next=//evil.test/", "/")],
 )
-async def test_who_has_logged_in_elsewhere_is_led_on(
-    asked: str, link: str, server: LiveServer, accounts: Accounts, user: str
+async def test_the_login_page_links_onward_if_logged_in(
+    query: str, link: str, server: LiveServer, accounts: Accounts, user: str
 ) -> None:
-    """In another tab, that is, since this one has said that the session has ended."""
+    """The user may have logged in in another tab after the session ended."""
     async with httpx.AsyncClient(base_url=server.url, headers=accounts.session(user)) as http:
-        page = (await http.get(f"/login/{asked}")).text
+        page = (await http.get(f"/login/{query}")).text
     assert f'You are already logged in. <a href="{link}">' in page
     assert "may not" not in page

@@ -1,4 +1,4 @@
-"""The soak's verdict, on a server that is sound and on one that leaks."""
+"""The soak's verdict on a correct server and on one that leaks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.waiting import until
 MINUTES, EVERY = 4, 50
 
 
-async def visits(server: LiveServer, count: int) -> None:
-    """So many connections at once; returns when the server has closed them all."""
+async def visit_often(server: LiveServer, count: int) -> None:
+    """Open `count` connections at once; return when the server has closed them all."""
     process = psutil.Process(server.pid)
 
     async def visit() -> None:
@@ -28,27 +28,31 @@ async def visits(server: LiveServer, count: int) -> None:
         writer.close()
 
     await asyncio.gather(*(visit() for _ in range(count)))
-    await until(lambda: all(each.status == "LISTEN" for each in process.net_connections()))
+    await until(
+        lambda: all(connection.status == "LISTEN" for connection in process.net_connections())
+    )
 
 
 @pytest.mark.own_server
 @pytest.mark.parametrize(("leak", "verdict"), [(0, "flat"), (EVERY, "grows")])
-async def test_a_descriptor_kept_for_each_fiftieth_connection_is_found(
-    leak: int, verdict: str
-) -> None:
+async def test_a_descriptor_leak_is_detected(leak: int, verdict: str) -> None:
     env = {**(leaking(leak) if leak else {}), "REDIS_URL": ""}
     samples: list[ResourceSample] = []
     with LiveServer(env=env) as server:
-        parts = {"server": [psutil.Process(server.pid)]}
-        await visits(server, EVERY - REQUESTS)  # warm
+        processes = {"server": [psutil.Process(server.pid)]}
+        await visit_often(server, EVERY - REQUESTS)  # warm-up
         for minute in range(MINUTES):
-            await visits(server, EVERY - REQUESTS)
+            await visit_often(server, EVERY - REQUESTS)
             metrics = {"server": f"{server.url}/metrics"}
-            samples.append((await sample_at_rest(minute * 60, parts, metrics, 0))["server"])
-    found = {each: trend_of(each, samples) for each in ("descriptors", "threads", "tasks")}
-    verdicts = {name: one.trend.verdict for name, one in found.items() if one}
+            samples.append((await sample_at_rest(minute * 60, processes, metrics, 0))["server"])
+    trends = {name: trend_of(name, samples) for name in ("descriptors", "threads", "tasks")}
+    verdicts = {
+        name: descriptors.trend.verdict for name, descriptors in trends.items() if descriptors
+    }
     assert verdicts == {"descriptors": verdict, "threads": "flat", "tasks": "flat"}
     if leak:
-        one = found["descriptors"]
-        assert one
-        assert one.most - one.least == MINUTES - 1, "one for each fifty, and nothing else"
+        descriptors = trends["descriptors"]
+        assert descriptors
+        assert descriptors.most - descriptors.least == MINUTES - 1, (
+            "one descriptor for each fifty connections"
+        )

@@ -1,4 +1,4 @@
-"""What a server says and starts: its log, its port, and services without lifespan."""
+"""The start of a server: its log, its port, and services without lifespan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import SERVER, LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import BOUND, until_asked
+from tests.support.waiting import BOUND, until_async
 
 ROOM = "start"
 VERBOSE = {"uvicorn": ["--access-log", "--log-level", "debug"]}
@@ -31,7 +31,7 @@ async def test_no_query_string_and_no_credential_is_logged(arguments: list[str])
             for path in (f"/polling/{ROOM}/", "/publish/start/", "/nothing/", "/healthz"):
                 await http.get(path + query)
         for headers in ({}, secret):
-            with suppress(ConnectionClosed):  # the token was not issued here
+            with suppress(ConnectionClosed):  # the token is invalid
                 url = f"{server.ws_url}/websocket/{ROOM}/{query}"
                 async with connect(url, additional_headers=headers) as socket:
                     await socket.recv()
@@ -39,9 +39,9 @@ async def test_no_query_string_and_no_credential_is_logged(arguments: list[str])
         assert "secret" not in server.output()
 
 
-# Granian's processes share a port (SO_REUSEPORT): a second server is no error there.
+# Granian's processes share a port (SO_REUSEPORT): there a second server is not an error.
 @pytest.mark.parametrize("name", [name for name in SERVERS if name != "granian"])
-def test_port_in_use_is_said_in_words(name: str) -> None:
+def test_port_in_use_is_reported(name: str) -> None:
     with LiveServer(server=name, env=SERVER_ENVIRONMENT) as server:
         second = subprocess.run(
             command(name, port=server.port),
@@ -54,7 +54,7 @@ def test_port_in_use_is_said_in_words(name: str) -> None:
         assert "in use" in output.lower() or "errno 98" in output.lower(), output
 
 
-def test_unknown_server_is_said_in_words() -> None:
+def test_unknown_server_is_reported() -> None:
     with pytest.raises(ValueError, match="SERVER must be one of uvicorn, daphne"):
         command("twisted", port=free_port())
 
@@ -62,7 +62,7 @@ def test_unknown_server_is_said_in_words() -> None:
 @pytest.mark.redis
 @pytest.mark.parametrize("name", SERVERS)
 async def test_services_start_without_lifespan_too(name: str, redis_server: RedisServer) -> None:
-    """Stock Daphne sends no lifespan: the first request starts what runs beside the requests."""
+    """Stock Daphne sends no lifespan events: the first request starts the services."""
     environment = {**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}
     room = f"{ROOM}-{name}"
     with (
@@ -75,13 +75,13 @@ async def test_services_start_without_lifespan_too(name: str, redis_server: Redi
 
                 async def is_present() -> bool:
                     rooms = (await http.get("/rooms/")).json()["rooms"]
-                    return any("ada" in each["people"] for each in rooms)
+                    return any("ada" in room_entry["people"] for room_entry in rooms)
 
-                await until_asked(is_present)
+                await until_async(is_present)
 
 
 def test_failing_application_is_a_500_without_details() -> None:
-    """`FAIL` is no setting of the project: the application here is one that raises."""
+    """The application of this test raises an exception."""
     with LiveServer("tests.server.failing:application") as server:
         response = httpx.get(f"{server.url}/")
         assert response.status_code == 500
@@ -90,6 +90,6 @@ def test_failing_application_is_a_500_without_details() -> None:
 
 def test_help_names_the_options_of_uvicorn() -> None:
     module = [sys.executable, "-m", "realtime_demo.server", "--help"]
-    shown = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for option in ("--host", "--port", "--uds", "--workers"):
-        assert option in shown
+        assert option in output

@@ -1,4 +1,4 @@
-"""An orderly stop: every open connection receives its end before the process exits."""
+"""Orderly stops: every open connection ends before the process exits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import BOUND, in_time_async, until, until_asked
+from tests.support.waiting import BOUND, retry_after_stall_async, until, until_async
 from transports.registry import TECHNIQUES, Technique
 
-SECONDS = 1.0  # in which a connection has received its end
-STALL = 0.1  # seconds of a machine that stands still after which a measured time means nothing
+SECONDS = 1.0  # within which every connection must end
+STALL = 0.1  # seconds; after a longer stall of the machine, measured times are invalid
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 ROOM = "stop"
 
@@ -50,7 +50,7 @@ async def idle(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]
 
 
 def half_sent(data: bytes) -> Open:
-    """A request that the client does not finish: it is closed, with or without a response."""
+    """Open a connection with an incomplete request, which is closed with or without a response."""
 
     async def open_half(stack: AsyncExitStack, url: str) -> Callable[[], Awaitable[None]]:
         connection = await raw(stack, url)
@@ -131,52 +131,56 @@ CONNECTIONS: dict[str, Open] = {
 async def stop_with(
     server: LiveServer, signal_number: int, connections: list[Open], seconds: float = SECONDS
 ) -> None:
-    """Stop the server with the connections open; each has received its end within `seconds`."""
+    """Stop the server with the connections open; each must end within `seconds`."""
     async with AsyncExitStack() as stack:
-        checks = [await each(stack, server.url) for each in connections]
+        checks = [await open_connection(stack, server.url) for open_connection in connections]
         if long_poll in connections:
             async with httpx.AsyncClient(base_url=server.url) as http:
-                # What waits: the long poll has been received too.
-                held = len(connections) - sum(each in (idle, *HALF) for each in connections)
+                # Wait until the long poll has been received too.
+                expected = len(connections) - sum(
+                    open_connection in (idle, *HALF) for open_connection in connections
+                )
 
                 async def arrived() -> bool:
-                    return int((await http.get("/healthz")).json()["users"]) >= held
+                    return int((await http.get("/healthz")).json()["users"]) >= expected
 
-                await until_asked(arrived)
+                await until_async(arrived)
         began = time.monotonic()
         server.process.send_signal(signal_number)
         await asyncio.gather(*(check() for check in checks))
         assert time.monotonic() - began < seconds
-        code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
-        assert code in (0, -signal_number)
+        exit_code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
+        assert exit_code in (0, -signal_number)
 
 
 HALF = [CONNECTIONS[name] for name in CONNECTIONS if name.startswith("half")]
 
 
-@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
-async def test_all_at_once(signal_number: int) -> None:
+@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda number: number.name)
+async def test_a_stop_ends_all_connections_together(signal_number: int) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:
             await stop_with(server, signal_number, list(CONNECTIONS.values()))
             for word in ("Traceback", "destroyed", "never awaited", "ERROR"):
                 assert word not in server.output(), server.output()
 
-    await in_time_async(STALL, attempt)
+    await retry_after_stall_async(STALL, attempt)
 
 
 @pytest.mark.parametrize("name", CONNECTIONS)
-async def test_each_alone(name: str) -> None:
+async def test_a_stop_ends_each_kind_of_connection(name: str) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:
             await stop_with(server, signal.SIGTERM, [CONNECTIONS[name]])
 
-    await in_time_async(STALL, attempt)
+    await retry_after_stall_async(STALL, attempt)
 
 
 @pytest.mark.redis
-@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda each: each.name)
-async def test_two_workers(redis_server: RedisServer, signal_number: int) -> None:
+@pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda open_connection: open_connection.name)
+async def test_a_stop_ends_the_connections_of_two_workers(
+    redis_server: RedisServer, signal_number: int
+) -> None:
     """Uvicorn's `--workers`: the parent passes the stop on, and each process stops in order."""
     environment = {**SERVER_ENVIRONMENT, "REDIS_URL": redis_server.url}
     with LiveServer(
@@ -184,29 +188,33 @@ async def test_two_workers(redis_server: RedisServer, signal_number: int) -> Non
     ) as server:
         serving = psutil.Process(server.pid)
         await until(lambda: len(serving.children()) >= 2)
-        connections = [opened_by(each) for each in TECHNIQUES if each.name != "polling"] * 4
+        connections = [
+            opened_by(open_connection)
+            for open_connection in TECHNIQUES
+            if open_connection.name != "polling"
+        ] * 4
         async with AsyncExitStack() as stack:
-            checks = [await each(stack, server.url) for each in connections]
-            await asyncio.sleep(0.3)  # the long polls answer nothing by which to see them
+            checks = [await open_connection(stack, server.url) for open_connection in connections]
+            await asyncio.sleep(0.3)  # the long polls send nothing that could be awaited
             server.process.send_signal(signal_number)
             await asyncio.gather(*(check() for check in checks))
-            code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
-            assert code in (0, -signal_number)
+            exit_code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
+            assert exit_code in (0, -signal_number)
         assert not re.search("Traceback|destroyed|never awaited", server.output())
 
 
 async def test_second_signal_ends_the_process_at_once() -> None:
-    """While a client that does not read holds the stop up."""
+    """Send a second signal while a client that does not read delays the stop."""
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
         async with await RawConnection.open(server.url) as connection:
             await connection.get(f"/streaming/{ROOM}/")
             server.process.send_signal(signal.SIGTERM)
             server.process.send_signal(signal.SIGINT)
-            code = await asyncio.to_thread(server.process.wait, BOUND)
-            assert code in (0, -signal.SIGTERM, -signal.SIGINT)
+            exit_code = await asyncio.to_thread(server.process.wait, BOUND)
+            assert exit_code in (0, -signal.SIGTERM, -signal.SIGINT)
 
 
 def test_stop_before_the_first_request() -> None:
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
-        found: Any = server.stop(signal.SIGTERM)
-        assert found in (0, -signal.SIGTERM)
+        exit_code: Any = server.stop(signal.SIGTERM)
+        assert exit_code in (0, -signal.SIGTERM)

@@ -19,7 +19,9 @@ async def publish(url: str, room: str, text: str) -> bytes:
         return (await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})).content
 
 
-async def test_ndjson_is_chunked_an_event_a_line(memory_live_server: LiveServer, room: str) -> None:
+async def test_ndjson_is_chunked_with_an_event_per_line(
+    memory_live_server: LiveServer, room: str
+) -> None:
     url = memory_live_server.url
     first = await publish(url, room, "1")
     async with await RawConnection.open(url) as connection:
@@ -36,8 +38,10 @@ async def test_ndjson_is_chunked_an_event_a_line(memory_live_server: LiveServer,
         assert await connection.chunk() == second + b"\n"
 
 
-async def test_http_1_0_is_ended_by_the_close(memory_live_server: LiveServer, room: str) -> None:
-    """HTTP/1.0 knows no chunks (RFC 9112 §6.1): the response goes on until the connection ends."""
+async def test_http_1_0_stream_ends_with_the_connection(
+    memory_live_server: LiveServer, room: str
+) -> None:
+    """HTTP/1.0 has no chunks (RFC 9112 §6.1): the response ends with the connection."""
     url = memory_live_server.url
     first = await publish(url, room, "1")
     for path in (f"/streaming/{room}/", f"/streaming/{room}/sse/"):
@@ -48,7 +52,9 @@ async def test_http_1_0_is_ended_by_the_close(memory_live_server: LiveServer, ro
             assert first in await connection.until(first)
 
 
-async def test_server_sent_events(memory_live_server: LiveServer, room: str) -> None:
+async def test_server_sent_events_have_id_and_data(
+    memory_live_server: LiveServer, room: str
+) -> None:
     url = memory_live_server.url
     async with await RawConnection.open(url) as connection:
         headers = headers_of(await connection.get(f"/streaming/{room}/sse/"))
@@ -65,9 +71,9 @@ async def test_last_event_id_wins_over_since(memory_live_server: LiveServer, roo
     url = memory_live_server.url
     one, two = [json.loads(await publish(url, room, text))["id"] for text in "12"]
     three = await publish(url, room, "3")
-    for asked, header in ((one, f"Last-Event-ID: {two}"), (two, "Last-Event-ID:")):
+    for since, header in ((one, f"Last-Event-ID: {two}"), (two, "Last-Event-ID:")):
         async with await RawConnection.open(url) as connection:
-            await connection.get(f"/streaming/{room}/sse/?since={asked}", header)
+            await connection.get(f"/streaming/{room}/sse/?since={since}", header)
             assert three in await connection.chunk()
     async with httpx.AsyncClient(base_url=url) as http:
         bad = await http.get(f"/streaming/{room}/sse/", headers={"Last-Event-ID": "bad"})
@@ -75,28 +81,28 @@ async def test_last_event_id_wins_over_since(memory_live_server: LiveServer, roo
 
 
 @pytest.fixture(scope="module")
-def lively() -> Iterator[LiveServer]:
+def heartbeat_server() -> Iterator[LiveServer]:
     with LiveServer(env={**SERVER_ENVIRONMENT, "HEARTBEAT": "0.05"}) as server:
         yield server
 
 
-async def test_signs_of_life(lively: LiveServer, room: str) -> None:
+async def test_heartbeats_are_sent(heartbeat_server: LiveServer, room: str) -> None:
     for path, first, heartbeat in (
         (f"/streaming/{room}/", b"\n", b"\n"),
         (f"/streaming/{room}/sse/", b"retry: 1000\nid: START\n\n:\n\n", b":\n\n"),
     ):
-        async with await RawConnection.open(lively.url) as connection:
+        async with await RawConnection.open(heartbeat_server.url) as connection:
             start = headers_of(await connection.get(path))["cursor"].encode()
             assert await connection.chunk() == first.replace(b"START", start)
             for _ in range(3):
                 assert await connection.chunk() == heartbeat
 
 
-async def test_a_stream_ends_in_order_when_the_server_stops(room: str) -> None:
-    """The last chunk tells the client that nothing was cut off (RFC 9112 §8)."""
+async def test_a_stop_sends_a_streams_last_chunk(room: str) -> None:
+    """The last chunk marks the response as complete (RFC 9112 §8)."""
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
         async with await RawConnection.open(server.url) as connection:
             await connection.get(f"/streaming/{room}/")
             await connection.chunk()
-            assert server.stop() == -signal.SIGTERM  # Uvicorn ends by the signal that it got
+            assert server.stop() == -signal.SIGTERM  # Uvicorn raises the signal again
             assert (await connection.rest()).endswith(b"0\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What older tutorials on Channels say that is no longer so: `docs/then-and-now.md`, proved."""
+"""Changes since older tutorials on Channels: tests for `docs/then-and-now.md`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ async def test_protocol_type_router_has_no_default_for_http() -> None:
         await application({"type": "http"}, None, None)
 
 
-def test_channels_does_not_bring_daphne() -> None:
-    needed = requires("channels") or []
-    daphne = [line for line in needed if line.startswith("daphne")]
+def test_channels_does_not_require_daphne() -> None:
+    requirements = requires("channels") or []
+    daphne = [line for line in requirements if line.startswith("daphne")]
     assert daphne
     assert all("extra ==" in line for line in daphne)
-    assert get_commands()["runserver"] != "django.core", "the one that speaks ASGI is found"
+    assert get_commands()["runserver"] != "django.core", "another app overrides runserver"
 
 
-async def test_channel_name_router_wants_an_application() -> None:
+async def test_channel_name_router_needs_an_application() -> None:
     class Task(SyncConsumer):  # type: ignore[misc]
         pass
 
@@ -44,43 +44,43 @@ async def test_channel_name_router_wants_an_application() -> None:
     assert asyncio.iscoroutinefunction(Task.as_asgi())
 
 
-def test_token_auth_is_ones_own() -> None:
+def test_channels_has_no_token_auth() -> None:
     assert not hasattr(channels.auth, "TokenAuthMiddlewareStack")
     assert hasattr(channels.auth, "AuthMiddlewareStack")
 
 
 @pytest.mark.redis
-async def test_the_old_channel_layers_setting_breaks_a_quiet_socket(
+async def test_the_old_channel_layers_setting_breaks_idle_sockets(
     redis_server: RedisServer,
 ) -> None:
-    """redis-py 8 gives up a read after 5 s, which is how long channels-redis blocks."""
-    old = RedisChannelLayer(hosts=[("127.0.0.1", redis_server.port)])
-    cured = RedisChannelLayer(hosts=[{"address": redis_server.url, "socket_timeout": 15}])
-    waiting = asyncio.create_task(cured.receive(await cured.new_channel()))
+    """A read in redis-py 8 times out after 5 s, which is how long channels-redis blocks."""
+    default = RedisChannelLayer(hosts=[("127.0.0.1", redis_server.port)])
+    patient = RedisChannelLayer(hosts=[{"address": redis_server.url, "socket_timeout": 15}])
+    waiting = asyncio.create_task(patient.receive(await patient.new_channel()))
     with pytest.raises(redis.exceptions.TimeoutError):
         async with asyncio.timeout(BOUND):
-            await old.receive(await old.new_channel())
-    assert not waiting.done(), "the one that is told to wait longer is still waiting"
+            await default.receive(await default.new_channel())
+    assert not waiting.done(), "the layer with the longer timeout still waits"
     while not waiting.done():  # redis-py can swallow a cancellation
         waiting.cancel()
         await asyncio.wait([waiting], timeout=0.1)
-    for layer in (old, cured):
+    for layer in (default, patient):
         await layer.close_pools()
 
 
-async def test_a_channel_layer_loses_without_a_word() -> None:
+async def test_a_channel_layer_drops_messages_silently() -> None:
     layer = InMemoryChannelLayer(capacity=100)
     channel = await layer.new_channel()
     await layer.group_add("room", channel)
     for number in range(150):
         await layer.group_send("room", {"type": "x", "number": number})  # raises nothing
-    kept = layer.channels[channel].qsize()
-    assert kept == 100
+    received = layer.channels[channel].qsize()
+    assert received == 100
 
 
-async def test_an_http_consumer_at_work_does_not_hear_its_client_go() -> None:
-    """Dispatch is serial: the disconnect waits behind the handler that waits for an event."""
-    started, heard = asyncio.Event(), asyncio.Event()
+async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
+    """Dispatch is serial: the disconnect is queued behind the handler that waits for an event."""
+    started, disconnected = asyncio.Event(), asyncio.Event()
 
     class LongPoll(AsyncHttpConsumer):  # type: ignore[misc]
         channel_layer_alias = ""
@@ -90,7 +90,7 @@ async def test_an_http_consumer_at_work_does_not_hear_its_client_go() -> None:
             await asyncio.Event().wait()
 
         async def disconnect(self) -> None:
-            heard.set()
+            disconnected.set()
 
     messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     messages.put_nowait({"type": "http.request", "body": b""})
@@ -101,13 +101,13 @@ async def test_an_http_consumer_at_work_does_not_hear_its_client_go() -> None:
         messages.put_nowait({"type": "http.disconnect"})
         for _ in range(50):
             await asyncio.sleep(0)
-    assert messages.qsize() == 1, "nobody takes the news"
-    assert not heard.is_set()
+    assert messages.qsize() == 1, "the disconnect is not received"
+    assert not disconnected.is_set()
     consumer.cancel()
     await asyncio.wait([consumer])
 
 
-def test_synchronous_consumers_run_in_a_thread_that_they_share() -> None:
+def test_synchronous_consumers_share_a_thread() -> None:
     assert SyncConsumer._sync
     assert not AsyncConsumer._sync
     assert SyncConsumer.__dict__["dispatch"]._thread_sensitive

@@ -37,11 +37,11 @@ async def test_a_batch_is_one_text_frame(
             event = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "안녕"})
         batch = await socket.recv()
         assert json.loads(batch)["events"] == [event.json()]
-        assert event.text in batch, "the very bytes of the event, unescaped"
+        assert event.text in batch, "the event's bytes, unescaped"
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_server_says_that_it_restarts(room: str, path: str) -> None:
+async def test_a_stop_closes_sockets_with_1012(room: str, path: str) -> None:
     with LiveServer(env=SERVER_ENVIRONMENT) as server:
         async with connect(server.ws_url + path.format(room=room)) as socket:
             await socket.recv()
@@ -55,27 +55,30 @@ async def test_the_server_says_that_it_restarts(room: str, path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lively() -> Iterator[LiveServer]:
+def heartbeat_server() -> Iterator[LiveServer]:
     with LiveServer(env={**SERVER_ENVIRONMENT, "HEARTBEAT": "0.05"}) as server:
         yield server
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_signs_of_life(lively: LiveServer, room: str, path: str) -> None:
-    async with connect(lively.ws_url + path.format(room=room)) as socket, asyncio.timeout(BOUND):
+async def test_heartbeats_are_sent(heartbeat_server: LiveServer, room: str, path: str) -> None:
+    async with (
+        connect(heartbeat_server.ws_url + path.format(room=room)) as socket,
+        asyncio.timeout(BOUND),
+    ):
         for _ in range(4):
             assert json.loads(await socket.recv())["events"] == []
 
 
 async def test_synchronous_code_has_a_thread_of_its_own() -> None:
-    """A handler that blocks holds up its fellows alone: nobody who is not behind `OneThread`."""
+    """A blocking handler delays only handlers behind the same `OneThread`."""
     blocked = asyncio.Event()
-    let_go = asyncio.Event()
+    release = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def block() -> None:
         loop.call_soon_threadsafe(blocked.set)
-        asyncio.run_coroutine_threadsafe(let_go.wait(), loop).result(BOUND)
+        asyncio.run_coroutine_threadsafe(release.wait(), loop).result(BOUND)
 
     async def blocking(scope: Any, receive: Any, send: Any) -> None:
         await sync_to_async(block)()
@@ -83,32 +86,32 @@ async def test_synchronous_code_has_a_thread_of_its_own() -> None:
     async def prompt(scope: Any, receive: Any, send: Any) -> None:
         await sync_to_async(int)()
 
-    behind = OneThread(blocking)
-    stuck = asyncio.create_task(behind({}, None, None))  # type: ignore[arg-type]
+    one_thread = OneThread(blocking)
+    blocked_call = asyncio.create_task(one_thread({}, None, None))  # type: ignore[arg-type]
     async with asyncio.timeout(BOUND):
         await blocked.wait()
         await prompt({}, None, None)
-        fellow = asyncio.create_task(behind({}, None, None))  # type: ignore[arg-type]
+        next_call = asyncio.create_task(one_thread({}, None, None))  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        let_go.set()
-        await asyncio.gather(stuck, fellow)
+        release.set()
+        await asyncio.gather(blocked_call, next_call)
 
 
-async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
-    """What a client that does not read has joined is not read from the history all at once."""
+async def test_backlogs_are_read_one_after_another() -> None:
+    """A client that joins rooms but does not read must not make the server read all backlogs."""
     arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     arriving.put_nowait({"type": "websocket.connect"})
     for room in ("b", "c", "d", "d"):
         command = json.dumps({"type": "join", "room": f"backlog-{room}"})
         arriving.put_nowait({"type": "websocket.receive", "text": command})
     sent: list[dict[str, Any]] = []
-    has_room = asyncio.Event()
+    may_send = asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "websocket.send":
             sent.append(json.loads(message["text"]))
             if "events" in sent[-1]:
-                await has_room.wait()
+                await may_send.wait()
 
     scope = {
         "type": "websocket",
@@ -123,13 +126,13 @@ async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
     socket = asyncio.create_task(FeedConsumer.as_asgi()(scope, arriving.get, send))
     try:
         await until(lambda: any("code" in message for message in sent))  # "d" is joined already
-        for _ in range(100):  # turns enough for the others, were they not waiting
+        for _ in range(100):  # enough turns for the other backlogs
             await asyncio.sleep(0)
         assert [message.get("room", message.get("code")) for message in sent] == [
             "backlog-a",
             "joined",
         ]
-        has_room.set()
+        may_send.set()
         await until(lambda: len(sent) == 5)
         assert [message["room"] for message in sent[2:]] == ["backlog-b", "backlog-c", "backlog-d"]
     finally:
@@ -138,7 +141,7 @@ async def test_a_backlog_waits_until_the_one_before_it_is_on_its_way() -> None:
         await hub.aclose()
 
 
-def test_the_subprotocol_accepted_is_never_the_token() -> None:
+def test_the_token_is_never_the_accepted_subprotocol() -> None:
     for offered, accepted in (
         (["realtime.v1", "token.x"], "realtime.v1"),
         (["token.x", "realtime.v1"], "realtime.v1"),

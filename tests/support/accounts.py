@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Accounts:
     """A migrated database at `folder`, while the block lasts; `env` makes a server use it.
 
-    Django's models want no event loop around them: each call runs in one thread of its own.
+    Django's models reject a running event loop: all calls run in one separate thread.
     """
 
     def __init__(self, folder: Path, *, migrated: bool = True) -> None:
@@ -56,13 +56,13 @@ class Accounts:
         return self._thread.submit(work).result()
 
     def user(self, name: str, **attributes: Any) -> None:
-        """Make the user, or change what `attributes` say."""
+        """Create the user, or set its `attributes`."""
         from django.contrib.auth.models import User
 
         self.now(lambda: User.objects.update_or_create(username=name, defaults=attributes))
 
     def token(self, name: str, lifetime: timedelta = timedelta(hours=1)) -> dict[str, str]:
-        """A new token of the user, as the headers that bring it."""
+        """Issue a token to the user; return the headers that send it."""
         from django.contrib.auth.models import User
 
         from transports.auth.tokens import issue
@@ -71,7 +71,7 @@ class Accounts:
         return {"Authorization": f"Bearer {text}"}
 
     def session(self, name: str) -> dict[str, str]:
-        """The user logs in, as the headers that bring their session."""
+        """Log the user in; return the headers that send the session."""
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
         from django.contrib.auth.models import User
         from django.contrib.sessions.backends.db import SessionStore

@@ -1,7 +1,7 @@
-"""This project's server, broken on purpose: the comparison has to notice each fault.
+"""The application with faults that the comparison must detect.
 
-Every 50th event of a room is dropped, every 70th comes twice, on every technique; and what
-Server-Sent Events bring is 30 ms late.
+Every technique drops every 50th event of a room and duplicates every 70th; Server-Sent Events are
+30 ms late.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from realtime_demo.asgi import application as honest_application
 from transports import feed, hub
 from transports.events import Batch, Cursor, Event
 
-DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every so many events; seconds
+DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every n-th event; seconds
 
 
 def broken(batch: Batch) -> Batch:

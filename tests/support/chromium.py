@@ -12,10 +12,10 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# A host that a browser does not take for this machine: what it keeps from a page that came over
-# plain http from another one, it keeps from a page of this one.
+# A name of this machine that a browser does not treat as loopback: a page over plain http from it
+# lacks what browsers restrict to secure contexts.
 ELSEWHERE = "elsewhere.test"
-# Nothing but the page under test is to reach for the network.
+# Only the page under test may use the network.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +30,7 @@ HOW_TO_INSTALL = "'apt-get install chromium' or '.venv/bin/playwright install ch
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A running Chromium. Where there is none the test is skipped; in CI (env `CI`) it fails."""
+    """Yield a running Chromium. Without one the test is skipped; in CI (env `CI`) it fails."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     async with async_playwright() as playwright:
         try:
@@ -46,14 +46,14 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-def complaints(page: Page) -> list[str]:
-    """What the page's console says in anger from now on, uncaught errors included."""
-    heard: list[str] = []
+def console_errors(page: Page) -> list[str]:
+    """Return a list that collects the page's console errors and warnings, and uncaught errors."""
+    messages: list[str] = []
 
-    def listen(message: ConsoleMessage) -> None:
+    def record(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            heard.append(message.text)
+            messages.append(message.text)
 
-    page.on("console", listen)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    return heard
+    page.on("console", record)
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    return messages

@@ -1,4 +1,4 @@
-"""Migrated databases, each a copy of one that is migrated once."""
+"""Migrated databases, copied from one that is migrated once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py demo` in a process of its own, and a page that controls its stage."""
+"""`manage.py demo` in a process of its own, and a page that controls it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
 
 
 class Demo(Program):
-    """`manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
+    """A `manage.py demo --port 0 --no-browser [arguments]`, while the block lasts.
 
     `env` is added to its environment, which is the tests' own (HEARTBEAT is 15 s there).
     Leaving the block stops it as Ctrl-C does.
@@ -44,18 +44,18 @@ class Demo(Program):
             folder=source,
         )
 
-    def started(self, said: re.Match[str]) -> None:
-        self.url = said[1]
+    def started(self, match: re.Match[str]) -> None:
+        self.url = match[1]
 
     @property
     def child(self) -> psutil.Process:
-        """The server."""
+        """Return the server's process."""
         (child,) = psutil.Process(self.process.pid).children()
         return child
 
     @property
     def child_port(self) -> int:
-        """The port that the server listens on, behind the tap."""
+        """Return the server's port, behind the tap."""
         (port,) = [
             connection.laddr.port
             for connection in self.child.net_connections("tcp")
@@ -65,21 +65,21 @@ class Demo(Program):
 
     @asynccontextmanager
     async def page(self) -> AsyncIterator[Page]:
-        """A page that may control the stage."""
+        """Yield a page that may control the demo."""
         async with httpx.AsyncClient(base_url=self.url, timeout=BOUND) as http:
             assert (await http.get("/")).status_code == 200
             yield Page(http, self.url)
 
 
 class Page:
-    """A browser's page, as far as the stage is concerned: cookie, token and Origin."""
+    """A client with what the controls require of a browser's page: cookie, token and Origin."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self.http = http
         self.headers = {"Origin": url, "X-CSRFToken": http.cookies["csrftoken"]}
 
     async def post(self, control: str, **document: Any) -> dict[str, Any]:
-        """What the control answers to `document`; it must be taken."""
+        """Post `document` to the control, which must accept it; return its response."""
         response = await self.http.post(f"/stage/{control}/", json=document, headers=self.headers)
         assert response.is_success, response.text
         return dict(response.json())
@@ -88,8 +88,8 @@ class Page:
         return dict((await self.http.get("/stage/")).json())
 
     async def publish(self, room: str, text: str = "text") -> dict[str, Any]:
-        """The event."""
-        said = {"sender": "ada", "text": text}
-        response = await self.http.post(f"/publish/{room}/", json=said)
+        """Publish a message; return its event."""
+        document = {"sender": "ada", "text": text}
+        response = await self.http.post(f"/publish/{room}/", json=document)
         assert response.status_code == 201, response.text
         return dict(response.json())

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests that speak to it over a socket."""
+"""A real server in a process of its own, for tests over a socket."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SERVER = os.environ.get("SERVER", "uvicorn")
 
 
 class LiveServer(Program):
-    """The ASGI server `server` with `application`, while the block lasts.
+    """An ASGI server, `server`, with `application`, while the block lasts.
 
     `arguments` are added to its command line. Leaving the block stops the server with SIGTERM.
-    With `verify` it is asked over TLS. The project's own application on Uvicorn may leave no
+    With `verify` the requests use TLS. The project's own application on Uvicorn may leave no
     traceback (in an `outage`, libraries may; the other servers log their own).
     """
 
@@ -54,7 +54,7 @@ class LiveServer(Program):
         )
 
     def wait_until_ready(self) -> None:
-        """Return once the server answers a request, whatever the answer."""
+        """Return once the server sends a response, of any status."""
         deadline = time.monotonic() + self.start_timeout
         verify = self.verify or True
         with httpx.Client(trust_env=False, timeout=2, verify=verify) as client:

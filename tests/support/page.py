@@ -1,4 +1,4 @@
-"""The side-by-side page, as a test works it."""
+"""Helpers of the browser tests of the side-by-side page."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from transports.registry import TECHNIQUES
 
-# Motion costs a frame sixty times a second, drawn by the processor; without, one a second.
+# With motion the CPU draws sixty frames a second; without, one.
 VIEW: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 LANES = [technique.name for technique in TECHNIQUES if technique.on_page]
-RECOVERY = 30_000  # milliseconds in which a lane must have come back
+RECOVERY = 30_000  # milliseconds within which a lane must have reconnected
 
 
 @asynccontextmanager
-async def left_clean(context: BrowserContext) -> AsyncIterator[BrowserContext]:
-    """The context, which keeps its cache: nothing else is left when the block ends."""
+async def cleared(context: BrowserContext) -> AsyncIterator[BrowserContext]:
+    """Yield the context; then close its pages and clear its storage, but keep its cache."""
     yield context
     for page in context.pages:
         await page.unroute_all(behavior="ignoreErrors")
@@ -30,7 +30,7 @@ async def left_clean(context: BrowserContext) -> AsyncIterator[BrowserContext]:
 
 
 async def open_page(context: BrowserContext, url: str, room: str, query: str = "") -> Page:
-    """The page, once every lane is open, with its table unfolded."""
+    """Open the page, wait until every lane is open, and unfold the table."""
     page = await context.new_page()
     await page.goto(f"{url}/?room={room}{query}")
     await all_lanes(page, "open")
@@ -52,19 +52,19 @@ def lane(page: Page, name: str) -> Locator:
 
 
 async def received(page: Page, name: str, *ids: str, verdict: str = "Complete") -> None:
-    """Waits until the lane has brought these events, and nothing else; the table shows them all,
-    newest first."""
+    """Wait until the lane has received exactly these events, and the table shows them, newest
+    first."""
     rows = page.locator('#events tr:not([data-type="reset"])')
     await expect(rows).to_have_count(len(ids), timeout=RECOVERY)
     assert await rows.evaluate_all("rows => rows.map((row) => row.dataset.id)") == [*ids][::-1]
-    here = rows.locator(f'[data-technique="{name}"][data-here="true"]')
-    await expect(here).to_have_count(len(ids), timeout=RECOVERY)
+    receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
+    await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
     await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
     await counts(page, name, sent=len(ids), received=len(ids))
 
 
 async def counts(page: Page, name: str, **expected: int) -> None:
-    """Waits until the lane's card has these counts, by `data-count`."""
+    """Wait until the lane's card has these counts, by `data-count`."""
     expected = {"lost": 0, "duplicated": 0, "outOfOrder": 0, **expected}
     for count, value in expected.items():
         cell = lane(page, name).locator(f'[data-count="{count}"]')
@@ -72,13 +72,13 @@ async def counts(page: Page, name: str, **expected: int) -> None:
 
 
 def publish(url: str, room: str, *texts: str, sender: str = "ada") -> list[str]:
-    """Publishes from outside the browser; the events' ids."""
+    """Publish from outside the browser; return the events' ids."""
     with httpx.Client(base_url=url) as client:
-        answers = [
+        responses = [
             client.post(f"/publish/{room}/", json={"sender": sender, "text": text})
             for text in texts
         ]
-    return [answer.raise_for_status().json()["id"] for answer in answers]
+    return [response.raise_for_status().json()["id"] for response in responses]
 
 
 async def write(page: Page, text: str, sender: str | None = "ada") -> None:
@@ -88,6 +88,6 @@ async def write(page: Page, text: str, sender: str | None = "ada") -> None:
     await page.get_by_role("button", name="Publish").click()
 
 
-async def look_at_the_last(page: Page) -> None:
+async def select_latest_event(page: Page) -> None:
     await page.evaluate("document.activeElement.blur()")
     await page.keyboard.press("ArrowLeft")

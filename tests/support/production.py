@@ -1,4 +1,4 @@
-"""`manage.py production`, as it is started by hand, on free ports."""
+"""`manage.py production` in a process of its own, on free ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STOP = 30.0  # seconds
 
 
 class Production(Program):
-    """nginx, servers, a worker and Redis, while the block lasts; left as by Ctrl-C."""
+    """A running nginx, servers, a worker and Redis, while the block lasts; stopped as by Ctrl-C."""
 
     def __init__(self, directory: Path, servers: int = 2) -> None:
         try:
@@ -40,17 +40,17 @@ class Production(Program):
             spotless=False,  # parts of it are killed
         )
 
-    def started(self, said: re.Match[str]) -> None:
+    def started(self, match: re.Match[str]) -> None:
         self.tls = ssl.create_default_context(cafile=str(self.directory / "certificate.pem"))
 
     def processes(self, *words: str) -> list[psutil.Process]:
-        """Its processes whose command has all of `words`; not those about to be replaced."""
-        found = []
+        """Return the processes whose command has all of `words`, except those still to exec it."""
+        matching = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 command = " ".join(process.cmdline())
             except psutil.Error:  # it has just ended
                 continue
             if all(word in command for word in words) and "production.child" not in command:
-                found.append(process)
-        return found
+                matching.append(process)
+        return matching

@@ -1,4 +1,4 @@
-"""A program of ours in a process of its own: what it prints, and how it ends."""
+"""Programs in processes of their own, with their output and exit codes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-PAUSE = 0.02  # seconds between two looks
+PAUSE = 0.02  # seconds between two checks
 
 
 class Program:
-    """`command`, while the block lasts; `env` is added to this process's environment.
+    """A process of `command`, while the block lasts; `env` is added to this process's environment.
 
-    Entering returns once it has printed what `ready` matches, and raises `AssertionError` if it
-    ends before, or has not after `start` seconds. Leaving ends it with `signal_number` and raises
-    `AssertionError` if it ends otherwise than by exit code 0 or that signal, or, being `spotless`,
-    if it has left a traceback. What it printed is added as a note to any exception that leaves the
-    block.
+    Entering waits until the output matches `ready`, and raises `AssertionError` if the process ends
+    before, or after `start` seconds. Leaving ends the process with `signal_number`, and raises
+    `AssertionError` if the exit code is neither 0 nor that signal, or, if `spotless`, if the output
+    has a traceback. The output is added as a note to any exception that leaves the block.
     """
 
     def __init__(
@@ -67,12 +66,12 @@ class Program:
         return self
 
     def wait_until_ready(self) -> None:
-        """Return once it has printed what `ready` matches."""
+        """Return once the output matches `ready`."""
         assert self.ready is not None
         self.started(self.wait_for(self.ready))
 
-    def started(self, said: re.Match[str]) -> None:
-        """It has said that it is ready."""
+    def started(self, match: re.Match[str]) -> None:
+        """Handle the match of `ready` in the output."""
 
     def __exit__(
         self,
@@ -82,10 +81,10 @@ class Program:
     ) -> None:
         try:
             if self.process.poll() is None:
-                code = self.stop(self.signal_number)
+                exit_code = self.stop(self.signal_number)
                 # Uvicorn ends by the signal that it was sent, once it has stopped in order.
-                assert code in (0, -self.signal_number) or error, (
-                    f"exit code {code}\n{self.output()}"
+                assert exit_code in (0, -self.signal_number) or error, (
+                    f"exit code {exit_code}\n{self.output()}"
                 )
             if self.spotless and error is None:
                 assert "Traceback" not in self.output(), self.output()
@@ -93,27 +92,27 @@ class Program:
             self._leave(error)
 
     def output(self) -> str:
-        """What it has written to stdout and stderr so far."""
+        """Return what the process has written to stdout and stderr so far."""
         # pread: the file's offset is shared with the process, which writes there.
         descriptor = self._output.fileno()
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")
 
     def wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """The first match in what it prints, within `start_timeout` seconds."""
+        """Return the first match in the output, within `start_timeout` seconds."""
         deadline = time.monotonic() + self.start_timeout
         while True:
-            code = self.process.poll()  # asked first: what it said last counts
-            if found := pattern.search(self.output()):
-                return found
+            code = self.process.poll()  # read first: output before the exit counts
+            if match := pattern.search(self.output()):
+                return match
             late = time.monotonic() > deadline
             if late or code is not None:
-                raise AssertionError(f"it did not say {pattern.pattern!r}; exit code {code}")
+                raise AssertionError(f"no output matches {pattern.pattern!r}; exit code {code}")
             time.sleep(PAUSE)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        """Ask it to stop and return its exit code; past `stop_timeout` seconds kill it and raise.
+        """Stop the process and return its exit code.
 
-        Raises: `subprocess.TimeoutExpired`.
+        After `stop_timeout` seconds, kill it and raise `subprocess.TimeoutExpired`.
         """
         self.process.send_signal(signal_number)
         try:
@@ -123,7 +122,7 @@ class Program:
             raise
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a crash would."""
+        """End the process with SIGKILL, as a crash would."""
         self.process.kill()
         self.process.wait()
 

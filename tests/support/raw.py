@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket, for the tests that are about the bytes."""
+"""HTTP and WebSocket as bytes on a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HANDSHAKE = (
 
 
 class RawConnection:
-    """One TCP connection to `url`: what is written is what is sent."""
+    """A TCP connection over which bytes are sent unchanged."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -57,18 +57,18 @@ class RawConnection:
         self.send("\r\n".join(lines).encode())
 
     async def head(self) -> list[str]:
-        """The next response's head, line by line."""
+        """Return the next response's head, line by line."""
         return (await self.until(b"\r\n\r\n")).decode().split("\r\n")[:-2]
 
     async def get(self, target: str, *headers: str, version: str = "1.1") -> list[str]:
-        """Send a GET; the response's head, line by line."""
+        """Send a GET; return the response's head, line by line."""
         self.request(target, *headers, version=version)
         return await self.head()
 
     async def response(self) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the next response, which has a Content-Length.
+        """Return status, headers and body of the next response, which has a Content-Length.
 
-        A `100 Continue` before it is passed over (RFC 9110 §15.2).
+        A `100 Continue` before it is skipped (RFC 9110 §15.2).
         """
         while " 100 " in (head := await self.head())[0]:
             pass
@@ -84,7 +84,7 @@ class RawConnection:
         assert headers_of(head)["sec-websocket-accept"] == base64.b64encode(accept).decode()
 
     async def message(self) -> tuple[int, bytes]:
-        """The next frame's first byte and its payload (RFC 6455 §5.2)."""
+        """Return the next frame's first byte and its payload (RFC 6455 §5.2)."""
         first, length = await self.exactly(2)
         if length > 125:
             length = int.from_bytes(await self.exactly(2 if length == 126 else 8), "big")
@@ -99,12 +99,12 @@ class RawConnection:
             return await self.reader.readexactly(size)
 
     async def rest(self) -> bytes:
-        """Everything up to the end of the connection."""
+        """Return all data up to the end of the connection."""
         async with asyncio.timeout(BOUND):
             return await self.reader.read(-1)
 
     async def chunk(self) -> bytes:
-        """The next chunk's data (RFC 9112 §7.1); empty: the last chunk."""
+        """Return the next chunk's data (RFC 9112 §7.1); empty for the last chunk."""
         size = int((await self.until(b"\r\n")).removesuffix(b"\r\n"), 16)
         data = await self.exactly(size + 2)
         assert data.endswith(b"\r\n")
@@ -117,7 +117,7 @@ def headers_of(head: list[str]) -> dict[str, str]:
 
 
 def frame(first: int, payload: bytes) -> bytes:
-    """A client's frame, masked with zeros; `first` is FIN and the opcode (RFC 6455 §5.2)."""
+    """Return a client's frame, masked with zeros; `first` is FIN and opcode (RFC 6455 §5.2)."""
     size = len(payload)
     if size < 126:
         length = bytes([0x80 | size])

@@ -1,4 +1,4 @@
-"""A server of a few lines, for tests that are about the bytes of a connection."""
+"""A TCP server with a handler for each connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[int]:
-    """`handler` on a free port, which is given; what breaks in it is the test's concern."""
+    """Run `handler` for each connection to a free port; yield the port."""
     handling: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,17 +30,17 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
     finally:
         server.close()
         await server.wait_closed()
-        await asyncio.gather(*handling)  # their clients are gone by now
+        await asyncio.gather(*handling)  # their clients have disconnected
 
 
 @asynccontextmanager
 async def serving_at(handler: Handler) -> AsyncIterator[str]:
-    """As `serving`, but for those who take a URL."""
+    """Do as `serving`, but yield a URL."""
     async with serving(handler) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 async def request_of(reader: asyncio.StreamReader) -> bytes:
-    """The next request's body; `IncompleteReadError` where there is no next one."""
+    """Return the next request's body; raise `IncompleteReadError` without one."""
     head = await reader.readuntil(b"\r\n\r\n")
     return await reader.readexactly(int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]))

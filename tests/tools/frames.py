@@ -1,19 +1,19 @@
-"""How long frames take under a fast feed: `python -m tests.tools.frames [rate] [seconds]`.
+"""The page's frame rate under a fast feed: `python -m tests.tools.frames [rate] [seconds]`.
 
 Starts the demo, lets it publish `rate` events a second (100) for `seconds` (60) and shows a minute
 of them in all lanes; then half a minute, then ten seconds. At the same time an empty page in the
-same Chromium counts its own frames: more than that one no page gets on this machine under this
-load. Of each it prints what the browser says:
+same Chromium counts its own frames, which is the most that this machine allows under this load.
+Prints for each page:
 
-`frames`   how many there were in a second
-`made`     the share of the screen's refreshes (60 a second) for which there was one, by the frames'
-           own times: the argument of `requestAnimationFrame`'s callback
-`in time`  the share that began within 17 ms of the one before, by the clock when the callback ran:
-           the hundredths by which one is late count here, though they miss no refresh
+`frames`   frames a second
+`made`     the share of the screen's refreshes (60 a second) that had a frame, by the frames' own
+           times: the argument of `requestAnimationFrame`'s callback
+`in time`  the share that began within 17 ms of the previous frame, by the clock when the callback
+           ran: this also counts delays too small to miss a refresh
 `gaps`     milliseconds between two callbacks: median, 95th and 99th percentile, the longest
 
-and for how long JavaScript ran for each frame. Headless and without a GPU, a canvas is drawn by the
-processor, so a screen does no worse.
+and the run time of JavaScript for each frame. Headless Chromium draws a canvas on the CPU, so a
+browser with a GPU is at least as fast.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from tests.support.chromium import chromium
 from tests.support.demo import Demo
 from tests.support.page import all_lanes
 
-# Fills the lanes with events as they would have come, and draws them; what a frame took, and how
-# many marks it drew.
+# Fills the lanes with events as if received, and draws them; returns the time of a frame and the
+# number of marks it drew.
 DRAW = """async ([rate, seconds, frames]) => {
   const { Timeline } = await import("/static/realtime_demo/lanes/timeline.js");
   const { Lanes } = await import("/static/realtime_demo/lanes/lanes.js");
@@ -76,7 +76,7 @@ DRAW = """async ([rate, seconds, frames]) => {
   const milliseconds = [times[0], times[times.length >> 1]];
   const exchanges = Math.max(...timeline.tracks.map((track) => track.exchanges.length));
   return { marks: lanes.marks, width: lanes.width, lanes: rows.length, milliseconds,
-           kept: timeline.occurrences.length, exchanges };
+           occurrences: timeline.occurrences.length, exchanges };
 }"""
 
 FRAMES = """(seconds) => new Promise((resolve) => {
@@ -120,32 +120,32 @@ async def main(rate: float, seconds: float) -> None:
             for window in [60] * max(1, round(seconds / 10)) + [30, 10]:
                 await page.locator(f'[name=window][value="{window}"]').check(force=True)
                 before = await script_seconds(devtools)
-                # In windows of their own: both are visible.
+                # In separate windows, so that both are visible.
                 ours, theirs = await asyncio.gather(
                     page.evaluate(FRAMES, 10), empty.evaluate(FRAMES, 10)
                 )
-                each = 1000 * (await script_seconds(devtools) - before) / ours["count"]
-                show(f"the page, {window} s; JavaScript {each:.1f} ms a frame", ours)
+                script_time = 1000 * (await script_seconds(devtools) - before) / ours["count"]
+                show(f"the page, {window} s; JavaScript {script_time:.1f} ms a frame", ours)
                 show("an empty page beside it", theirs)
-                of_it = [
+                ratios = [
                     100 * ours[name] / theirs[name] for name in ("perSecond", "made", "inTime")
                 ]
-                print("  the one to the other: " + ", ".join(f"{part:.0f} %" for part in of_it))
+                print("  ratio of the two: " + ", ".join(f"{ratio:.0f} %" for ratio in ratios))
 
 
-def show(what: str, measured: dict[str, Any]) -> None:
+def show(page: str, measured: dict[str, Any]) -> None:
     made, in_time = 100 * measured["made"], 100 * measured["inTime"]
     print(
-        f"{what}: {measured['perSecond']:.1f} frames a second, made {made:.1f} %, "
+        f"{page}: {measured['perSecond']:.1f} frames a second, made {made:.1f} %, "
         f"in time {in_time:.1f} %, gaps {measured['gaps']} ms",
         flush=True,
     )
 
 
 async def script_seconds(devtools: CDPSession) -> float:
-    """How long the page's scripts have run, in seconds."""
+    """Return the run time of the page's scripts, in seconds."""
     metrics = (await devtools.send("Performance.getMetrics"))["metrics"]
-    return next(float(each["value"]) for each in metrics if each["name"] == "ScriptDuration")
+    return next(float(metric["value"]) for metric in metrics if metric["name"] == "ScriptDuration")
 
 
 if __name__ == "__main__":

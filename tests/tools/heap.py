@@ -1,8 +1,8 @@
-"""Whether the page's memory stays flat: `python -m tests.tools.heap [rate] [seconds]`.
+"""The page's memory over time: `python -m tests.tools.heap [rate] [seconds]`.
 
 Starts the demo, lets it publish `rate` events a second (50) for `seconds` (600) to a page that
-shows all lanes, and prints every 30 s what JavaScript's heap holds after a collection, and how
-many DOM nodes and listeners there are.
+shows all lanes, and prints every 30 s the size of JavaScript's heap after a collection, and the
+numbers of DOM nodes and listeners.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ async def main(rate: float, seconds: float) -> None:
                 await asyncio.sleep(began + sample * EVERY - time.monotonic())
                 received = await page.locator('[data-count="received"]').all_text_contents()
                 await devtools.send("HeapProfiler.collectGarbage")
-                counted = (await devtools.send("Performance.getMetrics"))["metrics"]
-                metrics = {each["name"]: each["value"] for each in counted}
+                performance = (await devtools.send("Performance.getMetrics"))["metrics"]
+                metrics = {metric["name"]: metric["value"] for metric in performance}
                 print(
                     f"{time.monotonic() - began:7.0f} {metrics['JSHeapUsedSize'] / 1e6:8.2f}"
                     f" {metrics['Nodes']:7.0f} {metrics['JSEventListeners']:10.0f}"
@@ -48,5 +48,5 @@ async def main(rate: float, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    given = [float(each) for each in sys.argv[1:3]]
-    asyncio.run(main(*given, *(50.0, 600.0)[len(given) :]))
+    arguments = [float(argument) for argument in sys.argv[1:3]]
+    asyncio.run(main(*arguments, *(50.0, 600.0)[len(arguments) :]))

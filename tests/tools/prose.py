@@ -108,12 +108,12 @@ def problems(path: Path) -> Iterator[tuple[int, str, str]]:
 def main(arguments: list[str]) -> int:
     listing = ["git", "ls-files", "--", *(arguments or CHECKED)]
     files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    found = 0
+    count = 0
     for name in files.splitlines():
         for line, phrase, plain in sorted(problems(ROOT / name)):
-            found += 1
+            count += 1
             print(f"{name}:{line}: {phrase!r}: {plain}")
-    return int(found > 0)
+    return int(count > 0)
 
 
 if __name__ == "__main__":

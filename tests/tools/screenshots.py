@@ -1,8 +1,8 @@
 """`make screenshots`: every page and every scenario, in each language, size and scheme.
 
-They go to build/screenshots, which git ignores. With `--publish` the few that the documentation
-shows are renewed in docs/screenshots. It plays every scenario once in each language, so it
-takes some minutes; `--only` takes parts of their names.
+The pictures are written to build/screenshots, which git ignores. `--publish` copies those that the
+documentation shows to docs/screenshots. Every scenario runs once in each language, so this takes
+some minutes; `--only` selects pictures by a part of their names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal
 
 from playwright.async_api import Browser, Page
 
-from tests.support.chromium import chromium, complaints
+from tests.support.chromium import chromium, console_errors
 from tests.support.program import ROOT
 
 TAKEN = ROOT / "build" / "screenshots"
@@ -30,7 +30,7 @@ PUBLISHED = ROOT / "docs" / "screenshots"
 LANGUAGES = ("en", "ko")
 SIZES = {"projector": (1440, 900), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-SHOWN = {  # in the documentation: its name there, and the picture taken
+DOCUMENTED = {  # in the documentation: its name there, and the picture taken
     "page.png": "en/page-projector-light.png",
     "page-ko.png": "ko/page-projector-light.png",
     "inspect.png": "en/frozen-projector-dark.png",
@@ -45,7 +45,7 @@ PLACES = {
     "no-room": "/?room=No%20room!",
     "no-page": "/no/such/page/",
 }
-# In a picture of the whole page nothing keeps to the screen's foot, and everything is in sight.
+# In a picture of the whole page nothing sticks to the bottom, and all events are rendered.
 # (The page's policy forbids a <style>, but not this.)
 WHOLE = """(isWhole) => {
     const sheet = new CSSStyleSheet();
@@ -61,7 +61,7 @@ LIVELY = 14_000  # milliseconds, until the lanes have something to show
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """`manage.py demo` on a free port, with a database of its own; its address."""
+    """Run `manage.py demo` on a free port, with its own database; yield its address."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "demo", "--no-browser", "--port", "0"],
@@ -72,7 +72,7 @@ def demo() -> Iterator[str]:
         )
         assert process.stdout is not None
         try:
-            yield next(found[0] for line in process.stdout if (found := ADDRESS.search(line)))
+            yield next(match[0] for line in process.stdout if (match := ADDRESS.search(line)))
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
@@ -91,11 +91,11 @@ class Camera:
             viewport={"width": width, "height": height}, locale=self.language
         )
         page = await context.new_page()
-        self.heard = complaints(page)
+        self.console_errors = console_errors(page)
         return page
 
     async def shoot(self, page: Page, name: str, *, whole: bool) -> None:
-        """The page as it is, in both sizes and both schemes."""
+        """Take the page in both sizes and both schemes."""
         folder = TAKEN / self.language
         folder.mkdir(parents=True, exist_ok=True)
         for size, (width, height) in SIZES.items():
@@ -104,12 +104,14 @@ class Camera:
             await page.evaluate(WHOLE, is_whole)
             for scheme in SCHEMES:
                 await page.emulate_media(color_scheme=scheme)
-                await page.wait_for_timeout(400)  # a few frames, for what is drawn by hand
+                await page.wait_for_timeout(400)  # a few frames, for the canvas
                 path = folder / f"{name}-{size}-{scheme}.png"
                 await page.screenshot(path=path, full_page=is_whole)
-        # A scenario that cuts connections makes the browser complain of them.
-        for words in (each for each in self.heard if "net::" not in each and "Failed" not in each):
-            print(f"{self.language} {name}: the console says {words!r}")
+        # A scenario that cuts connections causes network errors.
+        for message in (
+            each for each in self.console_errors if "net::" not in each and "Failed" not in each
+        ):
+            print(f"{self.language} {name}: console error {message!r}")
 
     async def places(self) -> None:
         for name, place in PLACES.items():
@@ -128,7 +130,7 @@ class Camera:
         await self.shoot(page, "page", whole=False)
         await page.set_viewport_size({"width": 1440, "height": 900})
         await page.keyboard.press("Space")
-        for _ in range(7):  # far enough back for polling to have it too
+        for _ in range(7):  # an event old enough for polling to have received it
             await page.keyboard.press("ArrowLeft")
         await page.keyboard.press("ArrowDown")
         await page.wait_for_timeout(1_500)
@@ -150,8 +152,8 @@ class Camera:
                 continue
             page = await self.page()
             await page.goto(f"{self.url}/?scene={scenario.slug}")
-            right = [each.right for each in scenario.choices].index(True)
-            await page.locator("#scenario input[type=radio]").nth(right).check()
+            right_choice = [choice.right for choice in scenario.choices].index(True)
+            await page.locator("#scenario input[type=radio]").nth(right_choice).check()
             await page.wait_for_timeout(2_000)
             await page.locator(".scenario-run").click()
             answer = page.locator(".scenario-answer")
@@ -185,7 +187,7 @@ def main() -> None:
     print(f"The pictures are in {TAKEN}")
     if options.publish:
         PUBLISHED.mkdir(parents=True, exist_ok=True)
-        for name, taken in SHOWN.items():
+        for name, taken in DOCUMENTED.items():
             if (TAKEN / taken).exists():
                 shutil.copy(TAKEN / taken, PUBLISHED / name)
 

@@ -15,15 +15,19 @@ LENGTH, BACKLOG = 10, 4
 
 @asynccontextmanager
 async def history_of(
-    kind: str, redis_url: str = "", backlog: int = BACKLOG
+    kind: str, redis_url: str = "", backlog: int = BACKLOG, prefix: str = ""
 ) -> AsyncIterator[Store]:
-    """Return an empty store of `LENGTH` events a room, in memory or in Redis."""
+    """Yield an empty store of `LENGTH` events a room, in memory or in Redis."""
     history: Store
     if kind == "memory":
         history = MemoryStore(length=LENGTH, backlog=backlog, max_rooms=3)
     else:
         history = RedisStore(
-            redis_url, length=LENGTH, backlog=backlog, expiry=60, prefix=uuid.uuid4().hex
+            redis_url,
+            length=LENGTH,
+            backlog=backlog,
+            expiry=60,
+            prefix=prefix or uuid.uuid4().hex,
         )
     try:
         yield history

@@ -1,4 +1,4 @@
-"""Advice on paper: from a measurement and formulas, up to millions of clients."""
+"""Advice from a measurement and formulas, for up to millions of clients."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ def test_advice_follows_the_workload(need: dict[str, Any], technique: str | None
 
 def test_advice_for_a_million_clients() -> None:
     advice = advise(Need(10**6, rate=1, tolerated=0.5), "a test", KNOWN)
-    found = {option.name: option for option in advice.options}
-    # 10^6 deliveries a second, each 50 microseconds, and next to no heartbeats between them.
-    assert found["sse"].cores == pytest.approx(10**6 * 5e-5, rel=1e-5)
-    assert found["sse"].processes == 100, "by the connections of a process, not by the cores"
-    assert found["sse"].memory == pytest.approx(1.3e10)
-    assert found["sse"].requests == 0
-    # A process writes to its 10,000 one after the other: the last waits for half a second.
-    assert found["sse"].prediction.delay.longest == pytest.approx(0.05 / 2 + 0.001 + 0.5)
-    assert found["polling"].prediction.delay.longest < 0.51
-    assert found["longpoll"].requests > 0.8e6
-    assert found["polling"].processes == pytest.approx(
-        found["polling"].requests * 3e-4 / 0.6, rel=0.01
+    options = {option.name: option for option in advice.options}
+    # 10^6 deliveries a second, each 50 microseconds, and almost no heartbeats between them.
+    assert options["sse"].cores == pytest.approx(10**6 * 5e-5, rel=1e-5)
+    assert options["sse"].processes == 100, "limited by connections per process, not by cores"
+    assert options["sse"].memory == pytest.approx(1.3e10)
+    assert options["sse"].requests == 0
+    # A process writes to its 10,000 clients one after another: the last waits half a second.
+    assert options["sse"].prediction.delay.longest == pytest.approx(0.05 / 2 + 0.001 + 0.5)
+    assert options["polling"].prediction.delay.longest < 0.51
+    assert options["longpoll"].requests > 0.8e6
+    assert options["polling"].processes == pytest.approx(
+        options["polling"].requests * 3e-4 / 0.6, rel=0.01
     )
 
 
 def test_long_poll_is_charged_its_own_requests_only() -> None:
-    """One client waits for nobody; of many, each waits for the answers before its own."""
+    """A single client does not wait; of many, each waits for the responses before its own."""
 
     def delay(clients: int, rtt: float) -> Delay:
         need = Need(clients, rate=0.01, tolerated=1, rtt=rtt)
@@ -75,10 +75,10 @@ def test_long_poll_is_charged_its_own_requests_only() -> None:
 
     assert delay(1, 0.05).mean == pytest.approx(0.05 / 2 + 0.001, abs=2e-4)
     assert delay(1, 0.05).quantile(0.99) == pytest.approx(0.05 / 2 + 0.001, abs=2e-4)
-    # 200 times 0.2 ms: half of it answers, the last of them 20 ms behind the first.
+    # 200 times 0.2 ms: half of it sends responses, the last 20 ms after the first.
     assert delay(200, 0.0).mean == pytest.approx(0.001 + 0.01, abs=2e-4)
     assert delay(200, 0.0).quantile(0.99) == pytest.approx(0.001 + 0.02, abs=4e-4)
-    # Then all ask again, and the last of these is heard another 20 ms later.
+    # Then all poll again, and the last of these requests is handled another 20 ms later.
     longest = delay(200, 0.0).longest
     assert longest == pytest.approx(0.001 + 0.01 + (0.002 + 0.02))
 
@@ -88,10 +88,10 @@ def test_costs_are_per_request_and_per_event() -> None:
     technique = saved["configurations"][0]["techniques"]["longpoll"]
     technique |= {"service": 0.04, "request": 0.0005, "clients": 200}
     technique["volley"]["server"] = 0.03
-    _, found = bases(saved)
-    assert found["longpoll"].service == 0.0005
-    assert found["longpoll"].work == pytest.approx(0.00015)
-    assert found["polling"].work is None
+    _, costs = bases(saved)
+    assert costs["longpoll"].service == 0.0005
+    assert costs["longpoll"].work == pytest.approx(0.00015)
+    assert costs["polling"].work is None
 
 
 def test_polling_interval_meets_the_tolerated_delay() -> None:

@@ -74,7 +74,7 @@ def test_the_scheme_follows_secure_proxy_ssl_header() -> None:
 
 
 @override_settings(ALLOWED_HOSTS=["demo.test", "[::1]"])
-def test_hosts() -> None:
+def test_hosts_are_checked() -> None:
     for good in ("demo.test", "DEMO.test:8000", "demo.test.:8000", "[::1]:8000", ""):
         check_host(scope(host=good))
     userinfo, path = "evil.test@demo.test", "demo.test/evil.test"
@@ -84,18 +84,18 @@ def test_hosts() -> None:
         assert rejection.value.status == 400
 
 
-def test_rooms() -> None:
-    nobody, staff = AnonymousUser(), User(username="grace", is_staff=True)
+def test_rooms_are_checked() -> None:
+    anonymous, staff = AnonymousUser(), User(username="grace", is_staff=True)
     for good in ("a", "lobby", "2026-11", "-", "a" * 64, "staff"):
-        check_room(good, nobody)
+        check_room(good, anonymous)
     check_room("staff-lounge", staff)
-    with pytest.raises(Problem) as closed:
-        check_room("staff-lounge", nobody)
-    assert closed.value.status == 403
+    with pytest.raises(Problem) as forbidden:
+        check_room("staff-lounge", anonymous)
+    assert forbidden.value.status == 403
     for bad in ("", "A", "a_b", "a" * 65, "a\n", "한국", "a/b", "\u0661"):
-        with pytest.raises(Problem) as none:
+        with pytest.raises(Problem) as invalid:
             check_room(bad, staff)
-        assert none.value.status == 404
+        assert invalid.value.status == 404
 
 
 @given(st.text())
@@ -112,20 +112,20 @@ def test_valid_room_names_are_canonical_and_safe(name: str) -> None:
 
 
 async def test_anonymous_requests_cost_no_session_query() -> None:
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope["user"].is_authenticated, "session" in scope))
+        received.append((scope["user"].is_authenticated, "session" in scope))
 
     stack = TokenAuthMiddlewareStack(application)
     await stack(scope(), None, None)  # type: ignore[arg-type]
     await stack(scope(cookie="theme=dark"), None, None)  # type: ignore[arg-type]
-    assert seen == [(False, False)] * 2
+    assert received == [(False, False)] * 2
 
 
 def test_revalidation_updates_the_user_of_a_connection() -> None:
     """A renamed user publishes under the new name: the old one may belong to another user."""
-    came_in = User(username="ada")
-    connection = UserConnection({"type": "websocket", "user": came_in}, Credential(session="key"))
+    user = User(username="ada")
+    connection = UserConnection({"type": "websocket", "user": user}, Credential(session="key"))
     connection.revalidate({"key": User(username="grace", is_staff=True)})
-    assert (name_of(came_in), came_in.is_staff) == ("grace", True)
+    assert (name_of(user), user.is_staff) == ("grace", True)

@@ -1,4 +1,4 @@
-"""A task that is cancelled in any turn of a Redis command has ended, and nothing else is raised.
+"""Cancellation in any turn of a Redis command: the task ends, and no other exception is raised.
 
 A client that leaves, a right that ends and a server that stops are cancellations, and redis-py's
 `asyncio.wait_for` swallows some of them before Python 3.12.
@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from transports import feed
 from transports.auth.revalidation import Credential, UserConnection, watch
 from transports.events import Draft
@@ -64,7 +64,7 @@ async def test_a_cancelled_command_ends_its_task(commands: list[Command]) -> Non
         went_on.append(turn)
 
     for command in commands:
-        await command()  # the connections are there
+        await command()  # opens the connections
         for turn in range(TURNS):
             went_on: list[int] = []
             task = asyncio.create_task(follow(command))
@@ -107,14 +107,14 @@ async def test_a_cut_connection_raises_store_unavailable(history: RedisStore) ->
         task = asyncio.create_task(history.append(Draft("r", "ada", f"{turn}")))
         for _ in range(turn):
             await asyncio.sleep(0)
-        for each in list(pool._in_use_connections):
-            each.cut()
+        for connection in list(pool._in_use_connections):
+            connection.cut()
         try:
             await task
         except StoreUnavailable:
             failures += 1
     assert failures
-    await until_asked(lambda: history.append(Draft("r", "ada", "after")))
+    await until_async(lambda: history.append(Draft("r", "ada", "after")))
 
 
 async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:
@@ -145,7 +145,7 @@ async def test_an_ended_connection_is_cancelled_at_each_sweep() -> None:
     task = asyncio.create_task(connection.run(application, scope, receive, send))
     for _ in range(3):
         await asyncio.sleep(0)
-        assert len(watch()) == 1, "it is looked at again"
+        assert len(watch()) == 1, "the next sweep checks it again"
         connection.revalidate({})  # no session is valid
     await task
     assert (task.cancelling(), swallowed, sent[0]["status"]) == (0, 3, 401)

@@ -17,7 +17,7 @@ from tests.support.program import ROOT
 from transports.registry import TECHNIQUES
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
-# Texts that stand in Python, in a template and in a script.
+# Texts in Python, in a template and in a script.
 MARKED = {
     "django": {TECHNIQUES[0].caveats[0].text, "Log in", "Side by side"},
     "djangojs": {"Connecting …", "{value}\u00a0ms", "Missing: {numbers}"},
@@ -38,7 +38,7 @@ def gettext_tools() -> None:
 
 @pytest.fixture(scope="session")
 def renewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's sources, after what `make messages` does to the catalogs."""
+    """Return a copy of the project with catalogs renewed as by `make messages`."""
     copy = tmp_path_factory.mktemp("catalogs") / "project"
     ignored = shutil.ignore_patterns(".*", "build", "docs", "node_modules", "tests", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=ignored)
@@ -53,7 +53,7 @@ def catalog(root: Path, language: str, domain: str) -> Path:
 
 
 def translations(path: Path) -> dict[str, str]:
-    """The texts of a .po or .mo file, with their translations."""
+    """Return the texts of a .po or .mo file, with their translations."""
     tool = "msgunfmt" if path.suffix == ".mo" else "msgcat"
     command = [tool, "--no-wrap", "--sort-output", str(path)]
     listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -65,7 +65,7 @@ def unquoted(text: str) -> str:
 
 
 def faults(path: Path) -> Iterator[str]:
-    """What is wrong with the translations of a .po file."""
+    """Yield the faults in the translations of a .po file."""
     if re.search("^#(,.*fuzzy|~)", path.read_text(), re.MULTILINE):
         yield "a guessed or an obsolete translation"
     for text, translation in translations(path).items():
@@ -87,7 +87,7 @@ def test_every_text_is_translated(renewed: Path, language: str, domain: str) -> 
 
 @each_catalog
 @each_language
-def test_the_compiled_catalog_is_that_of_the_source(language: str, domain: str) -> None:
+def test_the_compiled_catalog_matches_its_source(language: str, domain: str) -> None:
     path = catalog(ROOT, language, domain)
     assert translations(path.with_suffix(".mo")) == translations(path)
 

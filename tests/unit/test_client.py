@@ -1,4 +1,4 @@
-"""Base of the Python clients: back-off, errors, resuming, and the parser of event streams."""
+"""The base of the Python clients: back-off, errors, resuming, and the event stream parser."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def test_back_off_is_full_jitter() -> None:
 
 
 async def test_resume_continues_after_the_last_whole_event() -> None:
-    asked: list[str | None] = []
+    cursors: list[str | None] = []
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
-        asked.append(cursor)
-        if len(asked) == 1:
+        cursors.append(cursor)
+        if len(cursors) == 1:
             yield (event(1), event(2)), "e-2"
             raise httpx.ReadError("cut")
-        if len(asked) == 2:
+        if len(cursors) == 2:
             yield (), "e-9"
             raise ConnectionResetError
         yield (event(10),), "e-10"
 
     numbers = []
     async with aclosing(resume(receive, "e-0", BackOff(first=0))) as events:
-        async for each in events:
-            numbers.append(each.cursor.seq)
+        async for arrived in events:
+            numbers.append(arrived.cursor.seq)
             if len(numbers) == 3:
                 break
     assert numbers == [1, 2, 10]
-    assert asked == ["e-0", "e-2", "e-9"]
+    assert cursors == ["e-0", "e-2", "e-9"]
 
 
 def test_temporary_and_final_statuses() -> None:
@@ -100,7 +100,7 @@ def parse(*pieces: bytes) -> tuple[list[bytes], str]:
         (b"id: 7\ndata: never finished", [], ""),
     ],
 )
-def test_event_streams_are_parsed_as_the_standard_says(
+def test_event_streams_are_parsed_by_the_standard(
     stream: bytes, messages: list[bytes], last_id: str
 ) -> None:
     assert parse(stream) == (messages, last_id)

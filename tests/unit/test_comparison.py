@@ -1,4 +1,4 @@
-"""The parts of the comparison: figures, ledger, schedule, clock, load, clients, report."""
+"""The components of the comparison: figures, ledger, schedule, clock, load, clients, charts."""
 
 from __future__ import annotations
 
@@ -59,35 +59,35 @@ samples = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
 @given(samples, st.floats(0, 1))
 def test_quantile_is_the_smallest_sufficient_sample(values: list[float], share: float) -> None:
     ordered = sorted(values)
-    found = quantile(ordered, share)
-    assert found in ordered
-    assert sum(value <= found for value in ordered) >= share * len(ordered) - 1e-9
-    assert sum(value < found for value in ordered) <= share * len(ordered) + 1e-9
+    result = quantile(ordered, share)
+    assert result in ordered
+    assert sum(value <= result for value in ordered) >= share * len(ordered) - 1e-9
+    assert sum(value < result for value in ordered) <= share * len(ordered) + 1e-9
 
 
 @settings(deadline=None)
 @given(st.lists(samples, min_size=1, max_size=8))
 def test_percentiles_are_of_all_samples(groups: list[list[float]]) -> None:
-    found = Spread.of(groups)
+    spread = Spread.of(groups)
     merged = sorted(value for group in groups for value in group)
-    assert found.count == len(merged) and found.longest == merged[-1]
-    assert found.p50 == statistics.median_low(merged)
-    assert found.low <= found.p50 <= found.high
-    assert found.mean == pytest.approx(statistics.fmean(merged))
+    assert spread.count == len(merged) and spread.longest == merged[-1]
+    assert spread.p50 == statistics.median_low(merged)
+    assert spread.low <= spread.p50 <= spread.high
+    assert spread.mean == pytest.approx(statistics.fmean(merged))
 
 
 def test_a_percentile_needs_an_event_beyond_it() -> None:
-    """Deliveries do not count: the clients of one event are not as many events."""
+    """Deliveries of one event to many clients do not count as many events."""
     for events, known in ((9, 0), (10, 1), (99, 1), (100, 2), (999, 2), (1_000, 3)):
         clusters = [[event + client / 100 for client in range(20)] for event in range(events)]
-        found, merged = Spread.of(clusters), [value for group in clusters for value in group]
-        told = [(found.p90, 0.9), (found.p99, 0.99), (found.p999, 0.999)]
-        assert all(value == quantile(merged, share) for value, share in told[:known])
-        assert all(math.isnan(value) for value, _ in told[known:]), events
+        spread, merged = Spread.of(clusters), [value for group in clusters for value in group]
+        percentiles = [(spread.p90, 0.9), (spread.p99, 0.99), (spread.p999, 0.999)]
+        assert all(value == quantile(merged, share) for value, share in percentiles[:known])
+        assert all(math.isnan(value) for value, _ in percentiles[known:]), events
 
 
 def test_interval_of_clients_that_poll_in_turn() -> None:
-    """The variance of one event's mean wait that docs/theory.md states, for plan.phases."""
+    """Check the variance of an event's mean wait in docs/theory.md, for `plan.phases`."""
     clients, period, steps = 4, 2.0, 200
     variance = statistics.fmean(
         statistics.pvariance(
@@ -100,63 +100,63 @@ def test_interval_of_clients_that_poll_in_turn() -> None:
     assert variance == pytest.approx(stated, rel=0.05)
 
 
-def test_blocks_are_stretches_of_time() -> None:
+def test_blocks_are_consecutive_in_time() -> None:
     clusters = [[float(k), k + 0.5] for k in range(100)] + [[]]
-    found = blocks(clusters)
-    assert [sample for block in found for sample in block] == [s for c in clusters for s in c]
-    assert {len(block) for block in found} == {20}, "ten blocks of ten events"
+    result = blocks(clusters)
+    assert [sample for block in result for sample in block] == [s for c in clusters for s in c]
+    assert {len(block) for block in result} == {20}, "ten blocks of ten events"
     assert len(blocks([[1.0]] * 7)) == 5 and len(blocks([[1.0]] * 3)) == 3
     assert len(blocks([[1.0]] * 5_000)) == 30 and blocks([]) == []
 
 
 def test_interval_allows_for_correlation_in_time() -> None:
-    """A slow wave under the samples: events as clusters claim too much, blocks do not."""
-    chance, trials, held = random.Random(7), 300, {"events": 0, "blocks": 0}
+    """With a slow wave under the samples, intervals from events are too narrow, from blocks not."""
+    generator, trials, covered = random.Random(7), 300, {"events": 0, "blocks": 0}
     for _ in range(trials):
-        wave, clusters = chance.gauss(0, 1), list[list[float]]()
+        wave, clusters = generator.gauss(0, 1), list[list[float]]()
         for _ in range(400):
-            wave = 0.8 * wave + 0.6 * chance.gauss(0, 1)  # stationary, of variance 1
-            clusters.append([wave + chance.gauss(0, 0.3)])
+            wave = 0.8 * wave + 0.6 * generator.gauss(0, 1)  # stationary, of variance 1
+            clusters.append([wave + generator.gauss(0, 0.3)])
         ordered = sorted(sample for cluster in clusters for sample in cluster)
         spread = Spread.of(clusters)
         intervals = {"events": median_interval(clusters, ordered)}
         intervals["blocks"] = spread.low, spread.high
         for name, (low, high) in intervals.items():
-            held[name] += low <= 0 <= high
-    assert held["blocks"] / trials >= 0.9
-    assert held["events"] / trials < 0.75
+            covered[name] += low <= 0 <= high
+    assert covered["blocks"] / trials >= 0.9
+    assert covered["events"] / trials < 0.75
 
 
-def test_no_samples_give_nan() -> None:
-    found = Spread.of([[], []])
-    assert found.count == 0 and math.isnan(found.p50) and math.isnan(found.low)
+def test_figures_without_samples_are_nan() -> None:
+    spread = Spread.of([[], []])
+    assert spread.count == 0 and math.isnan(spread.p50) and math.isnan(spread.low)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
 def test_interval_covers_the_median_at_its_level(shared: float) -> None:
-    """Clusters whose samples share their luck, as one event's deliveries do."""
-    chance, trials, held, widths = random.Random(5), 400, 0, list[float]()
+    """The samples of a cluster are correlated, as the deliveries of one event are."""
+    generator, trials, covered, widths = random.Random(5), 400, 0, list[float]()
     for _ in range(trials):
         groups = []
         for _ in range(40):
-            luck = chance.gauss(0, shared)
-            groups.append([luck + chance.gauss(0, 1 - shared or 1e-3) for _ in range(8)])
+            common = generator.gauss(0, shared)
+            groups.append([common + generator.gauss(0, 1 - shared or 1e-3) for _ in range(8)])
         low, high = median_interval(groups, sorted(x for group in groups for x in group))
-        held += low <= 0 <= high
+        covered += low <= 0 <= high
         widths.append(high - low)
-    assert 0.90 <= held / trials <= 0.995
-    # With all luck shared there are 40 samples, not 320, and the interval knows.
+    assert 0.90 <= covered / trials <= 0.995
+    # With full correlation there are 40 independent samples, not 320.
     assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
 
 
 def test_interval_between_runs() -> None:
     mean, half = between([3.0, 4.0, 5.0])
     assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
-    chance, held = random.Random(11), 0
+    generator, covered = random.Random(11), 0
     for _ in range(500):
-        mean, half = between([chance.gauss(7, 2) for _ in range(4)])
-        held += abs(mean - 7) <= half
-    assert 0.92 <= held / 500 <= 0.98
+        mean, half = between([generator.gauss(7, 2) for _ in range(4)])
+        covered += abs(mean - 7) <= half
+    assert 0.92 <= covered / 500 <= 0.98
 
 
 def test_student_t_matches_the_table() -> None:
@@ -184,12 +184,12 @@ def received(*deliveries: tuple[int, int]) -> list[Sample]:
 
 def test_ledger_of_known_deliveries() -> None:
     samples = received(
-        (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # all, and the warm-up's, which is none of it
-        (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 doubled, 1 behind 2, 99 a stranger's
+        (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # complete; -1 is of the warm-up
+        (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 duplicated, 1 late, 99 foreign
     )  # fmt: skip
-    book = Ledger.of(sent(0, 1, 2, 3), samples, clients=2)
-    assert book == Ledger(sent=8, received=7, lost=1, doubled=1, disordered=1)
-    assert not book.complete
+    ledger = Ledger.of(sent(0, 1, 2, 3), samples, clients=2)
+    assert ledger == Ledger(sent=8, received=7, lost=1, doubled=1, disordered=1)
+    assert not ledger.complete
     assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=1).complete
     assert Ledger.of(sent(0, 1), received((0, 0), (0, 1)), clients=2).lost == 2
 
@@ -199,10 +199,10 @@ def test_ledger_of_known_deliveries() -> None:
 def test_ledger_counts_generated_faults(numbers: list[int], data: st.DataObject) -> None:
     numbers.sort()
     dropped = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers)
-    doubled = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers) - dropped
-    stream = [n for n in numbers if n not in dropped for _ in range(2 if n in doubled else 1)]
-    book = Ledger.of(sent(*numbers), received(*[(0, n) for n in stream]), clients=1)
-    assert (book.lost, book.doubled, book.disordered) == (len(dropped), len(doubled), 0)
+    duplicated = set(data.draw(st.lists(st.sampled_from(numbers or [0])))) & set(numbers) - dropped
+    stream = [n for n in numbers if n not in dropped for _ in range(2 if n in duplicated else 1)]
+    ledger = Ledger.of(sent(*numbers), received(*[(0, n) for n in stream]), clients=1)
+    assert (ledger.lost, ledger.doubled, ledger.disordered) == (len(dropped), len(duplicated), 0)
 
 
 # --- Schedule and clock ------------------------------------------------------------------
@@ -214,9 +214,9 @@ def test_a_seed_fixes_the_schedule(rate: float, seed: int) -> None:
     first = plan.arrival_times(rate, 20, "poisson", seed)
     assert first == plan.arrival_times(rate, 20, "poisson", seed) == sorted(first)
     assert first != plan.arrival_times(rate, 20, "poisson", seed + 1) or not first
-    beat = plan.arrival_times(rate, 20, "fixed", seed)
-    assert len(beat) == pytest.approx(rate * 20, abs=1)
-    assert all(b - a == pytest.approx(1 / rate) for a, b in pairwise(beat))
+    even = plan.arrival_times(rate, 20, "fixed", seed)
+    assert len(even) == pytest.approx(rate * 20, abs=1)
+    assert all(b - a == pytest.approx(1 / rate) for a, b in pairwise(even))
 
 
 def test_poisson_gaps_have_their_mean_and_spread() -> None:
@@ -261,17 +261,17 @@ def test_clock_uncertainty_is_half_the_round_trip() -> None:
 
 
 async def test_delay_counts_from_the_intended_time() -> None:
-    """No coordinated omission: a stall of 0.4 s shows in the events that it kept waiting."""
-    taken = 0
+    """No coordinated omission: a stall of 0.4 s delays the events that waited for it."""
+    requests = 0
 
     async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal taken
+        nonlocal requests
         while True:
             await request_of(reader)
-            taken += 1
-            if taken == 5:
+            requests += 1
+            if requests == 5:
                 await asyncio.sleep(0.4)
-            body = b'{"id":"a-%d","published_at":1.0}' % taken
+            body = b'{"id":"a-%d","published_at":1.0}' % requests
             writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     async with serving_at(stalling) as url:
@@ -285,23 +285,25 @@ async def test_delay_counts_from_the_intended_time() -> None:
     assert [event.index for event in events] == list(range(-2, 13))
     assert [event.intended - start for event in events] == pytest.approx(times)
     assert all(event.sent >= event.intended for event in events)
-    # The sixth was due 20 ms behind the fifth, and could go only when that was answered.
+    # The sixth was due 20 ms after the fifth, but had to wait for the fifth's response.
     assert events[5].sent - events[5].intended >= 0.37
     assert not published.failures and not published.rejected
 
 
 async def test_rejected_events_are_listed_by_number() -> None:
-    taken = 0
+    requests = 0
 
-    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal taken
+    async def reject_alternately(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal requests
         while True:
             await request_of(reader)
-            taken += 1
-            status = b"503 Busy" if taken % 2 else b"201 Created"
+            requests += 1
+            status = b"503 Busy" if requests % 2 else b"201 Created"
             writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
 
-    async with serving_at(refusing) as url:
+    async with serving_at(reject_alternately) as url:
         publisher = Publisher()
         await publisher.open(url, "/publish/{room}/")
         published = await publisher.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
@@ -314,7 +316,7 @@ async def test_rejected_events_are_listed_by_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("response", "words"),
     [
         (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
         (b"HTTP/1.1 201 Created\r\n\r\n", "No response"),
@@ -322,10 +324,10 @@ async def test_rejected_events_are_listed_by_number() -> None:
         (b"", "closed before the end"),
     ],
 )
-async def test_publish_failure_has_its_reason(answer: bytes, words: str) -> None:
+async def test_publish_failure_has_its_reason(response: bytes, words: str) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(response)
 
     async with serving_at(once) as url:
         publisher = Publisher()
@@ -337,7 +339,7 @@ async def test_publish_failure_has_its_reason(answer: bytes, words: str) -> None
 
 async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime_demo.comparison.http_client.CONNECT_TIMEOUT", 0.05)
-    with socket.socket() as full:  # its backlog: connections beyond it wait
+    with socket.socket() as full:  # connections beyond its backlog wait
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
@@ -351,7 +353,7 @@ async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("answer", "content"),
+    ("response", "content"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
         (
@@ -362,21 +364,21 @@ async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) ->
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
     ],
 )
-async def test_http_client_reads_every_kind_of_body(answer: bytes, content: bytes) -> None:
+async def test_http_client_reads_every_kind_of_body(response: bytes, content: bytes) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            if b"close" in answer:
+            writer.write(response)
+            if b"close" in response:
                 return
 
-    async with serving_at(once) as url, HttpConnection(url) as asker:
-        assert (await asker.get("/x")).body == content
-        assert (await asker.get("/x")).body == content  # again, over the same or a new connection
+    async with serving_at(once) as url, HttpConnection(url) as http:
+        assert (await http.get("/x")).body == content
+        assert (await http.get("/x")).body == content  # again, over the same or a new connection
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
@@ -384,15 +386,15 @@ async def test_http_client_reads_every_kind_of_body(answer: bytes, content: byte
         (b"garbage\r\n\r\n", InvalidEvent),
     ],
 )
-async def test_http_client_errors(answer: bytes, error: type[Exception]) -> None:
-    async with serving_at(once(answer)) as url, HttpConnection(url) as asker:
+async def test_http_client_errors(response: bytes, error: type[Exception]) -> None:
+    async with serving_at(once(response)) as url, HttpConnection(url) as http:
         with pytest.raises(error):
-            await asker.get("/x")
+            await http.get("/x")
 
 
 @pytest.mark.parametrize("open_client", [open_http, HttpConnection])
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Rejected),
         (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
@@ -401,9 +403,9 @@ async def test_http_client_errors(answer: bytes, error: type[Exception]) -> None
     ],
 )
 async def test_http_clients_raise_for_bad_responses(
-    open_client: OpenHttp, answer: bytes, error: type[Exception]
+    open_client: OpenHttp, response: bytes, error: type[Exception]
 ) -> None:
-    async with serving_at(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
+    async with serving_at(once(response)) as url, open_client(url, {"X-One": "1"}) as client:
         with pytest.raises(error):
             await get_batch(client, "/x", {"since": "a-1"})
 
@@ -426,14 +428,14 @@ async def test_http_clients_send_query_and_fields(open_client: OpenHttp) -> None
 
 @pytest.mark.parametrize(("technique", "crowd"), [("longpoll", 4), ("polling", 1)])
 async def test_request_probe_with_and_without_load(technique: str, crowd: int) -> None:
-    waiting, most = 0, list[int]()
+    waiting, concurrent = 0, list[int]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal waiting
         while True:
             await reader.readuntil(b"\r\n\r\n")
             waiting += 1
-            most.append(waiting)
+            concurrent.append(waiting)
             await asyncio.sleep(0.01)
             waiting -= 1
             body = b'{"room":"r","cursor":"a-7","events":[]}'
@@ -441,18 +443,18 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
 
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
-        found = Subscribers(
+        subscribers = Subscribers(
             ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
         )
-        assert await found.probe() is not None and max(most) == crowd
-        most.clear()
-        assert await found.probe_alone() is not None and set(most) == {1}
+        assert await subscribers.probe() is not None and max(concurrent) == crowd
+        concurrent.clear()
+        assert await subscribers.probe_alone() is not None and set(concurrent) == {1}
 
 
-def once(answer: bytes) -> Handler:
+def once(response: bytes) -> Handler:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(response)
 
     return handle
 
@@ -462,13 +464,13 @@ def test_adapters_read_events_lists_and_batches() -> None:
         "id": "a-1", "type": "message", "room": "r", "sender": "s", "text": "t", "published_at": 1.0
     }  # fmt: skip
     for document in (event, [event], {"room": "r", "cursor": "a-1", "events": [event]}):
-        assert [found.id for found in events_in(document)] == ["a-1"]
+        assert [parsed.id for parsed in events_in(document)] == ["a-1"]
     with pytest.raises(InvalidEvent):
         events_in({"news": []})
     assert Adapter.parse("sse=/e/{room}").technique == "sse"
-    for wrong in ("sse=", "sse=x", "smoke=/x", "smoke"):
+    for invalid in ("sse=", "sse=x", "smoke=/x", "smoke"):
         with pytest.raises(ValueError, match=r"got"):
-            Adapter.parse(wrong)
+            Adapter.parse(invalid)
 
 
 # --- Settings, verdicts, charts ----------------------------------------------------------
@@ -480,12 +482,17 @@ def test_scenarios_and_sweeps_are_settings() -> None:
         assert Settings.from_document(scenario.document()) == scenario
         scenario.check_predictable()
     swept = sweep(Settings(), "rtt", (0, 50, 200))
-    assert [one.rtt for one in swept] == [0, 0.05, 0.2]
-    assert [one.clients for one in sweep(Settings(), "clients", (1, 2))] == [1, 2]
+    assert [configuration.rtt for configuration in swept] == [0, 0.05, 0.2]
+    assert [configuration.clients for configuration in sweep(Settings(), "clients", (1, 2))] == [
+        1,
+        2,
+    ]
     with pytest.raises(ValueError, match="A sweep must be of"):
         sweep(Settings(), "seed", (1,))
     for other in ("sse", "longpoll=/news/{room}/"):
-        assert Settings(techniques=(other,), hold=90).hold == 90, "who knows what others hold"
+        assert Settings(techniques=(other,), hold=90).hold == 90, (
+            "the limit of other servers is unknown"
+        )
 
 
 @pytest.mark.parametrize(
@@ -507,21 +514,21 @@ def test_busy_load_generator_withholds_figures() -> None:
     assert "publisher used 90%" in (GeneratorFigures(0.9, 0.1, 0.0, 0.0).bottleneck(0.005) or "")
     late = GeneratorFigures(0.1, 0.2, 0.0, 0.020)
     assert "another process was using the machine" in (late.bottleneck(0.005) or "")
-    assert late.bottleneck(0.5) is None, "20 ms matter little in half a second"
+    assert late.bottleneck(0.5) is None, "20 ms are negligible in half a second"
 
 
 @settings(deadline=None)
 @given(st.floats(1e-3, 1e6), st.floats(1.5, 1e4), st.booleans())
 def test_ticks_are_few_and_within_the_axis(low: float, factor: float, log: bool) -> None:
-    found = Axis(low if log else 0.0, low * factor, 0, 100, log)
-    assert len(found.ticks()) <= 8
-    for tick in found.ticks():
-        assert -0.1 <= found.place(tick) <= 100.1
+    drawn = Axis(low if log else 0.0, low * factor, 0, 100, log)
+    assert len(drawn.ticks()) <= 8
+    for tick in drawn.ticks():
+        assert -0.1 <= drawn.place(tick) <= 100.1
 
 
 def test_chart_escapes_the_names_of_lines() -> None:
-    made = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
-    svg = TEMPLATES.get_template("chart.svg").render(Context({"chart": made}))
+    drawing = chart("a < b", "x", "y", [Line("p & q", "sse", [(1, 2), (3, 4)])], log_x=True)
+    svg = TEMPLATES.get_template("chart.svg").render(Context({"chart": drawing}))
     assert "a &lt; b" in svg and "p &amp; q" in svg and 'class="line measured sse"' in svg
     assert axis([], 0, 1).high > 0
     assert distribution([1.0, 2.0])[-1] == (2.0, 1.0)
@@ -529,30 +536,30 @@ def test_chart_escapes_the_names_of_lines() -> None:
 
 
 @given(st.lists(st.floats(0, 300), max_size=12).map(sorted))
-def test_line_names_do_not_overlap(wanted: list[float]) -> None:
-    found = apart(wanted, 34.0, 218.0)
-    assert len(found) == len(wanted)
-    assert all(b - a >= LINE - 1e-9 for a, b in pairwise(found))
-    assert all(34 <= height <= 218 for height in found)
-    far = all(b - a >= LINE for a, b in pairwise(wanted)) and min(wanted, default=34) >= 34
-    if far and max(wanted, default=0) <= 218:
-        assert found == wanted, "where there is room, each stays"
+def test_line_names_do_not_overlap(positions: list[float]) -> None:
+    placed = apart(positions, 34.0, 218.0)
+    assert len(placed) == len(positions)
+    assert all(b - a >= LINE - 1e-9 for a, b in pairwise(placed))
+    assert all(34 <= height <= 218 for height in placed)
+    far = all(b - a >= LINE for a, b in pairwise(positions)) and min(positions, default=34) >= 34
+    if far and max(positions, default=0) <= 218:
+        assert placed == positions, "names with enough room do not move"
 
 
 def test_line_names_are_in_the_order_of_points() -> None:
     lines = [Line(f"of {k}", "sse", [(1, 1), (2, 5 + k / 10)]) for k in range(5)]
-    made = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
-    names = {text["text"]: text for text in made.texts if text["css"].startswith("name")}
+    drawing = chart("title", "x", "y", [*lines, Line("alone", "sse", [(0.1, 5)], marks=True)])
+    names = {text["text"]: text for text in drawing.texts if text["css"].startswith("name")}
     upwards = [float(names[f"of {k}"]["y"]) for k in range(5)]
     assert upwards == sorted(upwards, reverse=True) and len(set(upwards)) == 5
     assert max(float(names[f"of {k}"]["x"]) for k in range(5)) < WIDTH - 60
 
 
-@pytest.mark.parametrize(("technique", "counted"), [("polling", 1), ("streaming", 0)])
-async def test_empty_responses_are_counted_on_arrival(technique: str, counted: int) -> None:
-    """Not when the next request is made: that is a whole interval later, in another window."""
+@pytest.mark.parametrize(("technique", "empty"), [("polling", 1), ("streaming", 0)])
+async def test_empty_responses_are_counted_on_arrival(technique: str, empty: int) -> None:
+    """The next request is an interval later, possibly in another window."""
     settings = Settings(techniques=(technique,))
-    found = Subscribers(ClientsConfig(settings.adapters[0], settings, "http://h", True, "r"))
+    subscribers = Subscribers(ClientsConfig(settings.adapters[0], settings, "http://h", True, "r"))
     connection = cast(Any, SimpleNamespace(number=0))
     for direction, data in (
         ("up", b"GET / HTTP/1.1"),
@@ -562,5 +569,5 @@ async def test_empty_responses_are_counted_on_arrival(technique: str, counted: i
         ("down", b'nts":[]}'),
         ("down", b"\r\n"),
     ):
-        found.observe(connection, cast(Any, direction), data)
-    assert (await found.mark()).counts.empty == counted
+        subscribers.observe(connection, cast(Any, direction), data)
+    assert (await subscribers.mark()).counts.empty == empty

@@ -1,4 +1,4 @@
-"""What is probed of the machine: the work of an event, and not of the pause behind it."""
+"""Probes of the machine: the CPU time of an event, without that of the pauses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe
 from realtime_demo.comparison.subscribers import Mark
 
-IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds: a second; an event
+IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds, a second or an event
 
 
 class Machine:
-    """A server and two processes of clients that are busy at nothing half of the time.
+    """A simulated server and two client processes that use half a CPU when idle.
 
-    Its time is its own: no other process has any of it.
+    Time is simulated, so that other processes do not matter.
     """
 
     publish_cpu = PUBLISH
@@ -48,9 +48,9 @@ class Machine:
         return float(number)
 
 
-def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
+def phase_of(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
     machine = Machine()
-    made = SimpleNamespace(
+    phase = SimpleNamespace(
         settings=Settings(clients=2, rtt=rtt, duration=0.6),
         target=machine,
         clients=machine,
@@ -59,13 +59,13 @@ def a_phase(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
         alone=alone,
         waited=waited,
     )
-    return cast(Phase, made)
+    return cast(Phase, phase)
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
 async def test_event_cpu_excludes_the_pauses(monkeypatch: pytest.MonkeyPatch, rtt: float) -> None:
-    """The pause is longer the longer the network is; the work of an event is the same."""
-    phase = a_phase(rtt)
+    """A longer round trip makes longer pauses, but does not change the work of an event."""
+    phase = phase_of(rtt)
     for clock in ("time", "asyncio"):
         monkeypatch.setattr(measurement, clock, phase.target)
     silent = await silence(phase)
@@ -76,10 +76,10 @@ async def test_event_cpu_excludes_the_pauses(monkeypatch: pytest.MonkeyPatch, rt
 
 
 async def test_event_cpu_is_unknown_with_several_techniques() -> None:
-    """What the processes did in the pauses was for everyone's clients."""
-    together = a_phase(0.0, alone=False)
+    """The work in the pauses cannot be attributed to one technique."""
+    together = phase_of(0.0, alone=False)
     assert await silence(together) is None
     assert EventProbe().clients is EventProbe({-9: 1.0}).server is None
-    polling = a_phase(0.0, waited=False)
+    polling = phase_of(0.0, waited=False)
     assert await silence(polling) is None
     assert await probe_events(polling, 0, None) == EventProbe()

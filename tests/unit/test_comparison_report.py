@@ -1,4 +1,4 @@
-"""What a report says and how it is laid out, of measurements made by hand."""
+"""Findings and layout of a report, from constructed measurements."""
 
 from __future__ import annotations
 
@@ -29,79 +29,83 @@ ENVIRONMENT = {
 }
 
 
-def of(*configurations: tuple[Settings, Measurement], swept: str | None = None) -> Result:
+def result_of(*configurations: tuple[Settings, Measurement], swept: str | None = None) -> Result:
     plan = Plan(tuple(settings for settings, _ in configurations), swept=swept)
-    found = tuple(Configuration(settings, (one,)) for settings, one in configurations)
-    return Result(plan, "2026-11-22", ENVIRONMENT, "local", True, 0.0, 0.0, found)
+    configured = tuple(
+        Configuration(settings, (measurement,)) for settings, measurement in configurations
+    )
+    return Result(plan, "2026-11-22", ENVIRONMENT, "local", True, 0.0, 0.0, configured)
 
 
 def crowded(seconds: float) -> Measurement:
-    """Its clients take so long for an event, one after the other."""
+    """Return a measurement whose clients take `seconds` for an event, one after another."""
     return replace(a_round([0.01] * 20), event_probe=EventProbe(server=0.001, clients=seconds))
 
 
 def test_only_the_worst_crowding_is_a_finding() -> None:
-    """A sweep of ten configurations must not say the same thing ten times."""
+    """A sweep must not repeat the same finding for each configuration."""
     few, many = (replace(SETTINGS, clients=clients) for clients in (20, 60))
-    told = [
-        text for text in findings(of((few, crowded(0.02)), (many, crowded(0.03)))) if "wait" in text
+    texts = [
+        text
+        for text in findings(result_of((few, crowded(0.02)), (many, crowded(0.03))))
+        if "wait" in text
     ]
-    assert len(told) == 1
-    assert told[0].startswith("At 60 clients, 10 events/s") and "1 more configurations" in told[0]
-    alone = findings(of((few, crowded(0.02)), (many, crowded(0.0))))
+    assert len(texts) == 1
+    assert texts[0].startswith("At 60 clients, 10 events/s") and "1 more configurations" in texts[0]
+    alone = findings(result_of((few, crowded(0.02)), (many, crowded(0.0))))
     (text,) = [text for text in alone if "wait" in text]
     assert text.startswith("At 20 clients") and "more configurations" not in text
 
 
 def test_rejected_events_make_a_run_incomplete() -> None:
-    text = findings(of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
+    text = findings(result_of((SETTINGS, a_round([0.5] * 20, refused=7))))[0]
     assert text.startswith("NOT complete") and "rejected 14 of 54" in text
-    assert findings(of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
+    assert findings(result_of((SETTINGS, a_round([0.5] * 20))))[0].startswith("Complete: all 40")
 
 
 def test_findings_of_a_sweep_name_the_configuration() -> None:
     both = (a_round([0.5] * 20), replace(a_round([0.1] * 20), name="sse", technique="sse"))
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
-    result = of((few, both[0]), (many, both[0]))
+    result = result_of((few, both[0]), (many, both[0]))
     swept = tuple(Configuration(settings, both) for settings in (few, many))
-    told = findings(replace(result, configurations=swept))
-    (lowest,) = [text for text in told if "lowest median" in text]
+    texts = findings(replace(result, configurations=swept))
+    (lowest,) = [text for text in texts if "lowest median" in text]
     assert lowest.startswith("At 2 clients, 10 events/s") and "Server-Sent Events had" in lowest
     for same in (swept[:1], swept[:1] * 3):  # the latter with --repeat
-        told = findings(replace(result, configurations=same))
-        assert any(text.startswith("Server-Sent Events had the lowest") for text in told)
+        texts = findings(replace(result, configurations=same))
+        assert any(text.startswith("Server-Sent Events had the lowest") for text in texts)
 
 
 def test_disagreement_names_its_configuration() -> None:
     late = replace(a_round([5.0] * 20), simulated=None)
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
-    told = findings(of((few, a_round([0.5] * 20)), (many, late)))
+    texts = findings(result_of((few, a_round([0.5] * 20)), (many, late)))
     assert any(
-        text.startswith("Theory disagrees: Polling, ") and "at 60 clients" in text for text in told
+        text.startswith("Theory disagrees: Polling, ") and "at 60 clients" in text for text in texts
     )
 
 
 def test_long_table_splits_between_techniques() -> None:
     alone = a_round([0.05 * k for k in range(1, 21)])
-    found = page(of((SETTINGS, alone), swept="interval"))
-    assert 'class="whole"><caption>Predicted' in found
+    html = page(result_of((SETTINGS, alone), swept="interval"))
+    assert 'class="whole"><caption>Predicted' in html
     both = replace(alone, name="longpoll")
     plan = Plan((SETTINGS,), swept="interval")
     configuration = Configuration(SETTINGS, (alone, both))
-    result = replace(of((SETTINGS, alone)), plan=plan, configurations=(configuration,))
-    found = page(result)
-    predicted = found.rpartition("<table")[2]
-    assert 'class="whole"><caption>Ledger' in found
-    assert not predicted.startswith(' class="whole"'), "half a page of white otherwise"
+    result = replace(result_of((SETTINGS, alone)), plan=plan, configurations=(configuration,))
+    html = page(result)
+    predicted = html.rpartition("<table")[2]
+    assert 'class="whole"><caption>Ledger' in html
+    assert not predicted.startswith(' class="whole"'), "otherwise half a page is blank"
     assert predicted.count("<tbody>") == 2, "a technique's rows stay together"
-    assert "polling interval in s</text>" in found
+    assert "polling interval in s</text>" in html
 
 
 def test_curves_reach_both_edges_of_the_chart() -> None:
     simulated = Simulated(tuple(0.0005 * k for k in range(1, 21)))
     late = replace(a_round([0.4 + 0.001 * k for k in range(1, 21)]), simulated=simulated)
-    found = page(of((SETTINGS, late)))
-    paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', found)[-2:]
+    html = page(result_of((SETTINGS, late)))
+    paths = re.findall(r'class="line [^"]+" d="M([^"]+)"', html)[-2:]
     ends = {path.split("L")[-1].split(",")[0] for path in paths}
     assert len(ends) == 1 and float(ends.pop()) > (WIDTH - RIGHT) * 0.95
     assert all(path.startswith(f"{LEFT}.0,") for path in paths)
@@ -113,19 +117,19 @@ def test_bytes_tolerate_one_ping_per_round() -> None:
         cost = replace(socket.cost, up=28 * pings * 2)
         expected = replace(socket.prediction, up_per_event=28 / 5)
         checks = replace(socket, cost=cost, prediction=expected).comparison()
-        (found,) = [check for check in checks if check.name == "bytes up/event"]
-        assert found.consistent == consistent, found
+        (bytes_up,) = [check for check in checks if check.name == "bytes up/event"]
+        assert bytes_up.consistent == consistent, bytes_up
 
 
 def test_empty_share_tolerates_one_request() -> None:
-    """Of 200 that each client made; the window's edges cut one."""
-    asking = replace(a_round([0.5] * 5), simulated=None)
-    expected = replace(asking.prediction, empty_share=0.0)
+    """Of the 200 requests of each client, the window's edges cut one."""
+    measured = replace(a_round([0.5] * 5), simulated=None)
+    expected = replace(measured.prediction, empty_share=0.0)
     for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
-        cost = replace(asking.cost, requests=400, empty=empty)
-        checks = replace(asking, cost=cost, prediction=expected).comparison()
-        (found,) = [check for check in checks if check.name == "empty share"]
-        assert found.agrees == agrees, found
+        cost = replace(measured.cost, requests=400, empty=empty)
+        checks = replace(measured, cost=cost, prediction=expected).comparison()
+        (empty_share,) = [check for check in checks if check.name == "empty share"]
+        assert empty_share.agrees == agrees, empty_share
 
 
 def test_every_swept_setting_has_an_axis_title() -> None:
@@ -140,26 +144,26 @@ def test_a_figure_has_no_exponent(value: float, text: str) -> None:
 
 
 def test_percentiles_of_few_events_are_null() -> None:
-    """Neither in JSON nor in CSV: 20 events have no 99th, though they have 40 deliveries."""
-    result = of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
-    (told,) = document.document(result)["configurations"][0]["techniques"].values()
+    """20 events have no 99th percentile, in JSON and CSV, despite 40 deliveries."""
+    result = result_of((SETTINGS, a_round([0.5 + 0.01 * k for k in range(20)])))
+    (saved,) = document.document(result)["configurations"][0]["techniques"].values()
     (row,) = csv.DictReader(document.as_csv(result).splitlines())
     for origin, prefix in (("intended", ""), ("published", "from_published_")):
-        delay = told["delay"][origin]
+        delay = saved["delay"][origin]
         assert delay["p90"] == pytest.approx(0.67) and float(row[f"{prefix}p90"]) > 0
         assert (delay["p99"], delay["p999"]) == (None, None)
         assert (row[f"{prefix}p99"], row[f"{prefix}p999"]) == ("", "")
 
 
 def test_charts_name_techniques_despite_withheld_figures() -> None:
-    """On a busy machine the first configuration or the last may have no figures."""
-    shown = replace(a_round([0.5] * 20), name="longpoll")
-    busy = replace(shown, generator=replace(shown.generator, publisher_busy=0.99))
+    """On a busy machine, the first or last configuration may have no figures."""
+    measured = replace(a_round([0.5] * 20), name="longpoll")
+    busy = replace(measured, generator=replace(measured.generator, publisher_busy=0.99))
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
-    for order in ([(few, busy), (many, shown)], [(few, shown), (many, busy)]):
-        found = page(of(*order))
-        growth = found.split('aria-label="Growth with clients"')[1].split("</svg>")[0]
-        trade = found.split('aria-label="Delay against overhead"')[1].split("</svg>")[0]
+    for order in ([(few, busy), (many, measured)], [(few, measured), (many, busy)]):
+        html = page(result_of(*order))
+        growth = html.split('aria-label="Growth with clients"')[1].split("</svg>")[0]
+        trade = html.split('aria-label="Delay against overhead"')[1].split("</svg>")[0]
         assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
         assert growth.count("<circle") == growth.count("<path") == 1
-        assert found.count("Delay from the publication at the server</h3>") == 1
+        assert html.count("Delay from the publication at the server</h3>") == 1

@@ -1,4 +1,4 @@
-"""Rounds of a measurement, merged."""
+"""Merging the rounds of a measurement."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = Settings(techniques=("polling",), clients=2, rate=10, duration=6, rou
 def a_round(
     delays: list[float], *, lost: int = 0, cpu: float = 0.002, refused: int = 0
 ) -> Measurement:
-    """Each delay is that of one event, to two clients; the last `lost` reach only one."""
+    """Return a round with an event for each delay, to two clients; one misses the last `lost`."""
     sent = [Sent(n, n / 10, n / 10, n / 10, n / 10, n + 1) for n in range(len(delays))]
     samples = [
         Sample(client, event.number, event.published + delay)
@@ -70,35 +70,39 @@ def test_counts_of_rounds_are_added_up() -> None:
         a_round([0.2] * 30, lost=3),
         a_round([0.3] * 10, cpu=0.004, refused=1),
     ]
-    found = merged(rounds, SETTINGS, Network())
-    assert found.rounds == 3
-    assert found.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
-    assert Ledger.of(found.sent, found.samples, 2, refused=1) == found.ledger, (
-        "and can be counted again"
+    measurement = merged(rounds, SETTINGS, Network())
+    assert measurement.rounds == 3
+    assert measurement.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
+    assert Ledger.of(measurement.sent, measurement.samples, 2, refused=1) == measurement.ledger, (
+        "the ledger can be recomputed"
     )
-    assert (found.cost.requests, found.cost.empty, found.cost.seconds) == (12, 3, 6.0)
-    assert found.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
-    assert found.cost.memory is None
-    assert found.request == pytest.approx(0.001 + 0.008 / 3)
-    assert found.generator.subscriber_late == 0.004, "the worst round"
-    assert found.published.count == 117
-    assert found.published.p50 == pytest.approx(0.2)
-    assert found.simulated is not None
-    assert (found.simulated.requests, found.simulated.empty) == (6.0, 0.25)
-    assert found.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
-    assert len({event.number for event in found.sent}) == 60
+    assert (measurement.cost.requests, measurement.cost.empty, measurement.cost.seconds) == (
+        12,
+        3,
+        6.0,
+    )
+    assert measurement.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
+    assert measurement.cost.memory is None
+    assert measurement.request == pytest.approx(0.001 + 0.008 / 3)
+    assert measurement.generator.subscriber_late == 0.004, "the worst round"
+    assert measurement.published.count == 117
+    assert measurement.published.p50 == pytest.approx(0.2)
+    assert measurement.simulated is not None
+    assert (measurement.simulated.requests, measurement.simulated.empty) == (6.0, 0.25)
+    assert measurement.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
+    assert len({event.number for event in measurement.sent}) == 60
 
 
 def test_interval_covers_the_spread_between_rounds() -> None:
-    """Each start has a shift of its own, far beyond what its samples show: two results of three
-    rounds each have to lie within the intervals that they state, as often as these say."""
-    chance = random.Random(7)
+    """Rounds differ by more than their samples show: the intervals of two results of three rounds
+    must still overlap as often as their level says."""
+    generator = random.Random(7)
 
     def result() -> Measurement:
         rounds = []
         for _ in range(3):
-            shift = 0.1 + chance.gauss(0, 0.001)
-            rounds.append(a_round([shift + chance.gauss(0, 0.0002) for _ in range(20)]))
+            shift = 0.1 + generator.gauss(0, 0.001)
+            rounds.append(a_round([shift + generator.gauss(0, 0.0002) for _ in range(20)]))
         return merged(rounds, SETTINGS, Network())
 
     overlapping = 0
@@ -110,22 +114,24 @@ def test_interval_covers_the_spread_between_rounds() -> None:
 
 
 def test_delay_interval_is_not_negative() -> None:
-    """Three rounds of few events each, as polling has them: the t of three is 4.3."""
+    """With three rounds of few events, Student's t is 4.3, and the interval could go below zero."""
     rounds = [a_round([median - 0.01, median, median + 0.01]) for median in (0.2, 0.7, 1.2)]
-    found = merged(rounds, SETTINGS, Network()).published
-    assert found.low == 0.0 < found.p50 < found.high
+    published = merged(rounds, SETTINGS, Network()).published
+    assert published.low == 0.0 < published.p50 < published.high
     skewed = [a_round([delay] * 3) for delay in (-0.02, 0.1, 0.2)]
     assert merged(skewed, SETTINGS, Network()).published.low == pytest.approx(-0.02)
 
 
 def test_every_round_has_enough_events() -> None:
-    assert [one.duration for one in SETTINGS.each_round()] == [2.0] * 3
-    assert len({one.seed for one in SETTINGS.each_round()}) == 3
+    assert [settings.duration for settings in SETTINGS.each_round()] == [2.0] * 3
+    assert len({settings.seed for settings in SETTINGS.each_round()}) == 3
     for seed in range(1, 40):
         rare = Settings(rate=0.5, duration=30, rounds=3, seed=seed).each_round()
-        assert sum(one.duration for one in rare) == 30
-        assert len(rare) == 1 or min(one.events() for one in rare) >= FEWEST_EVENTS
-    assert len(rare[0].each_round()) == 1, "a round has no rounds"
-    beat = Settings(rate=0.5, arrivals="fixed", duration=30, rounds=3, warmup=2)
-    assert [one.events() for one in beat.each_round()] == [5, 5, 5], "the warm-up has others"
+        assert sum(settings.duration for settings in rare) == 30
+        assert len(rare) == 1 or min(settings.events() for settings in rare) >= FEWEST_EVENTS
+    assert len(rare[0].each_round()) == 1, "a round cannot be divided"
+    fixed = Settings(rate=0.5, arrivals="fixed", duration=30, rounds=3, warmup=2)
+    assert [settings.events() for settings in fixed.each_round()] == [5, 5, 5], (
+        "events of the warm-up are not counted"
+    )
     assert len(Settings(rate=0.5, arrivals="fixed", duration=9).each_round()) == 1

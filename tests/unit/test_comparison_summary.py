@@ -1,4 +1,4 @@
-"""A measurement put together from evidence made by hand."""
+"""The summary of a measurement, from constructed evidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROBE = RequestProbe(0.0, 100.0, 200.0, 6)
 
 
 def polled(warmed: list[float], refused: int = 0) -> Measurement:
-    """A window from 10 to 20 s, asked at 10.4, 11.4, …; one event, at 15.0."""
+    """Return a window from 10 to 20 s, polled at 10.4, 11.4, …, with one event at 15.0."""
     sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
 
     def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
@@ -38,7 +38,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         cpu=None,
         generator=GeneratorFigures(0.0, 0.0, 0.0, 0.0),
     )
-    found = Evidence(
+    evidence = Evidence(
         warmed=warmed,
         window=window,
         ends=window.ended,
@@ -54,23 +54,27 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         target=SimpleNamespace(tapped=True),
         alone=True,
     )
-    return summarise(cast(Phase, phase), SETTINGS.adapters[0], found)
+    return summarise(cast(Phase, phase), SETTINGS.adapters[0], evidence)
 
 
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
 def test_first_response_may_have_warm_up_events(warmed: list[float], empty: float) -> None:
-    found = polled(warmed)
-    assert found.simulated is not None
-    assert found.simulated.requests == 10
-    assert found.simulated.empty == pytest.approx(empty)
-    assert found.simulated.delays == pytest.approx((0.4,)), "of the window's events alone"
-    assert found.published.mean == pytest.approx(0.4)
-    assert (found.cost.requests_per_event, found.ledger.received) == (10, 1)
-    assert (found.cost.cpu, found.cost.memory, found.sizes.up) == (None, None, 100.0)
+    measurement = polled(warmed)
+    assert measurement.simulated is not None
+    assert measurement.simulated.requests == 10
+    assert measurement.simulated.empty == pytest.approx(empty)
+    assert measurement.simulated.delays == pytest.approx((0.4,)), "only of the window's events"
+    assert measurement.published.mean == pytest.approx(0.4)
+    assert (measurement.cost.requests_per_event, measurement.ledger.received) == (10, 1)
+    assert (measurement.cost.cpu, measurement.cost.memory, measurement.sizes.up) == (
+        None,
+        None,
+        100.0,
+    )
 
 
 def test_ledger_counts_rejected_publishes() -> None:
-    """What the server did not take was sent all the same: an event is missing."""
-    book = polled([], refused=2).ledger
-    assert (book.sent, book.received, book.lost, book.refused) == (1, 1, 0, 2)
-    assert not book.complete and polled([]).ledger.complete
+    """Publishes that the server rejected count as sent, so the ledger is incomplete."""
+    ledger = polled([], refused=2).ledger
+    assert (ledger.sent, ledger.received, ledger.lost, ledger.refused) == (1, 1, 0, 2)
+    assert not ledger.complete and polled([]).ledger.complete

@@ -1,4 +1,4 @@
-"""The comparison's worker processes: forked, asked, told to end."""
+"""The worker processes of the comparison: start, calls and end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ORDERS = ClientsConfig(ADAPTER, Settings(), "http://127.0.0.1", tapped=True, roo
 
 
 class Absent:
-    """A class that is in no module that a worker could import."""
+    """A class in a module that no worker can import."""
 
     __module__ = "nothing_of_the_kind"
 
 
 async def sing(worker: Publisher) -> None:
-    """What no worker can do."""
+    """Call a method that workers do not have."""
 
 
 def runs(pid: int) -> bool:
@@ -38,14 +38,16 @@ def runs(pid: int) -> bool:
 async def test_workers_end_with_their_block() -> None:
     async with ForkServer(Publisher) as workers:
         async with workers.worker(Publisher) as one, workers.worker(Subscribers, ORDERS) as other:
-            found = {one.process, other.process, os.getpid()}
-            assert len(found) == 3 and all(map(runs, found))
+            processes = {one.process, other.process, os.getpid()}
+            assert len(processes) == 3 and all(map(runs, processes))
             assert await other.ask(Subscribers.ready) == 0
             mark = await other.ask(Subscribers.mark)
-            assert mark.counts == SubscriberCounts() and mark.cpu < 5, "no CPU time but its own"
+            assert mark.counts == SubscriberCounts() and mark.cpu < 5, (
+                "only the worker's own CPU time"
+            )
         await until(lambda: not runs(one.process) and not runs(other.process))
-        async with workers.worker(Publisher) as again:
-            assert again.process not in found
+        async with workers.worker(Publisher) as third:
+            assert third.process not in processes
 
 
 async def test_worker_failure_is_raised() -> None:

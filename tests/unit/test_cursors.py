@@ -46,6 +46,6 @@ def test_malformed_cursors_are_rejected(text: str) -> None:
 def test_a_cursor_belongs_to_its_own_epoch() -> None:
     assert Cursor("storeroom", 3).belongs_to("storeroom")
     assert not Cursor("storeroom", 3).belongs_to("storeother")
-    assert Cursor("store", 0).belongs_to("storeroom"), "taken while the room was empty"
+    assert Cursor("store", 0).belongs_to("storeroom"), "from the empty room"
     assert not Cursor("store", 1).belongs_to("storeroom")
     assert not Cursor("other", 0).belongs_to("storeroom")

@@ -1,4 +1,4 @@
-"""The files of deploy/ that no other test runs, as nginx itself reads them."""
+"""The files of deploy/ that no other test runs, checked by nginx itself."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ http {{
 """
 
 
-def complaints(executable: str, conf: Path) -> str:
-    """What nginx has to say against the file."""
+def errors_of(executable: str, conf: Path) -> str:
+    """Return nginx's errors about the file."""
     command = [executable, "-t", "-q", "-e", "stderr", "-p", str(conf.parent), "-c", str(conf)]
     command += ["-g", f"pid {conf.parent}/nginx.pid;"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return run.stderr if run.returncode else ""
 
 
-def placed(text: str, directory: Path, places: dict[str, Path]) -> str:
-    """The file with what it names where this test has it."""
+def with_paths(text: str, directory: Path, places: dict[str, Path]) -> str:
+    """Replace the paths in a configuration by those of this test."""
     certificate.ensure(directory / "certificate.pem", directory / "key.pem", "localhost")
-    for there, here in places.items():
-        assert there in text, there
-        text = text.replace(there, str(here))
+    for documented, actual in places.items():
+        assert documented in text, documented
+        text = text.replace(documented, str(actual))
     return text
 
 
-def test_nginx_has_nothing_against_the_site(tmp_path: Path) -> None:
+def test_nginx_accepts_the_site(tmp_path: Path) -> None:
     try:
         executable = programs.nginx()
     except programs.Missing as error:
@@ -52,17 +52,17 @@ def test_nginx_has_nothing_against_the_site(tmp_path: Path) -> None:
         "/opt/realtime-demo": ROOT,
         "/var/log/nginx": tmp_path,
     }
-    site = placed((SYSTEMD / "nginx-site.conf").read_text(), tmp_path, places)
+    site = with_paths((SYSTEMD / "nginx-site.conf").read_text(), tmp_path, places)
     (tmp_path / "site.conf").write_text(site)
     conf = tmp_path / "nginx.conf"
     conf.write_text(DEBIAN.format(directory=tmp_path))
-    assert complaints(executable, conf) == ""
+    assert errors_of(executable, conf) == ""
     (tmp_path / "site.conf").write_text(site.replace("limit_conn_zone", "# limit_conn_zone"))
-    assert "realtime_connections" in complaints(executable, conf), "what is wrong is said"
+    assert "realtime_connections" in errors_of(executable, conf), "an error is reported"
 
 
-def test_nginx_has_nothing_against_what_compose_runs(tmp_path: Path) -> None:
-    """By the wheel's nginx: Debian's is too old for `resolve` (1.27.3)."""
+def test_nginx_accepts_the_compose_configuration(tmp_path: Path) -> None:
+    """Check with the wheel's nginx: Debian's is too old for `resolve` (1.27.3)."""
     try:
         executable = str(programs._nginx_of_wheel())
     except (ImportError, RuntimeError) as error:
@@ -74,22 +74,22 @@ def test_nginx_has_nothing_against_what_compose_runs(tmp_path: Path) -> None:
         "/dev/stdout": tmp_path / "access.log",
     }
     conf = tmp_path / "nginx.conf"
-    conf.write_text(placed((COMPOSE / "nginx.conf").read_text(), tmp_path, places))
-    assert complaints(executable, conf) == ""
+    conf.write_text(with_paths((COMPOSE / "nginx.conf").read_text(), tmp_path, places))
+    assert errors_of(executable, conf) == ""
 
 
-def test_the_examples_secret_serves_nobody() -> None:
+def test_the_examples_secret_key_is_rejected() -> None:
     example = (SYSTEMD / "environment.example").read_text()
-    said = dict(
+    variables = dict(
         line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
-        env={**os.environ, **said},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode != 0
-    assert "SECRET_KEY is the example's" in done.stderr
+    assert completed.returncode != 0
+    assert "SECRET_KEY is the example's" in completed.stderr

@@ -1,4 +1,4 @@
-"""Links, paths and commands that the documentation names: they exist."""
+"""Links, paths and commands in the documentation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @every_page
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if link.startswith(("https://", "http://")):
             continue

@@ -26,8 +26,8 @@ events = st.builds(
 def test_an_event_parses_back(event: Event) -> None:
     assert Event.decode(event.encoded) == event
     assert Event.decode(event.encoded).encoded is not None
-    assert b"\n" not in event.encoded, "a line of NDJSON ends where the event does"
-    assert b"\r" not in event.encoded, "and so does a line of Server-Sent Events"
+    assert b"\n" not in event.encoded, "a line of NDJSON ends with the event"
+    assert b"\r" not in event.encoded, "a line of Server-Sent Events ends with the event"
 
 
 def test_the_members_of_an_event() -> None:

@@ -57,7 +57,7 @@ async def test_wait_returns_at_the_next_event(room: str) -> None:
     async with asyncio.timeout(BOUND):
         batches = await asyncio.gather(*waiting)
     assert [batch.events for batch in batches] == [(event,)] * 3
-    assert all(batch is batches[0] for batch in batches), "encoded once, for all of them"
+    assert all(batch is batches[0] for batch in batches), "encoded once for all subscribers"
     assert hub.current().users == 0
 
 
@@ -86,7 +86,7 @@ async def test_subscribe_yields_a_batch_at_once_then_each_event(room: str) -> No
         assert (await anext(batches)).events == (first,)
         rest = [await feed.publish(Draft(room, "ada", str(n))) for n in range(2, 9)]
         await until(lambda: hub.current()._tails[room].head == rest[-1].cursor)
-        assert (await anext(batches)).events == tuple(rest), "all it missed, in one"
+        assert (await anext(batches)).events == tuple(rest), "all missed events in one batch"
     assert hub.current().users == 0
 
 
@@ -130,7 +130,7 @@ async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     replies: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     application = Boundary(no_application, [FeedService()], body_size=1)
-    living = asyncio.create_task(application({"type": "lifespan"}, sent.get, replies.put))
+    lifespan = asyncio.create_task(application({"type": "lifespan"}, sent.get, replies.put))
     async with asyncio.timeout(BOUND):
         sent.put_nowait({"type": "lifespan.startup"})
         assert (await replies.get())["type"] == "lifespan.startup.complete"
@@ -140,8 +140,8 @@ async def test_a_stopping_server_leaves_its_groups(room: str) -> None:
             assert (await replies.get())["type"] == "lifespan.shutdown.complete"
             assert await members(room) == []
         async with hub.current().using(f"{room}-b"):
-            assert await members(f"{room}-b") == [], "nor does it join any more"
-        await living
+            assert await members(f"{room}-b") == [], "no group is joined afterwards"
+        await lifespan
     await presence.aclose()
 
 

@@ -26,8 +26,8 @@ class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
     broken = False
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        for each in self.fault(message):
-            await super().group_send(group, each)
+        for delivered in self.fault(message):
+            await super().group_send(group, delivered)
 
     async def receive(self, channel: str) -> dict[str, Any]:
         if self.broken:
@@ -147,7 +147,7 @@ async def test_an_event_between_joining_and_reading_is_kept(hub: Hub) -> None:
         await until(lambda: hub.statistics.received)
         history.gate.set()
         assert await entering == (before, between)
-    assert hub.statistics.refills == 0, "nothing had to be looked for"
+    assert hub.statistics.refills == 0, "no read of the history was needed"
 
 
 async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sweep: None) -> None:
@@ -159,7 +159,7 @@ async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sw
         await until(lambda: hub.statistics.rejoins and hub._joined.is_set())
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "after"))
-        assert hub.statistics.refills == refills, "it came by the layer again"
+        assert hub.statistics.refills == refills, "the layer delivered it"
 
 
 async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> None:
@@ -179,14 +179,14 @@ async def test_a_hung_layer_does_not_stop_the_sweeps(hub: Hub, monkeypatch: Any)
     """The sweeps read from the history what a layer with a hung connection does not deliver."""
     monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
     async with hub.using("r"):
-        asked = asyncio.Event()
+        called = asyncio.Event()
 
         async def never(channel: str, message: dict[str, Any]) -> None:
-            asked.set()
+            called.set()
             await asyncio.Event().wait()
 
         hub.layer.send = never
-        await asked.wait()
+        await called.wait()
         await head_reaches(hub, await hub.store.append(Draft("r", "ada", "untold")))
         del hub.layer.send
 
@@ -195,7 +195,7 @@ async def test_a_lost_group_membership_is_renewed(hub: Hub) -> None:
     """As after a flush of Redis: the layer responds, but its groups are empty."""
     async with hub.using("r"):
         hub.layer.groups.clear()
-        await head_reaches(hub, await publish(hub, "found by the sweep"))
+        await head_reaches(hub, await publish(hub, "read by the sweep"))
         await until(lambda: hub._channel in hub.layer.groups.get(group_of("r"), {}))
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "by the layer again"))
@@ -204,10 +204,10 @@ async def test_a_lost_group_membership_is_renewed(hub: Hub) -> None:
 
 async def test_a_hung_layer_does_not_delay_the_stop(hub: Hub, monkeypatch: Any) -> None:
     monkeypatch.setattr(hub_module, "LEAVE_TIMEOUT", 0.05)
-    asked = asyncio.Event()
+    called = asyncio.Event()
 
     async def never(group: str, channel: str) -> None:
-        asked.set()
+        called.set()
         while True:  # redis-py can swallow a cancellation
             with contextlib.suppress(asyncio.CancelledError):
                 await released.wait()
@@ -218,7 +218,7 @@ async def test_a_hung_layer_does_not_delay_the_stop(hub: Hub, monkeypatch: Any) 
         hub.layer.group_discard = never
         async with asyncio.timeout(BOUND):
             await hub.leave()
-        assert asked.is_set()
+        assert called.is_set()
     released.set()
 
 
@@ -233,7 +233,7 @@ async def test_a_new_epoch_resets_the_tail(hub: Hub) -> None:
         hub.store._rooms.clear()  # type: ignore[attr-defined]
         after = await publish(hub, "after")
         await head_reaches(hub, after)
-        assert tail.after(old) is None, "the history tells what was missed"
+        assert tail.after(old) is None, "the tail cannot serve a cursor of the former epoch"
         batch = tail.after(None)
         assert batch is not None
         assert batch.events == (after,)
@@ -256,7 +256,7 @@ async def test_rooms_are_bounded(hub: Hub) -> None:
                 async with hub.using("d"):
                     pass
         async with hub.using("d"):
-            assert set(hub._tails) == {"a", "b", "d"}, "the idle one gave way"
+            assert set(hub._tails) == {"a", "b", "d"}, "the idle room was evicted"
     assert hub.users == 0
 
 
@@ -286,7 +286,7 @@ async def test_the_sweep_survives_any_error_of_the_history(
         with monkeypatch.context() as patched:
             patched.setattr(history, "heads", broken)
             await raised.wait()
-        event = await history.append(Draft("r", "ada", "nobody is told"))
+        event = await history.append(Draft("r", "ada", "not sent to the layer"))
         await until(lambda: tail.head == event.cursor, BOUND)
     await hub.aclose()
 

@@ -1,4 +1,4 @@
-"""The language of the pages: which one is chosen, and that nothing is left in the other."""
+"""The language of the pages: its choice, and complete translations."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def client() -> Client:
 
 
 @pytest.fixture(autouse=True)
-def no_language_is_left_behind() -> Iterator[None]:
+def default_language() -> Iterator[None]:
     with translation.override(None):
         yield
 
 
 def language_of(body: bytes) -> str:
-    found = re.search(rb'<html lang="(\w+)"', body)
-    assert found
-    return found[1].decode()
+    match = re.search(rb'<html lang="(\w+)"', body)
+    assert match
+    return match[1].decode()
 
 
 # --- Which language ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_browser_s_language_is_spoken(client: Client, place: str) -> None:
+def test_pages_are_in_the_browsers_language(client: Client, place: str) -> None:
     for accepted, language in [("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("en", "en"), ("fr", "en")]:
         response = client.get(place, headers={"accept-language": accepted})
         assert response.status_code == 200
@@ -46,7 +46,7 @@ def test_the_browser_s_language_is_spoken(client: Client, place: str) -> None:
         assert "Accept-Language" in response.headers["vary"]
 
 
-def test_the_address_wins_and_is_remembered(client: Client) -> None:
+def test_the_lang_parameter_wins_and_is_stored(client: Client) -> None:
     response = client.get("/?lang=ko", headers={"accept-language": "en"})
     assert language_of(response.content) == "ko"
     assert language_of(client.get("/polling/").content) == "ko"
@@ -54,15 +54,15 @@ def test_the_address_wins_and_is_remembered(client: Client) -> None:
     assert language_of(client.get("/polling/").content) == "en"
 
 
-@pytest.mark.parametrize("asked", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
-def test_a_language_that_there_is_not_is_passed_over(client: Client, asked: str) -> None:
-    response = client.get("/", {"lang": asked})
+@pytest.mark.parametrize("language", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
+def test_an_unknown_language_is_ignored(client: Client, language: str) -> None:
+    response = client.get("/", {"lang": language})
     assert language_of(response.content) == "en"
     assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
 
 
 @pytest.mark.parametrize("place", [*PLACES, "/?room=algorithms&rate=5"])
-def test_each_page_leads_to_itself_in_the_other_language(client: Client, place: str) -> None:
+def test_each_page_links_to_its_translation(client: Client, place: str) -> None:
     body = client.get(place).content.decode()
     links = re.findall(r'<a href="([^"]+)" lang="ko" hreflang="ko"[^>]*>([^<]+)</a>', body)
     [(address, words)] = links
@@ -71,14 +71,14 @@ def test_each_page_leads_to_itself_in_the_other_language(client: Client, place: 
     assert address == f"?{query}&amp;lang=ko" if query else address == "?lang=ko"
 
 
-# --- What is said ------------------------------------------------------------------------------
+# --- Translations ------------------------------------------------------------------------------
 
 
 ENGLISH = re.compile(r">\s*([A-Z][a-z]+(?: [a-z]+){2,}[^<{]*)<")
 
 
 @pytest.mark.parametrize("place", [*PLACES, "/?room=No%20room", "/?room=staff-1"])
-def test_no_english_sentence_is_left_on_a_korean_page(client: Client, place: str) -> None:
+def test_korean_pages_have_no_english_sentences(client: Client, place: str) -> None:
     body = client.get(place, headers={"accept-language": "ko"}).content.decode()
     body = re.sub(r"(?s)<(script|code|pre)\b.*?</\1>", "", body)
     assert HANGUL.search(body)
@@ -86,7 +86,7 @@ def test_no_english_sentence_is_left_on_a_korean_page(client: Client, place: str
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_the_scripts_load_their_texts_in_the_page_s_language(client: Client, language: str) -> None:
+def test_script_texts_are_in_the_pages_language(client: Client, language: str) -> None:
     body = client.get("/", headers={"accept-language": language}).content.decode()
     assert f'<script defer src="/texts/{language}.js"></script>' in body
     response = client.get(f"/texts/{language}.js", headers={"accept-language": "fr"})
@@ -94,8 +94,10 @@ def test_the_scripts_load_their_texts_in_the_page_s_language(client: Client, lan
     assert response.headers["content-language"] == language
     korean = f'"Connecting \\u2026": {json.dumps("연결하는 중 …")}'
     assert (korean in response.content.decode()) == (language == "ko")
-    again = client.get(f"/texts/{language}.js", headers={"if-none-match": response.headers["etag"]})
-    assert again.status_code == 304
+    unchanged = client.get(
+        f"/texts/{language}.js", headers={"if-none-match": response.headers["etag"]}
+    )
+    assert unchanged.status_code == 304
     assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
     assert client.get("/texts/xx.js").status_code == 404
 
@@ -115,14 +117,14 @@ def test_missing_page_is_404(client: Client, language: str) -> None:
         assert str(explanation) in response.content.decode()
 
 
-def test_a_form_from_elsewhere_is_refused_in_words() -> None:
+def test_a_csrf_failure_has_an_explanation() -> None:
     client = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
     response = client.post("/login/?lang=ko", {"username": "ada", "password": "x"})
     assert response.status_code == 403
     assert "허용되지 않아요" in response.content.decode()
 
 
-def test_an_error_of_the_server_needs_nothing_that_may_be_broken() -> None:
+def test_the_500_page_needs_no_request() -> None:
     body = views.error_page(None, 500).content.decode()
     assert "Something went wrong on the server" in body
     assert "csrf" not in body.lower()

@@ -20,42 +20,42 @@ from transports.presence.service import own_name
 
 NAMES = [
     *("ada", "에이다", "<b>", "a b", "👩\u200d💻", "\U0001fae8"),
-    *("\u200f\u05d0\u05d3\u05d4", "\u0646\u06cc\u0645\u200c\u0641"),  # a mark of its own direction
+    *("\u200f\u05d0\u05d3\u05d4", "\u0646\u06cc\u0645\u200c\u0641"),  # with a direction mark
 ]
-NO_NAMES = {
+INVALID_NAMES = {
     "blank": " \t",
-    "nothing to see": "\u200b",
-    "nor here": "\u2060 \ufeff\u200d",
+    "invisible": "\u200b",
+    "invisible and blank": "\u2060 \ufeff\u200d",
     "fillers": "\u3164\u2800\uffa0",
-    "marks of no letter": "\u0301\ufe0f",
+    "marks without a letter": "\u0301\ufe0f",
     "two lines": "ada\nserver: closed",
     "a separator": "ada\u2028",
     "an escape": "\x1b[2Jada",
     "C1": "ada\x9b2J",
     "NUL": "ada\0",
-    "what follows turned round": "\u202eada",
+    "a direction override": "\u202eada",
     "an embedding": "ada\u202b",
-    "an isolate without an end": "ada\u2067",
+    "an unterminated isolate": "ada\u2067",
     "too long": "x" * 41,
 }
 
 
-def of_a_message(name: str) -> str:
-    class Nobody:
+def sender_of_message(name: str) -> str:
+    class AnonymousRequest:
         user = AnonymousUser()
         scope: ClassVar[dict[str, Any]] = {"user": user}
 
     async def record(draft: Draft, key: str | None) -> Event:
         return draft.event("e-1", 0.0)
 
-    request: Any = Nobody()
+    request: Any = AnonymousRequest()
     document = {"sender": name, "text": "hi"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "publish", record)
         return asyncio.run(publish(request, "r", document)).sender
 
 
-def of_a_query(name: str) -> str:
+def name_of_query(name: str) -> str:
     scope: dict[str, Any] = {
         "user": AnonymousUser(),
         "query_string": b"name=" + quote(name).encode(),
@@ -65,23 +65,25 @@ def of_a_query(name: str) -> str:
     return own_name(Request(scope))
 
 
-def of_an_announcement(name: str) -> str:
+def sender_of_announcement(name: str) -> str:
     return str(WORK["announcement"].check({"text": "hi", "sender": name})["sender"])
 
 
-everywhere = pytest.mark.parametrize("read", [of_a_message, of_a_query, of_an_announcement])
+each_reader = pytest.mark.parametrize(
+    "read", [sender_of_message, name_of_query, sender_of_announcement]
+)
 
 
-@everywhere
+@each_reader
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_names(read: Callable[[str], str | None], name: str) -> None:
+def test_valid_names_are_unchanged(read: Callable[[str], str | None], name: str) -> None:
     assert read(name) == name
 
 
-@everywhere
-@pytest.mark.parametrize("why", NO_NAMES)
-def test_invalid_names(read: Callable[[str], str | None], why: str) -> None:
+@each_reader
+@pytest.mark.parametrize("why", INVALID_NAMES)
+def test_invalid_names_are_rejected(read: Callable[[str], str | None], why: str) -> None:
     with pytest.raises(Problem) as rejection:
-        read(NO_NAMES[why])
+        read(INVALID_NAMES[why])
     assert rejection.value.status == 400
     assert rejection.value.code in ("sender", "name")

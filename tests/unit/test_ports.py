@@ -1,4 +1,4 @@
-"""Ports that servers of others are told to listen on."""
+"""Free ports for servers in other processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from faults.ports import free_ports
 
 
-def test_a_port_that_was_found_is_given_to_nobody_else() -> None:
-    """Between finding it and listening there, others find and listen: the tests beside this one."""
+def test_a_free_port_stays_reserved() -> None:
+    """Concurrent tests must not bind the port before its server does."""
     ports = free_ports(3)
     assert len(set(ports)) == 3
     for port in ports:
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(("127.0.0.1", port))  # as the kernel would, for whoever asks for any port
+            other.bind(("127.0.0.1", port))  # the kernel assigns no such port to port 0 either
         socket.create_server(("127.0.0.1", port)).close()  # with SO_REUSEADDR

@@ -1,4 +1,4 @@
-"""The prose checker: every pattern is reported, and quoted words are not."""
+"""The prose checker: its patterns, and the text that it skips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BAD = [
 ]
 
 
-def found(tmp_path: Path, name: str, source: str) -> list[tuple[int, str, str]]:
+def problems_of(tmp_path: Path, name: str, source: str) -> list[tuple[int, str, str]]:
     path = tmp_path / name
     path.write_text(source)
     return list(prose.problems(path))
@@ -48,20 +48,21 @@ def found(tmp_path: Path, name: str, source: str) -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize("sentence", BAD)
 def test_a_bad_sentence_is_reported(tmp_path: Path, sentence: str) -> None:
-    assert found(tmp_path, "page.md", sentence)
-    assert found(tmp_path, "module.py", f'"""A module.\n\n{sentence}\n"""\n')
-    assert found(tmp_path, "module.js", f"/* {sentence} */")
+    assert problems_of(tmp_path, "page.md", sentence)
+    assert problems_of(tmp_path, "module.py", f'"""A module.\n\n{sentence}\n"""\n')
+    assert problems_of(tmp_path, "module.js", f"/* {sentence} */")
 
 
 def test_every_pattern_has_a_bad_sentence() -> None:
-    missing = [each.pattern for each in prose.PATTERNS if not any(map(each.search, BAD))]
+    missing = [pattern.pattern for pattern in prose.PATTERNS if not any(map(pattern.search, BAD))]
     assert missing == []
 
 
 @pytest.mark.parametrize("docstring", ["Who may enter?", "What a reader sees.", "Is it flat?"])
 def test_a_module_docstring_is_a_noun_phrase(tmp_path: Path, docstring: str) -> None:
     assert (1, "a noun phrase") in {
-        (line, plain) for line, _, plain in found(tmp_path, "module.py", f'"""{docstring}"""\n')
+        (line, plain)
+        for line, _, plain in problems_of(tmp_path, "module.py", f'"""{docstring}"""\n')
     }
 
 
@@ -79,7 +80,7 @@ def test_a_module_docstring_is_a_noun_phrase(tmp_path: Path, docstring: str) -> 
 )
 def test_only_prose_is_checked(tmp_path: Path, name: str, source: str) -> None:
     line = source[: source.index("refused")].count("\n") + 1
-    assert found(tmp_path, name, source) == [(line, "refused", "reject, problem")]
+    assert problems_of(tmp_path, name, source) == [(line, "refused", "reject, problem")]
 
 
 def test_the_command_fails_on_a_problem(

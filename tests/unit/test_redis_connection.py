@@ -24,7 +24,7 @@ from transports.store.redis.connection import MasterPool, client
 from transports.store.redis.store import RedisStore
 from transports.store.redis.url import InvalidRedisURL, layer_host
 
-PASSWORD = "p@ss:wörd/?"  # has to be escaped, all of it
+PASSWORD = "p@ss:wörd/?"  # every character must be escaped
 ESCAPED = "p%40ss%3Aw%C3%B6rd%2F%3F"
 
 
@@ -46,7 +46,7 @@ async def check(url: str) -> None:
 
 
 @pytest.mark.redis
-async def test_a_password() -> None:
+async def test_passwords_are_escaped_in_urls() -> None:
     url = f"redis://:{ESCAPED}@127.0.0.1:{{port}}/3"
     with RedisServer("--requirepass", PASSWORD, url=url) as server:
         await check(server.url)
@@ -73,9 +73,9 @@ def tls(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.mark.redis
-async def test_tls(tls: RedisServer) -> None:
+async def test_tls_certificates_are_verified(tls: RedisServer) -> None:
     await check(tls.url)
-    with pytest.raises(redis.ConnectionError):  # an unknown authority has signed it
+    with pytest.raises(redis.ConnectionError):  # signed by an unknown authority
         await client(f"rediss://localhost:{tls.port}/0").ping()
 
 
@@ -97,10 +97,10 @@ def sentinel(master: RedisServer) -> Iterator[int]:
         )
         try:
             deadline = time.monotonic() + BOUND
-            with redis.Redis(port=port, password="of-sentinel") as asked:
+            with redis.Redis(port=port, password="of-sentinel") as sentinel_client:
                 while True:
                     try:
-                        if asked.sentinel_get_master_addr_by_name("mine"):
+                        if sentinel_client.sentinel_get_master_addr_by_name("mine"):
                             break
                     except redis.ConnectionError:
                         pass
@@ -118,8 +118,8 @@ async def test_the_master_behind_sentinels(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("redis.asyncio.sentinel.SentinelConnectionPool", MasterPool)
     url = "redis://:of-master@127.0.0.1:{port}/0"
     with RedisServer("--requirepass", "of-master", url=url) as master, sentinel(master) as port:
-        nobody = free_port()  # one of the Sentinels is down
-        sentinels = f"127.0.0.1:{nobody},127.0.0.1:{port}"
+        unused = free_port()  # one of the Sentinels is down
+        sentinels = f"127.0.0.1:{unused},127.0.0.1:{port}"
         await check(f"redis+sentinel://:of-master@{sentinels}/mine/2?sentinel_password=of-sentinel")
 
 

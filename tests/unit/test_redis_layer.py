@@ -26,9 +26,9 @@ SIZE = 3
 @pytest.fixture
 async def layer(redis_server: RedisServer) -> AsyncIterator[Any]:
     host = layer_host(redis_server.url, socket_timeout=15, max_connections=SIZE)
-    made = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
-    yield made
-    await made.close_pools()
+    layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
+    yield layer
+    await layer.close_pools()
 
 
 async def test_a_hung_connection_does_not_block_the_reader(
@@ -40,7 +40,7 @@ async def test_a_hung_connection_does_not_block_the_reader(
         nonlocal cleaned
         cleaned += 1
         if cleaned == 1:
-            monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # of those after this one
+            monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # timeout of the later ones
             await asyncio.Event().wait()
         await theirs(self, index, channel)
 
@@ -51,7 +51,7 @@ async def test_a_hung_connection_does_not_block_the_reader(
         await layer.send(channel, {"type": "hi", "number": number})
     async with asyncio.timeout(BOUND / 4):
         numbers = [(await layer.receive(channel))["number"] for _ in range(3)]
-    assert numbers == [0, 0, 1], "what was not cleaned comes again"
+    assert numbers == [0, 0, 1], "uncleaned messages are delivered again"
 
 
 async def test_a_pool_is_bounded_and_opened_at_once(
@@ -61,22 +61,22 @@ async def test_a_pool_is_bounded_and_opened_at_once(
     name = f"pool-{uuid.uuid4().hex}"
 
     def count() -> int:
-        return sum(each["name"] == name for each in redis_server.client.client_list())
+        return sum(connection["name"] == name for connection in redis_server.client.client_list())
 
-    made = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
-    taken = [await made.get_connection()]
-    assert count() == SIZE, "all of them with the first"
-    taken += [await made.get_connection() for _ in range(SIZE - 1)]
+    connections = pool(layer_host(redis_server.url, max_connections=SIZE, client_name=name))
+    taken = [await connections.get_connection()]
+    assert count() == SIZE, "the first opens all connections"
+    taken += [await connections.get_connection() for _ in range(SIZE - 1)]
     with pytest.raises(RedisConnectionError, match="in use"):
-        await made.get_connection()
-    waiting = asyncio.create_task(made.get_connection())
+        await connections.get_connection()
+    waiting = asyncio.create_task(connections.get_connection())
     await asyncio.sleep(0)
-    await made.release(taken.pop())
+    await connections.release(taken.pop())
     taken.append(await waiting)
     assert count() == SIZE
-    for each in taken:
-        await made.release(each)
-    await made.aclose()
+    for connection in taken:
+        await connections.release(connection)
+    await connections.aclose()
     await until(lambda: count() == 0)
 
 
@@ -91,12 +91,12 @@ async def test_a_partly_set_up_connection_is_not_used(redis_server: RedisServer)
             await asyncio.Event().wait()
         done += 1
 
-    made = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
-    taking = asyncio.create_task(made.get_connection())
+    connections = pool(layer_host(redis_server.url, max_connections=1, redis_connect_func=set_up))
+    taking = asyncio.create_task(connections.get_connection())
     await begun.wait()
     taking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taking
-    await made.release(await made.get_connection())
+    await connections.release(await connections.get_connection())
     assert done == 1
-    await made.aclose()
+    await connections.aclose()

@@ -28,9 +28,9 @@ def test_the_apps_are_alike(app: str) -> None:
 @pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 def test_the_registry_names_existing_code(technique: Technique) -> None:
     module, _, name = technique.source.partition(":")
-    found = finders.find(module)
-    assert isinstance(found, str)
-    source = Path(found).read_text()
+    path = finders.find(module)
+    assert isinstance(path, str)
+    source = Path(path).read_text()
     assert re.search(rf"export (default )?class {name}\b", source)
     assert callable(technique.events)
     assert "{room}" in technique.path
@@ -40,8 +40,8 @@ def test_the_registry_names_existing_code(technique: Technique) -> None:
 
 def test_names_are_unique() -> None:
     assert len(BY_NAME) == len(TECHNIQUES)
-    shown = [technique for technique in TECHNIQUES if technique.on_page]
-    assert len({technique.colour for technique in shown}) == len(shown)
+    on_page = [technique for technique in TECHNIQUES if technique.on_page]
+    assert len({technique.colour for technique in on_page}) == len(on_page)
 
 
 def test_the_registry_imports_no_app() -> None:

@@ -1,4 +1,4 @@
-"""The guided scenarios: each can be played, and its answer can be filled in."""
+"""The guided scenarios: their texts, settings, actions and figures."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from transports.registry import TECHNIQUES
 SCRIPTS = Path(settings.BASE_DIR) / "realtime_demo/static/realtime_demo/panels"
 LANES = {technique.name for technique in TECHNIQUES if technique.on_page}
 SETTINGS = {"lanes", "window", "interval", "rate", "rtt", "jitter", "bandwidth"}
-each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.slug)
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)
 
 
 @each_scenario
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_the_page_has_it_in_the_reader_s_language(scenario: Scenario, language: str) -> None:
+def test_scenarios_are_in_the_pages_language(scenario: Scenario, language: str) -> None:
     client = Client(headers={"host": "localhost", "accept-language": language})
     body = client.get(f"/?scene={scenario.slug}").content.decode()
-    found = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
-    assert found
+    match = re.search(r'<script id="configuration" type="application/json">(.*?)</script>', body)
+    assert match
     with translation.override(language):
         expected = scenario.for_browser()
-    assert expected in json.loads(found[1])["scenarios"]
+    assert expected in json.loads(match[1])["scenarios"]
     assert bool(re.search("[가-힣]", expected["answer"])) == (language == "ko")
 
 
 @each_scenario
-def test_one_choice_is_right(scenario: Scenario) -> None:
+def test_a_scenario_has_one_right_choice(scenario: Scenario) -> None:
     assert len(scenario.choices) == 3
     assert [choice.right for choice in scenario.choices].count(True) == 1
 
 
-def test_the_right_choice_is_not_always_the_same_one() -> None:
-    places = [[choice.right for choice in each.choices].index(True) for each in SCENARIOS]
+def test_the_right_choice_varies_between_scenarios() -> None:
+    places = [[choice.right for choice in scenario.choices].index(True) for scenario in SCENARIOS]
     assert len(set(places)) > 1
-    assert len({each.slug for each in SCENARIOS}) == len(SCENARIOS)
+    assert len({scenario.slug for scenario in SCENARIOS}) == len(SCENARIOS)
 
 
 @each_scenario
-def test_what_it_sets_and_does_is_known_to_the_page(scenario: Scenario) -> None:
+def test_settings_and_actions_exist_on_the_page(scenario: Scenario) -> None:
     assert set(scenario.settings) <= SETTINGS
     controls = "".join((SCRIPTS / name).read_text() for name in ("controls.js", "scenarios.js"))
     times = [action.after for action in scenario.actions]
@@ -58,12 +58,12 @@ def test_what_it_sets_and_does_is_known_to_the_page(scenario: Scenario) -> None:
 
 
 @each_scenario
-def test_its_answer_asks_for_figures_that_there_are(scenario: Scenario) -> None:
-    measured = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
+def test_answers_use_existing_figures(scenario: Scenario) -> None:
+    script = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
     figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(scenario.answer))
     assert figures
     for figure, technique in figures:
-        assert re.search(rf"\b{figure}\b[:,]", measured), figure
+        assert re.search(rf"\b{figure}\b[:,]", script), figure
         assert technique in LANES | {"total"}
     assert len(figures) == str(scenario.answer).count("{")
 

@@ -1,4 +1,4 @@
-"""The settings: what no server could work with is refused before it starts."""
+"""Settings: invalid values are rejected before a server starts."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 SETTINGS = Path(__file__).parents[2] / "realtime_demo" / "settings.py"
-WHOLE = [
+INTEGERS = [
     *("TEXT_LENGTH", "SENDER_LENGTH", "BODY_SIZE", "HISTORY_LENGTH", "HISTORY_EXPIRY"),
     *("IDEMPOTENCY_EXPIRY", "MAX_ROOMS", "MAX_SOCKET_ROOMS", "MAX_CONNECTIONS"),
     *("LAYER_CAPACITY", "REDIS_CONNECTIONS", "TASK_CONCURRENCY"),
 ]
 SECONDS = ["HEARTBEAT", "TASK_LEASE", "TASK_SWEEP"]
-MAY_BE_NONE = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", "LOGIN_RATE"]
+MAY_BE_ZERO = ["BACKLOG_LENGTH", "MAX_CONNECTIONS_PER_ADDRESS", "PUBLISH_RATE", "LOGIN_RATE"]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, value) for name in WHOLE for value in ("0", "-1", "1.5", "many", "")),
+        *((name, value) for name in INTEGERS for value in ("0", "-1", "1.5", "many", "")),
         ("REDIS_CONNECTIONS", "1"),
         *((name, value) for name in SECONDS for value in ("0", "-1", "nan", "inf", "soon", "")),
-        *((name, value) for name in MAY_BE_NONE for value in ("-1", "inf", "few")),
+        *((name, value) for name in MAY_BE_ZERO for value in ("-1", "inf", "few")),
     ],
 )
-def test_what_cannot_be_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_numbers_are_rejected(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(name, value)
     message = f"^{name} must be an? (number|integer), at least .*{value}"
     with pytest.raises(ImproperlyConfigured, match=message):
         runpy.run_path(str(SETTINGS))
 
 
-@pytest.mark.parametrize("name", MAY_BE_NONE)
-def test_what_may_be_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", MAY_BE_ZERO)
+def test_zero_turns_optional_limits_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
     assert runpy.run_path(str(SETTINGS))[name] == 0
 
@@ -49,16 +51,16 @@ def test_what_may_be_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         *("https://Partner.test", "https://partner.test:443", "http://partner.test:http"),
     ],
 )
-def test_an_origin_that_no_browser_sends_is_refused(
+def test_origins_that_no_browser_sends_are_rejected(
     origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be compared with what they do send, and never be the same."""
+    """Such an origin would never equal one that a browser sends."""
     monkeypatch.setenv("ALLOWED_ORIGINS", f"https://partner.test,{origin}")
     with pytest.raises(ImproperlyConfigured, match=f"^ALLOWED_ORIGINS .*{re.escape(origin)}"):
         runpy.run_path(str(SETTINGS))
 
 
-def test_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_origins_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     origins = ["https://partner.test", "http://localhost:8080", "http://[::1]:8000", "https://a.b"]
     monkeypatch.setenv("ALLOWED_ORIGINS", " , ".join(origins))
     assert runpy.run_path(str(SETTINGS))["ALLOWED_ORIGINS"] == origins

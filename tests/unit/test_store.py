@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
 from tests.support.redis_server import RedisServer, free_port
-from tests.support.waiting import until_asked
+from tests.support.waiting import until_async
 from tests.unit.stores import BACKLOG, LENGTH, history_of
 from transports.events import Cursor, Draft, Event
 from transports.store import memory as history
@@ -51,7 +52,7 @@ async def test_a_key_is_used_once(log: Store) -> None:
     assert await log.append_once("k", Draft("r", "ada", "1")) is None
     other = await log.append_once("l", Draft("r", "ada", "2"))
     assert other is not None
-    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "what was refused took no number"
+    assert [first.cursor.seq, other.cursor.seq] == [1, 2], "a rejected append uses no number"
     assert (await log.read("r", None)).events == (first, other)
 
 
@@ -65,7 +66,7 @@ async def test_a_key_expires(log: Store) -> None:
         return await log.append_once("k", Draft("r", "ada", "x"), remember=1)
 
     assert await anew() is not None
-    await until_asked(anew)
+    await until_async(anew)
     assert len((await log.read("r", None)).events) == 2
 
 
@@ -74,10 +75,10 @@ async def test_rooms_are_listed(log: Store) -> None:
     for room in ("b", "a", "a-1"):
         await fill(log, 1, room)
     await log.append_once("k", Draft("a", "ada", "x"))
-    assert await log.rooms() == ["a", "a-1", "b"], "and no key of append_once"
+    assert await log.rooms() == ["a", "a-1", "b"], "keys of append_once are not listed"
 
 
-async def test_backlog(log: Store) -> None:
+async def test_the_backlog_has_the_latest_events(log: Store) -> None:
     events = await fill(log, BACKLOG + 2)
     batch = await log.read("r", None)
     assert batch.events == tuple(events[2:])
@@ -85,7 +86,7 @@ async def test_backlog(log: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
-async def test_an_empty_backlog(kind: str, request: pytest.FixtureRequest) -> None:
+async def test_the_backlog_may_be_empty(kind: str, request: pytest.FixtureRequest) -> None:
     url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
     async with history_of(kind, url, backlog=0) as log:
         empty = await log.read("r", None)
@@ -111,8 +112,8 @@ async def test_a_reset_counts_trimmed_events(log: Store) -> None:
     reset, *rest = (await log.read("r", events[1].cursor)).events
     assert (reset.type, reset.missed) == ("reset", 3)
     assert rest == events[5:]
-    assert reset.cursor.seq == 5, "its id is the place before what follows"
-    assert list((await log.read("r", events[4].cursor)).events) == events[5:], "just not"
+    assert reset.cursor.seq == 5, "its id is the cursor before the next event"
+    assert list((await log.read("r", events[4].cursor)).events) == events[5:], "not trimmed yet"
 
 
 async def test_a_reset_counts_from_before_the_first_event(log: Store) -> None:
@@ -139,11 +140,12 @@ async def test_all_texts_are_stored_unchanged(log: Store) -> None:
 
 async def test_a_flushed_store_differs_from_an_empty_one(redis_server: RedisServer) -> None:
     """After a flush every cursor gets a reset, even one of an empty room."""
-    async with history_of("redis", redis_server.url) as log:
+    prefix = uuid.uuid4().hex
+    async with history_of("redis", redis_server.url, prefix=prefix) as log:
         assert isinstance(log, RedisStore)
         empty = (await log.read("quiet", None)).cursor
         (event,) = await fill(log, 1)
-        for key in redis_server.client.scan_iter(f"{log._prefix}:*"):
+        for key in redis_server.client.scan_iter(f"{prefix}:*"):
             redis_server.client.delete(key)
         (after,) = await fill(log, 1, "quiet")
         assert [e.type for e in (await log.read("quiet", empty)).events] == ["reset", "message"]
@@ -158,7 +160,7 @@ async def test_memory_evicts_the_least_recently_used_room() -> None:
     await log.read("a", None)
     await fill(log, 1, "c")
     assert (await log.read("a", None)).events == (first,)
-    assert (await log.read("b", None)).events == (), "the one that gave way"
+    assert (await log.read("b", None)).events == (), "the evicted room"
     (again,) = await fill(log, 1, "b")
     assert again.cursor.seq == 1
 
@@ -175,12 +177,12 @@ async def test_memory_distinguishes_evicted_from_new_rooms(
     for other in ("b", "c", "d"):
         await fill(log, 1, other)
     assert [event.type for event in (await log.read("a", empty)).events] == ["reset"]
-    anew = (await log.heads(["a"]))["a"]
-    assert (await log.read("a", anew)).events == (), "which is a place like any other"
+    new_cursor = (await log.heads(["a"]))["a"]
+    assert (await log.read("a", new_cursor)).events == (), "the cursor of the evicted room is valid"
     events = await fill(log, 2, "a")
     reset, *rest = (await log.read("a", empty)).events
     assert (reset.type, reset.missed, rest) == ("reset", None, events)
-    assert (await log.read("a", anew)).events == tuple(events)
+    assert (await log.read("a", new_cursor)).events == tuple(events)
     never = (await log.read("never", empty)).events
     assert [event.type for event in never] == (["reset"] if many else [])
 
@@ -191,10 +193,10 @@ async def test_a_redis_with_limited_info_is_accepted(
     lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers compatible with Redis may omit fields of INFO."""
-    whole = redis_promotion._ask
+    real_ask = redis_promotion._ask
 
     async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
-        lines = (await whole(connection, *command)).split(b"\r\n")
+        lines = (await real_ask(connection, *command)).split(b"\r\n")
         return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
 
     monkeypatch.setattr(redis_promotion, "_ask", ask)
@@ -226,7 +228,7 @@ async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer)
             with pytest.raises(StoreUnavailable):
                 await log.append(Draft("r", "ada", "x"))
             (kept,) = (await log.read("r", None)).events
-            assert (await log.read("r", kept.cursor)).events == (), "it can still be read"
+            assert (await log.read("r", kept.cursor)).events == (), "reads still work"
             assert (await log.heads(["r"]))["r"] == kept.cursor
         finally:
             client.config_set("maxmemory", "0")

@@ -1,4 +1,4 @@
-"""The units of deploy/systemd, as systemd itself reads them."""
+"""The units of deploy/systemd, checked by systemd itself."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ INSTALLED = "/opt/realtime-demo/.venv/bin/python"
 UNITS = ["realtime-server@0.service", "realtime-worker.service", "realtime-demo.target"]
 
 
-def verified(folder: Path) -> str:
-    """What systemd has to say against the units in `folder`."""
+def errors_of(folder: Path) -> str:
+    """Return systemd's errors about the units in `folder`."""
     assert VERIFIER is not None
     command = [VERIFIER, "verify", "--man=no", *UNITS]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    return run.stderr + run.stdout
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return completed.stderr + completed.stdout
 
 
 @pytest.mark.own_server
 @pytest.mark.skipif(VERIFIER is None, reason="systemd-analyze is missing: it comes with systemd")
-def test_systemd_has_nothing_against_the_units(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for unit in (ROOT / "deploy" / "systemd").glob("realtime-*"):
         text = unit.read_text().replace(INSTALLED, sys.executable)
         (tmp_path / unit.name).write_text(text)
-    assert verified(tmp_path) == ""
+    assert errors_of(tmp_path) == ""
     worker = tmp_path / "realtime-worker.service"
     worker.write_text(worker.read_text().replace("Restart=always", "Restart=sometimes"))
-    assert "sometimes" in verified(tmp_path), "what is wrong is said"
+    assert "sometimes" in errors_of(tmp_path), "an error is reported"

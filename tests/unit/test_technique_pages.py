@@ -1,4 +1,4 @@
-"""The pages of the techniques: their parts, their diagrams, their code."""
+"""The techniques' pages: content, sequence diagrams and code excerpts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def client() -> Client:
 
 
 @each_page
-def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
+def test_a_page_has_diagrams_code_and_caveats(client: Client, page: TechniquePage) -> None:
     response = client.get(f"/{page.app}/")
     body = response.content.decode()
     assert response.status_code == 200
@@ -50,36 +50,36 @@ def test_a_page_has_its_parts(client: Client, page: TechniquePage) -> None:
     assert "<script>" not in body
 
 
-def test_every_technique_on_the_page_has_one(client: Client) -> None:
-    shown = {technique.name for technique in TECHNIQUES if technique.on_page}
-    assert {name for page in PAGES.values() for name in page.names} == shown
+def test_every_technique_on_the_page_has_a_page(client: Client) -> None:
+    on_page = {technique.name for technique in TECHNIQUES if technique.on_page}
+    assert {name for page in PAGES.values() for name in page.names} == on_page
 
 
-def test_one_leads_to_the_next(client: Client) -> None:
+def test_pages_link_to_their_neighbours(client: Client) -> None:
     apps = list(PAGES)
     for before, after in pairwise(apps):
         assert f'rel="next" href="/{after}/"' in client.get(f"/{before}/").content.decode()
         assert f'rel="prev" href="/{before}/"' in client.get(f"/{after}/").content.decode()
 
 
-def test_only_reading_is_possible(client: Client) -> None:
+def test_post_is_rejected(client: Client) -> None:
     assert client.post("/polling/").status_code == 405
 
 
-def test_the_colours_are_those_of_the_list() -> None:
+def test_colours_match_the_registry() -> None:
     css = (STATIC / "technique.css").read_text()
-    for technique in (each for each in TECHNIQUES if each.on_page):
+    for technique in (technique for technique in TECHNIQUES if technique.on_page):
         dark, light = technique.colour
         rule = f'[data-technique="{technique.name}"] {{ --on-light: {light}; --on-dark: {dark}; }}'
         assert rule in css
 
 
-# --- Its sequence ------------------------------------------------------------------------------
+# --- Diagrams ----------------------------------------------------------------------------------
 
 
 @each_diagram
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_diagram_keeps_to_its_frame(diagram: Diagram, language: str) -> None:
+def test_a_diagram_stays_within_its_frame(diagram: Diagram, language: str) -> None:
     with translation.override(language):
         root = ElementTree.fromstring(diagram.svg())
         descriptions = diagram.descriptions()
@@ -97,7 +97,7 @@ def test_a_diagram_keeps_to_its_frame(diagram: Diagram, language: str) -> None:
 
 
 @each_diagram
-def test_each_event_arrives_with_an_answer_that_left_after_it(diagram: Diagram) -> None:
+def test_each_event_arrives_with_a_later_response(diagram: Diagram) -> None:
     events = [step for step in diagram.steps if isinstance(step, Event)]
     assert [event.seen for event in events] == sorted(event.seen for event in events)
     for event in events:
@@ -112,15 +112,15 @@ def test_each_event_arrives_with_an_answer_that_left_after_it(diagram: Diagram) 
 
 @pytest.mark.parametrize("diagram", DIAGRAMS[:-1], ids=lambda diagram: diagram.slug)
 def test_retried_request_is_answered(diagram: Diagram) -> None:
-    """Over HTTP, that is; the last diagram is of WebSocket, where both speak when they like."""
+    """Check the HTTP diagrams; in the last one, of WebSocket, both sides send at any time."""
     steps = [step for step in diagram.steps if isinstance(step, Up | Down)]
-    asked = [step.at for step in steps if isinstance(step, Up)]
-    for before, after in pairwise(asked):
-        answers = [step.at for step in steps if isinstance(step, Down) and step.at >= before + 1]
-        assert answers and min(answers) + 1 <= after + 1e-9
+    requests = [step.at for step in steps if isinstance(step, Up)]
+    for before, after in pairwise(requests):
+        responses = [step.at for step in steps if isinstance(step, Down) and step.at >= before + 1]
+        assert responses and min(responses) + 1 <= after + 1e-9
 
 
-# --- Its code ----------------------------------------------------------------------------------
+# --- Code --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=lambda each: f"{each.path}:{each.symbol}")
@@ -140,9 +140,9 @@ def test_excerpt_is_the_complete_source(excerpt: Excerpt) -> None:
 
 
 def test_markup_in_code_stays_text() -> None:
-    shown = Excerpt("polling/endpoints.py").html
-    assert "&lt;room&gt;" in shown
-    assert "<room>" not in shown
+    html = Excerpt("polling/endpoints.py").html
+    assert "&lt;room&gt;" in html
+    assert "<room>" not in html
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,6 @@ def test_markup_in_code_stays_text() -> None:
         Excerpt("polling/static/polling/source.js", "NoSuchSource"),
     ],
 )
-def test_what_is_not_there_is_an_error(excerpt: Excerpt) -> None:
+def test_missing_symbols_raise_lookup_error(excerpt: Excerpt) -> None:
     with pytest.raises(LookupError, match=r"no_such|NoSuch"):
         _ = excerpt.lines

@@ -1,4 +1,4 @@
-"""The theory against simulations that know nothing of its formulas, and by hand."""
+"""The theory, compared with independent simulations and hand-computed values."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ NETWORK = Network(up=Link(UP), down=Link(DOWN))
 
 
 def arrivals(rate: float, seconds: float, seed: int = 1) -> list[float]:
-    chance, now, times = random.Random(seed), 0.0, list[float]()
-    while (now := now + chance.expovariate(rate)) < seconds:
+    generator, now, times = random.Random(seed), 0.0, list[float]()
+    while (now := now + generator.expovariate(rate)) < seconds:
         times.append(now)
     return times
 
@@ -37,24 +37,24 @@ def arrivals(rate: float, seconds: float, seed: int = 1) -> list[float]:
 def simulate(
     events: list[float], interval: float | None, hold: float, until: float
 ) -> tuple[list[float], int, int]:
-    """One client that asks again after each response: (delays, requests, empty responses).
+    """Simulate one client; return (delays, requests, empty responses).
 
-    It pauses `interval` seconds first, or not at all where the server holds the request.
+    It polls again `interval` seconds after each response, or at once with long polling (None).
     """
-    delays, requests, empty, asked, place = list[float](), 0, 0, 0.0, 0
-    while asked < until:
+    delays, requests, empty, requested, place = list[float](), 0, 0, 0.0, 0
+    while requested < until:
         requests += 1
-        at = asked + UP
-        answered = at
+        at = requested + UP
+        responded = at
         if interval is None and (place >= len(events) or events[place] > at):
             due = events[place] if place < len(events) else math.inf
-            answered = min(due, at + hold)
+            responded = min(due, at + hold)
         first = place
-        while place < len(events) and events[place] <= answered:
-            delays.append(answered + DOWN - events[place])
+        while place < len(events) and events[place] <= responded:
+            delays.append(responded + DOWN - events[place])
             place += 1
         empty += place == first
-        asked = answered + DOWN + (interval or 0.0)
+        requested = responded + DOWN + (interval or 0.0)
     return delays, requests, empty
 
 
@@ -99,13 +99,13 @@ def test_fixed_arrivals_match_a_simulation(rate: float) -> None:
 
 
 def test_delays_follow_rfc_6202() -> None:
-    """Long polling's mean as it is usually written, with R the round trip."""
+    """Check long polling's mean delay in its usual form, with R the round trip."""
     rate, away = 5.0, UP + DOWN
     prediction = predict("longpoll", Workload(rate, hold=1e9), NetworkPath(NETWORK))
     cycle = away + math.exp(-rate * away) / rate
     assert prediction.requests_per_second == pytest.approx(1 / cycle)
     assert prediction.delay.mean == pytest.approx(DOWN + away / 2 * away / cycle)
-    # Section 2.2: an event just behind a response waits for three transits, at most.
+    # Section 2.2: an event just after a response waits for at most three one-way delays.
     assert prediction.delay.longest == pytest.approx(DOWN + UP + DOWN)
 
 
@@ -125,8 +125,8 @@ def test_bandwidth_limits_and_delays_events() -> None:
 
 
 def test_bytes_of_known_examples() -> None:
-    # 1 event a second, asked every second: a request an event, e^-1 of them empty, so that
-    # (1 - 1/e) answers carry an event and the rest of the events cost a comma.
+    # 1 event and 1 request a second: 1/e of the responses are empty, so (1 - 1/e) responses carry
+    # an event, and each further event in a batch costs a comma.
     prediction = predict("polling", Workload(1), NetworkPath(), Sizes(up=100, down=200, event=50))
     assert prediction.up_per_event == pytest.approx(100)
     assert prediction.down_per_event == pytest.approx(200 + 50 + math.exp(-1))

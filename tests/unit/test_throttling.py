@@ -20,7 +20,7 @@ ONE_CLIENT = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:DB8:1:2:0:0:0:2"]
 ANOTHER = "2001:db8:1:3::1"
 # IPv4 addresses on a dual-stack socket: similar only in notation.
 STRANGERS = ["::ffff:192.0.2.1", "::ffff:192.0.2.2"]
-NOBODY_KNOWS: list[Any] = [None, ["", 0]]
+WITHOUT_ADDRESS: list[Any] = [None, ["", 0]]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> None:
+def without_history() -> None:
     failures._buckets.clear()
     publishing._buckets.clear()
 
@@ -46,16 +46,16 @@ def is_rejected(address: Any) -> bool:
 
 
 @override_settings(PUBLISH_RATE=1)
-def test_publishing() -> None:
+def test_one_client_shares_a_publish_rate() -> None:
     assert [is_rejected(address) for address in ONE_CLIENT] == [False, False, True]
     assert not is_rejected(ANOTHER)
     assert not any(is_rejected(address) for address in STRANGERS * 2)
     # An address counts as the same over either family; clients without one are not counted.
     assert is_rejected("192.0.2.1")
-    assert not any(is_rejected(client) for client in NOBODY_KNOWS * 5)
+    assert not any(is_rejected(client) for client in WITHOUT_ADDRESS * 5)
 
 
-async def test_connections() -> None:
+async def test_one_client_shares_a_connection_limit() -> None:
     rejected: list[bool] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -81,8 +81,8 @@ def log_in(accounts: Accounts, address: str) -> int:
 
 
 @override_settings(LOGIN_RATE=2, ALLOWED_HOSTS=["testserver"])
-def test_log_ins(accounts: Accounts) -> None:
-    assert [log_in(accounts, each) for each in ONE_CLIENT] == [200, 200, 429]
+def test_one_client_shares_a_login_limit(accounts: Accounts) -> None:
+    assert [log_in(accounts, address) for address in ONE_CLIENT] == [200, 200, 429]
     assert log_in(accounts, ANOTHER) == 200
     assert [log_in(accounts, "") for _ in range(4)] == [200] * 4
 

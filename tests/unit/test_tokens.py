@@ -101,7 +101,7 @@ def test_a_token_expires() -> None:
         (b"", None),
     ],
 )
-def test_bearer(authorization: bytes, token: str | None) -> None:
+def test_bearer_headers_are_parsed(authorization: bytes, token: str | None) -> None:
     assert tokens.bearer(authorization) == token
 
 
@@ -123,8 +123,8 @@ def is_good(accounts: Accounts, text: str) -> bool:
     return bool(user.get_username() == "ada")
 
 
-def test_issued_listed_and_revoked(accounts: Accounts) -> None:
-    command(accounts, "revoke", "--user", "ada")  # tokens of earlier tests
+def test_tokens_are_issued_listed_and_revoked(accounts: Accounts) -> None:
+    command(accounts, "revoke", "--user", "ada")  # the tokens of earlier tests
     one, two, three = (command(accounts, "issue", "ada", "--note", "n") for _ in range(3))
     assert all(is_good(accounts, text) for text in (one, two, three))
     identity = str(tokens.read(two).id)
@@ -325,12 +325,12 @@ def test_a_sweep_costs_three_queries(accounts: Accounts) -> None:
         }
 
     def queries(count: int) -> int:
-        asked = credentials(count)
+        open_credentials = credentials(count)
 
         def work() -> int:
             connection.force_debug_cursor = True
             with CaptureQueriesContext(connection) as captured:
-                assert len(look_up(asked)) == 2 * count
+                assert len(look_up(open_credentials)) == 2 * count
             # Ignore the set-up queries of a new connection.
             return sum("SELECT" in query["sql"] for query in captured.captured_queries)
 

@@ -1,4 +1,4 @@
-"""The raw wire taken apart, against bytes made by hand; and how it is recorded."""
+"""Wire dumps: dissected bytes, framing, the recorder and the buffering fault."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def sized(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
 
 
-def apart(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
-    """Kinds and bytes of the parts, which are all of the carrier, and of which one is the event."""
+def dissected(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
+    """Return kinds and bytes of the parts; check that they are complete and one is the event."""
     parts = dissect.carrier(head, carrier, "k3f9-42")
     assert b"".join(part.data for part in parts) == carrier
     assert [part.kind for part in parts if part.event] in (["json"], ["gzip"])
@@ -46,9 +46,9 @@ def apart(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     return [(part.kind, part.data) for part in parts]
 
 
-def test_a_line_of_a_stream() -> None:
+def test_a_line_of_a_stream_is_dissected() -> None:
     carrier = chunk(EVENT + b"\n")
-    assert apart(NDJSON, carrier) == [
+    assert dissected(NDJSON, carrier) == [
         ("chunk-size", b"%x\r\n" % (len(EVENT) + 1)),
         ("json", EVENT),
         ("line-end", b"\n"),
@@ -56,17 +56,17 @@ def test_a_line_of_a_stream() -> None:
     ]
 
 
-def test_a_line_among_others() -> None:
-    parts = apart(NDJSON, chunk(OTHER + b"\n" + EVENT + b"\n" + OTHER + b"\n"))
+def test_a_line_among_others_is_found() -> None:
+    parts = dissected(NDJSON, chunk(OTHER + b"\n" + EVENT + b"\n" + OTHER + b"\n"))
     assert [kind for kind, _ in parts] == [
         *("chunk-size", "others", "json", "line-end", "others", "chunk-end")
     ]
     assert parts[1][1] == parts[4][1] == OTHER + b"\n"
 
 
-def test_an_event_of_sse() -> None:
+def test_a_server_sent_event_is_dissected() -> None:
     before = b"retry: 1000\nid: k3f9-41\n\n"
-    parts = apart(SSE, chunk(before + b"id: k3f9-42\ndata: " + EVENT + b"\n\n"))
+    parts = dissected(SSE, chunk(before + b"id: k3f9-42\ndata: " + EVENT + b"\n\n"))
     assert parts[1:-1] == [
         ("preamble", before),
         ("sse-field", b"id: k3f9-42\n"),
@@ -76,9 +76,9 @@ def test_an_event_of_sse() -> None:
     ]
 
 
-def test_a_batch_in_a_body() -> None:
+def test_a_batch_in_a_body_is_dissected() -> None:
     carrier = BATCH % (OTHER + b"," + EVENT)
-    assert apart(sized(carrier), carrier) == [
+    assert dissected(sized(carrier), carrier) == [
         ("batch", b'{"room":"lobby","cursor":"k3f9-42","events":['),
         ("others", OTHER + b","),
         ("json", EVENT),
@@ -87,21 +87,21 @@ def test_a_batch_in_a_body() -> None:
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
-def test_a_frame_of_every_length(size: int) -> None:
+def test_a_frame_of_every_length_is_dissected(size: int) -> None:
     short = b'{"id":"k3f9-42"}'
     payload = BATCH % short
     payload = payload.replace(b"lobby", b"l" * (size - len(payload) + len(b"lobby")), 1)
     assert len(payload) == size
     length = {125: b"\x7d", 126: b"\x7e\x00\x7e", 65_535: b"\x7e\xff\xff"}
     extended = length.get(size, b"\x7f\x00\x00\x00\x00\x00\x01\x00\x00")
-    parts = apart(SOCKET, b"\x81" + extended + payload)
+    parts = dissected(SOCKET, b"\x81" + extended + payload)
     kinds = [kind for kind, _ in parts]
     assert kinds == ["frame-header", *["frame-length"] * (size > 125), "batch", "json", "batch"]
     assert ("json", short) in parts
 
 
-def test_a_frame_that_the_client_sent() -> None:
-    """The masked "Hello" of RFC 6455 §5.7."""
+def test_a_masked_frame_is_dissected() -> None:
+    """Dissect the masked "Hello" of RFC 6455 §5.7."""
     parts = dissect.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
     assert [(part.kind, part.data.hex(), part.text) for part in parts] == [
         ("frame-header", "8185", "FIN=1 opcode=1 MASK=1 length=5"),
@@ -112,7 +112,7 @@ def test_a_frame_that_the_client_sent() -> None:
         dissect.sent(b"\x81\x05Hello")
 
 
-def test_a_chunk_that_was_compressed() -> None:
+def test_a_compressed_chunk_is_decompressed() -> None:
     carrier = chunk(gzip.compress(EVENT + b"\n"))
     parts = dissect.carrier(GZIP, carrier, "k3f9-42")
     assert [part.kind for part in parts] == ["chunk-size", "gzip", "chunk-end"]
@@ -120,19 +120,19 @@ def test_a_chunk_that_was_compressed() -> None:
     assert dissect.note(parts) == "wire.compressed"
 
 
-def test_what_is_remarkable() -> None:
+def test_events_sent_together_get_a_note() -> None:
     alone = dissect.carrier(NDJSON, chunk(EVENT + b"\n"), "k3f9-42")
     together = dissect.carrier(NDJSON, chunk(EVENT + b"\n" + OTHER + b"\n"), "k3f9-42")
     assert (dissect.note(alone), dissect.note(together)) == (None, "wire.together")
 
 
-def test_a_part_as_json() -> None:
+def test_a_long_part_is_shortened_in_json() -> None:
     event = dissect.Part("json", EVENT, "wire.event", dissect.JSON, event=True)
     assert bytes.fromhex(event.document["hex"]) == EVENT
     assert event.document["text"] == EVENT.decode()
     long = dissect.Part("others", b"x" * 1000, "wire.others", dissect.JSON)
-    shown = bytes.fromhex(long.document["hex"])
-    assert len(shown) + long.document["omitted"] == 1000
+    data = bytes.fromhex(long.document["hex"])
+    assert len(data) + long.document["omitted"] == 1000
 
 
 def test_secrets_are_not_shown() -> None:
@@ -141,26 +141,26 @@ def test_secrets_are_not_shown() -> None:
         b"AUTHORIZATION: Bearer secret\r\nX-CSRFToken: secret\r\n"
         b"Sec-WebSocket-Protocol: realtime.v1, token.secret\r\n\r\n"
     )
-    shown = dissect.shown_head(head)
-    assert "secret" not in shown
-    assert shown.startswith("GET /streaming/lobby/ HTTP/1.1\r\nHost: a\r\nCookie: …\r\n")
-    assert "realtime.v1" in shown
+    text = dissect.shown_head(head)
+    assert "secret" not in text
+    assert text.startswith("GET /streaming/lobby/ HTTP/1.1\r\nHost: a\r\nCookie: …\r\n")
+    assert "realtime.v1" in text
 
 
 # --- Framing ------------------------------------------------------------------------------------
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
-def test_frames_and_chunks_in_any_pieces(payloads: list[bytes], step: int) -> None:
+def test_frames_and_chunks_are_split_from_any_pieces(payloads: list[bytes], step: int) -> None:
     frames = [b"\x82" + _length(len(data)) + data for data in payloads]
     chunks = [chunk(data) for data in payloads if data]
     for head, carriers in ((SOCKET, frames), (NDJSON, chunks)):
         stream = head + b"".join(carriers)
         splitter = Splitter()
-        found = [
+        carriers_found = [
             carrier
             for place in range(0, len(stream), step)
             for carrier in splitter.feed(stream[place : place + step])
         ]
-        assert (splitter.head, found, splitter.lost) == (head, carriers, False)
+        assert (splitter.head, carriers_found, splitter.lost) == (head, carriers, False)
 
 
 def _length(size: int) -> bytes:
@@ -179,14 +179,14 @@ def _length(size: int) -> bytes:
         b"x" * (capture.HEAD + 1),
     ],
 )
-def test_what_cannot_be_taken_apart_is_given_up(stream: bytes) -> None:
+def test_malformed_streams_are_not_recorded(stream: bytes) -> None:
     splitter = Splitter()
     assert list(splitter.feed(stream)) == []
     assert splitter.lost
     assert list(splitter.feed(chunk(b"later"))) == []
 
 
-def test_what_is_not_whole_yet() -> None:
+def test_incomplete_frames_have_no_end() -> None:
     assert frame_end(b"\x81") is None
     assert frame_end(b"\x81\x7e\x00") is None
     assert frame_at_start(b"\x81\x85\x00\x00\x00") is None
@@ -200,7 +200,7 @@ def test_masking_is_its_own_inverse(data: bytes, key: bytes) -> None:
 
 # --- The recorder -------------------------------------------------------------------------------
 class FakeConnection:
-    """A connection of the tap, as far as the recorder uses it."""
+    """A substitute for a connection of the tap, with what the recorder uses."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.label, self.target, self.open = "", "", True
@@ -209,91 +209,91 @@ class FakeConnection:
 
     def ask(self, recorder: Recorder, label: str, response: bytes = b"") -> None:
         self.label, self.counts.requests = label, self.counts.requests + 1
-        here: Any = self
-        recorder.observe(here, "up", b"GET / HTTP/1.1\r\n\r\n")
+        connection: Any = self
+        recorder.observe(connection, "up", b"GET / HTTP/1.1\r\n\r\n")
         if response:
-            recorder.observe(here, "down", response)
+            recorder.observe(connection, "down", response)
 
 
 NEEDLE = dissect.needle_of("k3f9-42")
 
 
-def test_it_is_found_where_it_was_carried_and_by_whom() -> None:
-    here = Recorder()
+def test_an_event_is_found_by_technique_and_client() -> None:
+    recorder = Recorder()
     poll, stream, other = FakeConnection(), FakeConnection(), FakeConnection("192.0.2.7")
     body = BATCH % EVENT
-    poll.ask(here, "polling", sized(body) + body)
-    poll.ask(here, "other", sized(body) + body)  # the same connection, for the page
-    poll.ask(here, "longpoll", sized(b"nothing") + b"nothing")
-    stream.ask(here, "streaming", NDJSON + chunk(OTHER + b"\n") + chunk(EVENT + b"\n"))
-    other.ask(here, "streaming", NDJSON + chunk(EVENT + b"\n"))
-    found = here.find("polling", NEEDLE, "127.0.0.1")
-    assert found is not None and found[1] == body
-    assert here.find("longpoll", NEEDLE, "127.0.0.1") is None
-    found = here.find("streaming", NEEDLE, "127.0.0.1")
-    assert found is not None and found[1] == chunk(EVENT + b"\n")
-    assert found[0].response.head == NDJSON
-    assert here.find("polling", NEEDLE, "192.0.2.7") is None
-    assert here.find("streaming", NEEDLE, "192.0.2.7") is not None
+    poll.ask(recorder, "polling", sized(body) + body)
+    poll.ask(recorder, "other", sized(body) + body)  # another request of the same connection
+    poll.ask(recorder, "longpoll", sized(b"nothing") + b"nothing")
+    stream.ask(recorder, "streaming", NDJSON + chunk(OTHER + b"\n") + chunk(EVENT + b"\n"))
+    other.ask(recorder, "streaming", NDJSON + chunk(EVENT + b"\n"))
+    match = recorder.find("polling", NEEDLE, "127.0.0.1")
+    assert match is not None and match[1] == body
+    assert recorder.find("longpoll", NEEDLE, "127.0.0.1") is None
+    match = recorder.find("streaming", NEEDLE, "127.0.0.1")
+    assert match is not None and match[1] == chunk(EVENT + b"\n")
+    assert match[0].response.head == NDJSON
+    assert recorder.find("polling", NEEDLE, "192.0.2.7") is None
+    assert recorder.find("streaming", NEEDLE, "192.0.2.7") is not None
 
 
-def test_the_oldest_is_forgotten_and_a_mebibyte_is_kept() -> None:
-    here, connection = Recorder(), FakeConnection()
+def test_the_last_mebibyte_of_a_connection_is_kept() -> None:
+    recorder, connection = Recorder(), FakeConnection()
     filler = chunk(b"x" * 10_000)
-    connection.ask(here, "streaming", NDJSON + chunk(EVENT + b"\n"))
+    connection.ask(recorder, "streaming", NDJSON + chunk(EVENT + b"\n"))
     stream: Any = connection
     for _ in range(capture.MOST // len(filler) - 1):
-        here.observe(stream, "down", filler)
-    assert here.find("streaming", NEEDLE, "127.0.0.1") is not None
+        recorder.observe(stream, "down", filler)
+    assert recorder.find("streaming", NEEDLE, "127.0.0.1") is not None
     for _ in range(3):
-        here.observe(stream, "down", filler)
-    assert here.find("streaming", NEEDLE, "127.0.0.1") is None
-    (recording,) = here._recordings.values()
+        recorder.observe(stream, "down", filler)
+    assert recorder.find("streaming", NEEDLE, "127.0.0.1") is None
+    (recording,) = recorder._recordings.values()
     assert recording.size <= capture.MOST + len(filler)
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
-    assert recording.exchanges[0].response.head == NDJSON  # still said how to read the rest
+    assert recording.exchanges[0].response.head == NDJSON  # needed to parse the rest
 
 
-def test_a_history_in_one_frame_is_kept_until_a_mebibyte_has_followed() -> None:
-    """Where a client resumes from far behind, or texts are long, its first batch is longer."""
-    here, connection = Recorder(), FakeConnection()
+def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
+    """The first batch of a client that resumes far behind may exceed a mebibyte."""
+    recorder, connection = Recorder(), FakeConnection()
     socket: Any = connection
     long, filler = b" " * capture.MOST + BATCH % EVENT, b"\x81\x7e\xc3\x50" + b"x" * 50_000
     frame = b"\x81\x7f" + len(long).to_bytes(8, "big") + long
-    connection.ask(here, "websocket", SOCKET + frame)
+    connection.ask(recorder, "websocket", SOCKET + frame)
     for _ in range(capture.MOST // len(filler)):
-        here.observe(socket, "down", filler)
-        found = here.find("websocket", NEEDLE, "127.0.0.1")
-        assert found is not None and found[1] == frame
-    here.observe(socket, "down", filler)
-    assert here.find("websocket", NEEDLE, "127.0.0.1") is None
-    (recording,) = here._recordings.values()
+        recorder.observe(socket, "down", filler)
+        match = recorder.find("websocket", NEEDLE, "127.0.0.1")
+        assert match is not None and match[1] == frame
+    recorder.observe(socket, "down", filler)
+    assert recorder.find("websocket", NEEDLE, "127.0.0.1") is None
+    (recording,) = recorder._recordings.values()
     assert recording.size <= capture.MOST + len(filler)
 
 
-def test_polls_are_forgotten_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polls_are_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST", 10_000)
     monkeypatch.setattr(capture, "LEAST", 1_000)
-    here, connection = Recorder(), FakeConnection()
+    recorder, connection = Recorder(), FakeConnection()
     for _ in range(1000):
-        connection.ask(here, "polling", sized(b"empty") + b"empty")
-    (recording,) = here._recordings.values()
+        connection.ask(recorder, "polling", sized(b"empty") + b"empty")
+    (recording,) = recorder._recordings.values()
     assert 9_000 < recording.size < 10_100
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
 
 
-def test_closed_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_of_closed_connections_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "CONNECTIONS", 10)
-    here = Recorder()
+    recorder = Recorder()
     for _ in range(100):
         connection = FakeConnection()
-        connection.ask(here, "polling", sized(b"empty") + b"empty")
+        connection.ask(recorder, "polling", sized(b"empty") + b"empty")
         connection.open = False
-    assert len(here._recordings) <= 10
+    assert len(recorder._recordings) <= 10
 
 
 # --- The buffering proxy ------------------------------------------------------------------------
-def test_a_proxy_collects_what_has_no_end() -> None:
+def test_a_buffer_collects_an_endless_response() -> None:
     buffer, piece = Buffer(), chunk(b"x" * 40)
     assert buffer.add(NDJSON + piece, 500) == b""
     stream = NDJSON + piece
@@ -303,10 +303,10 @@ def test_a_proxy_collects_what_has_no_end() -> None:
     assert passed == stream + piece
     assert len(passed) >= 500
     assert buffer.add(piece, 500) == b""
-    assert buffer.add(piece, 0) == piece + piece  # it buffers no longer
+    assert buffer.add(piece, 0) == piece + piece  # buffering is off
 
 
-def test_a_proxy_sees_an_end() -> None:
+def test_a_buffer_releases_a_complete_response() -> None:
     buffer = Buffer()
     assert buffer.add(NDJSON + chunk(b"x"), 1000) == b""
     assert buffer.add(b"0\r\n\r\n", 1000) == NDJSON + chunk(b"x") + b"0\r\n\r\n"

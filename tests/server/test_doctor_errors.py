@@ -1,4 +1,4 @@
-"""The doctor, where the URL is wrong, nobody lets it publish, or the certificate has expired."""
+"""The doctor with an invalid URL, rejected requests, or an expired certificate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from realtime_demo.production import certificate
 from tests.support.live import LiveServer
 from transports.registry import TECHNIQUES
 
-from .test_doctor import NOTES, examined, nginx, what
+from .test_doctor import NOTES, examined, found_by_technique, nginx
 
 pytestmark = [pytest.mark.own_server]
 
@@ -36,7 +36,7 @@ def server() -> Iterator[LiveServer]:
         ("http://bücher.example:81", "http://xn--bcher-kva.example:81"),
     ],
 )
-def test_a_deployment_is_at_the_root(url: str, root: str) -> None:
+def test_urls_are_normalised_to_the_root(url: str, root: str) -> None:
     assert root_of(url) == root
 
 
@@ -55,37 +55,37 @@ def test_a_deployment_is_at_the_root(url: str, root: str) -> None:
         "https://ada:secret@example.org",
     ],
 )
-def test_what_is_no_deployment_is_said(url: str) -> None:
+def test_invalid_urls_are_reported(url: str) -> None:
     with pytest.raises(CommandError, match=re.escape(repr(url))):
         call_command("doctor", url)
 
 
 @pytest.mark.usefixtures("dead_proxy")
-async def test_no_probe_goes_by_a_proxy_of_the_environment(server: LiveServer) -> None:
-    assert {each.what for each in await examined(server.url)} <= NOTES
+async def test_probes_ignore_proxy_environment_variables(server: LiveServer) -> None:
+    assert {finding.what for finding in await examined(server.url)} <= NOTES
 
 
-async def test_who_may_not_publish_is_not_told_of_buffers(
+async def test_buffering_is_not_reported_without_publishing(
     server: LiveServer, tmp_path: Path
 ) -> None:
-    refusing = "if ($request_method = POST) { return 403; }"
-    with nginx(tmp_path, server.url, refusing) as url:
-        found = what(await examined(url))
-    waiting = {"all", "polling", "streaming", "sse", "websocket"}
-    assert found == {(name, "refuses") for name in waiting}
+    no_publishing = "if ($request_method = POST) { return 403; }"
+    with nginx(tmp_path, server.url, no_publishing) as url:
+        problems = found_by_technique(await examined(url))
+    rejected = {"all", "polling", "streaming", "sse", "websocket"}
+    assert problems == {(name, "refuses") for name in rejected}
 
 
-async def test_who_is_kept_out_is_told_so_and_nothing_else(
+async def test_only_the_rejection_is_reported_behind_a_login(
     server: LiveServer, tmp_path: Path
 ) -> None:
-    """As behind somebody's login: nothing is known of what a proxy does to whom it lets in."""
+    """Behind a login, what the proxy does with accepted requests is unknown."""
     with nginx(tmp_path, server.url, "return 401;") as url:
         findings = await examined(url)
-    everybody = {"all", *(each.name for each in TECHNIQUES)} - {"websocket-sync"}
-    assert what(findings) == {(name, "refuses") for name in everybody}
+    everything = {"all", *(technique.name for technique in TECHNIQUES)} - {"websocket-sync"}
+    assert found_by_technique(findings) == {(name, "refuses") for name in everything}
 
 
-async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_path: Path) -> None:
+async def test_a_redirect_is_reported_with_its_target(server: LiveServer, tmp_path: Path) -> None:
     with (
         nginx(tmp_path, server.url, "return 308 https://$host$request_uri;") as url,
         pytest.raises(Unreachable, match=r"https://127\.0\.0\.1/healthz"),
@@ -93,29 +93,29 @@ async def test_a_redirect_is_followed_by_whoever_asks(server: LiveServer, tmp_pa
         await examined(url)
 
 
-async def test_a_certificate_that_has_expired_is_a_problem(
+async def test_an_expired_certificate_is_a_problem(
     server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
     monkeypatch.setattr(certificate, "VALID", -datetime.timedelta(minutes=1))
     certificate.ensure(*files, host="127.0.0.1")
-    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))  # the doctor takes it but for its date
-    shown = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
-    with nginx(tmp_path, server.url, tls="ssl", certificate=shown) as url:
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))  # trusted, but for its date
+    options = f"ssl_certificate {files[0]}; ssl_certificate_key {files[1]};"
+    with nginx(tmp_path, server.url, tls="ssl", certificate=options) as url:
         findings = await examined(url)
-    assert ("all", "certificate") in what(findings)
-    assert any("expired" in each.evidence for each in findings)
+    assert ("all", "certificate") in found_by_technique(findings)
+    assert any("expired" in finding.evidence for finding in findings)
 
 
-async def test_a_server_that_goes_while_it_is_examined_is_said() -> None:
-    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as going:
+async def test_a_server_stopped_during_the_checks_is_reported() -> None:
+    with LiveServer(env={"REDIS_URL": "", "DEBUG": "0"}) as server:
 
         class Interrupted(Examination):
             async def _echo(self) -> None:
-                going.stop()
+                server.stop()
 
-        findings = await Interrupted(going.url, 1.0).run()
+        findings = await Interrupted(server.url, 1.0).run()
     assert {"polling", "streaming", "sse", "longpoll"} <= {
-        each.technique for each in findings if each.what == "unreachable"
+        finding.technique for finding in findings if finding.what == "unreachable"
     }
-    assert ("websocket", "upgrade") in what(findings)
+    assert ("websocket", "upgrade") in found_by_technique(findings)
