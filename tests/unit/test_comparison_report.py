@@ -7,12 +7,15 @@ import re
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
 from realtime_demo.comparison.output.formatting import figure
 from realtime_demo.comparison.output.html import AXIS_TITLES, page
+from realtime_demo.comparison.output.tables import delays
+from realtime_demo.comparison.output.terminal import show
 from realtime_demo.comparison.plan import SWEPT, Plan, Settings
 from realtime_demo.comparison.results import Configuration, EventProbe, Measurement, Result
 from realtime_demo.comparison.simulation import Simulated
@@ -167,3 +170,20 @@ def test_charts_name_techniques_despite_withheld_figures() -> None:
         assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
         assert growth.count("<circle") == growth.count("<path") == 1
         assert html.count("Delay from the publication at the server</h3>") == 1
+
+
+def test_a_narrow_terminal_cuts_no_word() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        show(console, result_of((SETTINGS, a_round([0.01] * 200))))
+    assert "…" not in capture.get()
+
+
+def test_unknown_figures_are_explained() -> None:
+    few = delays(result_of((SETTINGS, a_round([0.01] * 20))).configurations[0])
+    assert "p99" not in few.columns and "p99.9" not in few.columns
+    assert few.notes == [
+        "p99: needs 100 events of each technique",
+        "p99.9: needs 1,000 events of each technique",
+    ]
+    assert all(len(row) == len(few.columns) for row in few.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich import table as rich
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
@@ -38,7 +38,8 @@ def render(table: Table) -> rich.Table:
     )
     for position, column in enumerate(table.columns):
         is_text = position < table.text_columns
-        rendered.add_column(column, justify="left" if is_text else "right", no_wrap=is_text)
+        justify: JustifyMethod = "left" if is_text else "right"
+        rendered.add_column(column, justify=justify, no_wrap=is_text, overflow="fold")
     for row in table.rows:
         rendered.add_row(*[Text(cell.text, style=STYLES[cell.tone]) for cell in row])
     rendered.caption = "\n".join(table.notes) or None
