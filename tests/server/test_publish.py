@@ -74,11 +74,15 @@ def test_a_slow_rate_sets_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rejection.value.headers == {"Retry-After": "10"}
 
 
-def test_rate_limited_clients_are_bounded() -> None:
+def test_rate_limited_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     limit = RateLimit(most=3)
     for client in "abcdef":
-        limit.take(client, rate=1)
-    assert list(limit._buckets) == ["d", "e", "f"]
+        limit.take(client, rate=0.1)
+    for client in "def":
+        with pytest.raises(Problem):
+            limit.take(client, rate=0.1)
+    limit.take("a", rate=0.1)  # its bucket was dropped
 
 
 async def test_a_live_server_limits_publishing(room: str) -> None:

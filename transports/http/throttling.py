@@ -60,6 +60,10 @@ class RateLimit:
         if len(self._buckets) > self.most:
             self._buckets.popitem(last=False)
 
+    def clear(self) -> None:
+        """Refill every bucket."""
+        self._buckets.clear()
+
     def put_back(self, client: str) -> None:
         """Return the token that `client` took."""
         if client in self._buckets:  # otherwise it was dropped, and the bucket counts as full

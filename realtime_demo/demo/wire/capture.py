@@ -165,11 +165,11 @@ class Recorder:
     """The recordings of all connections, including closed ones up to the limits."""
 
     def __init__(self) -> None:
-        self._recordings: dict[Connection, Recording] = {}
+        self.recordings: dict[Connection, Recording] = {}
 
     def observe(self, connection: Connection, direction: Direction, data: bytes) -> None:
         """Record bytes as they cross the tap (its `observe`)."""
-        recording = self._recordings.get(connection)
+        recording = self.recordings.get(connection)
         if recording is None:
             if not is_technique(connection.label):
                 return
@@ -181,19 +181,19 @@ class Recorder:
                 recording.begin(connection.label, connection.target)
         if recording.current is not None:
             recording.add(recording.current, direction, data)
-            recording.discard(max(LEAST, min(MOST, TOTAL // len(self._recordings))))
+            recording.discard(max(LEAST, min(MOST, TOTAL // len(self.recordings))))
 
     def _add(self, connection: Connection) -> Recording:
-        size = sum(recording.size for recording in self._recordings.values())
-        if size > TOTAL - MOST or len(self._recordings) >= CONNECTIONS:
-            for closed in [each for each in self._recordings if not each.open]:
-                del self._recordings[closed]
-        recording = self._recordings[connection] = Recording(connection.client[0])
+        size = sum(recording.size for recording in self.recordings.values())
+        if size > TOTAL - MOST or len(self.recordings) >= CONNECTIONS:
+            for closed in [each for each in self.recordings if not each.open]:
+                del self.recordings[closed]
+        recording = self.recordings[connection] = Recording(connection.client[0])
         return recording
 
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
         """Return the exchange and the carrier that last brought `needle` to `address`."""
-        for recording in reversed(self._recordings.values()):
+        for recording in reversed(self.recordings.values()):
             if recording.address == address:
                 for exchange in reversed(recording.exchanges):
                     if exchange.technique != technique:
