@@ -23,10 +23,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
-from realtime_demo.demo.control_api import configuration_for_page
+from realtime_demo.demo.control_api import configuration_for_page, scope_of
 from transports.auth.permissions import check_room
 from transports.http.names import has_own_name, name_of
 from transports.http.problems import Problem
+from transports.http.scope import is_on_this_machine
 from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
 
@@ -68,6 +69,9 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
     context["windows"] = WINDOWS
+    context["may_announce"] = request.user.is_staff or (
+        settings.DEMO and is_on_this_machine(scope_of(request))
+    )
     context["server"] = server_name()
     context["limits"] = {"text": settings.TEXT_LENGTH, "sender": settings.SENDER_LENGTH}
     return render(request, "page.html", context)

@@ -1,5 +1,5 @@
 /** The form that publishes. It keeps its text until the server has accepted it. */
-import { newKey, publish } from "../lib/publish.js";
+import { announce, newKey, publish } from "../lib/publish.js";
 import { gettext } from "../lib/text.js";
 
 const SENDER_KEY = "realtime-demo.sender"; // of localStorage
@@ -13,9 +13,24 @@ const SENDER_KEY = "realtime-demo.sender"; // of localStorage
 export function prepareComposer(form, outcome, url, onPublished) {
   const { sender, text } = /** @type {Record<string, any>} */ (form.elements);
   if (!sender.readOnly) sender.value = storedSender() || sender.value;
-  const button = form.querySelector("button");
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("[type=submit]"));
   // Submitting the same text again repeats a publish that may have succeeded, with the same key.
   let unconfirmed = { body: "", key: "" };
+
+  const announceButton = /** @type {HTMLButtonElement | null} */ (form.querySelector("#announce"));
+  announceButton?.addEventListener("click", async () => {
+    announceButton.disabled = true;
+    showError(outcome, "");
+    try {
+      await announce(text.value, { text: text.maxLength });
+      text.value = "";
+    } catch (error) {
+      showError(outcome, error.message);
+    } finally {
+      announceButton.disabled = false;
+      text.focus();
+    }
+  });
 
   form.addEventListener("submit", async (submit) => {
     submit.preventDefault();

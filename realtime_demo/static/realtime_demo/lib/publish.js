@@ -34,6 +34,26 @@ export async function publish(url, event, limits, key = newKey(), onRetry = () =
   return attempt(url, event, limits, key);
 }
 
+/**
+ * Starts a background task that publishes an announcement in every room. Throws an error in the
+ * page's language.
+ *
+ * @param {string} text
+ * @param {Record<string, number>} limits of the text of an error
+ */
+export async function announce(text, limits) {
+  const response = await fetch("/tasks/", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ kind: "announcement", arguments: { text } }),
+  }).catch(() => {
+    throw new Error(gettext("The server cannot be reached."));
+  });
+  if (response.ok) return;
+  const problem = await response.json().catch(() => ({}));
+  throw new Error(problemText({ ...problem, status: response.status }, limits));
+}
+
 async function attempt(url, event, limits, key) {
   let response;
   try {

@@ -1,4 +1,4 @@
-"""A scenario whose page is closed: the demo's settings are restored, and other pages say so."""
+"""What the page does only in the demo: leases of scenarios, and announcements."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, expect
 
 from tests.support.demo import Demo
 from tests.support.demo import Page as ControlPage
+from tests.support.live import LiveServer
 from tests.support.waiting import BOUND
 
 pytestmark = [
@@ -61,3 +62,31 @@ async def test_closing_the_scenario_restores_the_settings(
         await network_and_feed(control, 400, running=False)
         await page.locator(".scenario-close").click()
         await network_and_feed(control, 0, running=True)
+
+
+async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserContext) -> None:
+    async with demo.page() as control:
+        await control.publish("kitchen")
+        page = await context.new_page()
+        await page.goto(f"{demo.url}/?lanes=none")
+        text = page.get_by_label("Text", exact=True)
+        await text.fill("Lunch is ready")
+        await page.get_by_role("button", name="Announce").click()
+        await expect(text).to_have_value("")
+        async with asyncio.timeout(BOUND):
+            while True:
+                batch = (await control.http.get("/polling/kitchen/")).json()
+                if "Lunch is ready" in [event["text"] for event in batch["events"]]:
+                    break
+                await asyncio.sleep(0.05)
+        await page.get_by_role("button", name="Announce").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The text must have")
+
+
+async def test_only_staff_may_announce(
+    memory_live_server: LiveServer, context: BrowserContext
+) -> None:
+    page = await context.new_page()
+    await page.goto(f"{memory_live_server.url}/?lanes=none")
+    await expect(page.get_by_role("button", name="Publish", exact=True)).to_be_visible()
+    await expect(page.get_by_role("button", name="Announce")).to_have_count(0)
