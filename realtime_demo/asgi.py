@@ -3,6 +3,7 @@
 The techniques are mounted ahead of Django's own application, all in the same way.
 """
 
+import logging
 import os
 from importlib import import_module
 from typing import Any
@@ -33,6 +34,10 @@ from transports.lifespan import FeedService
 from transports.presence.service import PresenceMiddleware
 from transports.registry import APPS
 
+if settings.REDIS_URL and settings.SECRET_KEY_IS_RANDOM:
+    logging.getLogger(__name__).warning(
+        "SECRET_KEY is not set: other processes with this Redis reject the sessions of this one."
+    )
 routings = [import_module(f"{app}.routing") for app in APPS]
 http_urlpatterns = [
     *(route for module in routings for route in getattr(module, "http_urlpatterns", [])),
