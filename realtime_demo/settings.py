@@ -120,8 +120,8 @@ IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
 # Messages that may wait for one process; the layer drops further ones, the history keeps them.
 LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
-# Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
-# whose connections waits for messages all the time).
+# Connections in each pool to Redis. A process has three pools: to publish, to read, and for the
+# layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
@@ -165,7 +165,7 @@ else:
 INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
-    # For its `runserver`, before staticfiles. Other commands do not need it, or Twisted.
+    # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
     "django.contrib.auth",

@@ -97,11 +97,11 @@ class Boundary:
                 if scope["type"] == "http":
                     await reject(send, problem)
                     return
-                scope["problem"] = problem  # for the consumer: a close code needs an open socket
+                # Only an accepted socket can have a close code: the consumer accepts, then closes.
+                scope["problem"] = problem
             elif address and self._open_per_address[address] > self.most_per_address:
-                scope["problem"] = (
-                    self._too_many_of_one_address()
-                )  # techniques reject; pages do not
+                # Techniques send the problem; pages ignore it.
+                scope["problem"] = self._too_many_of_one_address()
             if scope["type"] == "http" and _has_body(scope):
                 await self._serve_body(scope, receive, send)
             else:
@@ -125,8 +125,8 @@ class Boundary:
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request with a body; reject a Content-Length over the limit with 413.
 
-        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives, and send the
-        application `http.disconnect` once it exceeds the limit, or once the server stops.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives. Once it exceeds
+        the limit, or the server stops, reject it and send the application `http.disconnect`.
         """
         too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")

@@ -116,7 +116,10 @@ class UserConnection:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def revalidate(self, active_users: Mapping[str | UUID, Any]) -> None:
-        """End the connection unless `active_users`, by session key or token id, still allows it."""
+        """End the connection if its user is inactive or may no longer enter one of its rooms.
+
+        `active_users` are by session key or token id.
+        """
         session, token = self.credential
         if token is not None:
             user = active_users.get(token.id)

@@ -20,7 +20,7 @@ from transports.store.redis.socket import IN_PLACE_OF
 from transports.store.redis.url import layer_host
 
 CONNECTIONS = 8  # in a pool, by default
-FRESHNESS = 1.0  # seconds for which the Sentinels' response is cached
+FRESHNESS = 1.0  # seconds between queries of the Sentinels while the pool is used
 HESITATION = 0.1  # seconds for the other Sentinels to respond after the first
 POOL_TIMEOUT = 5.0  # seconds that a command waits for a free connection
 
@@ -166,7 +166,7 @@ class MasterPool(SentinelConnectionPool, Pool):
         return await super()._take()
 
     async def confirm(self) -> bool:
-        # Always a new query: the caller may know of a change after the last response.
+        # Always a new query: the last response may be older than the failover that is suspected.
         if self._confirming is None:
             self._confirming = asyncio.get_running_loop().create_task(self._confirm())
         await asyncio.wait({self._confirming})

@@ -37,8 +37,8 @@ def head_of(last: Entry | None, store_token: str) -> Cursor:
 def backlog(room: str, entries: Sequence[Entry], length: int, store_token: str) -> Batch:
     """Return the room's last `length` events, for a client without a cursor."""
     head = head_of(entries[-1] if entries else None, store_token)
-    last = entries[max(0, len(entries) - length) :]
-    return Batch(room, head, tuple(_events(room, last, None, head)))
+    latest = entries[max(0, len(entries) - length) :]
+    return Batch(room, head, tuple(_events(room, latest, None, head)))
 
 
 def next_batch(
@@ -76,7 +76,8 @@ def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store_token:
             # events after it start at the seam.
             following = [entry for entry in entries if _seq(entry) > min(since.seq, seqs[-1])]
             return Batch(room, head, tuple(_events(room, following, since, head)))
-    # `since` is of another epoch, or after the last event: an older state was restored.
+    # Events after `since` were trimmed; or `since` is of another epoch, or after the last event,
+    # because an older state was restored.
     events = (reset(room, start, missed), *_events(room, entries, start, head))
     return Batch(room, head, events)
 
@@ -84,7 +85,7 @@ def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store_token:
 def _events(
     room: str, entries: Iterable[Entry], before: Cursor | None, head: Cursor
 ) -> Iterator[Event]:
-    """Yield the events, with a `reset` at each seam."""
+    """Yield the events, with a `reset` at each seam from `before` to `head`."""
     for entry in entries:
         cursor = cursor_of(entry)
         if before is not None and not before.belongs_to(cursor.epoch):
