@@ -15,7 +15,7 @@ CHANNEL = "background-tasks"
 class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
     """Handler of `{"type": "task.wake"}`: there is a task to claim."""
 
-    channel_layer_alias = ""  # no channel for each instance
+    channel_layer_alias = ""  # do not open a channel for each instance
 
     async def task_wake(self, message: dict[str, Any]) -> None:
         current_runner = runner()

@@ -88,7 +88,7 @@ class Task(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
 
-    # Each of these updates the row only while this worker holds it, and returns whether it did.
+    # Each method updates the row only if this worker still holds it, and returns whether it did.
 
     def renew(self, lease: float) -> bool:
         """Extend the lease to `lease` seconds from now."""
@@ -108,8 +108,8 @@ class Task(models.Model):
         """Save the error, and schedule another attempt, up to `MOST_ATTEMPTS` in all."""
         if self.attempts >= MOST_ATTEMPTS:
             return self._update(status=self.Status.FAILED, error=error, finished_at=timezone.now())
-        later = _in(BACK_OFF * 2.0 ** (self.attempts - 1))
-        return self._update(status=self.Status.WAITING, error=error, claimable_at=later)
+        next_attempt_at = _in(BACK_OFF * 2.0 ** (self.attempts - 1))
+        return self._update(status=self.Status.WAITING, error=error, claimable_at=next_attempt_at)
 
     def give_back(self, seconds: float = 0) -> bool:
         """Return the task to the queue for an external cause, without counting the attempt."""

@@ -48,7 +48,7 @@ class Runner:
             self._loop = asyncio.get_running_loop().create_task(self._run(), context=context)
 
     def wake(self) -> None:
-        """Look for claimable tasks now."""
+        """Claim tasks now, rather than at the next sweep."""
         self._woken.set()
 
     async def stop(self) -> None:

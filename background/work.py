@@ -79,7 +79,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """A kind of work: `check` returns valid arguments or raises `Problem`, `run` the result."""
+    """A kind of work: `check` returns valid arguments or raises `Problem`; `run` does the work."""
 
     check: Callable[[Arguments], Arguments]
     run: Callable[[Job], Awaitable[Any]]
@@ -120,8 +120,8 @@ def _check_announcement(arguments: Arguments) -> Arguments:
 
 async def _announce(job: Job) -> Any:
     sender = job.arguments.get("sender", "server")
-    only = job.arguments.get("room")
-    rooms = [only] if only else await feed.rooms()
+    chosen_room = job.arguments.get("room")
+    rooms = [chosen_room] if chosen_room else await feed.rooms()
     for room in rooms:
         await job.publish(room, room, sender, job.arguments["text"], "announcement")
     return {"rooms": len(rooms)}
@@ -135,7 +135,7 @@ def _check_report(arguments: Arguments) -> Arguments:
 
 
 async def _report(job: Job) -> Any:
-    """Return the number of events of each sender in the public rooms, within the history."""
+    """Count the events in the history of each public room, in all and by sender."""
     report = {}
     for room in await feed.rooms():
         try:

@@ -1,8 +1,8 @@
 """Channels' worker, extended to survive channel layer failures and to give back its tasks.
 
 manage.py runworker background-tasks    with Redis: any number of processes
-EmbeddedWorker                          without Redis: inside the server, since no other process
-                                        has its channel layer in memory
+EmbeddedWorker                          without Redis: inside the server, since other processes
+                                        cannot reach its channel layer in memory
 """
 
 from __future__ import annotations

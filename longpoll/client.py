@@ -29,8 +29,8 @@ def events(
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
         async with http(base_url, headers) as client:
             while True:
-                # Without a cursor do not wait: a connection lost before the first event would
-                # leave none to resume from.
+                # Without a cursor, do not wait: get one at once, to resume from if the connection
+                # is lost before the first event.
                 parameters = query(cursor, wait=f"{hold if cursor else 0:g}")
                 batch = await get_batch(client, f"/longpoll/{room}/", parameters)
                 cursor = str(batch.cursor)

@@ -21,7 +21,7 @@ def events(
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
 ) -> AsyncGenerator[Event, None]:
-    """Yield the room's events after `since`; each request follows a response by `interval` seconds.
+    """Yield the room's events after `since`; pause `interval` seconds after each response.
 
     Reconnects and resumes automatically; `http` opens the HTTP client. Raises
     `transports.client.Rejected`.

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 
 APPLICATION = "realtime_demo.asgi:application"
-BACKLOG = 4_096  # connections waiting to be accepted; the system's own maximum cuts it
-GRACE = 5  # seconds until open responses are cancelled in a stop
+BACKLOG = 4_096  # connections waiting to be accepted; the system may lower it
+GRACE = 5  # seconds that open responses may take to end when the server stops
 
 
 def _uvicorn(host: str, port: int, uds: str) -> list[str]:
@@ -20,7 +20,7 @@ def _daphne(host: str, port: int, uds: str) -> list[str]:
     from django.conf import settings
 
     listen = ["-u", uds] if uds else ["-b", host, "-p", str(port)]
-    # `--websocket-max-message-size` would limit what is sent too: a backlog would not arrive.
+    # `--websocket-max-message-size` also limits sent messages: a backlog would not arrive.
     limits = ["--websocket-max-frame-size", str(settings.BODY_SIZE)]
     # By default, Daphne closes a socket after a day, and logs query strings.
     return ["daphne", *listen, *limits, "--websocket_timeout", "-1", "-v", "0"]

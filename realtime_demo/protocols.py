@@ -1,4 +1,4 @@
-"""Uvicorn's protocols, with two corrections for RFC 9112 and for memory."""
+"""Uvicorn's protocols, corrected for RFC 9112, for RFC 6455 and for memory."""
 
 from __future__ import annotations
 

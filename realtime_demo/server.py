@@ -53,13 +53,13 @@ def options() -> dict[str, Any]:
         "backlog": BACKLOG,
         "timeout_graceful_shutdown": GRACE,
         "access_log": False,
-        "proxy_headers": False,  # BEHIND_PROXY: the application's own, on any server
+        "proxy_headers": False,  # `Boundary` reads them, on any server
         "server_header": False,
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, with Uvicorn's command line over this project's defaults."""
+    """Serve until SIGTERM or SIGINT. Uvicorn's options override this project's defaults."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
     LOGGING_CONFIG["filters"] = {"without_secrets": {"()": "realtime_demo.server.WithoutSecrets"}}
     for handler in LOGGING_CONFIG["handlers"].values():

@@ -74,7 +74,8 @@ ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Origins (scheme, host, port), in addition to the server's own, that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
-# Whether only a proxy can reach the servers: it writes X-Forwarded-For and X-Forwarded-Proto.
+# Whether clients reach the servers only through a proxy, which sets X-Forwarded-For and
+# X-Forwarded-Proto.
 BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
@@ -98,11 +99,11 @@ HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between he
 TELEMETRY = "transports.operations.metrics.Prometheus"
 
 # --- The demo's controls ------------------------------------------------------------------
-# The socket of the parent of `manage.py demo`, which sets it; the server then has controls.
+# Path of the parent's socket, set by `manage.py demo`: the server then has the demo's controls.
 STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
 
 # --- Background tasks ---------------------------------------------------------------------
-# Whether any client may start tasks, as staff may; `manage.py demo` sets it.
+# Whether clients on this machine may start tasks, as staff may; `manage.py demo` sets it.
 DEMO = _boolean("DEMO", False)
 TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker counts as dead
 TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between checks without a wake-up
@@ -113,14 +114,14 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key and channel
 # Seconds until Redis removes a room without publishes.
 HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
-# Seconds for which an `Idempotency-Key` is remembered.
+# Seconds for which an `Idempotency-Key` is kept.
 IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
 CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
-# Messages that wait for one process before the layer drops further ones; the history has them.
+# Messages that may wait for one process; the layer drops further ones, the history keeps them.
 LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
-# Connections to Redis of each pool: a process has three (publishing, reading, the layer, one of
-# whose connections waits for messages all the time).
+# Connections in each pool to Redis. A process has three pools: to publish, to read, and for the
+# layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
 if CHANNEL_LAYER not in ("redis", "pubsub"):
@@ -164,7 +165,7 @@ else:
 INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
-    # For its `runserver`, before staticfiles. Any other command would load Twisted in vain.
+    # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
     "django.contrib.auth",

@@ -33,7 +33,7 @@ def events(
                 yield (), response.headers["cursor"]
             rest = b""
             async for data in response.aiter_bytes():
-                # Chunks split anywhere, and only a line feed ends a line: U+2028 is text.
+                # A chunk may end anywhere. Only a line feed ends a line: U+2028 is text.
                 *lines, rest = (rest + data).split(b"\n")
                 arrived = tuple(Event.decode(line) for line in lines if line)
                 if arrived:
@@ -96,10 +96,10 @@ class EventStreamParser:
             self._rest = self._rest.removeprefix(b"\xef\xbb\xbf")
             self._started = True
         # A carriage return at the very end may be the first half of a CRLF.
-        held = b"\r" if self._rest.endswith(b"\r") else b""
-        text = self._rest.removesuffix(held) if held else self._rest
+        pending_return = b"\r" if self._rest.endswith(b"\r") else b""
+        text = self._rest.removesuffix(pending_return) if pending_return else self._rest
         *lines, rest = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = rest + held
+        self._rest = rest + pending_return
         for line in lines:
             if line:
                 self._field(line)

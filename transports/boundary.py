@@ -34,13 +34,13 @@ class Service(Protocol):
 class Boundary:
     """An ASGI application around `application`.
 
-    `services` start with `lifespan.startup`, or with the first request where no lifespan comes.
+    `services` start with `lifespan.startup`, or with the first request if the server sends none.
     They stop before the server does: at SIGTERM or SIGINT, or with `lifespan.shutdown`.
 
-    `most` and `most_per_address` limit the requests and sockets open at a time in this process
-    (0: unlimited), `body_size` a request's body in bytes. With `behind_proxy` the client's
-    address is the last one in `X-Forwarded-For`, which the proxy itself has written. `root_path`
-    is the mount point; it replaces the one in the request.
+    `most` and `most_per_address` limit the requests and sockets that are open at a time in this
+    process (0: unlimited). `body_size` limits a request's body, in bytes. With `behind_proxy` the
+    client's address is the last one in `X-Forwarded-For`: the proxy appends it. `root_path` is the
+    mount point; it replaces the one in the request.
     """
 
     def __init__(
@@ -97,9 +97,11 @@ class Boundary:
                 if scope["type"] == "http":
                     await reject(send, problem)
                     return
-                scope["problem"] = problem  # accept a socket first: only then has it a close code
+                # Only an accepted socket can have a close code: the consumer accepts, then closes.
+                scope["problem"] = problem
             elif address and self._open_per_address[address] > self.most_per_address:
-                scope["problem"] = self._too_many_of_one_address()  # pages are served all the same
+                # Techniques send the problem; pages ignore it.
+                scope["problem"] = self._too_many_of_one_address()
             if scope["type"] == "http" and _has_body(scope):
                 await self._serve_body(scope, receive, send)
             else:
@@ -123,18 +125,18 @@ class Boundary:
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request with a body; reject a Content-Length over the limit with 413.
 
-        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives, and send the
-        application `http.disconnect` once it exceeds the limit, or once the server stops.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives. Once it exceeds
+        the limit, or the server stops, reject it and send the application `http.disconnect`.
         """
         too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
             await reject(send, too_large)
             return
-        received, complete, started, ended = 0, False, False, False
+        received, complete, response_started, rejected = 0, False, False, False
 
         async def receive_limited() -> dict[str, Any]:
-            nonlocal received, complete, ended
+            nonlocal received, complete, rejected
             if complete:
                 return await receive()
             problem = too_large
@@ -146,21 +148,21 @@ class Boundary:
                     return message
             except TimeoutError:
                 problem = unavailable("The server is restarting.")
-            if not started and not ended:
-                ended = True
+            if not response_started and not rejected:
+                rejected = True
                 await reject(send, problem)
             return {"type": "http.disconnect"}
 
-        async def send_unless_ended(message: dict[str, Any]) -> None:
-            nonlocal started
-            if not ended:
-                started = True
+        async def send_unless_rejected(message: dict[str, Any]) -> None:
+            nonlocal response_started
+            if not rejected:
+                response_started = True
                 await send(message)
 
-        await self.application(scope, receive_limited, send_unless_ended)
+        await self.application(scope, receive_limited, send_unless_rejected)
 
     async def _receive_body(self, receive: Receive) -> dict[str, Any]:
-        """Receive a part of a body; raise `TimeoutError` if the server stops before it comes."""
+        """Receive a part of a body; raise `TimeoutError` if the server stops meanwhile."""
         async with asyncio.timeout(None if self._stopping is None else 0) as waiting:
             self._waiting_for_bodies.add(waiting)
             try:
@@ -194,7 +196,7 @@ class Boundary:
     def _stop_before_server(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         """At signal `number`, stop the services, then pass the signal to the server.
 
-        Pass a second signal on at once.
+        A second signal goes to the server at once.
         """
         handler_of_server = signal.getsignal(number)
         received_once = False

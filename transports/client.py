@@ -1,8 +1,8 @@
 """Base of the Python clients: resuming from the last cursor, with jittered back-off.
 
 The clients differ only in how they receive: `Receive` opens one connection (or, for polling, sends
-requests repeatedly) and yields the events that arrive, with the cursor to resume from. It may end
-or raise at any byte; `resume` continues after the last whole event.
+requests repeatedly) and yields the events that arrive, with the cursor to resume from. The
+connection may break at any byte; `resume` continues after the last whole event.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from transports.events import Batch, Event, InvalidEvent
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0  # seconds
-SILENCE = 45.0  # seconds without data after which a stream is taken for dead: 3 heartbeats
+SILENCE = 45.0  # seconds without data after which a stream counts as lost: 3 heartbeats
 
 Arrival = tuple[tuple[Event, ...], str]  # events, and the cursor after them
 Receive = Callable[[str | None], AsyncGenerator[Arrival, None]]
@@ -81,7 +81,7 @@ async def resume(
     back_off = back_off or BackOff()
     cursor = since
     while True:
-        at_least = 0.0
+        retry_after_seconds = 0.0
         try:
             async with aclosing(receive(cursor)) as arrivals:
                 async for events, next_cursor in arrivals:
@@ -91,10 +91,10 @@ async def resume(
                         yield event
                     cursor = next_cursor
         except TryLater as error:
-            at_least = error.seconds
+            retry_after_seconds = error.seconds
         except (httpx.TransportError, WebSocketException, OSError, InvalidEvent) as error:
             logger.debug("Interrupted at %s: %r", cursor, error)
-        await asyncio.sleep(at_least + back_off.pause())
+        await asyncio.sleep(retry_after_seconds + back_off.pause())
 
 
 def http_client(base_url: str, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
@@ -157,7 +157,7 @@ async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) 
 def tls_for(base_url: str) -> ssl.SSLContext | None:
     """Return the TLS context for `base_url`; None unless it is https.
 
-    Reading the certificates takes longer than a request (50 ms): it is done once, on first use.
+    Loading the certificates takes 50 ms, longer than a request: load them once, on first use.
     """
     return _tls() if base_url.startswith("https:") else None
 

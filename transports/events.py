@@ -46,8 +46,8 @@ class Cursor(NamedTuple):
     def belongs_to(self, epoch: str) -> bool:
         """Return whether this is a position in the numbering `epoch`.
 
-        An empty room has the epoch of its store, which is a prefix of the epochs of all rooms:
-        its position 0 is the one before the first event.
+        An empty room has its store's epoch, which is a prefix of every room's epoch. So a cursor
+        of the empty room stays valid as the position before the room's first event.
         """
         return self.epoch == epoch or (self.seq == 0 and epoch.startswith(self.epoch))
 
@@ -60,7 +60,7 @@ class InvalidEvent(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Return `value` as compact UTF-8 JSON: no spaces, no escapes that UTF-8 makes needless.
+    """Return `value` as compact UTF-8 JSON: without spaces, and with non-ASCII text unescaped.
 
     Raises `UnicodeEncodeError` for a lone surrogate, which UTF-8 cannot encode.
     """
@@ -135,7 +135,7 @@ class Event:
 
     @classmethod
     def decode(cls, data: bytes) -> Event:
-        """Return the event of the bytes `data`, kept as its `encoded`; raises `InvalidEvent`."""
+        """Return the event in the JSON `data`, cached as its `encoded`; raises `InvalidEvent`."""
         try:
             document = json.loads(data)
         except ValueError as error:
@@ -188,9 +188,9 @@ class Batch:
         if not self.events:
             return self.cursor
         first = self.events[0]
-        # A reset's id is that position; the id of any other event is one after it.
-        before = 0 if first.type == "reset" else 1
-        return Cursor(first.cursor.epoch, first.cursor.seq - before)
+        # A reset's id is the position before it; any other event's id is the one after it.
+        offset = 0 if first.type == "reset" else 1
+        return Cursor(first.cursor.epoch, first.cursor.seq - offset)
 
     def encoded_by(self, framing: Callable[[Batch], Framed]) -> Framed:
         """Return `framing(self)`, computed once and shared by all subscribers."""

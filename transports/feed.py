@@ -59,7 +59,7 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     """Append to the store, then wake the processes that serve the room.
 
     If an event has been published under `key` within `IDEMPOTENCY_EXPIRY`, return that event
-    instead. Raises `EventTrimmed`, and `StoreUnavailable`: the event may have been published.
+    instead. Raises `EventTrimmed`, and `StoreUnavailable`, after which the event may exist or not.
     """
     began = time.perf_counter()
     try:
@@ -83,7 +83,8 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
 async def published(key: str, room: str) -> Event | None:
     """Return the event published under `key`; None if the key is unknown or has expired.
 
-    Wakes no hub: their sweeps deliver the event. Raises `StoreUnavailable`, `EventTrimmed`.
+    Does not wake the hubs: their sweeps deliver the event. Raises `EventTrimmed` and
+    `StoreUnavailable`.
     """
     identity = await store().identity(key)
     if identity is None:

@@ -83,7 +83,7 @@ class Hub:
         """
         tail = self._tails.get(room)
         if tail is None:
-            self._make_room()
+            self._evict_if_full()
             tail = self._tails[room] = Tail(room, TAIL_LENGTH, self.backlog)
         tail.users += 1
         try:
@@ -108,7 +108,7 @@ class Hub:
     def rooms(self) -> int:
         return len(self._tails)
 
-    def _make_room(self) -> None:
+    def _evict_if_full(self) -> None:
         if len(self._tails) < self.max_rooms:
             return
         idle = [tail for tail in self._tails.values() if not tail.users]
@@ -302,7 +302,7 @@ class Hub:
 
     async def _leave_all(self) -> None:
         await ended({*self._tasks})
-        if self._loading:  # they may be about to join
+        if self._loading:  # these tasks may still join a group
             await asyncio.wait(self._loading.values())
         with contextlib.suppress(Exception):
             groups = [group_of(room) for room in self._tails]
@@ -342,7 +342,7 @@ async def subscribe(
 ) -> AsyncGenerator[Batch, None]:
     """Yield a batch at once, perhaps empty, then one for each change.
 
-    After `heartbeat` seconds without an event, the batch is empty. A slow subscriber receives
+    After `heartbeat` seconds without an event, yield an empty batch. A slow subscriber receives
     everything it missed in one batch. Ends when the feed closes. Raises `StoreUnavailable` and
     `TooManyRooms` before the first batch, never after it.
     """
@@ -389,9 +389,9 @@ async def aclose() -> None:
 
 
 async def ended(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel `tasks` until all have ended: channels-redis and redis-py can swallow a cancellation.
+    """Cancel `tasks` every half second until all have ended.
 
-    Repeats the cancellation every half second.
+    channels-redis and redis-py can swallow a cancellation.
     """
     while tasks:
         for task in tasks:

@@ -1,4 +1,4 @@
-"""The feed as a service of the server, which stops it before itself."""
+"""The feed as a `Service` of `transports.boundary`."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ class Technique:
     Two members define it. `response_ends`: at once, with or without events; with the first
     events; or never. `framing`: "batch" is one JSON document as the body; "lines" is a line of
     JSON for each event; "event stream" is Server-Sent Events; "messages" is a WebSocket message
-    for each batch. A framing of one's own may have any other name. On a connection that stays
-    open, `around_event` and `heartbeat` are the text around an event's JSON and of a heartbeat,
-    with `{id}` and `{room}` where they repeat; theory needs them only for their length.
+    for each batch. A custom framing may have any other name. On a connection that stays open,
+    `around_event` is the text around an event's JSON, and `heartbeat` is the text of a heartbeat;
+    both may contain `{id}` and `{room}`. The theory uses only their length.
 
     `path` contains `{room}`. `source` names the browser's `module:Class`, below the static
     URL; `client` the Python `module:function`, called as `events(base_url, room, since)`.

@@ -103,7 +103,7 @@ class Tail:
 
     def _expire(self, due: float) -> None:
         self._timer = None
-        now = max(due, asyncio.get_running_loop().time())  # the loop may run it a tick early
+        now = max(due, asyncio.get_running_loop().time())  # the loop may run a timer slightly early
         for waiter, deadline in list(self._waiters.items()):
             if deadline <= now:
                 del self._waiters[waiter]

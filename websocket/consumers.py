@@ -42,7 +42,7 @@ def batch_text(batch: Batch) -> str:
 
 
 def until_closed(send: Send) -> Send:
-    """Return `send` so that it raises `OSError` once the socket is closed, as ASGI demands.
+    """Wrap `send` so that it raises `OSError` once the socket is closed, as ASGI requires.
 
     Uvicorn raises `RuntimeError` if it has closed the socket because of an invalid frame.
     """
@@ -68,7 +68,7 @@ class Socket:
         meter.opened()
         try:
             await super().__call__(scope, receive, until_closed(send))  # type: ignore[misc]
-        except ConnectionResetError:  # an answer to a command, after the socket has closed
+        except ConnectionResetError:  # a response to a command, sent after the socket has closed
             pass
         finally:
             meter.closed()
@@ -138,9 +138,8 @@ class SyncFeedConsumer(Socket, WebsocketConsumer):  # type: ignore[misc]
 class OneThread:
     """ASGI middleware that runs an application's synchronous code in one separate thread.
 
-    Channels has one thread for all consumers of a process, and uses it for the asynchronous ones
-    too: a slow handler would delay all of them. With this thread it delays only the synchronous
-    sockets.
+    By default, all consumers of a process share one thread, the asynchronous ones too: a slow
+    handler would delay every socket. In a separate thread, it delays only the synchronous sockets.
     """
 
     def __init__(self, application: Application) -> None:

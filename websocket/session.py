@@ -58,7 +58,7 @@ class Session:
     async def receive(self, text: str | None, data: bytes | None = None) -> str | None:
         """Run the client's command; return an error message, or None.
 
-        A message over `BODY_SIZE` closes the socket, where the server's own limit is higher.
+        A message over `BODY_SIZE` closes the socket, unless the server itself has rejected it.
         """
         if self._request is None:
             return None  # rejected, and closing

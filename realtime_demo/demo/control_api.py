@@ -1,6 +1,6 @@
 """The demo's controls: its state for every client, changes for clients on this machine.
 
-A control changes the demo for a whole class. So it is accepted only from a client on this machine,
+A control changes the demo for every viewer. So it is accepted only from a client on this machine,
 with Django's CSRF token and an allowed Origin: neither students nor pages of other origins in the
 teacher's browser can use it.
 """
@@ -70,7 +70,7 @@ async def state(request: HttpRequest) -> HttpResponse:
 
 
 def control(view: Control) -> View:
-    """Decorate a view that takes a POST of a JSON object, from this machine alone."""
+    """Decorate a view that accepts a JSON object by POST, from clients on this machine only."""
 
     async def controlled(request: HttpRequest) -> HttpResponse:
         user_of(request)
@@ -144,7 +144,8 @@ async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
 async def lease(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/lease/` with `{"holder", "held"}`: begin, renew or end a page's lease.
 
-    What is changed under a lease is restored when it ends, or is not renewed for four seconds.
+    When the lease ends or has not been renewed for four seconds, the changes made under it are
+    undone.
     """
     check_members(document, "holder", "held")
     holder = document.get("holder")
@@ -161,7 +162,7 @@ async def restart(request: HttpRequest, document: Document) -> HttpResponse:
     """
     check_members(document, "kill")
     kill = boolean(document, "kill", False)
-    await parent.ask("state")  # raises `Problem` if the parent cannot restart anything
+    await parent.ask("state")  # raises `Problem` if the parent does not respond
     return RestartingResponse({"kill": kill}, kill=kill)
 
 

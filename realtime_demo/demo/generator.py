@@ -38,7 +38,7 @@ class Conversation:
     async def publish_at(self, room: str, rate: float, arrivals: Arrivals = "poisson") -> None:
         """Publish `rate` lines a second until cancelled or the feed closes.
 
-        `arrivals` are a Poisson process, as in the theory, or at fixed intervals.
+        The `arrivals` are "poisson", a Poisson process as in the theory, or "fixed".
         """
         clock = asyncio.get_running_loop().time
         due = clock()

@@ -21,10 +21,10 @@ class Saved:
 
 @dataclass
 class Leases:
-    """The pages that run scenarios, by name. `saved` is None without a page."""
+    """The pages that run scenarios, by name. `saved` is None while no page has a lease."""
 
     saved: Saved | None = None
-    _ends: dict[str, float] = field(default_factory=dict)  # times.monotonic()
+    _ends: dict[str, float] = field(default_factory=dict)  # on `time.monotonic`, by page
 
     def renew(self, holder: str, current: Saved) -> None:
         """Begin or renew a lease; save the `current` settings if it is the first."""

@@ -62,8 +62,8 @@ def _compressed(send: Send) -> Send:
 def with_client_addresses(application: Application) -> Application:
     """Wrap `application` to replace the tap's address with the client's.
 
-    Ask the parent for each request, since the tap's ports are reused. Polls and streams are not
-    delayed by that: they have no client address.
+    The parent is asked for each request, since the tap's ports are reused. Polls and streams get
+    no client address, so that they are not delayed.
     """
 
     async def with_address(scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,7 @@ STOP = 8.0  # seconds until a stopping child is killed: its own limit is five
 # Seconds in which a second `stop` counts as the first: a terminal sends Ctrl-C to a program and to
 # the wrapper that started it, and the wrapper passes it on.
 REPEATED = 0.3
-BRIEF, PAUSE = 5.0, 1.0  # seconds: pause before a restart if the child ran for less than BRIEF
+BRIEF, PAUSE = 5.0, 1.0  # seconds: PAUSE before a restart if the child ran for less than BRIEF
 
 
 class ServerFailed(Exception):
@@ -23,7 +23,7 @@ class ServerFailed(Exception):
 
 
 class Supervisor:
-    """A supervisor of `command`.
+    """A supervisor of the child process that runs `command`.
 
     `serving` returns once a started child serves; then `ready` is set. `before_stop` is called
     before the child is asked to stop, `ended` when it has ended and is about to be restarted.
@@ -47,7 +47,7 @@ class Supervisor:
         self._child: asyncio.subprocess.Process | None = None
         self._restarting = False
         self._stopping = asyncio.Event()
-        self._stopping_since = 0.0  # of the monotonic clock
+        self._stopping_since = 0.0  # on the monotonic clock
         self._kill_tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, environment: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
-            started = loop.time()
+            started_at = loop.time()
             self.ready.clear()
             self._restarting = False
             self._child = await asyncio.create_subprocess_exec(
@@ -80,7 +80,7 @@ class Supervisor:
             self._ended()
             if not self._restarting:
                 self._write(f"The server ended ({ending(code)}); restarting it.")
-                if loop.time() - started < BRIEF:
+                if loop.time() - started_at < BRIEF:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), PAUSE)
 

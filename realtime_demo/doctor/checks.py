@@ -23,7 +23,7 @@ APART = 0.3  # seconds between events
 PATIENCE = 3.0  # seconds until a response or event counts as missing
 LATE = 0.25  # seconds that an event may take, in addition to round trips
 TRIES = 3  # attempts to receive events in time: a buffering proxy is late in each of them
-HEARTBEAT = 15.0  # seconds between heartbeats, as the contract has it
+HEARTBEAT = 15.0  # seconds between heartbeats, as in the contract
 LONGEST_HOLD = 55.0  # seconds: the longest poll timeout of the contract
 SHORTER = 0.5  # seconds by which a long poll may end before its poll timeout
 SELF_SIGNED = (18, 19)  # X509_verify_cert_error_string(3): intended, as with `make production`
@@ -40,8 +40,8 @@ class NotPublished(Exception):
 
     def __init__(self, response: HttpTrace) -> None:
         super().__init__(f"POST /publish/: {_describe(response)}")
-        kind = response.headers.get("content-type", "")
-        self.what = "rejects" if kind == "application/problem+json" else "refuses"
+        content_type = response.headers.get("content-type", "")
+        self.what = "rejects" if content_type == "application/problem+json" else "refuses"
 
 
 class Examination:
@@ -278,19 +278,19 @@ class Examination:
     async def _delays(self, stream: HttpTrace, room: str, attempt: int) -> list[float | None]:
         """Publish `EVENTS` events; return the seconds until each arrived, None if it did not."""
         texts = [f"event {attempt}.{number}.".encode() for number in range(EVENTS)]
-        published = []
+        sent_at = []
         for text in texts:
-            published.append(await self._published(room, text.decode()) - stream.began)
+            sent_at.append(await self._published(room, text.decode()) - stream.began)
             await stream.read(APART)
         await stream.read(PATIENCE, until=texts[-1])
         arrivals = map(stream.at, texts)
         return [
             None if arrival is None else arrival - sent
-            for arrival, sent in zip(arrivals, published, strict=True)
+            for arrival, sent in zip(arrivals, sent_at, strict=True)
         ]
 
     def _in_time(self, delays: list[float | None]) -> bool:
-        """Return whether every event arrived, no later than the network explains."""
+        """Return whether every event arrived within the time that the network explains."""
         allowed = LATE + 4 * self.round_trip
         return all(delay is not None and delay <= allowed for delay in delays)
 
@@ -303,9 +303,9 @@ class Examination:
         if stream.version == "1.0" or not chunked:
             evidence = f"HTTP/{stream.version} without chunks: a cut looks like the end"
             self.find(name, "downgrades", evidence)
-        kind = stream.headers.get("content-type", "none")
-        if kind.partition(";")[0] != technique.media_type:
-            evidence = f"expected Content-Type {technique.media_type}; got {kind}"
+        content_type = stream.headers.get("content-type", "none")
+        if content_type.partition(";")[0] != technique.media_type:
+            evidence = f"expected Content-Type {technique.media_type}; got {content_type}"
             self.find(name, "strips", evidence)
         if "cursor" not in stream.headers:
             self.find(name, "strips", "the response's Cursor did not arrive", "note")
@@ -377,10 +377,10 @@ class Examination:
                     names = ", ".join(extension.name for extension in socket.protocol.extensions)
                     self.find(name, "compresses", f"negotiated {names}", "note")
                 for _ in range(TRIES):
-                    published = await self._published(room, "to the socket")
+                    published_at = await self._published(room, "to the socket")
                     async with asyncio.timeout(PATIENCE):
                         await socket.recv()
-                    delay = now() - published
+                    delay = now() - published_at
                     if self._in_time([delay]):
                         break
                 else:

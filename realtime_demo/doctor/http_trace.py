@@ -83,7 +83,7 @@ class HttpTrace:
     pieces: list[tuple[float, bytes]] = field(default_factory=list)  # the body, decoded
     chunks: int = 0  # chunks of the transfer coding (RFC 9112 §7.1), the last perhaps incomplete
     ended_at: float | None = None
-    ending: str = ""  # the error that ended it, if any
+    ending: str = ""  # the error that ended the response, if any
     _decoder: Any = None
 
     @property

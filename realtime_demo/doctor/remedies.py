@@ -24,7 +24,7 @@ class Remedy:
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
 
-# "upgrade" without Upgrade in the request, or else nothing: one value for all techniques.
+# "upgrade" if the request has an Upgrade header, else empty: one value for all techniques.
 CONNECTION = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }"
 
 # deploy/nginx/server.conf has all of them.

@@ -21,7 +21,10 @@ PAUSE = 0.05  # seconds between checks whether a process group has ended
 
 
 def end_group(pid_file: Path, patience: float = 0) -> None:
-    """End the process group whose leader wrote `pid_file`: SIGKILL after `patience` seconds."""
+    """End the process group whose leader wrote `pid_file`: SIGTERM, then SIGKILL.
+
+    SIGKILL follows after `patience` seconds; 0: at once, without SIGTERM.
+    """
     try:
         group = int(pid_file.read_text())
     except (FileNotFoundError, ValueError):
@@ -38,7 +41,7 @@ def end_group(pid_file: Path, patience: float = 0) -> None:
 
 
 def end_with_parent() -> None:
-    """Let Linux send this process SIGTERM when its parent ends; other systems cannot.
+    """On Linux, receive SIGTERM when the parent ends; other systems do not support this.
 
     Exit if the parent, whose process id is in `PARENT`, has ended before the call.
     """
@@ -53,7 +56,7 @@ def main() -> None:
     end_with_parent()
     end_group(Path(pid_file))
     Path(pid_file).write_text(str(os.getpid()))
-    os.environ[PARENT] = str(os.getpid())  # of supervisord: its children have it as the parent
+    os.environ[PARENT] = str(os.getpid())  # if this becomes supervisord: the parent of its programs
     os.execvp(command[0], command)
 
 

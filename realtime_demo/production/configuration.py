@@ -18,7 +18,7 @@ from .paths import Paths
 SHARED = Path(settings.BASE_DIR) / "deploy" / "nginx"
 STEADY = 10  # seconds after which a process counts as started
 ATTEMPTS = 6  # starts in a row that may fail, with growing pauses
-PATIENCE = 8  # seconds to stop in order; a server takes at most six
+PATIENCE = 8  # seconds for an orderly stop; a server takes at most six
 HTTP2_DIRECTIVE = (1, 25, 1)  # since this version `http2 on;`, before it `listen … http2;`
 
 NGINX = """\
@@ -172,10 +172,10 @@ def _escaped(value: object) -> str:
 
 def nginx(paths: Paths, version: tuple[int, ...]) -> str:
     """Return nginx's main file, which includes deploy/nginx/http.conf and server.conf."""
-    modern = version >= HTTP2_DIRECTIVE
+    has_http2_directive = version >= HTTP2_DIRECTIVE
     address = f"[{paths.host}]" if ":" in paths.host else paths.host
     return NGINX.format(
-        # Only this user may use the sockets; started by root, nginx would change its user.
+        # Only this user may use the sockets; nginx started by root would switch to another user.
         user="user root;\n" if os.getuid() == 0 else "",
         run=paths.run,
         nginx=paths.directory / "nginx",
@@ -183,8 +183,8 @@ def nginx(paths: Paths, version: tuple[int, ...]) -> str:
         upstreams="\n".join(
             f'        server "unix:{paths.socket(name)}" max_fails=0;' for name in paths.names
         ),
-        listen=f"{address}:{paths.port} ssl{'' if modern else ' http2'}",
-        http2="        http2 on;\n" if modern else "",
+        listen=f"{address}:{paths.port} ssl{'' if has_http2_directive else ' http2'}",
+        http2="        http2 on;\n" if has_http2_directive else "",
         certificate=paths.certificate,
         key=paths.key,
         site=paths.site,

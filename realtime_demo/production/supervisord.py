@@ -1,7 +1,7 @@
 """The process of supervisord, which ends with the command that started it.
 
 At most one production runs in a directory: the command locks it, and supervisord inherits the
-lock. The lock ends when both have ended, also if they are killed (flock(2)).
+lock. The lock is released when both have ended, even if they were killed (flock(2)).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AlreadyRunning(Exception):
 
 @contextmanager
 def instance_lock(paths: Paths) -> Iterator[int]:
-    """Lock the directory for the block, and yield the lock's descriptor.
+    """Lock the directory while the block lasts, and yield the lock's descriptor.
 
     Raise `AlreadyRunning` if it is locked.
     """
@@ -47,7 +47,7 @@ def instance_lock(paths: Paths) -> Iterator[int]:
 
 
 class Supervisord:
-    """The process of supervisord with the configuration at `paths`, for the block.
+    """The process of supervisord with the configuration at `paths`, while the block lasts.
 
     `names` are its programs, in the order in which they stop. `write` is called with each line
     of their output.

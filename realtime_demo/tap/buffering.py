@@ -1,4 +1,4 @@
-"""Buffering of responses without an end, as by a proxy."""
+"""Buffering of chunked responses, as by a proxy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
 
 
 class Buffer:
-    """A buffer that holds a chunked response back until it has enough bytes, or the response ends.
+    """A buffer that collects a chunked response until `most` bytes are held or the response ends.
 
     Responses with a Content-Length are passed on at once: a proxy can see their end.
     """

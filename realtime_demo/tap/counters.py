@@ -33,7 +33,7 @@ class Counts:
 
 
 class Piece(NamedTuple):
-    """Bytes that crossed together, and their time (the event loop's clock, seconds)."""
+    """Bytes that crossed the tap together, and their time (the event loop's clock, seconds)."""
 
     time: float
     data: bytes
@@ -49,8 +49,8 @@ class Record:
     size: int = 0
 
     def add(self, time: float, data: bytes) -> None:
-        if (room := self.limit - len(self.first)) > 0:
-            self.first += data[:room]
+        if (space := self.limit - len(self.first)) > 0:
+            self.first += data[:space]
         self.pieces.append(Piece(time, data[-self.limit :]))
         self.size += len(self.pieces[-1].data)
         while self.size > self.limit or len(self.pieces) > PIECES:

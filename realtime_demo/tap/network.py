@@ -39,7 +39,7 @@ class Link:
 
     @property
     def mean_delay(self) -> float:
-        """Mean seconds of a single small piece."""
+        """Mean delay of a single small piece, in seconds."""
         return self.delay + self.jitter / 2
 
 
@@ -62,7 +62,7 @@ class Network:
 
     @property
     def rtt(self) -> float:
-        """Mean seconds of a small exchange."""
+        """Mean duration of a small exchange, in seconds."""
         return self.up.mean_delay + self.down.mean_delay
 
     @property

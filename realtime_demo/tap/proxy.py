@@ -127,8 +127,8 @@ class Tap:
     def client_of(self, port: int) -> tuple[str, int] | None:
         """Return the address of the client whose connection leaves the tap from `port`.
 
-        To the server, `port` is its peer's. The client is known before its first byte reaches
-        the server, until the connection to the server is closed.
+        The server sees `port` as its peer's port. The client is known from before its first byte
+        reaches the server until the connection to the server is closed.
         """
         connection = self._upstream.get(port)
         return connection.client if connection is not None else None
@@ -257,12 +257,12 @@ class Connection:
             return
         # A client may send only after the handshake's round trip (RFC 9293 §3.5); this host's
         # kernel has completed the handshake without the simulated delay.
-        self._shake_hands()
+        self._simulate_handshake()
         self.upstream_port = server.get_extra_info("sockname")[1]
         self.tap._upstream[self.upstream_port] = self
         up.flow()
 
-    def _shake_hands(self) -> None:
+    def _simulate_handshake(self) -> None:
         self.pipes["up"].not_before = self.opened + self.tap.network_of(self.label).rtt
 
     def begins(self, data: bytes) -> None:
@@ -277,7 +277,7 @@ class Connection:
             first, self.label = not self.label, self.tap.label(self.target)
             self.tap.count(self.label).connections += first
             if first:
-                self._shake_hands()
+                self._simulate_handshake()
         self.counts.requests += 1
         self.tap.count(self.label).requests += 1
 
@@ -308,9 +308,9 @@ class Connection:
         pipe = self.pipes.get(direction)
         if pipe is not None:
             pipe.source_lost(error)
-        back = self.pipes.get("down" if direction == "up" else "up")
-        if back is not None:
-            back.sink_lost()
+        opposite = self.pipes.get("down" if direction == "up" else "up")
+        if opposite is not None:
+            opposite.sink_lost()
         if direction == "down":
             if self.tap._upstream.get(self.upstream_port) is self:
                 del self.tap._upstream[self.upstream_port]

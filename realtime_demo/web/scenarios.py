@@ -51,7 +51,7 @@ class Scenario:
     needs_demo: bool = True
 
     def for_browser(self) -> dict[str, Any]:
-        """Return the scenario as JSON, in the active language."""
+        """Return the scenario as a JSON object, in the active language."""
         return {
             "slug": self.slug,
             "title": str(self.title),

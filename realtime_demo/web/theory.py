@@ -62,8 +62,8 @@ def _parameters(query: Query) -> tuple[Workload, NetworkPath]:
     return workload, NetworkPath(network, SERVICE)
 
 
-def _number(query: Query, name: str, default: float, between: tuple[float, float]) -> float:
-    text, (least, most) = query.get(name, ""), between
+def _number(query: Query, name: str, default: float, bounds: tuple[float, float]) -> float:
+    text, (least, most) = query.get(name, ""), bounds
     if not text:
         return default
     try:

@@ -56,7 +56,7 @@ EXPLANATIONS[503] = EXPLANATIONS[500]
 
 @require_safe
 def demo_page(request: HttpRequest) -> HttpResponse:
-    """Show the events of the room `?room=` by every technique."""
+    """Show the events of the room `?room=`, received by every technique."""
     room = request.GET.get("room", DEFAULT_ROOM)
     techniques = [technique for technique in TECHNIQUES if technique.on_page]
     context: dict[str, Any] = {"room": room, "techniques": techniques}

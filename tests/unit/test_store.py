@@ -193,13 +193,13 @@ async def test_a_redis_with_limited_info_is_accepted(
     lacking: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers compatible with Redis may omit fields of INFO."""
-    real_ask = redis_promotion._ask
+    real_execute = redis_promotion._execute
 
     async def ask(connection: AbstractConnection, *command: str | int) -> bytes:
-        lines = (await real_ask(connection, *command)).split(b"\r\n")
+        lines = (await real_execute(connection, *command)).split(b"\r\n")
         return b"\r\n".join(line for line in lines if not line.startswith(lacking.encode()))
 
-    monkeypatch.setattr(redis_promotion, "_ask", ask)
+    monkeypatch.setattr(redis_promotion, "_execute", ask)
     async with history_of("redis", redis_server.url) as log:
         events = await fill(log, 2)
         assert (await log.read("r", None)).events == tuple(events)

@@ -21,7 +21,7 @@ from transports.http.problems import Problem, problem_of
 from transports.http.request import Request
 from transports.http.scope import Application, Receive, Scope, Send
 
-DATABASE_TIMEOUT = 5.0  # seconds: a locked database responds later than an unreachable one
+DATABASE_TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
 
 
 class AnonymousGuard:
@@ -98,7 +98,7 @@ def check_query(scope: Scope) -> None:
 
 
 async def look_up(query: Callable[[], Any]) -> Any:
-    """Run `query` in a thread and return its result. Raises `TimeoutError` too."""
+    """Return the result of `query`, run in a thread. Raises `TimeoutError`, and what it raises."""
 
     def run_query() -> Any:
         try:

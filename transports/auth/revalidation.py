@@ -30,7 +30,7 @@ from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 2.0  # seconds between sweeps; an ended right closes connections within twice that
+INTERVAL = 2.0  # seconds between sweeps; connections close within twice that after a change
 
 
 class Credential(NamedTuple):
@@ -71,10 +71,13 @@ class UserConnection:
     async def run(
         self, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Run `application` until it ends or `end` is called, as `asyncio.timeout` does."""
+        """Run `application`; once `end` has cancelled it, send the problem.
+
+        Counts cancellations as `asyncio.timeout` does.
+        """
 
         async def observed_send(message: dict[str, Any]) -> None:
-            await send(message)  # a server that waits for the client has not sent it yet
+            await send(message)  # waits for a slow client: note the type only afterwards
             self._last_sent = message["type"]
             self._is_complete = not message.get("more_body") and self._last_sent.endswith(".body")
 
@@ -86,7 +89,7 @@ class UserConnection:
             if self._problem is None or task is None:
                 raise
             if [task.uncancel() for _ in range(self._cancellations)][-1] > 0:
-                raise
+                raise  # also cancelled from elsewhere
             if self._last_sent == "http.response.start":
                 # `Content-Length` has been sent but the body will not follow: the server aborts
                 # the connection, or the next response would be read as this body.
@@ -109,11 +112,14 @@ class UserConnection:
         elif not self._last_sent:
             await reject(send, problem)  # a long poll that is still waiting
         elif not self._is_complete:
-            # A stream: too late for a status. The client's next request gets it.
+            # A stream: too late for a status. The client's next request receives the problem.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def revalidate(self, active_users: Mapping[str | UUID, Any]) -> None:
-        """End the connection unless `active_users`, by session key or token id, still allows it."""
+        """End the connection if its user is inactive or may no longer enter one of its rooms.
+
+        `active_users` are by session key or token id.
+        """
         session, token = self.credential
         if token is not None:
             user = active_users.get(token.id)

@@ -78,13 +78,13 @@ def revoked() -> Problem:
 
 
 def bearer(authorization: bytes) -> str | None:
-    """Return the token of an Authorization header; None for another scheme, as proxies use."""
+    """Return the token of an Authorization header; None for another scheme, such as Basic."""
     scheme, _, token = authorization.decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def in_subprotocols(scope: Scope) -> str | None:
-    """Return the token among a socket's subprotocols: a browser can set no other header."""
+    """Return the token among a socket's subprotocols, the only header that browsers can set."""
     for name in scope.get("subprotocols", ()):
         if name.startswith(TOKEN_SUBPROTOCOL):
             return str(name).removeprefix(TOKEN_SUBPROTOCOL)

@@ -32,7 +32,7 @@ class Attempts:
         self._changed = threading.Condition()
 
     def begin(self, client: str, a_minute: float) -> None:
-        """Take a token, of `a_minute`; raises `Problem` (429) if failures have used up all."""
+        """Take one of `a_minute` tokens; raises `Problem` (429) if failures have used them up."""
         with self._changed:
             while True:
                 try:
@@ -60,7 +60,7 @@ attempts = Attempts()
 class LimitedLoginView(LoginView):
     """Django's `LoginView`, with 429 after `LOGIN_RATE` failures in a minute from one address.
 
-    Only failures count, so that a class behind one address can log in together.
+    Only failures count, so that a classroom behind one address can log in at once.
     """
 
     _failed = False

@@ -46,7 +46,7 @@ class Endpoint:
 class BatchEndpoint(Endpoint):
     """A response of one batch, which therefore has a Content-Length.
 
-    `is_held` is whether `batch` waits, so that the client may disconnect meanwhile.
+    `is_held` means that `batch` may wait, and the client disconnect meanwhile.
     """
 
     technique: ClassVar[str]

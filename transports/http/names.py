@@ -13,8 +13,8 @@ from transports.http.problems import Problem
 
 # Control characters, line separators, and the marks that change the direction (UAX #9 §2).
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# Invisible characters: formats, combining marks, spaces (general categories of Unicode), and
-# letters that only fill a place.
+# Invisible characters: formats, combining marks and spaces, by their general category in Unicode;
+# and letters without a glyph (fillers).
 _INVISIBLE = frozenset({"Cf", "Mn", "Me", "Zs"})
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 

@@ -54,7 +54,7 @@ class Problem(Exception):
 
     @property
     def close_code(self) -> int:
-        """The close code of a socket: 4000 + status, or 1011 for an error of the server's."""
+        """The close code of a socket: 4000 + status, or 1011 for a server error."""
         return INTERNAL_ERROR if self.status == 500 else 4000 + self.status
 
     @property

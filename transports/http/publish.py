@@ -75,7 +75,7 @@ async def publish(
     kind: str = "message",
     key: str | None = None,
 ) -> Event:
-    """Publish the client's document, under the user's name if there is a user.
+    """Publish the client's document, under the user's name if the user is authenticated.
 
     `kind` is "message", or "edit" or "delete" of the event in the document's `of`. If `key` was
     used before with the same document, return the event published then. Raises `Problem`, and
@@ -106,7 +106,7 @@ async def publish(
         try:
             draft = draft._replace(of=await changeable(request.user, room, document))
         except Problem as problem:
-            # The event to change may have been trimmed since a first attempt that succeeded.
+            # A first attempt may have succeeded before the event to change was trimmed.
             if problem.status == 404 and key is not None:
                 event, draft = await feed.published(key, room), draft._replace(of=document["of"])
             if event is None:
@@ -121,7 +121,7 @@ async def publish(
 
 
 async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
-    """Return the id of the event that the document changes, if `user` may; raises `Problem`.
+    """Return the id of the event in `of`. Raises `Problem` unless `user` may change the event.
 
     Users may change their own messages, staff any message or announcement.
     """

@@ -113,7 +113,7 @@ class Request:
         text = self.query.get(name, "")
         if not text:
             return default
-        if not _SECONDS.fullmatch(text):  # float() also accepts "1_0", "inf" and other digits
+        if not _SECONDS.fullmatch(text):  # float() also accepts "1_0", "inf", non-ASCII digits
             raise Problem(
                 400,
                 name,

@@ -29,7 +29,7 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 def client_address(scope: Scope) -> str:
-    """Return the client's address, from the proxy with `BEHIND_PROXY`.
+    """Return the client's address; with `BEHIND_PROXY`, the one that the proxy reports.
 
     Empty if unknown, as on a Unix socket without a proxy.
     """
@@ -53,7 +53,7 @@ def is_on_this_machine(scope: Scope) -> bool:
 
 
 def check_host(scope: Scope) -> None:
-    """Raise `Problem` unless `ALLOWED_HOSTS` has the Host, as Django does (DNS rebinding)."""
+    """Raise `Problem` unless `ALLOWED_HOSTS` allows the Host: prevents DNS rebinding."""
     host = header(scope, b"host").decode("latin-1")
     # HTTP/1.0 requires no Host (RFC 9112 §3.2).
     if host and not _is_our_host(host):
@@ -77,7 +77,7 @@ def check_origin(scope: Scope) -> None:
 
 
 def scheme_of(scope: Scope) -> str:
-    """Return http or https, from the proxy with `SECURE_PROXY_SSL_HEADER`."""
+    """Return http or https; with `SECURE_PROXY_SSL_HEADER`, as the proxy reports it."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER
         wire_name = name.removeprefix("HTTP_").replace("_", "-").lower().encode()

@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 class StreamEndpoint(Endpoint):
     """A response that never ends, and therefore has no Content-Length.
 
-    The header `Cursor` is its start: a client that loses the connection before the first whole
-    event resumes from there.
+    The header `Cursor` is the position before the first event: a client that loses the connection
+    before the first whole event resumes from there.
 
     The server sends it chunked on HTTP/1.1, and closes the connection at its end on HTTP/1.0
     (RFC 9112 §6.3).

@@ -18,10 +18,10 @@ NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 
 
 @lru_cache(maxsize=1024)
 def counted_as(address: str) -> str:
-    """Return the address to count `address` as: itself, or for IPv6 its /64 network."""
+    """Return the client that `address` counts as: itself, or for IPv6 its /64 network."""
     try:
         parsed = ipaddress.ip_address(address)
-    except ValueError:  # empty, or a proxy's name for it
+    except ValueError:  # empty, or not an address but a proxy's identifier
         return address
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
@@ -45,8 +45,8 @@ class RateLimit:
         """Take a token; raises `Problem` (429) if the bucket is empty."""
         now = time.monotonic()
         burst = max(1.0, 2 * rate if burst is None else burst)
-        tokens, at = self._buckets.pop(client, (burst, now))
-        tokens = min(burst, tokens + (now - at) * rate)
+        tokens, updated_at = self._buckets.pop(client, (burst, now))
+        tokens = min(burst, tokens + (now - updated_at) * rate)
         if tokens < 1:
             self._buckets[client] = tokens, now
             seconds = max(1, round((1 - tokens) / rate + 0.5))
@@ -67,8 +67,8 @@ class RateLimit:
     def put_back(self, client: str) -> None:
         """Return the token that `client` took."""
         if client in self._buckets:  # otherwise it was dropped, and the bucket counts as full
-            tokens, at = self._buckets[client]
-            self._buckets[client] = tokens + 1, at
+            tokens, updated_at = self._buckets[client]
+            self._buckets[client] = tokens + 1, updated_at
 
 
 publishing = RateLimit()

@@ -42,7 +42,7 @@ async def health(request: HttpRequest) -> HttpResponse:
 
 @api_view("GET", "HEAD")
 async def readiness(request: HttpRequest) -> HttpResponse:
-    """Return as `/healthz` for `/readyz`; 503 and `"unavailable"` too without the store."""
+    """Return the status for `/readyz`: as `/healthz`, or 503 `"unavailable"` without a store."""
     status = "stopping" if hub.current().closing else "ok"
     try:
         async with asyncio.timeout(STORE_TIMEOUT):

@@ -1,4 +1,4 @@
-"""`GET /rooms/`: the rooms in use that the visitor may enter, and the people in them."""
+"""`GET /rooms/`: the rooms in use that the user may enter, and the people in them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class People(Protocol):
         ...
 
     async def release(self, people: Iterable[Person]) -> list[Person]:
-        """Remove people from this process; return those whom no process has any more."""
+        """Remove people from this process; return those no longer in any process."""
         ...
 
     async def report(self, connections: dict[str, int]) -> list[Person]:

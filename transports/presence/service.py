@@ -37,7 +37,7 @@ ANNOUNCE_TIMEOUT = 1.0  # seconds a connection waits to be announced
 SWEEP_INTERVAL = 1.0  # seconds between checks for people who have left
 REPORT_INTERVAL = 5.0  # seconds between reports to the other processes
 FRESHNESS = 1.0  # seconds for which a list of everyone is cached
-MOST_PEOPLE = 10_000  # in one process; those beyond are not announced
+MOST_PEOPLE = 10_000  # in one process; further people are not announced
 
 
 @dataclass
@@ -125,8 +125,8 @@ class Presence:
             del self._stays[person]
         if ended:
             async with self._store_lock:
-                returned = [person for person in ended if person in self._stays]
-                removed = await self.store.release(set(ended).difference(returned))
+                present_again = [person for person in ended if person in self._stays]
+                removed = await self.store.release(set(ended).difference(present_again))
             await self._publish("leave", removed)
         if now - self._reported_at > REPORT_INTERVAL:
             self._reported_at = now
@@ -138,7 +138,7 @@ class Presence:
             await self._publish("leave", removed)
 
     async def _announce(self, person: Person) -> None:
-        # A separate task, not cancelled with the request: the store reports a new person once.
+        # A separate task, not cancelled with the request: the store returns a new person only once.
         loop = asyncio.get_running_loop()
         announcing = loop.create_task(self._register([person]), context=contextvars.Context())
         self._announcing.add(announcing)

@@ -88,7 +88,7 @@ class Extent:
     last: int
 
     def batch(self, room: str, since: Cursor, events: Iterable[Event]) -> Batch:
-        """Return those of all `events` after `since`, preceded by a `reset` if some are missing.
+        """Return those of `events` after `since`, preceded by a `reset` if some are missing.
 
         The number of missing events is known only within one epoch. A `seq` after `last` belongs
         to a lost epoch: an older state was restored.

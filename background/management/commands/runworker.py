@@ -22,7 +22,7 @@ class Command(runworker.Command):  # type: ignore[misc]
             if name not in names:
                 raise CommandError(f"A channel must be one of {', '.join(names)}; got {name!r}.")
         if not settings.REDIS_URL:
-            # It would claim tasks, and publish to a history in its own memory.
+            # A separate worker would publish to a history in its own memory.
             raise CommandError(
                 "A separate worker needs the servers' REDIS_URL; without Redis tasks run inside "
                 "the server."

@@ -17,7 +17,7 @@ from .parsing import chunk_end, frame_end, header_fields, inflated
 MOST = 1024 * 1024  # bytes recorded of a connection
 LEAST = 64 * 1024  # bytes recorded of a connection if there are many
 TOTAL = 128 * 1024 * 1024  # bytes recorded of all connections, roughly
-CONNECTIONS = 1_000  # recordings until those of closed connections are discarded
+CONNECTIONS = 1_000  # number of recordings at which those of closed connections are discarded
 LONGEST = 16 * 1024 * 1024  # bytes of a carrier
 HEAD = 64 * 1024  # bytes of a head
 
@@ -139,7 +139,7 @@ class Recording:
             self.size += len(data)
 
     def discard(self, most: int) -> None:
-        """Discard each oldest part that is followed by at least `most` bytes.
+        """Discard the oldest part while more than `most` bytes follow it.
 
         A carrier that is longer than `most`, such as a room's whole history in one frame, is
         kept until enough bytes follow it.

@@ -43,7 +43,7 @@ class Part:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The part as JSON. Of a part other than the event, bytes past SHOWN are `omitted`."""
+        """The part as JSON. Bytes past `SHOWN` are left out, unless it is the event."""
         data = self.data if self.event else self.data[:SHOWN]
         text = data.decode("utf-8", "replace") if self.text is None else self.text
         document: dict[str, Any] = {
@@ -109,13 +109,13 @@ def lines(content: bytes, identity: str) -> list[Part]:
 def sse(content: bytes, identity: str) -> list[Part]:
     """Dissect Server-Sent Events: the fields `id` and `data`, and the empty line."""
     start, end = span_of(content, identity)
-    field = content.rindex(b"\n", 0, start) + 1 if b"\n" in content[:start] else 0
-    before = content.rfind(b"\n\n", 0, start)
-    first = before + 2 if before >= 0 else 0
+    data_start = content.rindex(b"\n", 0, start) + 1 if b"\n" in content[:start] else 0
+    blank_line = content.rfind(b"\n\n", 0, start)
+    event_start = blank_line + 2 if blank_line >= 0 else 0
     return present(
-        others(content[:first]),
-        Part("sse-field", content[first:field], "wire.sseId", SSE),
-        Part("sse-field", content[field:start], "wire.sseData", SSE),
+        others(content[:event_start]),
+        Part("sse-field", content[event_start:data_start], "wire.sseId", SSE),
+        Part("sse-field", content[data_start:start], "wire.sseData", SSE),
         Part("json", content[start:end], "wire.event", JSON, event=True),
         Part("sse-end", content[end : end + 2], "wire.sseEnd", SSE),
         others(content[end + 2 :]),

@@ -46,8 +46,8 @@ OPTIONS = (
     ("seed", "seed", 1, "seed of the schedule"),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
-WRITTEN = ("json", "summary", "csv", "report")
-WHOLE = ("clients", "rounds", "size", "seed")
+OUTPUT_OPTIONS = ("json", "summary", "csv", "report")
+INTEGER_OPTIONS = ("clients", "rounds", "size", "seed")
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
         for option, _, _, text in OPTIONS:
-            kind = int if option in WHOLE else float
+            kind = int if option in INTEGER_OPTIONS else float
             parser.add_argument(f"--{option}", type=kind, help=text)
         parser.add_argument(
             "--arrivals", choices=("poisson", "fixed"), help="distribution of the events in time"
@@ -125,7 +125,7 @@ class Command(BaseCommand):
         if options["self_check"]:
             self.self_check(plan)
             return
-        outputs = [options[name] for name in WRITTEN if options[name]]
+        outputs = [options[name] for name in OUTPUT_OPTIONS if options[name]]
         for name in outputs:
             self.check_output(Path(name).absolute())
         try:
@@ -216,10 +216,12 @@ class Command(BaseCommand):
                 raise ValueError(f"A sweep must be as rtt=0,50,200; got {text!r}.") from None
             names.append(name)
             configurations = [
-                one for settings in configurations for one in sweep(settings, name, numbers)
+                configuration
+                for settings in configurations
+                for configuration in sweep(settings, name, numbers)
             ]
-        for one in configurations:
-            one.check_predictable()
+        for configuration in configurations:
+            configuration.check_predictable()
         if options["server"]:
             parts = urlsplit(options["server"])  # raises `ValueError`, and so does `port`
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
@@ -239,7 +241,8 @@ class Command(BaseCommand):
         if options["application"]:
             plan = replace(plan, application=options["application"])
         if any(
-            not math.isinf(one.bandwidth) or one.rtt or one.jitter for one in configurations
+            not math.isinf(configuration.bandwidth) or configuration.rtt or configuration.jitter
+            for configuration in configurations
         ) and (not plan.tapped or (plan.server or "").startswith("https:")):
             raise ValueError(
                 "rtt, jitter and bandwidth need the tap: they cannot be used with --no-tap or TLS."
@@ -261,7 +264,7 @@ class Command(BaseCommand):
             ) from error
 
     def run_with_progress(self, plan: Plan) -> Result:
-        """Run `plan`, with its progress on the terminal if there is one."""
+        """Run `plan`, with its progress on the terminal if there is configuration."""
         console = Console(stderr=True)
         phases = sum(
             len(settings.each_round()) * (1 if settings.together else len(settings.techniques))

@@ -26,7 +26,7 @@ from transports.auth.permissions import check_room
 from transports.http.problems import Problem
 
 ANYWHERE = {"0.0.0.0", "::"}
-# Seconds between heartbeats: short, so that a class sees a client detect a dead connection.
+# Seconds between heartbeats: short, so that clients visibly detect a dead connection.
 HEARTBEAT = "5"
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (0.0.0.0: for a whole class)"
+            "--host", default="127.0.0.1", help="address to listen on (0.0.0.0: all interfaces)"
         )
         parser.add_argument(
             "--port", type=int, default=8000, help="port to listen on (0: any free port)"
@@ -98,7 +98,7 @@ class Command(BaseCommand):
         feed = "Redis" if settings.REDIS_URL else "the server"
         self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
         if host in ANYWHERE:
-            # The URL above is a loopback address: only from there are the controls accepted.
+            # The URL above is a loopback address: the controls are accepted only from there.
             self.write(f"For others on your network: {url_of(own_address(), port)}{query}")
         self.write(f"The history is in {feed}. Ctrl-C stops the demo.")
         if not self.options["no_browser"]:

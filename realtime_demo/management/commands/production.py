@@ -23,7 +23,7 @@ from realtime_demo.asgi_servers import command
 from realtime_demo.production import certificate, configuration, programs, readiness
 from realtime_demo.production.paths import Paths
 
-PAUSE = 0.5  # seconds between checks of supervisord; the longest until a signal is handled
+PAUSE = 0.5  # seconds between checks of supervisord and for signals
 
 Commands = dict[str, list[str]]
 
@@ -73,7 +73,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"Cannot create {paths.directory}: {error}") from error
 
-        # A variable instead of an exception: the signal interrupts no step halfway.
+        # Set a variable instead of raising an exception, so that a signal interrupts no step.
         self.interrupted = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.interrupt)
@@ -162,12 +162,14 @@ class Command(BaseCommand):
             groups.append(("data", {"redis": [redis, str(paths.redis_conf)]}))
         conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")
         groups.append(("proxy", {"nginx": [nginx, "-e", "stderr", "-p", prefix, "-c", conf]}))
-        working = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
-        work = [sys.executable, "manage.py", "runworker", "background-tasks"]
+        worker_names = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
+        worker_command = [sys.executable, "manage.py", "runworker", "background-tasks"]
         application: Commands = {
             name: command(settings.SERVER, uds=str(paths.socket(name))) for name in paths.names
         }
-        groups.append(("application", {**application, **dict.fromkeys(working, work)}))
+        groups.append(
+            ("application", {**application, **dict.fromkeys(worker_names, worker_command)})
+        )
         paths.supervisor.touch(0o600)
         paths.supervisor.write_text(configuration.supervisor(paths, groups, password))
         return groups

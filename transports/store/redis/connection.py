@@ -20,8 +20,8 @@ from transports.store.redis.socket import IN_PLACE_OF
 from transports.store.redis.url import layer_host
 
 CONNECTIONS = 8  # in a pool, by default
-FRESHNESS = 1.0  # seconds for which the Sentinels' response is cached
-HESITATION = 0.1  # seconds that the other Sentinels have to respond once one has
+FRESHNESS = 1.0  # seconds between queries of the Sentinels while the pool is used
+HESITATION = 0.1  # seconds for the other Sentinels to respond after the first
 POOL_TIMEOUT = 5.0  # seconds that a command waits for a free connection
 
 
@@ -92,7 +92,7 @@ class Pool(ConnectionPool):
         return connection
 
     async def confirm(self) -> bool:
-        """Connect to the present master; return False if there is only one server."""
+        """Query the Sentinels for the present master; return False if there are none."""
         return False
 
     async def release(self, connection: AbstractConnection) -> None:
@@ -105,7 +105,7 @@ class Pool(ConnectionPool):
 
 
 class Sentinels(Sentinel):
-    """Sentinels that are all queried: they learn of a failover within two seconds of each other.
+    """Queries all Sentinels, as they learn of a failover up to two seconds apart.
 
     The configuration with the highest epoch is the newest
     (redis.io/docs/latest/operate/oss_and_stack/management/sentinel, "Configuration epochs").
@@ -166,7 +166,7 @@ class MasterPool(SentinelConnectionPool, Pool):
         return await super()._take()
 
     async def confirm(self) -> bool:
-        # Always a new query: the caller may know of a change after the last response.
+        # Always a new query: the last response may be older than the failover that is suspected.
         if self._confirming is None:
             self._confirming = asyncio.get_running_loop().create_task(self._confirm())
         await asyncio.wait({self._confirming})
@@ -184,7 +184,7 @@ class MasterPool(SentinelConnectionPool, Pool):
     async def get_master_address(self) -> tuple[str, int]:
         """Return the master's address, and close connections to any other server.
 
-        Also closes those in use, unlike redis-py: a channel layer's reader would wait in vain.
+        Also closes those in use, unlike redis-py: otherwise a channel layer's reader waits forever.
         """
         address: tuple[str, int] = await super().get_master_address()
         in_use: list[Any] = list(self._in_use_connections)
@@ -194,7 +194,7 @@ class MasterPool(SentinelConnectionPool, Pool):
         return address
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close the connections; with those in use, also the ones to the Sentinels."""
+        """Close the connections; with those in use, also the Sentinels' connections."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
             for task in (self._querying, self._confirming):

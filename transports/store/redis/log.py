@@ -24,59 +24,60 @@ def event_of(entry: Entry) -> Event:
     return Event.decode(entry[1][b"event"])
 
 
-def head_of(last: Entry | None, store: str) -> Cursor:
+def head_of(last: Entry | None, store_token: str) -> Cursor:
     """Return the cursor after the room's last entry, in the epoch of its next event."""
     if last is None:
-        return Cursor(store, 0)
+        return Cursor(store_token, 0)
     cursor = cursor_of(last)
-    if not store:  # flushed just now: the next read will show that
+    if not store_token:  # flushed just now: the next read detects it
         return cursor
-    return Cursor(store + cursor.epoch[STORE_TOKEN_LENGTH:], cursor.seq)
+    return Cursor(store_token + cursor.epoch[STORE_TOKEN_LENGTH:], cursor.seq)
 
 
-def backlog(room: str, entries: Sequence[Entry], length: int, store: str) -> Batch:
+def backlog(room: str, entries: Sequence[Entry], length: int, store_token: str) -> Batch:
     """Return the room's last `length` events, for a client without a cursor."""
-    head = head_of(entries[-1] if entries else None, store)
-    last = entries[max(0, len(entries) - length) :]
-    return Batch(room, head, tuple(_events(room, last, None, head)))
+    head = head_of(entries[-1] if entries else None, store_token)
+    latest = entries[max(0, len(entries) - length) :]
+    return Batch(room, head, tuple(_events(room, latest, None, head)))
 
 
 def next_batch(
-    room: str, since: Cursor, entries: Sequence[Entry], newest: Entry | None, store: str
+    room: str, since: Cursor, entries: Sequence[Entry], newest: Entry | None, store_token: str
 ) -> Batch | None:
-    """Return the events after `since`, from `entries` that start at it, if it exists.
+    """Return the events after `since`, from the `entries` whose seq is at least that of `since`.
 
-    Return None unless the entries prove that no event is missing between.
+    Return None unless the entries prove that no event after `since` is missing.
     """
-    own = bool(entries) and cursor_of(entries[0]) == since
+    has_since = bool(entries) and cursor_of(entries[0]) == since
     following = entries[1:] if entries and _seq(entries[0]) == since.seq else entries
     if following:
         first = cursor_of(following[0])
-        if not own and not (first.seq == since.seq + 1 and since.belongs_to(first.epoch)):
+        if not has_since and not (first.seq == since.seq + 1 and since.belongs_to(first.epoch)):
             return None
-        head = head_of(following[-1], store)
+        head = head_of(following[-1], store_token)
     else:
-        head = head_of(entries[0] if own else newest, store)
-        if not own and since != head:
+        head = head_of(entries[0] if has_since else newest, store_token)
+        if not has_since and since != head:
             return None
     return Batch(room, head, tuple(_events(room, following, since, head)))
 
 
-def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store: str) -> Batch:
+def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store_token: str) -> Batch:
     """Return the events after any `since`, from all entries of the room (at least one)."""
-    head = head_of(entries[-1], store)
+    head = head_of(entries[-1], store_token)
     start = Cursor(cursor_of(entries[0]).epoch, _seq(entries[0]) - 1)
-    run = [_seq(entry) for entry in entries if since.belongs_to(cursor_of(entry).epoch)]
+    seqs = [_seq(entry) for entry in entries if since.belongs_to(cursor_of(entry).epoch)]
     missed: int | None = None
-    if run:
-        if run[0] == start.seq + 1 and since.seq < start.seq:
+    if seqs:
+        if seqs[0] == start.seq + 1 and since.seq < start.seq:
             missed = start.seq - since.seq
-        elif run[0] - 1 <= since.seq and (since.seq <= run[-1] or since.epoch != head.epoch):
-            # A number after the run's last one is of an event that the former master lost: the
-            # events after `since` start at the seam.
-            following = [entry for entry in entries if _seq(entry) > min(since.seq, run[-1])]
+        elif seqs[0] - 1 <= since.seq and (since.seq <= seqs[-1] or since.epoch != head.epoch):
+            # If `since` is after the last seq of its epoch, the former master lost that event: the
+            # events after it start at the seam.
+            following = [entry for entry in entries if _seq(entry) > min(since.seq, seqs[-1])]
             return Batch(room, head, tuple(_events(room, following, since, head)))
-    # Another epoch; or a number after the last one: an older state was restored.
+    # Events after `since` were trimmed; or `since` is of another epoch, or after the last event,
+    # because an older state was restored.
     events = (reset(room, start, missed), *_events(room, entries, start, head))
     return Batch(room, head, events)
 
@@ -84,7 +85,7 @@ def whole_batch(room: str, since: Cursor, entries: Sequence[Entry], store: str) 
 def _events(
     room: str, entries: Iterable[Entry], before: Cursor | None, head: Cursor
 ) -> Iterator[Event]:
-    """Yield the events, with a `reset` at each seam."""
+    """Yield the events, with a `reset` at each seam from `before` to `head`."""
     for entry in entries:
         cursor = cursor_of(entry)
         if before is not None and not before.belongs_to(cursor.epoch):

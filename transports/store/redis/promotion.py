@@ -4,7 +4,7 @@ Redis replicates after it has responded, so that a promoted replica may lack the
 would reuse their numbers. A server that was once a replica has the former master's replication ID
 in `INFO replication`, and the offset up to which they agree
 (redis.io/docs/latest/operate/oss_and_stack/management/replication). Every connection of the store
-checks that before its first command, and so before any publish.
+checks these fields before its first command, and so before any publish.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ SetUp = Callable[[AbstractConnection], Awaitable[None]]
 def set_up(promotion_key: str, store_key: str) -> SetUp:
     """Return a `redis_connect_func` for redis-py, which sets up each connection.
 
-    It rejects a replica. After a promotion that `promotion_key` does not have yet, it stores a new
-    token in `store_key`. Raises `redis.RedisError`.
+    It rejects a replica. After a promotion that `promotion_key` does not record yet, it stores a
+    new token in `store_key`. Raises `redis.RedisError`.
     """
 
     async def connected(connection: AbstractConnection) -> None:
         await connection.on_connect()
         try:
-            replication = await _ask(connection, "INFO", "replication")
+            replication = await _execute(connection, "INFO", "replication")
         except NoPermissionError:
             logger.warning("This Redis user may not run INFO: promotions will not be detected.")
             return
@@ -59,13 +59,13 @@ def set_up(promotion_key: str, store_key: str) -> SetUp:
             marker = f"{fields['master_replid2']}:{fields['second_repl_offset']}"
             keys = promotion_key, store_key
             token = new_token(STORE_TOKEN_LENGTH)
-            if await _ask(connection, "EVAL", _NOTE, len(keys), *keys, marker, token):
+            if await _execute(connection, "EVAL", _NOTE, len(keys), *keys, marker, token):
                 logger.warning("This Redis is a promoted replica: a new epoch begins.")
 
     return connected
 
 
-async def _ask(connection: AbstractConnection, *command: str | int) -> bytes:
+async def _execute(connection: AbstractConnection, *command: str | int) -> bytes:
     await connection.send_command(*command)
     response: bytes = await connection.read_response()
     return response

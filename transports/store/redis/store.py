@@ -179,7 +179,7 @@ class RedisStore:
         return batch or await self._whole(room, cast(Cursor, since))
 
     async def _next(self, room: str, since: Cursor | None) -> Batch | None:
-        """Return the events after `since`; None if some may be missing between."""
+        """Return the events after `since`; None if some of them may be missing."""
         # Not in MULTI, in which a Redis whose memory is full rejects even reads. So an append or
         # a flush may come between these commands: the result relies on one of them alone, and the
         # store's epoch is read last, so that it is never older than an entry's.
@@ -190,12 +190,12 @@ class RedisStore:
                 pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
             pipe.get(self._store_key)
             newest, *from_since, token = await reached(pipe.execute())
-        store = token.decode() if token else ""
-        if not store and not newest:
-            store = await self._begin()
+        store_token = token.decode() if token else ""
+        if not store_token and not newest:
+            store_token = await self._begin()
         if since is None:
-            return backlog(room, newest[::-1], self._backlog, store)
-        return next_batch(room, since, from_since[0], newest[0] if newest else None, store)
+            return backlog(room, newest[::-1], self._backlog, store_token)
+        return next_batch(room, since, from_since[0], newest[0] if newest else None, store_token)
 
     async def _whole(self, room: str, since: Cursor) -> Batch:
         # The whole log in one command, so that the reset's count matches the events after it.
@@ -215,19 +215,19 @@ class RedisStore:
                 pipe.xrevrange(self._key(room), count=1)
             pipe.get(self._store_key)
             *newest, token = await reached(pipe.execute())
-        store = token.decode() if token else await self._begin()
+        store_token = token.decode() if token else await self._begin()
         return {
-            room: head_of(entries[0] if entries else None, store)
+            room: head_of(entries[0] if entries else None, store_token)
             for room, entries in zip(rooms, newest, strict=True)
         }
 
     async def _begin(self) -> str:
         """Set and return the store's token, which begins every epoch until Redis is flushed."""
         await reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
-        store: bytes | None = await reached(self._reader.get(self._store_key))
-        if store is None:
+        store_token: bytes | None = await reached(self._reader.get(self._store_key))
+        if store_token is None:
             raise StoreUnavailable("Redis deleted the store's epoch as soon as it was set.")
-        return store.decode()
+        return store_token.decode()
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -34,22 +34,22 @@ def layer_host(url: str, **options: Any) -> dict[str, Any]:
     parts = _split(url)
     if parts.scheme not in SENTINEL_SCHEMES:
         return {"address": url, **options}
-    master, sentinels, of_sentinels, of_master = _sentinel(parts)
+    master, sentinels, sentinel_options, master_options = _sentinel(parts)
     return {
         "master_name": master,
         "sentinels": sentinels,
-        "sentinel_kwargs": of_sentinels,
-        **of_master,
+        "sentinel_kwargs": sentinel_options,
+        **master_options,
         **options,
     }
 
 
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
-    known = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
-    if parts.scheme not in known:
+    schemes = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+    if parts.scheme not in schemes:
         raise InvalidRedisURL(
-            f"REDIS_URL must begin with one of {', '.join(known)}; got {parts.scheme[:40]!r}."
+            f"REDIS_URL must begin with one of {', '.join(schemes)}; got {parts.scheme[:40]!r}."
         )
     return parts
 
@@ -72,26 +72,26 @@ def _sentinel(
         raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(unknown)}.")
     try:
         sentinels = [_address(host) for host in hosts.split(",")]
-        of_master: dict[str, Any] = {"db": int(database or 0)}
+        master_options: dict[str, Any] = {"db": int(database or 0)}
     except ValueError as error:
         raise InvalidRedisURL("The ports and the database of REDIS_URL must be numbers.") from error
     if user:
-        of_master["username"] = unquote(user)
+        master_options["username"] = unquote(user)
     if password:
-        of_master["password"] = unquote(password)
-    of_sentinels: dict[str, Any] = {
+        master_options["password"] = unquote(password)
+    sentinel_options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
         "retry": None,  # no retry: another Sentinel responds instead
     }
     for name in ("username", "password"):
         if value := query.get(f"sentinel_{name}"):
-            of_sentinels[name] = value
+            sentinel_options[name] = value
     if SENTINEL_SCHEMES[parts.scheme]:
         tls = {name: value for name, value in query.items() if name in TLS_OPTIONS}
-        for each in (of_master, of_sentinels):
+        for each in (master_options, sentinel_options):
             each.update(ssl=True, **tls)
-    return master, sentinels, of_sentinels, of_master
+    return master, sentinels, sentinel_options, master_options
 
 
 def _address(text: str) -> tuple[str, int]:
