@@ -49,7 +49,7 @@ function durationText(value) {
 
 export class Controls {
   #changedAt = -Infinity;
-  #lapses = Infinity; // scenarios that their page abandoned, according to the demo
+  #lapses = Infinity; // expired leases that the demo has reported
 
   /**
    * @param {HTMLElement} element
