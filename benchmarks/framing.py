@@ -210,7 +210,7 @@ class LineFraming(Framing):
             if not chunk:
                 raise Unexpected("the stream ended")
             payload += chunk
-            if payload.endswith(self._end):  # else an event continues in the next chunk
+            if payload.endswith(self._end):  # otherwise an event continues in the next chunk
                 for text in payload.splitlines():
                     numbers += self._line(text)
                 payload, used = b"", end

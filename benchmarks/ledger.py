@@ -61,7 +61,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.count = 0
-        self.receipts = 0  # pieces of data with deliveries
+        self.receipts = 0  # received chunks that contained deliveries
         self._goal = 0
         self._reached = asyncio.Event()
 

@@ -36,13 +36,13 @@ NAMES = (*SCENARIOS, *OURS, *CONTESTANT)
 class Size:
     """The extent of a run: amounts, loads and contestants."""
 
-    share: float = 1.0  # of the events of a load
+    share: float = 1.0  # of a load's events
     polls: int = 4_000
     connections: int = 1_000
     unread: int = 4_000  # events of 6 kB
     loads: tuple[Load, ...] = LOADS
     contestants: tuple[str, ...] = tuple(CONTESTANT)
-    memory_of: tuple[str, ...] = tuple(CONTESTANT)  # contestants in the scenarios of memory
+    memory_of: tuple[str, ...] = tuple(CONTESTANT)  # contestants in the memory scenarios
 
 
 FULL = Size()

@@ -11,7 +11,7 @@ from benchmarks.framing import Unexpected, get
 from benchmarks.publishers import http_publisher, read_response
 from benchmarks.servers import Server
 
-CLIENTS = 8  # connections that poll, each again after its response
+CLIENTS = 8  # connections; each polls again after its response
 
 
 @dataclass(frozen=True)

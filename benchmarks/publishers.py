@@ -13,7 +13,7 @@ from benchmarks.framing import Unexpected, client_frame, length, post, status, t
 from benchmarks.subscribers import Subscriber
 
 Text = Callable[[int], str]
-REQUESTS = 800  # on one connection: Hypercorn closes it after 1,000
+REQUESTS = 800  # on one connection, which Hypercorn closes after 1,000
 
 
 class Publisher(Protocol):

@@ -1,4 +1,4 @@
-"""The figures of a run, and the numbers to hold."""
+"""The figures of a run, and the limits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FLAT_OUT = "500 flat out"
 BURST = "burst to 100"
 PUBLISH = "publishes"
 
-# The numbers to hold.
-TIMES_BELOW = 4.0  # a WebSocket delivery's CPU time below the tutorial's, under that load
+# Limits that a run must meet.
+TIMES_BELOW = 4.0  # least ratio of the tutorial's CPU time per delivery to WebSocket's
 MOST_THREADS = 6  # the main thread, one for synchronous code, and the four of libuv's pool
-MOST_RESIDENT = 40 * KIB  # for each idle stream and long poll
-MOST_GROWTH = 8 * MIB  # with a client that never reads
+MOST_RESIDENT = 40 * KIB  # bytes for each idle stream or long poll
+MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Results:
 
     @property
     def holds(self) -> list[Hold]:
-        """The numbers to hold, of this project's application; figures are on Uvicorn."""
+        """The limits of this application; figures are on Uvicorn."""
         every: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
@@ -73,29 +73,29 @@ class Results:
         ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
         if ours and theirs:
             times = theirs.cost / ours.cost
-            what = f"WebSocket, {ours.load.name}: {TIMES_BELOW:g} times below the tutorial"
-            holds.append(Hold(what, f"{times:.1f} times", times >= TIMES_BELOW))
+            requirement = f"WebSocket, {ours.load.name}: {TIMES_BELOW:g} times below the tutorial"
+            holds.append(Hold(requirement, f"{times:.1f} times", times >= TIMES_BELOW))
         for run in self.idle:
             if CONTESTANT[run.contestant].is_default:
-                what = f"{run.connections:,} idle, {run.contestant}: "
+                prefix = f"{run.connections:,} idle, {run.contestant}: "
                 threads, resident = run.threads, run.resident
                 holds += [
                     Hold(
-                        f"{what}at most {MOST_THREADS} threads",
+                        f"{prefix}at most {MOST_THREADS} threads",
                         str(threads),
                         threads <= MOST_THREADS,
                     ),
                     Hold(
-                        f"{what}under {MOST_RESIDENT / KIB:g} KiB each",
+                        f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each",
                         f"{resident / KIB:.1f} KiB",
                         resident < MOST_RESIDENT,
                     ),
                 ]
         for stall in self.stalled:
             if CONTESTANT[stall.contestant].is_default:
-                what = f"A client that never reads, {stall.contestant}: under 8 MiB"
+                requirement = f"A client that never reads, {stall.contestant}: under 8 MiB"
                 found = f"{stall.growth / MIB:.1f} MiB"
-                holds.append(Hold(what, found, stall.growth < MOST_GROWTH))
+                holds.append(Hold(requirement, found, stall.growth < MOST_GROWTH))
         return holds
 
     def document(self) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class SubscriberGroup:
     async def close(self) -> None:
         for member in self.members:
             member.close()
-        await asyncio.sleep(0)  # sockets are closed in the loop's next turn
+        await asyncio.sleep(0)  # the event loop closes sockets in its next iteration
 
 
 @asynccontextmanager

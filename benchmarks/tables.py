@@ -22,7 +22,7 @@ from benchmarks.results import (
 )
 from benchmarks.stalled import Stalled
 
-LATE = 1.2  # events received at a time, at a fixed rate
+LATE = 1.2  # mean events received at a time, above which a fixed-rate figure is marked
 TIMES = "\N{MULTIPLICATION SIGN}"
 COLUMNS = (
     "",
@@ -45,7 +45,7 @@ CAPTION = (
 
 
 def show(results: Results, console: Console) -> None:
-    """Print the table and the numbers to hold."""
+    """Print the table and the limits."""
     table = Table(*COLUMNS[:1], title="What a delivery costs", caption=CAPTION)
     for column in COLUMNS[1:]:
         table.add_column(column, justify="right")

@@ -9,5 +9,5 @@
 
 import os
 
-# The configuration of the production reads Django's settings.
+# `realtime_demo.production` reads Django's settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")

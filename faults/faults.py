@@ -22,7 +22,7 @@ PAUSE = 10.0  # seconds that a process, a lock or a connection blocks
 UNDER_WAY = 2.0  # seconds in which bytes sent before a stall still arrive
 STORM = 504  # clients that reconnect at the same time
 TASK_LINES = 20
-HISTORY = 40  # events in the history, for clients that must fall behind it
+HISTORY = 40  # history length, so short that stalled clients fall behind it
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Fault:
     title: str
     description: str
     inject: Callable[[Testbed], Awaitable[float]]
-    clients: int | None = None  # of each technique; None: as the command line has it
-    rate: float | None = None  # events a second; None: as the command line has it
-    env: Mapping[str, str] = field(default_factory=dict)  # of the deployment's processes
+    clients: int | None = None  # of each technique; None: from the command line
+    rate: float | None = None  # events a second; None: from the command line
+    env: Mapping[str, str] = field(default_factory=dict)  # added to the deployment's environment
     tapped: bool = False  # the clients connect through the tap
     forgets: bool = False  # Redis loses acknowledged events
-    resets: bool = False  # clients fall behind the history, and receive a `reset`
+    resets: bool = False  # clients fall behind the history and receive a `reset`
     replicated: bool = False  # Redis is a master and a replica, behind Sentinels
     as_staff: bool = False  # every client has a token, which each request checks
     in_short: bool = False  # part of `--short`

@@ -26,7 +26,7 @@ from .faults import TASK_LINES, Fault
 from .publisher import SENDER, Publisher, current_cursor
 from .testbed import BOUND, Testbed, until
 
-RECOVERY = 5.0  # seconds: upper bound for recovery, the number to hold
+RECOVERY = 5.0  # seconds: the longest recovery that passes
 CALM = 2.0  # seconds of undisturbed feed on either side of the fault
 
 
@@ -62,7 +62,7 @@ class Outcome:
     rows: list[Row]
     acknowledged: int  # publishes answered 201
     refused: int  # attempts without 201
-    repeated: int  # of those, repeated with the same key
+    repeated: int  # failed attempts that were repeated with the same key
     false: int  # answered 201, but missing in the feed although Redis lost nothing
     forgotten: int  # answered 201, but lost by Redis itself
     published_twice: int  # texts that are in the feed more than once

@@ -85,7 +85,7 @@ class Testbed:
 async def until(condition: Callable[[], object], seconds: float = BOUND) -> None:
     """Wait until `condition()` holds. Raise `TimeoutError` after `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 (there is no event to wait for)
+        while not condition():  # noqa: ASYNC110 (the condition has no event to wait for)
             await asyncio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""Other libraries for the same purpose, each used as its own documentation shows.
+"""Comparable libraries, each used as its documentation shows.
 
 - `socket_io`: python-socketio on Uvicorn;
 - `eventstream`: a Django project with django-eventstream, on Daphne and on Uvicorn;

@@ -214,7 +214,7 @@ def _fanned(name: str, path: NetworkPath, work: float) -> NetworkPath:
     See docs/theory.md, Many clients.
     """
     match BY_NAME[name].response_ends:
-        case "at once":  # clients poll independently of events
+        case "at once":  # polls do not depend on events
             return path
         case "never":
             return replace(path, fan=work)
@@ -268,7 +268,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.3g}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
-# At similar cost the first of these wins: the simplest to operate and to write clients for.
+# At similar cost, advise the first of these: the simplest to operate and to write clients for.
 SIMPLEST = ("sse", "polling", "streaming", "websocket", "longpoll")
 
 

@@ -35,11 +35,11 @@ DUPLICATE_WAIT = 0.1  # seconds, plus a round trip, to wait for a duplicate of t
 LEAD = 0.1  # seconds between the call to publish and the first intended time
 SCREEN_INTERVAL = 0.5  # seconds between updates of the screen
 LENGTH = 1.5  # seconds: maximum of a probe with events; one precedes the window, one follows it
-SHARE = 1 / 6  # of the window: another maximum of a probe
+SHARE = 1 / 6  # maximum of a probe, as a share of the window
 FEWEST, MOST = 8, 24  # events in a probe
 FIRST = -1_000_000  # first number of a probe's events, descending; figures omit numbers below 0
 APART = 0.06  # seconds between a probe's events, plus two round trips
-APART_EACH = 0.0006  # seconds more for each client
+APART_EACH = 0.0006  # additional seconds for each client
 
 
 async def measure(

@@ -207,7 +207,7 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
     if name not in SWEPT:
         raise ValueError(f"A sweep must be of {', '.join(SWEPT)}; got {name!r}.")
     if not values:
-        raise ValueError(f"A sweep needs values, as {name}=1,2,5.")
+        raise ValueError(f"A sweep needs values, such as {name}=1,2,5.")
     scaled = [value * SWEPT[name] for value in values]
     whole = name in ("clients", "size")
     if not all(map(math.isfinite, scaled)):

@@ -245,7 +245,7 @@ class Subscribers:
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
             times = await self._time(self._url(tap), len(self.config.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
-            if self.config.tapped:  # the sizes of one more request alone
+            if self.config.tapped:  # measure the bytes of one further request
                 async with HttpConnection(tap.url) as http:
                     path, cursor = await self._first(http)
                     before = tap.total

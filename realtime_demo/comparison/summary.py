@@ -227,10 +227,10 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
 def _renumbered(rounds: Sequence[Measurement]) -> tuple[list[Sent], list[Sample]]:
     """Return all events and deliveries without the warm-ups', numbered through all rounds."""
     sent, samples = list[Sent](), list[Sample]()
-    numbers = seqs = 0  # of the rounds before
-    for one in rounds:
-        sent += [e._replace(number=e.number + numbers, seq=e.seq + seqs) for e in one.sent]
-        samples += [s._replace(number=s.number + numbers) for s in one.samples if s.number >= 0]
+    numbers = seqs = 0  # offsets: after the last number and seq of the previous round
+    for round_ in rounds:
+        sent += [e._replace(number=e.number + numbers, seq=e.seq + seqs) for e in round_.sent]
+        samples += [s._replace(number=s.number + numbers) for s in round_.samples if s.number >= 0]
         numbers = max(event.number for event in sent) + 1
         seqs = max(event.seq for event in sent)
     return sent, samples

@@ -155,7 +155,7 @@ def _trade(result: Result) -> Chart:
             # An open connection has one request: place it at the chart's left edge.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = label(measurement.name)
-            named = all(line.name != name for line in lines)  # once is enough
+            named = all(line.name != name for line in lines)  # name each line only once
             css = _css(measurement.technique)
             lines.append(Line(name, css, [place], marks=True, named=named))
     return chart(

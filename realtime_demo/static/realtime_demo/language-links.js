@@ -1,4 +1,4 @@
-/** Keeps the links to the other language true: the page's address changes with its settings. */
+/** Updates the links to the other language when the page's address changes with its settings. */
 /** @type {NodeListOf<HTMLAnchorElement>} */
 const links = document.querySelectorAll("a[hreflang]");
 for (const link of links) {

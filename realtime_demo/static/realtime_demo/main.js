@@ -205,7 +205,7 @@ byId("show-help")?.addEventListener("click", () => help.showModal());
 // --- Start -----------------------------------------------------------------------------------
 
 async function readClock() {
-  await clock.read(configuration.clock).catch(() => {}); // unreachable: the lanes show it
+  await clock.read(configuration.clock).catch(() => {}); // the lanes already show that the server is unreachable
   ifPresent("clock", (element) => writeClockNote(element, clock));
 }
 
@@ -246,7 +246,7 @@ document.querySelector(".account form")?.addEventListener("submit", () => {
   for (const each of receivers) each.allow(false);
 });
 
-/** Starts or stops all lanes, as this tab may run or not. @param {boolean} isAllowed */
+/** Starts all lanes if this tab may run; otherwise stops them. @param {boolean} isAllowed */
 function allow(isAllowed) {
   if (byId("other-tab")) byId("other-tab").hidden = isAllowed;
   byId("board").inert = !isAllowed;

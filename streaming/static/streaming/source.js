@@ -93,7 +93,7 @@ export class ServerSentEventsSource extends Source {
       });
       native.addEventListener("error", () => {
         if (native.readyState === EventSource.CLOSED) return resolve();
-        // `EventSource` reconnects by itself, at a time of its own.
+        // `EventSource` reconnects by itself, at a time that it does not report.
         this.interrupted(new Failure("lost", "The connection was lost."), null);
       });
     }).finally(() => native.close());

@@ -22,7 +22,7 @@
  *
  * @typedef {object} SourceOptions
  * @property {string} [since] resume after this cursor; without it: recent events, then live
- * @property {typeof globalThis.fetch} [fetch] replaces the browser's
+ * @property {typeof globalThis.fetch} [fetch] used instead of the browser's `fetch`
  * @property {number} [heartbeat] milliseconds between the server's heartbeats on an open
  *   connection; after three missed heartbeats the connection counts as dead
  *

@@ -75,6 +75,6 @@ function storeSender(name) {
   try {
     localStorage.setItem(SENDER_KEY, name);
   } catch {
-    // As above.
+    // Storage is blocked: the name is not stored.
   }
 }

@@ -54,14 +54,14 @@ export class Conversation {
       seen.append(path);
     });
     seen.setAttribute("viewBox", `0 0 ${19 * techniques.length} 18`);
-    // Only scrolling up leaves the end, not an item added below.
+    // The list leaves its end only if the user scrolls up, not when an item is added.
     let lastTop = 0;
     list.addEventListener("scroll", () => {
       const isNear = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
       this.#isAtEnd = isNear || (this.#isAtEnd && list.scrollTop >= lastTop);
       lastTop = list.scrollTop;
     });
-    // Another width wraps the lines differently, which moves the end.
+    // A new width wraps the lines differently, which moves the list's end.
     new ResizeObserver(() => this.#follow()).observe(list);
     this.updateRooms();
   }
@@ -90,7 +90,7 @@ export class Conversation {
       this.#items.delete(oldest.dataset.id);
       oldest.remove();
     }
-    // The last items stay rendered: their heights decide where the end is.
+    // Keep the last items rendered: the position of the end depends on their heights.
     let item = this.list.children[this.list.childElementCount - RENDERED_ITEMS - 1];
     for (; item && !item.classList.contains("is-past"); item = item.previousElementSibling) {
       item.classList.add("is-past");
@@ -125,7 +125,7 @@ export class Conversation {
     return item;
   }
 
-  /** Changes an item: the last edit counts, and none after a deletion. */
+  /** Applies an edit to an item: the latest one wins; a deleted item does not change again. */
   #change({ type, of, text }) {
     const item = this.#items.get(of);
     if (!item || item.dataset.change === "delete") return null;
@@ -155,7 +155,7 @@ export class Conversation {
       this.page.people.textContent = people.length ? format(gettext("Here: {people}"), { people: people.join(", ") }) : "";
       this.page.roomOptions.replaceChildren(...rooms.map(({ room }) => new Option(room, room)));
     } catch {
-      // Unreachable: the lanes show it.
+      // The lanes already show that the server is unreachable.
     }
   }
 }

@@ -14,7 +14,7 @@ import { NEVER } from "./timeline.js";
  * @param {import("./timeline.js").Timeline} timeline
  * @param {import("./lanes.js").Row[]} rows
  * @param {number} columns
- * @param {(time: number) => number} columnOf a time
+ * @param {(time: number) => number} columnOf returns a time's column
  * @param {number} from the time at the left edge: earlier events are skipped
  * @returns {{ published: Uint8Array, lanes: LaneColumns[] }} `published`: 3 for an announcement,
  *   2 for a message, 1 for joining or leaving

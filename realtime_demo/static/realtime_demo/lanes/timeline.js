@@ -87,7 +87,7 @@ export class Track {
     return this.exchanges.slice(-8).filter(({ end }) => Number.isNaN(end)).length;
   }
 
-  /** The share of answered requests without events: 0 to 1; NaN without requests. */
+  /** The share of completed requests whose response had no events: 0 to 1; NaN without requests. */
   get emptyShare() {
     return this.isStream ? NaN : this.empty / this.answered;
   }
@@ -114,7 +114,7 @@ export class Timeline {
   hidden = [];
   #byId = new Map();
 
-  /** @param {number} tracks how many techniques */
+  /** @param {number} tracks number of techniques */
   constructor(tracks) {
     this.tracks = Array.from({ length: tracks }, (_, index) => new Track(index));
   }

@@ -4,7 +4,7 @@
  * used; its error is at most half of that.
  */
 const SAMPLES = 10;
-const TIMEOUT = 5_000; // milliseconds for all of them
+const TIMEOUT = 5_000; // milliseconds for all requests
 
 /** This browser's clock: Unix milliseconds, finer than `Date.now()`. */
 export const now = () => performance.timeOrigin + performance.now();
@@ -14,7 +14,7 @@ export class Clock {
   offset = 0;
   uncertainty = Infinity;
 
-  /** Reads the server's clock; the last estimate stays if that fails. @param {string} url */
+  /** Reads the server's clock; keeps the last estimate on failure. @param {string} url */
   async read(url) {
     const signal = AbortSignal.timeout(TIMEOUT);
     let best = { offset: 0, uncertainty: Infinity };

@@ -62,7 +62,7 @@ export class DemoControl extends EventTarget {
    * @param {object} [values]
    */
   async send(action, values = {}) {
-    await this.#leaseBegun; // the settings from before must be saved first
+    await this.#leaseBegun; // the demo must save its previous settings first
     return this.#post(action, values);
   }
 
@@ -80,7 +80,7 @@ export class DemoControl extends EventTarget {
     return result;
   }
 
-  /** From now on, the demo restores its settings once this page ends the lease or is gone. */
+  /** Begins a lease: the demo restores its settings when this page ends the lease or closes. */
   beginLease() {
     if (!this.mayControl || this.#leaseTimer) return;
     const renew = () => this.#post("lease", { holder: this.#holder, held: true }).catch(() => {});

@@ -7,7 +7,7 @@ const PAUSES = [300, 900, 1_800]; // milliseconds before the second, third and f
 /** The outcome of a publish is unknown: there was no response, or a 5xx. */
 class UnknownOutcome extends Error {}
 
-/** Returns an idempotency key: the server accepts a publish once, however often it is sent. */
+/** Returns an idempotency key: the server publishes an event once, even if it receives retries. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /**

@@ -8,7 +8,7 @@ const QUESTION = "is a tab running?";
 const ANSWER = "running";
 
 /**
- * Calls `onHeld` whenever this tab may run and `onDenied` whenever another one does.
+ * Calls `onHeld` when this tab may run, and `onDenied` when another tab runs.
  * Returns the function that takes over. With HTTP/2, whose requests share one connection, every tab may run.
  *
  * @param {() => void} onHeld
@@ -25,7 +25,7 @@ export function runAlone(onHeld, onDenied) {
   return (navigator.locks ? byLock : byMessage)(onHeld, onDenied);
 }
 
-/** By a lock (https://www.w3.org/TR/web-locks/). */
+/** Uses a lock (https://www.w3.org/TR/web-locks/). */
 function byLock(onHeld, onDenied) {
   const hold = () => {
     onHeld();

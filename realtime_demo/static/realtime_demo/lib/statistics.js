@@ -1,7 +1,7 @@
 /** Statistics of delays: median, 95th percentile, and a histogram over four decades. */
 const MAX_DELAYS = 500;
 const MIN_FOR_P95 = 20; // the 95th percentile of fewer delays is about their maximum
-const SCALE = [1, 10_000]; // milliseconds: its two ends
+const SCALE = [1, 10_000]; // milliseconds at its two ends
 export const BINS = 32;
 
 /** The position of a delay on the logarithmic scale: 0 to 1. @param {number} delay */
@@ -79,7 +79,7 @@ export function predictedShares(cumulative) {
   const shares = [];
   let before = 0;
   for (let index = 0; index < BINS; index += 1) {
-    const last = index === BINS - 1; // has all longer delays too, as the first bin has all shorter ones
+    const last = index === BINS - 1; // the last bin also has all longer delays, the first bin all shorter ones
     const after = last ? 1 : shareUpTo(cumulative, delayAt((index + 1) / BINS) / 1000);
     shares.push(after - before);
     before = after;

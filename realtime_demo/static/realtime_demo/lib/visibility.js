@@ -1,4 +1,4 @@
-/** Times when the page was hidden: the browser throttles timers then, which causes delays. */
+/** Times when the page was hidden: browsers throttle a hidden page's timers, which causes delays. */
 import { now } from "./clock.js";
 
 export class Visibility {

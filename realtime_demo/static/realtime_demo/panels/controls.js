@@ -49,7 +49,7 @@ function durationText(value) {
 
 export class Controls {
   #changedAt = -Infinity;
-  #lapses = Infinity; // scenarios that their page abandoned, according to the demo
+  #lapses = Infinity; // expired leases that the demo has reported
 
   /**
    * @param {HTMLElement} element
@@ -76,11 +76,11 @@ export class Controls {
       button.addEventListener("click", () => this.do(button.dataset.do));
     }
     demo?.addEventListener("state", (/** @type {any} */ { detail }) => this.#follow(detail));
-    // The address has settings, but not the room of the feed.
+    // The page's address does not contain the feed's room.
     if (mayControl) this.#apply([...settings.fromAddress]);
   }
 
-  /** Sets these on the demo, and no others: another page may be setting the rest. */
+  /** Sends only these settings to the demo: another page may be changing the others. */
   #apply(names, feedValues = {}) {
     const changes = {};
     for (const name of names.filter((each) => SLIDERS[each]?.control)) {
@@ -92,7 +92,7 @@ export class Controls {
   }
 
   /**
-   * Does what a button does.
+   * Performs a button's action.
    *
    * @param {string} action "feed", "burst", "cut", "stall", "restart", "buffering", "gzip"
    * @param {object} [values] in place of the button's own values

@@ -41,7 +41,7 @@ export class Forecast {
         card.predicted = density ? predictedShares(density) : null;
       }
     } catch {
-      // Superseded, or the server is unreachable: the curves stay.
+      // Superseded, or the server is unreachable: keep the curves.
     }
   }
 }

@@ -51,7 +51,7 @@ export class ScenarioPanel {
     addEventListener("pagehide", () => this.isRunning && this.open(this.scenario.slug));
   }
 
-  /** @param {string} slug "" closes the panel */
+  /** @param {string} slug the scenario's; "" closes the panel */
   open(slug) {
     this.#stop();
     this.scenario = this.scenarios.find((scenario) => scenario.slug === slug) ?? null;

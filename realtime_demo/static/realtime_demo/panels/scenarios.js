@@ -78,7 +78,7 @@ export function prepareScenarios(element, menu, scenarios, page) {
       for (const controller of extraConnections.splice(0)) controller.abort();
       const faults = demo?.state?.faults;
       if (!faults || !demo.mayControl) return;
-      // All at once: a page that is being left cannot send anything later.
+      // Send all requests at once: a page that is closing cannot send later.
       if (faults.stalled.length) controls.do("stall", { on: false });
       if (faults.buffering) controls.do("buffering", { on: false });
       if (faults.gzip) controls.do("gzip", { on: false });

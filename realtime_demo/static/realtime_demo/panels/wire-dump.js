@@ -8,7 +8,7 @@
 import { make } from "../lib/dom.js";
 import { gettext } from "../lib/text.js";
 
-const MAX_CHARACTERS = 600; // shown of a part
+const MAX_CHARACTERS = 600; // shown of one part
 
 /**
  * @param {Wire} wire

@@ -11,7 +11,7 @@ export class Deliveries {
   missed = 0;
   /** Runs of numbers not received yet: first and last. @type {[number, number][]} */
   missing = [];
-  /** Lost in earlier epochs. */
+  /** The number of events lost in earlier epochs. */
   #lostBefore = 0;
   #epoch = "";
   #last = 0;
