@@ -52,8 +52,8 @@ class NoStoreMiddleware(MiddlewareMixin):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        # A response made without the session does not depend on the user, nor does a server error,
-        # whose cause may be the session: do not read it again.
+        # A response made without the session does not depend on the user. A server error's cause
+        # may be the session: do not read it again.
         session = getattr(request, "session", None)
         is_personal = session is not None and session.accessed and response.status_code < 500
         if is_personal and request.user.is_authenticated:

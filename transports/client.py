@@ -59,7 +59,7 @@ class BackOff:
     """
 
     first: float = 0.5
-    most: float = 3.0
+    most: float = 2.0
     attempts: int = 0
 
     def pause(self) -> float:

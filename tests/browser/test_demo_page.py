@@ -1,4 +1,4 @@
-"""What the page does only in the demo: leases of scenarios, and announcements."""
+"""The page in the demo: leases of scenarios, and announcements."""
 
 from __future__ import annotations
 

@@ -62,12 +62,6 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_invalid_frames_get_an_error_message",
-        "An empty text frame does not reach the application.",
-        "https://github.com/django/daphne/blob/main/daphne/ws_protocol.py",
-    ),
-    Deviation(
-        "daphne",
         r"test_mount_point_is_fixed\[.*[Dd]aphne-[Rr]oot-[Pp]ath-\\xff",
         "`Daphne-Root-Path` is decoded as ASCII before the application is called: other bytes are "
         "a 500. (Where the application is mounted does not change: it sets that itself.)",

@@ -45,7 +45,7 @@ export const CLOSED = 2;
 
 /** Back-off in milliseconds: the first ceiling, which doubles with each consecutive failure, and the longest. */
 const FIRST_DELAY = 500;
-const LONGEST_DELAY = 3_000;
+const LONGEST_DELAY = 2_000;
 
 export class Source extends EventTarget {
   static CONNECTING = CONNECTING;

@@ -92,7 +92,7 @@ class Pool(ConnectionPool):
         return connection
 
     async def confirm(self) -> bool:
-        """Query the Sentinels for the present master; return False if there are none."""
+        """Query the Sentinels for the present master; return False without Sentinels."""
         return False
 
     async def release(self, connection: AbstractConnection) -> None:
