@@ -18,7 +18,7 @@ from benchmarks.machine import bind, cores
 from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
-from benchmarks.servers import ServerFailed
+from benchmarks.servers import ContestantFailed
 from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
@@ -42,7 +42,7 @@ def main() -> None:
         results = asyncio.run(measure(size, options.only, server_core, console))
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ServerFailed, peers.NotInstalled) as failure:
+    except (ContestantFailed, peers.NotInstalled) as failure:
         sys.exit(str(failure))
     history = "redis" if os.environ.get("REDIS_URL") else "memory"
     figures = {"history": history, "versions": versions(), **results.document()}

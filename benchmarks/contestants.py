@@ -16,12 +16,14 @@ from benchmarks.framing import (
     WebSocketFraming,
     text_of,
 )
-from benchmarks.publishers import MessagePublisher, Publisher, Text, http_publisher
+from benchmarks.publishers import LoadPublisher, MessagePublisher, Text, http_publisher
 from benchmarks.servers import EVENTSTREAM, OURS, SOCKET_IO, TUTORIAL, Program
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from transports.registry import BY_NAME
 
-OpenPublisher = Callable[[int, str, SubscriberGroup, Text], AbstractAsyncContextManager[Publisher]]
+OpenPublisher = Callable[
+    [int, str, SubscriberGroup, Text], AbstractAsyncContextManager[LoadPublisher]
+]
 FANOUT, POLLS, IDLE, STALLED = SCENARIOS = ("fanout", "polls", "idle", "stalled")
 DEFAULT_SERVER = "uvicorn"
 
@@ -45,7 +47,7 @@ class Contestant:
     @asynccontextmanager
     async def open(
         self, port: int, room: str, subscribers: int, text: Text = text_of
-    ) -> AsyncIterator[tuple[SubscriberGroup, Publisher]]:
+    ) -> AsyncIterator[tuple[SubscriberGroup, LoadPublisher]]:
         """Open `subscribers` subscribers to `room`, and a publisher of events with this `text`."""
         async with (
             subscriber_group(self.framed(port, room), port, subscribers) as listeners,
@@ -68,14 +70,14 @@ class Contestant:
 
 def by_post(
     port: int, room: str, listeners: SubscriberGroup, text: Text
-) -> AbstractAsyncContextManager[Publisher]:
+) -> AbstractAsyncContextManager[LoadPublisher]:
     return http_publisher(port, room, text)
 
 
 @asynccontextmanager
 async def by_chat(
     port: int, room: str, listeners: SubscriberGroup, text: Text
-) -> AsyncIterator[Publisher]:
+) -> AsyncIterator[LoadPublisher]:
     """Publish as a member of the tutorial's chat."""
     yield MessagePublisher(
         listeners.members[0], lambda message: json.dumps({"message": message}).encode(), text
@@ -85,7 +87,7 @@ async def by_chat(
 @asynccontextmanager
 async def by_socket_io(
     port: int, room: str, listeners: SubscriberGroup, text: Text
-) -> AsyncIterator[Publisher]:
+) -> AsyncIterator[LoadPublisher]:
     """Publish as a Socket.IO client in its own room."""
 
     def packet(message: str) -> bytes:

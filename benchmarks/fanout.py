@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.ledger import Ledger
+from benchmarks.ledger import DeliveryLedger
 from benchmarks.publishers import at_once, at_rate
 from benchmarks.servers import Server
 
@@ -31,7 +31,7 @@ class Fanout:
 
     contestant: str
     load: Load
-    ledger: Ledger
+    ledger: DeliveryLedger
     cpu: float
     seconds: float
     load_cpu: float

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.ledger import Ledger
+from benchmarks.ledger import DeliveryLedger
 from benchmarks.servers import Server
 
 FIRST = 100  # connections opened before the measurement, for one-time allocations
 
 
 @dataclass(frozen=True)
-class Idle:
+class IdleCost:
     """The figures of `connections` idle connections. Memory is in bytes for each."""
 
     contestant: str
@@ -20,7 +20,7 @@ class Idle:
     resident: float
     unshared: float
     threads: int
-    ledger: Ledger
+    ledger: DeliveryLedger
     failures: tuple[str, ...] = ()
 
     @property
@@ -28,7 +28,7 @@ class Idle:
         return self.ledger.clean and not self.failures
 
 
-async def idle(server: Server, contestant: Contestant, connections: int, room: str) -> Idle:
+async def idle(server: Server, contestant: Contestant, connections: int, room: str) -> IdleCost:
     """Open the connections, measure, and check with an event that each is connected."""
     async with contestant.open(server.port, room, FIRST) as (listeners, publisher):
         await server.settled()
@@ -39,7 +39,7 @@ async def idle(server: Server, contestant: Contestant, connections: int, room: s
         threads = server.threads
         await publisher.publish()
         await listeners.complete(1)
-        return Idle(
+        return IdleCost(
             contestant.name,
             connections + FIRST,
             resident / connections,

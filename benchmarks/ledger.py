@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Ledger:
+class DeliveryLedger:
     """Deliveries of events 0, 1, 2 …, of all subscribers together."""
 
     expected: int = 0
@@ -18,7 +18,7 @@ class Ledger:
     disordered: int = 0
 
     @classmethod
-    def of(cls, published: int, received: Iterable[Sequence[int]]) -> Ledger:
+    def of(cls, published: int, received: Iterable[Sequence[int]]) -> DeliveryLedger:
         """Compare the published events with each subscriber's event numbers, in order of arrival.
 
         A number that was not published counts as a duplicate; a number after a higher one, unless

@@ -16,7 +16,7 @@ Text = Callable[[int], str]
 REQUESTS = 800  # on one connection, which Hypercorn closes after 1,000
 
 
-class Publisher(Protocol):
+class LoadPublisher(Protocol):
     """A publisher of numbered events; `published` is the number of the next event."""
 
     published: int
@@ -30,7 +30,7 @@ class Publisher(Protocol):
         ...
 
 
-async def at_rate(publisher: Publisher, count: int, rate: float) -> None:
+async def at_rate(publisher: LoadPublisher, count: int, rate: float) -> None:
     """Publish `count` events at a fixed `rate` a second, independent of the server."""
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -39,7 +39,7 @@ async def at_rate(publisher: Publisher, count: int, rate: float) -> None:
         await publisher.publish()
 
 
-async def at_once(publisher: Publisher, count: int) -> None:
+async def at_once(publisher: LoadPublisher, count: int) -> None:
     """Publish `count` events as fast as the connection takes them."""
     for _ in range(count):
         await publisher.publish()

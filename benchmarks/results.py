@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.contestants import BASELINE, CONTESTANT
 from benchmarks.fanout import Fanout, Load
-from benchmarks.idle import Idle
-from benchmarks.ledger import Ledger
+from benchmarks.idle import IdleCost
+from benchmarks.ledger import DeliveryLedger
 from benchmarks.polls import Polls
 from benchmarks.stalled import Stalled
 
@@ -44,7 +44,7 @@ class Results:
 
     fanout: list[Fanout] = field(default_factory=list)
     polls: list[Polls] = field(default_factory=list)
-    idle: list[Idle] = field(default_factory=list)
+    idle: list[IdleCost] = field(default_factory=list)
     stalled: list[Stalled] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class Results:
     @property
     def holds(self) -> list[Hold]:
         """The limits of this application; figures are on Uvicorn."""
-        every: list[Fanout | Idle | Stalled] = [*self.fanout, *self.idle, *self.stalled]
+        every: list[Fanout | IdleCost | Stalled] = [*self.fanout, *self.idle, *self.stalled]
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
         holds = [
@@ -130,7 +130,7 @@ class Results:
         def restore(kind: type[Any], record: dict[str, Any]) -> Any:
             names = {each.name for each in fields(kind)}
             values = {name: value for name, value in record.items() if name in names}
-            for name, nested in (("load", Load), ("ledger", Ledger)):
+            for name, nested in (("load", Load), ("ledger", DeliveryLedger)):
                 if name in values:
                     values[name] = nested(**values[name])
             if "failures" in values:
@@ -140,7 +140,7 @@ class Results:
         return cls(
             [restore(Fanout, record) for record in document["fanout"]],
             [restore(Polls, record) for record in document["empty_polls"]],
-            [restore(Idle, record) for record in document["idle"]],
+            [restore(IdleCost, record) for record in document["idle"]],
             [restore(Stalled, record) for record in document["stalled"]],
             document["errors"],
         )

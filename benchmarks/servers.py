@@ -23,7 +23,7 @@ START = 30.0  # seconds until a server must listen
 STOP = 10.0  # seconds until a server must have ended
 
 
-class ServerFailed(Exception):
+class ContestantFailed(Exception):
     """The server to measure did not start, or ended early."""
 
 
@@ -123,7 +123,7 @@ def _cpu(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
-    """Run a server on a free port, bound to `core`, for the block. Raises `ServerFailed`."""
+    """Run a server on a free port, bound to `core`, for the block. Raises `ContestantFailed`."""
     port = free_port()
     environment = {
         **os.environ,
@@ -146,7 +146,7 @@ async def running(program: Program, core: int | None = None) -> AsyncIterator[Se
             if not await _listens(process, port):
                 output.seek(0)
                 printed = output.read()[-2000:].decode(errors="replace")
-                raise ServerFailed(f"{' '.join(arguments)}:\n{printed}")
+                raise ContestantFailed(f"{' '.join(arguments)}:\n{printed}")
             yield Server(process.pid, port)
         finally:
             await _stop(process)

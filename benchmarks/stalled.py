@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
 from benchmarks.framing import Framing, text_of
-from benchmarks.ledger import Ledger, Tally
+from benchmarks.ledger import DeliveryLedger, Tally
 from benchmarks.servers import Server
 from benchmarks.subscribers import Subscriber
 
@@ -34,7 +34,7 @@ class Stalled:
     contestant: str
     sent: int
     growth: int
-    ledger: Ledger
+    ledger: DeliveryLedger
     failures: tuple[str, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from benchmarks.framing import Framing, Unexpected, status
-from benchmarks.ledger import Ledger, Tally
+from benchmarks.ledger import DeliveryLedger, Tally
 
 AT_ONCE = 50  # connections that are opened at the same time
 OPENING = 60.0  # seconds until a connection must be open
@@ -128,8 +128,8 @@ class SubscriberGroup:
         """Wait until each member has `published` events; return False if they stop arriving."""
         return await self.tally.reach(published * len(self.members), patience)
 
-    def ledger(self, published: int) -> Ledger:
-        return Ledger.of(published, [member.received for member in self.members])
+    def ledger(self, published: int) -> DeliveryLedger:
+        return DeliveryLedger.of(published, [member.received for member in self.members])
 
     @property
     def failures(self) -> list[str]:

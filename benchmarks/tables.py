@@ -9,7 +9,7 @@ from rich.table import Table
 
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
-from benchmarks.idle import Idle
+from benchmarks.idle import IdleCost
 from benchmarks.results import (
     BURST,
     FLAT_OUT,
@@ -102,7 +102,7 @@ def _times(results: Results, contestant: Contestant) -> str:
     return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
 
 
-def _problem(run: Fanout | Idle | Stalled) -> str:
+def _problem(run: Fanout | IdleCost | Stalled) -> str:
     """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:

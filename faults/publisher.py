@@ -19,7 +19,7 @@ SENDER = "feed"
 
 
 @dataclass
-class Publisher:
+class RetryingPublisher:
     """A publisher of the texts 0, 1, 2 … at `rate` a second, independent of the server's state.
 
     Every other publish has an `Idempotency-Key`, and is attempted until it is answered 201. The

@@ -23,7 +23,7 @@ from transports.registry import TECHNIQUES, Technique
 from .clients import Follower, trust
 from .deployment import Deployment
 from .faults import TASK_LINES, Fault
-from .publisher import SENDER, Publisher, current_cursor
+from .publisher import SENDER, RetryingPublisher, current_cursor
 from .testbed import BOUND, Testbed, until
 
 RECOVERY = 5.0  # seconds: the longest recovery that passes
@@ -140,7 +140,9 @@ async def run(
         Tap("127.0.0.1", deployment.paths.port) as tap,
     ):
         since = await current_cursor(http, room)
-        publisher = Publisher(deployment.url, room, fault.rate or rate, tls, headers=headers)
+        publisher = RetryingPublisher(
+            deployment.url, room, fault.rate or rate, tls, headers=headers
+        )
         testbed = Testbed(deployment, http, tap, publisher, clock)
         url = f"https://127.0.0.1:{tap.port}" if fault.tapped else deployment.url
         followers = [
@@ -178,11 +180,11 @@ async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Ba
             await asyncio.sleep(0.2)
 
 
-def _recovered(follower: Follower, publisher: Publisher, ended: float) -> bool:
+def _recovered(follower: Follower, publisher: RetryingPublisher, ended: float) -> bool:
     return _recovery(follower, publisher, ended) is not None
 
 
-def _recovery(follower: Follower, publisher: Publisher, ended: float) -> float | None:
+def _recovery(follower: Follower, publisher: RetryingPublisher, ended: float) -> float | None:
     """Return the seconds from the fault's end to the first event published after it."""
     for at, event in follower.arrivals:
         if at >= ended and publisher.first_attempts.get(event.text, 0.0) >= ended:
@@ -193,7 +195,7 @@ def _recovery(follower: Follower, publisher: Publisher, ended: float) -> float |
 def account(
     fault: Fault,
     followers: list[Follower],
-    publisher: Publisher,
+    publisher: RetryingPublisher,
     truth: Batch,
     ended: float,
     notes: list[str],

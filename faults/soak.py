@@ -41,7 +41,7 @@ from .arguments import at_least
 from .clients import Follower, trust
 from .deployment import ROOT, Deployment
 from .ledger import ClientLedger
-from .publisher import Publisher, current_cursor
+from .publisher import RetryingPublisher, current_cursor
 from .resources import ResourceSample, sample_at_rest, sample_resources
 from .trend import BLOCK, Trend, trend
 
@@ -95,7 +95,7 @@ class Soak:
         async with Tap("127.0.0.1", deployment.paths.port) as tap:
             self._cursors = dict.fromkeys(range(self.clients), since)
             self._staff = await asyncio.to_thread(deployment.staff)
-            publisher = Publisher(deployment.url, ROOM, self.rate, tls, keep=False)
+            publisher = RetryingPublisher(deployment.url, ROOM, self.rate, tls, keep=False)
             began = time.monotonic()
             seconds = self.minutes * 60
             step = max(ROUND, seconds / ROUNDS)
@@ -118,7 +118,7 @@ class Soak:
         self,
         deployment: Deployment,
         tap: Tap,
-        publisher: Publisher,
+        publisher: RetryingPublisher,
         tls: ssl.SSLContext,
         end: float,
     ) -> None:

@@ -17,7 +17,7 @@ from realtime_demo.tap.proxy import Tap
 from .clients import Follower
 from .deployment import Deployment
 from .failover import Failover
-from .publisher import Publisher
+from .publisher import RetryingPublisher
 
 BOUND = 90.0  # seconds until `until` and `poll_until` raise `TimeoutError`
 
@@ -29,7 +29,7 @@ class Testbed:
     deployment: Deployment
     http: httpx.AsyncClient
     tap: Tap
-    publisher: Publisher
+    publisher: RetryingPublisher
     clock: Path
     followers: Sequence[Follower] = ()
     notes: list[str] = field(default_factory=list)  # observed effects of the fault

@@ -19,7 +19,7 @@ from statistics import fmean
 from transports.events import Cursor, InvalidCursor
 
 from .host import resident_bytes
-from .phase import Clients, MeasurementFailed, Phase, Target
+from .phase import Clients, MeasuredServer, MeasurementFailed, Phase
 from .plan import Report, Settings
 from .publisher import Accepted, Published, Publisher
 from .results import EventProbe, GeneratorFigures, Measurement, Sent
@@ -43,12 +43,12 @@ APART_EACH = 0.0006  # additional seconds for each client
 
 
 async def measure(
-    target: Target,
+    target: MeasuredServer,
     workers: ForkServer,
     publisher: Worker[Publisher],
     settings: Settings,
     report: Report,
-    fresh: Callable[[], AbstractAsyncContextManager[Target]] | None = None,
+    fresh: Callable[[], AbstractAsyncContextManager[MeasuredServer]] | None = None,
 ) -> list[Measurement]:
     """Measure one round: every technique of `settings`, one after another or all together.
 

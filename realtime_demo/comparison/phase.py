@@ -79,7 +79,7 @@ class Clock:
 
 
 @dataclass
-class Target:
+class MeasuredServer:
     """The server under measurement. `pid` is None if its process is not on this machine."""
 
     url: str
@@ -131,7 +131,7 @@ class Clients:
             worker.dismiss()  # all at once
         await self._stack.aclose()
 
-    async def open(self, target: Target) -> None:
+    async def open(self, target: MeasuredServer) -> None:
         """Start all processes; each client connects at its own time."""
         settings = self.settings
         polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
@@ -201,7 +201,7 @@ class Clients:
 class Phase:
     """The objects that the steps of a measurement share."""
 
-    target: Target
+    target: MeasuredServer
     publisher: Worker[Publisher]
     settings: Settings
     clients: Clients

@@ -19,7 +19,7 @@ from realtime_demo.tap.network import Network
 from .host import environment
 from .local_server import ServerFailed, local_name, local_server
 from .measurement import measure
-from .phase import MeasurementFailed, Target
+from .phase import MeasuredServer, MeasurementFailed
 from .plan import Plan, Progress, Report, Settings
 from .publisher import Publisher
 from .results import Configuration, Idle, Result
@@ -52,7 +52,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         else:
             # No tap with TLS: the certificate names the server, not the tap.
             tapped = plan.tapped and not plan.server.startswith("https:")
-            target = Target(plan.server.rstrip("/"), None, tapped, plan.publish_path)
+            target = MeasuredServer(plan.server.rstrip("/"), None, tapped, plan.publish_path)
         same_host = is_loopback(target.url)
         publisher = await stack.enter_async_context(workers.worker(Publisher))
         await _check_reachable(publisher, target)
@@ -91,13 +91,13 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
 
 
 @contextlib.asynccontextmanager
-async def _fresh(plan: Plan) -> AsyncIterator[Target]:
+async def _fresh(plan: Plan) -> AsyncIterator[MeasuredServer]:
     """Run a local server with the plan's application, for the block."""
     async with local_server(plan.application) as (url, pid):
-        yield Target(url, pid, plan.tapped, plan.publish_path)
+        yield MeasuredServer(url, pid, plan.tapped, plan.publish_path)
 
 
-async def _check_reachable(publisher: Worker[Publisher], target: Target) -> None:
+async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer) -> None:
     """Connect once before the clients start. Raises `ServerFailed`."""
     try:
         await target.open(publisher)
@@ -106,7 +106,7 @@ async def _check_reachable(publisher: Worker[Publisher], target: Target) -> None
 
 
 async def _watch_idle(
-    stack: AsyncExitStack, workers: ForkServer, target: Target, settings: Settings
+    stack: AsyncExitStack, workers: ForkServer, target: MeasuredServer, settings: Settings
 ) -> dict[str, Worker[Subscribers]]:
     """Start one client of each technique in a room without events, for the whole run.
 

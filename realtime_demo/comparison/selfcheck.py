@@ -24,7 +24,7 @@ from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
 from .local_server import local_server
-from .phase import Clock, MeasurementFailed, Target
+from .phase import Clock, MeasuredServer, MeasurementFailed
 from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .statistics import Spread
@@ -141,7 +141,7 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added
         workers = await stack.enter_async_context(ForkServer(*kinds))
         url, _ = await stack.enter_async_context(local_server(application))
         publisher = await stack.enter_async_context(workers.worker(Publisher))
-        await Target(url).open(publisher)
+        await MeasuredServer(url).open(publisher)
         added: list[Added] = []
         for name in trial.techniques:
             delays: list[tuple[float, float]] = []

@@ -91,7 +91,7 @@ class DemoRunner:
     async def run(self, on_ready: Callable[[int], None]) -> None:
         """Serve until `stop`; call `on_ready` with the port once the page can be requested.
 
-        Raise `OSError` if it cannot listen on the port, `ServerFailed` if the server does not
+        Raise `OSError` if it cannot listen on the port, `ChildFailed` if the server does not
         start.
         """
         async with self.tap:

@@ -18,7 +18,7 @@ REPEATED = 0.3
 BRIEF, PAUSE = 5.0, 1.0  # seconds: PAUSE before a restart if the child ran for less than BRIEF
 
 
-class ServerFailed(Exception):
+class ChildFailed(Exception):
     """The server did not start; it has printed the reason."""
 
 
@@ -53,7 +53,7 @@ class Supervisor:
     async def run(self, environment: Mapping[str, str]) -> None:
         """Run the child until it ends after `stop`. `environment` is added to this process's.
 
-        Raise `ServerFailed` if a child ends before it is ready.
+        Raise `ChildFailed` if a child ends before it is ready.
         """
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
@@ -76,7 +76,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if not self.ready.is_set():
-                raise ServerFailed(f"The server ended ({ending(code)}) before it listened.")
+                raise ChildFailed(f"The server ended ({ending(code)}) before it listened.")
             self._ended()
             if not self._restarting:
                 self._write(f"The server ended ({ending(code)}); restarting it.")

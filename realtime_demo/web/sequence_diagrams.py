@@ -58,7 +58,7 @@ class Down:
 
 
 @dataclass(frozen=True)
-class Event:
+class DiagramEvent:
     """An event: published on the server at `at`, received by the browser at `seen`.
 
     `column` moves its delay's bar to the left, beside the bar of an earlier event.
@@ -140,7 +140,7 @@ class Cut:
         return self.label
 
 
-Step = Up | Down | Event | Span | Cut
+Step = Up | Down | DiagramEvent | Span | Cut
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Diagram:
             [(BROWSER, gettext("browser"), height), (SERVER, gettext("server"), height)],
         )
         # Events are drawn last, on top of the arrows.
-        steps = sorted(self.steps, key=lambda step: isinstance(step, Event))
+        steps = sorted(self.steps, key=lambda step: isinstance(step, DiagramEvent))
         drawn = format_html_join("", "{}", ((part,) for step in steps for part in step.draw()))
         return format_html(
             '<svg class="sequence" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">'
@@ -186,7 +186,7 @@ def _y(at: float) -> float:
 
 
 def _end(step: Step) -> float:
-    if isinstance(step, Event):
+    if isinstance(step, DiagramEvent):
         return step.seen
     if isinstance(step, Span):
         return step.end
@@ -223,7 +223,7 @@ POLLING = Diagram(
         Up(0, "GET /polling/lobby/?since=…41"),
         Down(1, _("200, no new events"), wire=False, empty=True),
         Span(2, 5, _("pause: the interval"), "browser"),
-        Event(2.5, 7, FIRST),
+        DiagramEvent(2.5, 7, FIRST),
         Up(5, "GET ?since=…41"),
         Down(6, "200 [42]"),
         Span(7, 10, _("pause: the interval"), "browser"),
@@ -238,14 +238,14 @@ LONG_POLLING = Diagram(
     (
         Up(0, "GET /longpoll/lobby/?since=…41"),
         Span(1, 3.4, _("held until there is an event")),
-        Event(3.4, 4.4, FIRST),
+        DiagramEvent(3.4, 4.4, FIRST),
         Down(3.4, "200 [42]"),
-        Event(3.9, 6.4, SECOND, column=1),
+        DiagramEvent(3.9, 6.4, SECOND, column=1),
         Up(4.4, "GET ?since=…42"),
         Down(5.4, "200 [43]"),
         Up(6.4, "GET ?since=…43"),
         Span(7.4, 9.6, _("held")),
-        Event(9.6, 10.6, THIRD),
+        DiagramEvent(9.6, 10.6, THIRD),
         Down(9.6, "200 [44]"),
         Up(10.6, "GET ?since=…44"),
     ),
@@ -257,12 +257,12 @@ STREAMING = Diagram(
     (
         Up(0, "GET /streaming/lobby/?since=…41"),
         Down(1, _("200, and no Content-Length"), wire=False, empty=True),
-        Event(3, 4, FIRST),
+        DiagramEvent(3, 4, FIRST),
         Down(3, '{"id":"…42", …}⏎'),
-        Event(4.3, 5.3, SECOND),
+        DiagramEvent(4.3, 5.3, SECOND),
         Down(4.3, '{"id":"…43", …}⏎'),
         Down(6.5, _("⏎ a blank line: a heartbeat"), wire=False, empty=True),
-        Event(8, 9, THIRD),
+        DiagramEvent(8, 9, THIRD),
         Down(8, '{"id":"…44", …}⏎'),
     ),
 )
@@ -273,14 +273,14 @@ SERVER_SENT_EVENTS = Diagram(
     (
         Up(0, "GET /streaming/lobby/sse/"),
         Down(1, "retry: 1000⏎ id: …41⏎⏎"),
-        Event(2.6, 3.6, FIRST),
+        DiagramEvent(2.6, 3.6, FIRST),
         Down(2.6, "id: …42⏎ data: {…}⏎⏎"),
         Cut(4.8),
-        Event(5.3, 9.6, SECOND),
+        DiagramEvent(5.3, 9.6, SECOND),
         Span(4.9, 7.4, _("waits as “retry:” says"), "browser"),
         Up(7.6, "Last-Event-ID: …42"),
         Down(8.6, "id: …43⏎ data: {…}⏎⏎"),
-        Event(10.4, 11.4, THIRD),
+        DiagramEvent(10.4, 11.4, THIRD),
         Down(10.4, "id: …44⏎ data: {…}⏎⏎"),
     ),
 )
@@ -291,13 +291,13 @@ WEBSOCKET = Diagram(
     (
         Up(0, "GET, Upgrade: websocket"),
         Down(1, "101 Switching Protocols"),
-        Event(3, 4, FIRST),
+        DiagramEvent(3, 4, FIRST),
         Down(3, '{"cursor":"…42","events":[…]}'),
         Up(4.8, '{"type":"publish","text":"hi"}'),
-        Event(6.3, 7.3, SECOND),
+        DiagramEvent(6.3, 7.3, SECOND),
         Down(6.3, '{"cursor":"…43","events":[…]}'),
         Down(8.3, _("an empty batch: a heartbeat"), wire=False, empty=True),
-        Event(9.9, 10.9, THIRD),
+        DiagramEvent(9.9, 10.9, THIRD),
         Down(9.9, '{"cursor":"…44","events":[…]}'),
     ),
 )

@@ -30,7 +30,7 @@ from benchmarks.framing import (
     client_frame,
     text_of,
 )
-from benchmarks.ledger import Ledger, Tally
+from benchmarks.ledger import DeliveryLedger, Tally
 from benchmarks.plan import FULL, QUICK, steps
 from benchmarks.polls import empty_polls
 from benchmarks.results import HELD_LOAD, Results
@@ -60,8 +60,8 @@ LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 def test_ledger_counts_faults(
     received: list[int], lost: int, doubled: int, disordered: int
 ) -> None:
-    ledger = Ledger.of(4, [[0, 1, 2, 3], received])
-    assert ledger == Ledger(8, 4 + len(received), lost, doubled, disordered)
+    ledger = DeliveryLedger.of(4, [[0, 1, 2, 3], received])
+    assert ledger == DeliveryLedger(8, 4 + len(received), lost, doubled, disordered)
     assert ledger.clean == (received == [0, 1, 2, 3])
 
 
@@ -246,7 +246,7 @@ async def test_ledger_counts_a_servers_faults() -> None:
         subscriber_group(WebSocketFraming("/", "host"), port, 3) as listeners,
     ):
         assert await listeners.complete(5)
-        assert listeners.ledger(5) == Ledger(15, 15, lost=3, doubled=3, disordered=3)
+        assert listeners.ledger(5) == DeliveryLedger(15, 15, lost=3, doubled=3, disordered=3)
         assert listeners.tally.receipts <= 15
         assert not await listeners.complete(6, patience=0.1)
         assert not listeners.failures
@@ -276,7 +276,7 @@ async def test_every_delivery_is_counted(contestant: Contestant) -> None:
         run = await fanout(server, contestant, LOAD, "room")
     assert run.valid, run
     expected = LOAD.subscribers * (LOAD.events + LOAD.warm_up)
-    assert run.ledger == Ledger(expected, expected)
+    assert run.ledger == DeliveryLedger(expected, expected)
     assert run.deliveries == 30
     assert run.cpu > 0
 
@@ -297,10 +297,10 @@ async def test_stalled_client_catches_up() -> None:
     assert run.sent > 1_000_000
 
 
-CLEAN = Ledger(1_000, 1_000)
+CLEAN = DeliveryLedger(1_000, 1_000)
 
 
-def run_of(contestant: Contestant, cpu: float, ledger: Ledger = CLEAN) -> Fanout:
+def run_of(contestant: Contestant, cpu: float, ledger: DeliveryLedger = CLEAN) -> Fanout:
     load = Load(HELD_LOAD, subscribers=500, rate=10, events=2)
     return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
 
@@ -320,14 +320,16 @@ def test_cost_is_compared_within_one_run() -> None:
 
 def test_run_with_losses_has_no_figure() -> None:
     ours = CONTESTANT["websocket"]
-    results = Results([run_of(BASELINE, 0.4), run_of(ours, 0.1, Ledger(1_000, 999, lost=1))])
+    results = Results(
+        [run_of(BASELINE, 0.4), run_of(ours, 0.1, DeliveryLedger(1_000, 999, lost=1))]
+    )
     assert [hold.held for hold in results.holds] == [False]
     assert "0% lost" in table_of(results)
     assert "100.0" not in table_of(results)
 
 
 def test_a_peer_may_lose_events() -> None:
-    lossy = run_of(CONTESTANT["eventstream"], 0.1, Ledger(1_000, 750, lost=250))
+    lossy = run_of(CONTESTANT["eventstream"], 0.1, DeliveryLedger(1_000, 750, lost=250))
     results = Results([lossy, run_of(CONTESTANT["websocket"], 0.1)])
     assert [hold.held for hold in results.holds] == [True]
     assert "25% lost" in table_of(results)

@@ -17,7 +17,7 @@ from faults.clients import Follower
 from faults.deployment import ROOT, Deployment
 from faults.faults import BY_NAME, FAULTS, UNDER_WAY, Fault
 from faults.ledger import ClientLedger
-from faults.publisher import SENDER, Publisher
+from faults.publisher import SENDER, RetryingPublisher
 from faults.resources import ResourceSample
 from faults.run import account, run
 from faults.soak import Soak
@@ -94,7 +94,7 @@ def test_a_reset_to_a_new_epoch_hides_no_loss() -> None:
     for received in (feed_event("se-1"), event("tf-2", missed=None), history[2]):
         follower.ledger.take(received)
         follower.arrivals.append((1.0, received))
-    publisher = Publisher("", "r", 1.0, first_attempts={"tf-3": 0.5})
+    publisher = RetryingPublisher("", "r", 1.0, first_attempts={"tf-3": 0.5})
     batch = Batch("r", history[2].cursor, tuple(history))
     flushed = BY_NAME["redis-flushed"]
     (row,) = account(flushed, [follower], publisher, batch, 0.0, [], []).rows

@@ -13,7 +13,15 @@ from django.test import Client
 from django.utils import translation
 
 from realtime_demo.web.code_excerpts import Excerpt
-from realtime_demo.web.sequence_diagrams import BROWSER, SERVER, WIDTH, Diagram, Down, Event, Up
+from realtime_demo.web.sequence_diagrams import (
+    BROWSER,
+    SERVER,
+    WIDTH,
+    Diagram,
+    DiagramEvent,
+    Down,
+    Up,
+)
 from realtime_demo.web.technique_pages import PAGES, TechniquePage
 from transports.registry import BY_NAME, TECHNIQUES
 
@@ -98,7 +106,7 @@ def test_a_diagram_stays_within_its_frame(diagram: Diagram, language: str) -> No
 
 @each_diagram
 def test_each_event_arrives_with_a_later_response(diagram: Diagram) -> None:
-    events = [step for step in diagram.steps if isinstance(step, Event)]
+    events = [step for step in diagram.steps if isinstance(step, DiagramEvent)]
     assert [event.seen for event in events] == sorted(event.seen for event in events)
     for event in events:
         carrier = [

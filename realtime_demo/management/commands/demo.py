@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
-from realtime_demo.demo.supervisor import ServerFailed
+from realtime_demo.demo.supervisor import ChildFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.web.views import DEFAULT_ROOM
 from transports.auth.permissions import check_room
@@ -67,7 +67,7 @@ class Command(BaseCommand):
             asyncio.run(self.serve(host, port, feed))
         except OSError as error:
             raise CommandError(cannot_listen(host, port, error)) from error
-        except ServerFailed as error:
+        except ChildFailed as error:
             raise CommandError(str(error)) from error
         self.stdout.write("Stopped.")
 
