@@ -144,8 +144,7 @@ async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
 async def lease(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/lease/` with `{"holder", "held"}`: begin, renew or end a page's lease.
 
-    When the lease ends or has not been renewed for four seconds, the changes made under it are
-    undone.
+    When it ends, or is not renewed for four seconds, network and feed are restored and faults end.
     """
     check_members(document, "holder", "held")
     holder = document.get("holder")

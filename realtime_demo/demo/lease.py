@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from .state import FaultSettings, FeedSettings, NetworkSettings
+from .state import FeedSettings, NetworkSettings
 
 SECONDS = 4.0  # until a lease that is not renewed ends; pages renew it every 1.5 s
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The settings that a scenario may change."""
+    """The settings that are restored; faults are ended instead."""
 
     network: NetworkSettings
     feed: FeedSettings
-    faults: FaultSettings
 
 
 @dataclass

@@ -210,7 +210,7 @@ class DemoRunner:
 
     def _lease(self, holder: str, *, held: bool) -> Document:
         if held:
-            self.leases.renew(holder, Saved(self.network, self.feed, self.faults))
+            self.leases.renew(holder, Saved(self.network, self.feed))
         elif saved := self.leases.end(holder):
             self._restore(saved)
         return {"held": held}
@@ -225,7 +225,7 @@ class DemoRunner:
 
     def _restore(self, saved: Saved) -> None:
         self.network, self.feed = saved.network, saved.feed
-        self.set_faults(saved.faults)
+        self.set_faults(FaultSettings())
         self.stalling.set(False, None)
 
     def cut(self, technique: str | None) -> int:

@@ -622,7 +622,7 @@ async def test_back_off_doubles_up_to_a_limit_and_resets(
     errors = await source.errors(8)
     delays = [round(error["detail"]["retryIn"]) for error in errors]
     # A hundredth of the ceilings: the fixture sets `Math.random`.
-    assert delays[:8] == [5, 10, 20, 30, 30, 30, 5, 10]
+    assert delays[:8] == [5, 10, 20, 20, 20, 20, 5, 10]
 
 
 async def test_the_jitter_is_full(source: PageSource, server: ScriptedServer) -> None:

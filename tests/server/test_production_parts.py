@@ -247,21 +247,21 @@ def certificate_and_key(pair: tuple[Path, Path], host: str = "localhost") -> tup
 
 
 def test_a_certificate_is_replaced_only_when_invalid(
-    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = certificate_and_key(files)
-    assert certificate_and_key(files) == first
-    other = certificate_and_key(files, "realtime.example.org")
+    first = certificate_and_key(pair)
+    assert certificate_and_key(pair) == first
+    other = certificate_and_key(pair, "realtime.example.org")
     assert other != first
-    files[1].write_bytes(first[1])  # the key of another certificate: nginx would not start
-    assert certificate_and_key(files, "realtime.example.org") not in (first, other)
+    pair[1].write_bytes(first[1])  # the key of another certificate: nginx would not start
+    assert certificate_and_key(pair, "realtime.example.org") not in (first, other)
     for days in (-certificate.VALID.days, 400):  # created while the clock was behind, or ahead
         with monkeypatch.context() as patch:
             patch.setattr(certificate, "datetime", clock_off_by(days))
-            wrong = certificate_and_key(files)
-        right = certificate_and_key(files)
+            wrong = certificate_and_key(pair)
+        right = certificate_and_key(pair)
         assert right != wrong, days
-        assert certificate_and_key(files) == right
+        assert certificate_and_key(pair) == right
 
 
 def clock_off_by(days: int) -> SimpleNamespace:
