@@ -116,7 +116,8 @@ export function prepareScenarios(element, menu, scenarios, page) {
     const wasOpen = panel.scenario !== null;
     demo?.endLease();
     panel.open(menu.value);
-    if (wasOpen && !panel.scenario) settings.set(defaults(), "scenario");
+    // The end of the lease restores the settings of the demo: do not send the defaults to it.
+    if (wasOpen && !panel.scenario) settings.set(defaults(), "demo");
     legend.hidden = Boolean(panel.scenario);
     if (panel.scenario) playback.freeze(false);
   };
