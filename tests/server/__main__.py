@@ -68,7 +68,10 @@ def run_suite(server: str) -> dict[str, Any]:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-n", "2", "-q", f"--junit-xml={report}"]
         subprocess.run(
-            [*command, SUITE], cwd=ROOT, env={**os.environ, "SERVER": server}, check=False
+            [*command, SUITE],
+            cwd=ROOT,
+            env={**os.environ, "SERVER": server, "STRIDE": "1"},
+            check=False,
         )
         cases = list(ElementTree.parse(report).iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None]
