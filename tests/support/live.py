@@ -56,8 +56,7 @@ class LiveServer(Program):
     def wait_until_ready(self) -> None:
         """Return once the server sends a response, of any status."""
         deadline = time.monotonic() + self.start_timeout
-        verify = self.verify or True
-        with httpx.Client(trust_env=False, timeout=2, verify=verify) as client:
+        with httpx.Client(trust_env=False, timeout=2, verify=self.verify or False) as client:
             while time.monotonic() < deadline and self.process.poll() is None:
                 try:
                     client.get(f"{self.url}/healthz")
