@@ -20,7 +20,7 @@ POLLING_INTERVAL = 1.0  # seconds
 def trust(certificate: Path) -> None:
     """Let every client of this process trust a deployment's self-signed certificate."""
     os.environ["SSL_CERT_FILE"] = str(certificate)
-    client._tls.cache_clear()
+    client.default_tls.cache_clear()
 
 
 class Follower:

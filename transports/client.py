@@ -159,11 +159,12 @@ def tls_for(base_url: str) -> ssl.SSLContext | None:
 
     Loading the certificates takes 50 ms, longer than a request: load them once, on first use.
     """
-    return _tls() if base_url.startswith("https:") else None
+    return default_tls() if base_url.startswith("https:") else None
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def default_tls() -> ssl.SSLContext:
+    """Return the context that trusts the system's authorities, or those of SSL_CERT_FILE."""
     return ssl.create_default_context()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -369,9 +368,7 @@ async def test_an_unsent_response_becomes_401_after_revocation(
 
     requests = 30  # 400 KB each: more than the kernel takes
     request = f"GET /polling/{room}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: %s\r\n\r\n"
-    raw = socket.create_connection(("127.0.0.1", server.port))
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-    async with RawConnection(*await asyncio.open_connection(sock=raw)) as reader:
+    async with await RawConnection.open(server.url, receive_buffer=65_536) as reader:
         reader.writer.write((request % headers["Authorization"]).encode() * requests)
         await until_async(one_poll_waits)
         long_poll = Follower(TECHNIQUES[1], server, room, headers)

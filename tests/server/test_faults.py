@@ -176,7 +176,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterato
         patch.setenv("SSL_CERT_FILE", "")  # so that it is restored
         with Deployment(tmp_path_factory.mktemp("deployment"), env=env) as running:
             yield running
-    client._tls.cache_clear()
+    client.default_tls.cache_clear()
 
 
 @pytest.mark.own_server

@@ -106,9 +106,9 @@ def _certificate_is_trusted(
 ) -> Iterator[None]:
     """Let the clients trust the certificate of this production."""
     monkeypatch.setenv("SSL_CERT_FILE", str(production.directory / "certificate.pem"))
-    client._tls.cache_clear()
+    client.default_tls.cache_clear()
     yield
-    client._tls.cache_clear()
+    client.default_tls.cache_clear()
 
 
 @pytest.fixture

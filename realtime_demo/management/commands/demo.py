@@ -72,7 +72,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, host: str, port: int, feed: FeedSettings) -> None:
-        raise_open_files(settings.MAX_CONNECTIONS)  # the tap has both ends of each connection
+        raise_open_files(2 * settings.MAX_CONNECTIONS)  # the tap has both ends of each
         runner = DemoRunner(
             host,
             port,
