@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, Locator, Page, expect
 from transports.registry import TECHNIQUES
 
 # With motion the CPU draws sixty frames a second; without, one.
-VIEW: dict[str, Any] = {"viewport": {"reduced_motion": "reduce", "width": 1440, "height": 900}, "reduced_motion": "reduce"}
+VIEW: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 LANES = [technique.name for technique in TECHNIQUES if technique.on_page]
 RECOVERY = 30_000  # milliseconds within which a lane must have reconnected
 
