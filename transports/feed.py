@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
@@ -30,6 +31,10 @@ REDIS_STORE = "transports.store.redis.store.RedisStore"
 LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only wakes hubs
 
 _stores: WeakKeyDictionary[asyncio.AbstractEventLoop, Store] = WeakKeyDictionary()
+# What each event that this process publishes is given to at once, before the layer's copy of it.
+_receivers: WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[Event], None]] = (
+    WeakKeyDictionary()
+)
 _default_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
 
 
@@ -49,6 +54,11 @@ def store() -> Store:
 
 def layer() -> BaseChannelLayer:
     return get_channel_layer() or _default_layer
+
+
+def deliver_to(receiver: Callable[[Event], None]) -> None:
+    """Call `receiver` with every event that is published on the running loop from now on."""
+    _receivers[asyncio.get_running_loop()] = receiver
 
 
 def group_of(room: str) -> str:
@@ -107,10 +117,17 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
 
 
 async def _wake(event: Event) -> None:
+    if receiver := _receivers.get(asyncio.get_running_loop()):
+        receiver(event)
     task = asyncio.current_task()
     cancellations = task.cancelling() if task else 0
     try:
-        message = {"type": "feed.event", "room": event.room, "event": event.encoded.decode()}
+        message = {
+            "type": "feed.event",
+            "room": event.room,
+            "id": event.id,
+            "event": event.encoded.decode(),
+        }
         async with asyncio.timeout(LAYER_TIMEOUT):
             await layer().group_send(group_of(event.room), message)
     except Exception as error:

@@ -209,13 +209,24 @@ class Hub:
             if tail.head is not None:
                 self._load(tail)
 
+    def accept(self, event: Event) -> None:
+        """Append an event that this process has published, if it is the next one of its room.
+
+        The layer's copy is dropped then. It serves an event that is not the next one: concurrent
+        publishes may return in another order than that of their numbers.
+        """
+        tail = self._tails.get(event.room)
+        if tail is not None and tail.head is not None and event.room not in self._arrived:
+            telemetry().received(now() - event.published_at)
+            tail.append(event)
+
     def _handle(self, message: dict[str, Any]) -> None:
         self._received_at = asyncio.get_running_loop().time()
         if message["type"] != "feed.event":
             return
         self.statistics.received += 1
         tail = self._tails.get(message["room"])
-        if tail is None:
+        if tail is None or tail.contains(message["id"]):
             return
         event = Event.decode(message["event"].encode())
         telemetry().received(now() - event.published_at)
@@ -324,6 +335,7 @@ def current() -> Hub:
     hub = _hubs.get(loop)
     if hub is None:
         hub = _hubs[loop] = Hub(feed.layer(), feed.store(), conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
+        feed.deliver_to(hub.accept)
     return hub
 
 

@@ -48,6 +48,13 @@ class Tail:
             batch = self._batches[behind] = Batch(self.room, self.head, events)
         return batch
 
+    def contains(self, identity: str) -> bool:
+        """Return whether the tail has advanced to or past the event with this id."""
+        if self.head is None:
+            return False
+        cursor = Cursor.parse(identity)
+        return self.head.belongs_to(cursor.epoch) and cursor.seq <= self.head.seq
+
     def append(self, event: Event) -> bool:
         """Append the next event; return False if events before it are missing."""
         assert self.head is not None

@@ -39,7 +39,7 @@ class Telemetry:
         """Count a publish that the store rejected."""
 
     def received(self, seconds: float) -> None:
-        """Count an event from the channel layer, `seconds` after its publication."""
+        """Count an event that reached this process, `seconds` after its publication."""
 
 
 @cache

@@ -90,6 +90,20 @@ async def test_subscribe_yields_a_batch_at_once_then_each_event(room: str) -> No
     assert hub.current().users == 0
 
 
+async def test_own_events_need_no_layer(room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(group: str, message: dict[str, Any]) -> None:
+        """Accept a message and lose it."""
+
+    async with aclosing(hub.subscribe(room)) as batches:
+        assert (await anext(batches)).events == ()
+        monkeypatch.setattr(feed.layer(), "group_send", lost)
+        refills = hub.current().statistics.refills
+        for text in ("1", "2", "3"):
+            event = await feed.publish(Draft(room, "ada", text))
+            assert (await anext(batches)).events == (event,)
+        assert hub.current().statistics.refills == refills, "nothing was read from the history"
+
+
 async def test_subscribe_yields_heartbeats(room: str) -> None:
     event = await feed.publish(Draft(room, "ada", "hi"))
     async with aclosing(hub.subscribe(room, event.cursor, heartbeat=0.02)) as batches:

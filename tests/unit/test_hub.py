@@ -75,7 +75,8 @@ async def hub() -> AsyncIterator[Hub]:
 
 async def publish(hub: Hub, text: str, room: str = "r") -> Event:
     event = await hub.store.append(Draft(room, "ada", text))
-    message = {"type": "feed.event", "room": room, "event": event.encoded.decode()}
+    encoded = event.encoded.decode()
+    message = {"type": "feed.event", "room": room, "id": event.id, "event": encoded}
     await hub.layer.group_send(group_of(room), message)
     return event
 
