@@ -49,6 +49,7 @@ if settings.SERVE_STATIC:
     http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
 websocket_urlpatterns = [
     *(route for module in routings for route in getattr(module, "websocket_urlpatterns", [])),
+    *transports.routing.websocket_urlpatterns,
     re_path(r"", WebsocketDenier.as_asgi()),
 ]
 if settings.STAGE_SOCKET:
@@ -76,5 +77,9 @@ application = Boundary(
     behind_proxy=settings.BEHIND_PROXY,
     root_path=settings.FORCE_SCRIPT_NAME or "",
 )
+if settings.ALLOWED_ORIGINS:
+    from transports.cors import CrossOrigin
+
+    application = CrossOrigin(application, settings.ALLOWED_ORIGINS)
 if settings.STAGE_SOCKET:
     application = with_client_addresses(application)

@@ -1,22 +1,59 @@
-"""Uvicorn's protocols, corrected for RFC 9112, for RFC 6455 and for memory."""
+"""Uvicorn's protocols, corrected for RFC 9110, 9112 and 6455, and for memory."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
+
 
 class HttpProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol, without chunked responses to HTTP/1.0 (RFC 9112 §6.1).
+    """Uvicorn's HTTP protocol, corrected.
 
-    Such a response ends with the connection.
+    The host of an absolute target replaces the Host (RFC 9112 §3.2.2). Only a WebSocket handshake
+    of HTTP/1.1 is an upgrade, also in a list (RFC 9110 §7.8). A response to HTTP/1.0 is not
+    chunked (RFC 9112 §6.1), but ends with the connection. A client that closes its sending side
+    receives a response that ends within `HALF_CLOSED`; a longer one is cut, since a FIN may be
+    all that is left of a client.
     """
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        if self.cycle is None or self.cycle.response_complete or self.scheme == "https":
+            return False  # asyncio cannot keep one side of TLS open
+        self.cycle.keep_alive = False  # of the last of pipelined requests
+        self.loop.call_later(HALF_CLOSED, self.transport.close)
+        return True
+
+    def _should_upgrade(self) -> bool:
+        return (
+            self.scope["http_version"] == "1.1"
+            and b"upgrade" in self._tokens(b"connection")
+            and b"websocket" in self._tokens(b"upgrade")
+            and self._tokens(b"sec-websocket-version") == [b"13"]
+        )
+
+    def _tokens(self, name: bytes) -> list[bytes]:
+        lines = [value for key, value in self.headers if key == name]
+        return [token.strip().lower() for token in b",".join(lines).split(b",")]
+
+    def handle_websocket_upgrade(self) -> None:
+        others = [field for field in self.headers if field[0] != b"upgrade"]
+        self.headers[:] = [*others, (b"upgrade", b"websocket")]  # websockets accepts no list
+        super().handle_websocket_upgrade()
+
     def on_headers_complete(self) -> None:
+        if self.url[:1] not in b"/*":
+            target = urlsplit(self.url)
+            self.url = urlunsplit((b"", b"", target.path or b"/", target.query, b""))
+            self.headers[:] = [
+                (name, target.netloc if name == b"host" else value) for name, value in self.headers
+            ]
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0" and self.cycle is not None:
             cycle, send = self.cycle, self.cycle.send

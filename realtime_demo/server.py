@@ -5,7 +5,6 @@ python -m realtime_demo.server [Uvicorn's options]
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -14,28 +13,8 @@ import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
 
 from realtime_demo.asgi_servers import APPLICATION, BACKLOG, GRACE
+from realtime_demo.log_filter import WithoutSecrets
 from realtime_demo.open_files import SPARE_FILES, raise_open_files
-
-
-class WithoutSecrets(logging.Filter):
-    """Removes query strings (cursors, names) and credentials from Uvicorn's log.
-
-    A text frame that is not UTF-8 is the client's fault: it is logged without a traceback.
-    """
-
-    CREDENTIALS = frozenset({"authorization", "cookie", "sec-websocket-protocol"})
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError):
-            record.exc_info = None
-        if isinstance(record.args, tuple):
-            texts = [
-                each.partition("?")[0] if isinstance(each, str) else each for each in record.args
-            ]
-            if texts and str(texts[0]).lower() in self.CREDENTIALS:  # at level debug: "< %s: %s"
-                texts[1:] = ["…"] * (len(texts) - 1)
-            record.args = tuple(texts)
-        return True
 
 
 def options() -> dict[str, Any]:
@@ -61,7 +40,7 @@ def options() -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Uvicorn's options override this project's defaults."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
-    LOGGING_CONFIG["filters"] = {"without_secrets": {"()": "realtime_demo.server.WithoutSecrets"}}
+    LOGGING_CONFIG["filters"] = {"without_secrets": {"()": WithoutSecrets}}
     for handler in LOGGING_CONFIG["handlers"].values():
         handler["filters"] = ["without_secrets"]
     uvicorn.main.main(arguments, default_map=options(), prog_name="realtime_demo.server")

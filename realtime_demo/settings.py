@@ -94,6 +94,8 @@ MAX_CONNECTIONS_PER_ADDRESS = _integer("MAX_CONNECTIONS_PER_ADDRESS", 0, 0)
 LOGIN_RATE = _number("LOGIN_RATE", Conf.LOGIN_RATE, 0)  # failed log-ins a minute an address; 0: off
 PUBLISH_RATE = _number("PUBLISH_RATE", Conf.PUBLISH_RATE, 0)  # publishes a second a client; 0: off
 HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between heartbeats
+# Seconds after which a stream ends, for platforms that would cut it; 0: never.
+STREAM_LIFETIME = _number("STREAM_LIFETIME", Conf.STREAM_LIFETIME, 0)
 
 # The class that receives the counts of feed and techniques, for `/metrics`.
 TELEMETRY = "transports.operations.metrics.Prometheus"

@@ -1,9 +1,16 @@
-"""Streaming endpoints: one response that never ends, in two framings."""
+"""Streaming endpoints: one response that stays open, in two framings."""
 
 from __future__ import annotations
 
-from transports.events import Batch
+import random
+
+from transports.events import Batch, Cursor
+from transports.http.problems import Problem
+from transports.http.request import Request
 from transports.http.stream import StreamEndpoint
+
+RETRY = (500, 1_500)  # milliseconds: spreads the clients that a restart disconnects
+FOREIGN = Cursor("", 1)  # in no room's numbering
 
 
 class StreamingEndpoint(StreamEndpoint):
@@ -29,7 +36,16 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     def preamble(self, first: Batch) -> bytes:
         # Set the browser's reconnection time in milliseconds, and its Last-Event-ID: an id without
         # data is stored and dispatches no event (§9.2.6).
-        return b"retry: 1000\nid: %b\n\n" % str(first.start).encode()
+        return b"retry: %d\nid: %b\n\n" % (random.randint(*RETRY), str(first.start).encode())
+
+    @staticmethod
+    def since(request: Request) -> Cursor | None:
+        # EventSource never reconnects after a 400 (§9.2.3), and sends the id of any server that
+        # it was connected to before: answer one that is no cursor with a reset.
+        try:
+            return request.since
+        except Problem:
+            return FOREIGN
 
     @staticmethod
     def frame(batch: Batch) -> bytes:

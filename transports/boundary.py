@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from transports.http.base import reject
 from transports.http.problems import Problem, unavailable
+from transports.http.rejection import check_hosts, deny
 from transports.http.scope import Application, Receive, Scope, Send, client_address, header
 from transports.http.throttling import counted_as
 
@@ -36,6 +37,8 @@ class Boundary:
 
     `services` start with `lifespan.startup`, or with the first request if the server sends none.
     They stop before the server does: at SIGTERM or SIGINT, or with `lifespan.shutdown`.
+
+    It rejects a request of HTTP/1.1 without exactly one valid Host.
 
     `most` and `most_per_address` limit the requests and sockets that are open at a time in this
     process (0: unlimited). `body_size` limits a request's body, in bytes. With `behind_proxy` the
@@ -85,6 +88,17 @@ class Boundary:
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
             scope["client"] = (forwarded.strip(), 0)
+        hosts, has_body = [], False
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name in (b"content-length", b"transfer-encoding"):
+                has_body = True
+        try:
+            check_hosts(hosts, scope["http_version"])
+        except Problem as problem:
+            await deny(scope, receive, send, problem)
+            return
         address = counted_as(client_address(scope)) if self.most_per_address else ""
         self._open += 1
         if address:
@@ -102,7 +116,7 @@ class Boundary:
             elif address and self._open_per_address[address] > self.most_per_address:
                 # Techniques send the problem; pages ignore it.
                 scope["problem"] = self._too_many_of_one_address()
-            if scope["type"] == "http" and _has_body(scope):
+            if has_body and scope["type"] == "http":
                 await self._serve_body(scope, receive, send)
             else:
                 await self.application(scope, receive, send)
@@ -235,7 +249,3 @@ class Boundary:
         deadline = asyncio.get_running_loop().time() + GRACE
         while self._open and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-
-
-def _has_body(scope: Scope) -> bool:
-    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])

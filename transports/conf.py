@@ -21,6 +21,7 @@ class Conf:
     MAX_ROOMS: int = 1_000  # rooms a process keeps in memory
     MAX_SOCKET_ROOMS: int = 20  # rooms joined on one socket
     HEARTBEAT: float = 15  # seconds between heartbeats on a stream
+    STREAM_LIFETIME: float = 0  # seconds after which a stream ends; 0: never
     IDEMPOTENCY_EXPIRY: int = 3_600  # seconds an `Idempotency-Key` is kept
     REDIS_URL: str = ""  # of the store in Redis; empty: the store is in memory
     REDIS_PREFIX: str = "realtime"  # of every key

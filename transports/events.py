@@ -17,6 +17,7 @@ EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
 _CURSOR = re.compile(r"([a-z0-9]{1,16})-(0|[1-9][0-9]{0,14})", re.ASCII)
 MAX_CURSOR_LENGTH = 32
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class InvalidCursor(ValueError):
@@ -62,9 +63,11 @@ class InvalidEvent(ValueError):
 def encode(value: object) -> bytes:
     """Return `value` as compact UTF-8 JSON: without spaces, and with non-ASCII text unescaped.
 
-    Raises `UnicodeEncodeError` for a lone surrogate, which UTF-8 cannot encode.
+    Escapes NEL, LS and PS, at which many clients end a line (UAX #14). Raises `ValueError` for
+    infinity and NaN, and its `UnicodeEncodeError` for a lone surrogate, which UTF-8 cannot encode.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = _encode(value).replace("\x85", r"\u0085")
+    return text.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029").encode()
 
 
 @dataclass(frozen=True)

@@ -350,21 +350,27 @@ async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
 
 
 async def subscribe(
-    room: str, since: Cursor | None = None, heartbeat: float = 15.0
+    room: str, since: Cursor | None = None, heartbeat: float = 15.0, lifetime: float = 0.0
 ) -> AsyncGenerator[Batch, None]:
     """Yield a batch at once, perhaps empty, then one for each change.
 
     After `heartbeat` seconds without an event, yield an empty batch. A slow subscriber receives
-    everything it missed in one batch. Ends when the feed closes. Raises `StoreUnavailable` and
+    everything it missed in one batch. Ends when the feed closes, and after `lifetime` seconds
+    (0: never). Raises `StoreUnavailable` and
     `TooManyRooms` before the first batch, never after it.
     """
     hub = current()
+    time = asyncio.get_running_loop().time
+    ends_at = time() + lifetime
     async with hub.using(room) as tail:
         batch = await _next(hub, tail, since, 0)
         while True:
             yield batch
+            pause = min(heartbeat, ends_at - time()) if lifetime else heartbeat
+            if pause <= 0:
+                return
             try:
-                batch = await _next(hub, tail, batch.cursor, heartbeat)
+                batch = await _next(hub, tail, batch.cursor, pause)
             except StoreUnavailable:
                 # Keep the subscription: it receives what it missed once the store is available.
                 await asyncio.sleep(1)

@@ -1,7 +1,19 @@
-"""ASGI route of publishing."""
+"""ASGI routes of publishing, and of paths that are almost a technique's.
+
+They follow the routes of the techniques.
+"""
+
+from typing import Any
 
 from django.urls import re_path
 
+from transports.http.near_misses import NEAR_MISS, NearMiss, ServerOptions
 from transports.http.publish import PublishEndpoint
 
-http_urlpatterns = [re_path(r"^publish/(?P<room>[^/]+)/$", PublishEndpoint.as_asgi())]
+near_miss: Any = re_path(NEAR_MISS, NearMiss())  # type: ignore[call-overload]
+http_urlpatterns = [
+    re_path(r"^publish/(?P<room>[^/]+)/$", PublishEndpoint.as_asgi()),
+    near_miss,
+    re_path(r"^[*]$", ServerOptions()),  # type: ignore[call-overload]
+]
+websocket_urlpatterns = [near_miss]

@@ -37,7 +37,7 @@ REMEDIES = {
     "certificate": Remedy(
         "ssl_certificate must name a valid certificate for this host, with its chain."
     ),
-    "compresses": Remedy("Remove proxy_hide_header Content-Encoding.", "gzip off;"),
+    "compresses": Remedy("nginx compresses despite no-transform.", "gzip off;"),
     "downgrades": Remedy(
         "",
         "proxy_http_version 1.1;\nproxy_set_header Connection $connection_upgrade;",

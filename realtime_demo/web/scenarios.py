@@ -248,9 +248,9 @@ SCENARIOS: tuple[Scenario, ...] = (
             "more, although the server continued to send: a browser stops at the end of the first "
             "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}; with "
             "WebSocket it is {p95.websocket}. Django's GZipMiddleware compresses asynchronous "
-            "streams in this way, but not a response with Content-Encoding: identity, which this "
-            "server normally sends. Without compression the missing events were sent again. Lost: "
-            "{lost.total}."
+            "streams in this way; this server's streams never pass through it, and forbid every "
+            "proxy to compress them by Cache-Control: no-transform. Without compression the "
+            "missing events were sent again. Lost: {lost.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
     ),

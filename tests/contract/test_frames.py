@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.raw import RawConnection, frame
+from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, frame
 from transports.registry import Technique
 
 from .test_problems import SOCKETS
@@ -96,3 +96,36 @@ async def test_protocol_violation_closes_the_socket(
         connection.send(data)
         first, payload = await connection.message()
         assert (first, payload[:2]) == (0x88, code.to_bytes(2, "big"))
+
+
+@pytest.mark.parametrize(
+    ("version", "old", "new"),
+    [
+        ("1.0", "", ""),  # an upgrade on HTTP/1.0 is ignored (RFC 9110 §7.8)
+        ("1.1", "Connection: Upgrade", "Connection: keep-alive"),
+        ("1.1", "Upgrade: websocket", "Upgrade: h2c"),
+        ("1.1", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 25"),
+        ("1.1", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13, 8"),
+        ("1.1", "Sec-WebSocket-Version: 13", "X: y"),
+    ],
+)
+async def test_request_that_is_no_handshake_receives_what_one_needs(
+    server_url: str, path: str, version: str, old: str, new: str
+) -> None:
+    """RFC 6455 §4.2.2, §4.4; RFC 9110 §15.5.22."""
+    headers = [new if line == old else line for line in HANDSHAKE]
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(path, *headers, version=version)
+        status, fields, _ = response = await connection.response()
+        check_raw_problem(response, 426)
+        assert (status, fields["sec-websocket-version"]) == (426, "13")
+        assert fields["upgrade"] == "websocket"
+
+
+async def test_handshake_may_offer_other_protocols(server_url: str, path: str) -> None:
+    """RFC 9110 §7.8: Upgrade is a list."""
+    headers = [line.replace("Upgrade: w", "Upgrade: h2c, w") for line in HANDSHAKE]
+    async with await RawConnection.open(server_url) as connection:
+        head = await connection.get(path, *headers)
+        assert head[0].split()[1] == "101"
+        assert (await connection.message())[0] == 0x81

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
 
-from tests.support.raw import RawConnection, check_raw_problem, headers_of
+from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, headers_of
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 
@@ -16,6 +17,7 @@ from .feeds import publish
 BODY_SIZE = 65_536
 CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
 JSON = "Content-Type: application/json"
+HOST = b"Host: 127.0.0.1\r\n"
 STREAMS = [technique for technique in TECHNIQUES if technique.path.startswith("/streaming/")]
 BATCHES = [technique for technique in TECHNIQUES if technique.name in ("polling", "longpoll")]
 
@@ -170,3 +172,100 @@ async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -
         except ConnectionError:
             return
         assert response == b"" or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+
+
+@pytest.mark.own_server
+@pytest.mark.parametrize("target", ["/polling/{room}/", "/healthz", "/", "/missing"])
+@pytest.mark.parametrize(
+    "hosts", [b"", HOST * 2, b"Host:\r\n", b"Host: a b\r\n", b"Host: u@127.0.0.1\r\n"]
+)
+async def test_request_needs_exactly_one_valid_host(
+    server_url: str, room: str, target: str, hosts: bytes
+) -> None:
+    """RFC 9112 §3.2."""
+    async with await RawConnection.open(server_url) as connection:
+        line = f"GET {target.format(room=room)} HTTP/1.1\r\n".encode()
+        connection.send(line + hosts + b"\r\n")
+        assert (await connection.head())[0].split()[1] == "400"
+
+
+@pytest.mark.own_server
+async def test_handshake_needs_exactly_one_valid_host(server_url: str, room: str) -> None:
+    fields = "\r\n".join(HANDSHAKE).encode() + b"\r\n\r\n"
+    for hosts in (b"", HOST * 2, b"Host:\r\n"):
+        async with await RawConnection.open(server_url) as connection:
+            connection.send(f"GET /websocket/{room}/ HTTP/1.1\r\n".encode() + hosts + fields)
+            assert (await connection.head())[0].split()[1] == "400"
+
+
+@pytest.mark.parametrize(("hosts", "status"), [(b"", 200), (HOST, 200), (HOST * 2, 400)])
+async def test_http_1_0_needs_no_host(
+    server_url: str, room: str, hosts: bytes, status: int
+) -> None:
+    async with await RawConnection.open(server_url) as connection:
+        connection.send(f"GET /polling/{room}/ HTTP/1.0\r\n".encode() + hosts + b"\r\n")
+        assert (await connection.response())[0] == status
+
+
+@pytest.mark.own_server
+async def test_host_of_an_absolute_target_replaces_the_host(server_url: str, room: str) -> None:
+    """RFC 9112 §3.2.2."""
+    for authority, host, status in (
+        ("127.0.0.1", "evil.example", 200),
+        ("evil.example", "127.0.0.1", 400),
+    ):
+        async with await RawConnection.open(server_url) as connection:
+            target = f"http://{authority}/longpoll/{room}/?wait=0"
+            connection.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert (await connection.response())[0] == status
+
+
+async def test_options_of_the_whole_server(server_url: str) -> None:
+    """RFC 9110 §9.3.7."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.request("*", method="OPTIONS")
+        assert (await connection.response())[::2] == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "target", ["/polling/{room}/", "/longpoll/{room}/?wait=0", "/healthz", "/login/"]
+)
+async def test_half_closed_client_receives_a_response_that_ends_by_itself(
+    server_url: str, room: str, target: str
+) -> None:
+    """RFC 9112 §9.6; with two requests, both."""
+    for number in (1, 2):
+        async with await RawConnection.open(server_url) as connection:
+            for _ in range(number):
+                connection.request(target.format(room=room))
+            connection.writer.write_eof()
+            for _ in range(number):
+                assert (await connection.response())[0] == 200
+            assert await connection.rest() == b""
+
+
+PROTECTED_PATHS = [
+    *(target.path for target in (*BATCHES, *STREAMS)),
+    "/publish/{room}/",
+    "/polling/UPPER/",
+    "/polling/{room}",
+    "/websocket/{room}/",
+    "/rooms/",
+    "/healthz",
+    "/openapi.json",
+]
+
+
+@pytest.mark.parametrize("path", PROTECTED_PATHS)
+async def test_every_response_has_the_headers_that_protect_it(
+    server_url: str, room: str, path: str
+) -> None:
+    """Date (RFC 9110 §6.6.1), nosniff (Fetch §3.6), Cross-Origin-Resource-Policy (§3.7)."""
+    async with await RawConnection.open(server_url) as connection:
+        suffix = "?wait=0" if path.startswith("/longpoll/") else ""
+        headers = headers_of(await connection.get(path.format(room=room) + suffix))
+    assert parsedate_to_datetime(headers["date"])
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"].startswith("no-store")
+    assert "content-encoding" not in headers

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from streaming.client import EventStreamParser
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 
@@ -230,3 +231,42 @@ async def test_a_client_that_reconnects_misses_no_event(
             received += await collect(technique, server_url, room, cursor, count=1)
             cursor = received[-1].id
     assert [event.id for event in received] == [event.id for event in await publishing]
+
+
+@pytest.mark.parametrize("identity", ["4711", "한", "a-", "x" * 300], ids=len)
+@pytest.mark.parametrize("name", ["Last-Event-ID", "since"])
+async def test_foreign_id_gets_a_reset_over_server_sent_events(
+    http: httpx.AsyncClient, room: str, name: str, identity: str
+) -> None:
+    """After a 400 a browser's EventSource would never reconnect (WHATWG HTML §9.2.3)."""
+    published = await publish(http, room, ["a", "b"])
+    headers = {name: identity.encode()} if name != "since" else {}
+    parameters = {name: identity} if name == "since" else {}
+    url, parser = f"/streaming/{room}/sse/", EventStreamParser()
+    received: list[Event] = []
+    async with (
+        asyncio.timeout(BOUND),
+        http.stream("GET", url, headers=headers, params=parameters) as response,
+    ):
+        assert response.status_code == 200
+        async for data in response.aiter_bytes():
+            received += map(Event.decode, parser.feed(data))
+            if len(received) == 3:
+                break
+    reset, *events = received
+    assert (reset.type, reset.missed, events) == ("reset", None, published)
+
+
+async def test_line_ends_of_unicode_are_escaped(
+    technique: Technique, http: httpx.AsyncClient, server_url: str, room: str
+) -> None:
+    """Many clients split text at each of them; JSON escapes only LF and CR by itself."""
+    text = "a\u2028b\u2029c\x85d한"
+    response = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})
+    assert len(response.text.splitlines()) == 1
+    raw = (await http.get(f"/polling/{room}/")).text
+    assert len(raw.splitlines()) == 1
+    assert "한" in raw
+    (event,) = await collect(technique, server_url, room, count=1)
+    assert event.text == text
+    assert len(event.encoded.decode().splitlines()) == 1

@@ -19,6 +19,13 @@ from transports.telemetry import telemetry
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+# Fetch §3.6 and §3.7: no other type than announced, and no other site but by CORS.
+PROTECTED = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_WHOLE = ((b"cache-control", b"no-store"), *PROTECTED)
+
 
 class Endpoint:
     """An HTTP resource. Subclasses respond in `respond`, or raise `Problem`."""
@@ -114,24 +121,16 @@ def check_method(method: str, allowed: tuple[str, ...]) -> None:
     """Raise `Problem` (405) unless the method is allowed."""
     if method not in allowed:
         names = ", ".join(allowed)
-        raise Problem(
-            405,
-            "method",
-            f"The method must be one of {names}; got {method[:40]}.",
-            {"Allow": names},
-        )
+        detail = f"The method must be one of {names}; got {method[:40]}."
+        raise Problem(405, "method", detail, {"Allow": names})
 
 
 async def answer(
     send: Send, status: int, content_type: bytes, body: bytes, headers: Headers = ()
 ) -> None:
     """Send a whole response, with its Content-Length."""
-    fields = [
-        (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        *headers,
-    ]
+    length = (b"content-length", b"%d" % len(body))
+    fields = [(b"content-type", content_type), length, *_WHOLE, *headers]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from functools import lru_cache
 from typing import Any, cast
+
+from django.utils.http import parse_header_parameters
 
 from transports import feed
 from transports.conf import conf
@@ -16,17 +20,51 @@ from transports.http.request import Request, parse_since
 from transports.http.scope import Receive, Scope, Send, check_origin, header
 from transports.http.throttling import take_turn
 
+# RFC 8259 §11 defines no charset. "utf8" is a label of UTF-8 (Encoding §4.2).
+CHARSETS = ("utf-8", "utf8")
+
+
+class _InvalidMember(ValueError):
+    """JSON that Python's parser accepts, but RFC 8259 does not."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _InvalidMember(f"the member {shown(twice)} occurs twice")
+    return members
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _InvalidMember(f"{shown(text)} is not a number that can be represented")
+    return value
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
+).decode
 _KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 
 
 def parse_json(data: bytes | str) -> dict[str, Any]:
-    """Return the JSON object in `data`; raises `Problem`."""
+    """Return the JSON object in `data`; raises `Problem`.
+
+    Accepts exactly RFC 8259: UTF-8 without a byte order mark (§8.1), no infinity or NaN (§6), and
+    no member twice, which parsers read differently (§4).
+    """
     try:
-        document = json.loads(data)
+        document = _decode(data.decode() if isinstance(data, bytes) else data)
     except (ValueError, RecursionError) as error:
-        # Hide the parser's internal message for a document too deep or a number too long.
-        is_syntax = isinstance(error, json.JSONDecodeError)
-        reason = str(error) if is_syntax else "nested too deep, or not decodable"
+        if isinstance(error, UnicodeDecodeError):
+            reason = "not UTF-8"
+        elif isinstance(error, json.JSONDecodeError | _InvalidMember):
+            reason = str(error)
+        else:  # the parser's own message is no help
+            reason = "nested too deep, or a number too long"
         raise Problem(400, "json", f"Invalid JSON: {reason}.") from error
     if not isinstance(document, dict):
         raise Problem(400, "json", f"Expected a JSON object; got {shown(document)}.")
@@ -34,11 +72,12 @@ def parse_json(data: bytes | str) -> dict[str, Any]:
 
 
 def check_content_type(scope: Scope) -> None:
-    """Raise `Problem` unless the Content-Type is JSON in UTF-8, which no HTML form can send."""
+    """Raise `Problem` unless the Content-Type is JSON in UTF-8, which no HTML form can send.
+
+    `application/*+json` is another format, whatever its syntax (RFC 6839 §3.1).
+    """
     content_type = header(scope, b"content-type").decode("latin-1")
-    essence, _, parameters = content_type.partition(";")
-    charset = parameters.replace('"', "").replace(" ", "").lower()
-    if essence.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+    if not _is_json(content_type):
         raise Problem(
             415,
             "content-type",
@@ -46,6 +85,17 @@ def check_content_type(scope: Scope) -> None:
             f"got {shown(content_type) if content_type else 'none'}.",
             {"Accept-Post": "application/json"},
         )
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    try:
+        essence, parameters = parse_header_parameters(content_type)
+    except (ValueError, LookupError):  # an unknown encoding of a parameter (RFC 8187)
+        return False
+    return essence == "application/json" and (
+        parameters.get("charset", "utf-8").lower() in CHARSETS
+    )
 
 
 def idempotency_key(scope: Scope) -> str | None:

@@ -55,7 +55,6 @@ def is_on_this_machine(scope: Scope) -> bool:
 def check_host(scope: Scope) -> None:
     """Raise `Problem` unless `ALLOWED_HOSTS` allows the Host: prevents DNS rebinding."""
     host = header(scope, b"host").decode("latin-1")
-    # HTTP/1.0 requires no Host (RFC 9112 §3.2).
     if host and not _is_our_host(host):
         raise Problem(400, "host", f"The Host must be one of this server's; got {host[:40]!r}.")
 

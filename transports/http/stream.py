@@ -1,4 +1,4 @@
-"""ASGI base class of a response that never ends."""
+"""ASGI base class of a response that stays open."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from typing import ClassVar
 
 from transports import hub
 from transports.conf import conf
-from transports.events import Batch
-from transports.http.base import CancelledOnDisconnect, Endpoint
+from transports.events import Batch, Cursor
+from transports.http.base import PROTECTED, CancelledOnDisconnect, Endpoint
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
+_HEADERS = (
+    # A compressor would hold events back, or make each chunk a separate gzip member, of which
+    # browsers read only the first.
+    (b"cache-control", b"no-store, no-transform"),
+    (b"incremental", b"?1"),  # RFC 10036: intermediaries forward each part as it arrives
+    (b"x-accel-buffering", b"no"),  # the same for nginx
+    *PROTECTED,
+)
+
 
 class StreamEndpoint(Endpoint):
-    """A response that never ends, and therefore has no Content-Length.
+    """A response that stays open, and therefore has no Content-Length.
+
+    With `STREAM_LIFETIME` it ends after that time, between two events.
 
     The header `Cursor` is the position before the first event: a client that loses the connection
     before the first whole event resumes from there.
@@ -36,6 +47,11 @@ class StreamEndpoint(Endpoint):
         return b""
 
     @staticmethod
+    def since(request: Request) -> Cursor | None:
+        """Return the cursor to resume from."""
+        return request.since
+
+    @staticmethod
     def frame(batch: Batch) -> bytes:
         """Return the batch's events as bytes of the stream."""
         raise NotImplementedError
@@ -43,7 +59,9 @@ class StreamEndpoint(Endpoint):
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
         meter = telemetry().meter(self.technique)
         meter.opened()
-        batches = hub.subscribe(request.room, request.since, conf.HEARTBEAT)
+        batches = hub.subscribe(
+            request.room, self.since(request), conf.HEARTBEAT, conf.STREAM_LIFETIME
+        )
         try:
             async with (
                 request.present(request.room),
@@ -52,7 +70,11 @@ class StreamEndpoint(Endpoint):
             ):
                 # The first batch comes at once: an error before it still gets its status.
                 first = await anext(batches)
-                headers = [*self.headers, (b"cursor", str(first.start).encode())]
+                headers = [
+                    (b"content-type", self.content_type),
+                    *_HEADERS,
+                    (b"cursor", str(first.start).encode()),
+                ]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 if request.scope["method"] != "HEAD":
                     await send(_chunk(self.preamble(first) + self._data(first)))
@@ -68,17 +90,6 @@ class StreamEndpoint(Endpoint):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             meter.closed()
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"content-type", self.content_type),
-            (b"cache-control", b"no-store, no-transform"),
-            # A compressor would hold events back, or make each chunk a separate gzip member,
-            # of which browsers read only the first.
-            (b"content-encoding", b"identity"),
-            (b"x-accel-buffering", b"no"),  # nginx: do not buffer
-        ]
 
     def _data(self, batch: Batch) -> bytes:
         return batch.encoded_by(self.frame) if batch.events else self.heartbeat

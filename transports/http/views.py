@@ -60,6 +60,11 @@ def json_response(document: object, status: int = 200, **headers: str) -> HttpRe
 def response(
     body: bytes, status: int, content_type: str, headers: dict[str, str] | None = None
 ) -> HttpResponse:
-    """Return a response that caches do not store."""
-    fields = {"Cache-Control": "no-store", **(headers or {})}
+    """Return a response that caches do not store, and other sites read only by CORS."""
+    fields = {
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        **(headers or {}),
+    }
     return HttpResponse(body, content_type=content_type, status=status, headers=fields)
