@@ -9,11 +9,10 @@ from urllib.parse import parse_qsl
 
 from django.utils.translation import gettext_noop as _
 
-from transports.events import Cursor, InvalidCursor
+from transports.events import ROOM_NAME, Cursor, InvalidCursor
 from transports.http.problems import Problem
 from transports.http.scope import Scope, header
 
-_ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 # The API sends it in English; the page translates it.
 NO_ROOM = _("A room's name must have 1 to 64 of the characters a-z, 0-9 and '-'.")
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -124,7 +123,7 @@ class Request:
 
 def check_room_name(room: str) -> None:
     """Raise `Problem` unless `room` is a valid name of a room."""
-    if not _ROOM.fullmatch(room):
+    if not ROOM_NAME.fullmatch(room):
         raise Problem(404, "room", NO_ROOM)
 
 
