@@ -80,6 +80,9 @@ BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
+# Path of the function that decides which users may read and publish in which rooms.
+MAY_ENTER = os.environ.get("MAY_ENTER", "transports.rooms.permissions.may_enter")
+
 # --- Limits ------------------------------------------------------------------------------
 TEXT_LENGTH = _integer("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
 SENDER_LENGTH = _integer("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name
@@ -170,6 +173,7 @@ INSTALLED_APPS = [
     # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -177,6 +181,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "transports",
     "transports.auth",
+    "transports.rooms",
     *APPS,
 ]
 MIDDLEWARE = [

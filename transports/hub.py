@@ -300,6 +300,13 @@ class Hub:
         for tail in self._tails.values():
             tail.wake()
 
+    def end(self, room: str) -> None:
+        """End the room's waits and subscriptions: clients reconnect, and are checked again."""
+        tail = self._tails.get(room)
+        if tail is not None:
+            tail.generation += 1
+            tail.wake()
+
     async def leave(self) -> None:
         """Close, and leave every group, within `LEAVE_TIMEOUT` seconds.
 
@@ -335,7 +342,7 @@ def current() -> Hub:
     hub = _hubs.get(loop)
     if hub is None:
         hub = _hubs[loop] = Hub(feed.layer(), feed.store(), conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
-        feed.deliver_to(hub.accept)
+        feed.serve(hub.accept)
     return hub
 
 
@@ -346,7 +353,7 @@ async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
     """
     hub = current()
     async with hub.using(room) as tail:
-        return await _next(hub, tail, since, seconds)
+        return await _next(hub, tail, since, seconds, tail.generation)
 
 
 async def subscribe(
@@ -363,23 +370,26 @@ async def subscribe(
     time = asyncio.get_running_loop().time
     ends_at = time() + lifetime
     async with hub.using(room) as tail:
-        batch = await _next(hub, tail, since, 0)
+        generation = tail.generation
+        batch = await _next(hub, tail, since, 0, generation)
         while True:
             yield batch
             pause = min(heartbeat, ends_at - time()) if lifetime else heartbeat
             if pause <= 0:
                 return
             try:
-                batch = await _next(hub, tail, batch.cursor, pause)
+                batch = await _next(hub, tail, batch.cursor, pause, generation)
             except StoreUnavailable:
                 # Keep the subscription: it receives what it missed once the store is available.
                 await asyncio.sleep(1)
                 batch = Batch(room, batch.cursor)
-            if hub.closing and not batch.events:
+            if tail.generation != generation or (hub.closing and not batch.events):
                 return
 
 
-async def _next(hub: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:
+async def _next(
+    hub: Hub, tail: Tail, since: Cursor | None, seconds: float, generation: int
+) -> Batch:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         head = tail.head
@@ -389,7 +399,7 @@ async def _next(hub: Hub, tail: Tail, since: Cursor | None, seconds: float) -> B
                 return tail.after(since) or Batch(tail.room, since)
             head = tail.head
         batch = tail.after(since) or await hub.store.read(tail.room, since)
-        if batch.events or hub.closing:
+        if batch.events or hub.closing or tail.generation != generation:
             return batch
         since = batch.cursor
         if asyncio.get_running_loop().time() >= deadline:

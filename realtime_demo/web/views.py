@@ -24,12 +24,13 @@ from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
 from realtime_demo.demo.control_api import configuration_for_page, scope_of
-from transports.auth.permissions import check_room
+from transports.auth.permissions import check_room, is_staff
 from transports.http.names import has_own_name, name_of
 from transports.http.problems import Problem
 from transports.http.scope import is_on_this_machine
 from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
+from transports.rooms.directory import directory
 
 from .scenarios import SCENARIOS
 from .technique_pages import PAGES
@@ -64,12 +65,14 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         check_room(room, request.user)
     except Problem as problem:
         return render(request, "page.html", {**context, "problem": problem}, status=problem.status)
+    listing = directory.listings().get(room)
+    context["room_title"] = (listing.title if listing else "") or room
     context["configuration"] = {
         **script_configuration(request, room, techniques),
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
     context["windows"] = WINDOWS
-    context["may_announce"] = request.user.is_staff or (
+    context["may_announce"] = is_staff(request.user) or (
         settings.DEMO and is_on_this_machine(scope_of(request))
     )
     context["server"] = server_name()
@@ -121,7 +124,7 @@ def script_configuration(
         "name": name_of(request.user),
         "changes": {
             "name": name_of(request.user) if has_own_name(request.user) else "",
-            "isStaff": getattr(request.user, "is_staff", False),
+            "isStaff": is_staff(request.user),
         },
         "techniques": [_technique_for_browser(technique, room) for technique in techniques],
         "demo": configuration_for_page(request),
