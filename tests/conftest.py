@@ -47,6 +47,7 @@ TOGETHER = {
         "server/test_doctor",
         "server/test_failover",
         "server/test_faults",
+        "server/test_package",
         "server/test_production",
         "server/test_demo_controls",
         "server/test_backpressure",
