@@ -220,13 +220,30 @@ TEMPLATES = [
         },
     },
 ]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3"),
-        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+DATABASE_URL = os.environ.get("DATABASE_URL", "")  # such as postgres://user:password@host/name
+# Connections of a process to PostgreSQL; further requests wait for a free one.
+DATABASE_CONNECTIONS = _integer("DATABASE_CONNECTIONS", 8)
+DATABASES: dict[str, dict[str, Any]]
+if DATABASE_URL:
+    import dj_database_url
+
+    DATABASES = {"default": {**dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}}
+    if DATABASES["default"]["ENGINE"].endswith(".postgresql"):
+        # A pool, because each request has its own thread, whose connection would end with it
+        # (docs.djangoproject.com, "Persistent connections", "Caveats").
+        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+            "min_size": 1,
+            "max_size": DATABASE_CONNECTIONS,
+            "timeout": 2,  # seconds until a request without a connection fails
+        }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3"),
+            "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+        }
     }
-}
 # Requests with a foreign Host are answered 400. Scanners send many of them, and each would log a
 # traceback (docs.djangoproject.com, "django.security.*").
 LOGGING = {

@@ -75,7 +75,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the environment of a user who has no clone and no data yet."""
+    """Return the environment of a user without a clone or data."""
     home = tmp_path_factory.mktemp("home")
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONPATH": path}
