@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from transports.auth.permissions import is_staff
 from transports.feed import LAYER_TIMEOUT
 from transports.http.names import shown
 from transports.http.problems import Problem
@@ -82,6 +83,6 @@ def check_staff(request: HttpRequest) -> Scope:
     """
     scope: Scope = request.scope  # type: ignore[attr-defined]
     user = Request(scope).user
-    if not user.is_staff and not (settings.DEMO and is_on_this_machine(scope)):
+    if not is_staff(user) and not (settings.DEMO and is_on_this_machine(scope)):
         raise Problem(403, "staff", "Only staff may start and read tasks.")
     return scope

@@ -11,7 +11,6 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -23,6 +22,7 @@ from transports.auth.permissions import check_room
 from transports.events import Draft, EventType
 from transports.http.names import name_in, shown, text_of
 from transports.http.problems import Problem
+from transports.http.request import check_room_name
 
 from .models import Task
 
@@ -164,7 +164,7 @@ def _room(arguments: Arguments, default: str) -> str:
     room = arguments.get("room", default)
     if not isinstance(room, str):
         raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
-    check_room(room, SimpleNamespace(is_staff=True))  # users who start tasks are staff
+    check_room_name(room)  # users who start tasks are staff
     return room
 
 

@@ -95,6 +95,9 @@ BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
+# Path of the function that decides which users may read and publish in which rooms.
+MAY_ENTER = os.environ.get("MAY_ENTER", Conf.MAY_ENTER)
+
 # --- Limits ------------------------------------------------------------------------------
 TEXT_LENGTH = _integer("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
 SENDER_LENGTH = _integer("SENDER_LENGTH", Conf.SENDER_LENGTH)  # characters in a sender's name

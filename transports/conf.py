@@ -11,6 +11,9 @@ class Conf:
     """Settings read on each access: Django's, or else the default below."""
 
     ALLOWED_ORIGINS: tuple[str, ...] | list[str] = ()  # besides the server's own
+    # Path of a function of user, room and action ("read" or "publish"), which returns whether the
+    # user may; empty: rooms whose name starts with "staff-" are for staff.
+    MAY_ENTER: str = ""
     TEXT_LENGTH: int = 2_000  # characters in an event's text
     SENDER_LENGTH: int = 40  # characters in a sender's name
     BODY_SIZE: int = 64 * 1024  # bytes in a request body

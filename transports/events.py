@@ -17,6 +17,10 @@ EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
 _CURSOR = re.compile(r"([a-z0-9]{1,16})-(0|[1-9][0-9]{0,14})", re.ASCII)
 MAX_CURSOR_LENGTH = 32
+ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
+# Names of events, which Server-Sent Events send as `event:`. `EventSource` itself dispatches
+# "open" and "error" (WHATWG HTML §9.2.2).
+EVENT_NAME = re.compile(r"(?!(?:open|error)$)[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 
 
 class InvalidCursor(ValueError):
@@ -62,9 +66,10 @@ class InvalidEvent(ValueError):
 def encode(value: object) -> bytes:
     """Return `value` as compact UTF-8 JSON: without spaces, and with non-ASCII text unescaped.
 
-    Raises `UnicodeEncodeError` for a lone surrogate, which UTF-8 cannot encode.
+    Raises `ValueError` for a lone surrogate, which UTF-8 cannot encode, for NaN and infinity, and
+    `TypeError` for a value that JSON does not have.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Event:
     `published_at` is Unix time in seconds on the server's clock. Only a `reset` has `missed`: the
     number of events that were trimmed, or None if unknown. Only an `edit` and a `delete` have
     `of`: the id of the event to change. `verified` means that `sender` is an authenticated user.
+    `name` and `data`, any JSON value, are a program's own: its kind of event and its payload.
     """
 
     id: str
@@ -85,6 +91,8 @@ class Event:
     missed: int | None = None
     of: str | None = None
     verified: bool = False
+    name: str | None = None
+    data: Any = field(default=None, hash=False)
 
     @cached_property
     def cursor(self) -> Cursor:
@@ -107,6 +115,10 @@ class Event:
             document["of"] = self.of
         if self.verified:
             document["verified"] = True
+        if self.name is not None:
+            document["name"] = self.name
+        if self.data is not None:
+            document["data"] = self.data
         return encode(document)
 
     @classmethod
@@ -127,6 +139,8 @@ class Event:
                 missed=document.get("missed"),
                 of=document.get("of"),
                 verified=document.get("verified") is True,
+                name=document.get("name"),
+                data=document.get("data"),
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
@@ -146,14 +160,28 @@ class Event:
 
 
 class Draft(NamedTuple):
-    """An event that the store has not numbered yet."""
+    """An event that the store has not numbered yet; its members are those of `Event`."""
 
     room: str
     sender: str
-    text: str
+    text: str = ""
     type: EventType = "message"
     of: str | None = None
     verified: bool = False
+    name: str | None = None
+    data: Any = None
+
+    def check(self) -> None:
+        """Raise `ValueError` if clients could not receive the event."""
+        if not ROOM_NAME.fullmatch(self.room):
+            raise ValueError(
+                f"A room's name must have 1 to 64 of a-z, 0-9 and '-'; got {self.room!r}."
+            )
+        if self.name is not None and not EVENT_NAME.fullmatch(self.name):
+            raise ValueError(
+                "An event's name must have 1 to 64 of A-Z, a-z, 0-9, '_', '.', ':' and '-', and be "
+                f"neither 'open' nor 'error'; got {self.name!r}."
+            )
 
     def event(self, identity: str, published_at: float) -> Event:
         return Event(
@@ -165,6 +193,8 @@ class Draft(NamedTuple):
             published_at=published_at,
             of=self.of,
             verified=self.verified,
+            name=self.name,
+            data=self.data,
         )
 
 

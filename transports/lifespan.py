@@ -9,7 +9,8 @@ class FeedService:
     """Ends the feed before the server stops: waits return, streams end, sockets close."""
 
     async def start(self) -> None:
-        """Do nothing: the feed starts with its first subscriber."""
+        """Make the hub, through which this process's synchronous code publishes."""
+        hub.current()
 
     async def stop(self) -> None:
         await hub.current().leave()

@@ -12,6 +12,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync
 from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
+from transports import feed
 from transports.events import Batch, batch_json
 from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, check_origin
@@ -61,6 +62,12 @@ class Socket:
 
     technique: str
     scope: Scope
+
+    @classmethod
+    def as_asgi(cls, **arguments: Any) -> Any:
+        """Return the ASGI application for a route."""
+        feed.serve()
+        return super().as_asgi(**arguments)  # type: ignore[misc]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         meter = telemetry().meter(self.technique)

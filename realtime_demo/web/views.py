@@ -24,7 +24,7 @@ from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
 from realtime_demo.demo.control_api import configuration_for_page, scope_of
-from transports.auth.permissions import check_room
+from transports.auth.permissions import check_room, is_staff
 from transports.http.names import has_own_name, name_of
 from transports.http.problems import Problem
 from transports.http.scope import is_on_this_machine
@@ -69,7 +69,7 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
     context["windows"] = WINDOWS
-    context["may_announce"] = request.user.is_staff or (
+    context["may_announce"] = is_staff(request.user) or (
         settings.DEMO and is_on_this_machine(scope_of(request))
     )
     context["server"] = server_name()
@@ -121,7 +121,7 @@ def script_configuration(
         "name": name_of(request.user),
         "changes": {
             "name": name_of(request.user) if has_own_name(request.user) else "",
-            "isStaff": getattr(request.user, "is_staff", False),
+            "isStaff": is_staff(request.user),
         },
         "techniques": [_technique_for_browser(technique, room) for technique in techniques],
         "demo": configuration_for_page(request),

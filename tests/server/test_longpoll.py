@@ -52,7 +52,7 @@ async def test_long_poll_waits_as_long_as_requested(
 )
 def test_wait_has_a_default_and_a_cap(query: str, seconds: float) -> None:
     class Anonymous:
-        is_staff = False
+        is_staff = is_authenticated = False
 
     scope = {
         "user": Anonymous(),

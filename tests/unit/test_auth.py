@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 from channels.layers import InMemoryChannelLayer
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import DatabaseError
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.accounts import Accounts
+from tests.support.waiting import until
+from transports.auth import revalidation
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.auth.permissions import check_room
 from transports.auth.revalidation import Credential, UserConnection
+from transports.auth.sessions import session_user
 from transports.feed import group_of
 from transports.http.names import name_of
 from transports.http.problems import Problem
+from transports.http.request import Request
 from transports.http.scope import check_host, check_origin
 
 
@@ -129,3 +141,148 @@ def test_revalidation_updates_the_user_of_a_connection() -> None:
     connection = UserConnection({"type": "websocket", "user": user}, Credential(session="key"))
     connection.revalidate({"key": User(username="grace", is_staff=True)})
     assert (name_of(user), user.is_staff) == ("grace", True)
+
+
+# --- MAY_ENTER ---------------------------------------------------------------------------------
+
+
+def only_readers(user: Any, room: str, action: str) -> bool:
+    return action == "read" and room != "closed"
+
+
+def failing(user: Any, room: str, action: str) -> bool:
+    raise KeyError(room)
+
+
+@override_settings(MAY_ENTER=f"{__name__}.only_readers")
+def test_may_enter_decides_by_room_and_action() -> None:
+    check_room("staff-lounge", AnonymousUser())
+    for room, action in (("closed", "read"), ("open", "publish")):
+        with pytest.raises(Problem) as forbidden:
+            check_room(room, AnonymousUser(), action)  # type: ignore[arg-type]
+        assert (forbidden.value.status, forbidden.value.code) == (403, "room")
+
+
+def test_a_user_without_staff_is_no_staff() -> None:
+    with pytest.raises(Problem):
+        check_room("staff-lounge", object())
+    check_room("lobby", object())
+
+
+def request_scope(**members: Any) -> dict[str, Any]:
+    route = {"kwargs": {"room": "lobby"}}
+    return {"url_route": route, "query_string": b"", "headers": [], **members}
+
+
+@override_settings(MAY_ENTER=f"{__name__}.only_readers")
+def test_a_rule_that_no_middleware_applies_closes_every_room() -> None:
+    with pytest.raises(Problem) as forbidden:
+        Request(request_scope())
+    assert "TokenAuthMiddlewareStack" in forbidden.value.detail
+
+
+def test_a_user_who_cannot_be_rechecked_is_rejected() -> None:
+    """Another middleware has authenticated the user."""
+    Request(request_scope(user=AnonymousUser()))
+    with pytest.raises(Problem) as forbidden:
+        Request(request_scope(user=User(username="ada")))
+    assert forbidden.value.status == 403
+
+
+# --- Re-checks ---------------------------------------------------------------------------------
+
+ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Iterator[Accounts]:
+    with Accounts(tmp_path) as accounts:
+        accounts.user("ada")
+        yield accounts
+
+
+def log_in() -> Any:
+    """Return a saved session of the user ada."""
+    user = User.objects.get(username="ada")
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return session
+
+
+def name_at(key: str) -> str:
+    return str(session_user(key).get_username())
+
+
+def names_at_recheck(key: str) -> list[str]:
+    users = revalidation.look_up({Credential(session=key)})
+    return [user.get_username() for user in users.values()]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_session_of_any_engine_is_checked_again(
+    engine: str, accounts: Accounts, tmp_path: Path
+) -> None:
+    path = f"django.contrib.sessions.backends.{engine}"
+    with override_settings(SESSION_ENGINE=path, SESSION_FILE_PATH=tmp_path):
+        session = accounts.now(log_in)
+        key = session.session_key
+        assert accounts.now(lambda: (name_at(key), names_at_recheck(key))) == ("ada", ["ada"])
+        if engine != "signed_cookies":  # the server cannot end these before they expire
+            accounts.now(session.flush)
+            assert accounts.now(lambda: (name_at(key), names_at_recheck(key))) == ("", [])
+        key = accounts.now(log_in).session_key
+        accounts.user("ada", password="another")
+        assert accounts.now(lambda: (name_at(key), names_at_recheck(key))) == ("", [])
+
+
+def test_a_rotated_secret_key_ends_no_session(accounts: Accounts) -> None:
+    key = accounts.now(log_in).session_key
+    rotated = {"SECRET_KEY": "another", "SECRET_KEY_FALLBACKS": [settings.SECRET_KEY]}
+    with override_settings(**rotated):
+        for _ in range(2):  # reading changes nothing
+            assert accounts.now(lambda: (name_at(key), names_at_recheck(key))) == ("ada", ["ada"])
+    with override_settings(SECRET_KEY="another"):
+        assert accounts.now(lambda: (name_at(key), names_at_recheck(key))) == ("", [])
+    assert accounts.now(lambda: name_at(key)) == "ada", "authentication deletes no session"
+
+
+def fail_in_the_database(credentials: set[Credential]) -> Any:
+    raise DatabaseError("away")
+
+
+def fail(credentials: set[Credential]) -> Any:
+    raise KeyError("a fault")
+
+
+def ada(credentials: set[Credential]) -> Any:
+    return {"key": User(username="ada")}
+
+
+@pytest.mark.parametrize(
+    ("look_up", "grace", "rule"),
+    [(fail_in_the_database, 0.0, ""), (fail, 60.0, ""), (ada, 60.0, f"{__name__}.failing")],
+)
+async def test_a_connection_that_cannot_be_rechecked_closes(
+    look_up: Any, grace: float, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revalidation, "INTERVAL", 0.01)
+    monkeypatch.setattr(revalidation, "GRACE", grace)
+    monkeypatch.setattr(revalidation, "look_up", look_up)
+    sent: list[Any] = []
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        Request(scope)
+        with override_settings(MAY_ENTER=rule):
+            await asyncio.Event().wait()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    open_scope = request_scope(type="http", user=User(username="ada"))
+    connection = UserConnection(open_scope, Credential(session="key"))
+    running = asyncio.create_task(connection.run(stream, open_scope, None, send))  # type: ignore[arg-type]
+    await until(running.done)
+    assert sent[0]["status"] == 503

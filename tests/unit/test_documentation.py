@@ -64,6 +64,6 @@ def outline(page: Path) -> list[str]:
     return [part.strip() for part in parts]
 
 
-@pytest.mark.parametrize("name", ["README", "docs/classroom"])
+@pytest.mark.parametrize("name", ["README", "docs/classroom", "docs/publishing"])
 def test_a_translation_has_the_same_parts(name: str) -> None:
     assert outline(ROOT / f"{name}.ko.md") == outline(ROOT / f"{name}.md")

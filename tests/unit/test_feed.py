@@ -34,6 +34,7 @@ async def _feed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     )
     with override_settings(REDIS_URL=url, CHANNEL_LAYERS={"default": layer}):
         channel_layers.backends.clear()
+        feed.serve()
         try:
             yield
         finally:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections
-from django.http import HttpRequest, parse_cookie
+from django.http import parse_cookie
 
 from transports.auth.permissions import check_room
 from transports.auth.revalidation import Credential, UserConnection
+from transports.auth.sessions import session_user
 from transports.auth.tokens import QUERY_NAMES, bearer, in_subprotocols, read, user_of
 from transports.http.problems import Problem, problem_of
-from transports.http.request import Request
+from transports.http.request import Action, Request
 from transports.http.scope import Application, Receive, Scope, Send
 
 DATABASE_TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
@@ -29,8 +28,8 @@ class AnonymousGuard:
 
     user = AnonymousUser()
 
-    def check(self, room: str) -> None:
-        check_room(room, self.user)
+    def check(self, room: str, action: Action = "read") -> None:
+        check_room(room, self.user, action)
 
     enter = check
 
@@ -108,10 +107,3 @@ async def look_up(query: Callable[[], Any]) -> Any:
 
     async with asyncio.timeout(DATABASE_TIMEOUT):
         return await sync_to_async(run_query, thread_sensitive=False)()
-
-
-def session_user(key: str | None) -> Any:
-    """Return the user of the session `key`; anonymous if it has ended."""
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    return get_user(request)

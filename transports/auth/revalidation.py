@@ -15,22 +15,25 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.models import Session
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, close_old_connections
-from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
 from transports.auth.models import Token
 from transports.auth.permissions import check_room, is_open_to
+from transports.auth.sessions import is_current, read_sessions, user_id_in
 from transports.auth.tokens import Claim, invalid_token, revoked
 from transports.http.base import reject
-from transports.http.problems import Problem
+from transports.http.problems import Problem, unavailable
+from transports.http.request import Action
 from transports.http.scope import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 2.0  # seconds between sweeps; connections close within twice that after a change
+GRACE = 60.0  # seconds of a database outage after which users' connections close
+
+
+ActiveUsers = Mapping[str | UUID, Any]  # by session key or token id
 
 
 class Credential(NamedTuple):
@@ -57,8 +60,8 @@ class UserConnection:
         self._last_sent = ""  # the last message's type
         self._is_complete = False
 
-    def check(self, room: str) -> None:
-        check_room(room, self.user)
+    def check(self, room: str, action: Action = "read") -> None:
+        check_room(room, self.user, action)
 
     def enter(self, room: str) -> None:
         self.check(room)
@@ -115,7 +118,7 @@ class UserConnection:
             # A stream: too late for a status. The client's next request receives the problem.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def revalidate(self, active_users: Mapping[str | UUID, Any]) -> None:
+    def revalidate(self, active_users: ActiveUsers) -> None:
         """End the connection if its user is inactive or may no longer enter one of its rooms.
 
         `active_users` are by session key or token id.
@@ -133,8 +136,7 @@ class UserConnection:
                 challenge = {"WWW-Authenticate": "Bearer"}  # required with 401 (RFC 9110 §11.6.1)
                 problem = Problem(401, "session", "The session has ended; log in again.", challenge)
                 return self.end(problem)
-        self.user.is_staff = user.is_staff  # for rooms entered later
-        setattr(self.user, user.USERNAME_FIELD, user.get_username())  # for events published later
+        vars(self.user).update(vars(user))  # for rooms entered and events published later
         if not all(is_open_to(room, user) for room in self.rooms):
             self.end(Problem(403, "room", "You may no longer enter this room."))
 
@@ -159,22 +161,37 @@ class Watch:
     def discard(self, connection: UserConnection) -> None:
         self._open.discard(connection)
 
+    @staticmethod
+    def _revalidate(connection: UserConnection, active_users: ActiveUsers | None) -> None:
+        """Revalidate the connection; end it if that is not possible."""
+        try:
+            if active_users is not None:
+                return connection.revalidate(active_users)
+        except Exception:  # of the function in `MAY_ENTER`
+            logger.exception("A connection could not be re-checked")
+        connection.end(unavailable("The user's rights could not be checked; try again."))
+
     async def _sweep(self) -> None:
+        checked_at = time.monotonic()
+        active_users: ActiveUsers | None
         try:
             while self._open:
                 await asyncio.sleep(INTERVAL)
                 credentials = {connection.credential for connection in self._open}
                 try:
                     active_users = await asyncio.to_thread(look_up, credentials)
-                # Keep connections open: an outage neither ends nor grants rights.
+                    checked_at = time.monotonic()
+                # An outage neither ends nor grants rights, unless it lasts.
                 except DatabaseError as error:
                     logger.warning("Open connections could not be re-checked (%r).", error)
-                    continue
+                    if time.monotonic() - checked_at < GRACE:
+                        continue
+                    active_users = None
                 except Exception:
                     logger.exception("Open connections could not be re-checked")
-                    continue
+                    active_users = None
                 for connection in [c for c in self._open if c.credential in credentials]:
-                    connection.revalidate(active_users)
+                    self._revalidate(connection, active_users)
         finally:
             self._task = None
 
@@ -190,22 +207,17 @@ def watch() -> Watch:
 def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
     """Return the active user of each session key and token id that is still valid.
 
-    Runs at most three queries, regardless of the number of connections.
+    Runs at most three queries, regardless of the number of connections, if the sessions are in the
+    database; other engines read each session.
     """
     close_old_connections()
     try:
-        keys = [credential.session for credential in credentials if credential.session]
+        keys = {credential.session for credential in credentials if credential.session}
         ids = [credential.token.id for credential in credentials if credential.token]
-        sessions = Session.objects.in_bulk(keys) if keys else {}
+        sessions = read_sessions(keys) if keys else {}
         tokens = Token.objects.in_bulk(ids) if ids else {}
         user_ids: dict[str | UUID, Any] = {key: row.user_id for key, row in tokens.items()}
-        hashes: dict[str | UUID, str] = {}
-        primary_key = get_user_model()._meta.pk
-        for key, session in sessions.items():
-            data = session.get_decoded()
-            if session.expire_date > timezone.now() and SESSION_KEY in data:
-                user_ids[key] = primary_key.to_python(data[SESSION_KEY])
-                hashes[key] = data.get(HASH_SESSION_KEY, "")
+        user_ids |= {key: user_id_in(data) for key, data in sessions.items()}
         users = get_user_model()._default_manager.in_bulk(list(set(user_ids.values())))
     finally:
         close_old_connections()
@@ -214,8 +226,7 @@ def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
         user = users.get(user_id)
         if user is None or not user.is_active:
             continue
-        # A new password ends the sessions begun with the old one.
-        if key in hashes and not constant_time_compare(hashes[key], user.get_session_auth_hash()):
-            continue
+        if isinstance(key, str) and not is_current(sessions[key], user):
+            continue  # a new password ends the sessions begun with the old one
         active_users[key] = user
     return active_users

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from transports import feed
 from transports.events import Batch, batch_json
 from transports.http.problems import Problem, problem_of
 from transports.http.request import Request
@@ -29,6 +30,7 @@ class Endpoint:
     @classmethod
     def as_asgi(cls) -> Any:
         """Return the ASGI application for a route, as Channels' consumers do."""
+        feed.serve()
         return cls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

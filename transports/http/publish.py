@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from transports import feed
 from transports.conf import conf
-from transports.events import Draft, Event, EventType
+from transports.events import EVENT_NAME, Draft, Event, EventType, encode
 from transports.http.base import Endpoint, answer
 from transports.http.names import has_own_name, name_in, name_of, shown, text_of
 from transports.http.problems import Problem
@@ -68,6 +68,25 @@ def idempotency_key(scope: Scope) -> str | None:
     return match[2]
 
 
+def check_payload(document: dict[str, Any]) -> tuple[str | None, Any]:
+    """Return the document's `name` and `data`, a program's own. Raises `Problem`."""
+    name, data = document.get("name"), document.get("data")
+    if name is not None and not (isinstance(name, str) and EVENT_NAME.fullmatch(name)):
+        raise Problem(
+            400,
+            "name",
+            "'name' must have 1 to 64 of A-Z, a-z, 0-9, '_', '.', ':' and '-', and be neither "
+            f"'open' nor 'error'; got {shown(name)}.",
+        )
+    try:
+        encode(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(
+            400, "data", "'data' must be JSON of valid Unicode, without NaN and infinity."
+        ) from error
+    return name, data
+
+
 async def publish(
     request: Request,
     room: str,
@@ -87,7 +106,11 @@ async def publish(
             "type",
             f"'type' must be 'message', 'edit', 'delete' or omitted; got {shown(kind)}.",
         )
-    text = "" if kind == "delete" else text_of(document, "text", conf.TEXT_LENGTH)
+    request.check(room, "publish")
+    name, data = check_payload(document) if kind == "message" else (None, None)
+    has_text = kind == "edit" or "text" in document or (name is None and data is None)
+    is_deletion = kind == "delete"
+    text = text_of(document, "text", conf.TEXT_LENGTH) if has_text and not is_deletion else ""
     if request.user.is_authenticated:
         sender = name_of(request.user)
     elif kind == "message":
@@ -100,7 +123,8 @@ async def publish(
     take_turn(request)
     if key is not None:  # one namespace for each user and room; anonymous users share theirs
         key = f"publish:{room}:{request.user.pk or ''}:{key}"
-    draft = Draft(room, sender, text, cast(EventType, kind), None, has_own_name(request.user))
+    is_own_name = has_own_name(request.user)
+    draft = Draft(room, sender, text, cast(EventType, kind), None, is_own_name, name, data)
     event = None
     if kind != "message":
         try:
@@ -113,7 +137,7 @@ async def publish(
                 raise
     if event is None:
         event = await feed.publish(draft, key)
-    if (event.type, event.sender, event.text, event.of) != (kind, sender, text, draft.of):
+    if draft.event(event.id, event.published_at) != event:
         raise Problem(
             422, "key", "This Idempotency-Key was used with another document; use a new key."
         )
@@ -137,7 +161,7 @@ async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
             404, "of", f"'of' must be the id of a message in the room; got {shown(identity)}."
         )
     is_own = event.verified and has_own_name(user) and event.sender == name_of(user)
-    if not (is_own and event.type == "message") and not user.is_staff:
+    if not (is_own and event.type == "message") and not getattr(user, "is_staff", False):
         raise Problem(403, "of", "Only the author of a message, or staff, may change it.")
     return event.id
 
@@ -145,7 +169,8 @@ async def changeable(user: Any, room: str, document: dict[str, Any]) -> str:
 class PublishEndpoint(Endpoint):
     """`POST /publish/<room>/` with `{"sender", "text"}`: 201 and the event.
 
-    With `"type": "edit"` or `"delete"`, and `of`: a change to an earlier event.
+    With `name` and `data`, a program's own event, which needs no text. With `"type": "edit"` or
+    `"delete"`, and `of`: a change to an earlier event.
 
     The content type, which a form cannot send, and the Origin protect against cross-site
     requests: programs need no CSRF token.

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import re
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 from django.utils.translation import gettext_noop as _
 
-from transports.events import Cursor, InvalidCursor
+from transports.conf import conf
+from transports.events import ROOM_NAME, Cursor, InvalidCursor
 from transports.http.problems import Problem
 from transports.http.scope import Scope, header
 
-_ROOM = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 # The API sends it in English; the page translates it.
 NO_ROOM = _("A room's name must have 1 to 64 of the characters a-z, 0-9 and '-'.")
+NEEDS_STACK = "needs transports.auth.middleware.TokenAuthMiddlewareStack in the ASGI application."
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+
+
+Action = Literal["read", "publish"]
 
 
 class Guard(Protocol):
     """The guard in `scope["guard"]`: checks which rooms a request or socket may use, and ends it
     when that changes. Without a guard, every room is open."""
 
-    def check(self, room: str) -> None:
-        """Raise `Problem` unless the room is open."""
+    def check(self, room: str, action: Action = "read") -> None:
+        """Raise `Problem` unless the room is open for the action."""
 
     def enter(self, room: str) -> None:
         """Check now, and for as long as the request or socket lasts."""
@@ -42,10 +46,15 @@ class Announcer(Protocol):
 class Unguarded:
     """The guard of a project without authentication: every room is open."""
 
-    def check(self, room: str) -> None:
-        """Do nothing."""
+    def check(self, room: str, action: Action = "read") -> None:
+        """Raise `Problem` if there is a rule that nothing here can apply."""
+        if conf.MAY_ENTER:
+            raise Problem(403, "room", f"The setting MAY_ENTER {NEEDS_STACK}")
 
-    enter = leave = check
+    enter = check
+
+    def leave(self, room: str) -> None:
+        """Do nothing."""
 
 
 class Anonymous:
@@ -71,6 +80,9 @@ class Request:
         self.scope = scope
         self.user: Any = scope.get("user", ANONYMOUS)
         self._guard: Guard = scope.get("guard", UNGUARDED)
+        if self._guard is UNGUARDED and self.user.is_authenticated:
+            # Their connection would go on after they log out.
+            raise Problem(403, "user", f"A user's connection {NEEDS_STACK}")
         self.query = self.parse_query(scope["query_string"])
         self.room: str = scope["url_route"]["kwargs"].get("room", "")
         if "room" in scope["url_route"]["kwargs"]:
@@ -81,10 +93,10 @@ class Request:
         text = query.decode("ascii", "replace")
         return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
 
-    def check(self, room: str) -> None:
-        """Raise `Problem` unless `room` is a valid name and open to the user."""
+    def check(self, room: str, action: Action = "read") -> None:
+        """Raise `Problem` unless `room` is a valid name and the user may do `action` there."""
         check_room_name(room)
-        self._guard.check(room)
+        self._guard.check(room, action)
 
     def enter(self, room: str) -> None:
         """Check now, and for as long as the connection is open."""
@@ -124,7 +136,7 @@ class Request:
 
 def check_room_name(room: str) -> None:
     """Raise `Problem` unless `room` is a valid name of a room."""
-    if not _ROOM.fullmatch(room):
+    if not ROOM_NAME.fullmatch(room):
         raise Problem(404, "room", NO_ROOM)
 
 

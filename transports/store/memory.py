@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
@@ -39,7 +40,8 @@ class MemoryStore:
     """A store of `length` events a room, for `max_rooms` rooms.
 
     Rooms are evicted least recently used first. An evicted room starts a new epoch, which begins
-    with another token than the store's, so that stale cursors receive a `reset`.
+    with another token than the store's, so that stale cursors receive a `reset`. The event loops
+    of several threads may share a store.
     """
 
     length: int
@@ -50,6 +52,7 @@ class MemoryStore:
     _gone: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
     # By key: the event's id, and its expiry in seconds on `time.monotonic`.
     _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     @classmethod
     @cache
@@ -58,57 +61,64 @@ class MemoryStore:
         return cls(conf.HISTORY_LENGTH, conf.BACKLOG_LENGTH, conf.MAX_ROOMS)
 
     async def append(self, draft: Draft) -> Event:
-        log = self._touch(draft.room)
-        if log is None:
-            epoch = self._empty(draft.room).epoch + new_token(ROOM_TOKEN_LENGTH)
-            log = self._rooms[draft.room] = _Room(epoch, deque(maxlen=self.length))
-            if len(self._rooms) > self.max_rooms:
-                self._evict()
-        log.last += 1
-        event = draft.event(str(Cursor(log.epoch, log.last)), now())
-        log.events.append(event)
-        return event
+        with self._lock:
+            log = self._touch(draft.room)
+            if log is None:
+                epoch = self._empty(draft.room).epoch + new_token(ROOM_TOKEN_LENGTH)
+                log = self._rooms[draft.room] = _Room(epoch, deque(maxlen=self.length))
+                if len(self._rooms) > self.max_rooms:
+                    self._evict()
+            log.last += 1
+            event = draft.event(str(Cursor(log.epoch, log.last)), now())
+            log.events.append(event)
+            return event
 
     async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
-        if await self.identity(key) is not None:
-            return None
-        event = await self.append(draft)
-        self._once[key] = event.id, time.monotonic() + remember
-        if len(self._once) > ONCE_LENGTH:
-            self._once.popitem(last=False)
-        return event
+        with self._lock:
+            if await self.identity(key) is not None:
+                return None
+            event = await self.append(draft)
+            self._once[key] = event.id, time.monotonic() + remember
+            if len(self._once) > ONCE_LENGTH:
+                self._once.popitem(last=False)
+            return event
 
     async def identity(self, key: str) -> str | None:
-        identity, expires_at = self._once.get(key, (None, 0.0))
-        if identity is not None and time.monotonic() >= expires_at:
-            del self._once[key]
-            return None
-        return identity
+        with self._lock:
+            identity, expires_at = self._once.get(key, (None, 0.0))
+            if identity is not None and time.monotonic() >= expires_at:
+                del self._once[key]
+                return None
+            return identity
 
     async def rooms(self) -> list[str]:
-        return sorted(self._rooms)
+        with self._lock:
+            return sorted(self._rooms)
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
-        log = self._rooms.get(room)
-        if log is None or log.epoch != cursor.epoch:
-            return None
-        index = cursor.seq - log.extent.first
-        return log.events[index] if 0 <= index < len(log.events) else None
+        with self._lock:
+            log = self._rooms.get(room)
+            if log is None or log.epoch != cursor.epoch:
+                return None
+            index = cursor.seq - log.extent.first
+            return log.events[index] if 0 <= index < len(log.events) else None
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
-        log = self._touch(room)
-        events: Iterable[Event] = log.events if log is not None else ()
-        extent = log.extent if log is not None else Extent(self._empty(room).epoch, 1, 0)
-        if since is None:
-            since = Cursor(extent.epoch, max(extent.first - 1, extent.last - self.backlog))
-        return extent.batch(room, since, events)
+        with self._lock:
+            log = self._touch(room)
+            events: Iterable[Event] = log.events if log is not None else ()
+            extent = log.extent if log is not None else Extent(self._empty(room).epoch, 1, 0)
+            if since is None:
+                since = Cursor(extent.epoch, max(extent.first - 1, extent.last - self.backlog))
+            return extent.batch(room, since, events)
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
-        heads = {}
-        for room in rooms:
-            log = self._touch(room)
-            heads[room] = Cursor(log.epoch, log.last) if log else self._empty(room)
-        return heads
+        with self._lock:
+            heads = {}
+            for room in rooms:
+                log = self._touch(room)
+                heads[room] = Cursor(log.epoch, log.last) if log else self._empty(room)
+            return heads
 
     async def close(self) -> None:
         """Do nothing."""

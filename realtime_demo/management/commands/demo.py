@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import webbrowser
-from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
@@ -22,8 +21,8 @@ from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ChildFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.web.views import DEFAULT_ROOM
-from transports.auth.permissions import check_room
 from transports.http.problems import Problem
+from transports.http.request import check_room_name
 
 ANYWHERE = {"0.0.0.0", "::"}
 # Seconds between heartbeats: short, so that clients visibly detect a dead connection.
@@ -57,7 +56,7 @@ class Command(BaseCommand):
         if not 0 <= port <= 65_535:
             raise CommandError(f"--port must be from 0 to 65535; got {port}.")
         try:
-            check_room(options["room"], SimpleNamespace(is_staff=True))
+            check_room_name(options["room"])
         except Problem as problem:
             raise CommandError(problem.detail) from problem
         feed = FeedSettings(running=not options["no_conversation"], room=options["room"])

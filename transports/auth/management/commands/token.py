@@ -61,7 +61,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} ('manage.py migrate' creates missing tables)") from error
 
     def issue(self, user: str, expires: timedelta, note: str, **_: Any) -> None:
-        if settings.SECRET_KEY_IS_RANDOM:
+        if getattr(settings, "SECRET_KEY_IS_RANDOM", False):
             raise CommandError(
                 "Tokens are signed with SECRET_KEY: set that environment variable to the same "
                 "value for this command and for the server."

@@ -1,0 +1,147 @@
+"""System checks (`manage.py check`) of the settings that techniques need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.utils.module_loading import import_string
+
+from transports.conf import conf
+from transports.registry import APPS
+
+Apps = Sequence[AppConfig] | None
+IN_MEMORY = "channels.layers.InMemoryChannelLayer"
+DATABASE_ENGINES = (
+    "django.contrib.sessions.backends.db",
+    "django.contrib.sessions.backends.cached_db",
+)
+
+
+def check_apps(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that the apps are installed that the installed ones need."""
+    messages: list[CheckMessage] = []
+    if apps.is_installed("transports.auth"):
+        needed = ["django.contrib.auth", "django.contrib.contenttypes"]
+        if settings.SESSION_ENGINE in DATABASE_ENGINES:
+            needed.append("django.contrib.sessions")
+        messages += [
+            Error(f"'transports.auth' needs {name!r} in INSTALLED_APPS.", id="transports.E001")
+            for name in needed
+            if not apps.is_installed(name)
+        ]
+    elif apps.is_installed("django.contrib.auth") and any(map(apps.is_installed, APPS)):
+        messages.append(
+            Warning(
+                "Users of this project cannot be authenticated on the techniques.",
+                hint="Add 'transports.auth' to INSTALLED_APPS, and wrap the routes in "
+                "transports.auth.middleware.TokenAuthMiddlewareStack.",
+                id="transports.W001",
+            )
+        )
+    return messages
+
+
+def check_permissions(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that the function in `MAY_ENTER` exists and has a middleware that calls it."""
+    if not conf.MAY_ENTER:
+        return []
+    messages: list[CheckMessage] = []
+    try:
+        if not callable(import_string(conf.MAY_ENTER)):
+            raise ImportError("it is not a function")
+    except ImportError as error:
+        messages.append(
+            Error(
+                "MAY_ENTER must be the dotted path of a function of user, room and action; "
+                f"got {conf.MAY_ENTER!r}: {error}.",
+                id="transports.E002",
+            )
+        )
+    if not apps.is_installed("transports.auth"):
+        messages.append(
+            Error(
+                "MAY_ENTER needs 'transports.auth' in INSTALLED_APPS and "
+                "transports.auth.middleware.TokenAuthMiddlewareStack around the routes.",
+                id="transports.E003",
+            )
+        )
+    return messages
+
+
+def check_middleware(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that Django's views log in the users that techniques authenticate."""
+    needed = (
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    )
+    missing = [name for name in needed if name not in settings.MIDDLEWARE]
+    if not apps.is_installed("transports.auth") or not missing:
+        return []
+    return [
+        Warning(
+            f"Without {' and '.join(missing)} in MIDDLEWARE, only tokens authenticate users.",
+            id="transports.W002",
+        )
+    ]
+
+
+def check_channel_layer(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that history and channel layer are both in Redis, or both in memory."""
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    backend = layers.get("default", {}).get("BACKEND", IN_MEMORY)
+    if conf.REDIS_URL and backend == IN_MEMORY:
+        return [
+            Warning(
+                "The history is in Redis (REDIS_URL), but the channel layer is in memory: other "
+                "processes deliver events only at the next comparison, up to a second later.",
+                hint="Set CHANNEL_LAYERS to channels_redis, as in realtime_demo/settings.py.",
+                id="transports.W003",
+            )
+        ]
+    if not conf.REDIS_URL and not conf.STORE and backend != IN_MEMORY:
+        return [
+            Warning(
+                "The channel layer is shared, but the history is in the memory of each process.",
+                hint="Set REDIS_URL.",
+                id="transports.W004",
+            )
+        ]
+    return []
+
+
+def check_processes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that several processes share one history, and that `runserver` serves ASGI."""
+    messages: list[CheckMessage] = []
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    if workers.isdigit() and int(workers) > 1 and not conf.REDIS_URL and not conf.STORE:
+        messages.append(
+            Error(
+                f"WEB_CONCURRENCY starts {workers} processes, each with a history of its own.",
+                hint="Set REDIS_URL, or WEB_CONCURRENCY=1.",
+                id="transports.E004",
+            )
+        )
+    if conf.REDIS_URL and find_spec("redis") is None:
+        messages.append(
+            Error("REDIS_URL needs the package 'redis': it is missing.", id="transports.E005")
+        )
+    if sys.argv[1:2] == ["runserver"] and not apps.is_installed("daphne"):
+        messages.append(
+            Warning(
+                "Django's runserver serves WSGI, without the techniques.",
+                hint="Install an ASGI server, such as Uvicorn; or add 'daphne' first to "
+                "INSTALLED_APPS, for its runserver.",
+                id="transports.W005",
+            )
+        )
+    return messages
+
+
+CHECKS = (check_apps, check_permissions, check_middleware, check_channel_layer, check_processes)
