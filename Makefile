@@ -89,8 +89,9 @@ screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publ
 	@$(BIN)/python -m tests.tools.screenshots $(ARGS)
 
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
-	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.lock $(ARGS)
+	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra demo pyproject.toml -o requirements/runtime.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras -c requirements/runtime.lock pyproject.toml -o requirements/development.lock $(ARGS)
+	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra production -c requirements/development.lock pyproject.toml -o requirements/production.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
 
 clean: ## Remove what the commands above made

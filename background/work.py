@@ -111,6 +111,8 @@ async def _converse(job: Job) -> Any:
 
 def _check_announcement(arguments: Arguments) -> Arguments:
     checked = {"text": text_of(arguments, "text", settings.TEXT_LENGTH)}
+    if "\0" in checked["text"]:  # PostgreSQL stores it in no JSON column ("JSON Types")
+        raise Problem(400, "text", "'text' of a task must not contain U+0000.")
     if "sender" in arguments:
         checked["sender"] = name_in(arguments, "sender")
     if "room" in arguments:

@@ -16,11 +16,13 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from realtime_demo.secret_key import kept_secret
 from transports.conf import Conf
 from transports.registry import APPS
 from transports.store.redis.url import layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+IS_INSTALLED = not (BASE_DIR / "manage.py").exists()  # as a package, rather than a clone
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
 
@@ -62,12 +64,25 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
     return value
 
 
+def _data_directory() -> Path:
+    """Return the directory of database and secret: the clone, or one of the user's, created."""
+    if not IS_INSTALLED:
+        return BASE_DIR
+    from platformdirs import user_data_path
+
+    return user_data_path("realtime-demo", ensure_exists=True)
+
+
+DATA_DIR = _data_directory()
 # The ASGI server that `manage.py demo`, `production` and `compare` start.
 SERVER = os.environ.get("SERVER", "uvicorn")
 DEBUG = _boolean("DEBUG", False)
-# Signs sessions and tokens. Without SECRET_KEY each process has its own random key.
-SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
-SECRET_KEY_IS_RANDOM = not os.environ.get("SECRET_KEY")
+# Signs sessions and tokens. Without SECRET_KEY each process has its own random key; the installed
+# package keeps one in its data directory.
+SECRET_KEY = os.environ.get("SECRET_KEY") or (
+    kept_secret(DATA_DIR / "secret-key") if IS_INSTALLED else get_random_secret_key()
+)
+SECRET_KEY_IS_RANDOM = not (os.environ.get("SECRET_KEY") or IS_INSTALLED)
 if SECRET_KEY == "change-me":  # the public value of deploy/systemd/environment.example
     raise ImproperlyConfigured("SECRET_KEY is the example's; generate one: openssl rand -hex 32")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -212,13 +227,30 @@ TEMPLATES = [
         },
     },
 ]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("DATABASE_PATH", BASE_DIR / "db.sqlite3"),
-        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+DATABASE_URL = os.environ.get("DATABASE_URL", "")  # such as postgres://user:password@host/name
+# Connections of a process to PostgreSQL; further requests wait for a free one.
+DATABASE_CONNECTIONS = _integer("DATABASE_CONNECTIONS", 8)
+DATABASES: dict[str, dict[str, Any]]
+if DATABASE_URL:
+    import dj_database_url
+
+    DATABASES = {"default": {**dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}}
+    if DATABASES["default"]["ENGINE"].endswith(".postgresql"):
+        # A pool, because each request has its own thread, whose connection would end with it
+        # (docs.djangoproject.com, "Persistent connections", "Caveats").
+        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+            "min_size": 1,
+            "max_size": DATABASE_CONNECTIONS,
+            "timeout": 2,  # seconds until a request without a connection fails
+        }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3"),
+            "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+        }
     }
-}
 # Requests with a foreign Host are answered 400. Scanners send many of them, and each would log a
 # traceback (docs.djangoproject.com, "django.security.*").
 LOGGING = {
@@ -235,13 +267,14 @@ LOGGING = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ko", "한국어")]  # each named in its own language
-LOCALE_PATHS = [BASE_DIR / "locale"]
+# In the wheel they are below `realtime_demo`, where Django finds them.
+LOCALE_PATHS = [] if IS_INSTALLED else [BASE_DIR / "locale"]
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600  # seconds
 LANGUAGE_COOKIE_SECURE = BEHIND_PROXY
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "staticfiles")
+STATIC_ROOT = os.environ.get("STATIC_ROOT", DATA_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _boolean("SERVE_STATIC", True)
 CSRF_FAILURE_VIEW = "realtime_demo.web.views.forbidden"

@@ -23,7 +23,9 @@ settings.MAY_ENTER = ""  # in this process: no test of it runs the directory of 
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.chromium import ELSEWHERE
+from tests.support.database import migrated_postgresql
 from tests.support.live import SERVER, LiveServer
+from tests.support.postgresql_server import PostgreSQLServer
 from tests.support.redis_server import RedisServer, free_port
 
 from .server import deviations
@@ -53,6 +55,7 @@ TOGETHER = {
         "server/test_doctor",
         "server/test_failover",
         "server/test_faults",
+        "server/test_package",
         "server/test_production",
         "server/test_demo_controls",
         "server/test_backpressure",
@@ -90,6 +93,22 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 def redis_server() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQLServer]:
+    with PostgreSQLServer() as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a migrated database in PostgreSQL, and an empty one for SQLite."""
+    if request.param == "sqlite":
+        return ""
+    return migrated_postgresql(request.getfixturevalue("postgresql_server"))
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,14 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from transports.events import Event
+
+# The wheel installs `websocket/` under another name: websocket-client on PyPI owns `websocket`.
+WEBSOCKET = "realtime_websocket" if find_spec("realtime_websocket") else "websocket"
 
 EventStream = Callable[..., AsyncIterator[Event]]
 ResponseEnds = Literal["at once", "with events", "never"]
@@ -208,7 +212,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         response_ends="never",
         framing="messages",
         source="websocket/source.js:WebSocketSource",
-        client="websocket.client:events",
+        client=f"{WEBSOCKET}.client:events",
         colour=("#CC79A7", "#B04F9A"),
         around_event=_BATCH,
         heartbeat=_BATCH,
@@ -231,7 +235,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         response_ends="never",
         framing="messages",
         source="websocket/source.js:WebSocketSource",
-        client="websocket.client:sync_events",
+        client=f"{WEBSOCKET}.client:sync_events",
         colour=("#CC79A7", "#B04F9A"),
         around_event=_BATCH,
         heartbeat=_BATCH,

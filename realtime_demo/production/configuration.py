@@ -15,7 +15,11 @@ from django.conf import settings
 
 from .paths import Paths
 
-SHARED = Path(settings.BASE_DIR) / "deploy" / "nginx"
+SHARED = (
+    Path(__file__).with_name("nginx")
+    if settings.IS_INSTALLED
+    else Path(settings.BASE_DIR, "deploy", "nginx")
+)
 STEADY = 10  # seconds after which a process counts as started
 ATTEMPTS = 6  # starts in a row that may fail, with growing pauses
 PATIENCE = 8  # seconds for an orderly stop; a server takes at most six

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from realtime_demo.secret_key import kept_secret
 
 # A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
 # Twisted `.lock`.
@@ -125,9 +126,4 @@ class Paths:
 
     def _secret_key(self) -> str:
         """Return the secret in the directory, the same for all servers and after a restart."""
-        path = self.directory / "secret-key"
-        if not path.exists() or not path.read_text().strip():  # empty after a full disk
-            path.unlink(missing_ok=True)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(50))
-        return path.read_text().strip()
+        return kept_secret(self.directory / "secret-key")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
-from transports.registry import BY_NAME, Technique
+from transports.registry import BY_NAME, WEBSOCKET, Technique
 
 from . import sequence_diagrams as diagrams
 from .code_excerpts import Excerpt
@@ -69,11 +69,11 @@ PAGES = {
             ("websocket",),
             (diagrams.WEBSOCKET,),
             (
-                Excerpt("websocket/consumers.py", "FeedConsumer"),
-                Excerpt("websocket/session.py", "Session.receive"),
-                Excerpt("websocket/session.py", "Session._feed"),
+                Excerpt(f"{WEBSOCKET}/consumers.py", "FeedConsumer"),
+                Excerpt(f"{WEBSOCKET}/session.py", "Session.receive"),
+                Excerpt(f"{WEBSOCKET}/session.py", "Session._feed"),
             ),
-            (Excerpt("websocket/static/websocket/source.js", "WebSocketSource"),),
+            (Excerpt(f"{WEBSOCKET}/static/websocket/source.js", "WebSocketSource"),),
         ),
     )
 }

@@ -37,9 +37,10 @@ STEPS = 3  # events that each task publishes
 LEASE = 2.0  # seconds
 
 
-def environment(path: Path, redis_url: str = "") -> dict[str, str]:
+def environment(path: Path, redis_url: str = "", database_url: str = "") -> dict[str, str]:
     return {
-        "DATABASE_PATH": str(migrated(path)),
+        "DATABASE_PATH": "" if database_url else str(migrated(path)),
+        "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "DEMO": "1",
         "TASK_LEASE": str(LEASE),
@@ -99,9 +100,9 @@ async def end_of(http: httpx.AsyncClient, location: str, seconds: float = BOUND)
 @pytest.mark.redis
 @pytest.mark.timeout(600)
 async def test_each_effect_happens_once_if_a_worker_is_killed(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, database_url: str, tmp_path: Path
 ) -> None:
-    env = environment(tmp_path, redis_server.url)
+    env = environment(tmp_path, redis_server.url, database_url)
     env["REDIS_PREFIX"] = uuid.uuid4().hex  # the wake-ups of this test alone
     rooms = [f"task-{number}" for number in range(TASKS)]
     with LiveServer(env=env) as server, ExitStack() as stack:
@@ -261,6 +262,7 @@ async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> Non
         ({"kind": "dance"}, "kind"),
         ({}, "kind"),
         ({"kind": "announcement"}, "text"),
+        ({"kind": "announcement", "arguments": {"text": "a\0b"}}, "text"),
         ({"kind": "announcement", "arguments": {"text": "a", "room": "Ä"}}, "room"),
         ({"kind": "announcement", "arguments": {"text": "a", "room": 1}}, "room"),
         ({"kind": "announcement", "arguments": []}, "arguments"),

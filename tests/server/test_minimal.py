@@ -33,6 +33,51 @@ others = sys.modules.keys() & {{"redis", "realtime_demo", "prometheus_client"}}
 print(sum(lines.values()), sum(map(bool, lines.values())), *others)
 """
 
+# Publishes and receives with each technique, without a server, while no library can be imported but
+# those that `pip install realtime-demo` installs without extras.
+SERVED_ALONE = """
+import asyncio, json, sys
+from importlib.metadata import packages_distributions
+
+INSTALLED = packages_distributions().keys() - {"django", "channels", "asgiref", "sqlparse"}
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in INSTALLED:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Finder())
+from asgiref.testing import ApplicationCommunicator
+from examples.minimal.asgi import application
+from transports.registry import TECHNIQUES
+
+async def received(path, kind="http", method="GET", body=b""):
+    headers = [(b"host", b"localhost")]
+    if body:
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    scope = {"type": kind, "method": method, "path": path, "query_string": b"", "subprotocols": [],
+             "headers": headers, "client": ("127.0.0.1", 1), "server": ("localhost", 80),
+             "scheme": kind, "http_version": "1.1"}
+    client = ApplicationCommunicator(application, scope)
+    request = {"type": "http.request", "body": body, "more_body": False}
+    await client.send_input(request if kind == "http" else {"type": "websocket.connect"})
+    message = {}
+    while b"hello" not in message.get("body", b"") and "hello" not in message.get("text", ""):
+        message = await client.receive_output(30)
+    await client.send_input({"type": f"{kind}.disconnect", "code": 1000})
+    await client.wait(30)
+
+async def main():
+    event = json.dumps({"sender": "ada", "text": "hello"}).encode()
+    await received("/publish/lobby/", method="POST", body=event)
+    for technique in TECHNIQUES:
+        kind = "http" if technique.scheme == "http" else "websocket"
+        await received(technique.url_path("lobby"), kind)
+        print(technique.name)
+
+asyncio.run(main())
+"""
+
 
 @pytest.fixture(scope="module")
 def minimal_url() -> Iterator[str]:
@@ -53,6 +98,18 @@ async def test_each_technique_delivers_events(
     async with httpx.AsyncClient(base_url=minimal_url, timeout=BOUND) as http:
         published = await publish(http, room, ["one", "two"])
         assert await collect(technique, minimal_url, room, count=2) == published
+
+
+def test_every_technique_serves_with_django_and_channels_alone() -> None:
+    completed = subprocess.run(
+        [sys.executable, "-c", SERVED_ALONE],
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.stdout.split() == [technique.name for technique in TECHNIQUES], (
+        completed.stderr
+    )
 
 
 def test_polling_needs_ten_modules_and_no_library() -> None:

@@ -21,8 +21,8 @@ HIDDEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
 @pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+def accounts(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    with Accounts(tmp_path_factory.mktemp("accounts"), url=database_url) as accounts:
         yield accounts
 
 

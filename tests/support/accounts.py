@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import dj_database_url
 from django.conf import settings
 from django.db import connection, connections
 
@@ -20,25 +21,30 @@ T = TypeVar("T")
 
 
 class Accounts:
-    """A migrated database at `folder`, while the block lasts; `env` makes a server use it.
+    """A migrated database, while the block lasts; `env` makes a server use it.
 
-    Django's models reject a running event loop: all calls run in one separate thread.
+    It is in SQLite at `folder`, or at `url`. Django's models reject a running event loop: all calls
+    run in one separate thread.
     """
 
-    def __init__(self, folder: Path, *, migrated: bool = True) -> None:
+    def __init__(self, folder: Path, *, url: str = "", migrated: bool = True) -> None:
         self.migrated = migrated
+        self.url = url
         self.path = folder / "db.sqlite3"
         self.env = {
             **SERVER_ENVIRONMENT,
             "DATABASE_PATH": str(self.path),
+            "DATABASE_URL": url,
             "SECRET_KEY": settings.SECRET_KEY,
         }
 
     def __enter__(self) -> Self:
         self._thread = ThreadPoolExecutor(1)
-        self._former = connections.settings["default"]["NAME"]
-        connections.settings["default"]["NAME"] = str(self.path)
-        if self.migrated:
+        self._former = connections.settings["default"]
+        database = dj_database_url.parse(self.url or f"sqlite:///{self.path}")
+        settings_dict = connections.configure_settings({"default": dict(database)})
+        connections.settings["default"] = settings_dict["default"]
+        if self.migrated and not self.url:
             migrated(self.path.parent)
         return self
 
@@ -50,7 +56,7 @@ class Accounts:
     ) -> None:
         self.now(lambda: connection.close())
         self._thread.shutdown()
-        connections.settings["default"]["NAME"] = self._former
+        connections.settings["default"] = self._former
 
     def now(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()

@@ -33,8 +33,8 @@ from transports.http.problems import Problem
 
 
 @pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+def accounts(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    with Accounts(tmp_path_factory.mktemp("accounts"), url=database_url) as accounts:
         accounts.user("ada")
         accounts.user("ina", is_active=False)
         yield accounts

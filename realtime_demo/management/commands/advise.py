@@ -17,6 +17,7 @@ from realtime_demo.comparison.output.formatting import DASH, amount, millisecond
 
 class Command(BaseCommand):
     help = "Advise a technique for a workload, with the cost of each technique."
+    requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(

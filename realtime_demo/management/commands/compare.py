@@ -53,6 +53,7 @@ PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 class Command(BaseCommand):
     help = "Measure polling, long polling, streaming and WebSocket side by side."
+    requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")

@@ -119,9 +119,10 @@ def environment(host: str) -> dict[str, str]:
 def cannot_listen(host: str, port: int, error: OSError) -> str:
     """Return an error message with a remedy."""
     if error.errno == errno.EADDRINUSE:
+        command = "realtime-demo demo --port " if settings.IS_INSTALLED else "make demo PORT="
         return (
             f"The demo could not start on {host}:{port}: the port is in use. "
-            f"Choose another port: make demo PORT={port + 1}"
+            f"Choose another port: {command}{port + 1}"
         )
     return f"The demo could not start on {host}:{port}: {error.strerror or error}"
 

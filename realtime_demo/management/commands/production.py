@@ -45,7 +45,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--directory",
             type=Path,
-            default=Path(settings.BASE_DIR) / "build" / "production",
+            default=settings.DATA_DIR / "build" / "production",
             help="directory of the generated files and the data",
         )
 
@@ -113,7 +113,7 @@ class Command(BaseCommand):
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
             if self.interrupted:
                 return
-            manage = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
+            manage = [sys.executable, "-m", "realtime_demo", *arguments, "--verbosity", "0"]
             try:  # in its own session, so that Ctrl-C does not reach it
                 subprocess.run(
                     manage,
@@ -123,7 +123,7 @@ class Command(BaseCommand):
                     start_new_session=True,
                 )
             except subprocess.CalledProcessError as error:
-                raise CommandError(f"manage.py {arguments[0]} failed: see above.") from error
+                raise CommandError(f"{arguments[0]} failed: see above.") from error
         if self.interrupted:
             return
         names = [name for _, commands in groups for name in commands]
@@ -163,7 +163,7 @@ class Command(BaseCommand):
         conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")
         groups.append(("proxy", {"nginx": [nginx, "-e", "stderr", "-p", prefix, "-c", conf]}))
         worker_names = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
-        worker_command = [sys.executable, "manage.py", "runworker", "background-tasks"]
+        worker_command = [sys.executable, "-m", "realtime_demo", "runworker", "background-tasks"]
         application: Commands = {
             name: command(settings.SERVER, uds=str(paths.socket(name))) for name in paths.names
         }

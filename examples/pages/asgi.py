@@ -1,0 +1,30 @@
+"""Four pages that show a room: uvicorn examples.pages.asgi:application"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "examples.pages.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.urls import re_path
+
+import streaming.routing
+import transports.routing
+import websocket.routing
+from transports.boundary import Boundary
+from transports.lifespan import FeedService
+
+http = [
+    *streaming.routing.http_urlpatterns,
+    *transports.routing.http_urlpatterns,
+    re_path(r"", ASGIStaticFilesHandler(django_application)),
+]
+websockets = websocket.routing.websocket_urlpatterns
+application = Boundary(
+    ProtocolTypeRouter({"http": URLRouter(http), "websocket": URLRouter(websockets)}),
+    [FeedService()],
+)

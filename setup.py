@@ -1,0 +1,29 @@
+"""The packages of the wheel; pyproject.toml has everything else.
+
+The wheel installs `websocket/` as `realtime_websocket`, because websocket-client on PyPI owns the
+name `websocket`. Translations and nginx files, which have other readers too, get a place inside
+`realtime_demo`.
+"""
+
+from setuptools import find_packages, setup
+
+NAMES = ["background", "longpoll", "polling", "realtime_demo", "streaming", "transports"]
+
+setup(
+    packages=[
+        *find_packages(include=[pattern for name in NAMES for pattern in (name, f"{name}.*")]),
+        "realtime_demo.locale",
+        "realtime_demo.production.nginx",
+        "realtime_websocket",
+    ],
+    package_dir={
+        "realtime_demo.locale": "locale",
+        "realtime_demo.production.nginx": "deploy/nginx",
+        "realtime_websocket": "websocket",
+    },
+    package_data={
+        "": ["*.json", "static/**", "templates/**"],
+        "realtime_demo.locale": ["*/LC_MESSAGES/*.mo"],
+        "realtime_demo.production.nginx": ["*.conf"],
+    },
+)

@@ -1,0 +1,91 @@
+"""A deployment on PostgreSQL: its restart, its limit of connections, and an unreachable one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from tests.contract.feeds import collect, cursor_of, publish
+from tests.support.database import migrated_postgresql
+from tests.support.live import LiveServer
+from tests.support.postgresql_server import PostgreSQLServer
+from tests.support.redis_server import RedisServer
+from transports.registry import BY_NAME
+
+from .test_background import Worker, end_of, environment, start_task
+
+pytestmark = [pytest.mark.own_server, pytest.mark.postgresql, pytest.mark.redis]
+
+TASKS = 6
+CONNECTIONS = 2  # of each process
+PROCESSES = 3  # two servers and a worker
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQLServer]:
+    """A server that this module may stop."""
+    with PostgreSQLServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    server: PostgreSQLServer, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """Return the URLs of two servers, which share a database with a worker."""
+    url = migrated_postgresql(server)
+    env = environment(tmp_path_factory.mktemp("deployment"), redis_server.url, url)
+    env |= {"REDIS_PREFIX": uuid.uuid4().hex, "DATABASE_CONNECTIONS": str(CONNECTIONS)}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(LiveServer(env=env, outage=True)) for _ in range(2)]
+        stack.enter_context(Worker(env))
+        yield [each.url for each in servers]
+
+
+async def test_a_restart_of_the_database_loses_nothing(
+    server: PostgreSQLServer, deployment: list[str], room: str
+) -> None:
+    """Events do not need the database; each task runs once it is back."""
+    async with (
+        httpx.AsyncClient(base_url=deployment[0], timeout=30) as one,
+        httpx.AsyncClient(base_url=deployment[1], timeout=30) as other,
+    ):
+        since = await cursor_of(other, room)
+        collecting = asyncio.create_task(
+            collect(BY_NAME["sse"], deployment[1], room, since, count=3)
+        )
+        rooms = [f"{room}-{number}" for number in range(TASKS)]
+        locations = [
+            await start_task(one, "conversation", room=each, lines=3, pause=0.2) for each in rooms
+        ]
+        published = await publish(one, room, ["before"])
+        server.stop()
+        published += await publish(one, room, ["meanwhile"])
+        assert (await one.get(locations[0])).status_code == 503
+        server.start()
+        published += await publish(one, room, ["after"])
+        tasks = [await end_of(other, location) for location in locations]
+        assert {task["status"] for task in tasks} == {"done"}
+        for each in rooms:
+            batch = (await other.get(f"/polling/{each}/")).json()
+            texts = [event["text"] for event in batch["events"]]
+            assert len(texts) == len(set(texts)) == 3, each
+        assert await collecting == published
+
+
+async def test_each_process_keeps_its_limit_of_connections(
+    server: PostgreSQLServer, deployment: list[str]
+) -> None:
+    async with httpx.AsyncClient(base_url=deployment[0], timeout=30) as http:
+        missing = f"/tasks/{uuid.uuid4()}/"
+        responses = await asyncio.gather(*(http.get(missing) for _ in range(40)))
+        assert {response.status_code for response in responses} == {404}
+    ((count,),) = server.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'realtime_%'"
+    )
+    assert 0 < count <= PROCESSES * CONNECTIONS
