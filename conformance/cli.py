@@ -43,9 +43,10 @@ Without --profile, the scheme of URL or the Content-Type of its response decides
 
 The kit is polite: {AT_ONCE} cases at a time with at most two connections each, no load, and every
 wait has a limit (--timeout). It sends GET, HEAD, OPTIONS and an unknown method, malformed requests,
-an empty POST to a WebSocket, and frames without data for the application. Only with --publish (or after a prompt) it also sends data
-that an application may store or act on: text frames, and with the profile "ours" events, in fresh
-rooms with random names. Test only servers whose operators agree.
+an empty POST to a WebSocket, and frames without data for the application. Only with --publish, or
+after a prompt, it also sends data that an application may store or act on: text frames, and with
+the profile "ours" events, in fresh rooms with random names. Test only servers whose operators
+agree.
 
 exit code: 0 if every MUST holds (with --strict: every SHOULD too), 1 if one fails, 2 if URL or an
 option cannot be used. A case that does not apply, or cannot be judged, is skipped with the reason.

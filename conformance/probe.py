@@ -17,6 +17,10 @@ PROFILES = ("http", "sse", "ndjson", "longpoll", "websocket", "ours")
 STREAMS = {"text/event-stream": "sse", "application/x-ndjson": "ndjson"}
 
 
+class Unanswered(Skipped):
+    """A plain GET is not answered within the time limit, such as a long poll."""
+
+
 @dataclass
 class Stream:
     """The beginning of a response that does not end, as received within the time limit."""
@@ -96,7 +100,7 @@ class Probe:
     async def ordinary(self, kind: str = "http") -> Response:
         """Return the response to a plain GET, sent once for all cases.
 
-        Raises `Skipped` if the server holds the request beyond the time limit.
+        Raises `Unanswered` if the server holds the request beyond the time limit.
         """
 
         async def get() -> Response:
@@ -105,7 +109,7 @@ class Probe:
         try:
             return await self._once(f"GET {kind}", get)
         except TimedOut as error:
-            raise Skipped(f"a plain GET is not answered within {self.timeout:g} s") from error
+            raise Unanswered(f"a plain GET is not answered within {self.timeout:g} s") from error
 
     async def finite(self, kind: str = "http") -> Response:
         """Return as `ordinary`; raises `Skipped` if the response does not end."""
