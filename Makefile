@@ -9,7 +9,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor test test-fast coverage lint format types javascript messages screenshots check servers bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor conform test test-fast coverage lint format types javascript messages screenshots check servers bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ production: install ## Run nginx, two servers, a worker and Redis (HTTPS_PORT=84
 
 doctor: $(VENV)/.runtime ## Check what a proxy does to each technique (URL=https://…)
 	@$(BIN)/python manage.py doctor $(URL) $(ARGS)
+
+conform: $(VENV)/.runtime ## Check a server against the standards (URL=https://…, PROFILE=sse)
+	@$(BIN)/python manage.py conform $(URL) --profile $(or $(PROFILE),ours) $(ARGS)
 
 test: install ## Run every test, as CI does
 	@$(BIN)/python -m pytest -n 3 $(ARGS)

@@ -1,0 +1,98 @@
+"""One conformance case: a function, and the sentence of a standard that it checks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .probe import Probe
+
+Level = Literal["MUST", "SHOULD"]
+Check = Callable[["Probe"], Awaitable[None]]
+
+SERVER_SENT_EVENTS = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
+LINKS = {
+    "sse/9.2.3": f"{SERVER_SENT_EVENTS}#sse-processing-model",
+    "sse/9.2.4": f"{SERVER_SENT_EVENTS}#the-last-event-id-header",
+    "sse/9.2.5": f"{SERVER_SENT_EVENTS}#parsing-an-event-stream",
+    "sse/9.2.6": f"{SERVER_SENT_EVENTS}#event-stream-interpretation",
+    "sse/9.2.7": f"{SERVER_SENT_EVENTS}#authoring-notes",
+    "ndjson": "https://github.com/ndjson/ndjson-spec",
+    "headers/nosniff": "https://fetch.spec.whatwg.org/#x-content-type-options-header",
+    "headers/cross-origin-resource-policy": "https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header",
+    "headers/vary": "https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches",
+    "headers/no-buffering": "https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
+    "headers/incremental": "https://www.rfc-editor.org/rfc/rfc10036",
+    "headers/no-store": "https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.5",
+    "headers/no-transform": "https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.6",
+    "headers/content-encoding": "https://www.rfc-editor.org/rfc/rfc9110#section-8.4",
+}
+
+
+class Failed(Exception):
+    """The server does not do what the case requires: what was expected, and what came."""
+
+
+class Skipped(Exception):
+    """The case does not apply to this server, or cannot be judged: the reason."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case: `check` returns, or raises `Failed` or `Skipped`.
+
+    `id` is `<standard>/<section>/<name>`. `kind` is the kind of endpoint that it needs ("http",
+    "sse", "ndjson", "longpoll", "websocket" or "ours"). A case that `publishes` sends data that
+    the application may store or act on.
+    """
+
+    id: str
+    level: Level
+    sentence: str
+    kind: str
+    check: Check
+    publishes: bool = False
+
+    @property
+    def section(self) -> str:
+        """The id without the case's own name, such as "rfc9112/3.2"."""
+        return self.id.rpartition("/")[0]
+
+    @property
+    def place(self) -> str:
+        """The place of the sentence, such as "RFC 9112 §3.2"."""
+        standard, _, paragraph = self.section.partition("/")
+        if standard.startswith("rfc"):
+            return f"RFC {standard.removeprefix('rfc')} §{paragraph}"
+        if standard == "sse":
+            return f"WHATWG HTML §{paragraph}"
+        return {"contract": "docs/contract.md", "ndjson": "NDJSON"}.get(standard, self.section)
+
+    @property
+    def link(self) -> str:
+        """The address of the sentence; empty for the project's own contract."""
+        standard, _, paragraph = self.section.partition("/")
+        if standard.startswith("rfc"):
+            return f"https://www.rfc-editor.org/rfc/{standard}#section-{paragraph}"
+        return LINKS.get(self.section, LINKS.get(standard, ""))
+
+    def is_in(self, selection: str) -> bool:
+        """Whether `selection`, such as "rfc9112" or "rfc9112/3.2", names this case."""
+        return self.id == selection or self.id.startswith(f"{selection.rstrip('/')}/")
+
+
+class Cases(list[Case]):
+    """The cases of a module, in order."""
+
+    def case(
+        self, id: str, level: Level, sentence: str, kind: str, *, publishes: bool = False
+    ) -> Callable[[Check], Check]:
+        """Return a decorator that adds the decorated function as a case."""
+
+        def add(check: Check) -> Check:
+            self.append(Case(id, level, sentence, kind, check, publishes))
+            return check
+
+        return add

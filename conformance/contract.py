@@ -1,0 +1,635 @@
+"""This project's own wire contract (`docs/contract.md`): events, cursors and problems."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from . import sse
+from .case import Cases, Failed
+from .probe import Probe
+from .raw import Connection, Response, TimedOut
+from .websocket import FIN, HANDSHAKE, TEXT, Socket, frame
+
+CASES = Cases()
+case = CASES.case
+
+Event = dict[str, Any]
+JSON = "Content-Type: application/json"
+PATHS = {
+    "polling": "/polling/{room}/",
+    "longpoll": "/longpoll/{room}/",
+    "streaming": "/streaming/{room}/",
+    "sse": "/streaming/{room}/sse/",
+    "websocket": "/websocket/{room}/",
+}
+OVER_HTTP = ("polling", "longpoll", "streaming", "sse")
+# Line ends of every kind, quotes, half of an event stream, and characters of four bytes.
+TEXT_OF_ALL_KINDS = (
+    'line\nfeed, carriage\rreturn\r\n\ndata: x\n\n\u2028 \u2029 \x85 "quotes" \\ 안녕 👩‍👩‍👧‍👦'
+)
+COUNT = 5  # events that a case publishes
+
+
+def fresh_room() -> str:
+    return f"conform-{secrets.token_hex(6)}"
+
+
+def target(probe: Probe, technique: str, room: str, **query: str) -> str:
+    """Return the request target of `technique` in `room`."""
+    pairs = [f"{name}={quote(value)}" for name, value in query.items()]
+    path = probe.targets["ours"] + PATHS[technique].format(room=room)
+    return path + (f"?{'&'.join(pairs)}" if pairs else "")
+
+
+async def post(probe: Probe, room: str, body: bytes, *fields: str) -> Response:
+    """Send a body to publish, as JSON unless `fields` has another Content-Type."""
+    kind = () if any(field.lower().startswith("content-type:") for field in fields) else (JSON,)
+    data = probe.request(
+        *kind,
+        f"Content-Length: {len(body)}",
+        *fields,
+        method="POST",
+        target=f"{probe.targets['ours']}/publish/{room}/",
+        body=body,
+    )
+    return await probe.exchange(data)
+
+
+async def publish(probe: Probe, room: str, *texts: str) -> list[Event]:
+    """Publish the texts one after another; return the events of the responses."""
+    events = []
+    for text in texts:
+        body = json.dumps({"sender": "conformance", "text": text}).encode()
+        response = await post(probe, room, body)
+        if response.status != 201:
+            raise Failed(f"a publish was answered {response.status}, not 201")
+        events.append(parsed(response.body))
+    return events
+
+
+async def seed(probe: Probe) -> None:
+    """Publish into the probe's room, so that the cases of the streams have events to check."""
+    await publish(probe, probe.room, "first", TEXT_OF_ALL_KINDS, "last")
+
+
+def parsed(body: bytes | str) -> Event:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise Failed(f"expected JSON; got {body[:60]!r}") from error
+    if not isinstance(document, dict):
+        raise Failed(f"expected a JSON object; got {body[:60]!r}")
+    return document
+
+
+def events_in(batch: Event) -> list[Event]:
+    events = batch.get("events")
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise Failed(f"expected a batch with events; got {str(batch)[:60]}")
+    return events
+
+
+class Reader:
+    """A client of one technique, from the cursor `since`, in `room`."""
+
+    def __init__(self, probe: Probe, technique: str, room: str, since: str | None) -> None:
+        self.probe = probe
+        self.technique = technique
+        self.room = room
+        self.since = since
+        self.raw = b""  # everything received
+        self.connected = asyncio.Event()
+
+    async def read(self, count: int) -> list[Event]:
+        """Return the first `count` events; raises `Failed` if fewer arrive in time."""
+        received: list[Event] = []
+        try:
+            async with aclosing(self.events()) as events:
+                async for event in events:
+                    received.append(event)
+                    if len(received) == count:
+                        return received
+        except TimedOut:
+            pass
+        raise Failed(f"expected {count} events; got {len(received)}")
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        query = {} if self.since is None else {"since": self.since}
+        if self.technique == "longpoll":
+            query["wait"] = f"{self.probe.timeout / 2:g}"
+        path = target(self.probe, self.technique, self.room, **query)
+        async with self.probe.connect() as connection:
+            if self.technique == "websocket":
+                socket = await opened(self.probe, connection, path)
+                self.connected.set()
+                while True:
+                    self.raw = (await socket.next(TEXT)).payload
+                    for event in events_in(parsed(self.raw)):
+                        yield event
+            await connection.send(self.request(path))
+            if self.technique == "longpoll":
+                self.connected.set()  # it is answered once there is an event
+            response = await connection.response(body=False)
+            self.connected.set()
+            if response.status != 200:
+                raise Failed(f"expected status 200; got {response.status}")
+            seen = 0
+            async for data in connection.pieces(response):
+                self.raw += data
+                events = self.framed()
+                for event in events[seen:]:
+                    yield event
+                seen = len(events)
+
+    def request(self, path: str) -> bytes:
+        if self.technique == "sse" and self.since is not None:
+            return self.probe.request(f"Last-Event-ID: {self.since}", target=path)
+        return self.probe.request(target=path)
+
+    def framed(self) -> list[Event]:
+        """Return the complete events of the response so far."""
+        if self.technique in ("polling", "longpoll"):
+            return events_in(parsed(self.raw))
+        if self.technique == "sse":
+            blocks = sse.blocks_of(self.raw)
+            datas = ["\n".join(v for name, v in block if name == "data") for block in blocks]
+            return [parsed(data) for data in datas if data]
+        return [parsed(line) for line in self.raw.split(b"\n")[:-1] if line.strip()]
+
+
+async def opened(probe: Probe, connection: Connection, path: str) -> Socket:
+    """Open a WebSocket on `connection`."""
+    await connection.send(probe.request(*HANDSHAKE, target=path))
+    response = await connection.response()
+    if response.status != 101:
+        raise Failed(f"expected status 101; got {response.status}")
+    return Socket(connection, response)
+
+
+def same(received: list[Event], published: list[Event]) -> None:
+    """Check that the events are those that were published, in order."""
+    if received != published:
+        ids = [event.get("id") for event in received]
+        raise Failed(f"expected {[event.get('id') for event in published]}; got {ids}")
+
+
+def check_problem(response: Response, *statuses: int) -> Event:
+    """Check that the response is problem+json (RFC 9457) with one of the statuses."""
+    if response.status not in statuses:
+        raise Failed(f"expected status {' or '.join(map(str, statuses))}; got {response.status}")
+    if response.media_type != "application/problem+json":
+        raise Failed(f"expected application/problem+json; got {response.media_type!r}")
+    problem = parsed(response.body)
+    if problem.get("status") != response.status or not problem.get("title"):
+        raise Failed(f"expected status and title; got {response.body[:80]!r}")
+    return problem
+
+
+# Replay and resume, in each technique
+
+
+async def _replay(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, *map(str, range(COUNT)))
+    same(await Reader(probe, technique, room, None).read(COUNT), published)
+
+
+async def _every_cut(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, *map(str, range(COUNT)))
+    for cut in range(COUNT - 1):
+        rest = published[cut + 1 :]
+        reader = Reader(probe, technique, room, str(published[cut]["id"]))
+        same(await reader.read(len(rest)), rest)
+
+
+async def _foreign_epoch(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, "a", "b")
+    reset, *rest = await Reader(probe, technique, room, "gone-7").read(3)
+    check_reset(reset)
+    same(rest, published)
+
+
+async def _ahead(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, "a")
+    epoch, _, sequence = str(published[0]["id"]).rpartition("-")
+    reader = Reader(probe, technique, room, f"{epoch}-{int(sequence) + 5}")
+    reset, *rest = await reader.read(2)
+    check_reset(reset)
+    same(rest, published)
+
+
+def check_reset(event: Event) -> None:
+    if event.get("type") != "reset" or event.get("missed", 0) is not None:
+        raise Failed(f"expected a reset with missed: null; got {str(event)[:80]}")
+
+
+async def _live(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    (first,) = await publish(probe, room, "first")
+    reader = Reader(probe, technique, room, str(first["id"]))
+    if technique == "polling":  # receives it with its next request
+        published = await publish(probe, room, "live")
+        same(await reader.read(1), published)
+        return
+    reading = asyncio.create_task(reader.read(1))
+    connecting = asyncio.create_task(reader.connected.wait())
+    try:
+        await asyncio.wait({reading, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        same(*await asyncio.gather(reading, publish(probe, room, "live")))
+    finally:
+        reading.cancel()
+        connecting.cancel()
+
+
+async def _text(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, TEXT_OF_ALL_KINDS)
+    (received,) = await Reader(probe, technique, room, None).read(1)
+    if received.get("text") != TEXT_OF_ALL_KINDS:
+        raise Failed(f"the text arrived as {received.get('text')!r}")
+    same([received], published)
+
+
+async def _rooms(technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    published = []
+    for number in range(3):
+        published += await publish(probe, room, f"here {number}")
+        await publish(probe, f"{room}-other", f"there {number}")
+    same(await Reader(probe, technique, room, None).read(3), published)
+
+
+REPLAY = {
+    "replay": (_replay, "Without since, the response has the last 50 events, then new ones"),
+    "every-cut": (_every_cut, "With since, the response has all events after that position"),
+    "foreign-epoch": (_foreign_epoch, "When the numbering starts over, the epoch changes (reset)"),
+    "ahead-of-the-room": (_ahead, "preceded by a reset if some of them have been trimmed"),
+    "live": (_live, "then new ones (an event reaches a client that is connected)"),
+    "text": (_text, "text (arrives unchanged, whatever its line ends)"),
+    "rooms": (_rooms, "A cursor is a position in a room's feed (rooms do not mix)"),
+}
+for section, (check, sentence) in REPLAY.items():
+    for technique in PATHS:
+        case(f"contract/{section}/{technique}", "MUST", sentence, "ours", publishes=True)(
+            partial(check, technique)
+        )
+
+SEPARATORS = {"u-2028": "\u2028", "u-2029": "\u2029", "u-0085": "\x85"}
+
+
+async def _escaped(character: str, technique: str, probe: Probe) -> None:
+    room = fresh_room()
+    await publish(probe, room, f"before{character}after")
+    reader = Reader(probe, technique, room, None)
+    await reader.read(1)
+    if character.encode() in reader.raw:
+        raise Failed(f"U+{ord(character):04X} is sent unescaped: common clients split lines there")
+
+
+for name, character in SEPARATORS.items():
+    for technique in OVER_HTTP:
+        case(
+            f"contract/escaping/{name}-{technique}",
+            "SHOULD",
+            "text (clients that split lines at every Unicode line end break there)",
+            "ours",
+            publishes=True,
+        )(partial(_escaped, character, technique))
+
+
+# Requests that are rejected
+
+ERRORS = "The body is application/problem+json (RFC 9457) with status, title, code, and a detail"
+
+
+async def _get(technique: str, room: str, status: int, query: dict[str, str], probe: Probe) -> None:
+    path = target(probe, technique, room, **query)
+    response = await probe.exchange(probe.request(target=path))
+    check_problem(response, status)
+
+
+async def _close_code(room: str, code: int, query: dict[str, str], probe: Probe) -> None:
+    async with probe.connect() as connection:
+        path = target(probe, "websocket", room, **query)
+        socket = await opened(probe, connection, path)
+        answer = await socket.close_frame()
+    if answer is None or answer.code != code:
+        raise Failed(f"expected close code {code}; got {answer.code if answer else 'none'}")
+
+
+for technique in OVER_HTTP:
+    case(f"contract/problems/room-{technique}", "MUST", ERRORS, "ours")(
+        partial(_get, technique, "INVALID", 404, {})
+    )
+case("contract/problems/room-websocket", "MUST", "4000 + the status and a reason", "ours")(
+    partial(_close_code, "INVALID", 4404, {})
+)
+for technique in ("polling", "longpoll", "streaming"):
+    case(f"contract/problems/cursor-{technique}", "MUST", "400: malformed cursor", "ours")(
+        partial(_get, technique, "conformance", 400, {"since": "not a cursor"})
+    )
+case("contract/problems/cursor-websocket", "MUST", "4000 + the status and a reason", "ours")(
+    partial(_close_code, "conformance", 4400, {"since": "not a cursor"})
+)
+
+
+@case(
+    "contract/foreign-last-event-id/sse",
+    "MUST",
+    "a reset, then what there is (an EventSource that receives 400 never connects again)",
+    "ours",
+    publishes=True,
+)
+async def foreign_last_event_id(probe: Probe) -> None:
+    room = fresh_room()
+    published = await publish(probe, room, "a")
+    reset, *rest = await Reader(probe, "sse", room, "not a cursor").read(2)
+    check_reset(reset)
+    same(rest, published)
+
+
+for name, wait in {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}.items():
+    case(f"contract/problems/wait-{name}", "MUST", "400: malformed wait", "ours")(
+        partial(_get, "longpoll", "conformance", 400, {"wait": wait})
+    )
+
+
+async def _method(technique: str, probe: Probe) -> None:
+    path = target(probe, technique, "conformance")
+    data = probe.request("Content-Length: 0", method="DELETE", target=path)
+    response = await probe.exchange(data)
+    check_problem(response, 405)
+    if not response.all("allow"):
+        raise Failed("a 405 without Allow")
+
+
+for technique in OVER_HTTP:
+    case(
+        f"contract/problems/method-{technique}",
+        "MUST",
+        "405: wrong method; Allow has the right ones",
+        "ours",
+    )(partial(_method, technique))
+
+
+async def _near_miss(path: str, right: str, probe: Probe) -> None:
+    response = await probe.exchange(probe.request(target=probe.targets["ours"] + path))
+    problem = check_problem(response, 404)
+    if right not in str(problem.get("detail")):
+        raise Failed(f"expected {right} in the detail; got {str(problem.get('detail'))[:80]!r}")
+
+
+for name, (path, right) in {
+    "polling": ("/polling/conformance", "/polling/conformance/"),
+    "longpoll": ("/longpoll/conformance", "/longpoll/conformance/"),
+    "streaming": ("/streaming/conformance", "/streaming/conformance/"),
+    "sse": ("/streaming/conformance/sse", "/streaming/conformance/sse/"),
+}.items():
+    case(f"contract/near-miss/{name}", "SHOULD", ERRORS, "ours")(partial(_near_miss, path, right))
+
+
+# Long polling
+
+
+@case("contract/wait/zero", "MUST", "at most wait seconds; then 200 and a batch", "ours")
+async def wait_zero(probe: Probe) -> None:
+    path = target(probe, "longpoll", fresh_room(), wait="0")
+    response = await probe.exchange(probe.request(target=path))
+    if response.status != 200 or events_in(parsed(response.body)):
+        raise Failed(f"expected 200 and an empty batch; got {response.status}")
+
+
+@case("contract/wait/holds", "MUST", "waits for events, at most wait seconds", "ours")
+async def wait_holds(probe: Probe) -> None:
+    loop = asyncio.get_running_loop()
+    path = target(probe, "longpoll", fresh_room(), wait="0.5")
+    began = loop.time()
+    await probe.exchange(probe.request(target=path))
+    if loop.time() - began < 0.4:
+        raise Failed(f"answered after {loop.time() - began:.2f} s without an event")
+
+
+@case(
+    "contract/wait/two-polls",
+    "MUST",
+    "waits for events (of two polls, each receives the event)",
+    "ours",
+    publishes=True,
+)
+async def two_polls(probe: Probe) -> None:
+    room = fresh_room()
+    (first,) = await publish(probe, room, "first")
+    readers = [Reader(probe, "longpoll", room, str(first["id"])) for _ in range(2)]
+    polls = [asyncio.create_task(reader.read(1)) for reader in readers]
+    try:
+        published = await publish(probe, room, "second")
+        for received in await asyncio.gather(*polls):
+            same(received, published)
+    finally:
+        for poll in polls:
+            poll.cancel()
+
+
+@case(
+    "contract/wait/event-between-polls",
+    "MUST",
+    "all events after that position (an event between two polls is in the second)",
+    "ours",
+    publishes=True,
+)
+async def event_between_polls(probe: Probe) -> None:
+    room = fresh_room()
+    (first, second) = await publish(probe, room, "first", "second")
+    same(await Reader(probe, "longpoll", room, str(first["id"])).read(1), [second])
+    third = await publish(probe, room, "between")
+    same(await Reader(probe, "longpoll", room, str(second["id"])).read(1), third)
+
+
+# Publishing
+
+
+@case(
+    "contract/publish/event",
+    "MUST",
+    "201 and the event (id, type, room, sender, text, published_at)",
+    "ours",
+    publishes=True,
+)
+async def event(probe: Probe) -> None:
+    room = fresh_room()
+    first, second = await publish(probe, room, "one", "two")
+    expected = {"type": "message", "room": room, "sender": "conformance", "text": "one"}
+    for name, value in expected.items():
+        if first.get(name) != value:
+            raise Failed(f"expected {name}: {value!r}; got {first.get(name)!r}")
+    if not isinstance(first.get("published_at"), (int, float)):
+        raise Failed(f"expected published_at in seconds; got {first.get('published_at')!r}")
+    cursors = [
+        re.fullmatch(r"([a-z0-9]+)-([0-9]+)", str(each.get("id"))) for each in (first, second)
+    ]
+    if not all(cursors) or [cursor and cursor[2] for cursor in cursors] != ["1", "2"]:
+        raise Failed(f"expected ids that count 1, 2; got {first.get('id')}, {second.get('id')}")
+
+
+GOOD = b'{"sender": "conformance", "text": "%s"}'
+INVALID_BODIES = {
+    "empty": b"",
+    "not-json": b"{",
+    "array": b"[1, 2]",
+    "null": b"null",
+    "single-quotes": b"{'sender': 'conformance', 'text': 'x'}",
+    "trailing-data": GOOD % b"x" + b"}",
+    "latin-1": GOOD % "é".encode("latin-1"),
+    "utf-16": (GOOD % b"x").decode().encode("utf-16"),
+    "utf-32": (GOOD % b"x").decode().encode("utf-32"),
+    "nan": b'{"sender": "conformance", "text": "x", "number": NaN}',
+    "infinity": b'{"sender": "conformance", "text": "x", "number": Infinity}',
+    "member-twice": b'{"sender": "conformance", "text": "x", "text": "y"}',
+    "lone-surrogate": GOOD % b"\\ud800",
+    "without-text": b'{"sender": "conformance"}',
+    "text-not-a-string": b'{"sender": "conformance", "text": 7}',
+    "nested-too-deep": b"[" * 30_000,
+}
+
+
+async def _invalid_body(body: bytes, probe: Probe) -> None:
+    check_problem(await post(probe, fresh_room(), body), 400)
+
+
+for name, body in INVALID_BODIES.items():
+    case(f"contract/publish/{name}", "MUST", "400: malformed … JSON, text", "ours", publishes=True)(
+        partial(_invalid_body, body)
+    )
+
+OTHER_TYPES = {
+    "form": "application/x-www-form-urlencoded",
+    "plain-text": "text/plain",
+    "other-charset": "application/json; charset=euc-kr",
+}
+
+
+async def _other_type(content_type: str, probe: Probe) -> None:
+    body = GOOD % b"x"
+    check_problem(await post(probe, fresh_room(), body, f"Content-Type: {content_type}"), 415)
+
+
+for name, content_type in OTHER_TYPES.items():
+    case(
+        f"contract/publish/type-{name}",
+        "MUST",
+        "415: body that is not application/json in UTF-8",
+        "ours",
+        publishes=True,
+    )(partial(_other_type, content_type))
+
+
+@case("contract/publish/too-large", "MUST", "413: body over 64 KiB", "ours", publishes=True)
+async def too_large(probe: Probe) -> None:
+    check_problem(await post(probe, fresh_room(), GOOD % (b"x" * 70_000)), 413)
+
+
+@case(
+    "contract/publish/foreign-origin",
+    "MUST",
+    "403: forbidden room, Origin or change",
+    "ours",
+    publishes=True,
+)
+async def foreign_origin(probe: Probe) -> None:
+    response = await post(probe, fresh_room(), GOOD % b"x", "Origin: https://other.invalid")
+    check_problem(response, 403)
+
+
+@case(
+    "contract/websocket/foreign-origin",
+    "MUST",
+    "Over WebSocket an Origin that is not allowed gets 403 before the socket opens",
+    "ours",
+)
+async def foreign_socket(probe: Probe) -> None:
+    path = target(probe, "websocket", fresh_room())
+    data = probe.request(*HANDSHAKE, "Origin: https://other.invalid", target=path)
+    response = await probe.exchange(data, body=False)
+    if response.status != 403:
+        raise Failed(f"expected status 403; got {response.status}")
+
+
+IDEMPOTENT = "The event is then published once, and the second response is 201 with the first event"
+
+
+@case("contract/publish/retry", "MUST", IDEMPOTENT, "ours", publishes=True)
+async def retry(probe: Probe) -> None:
+    room, key = fresh_room(), f"Idempotency-Key: {secrets.token_hex(8)}"
+    first, second = [await post(probe, room, GOOD % b"once", key) for _ in range(2)]
+    if (first.status, second.status) != (201, 201):
+        raise Failed(f"expected 201 twice; got {first.status}, {second.status}")
+    same([parsed(second.body)], [parsed(first.body)])
+
+
+@case(
+    "contract/publish/retry-of-another-document",
+    "MUST",
+    "With another document it is rejected with 422",
+    "ours",
+    publishes=True,
+)
+async def retry_of_another_document(probe: Probe) -> None:
+    room, key = fresh_room(), f"Idempotency-Key: {secrets.token_hex(8)}"
+    await post(probe, room, GOOD % b"once", key)
+    check_problem(await post(probe, room, GOOD % b"twice", key), 422)
+
+
+# Streams and sockets
+
+
+async def _cursor(technique: str, probe: Probe) -> None:
+    path = target(probe, technique, fresh_room())
+    response = await probe.exchange(probe.request(target=path), body=False)
+    if not re.fullmatch(r"[a-z0-9]{1,16}-[0-9]+", response.get("cursor")):
+        raise Failed(f"expected a cursor; got {response.get('cursor')!r}")
+
+
+for technique in ("streaming", "sse"):
+    case(
+        f"contract/streams/cursor-{technique}",
+        "MUST",
+        "A stream has its starting cursor in the header Cursor",
+        "ours",
+    )(partial(_cursor, technique))
+
+COMMANDS = "Once the socket is open, problems are messages … and it stays open"
+BAD_COMMANDS = {
+    "not-json": frame(FIN | TEXT, b"{"),
+    "unknown-type": frame(FIN | TEXT, b'{"type": "conformance"}'),
+    "binary": frame(FIN | 0x2, b"{}"),
+    "nan": frame(FIN | TEXT, b'{"type": "publish", "room": "conformance", "text": NaN}'),
+    "member-twice": frame(FIN | TEXT, b'{"type": "leave", "type": "conformance"}'),
+}
+
+
+async def _command(data: bytes, probe: Probe) -> None:
+    async with probe.connect() as connection:
+        socket = await opened(probe, connection, target(probe, "websocket", fresh_room()))
+        await socket.send(data)
+        while (message := parsed((await socket.next(TEXT)).payload)).get("type") != "error":
+            pass
+        if not message.get("code") or not message.get("detail"):
+            raise Failed(f"expected code and detail; got {message}")
+        await socket.is_open()
+
+
+for name, data in BAD_COMMANDS.items():
+    case(f"contract/websocket/{name}", "MUST", COMMANDS, "ours", publishes=True)(
+        partial(_command, data)
+    )

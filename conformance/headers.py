@@ -1,0 +1,170 @@
+"""Header fields that every response of a realtime endpoint should have."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .case import Cases, Failed, Skipped
+from .probe import Probe
+from .raw import Response
+
+CASES = Cases()
+KINDS = ("http", "sse", "ndjson", "longpoll")
+STREAMS = ("sse", "ndjson")
+
+
+async def response_of(kind: str, probe: Probe) -> Response:
+    """Return the response of the endpoint; for a stream, its beginning."""
+    return (await probe.stream(kind)).response if kind in STREAMS else await probe.ordinary(kind)
+
+
+async def _date(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if response.status < 500 and not response.all("date"):
+        raise Failed("no Date")
+
+
+async def _nosniff(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if response.get("x-content-type-options").lower() != "nosniff":
+        raise Failed("no X-Content-Type-Options: nosniff")
+
+
+async def _resource_policy(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    policy = response.get("cross-origin-resource-policy")
+    if policy not in ("same-origin", "same-site", "cross-origin"):
+        raise Failed(
+            "expected Cross-Origin-Resource-Policy: same-origin, same-site or cross-origin; "
+            f"got {policy!r}"
+        )
+
+
+async def _no_store(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
+        raise Failed(f"expected no-store or no-cache; got {response.get('cache-control')!r}")
+
+
+async def _no_transform(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if "no-transform" not in response.tokens("cache-control"):
+        raise Failed(f"expected no-transform; got {response.get('cache-control')!r}")
+
+
+async def _incremental(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if response.get("incremental").partition(";")[0] != "?1":
+        raise Failed(f"expected Incremental: ?1; got {response.get('incremental')!r}")
+
+
+async def _no_buffering(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if response.get("x-accel-buffering").lower() != "no":
+        raise Failed("no X-Accel-Buffering: no")
+
+
+async def _no_identity(kind: str, probe: Probe) -> None:
+    response = await response_of(kind, probe)
+    if "identity" in response.tokens("content-encoding"):
+        raise Failed("got Content-Encoding: identity")
+
+
+async def _vary_origin(kind: str, probe: Probe) -> None:
+    data = probe.request("Origin: https://other.example", kind=kind)
+    response = await probe.exchange(data, body=False)
+    allowed = response.get("access-control-allow-origin")
+    if allowed in ("", "*", "null"):
+        raise Skipped("the response does not depend on the Origin")
+    if "origin" not in response.tokens("vary"):
+        raise Failed(f"Access-Control-Allow-Origin: {allowed} without Vary: Origin")
+
+
+async def _not_compressed(kind: str, probe: Probe) -> None:
+    data = probe.request("Accept-Encoding: gzip, deflate, br, zstd", kind=kind)
+    response = await probe.exchange(data, body=False)
+    if set(response.tokens("content-encoding")) - {"identity"}:
+        raise Failed(f"got Content-Encoding: {response.get('content-encoding')}")
+
+
+FAMILIES = (
+    (
+        "rfc9110/6.6.1/date",
+        "MUST",
+        "An origin server with a clock MUST generate a Date header field in all 2xx (Successful), "
+        "3xx (Redirection), and 4xx (Client Error) responses",
+        KINDS,
+        _date,
+    ),
+    (
+        "headers/nosniff",
+        "SHOULD",
+        "X-Content-Type-Options … nosniff (otherwise a browser may guess another type for text "
+        "that users wrote)",
+        KINDS,
+        _nosniff,
+    ),
+    (
+        "headers/cross-origin-resource-policy",
+        "SHOULD",
+        "Cross-Origin-Resource-Policy (otherwise other sites' pages may load the response)",
+        KINDS,
+        _resource_policy,
+    ),
+    (
+        "headers/no-store",
+        "SHOULD",
+        "the no-store response directive indicates that a cache MUST NOT store any part of … this "
+        "response",
+        ("sse", "ndjson", "longpoll"),
+        _no_store,
+    ),
+    (
+        "headers/no-transform",
+        "SHOULD",
+        "the no-transform response directive indicates that an intermediary MUST NOT transform the "
+        "content (such as by compressing a stream)",
+        STREAMS,
+        _no_transform,
+    ),
+    (
+        "headers/incremental",
+        "SHOULD",
+        "Incremental: ?1 (asks intermediaries to forward the message as it arrives)",
+        STREAMS,
+        _incremental,
+    ),
+    (
+        "headers/no-buffering",
+        "SHOULD",
+        "X-Accel-Buffering: no (nginx then forwards each part of a response at once)",
+        STREAMS,
+        _no_buffering,
+    ),
+    (
+        "headers/vary",
+        "MUST",
+        "If … the Access-Control-Allow-Origin response header is set to … the request's Origin … "
+        "Vary: Origin",
+        KINDS,
+        _vary_origin,
+    ),
+    (
+        "headers/content-encoding",
+        "SHOULD",
+        "identity … SHOULD NOT be included in Content-Encoding",
+        STREAMS,
+        _no_identity,
+    ),
+    (
+        "headers/content-encoding/not-compressed",
+        "SHOULD",
+        "a compressed stream reaches the client when the compressor flushes, not when an event "
+        "happens",
+        STREAMS,
+        _not_compressed,
+    ),
+)
+for id, level, sentence, kinds, check in FAMILIES:
+    for kind in kinds:
+        CASES.case(f"{id}/{kind}", level, sentence, kind)(partial(check, kind))  # type: ignore[arg-type]

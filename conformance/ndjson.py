@@ -1,0 +1,198 @@
+"""Newline-delimited JSON (the NDJSON specification, RFC 8259)."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import Any, NoReturn
+
+from . import streams
+from .case import Cases, Failed, Skipped
+from .probe import Probe
+
+CASES = Cases()
+case = CASES.case
+MEDIA_TYPES = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-lines",
+)
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+streams.add(
+    CASES,
+    "ndjson",
+    "ndjson/3.1",
+    "All serialized data MUST use the UTF8 encoding",
+)
+
+
+class Repeated(ValueError):
+    """A member name occurs twice in an object."""
+
+
+class NotANumber(ValueError):
+    """A number that JSON does not have, such as NaN."""
+
+
+def strictly(line: bytes) -> Any:
+    """Parse a line; raises `ValueError`, for NaN and repeated members too."""
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in members]
+        if len(names) != len(set(names)):
+            raise Repeated(f"a member twice: {names}")
+        return dict(members)
+
+    def constant(name: str) -> NoReturn:
+        raise NotANumber(f"{name} is not JSON")
+
+    return json.loads(line.decode(), object_pairs_hook=pairs, parse_constant=constant)
+
+
+async def lines(probe: Probe) -> list[bytes]:
+    """Return the complete lines that are not empty; raises `Skipped` without one."""
+    found = [
+        line
+        for line in (await streams.received("ndjson", probe)).data.split(b"\n")[:-1]
+        if line.strip()
+    ]
+    if not found:
+        raise Skipped(f"no JSON within {probe.timeout:g} s")
+    return found
+
+
+@case("ndjson/3/status", "MUST", "a stream is a 200 response", "ndjson")
+async def status(probe: Probe) -> None:
+    await probe.stream("ndjson")
+
+
+@case(
+    "ndjson/4/content-type",
+    "SHOULD",
+    "The MediaType … SHOULD be application/x-ndjson",
+    "ndjson",
+)
+async def content_type(probe: Probe) -> None:
+    response = (await probe.stream("ndjson")).response
+    if response.media_type not in MEDIA_TYPES:
+        raise Failed(f"expected one of {', '.join(MEDIA_TYPES)}; got {response.media_type!r}")
+
+
+@case(
+    "ndjson/3.1/every-line-is-json",
+    "MUST",
+    "Each JSON text MUST conform to the [RFC8259] standard and MUST be written to the stream "
+    "followed by the newline character \\n (0x0A)",
+    "ndjson",
+)
+async def every_line_is_json(probe: Probe) -> None:
+    for line in await lines(probe):
+        try:
+            strictly(line)
+        except (Repeated, NotANumber):
+            pass  # cases of their own
+        except ValueError as error:
+            raise Failed(f"{line[:60]!r}: {error}") from error
+
+
+@case("ndjson/3.1/lines-end", "MUST", "followed by the newline character \\n (0x0A)", "ndjson")
+async def lines_end(probe: Probe) -> None:
+    data = (await streams.received("ndjson", probe)).data
+    if b"\n" not in data:
+        raise Failed(f"no line feed in {len(data)} bytes")
+    last = data.rpartition(b"\n")[2]
+    try:
+        json.loads(last)
+    except ValueError:
+        return
+    raise Failed(f"{last[:60]!r} is whole, but its line has not ended")
+
+
+@case("ndjson/3.1/one-text-on-a-line", "MUST", "MUST NOT contain newlines inside", "ndjson")
+async def one_text_on_a_line(probe: Probe) -> None:
+    for line in await lines(probe):
+        try:
+            json.loads(line)
+        except json.JSONDecodeError as error:
+            if error.msg == "Extra data":
+                raise Failed(f"more than one JSON text in {line[:60]!r}") from error
+
+
+@case(
+    "rfc8259/8.1/no-byte-order-mark",
+    "MUST",
+    "Implementations MUST NOT add a byte order mark (U+FEFF) to the beginning of a networked-"
+    "transmitted JSON text",
+    "ndjson",
+)
+async def no_byte_order_mark(probe: Probe) -> None:
+    if any(line.startswith(b"\xef\xbb\xbf") for line in await lines(probe)):
+        raise Failed("a line starts with a byte order mark")
+
+
+@case(
+    "rfc8259/6/no-nan",
+    "MUST",
+    "Numeric values that cannot be represented in the grammar below (such as Infinity and NaN) "
+    "are not permitted",
+    "ndjson",
+)
+async def no_nan(probe: Probe) -> None:
+    for line in await lines(probe):
+        try:
+            strictly(line)
+        except NotANumber as error:
+            raise Failed(str(error)) from error
+        except ValueError:
+            pass
+
+
+@case("rfc8259/4/unique-names", "SHOULD", "The names within an object SHOULD be unique", "ndjson")
+async def unique_names(probe: Probe) -> None:
+    for line in await lines(probe):
+        try:
+            strictly(line)
+        except Repeated as error:
+            raise Failed(str(error)) from error
+        except ValueError:
+            pass
+
+
+@case(
+    "rfc8259/8.2/no-lone-surrogates",
+    "SHOULD",
+    "the behavior of software that receives JSON texts containing such values is unpredictable",
+    "ndjson",
+)
+async def no_lone_surrogates(probe: Probe) -> None:
+    for line in await lines(probe):
+        try:
+            text = json.dumps(json.loads(line), ensure_ascii=False)
+        except ValueError:
+            continue
+        if SURROGATE.search(text):
+            raise Failed("a string has half of a surrogate pair")
+
+
+SEPARATORS = {"u-2028": "\u2028", "u-2029": "\u2029", "u-0085": "\x85"}
+
+
+async def _escaped(character: str, probe: Probe) -> None:
+    data = (await streams.received("ndjson", probe)).data
+    if character.encode() in data:
+        raise Failed(f"U+{ord(character):04X} is sent unescaped: common clients split lines there")
+    if f"\\u{ord(character):04x}".encode() not in data.lower():
+        raise Skipped("no event has this character")
+
+
+for name, character in SEPARATORS.items():
+    case(
+        f"ndjson/3.1/{name}-escaped",
+        "SHOULD",
+        "newline character \\n (0x0A) (clients that split at every Unicode line end break there)",
+        "ndjson",
+    )(partial(_escaped, character))

@@ -1,0 +1,264 @@
+"""Connections over which bytes are sent unchanged, bounded in time and in size."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from .case import Failed, Skipped
+
+LONGEST = 1 << 20  # bytes of a head, a body or a frame that are read
+
+
+class NoResponse(Failed):
+    """The server closed the connection, or sent nothing before the time limit."""
+
+
+class TimedOut(NoResponse):
+    """The server sent nothing before the time limit."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The server's scheme, host and port."""
+
+    tls: bool
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.tls else ''}://{self.authority}"
+
+
+def split(url: str) -> tuple[Origin, str]:
+    """Return the origin and the request target of `url`; raises `ValueError` if it is unusable."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "ws", "wss"):
+        raise ValueError(f"its scheme must be http, https, ws or wss; got {parts.scheme!r}")
+    if not parts.hostname:
+        raise ValueError("it has no host")
+    if parts.username is not None:
+        raise ValueError("it must have no user name")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not re.fullmatch(r"[!-~]+", target):
+        raise ValueError("its path and query must be percent-encoded ASCII")
+    tls = parts.scheme in ("https", "wss")
+    return Origin(tls, parts.hostname, parts.port or (443 if tls else 80)), target
+
+
+@dataclass
+class Response:
+    """A response. `whole` means that its end has been received."""
+
+    status: int
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    version: str = "HTTP/1.1"
+    whole: bool = True
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of each field line with this name."""
+        return [value for other, value in self.fields if other == name.lower()]
+
+    def get(self, name: str) -> str:
+        """Return the combined value of the field; empty without it."""
+        return ", ".join(self.all(name))
+
+    def tokens(self, name: str) -> list[str]:
+        """Return the members of a comma-separated field, in lower case."""
+        return [token.strip().lower() for token in self.get(name).split(",") if token.strip()]
+
+    @property
+    def media_type(self) -> str:
+        return self.get("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def framing(self) -> str:
+        """The way in which the end of the body is known: "none", "chunked", "length" or "close"."""
+        if self.status < 200 or self.status in (204, 304):
+            return "none"
+        if "chunked" in self.tokens("transfer-encoding"):
+            return "chunked"
+        return "length" if self.all("content-length") else "close"
+
+
+class Connection:
+    """A TCP or TLS connection; each wait for the server takes at most `timeout` seconds."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout: float
+    ) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.timeout = timeout
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`; the answer to a connection that the server has closed is still read."""
+        with suppress(OSError):
+            self.writer.write(data)
+            async with asyncio.timeout(self.timeout):
+                await self.writer.drain()
+
+    def half_close(self) -> None:
+        """End the client's direction (FIN); raises `Skipped` over TLS."""
+        if not self.writer.can_write_eof():
+            raise Skipped("a half-close is not possible over TLS")
+        self.writer.write_eof()
+
+    async def until(self, end: bytes) -> bytes:
+        """Return the bytes up to and including `end`."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.reader.readuntil(end)
+        except asyncio.IncompleteReadError as error:
+            came = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
+            raise NoResponse(f"the server closed the connection {came}") from error
+        except OSError as error:
+            raise self._error(error) from error
+        except asyncio.LimitOverrunError as error:
+            raise Failed(f"no {end!r} in the first {LONGEST} bytes") from error
+
+    async def exactly(self, size: int) -> bytes:
+        """Return the next `size` bytes."""
+        if size > LONGEST:
+            raise Failed(f"at most {LONGEST} bytes are read; the server announced {size}")
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.reader.readexactly(size)
+        except asyncio.IncompleteReadError as error:
+            raise NoResponse(
+                f"the server closed the connection after {len(error.partial)} of {size} bytes"
+            ) from error
+        except OSError as error:
+            raise self._error(error) from error
+
+    async def some(self) -> bytes:
+        """Return the next bytes; empty at the end of the connection."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.reader.read(65_536)
+        except TimeoutError as error:
+            raise self._error(error) from error
+        except OSError:
+            return b""
+
+    async def rest(self) -> bytes:
+        """Return the bytes up to the end of the connection."""
+        data = b""
+        while len(data) < LONGEST and (more := await self.some()):
+            data += more
+        return data
+
+    async def ends(self) -> bool:
+        """Whether the server closes the connection before the time limit; drops what it sends."""
+        with suppress(TimedOut, TimeoutError):
+            async with asyncio.timeout(self.timeout):
+                size = 0
+                while size < LONGEST:
+                    if not (data := await self.some()):
+                        return True
+                    size += len(data)
+        return False
+
+    async def head(self) -> Response:
+        """Return the next response's head, with an empty body."""
+        lines = (await self.until(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+        match = re.fullmatch(r"(HTTP/\d\.\d) (\d{3})(?: [^\r\n]*)?", lines[0])
+        if match is None:
+            raise Failed(f"expected a status line; got {lines[0][:80]!r}")
+        fields = []
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                raise Failed(f"expected a header field; got {line[:80]!r}")
+            fields.append((name.lower(), value.strip()))
+        return Response(int(match[2]), fields, version=match[1])
+
+    async def response(self, method: str = "GET", *, body: bool = True) -> Response:
+        """Return the next final response; without `body`, only its head.
+
+        A body that has not ended before the time limit is incomplete: `whole` is False.
+        """
+        while (response := await self.head()).status in range(102, 200) or response.status == 100:
+            pass
+        if method == "HEAD" or not body:
+            return response
+        try:
+            async with asyncio.timeout(self.timeout):
+                async for data in self.pieces(response):
+                    response.body += data
+                    if len(response.body) > LONGEST:
+                        raise Failed(f"at most {LONGEST} bytes of a body are read")
+        except (TimeoutError, TimedOut):
+            response.whole = False
+        return response
+
+    async def pieces(self, response: Response) -> AsyncIterator[bytes]:
+        """Yield the body that follows the head of `response`, as it arrives."""
+        if response.framing == "chunked":
+            async for chunk in self.chunks():
+                yield chunk
+        elif response.framing == "length":
+            length = response.get("content-length")
+            if not re.fullmatch(r"[0-9]+", length):
+                raise Failed(f"expected a Content-Length of digits; got {length[:40]!r}")
+            yield await self.exactly(int(length))
+        elif response.framing == "close":
+            while data := await self.some():
+                yield data
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield each chunk's data (RFC 9112 §7.1), and read the trailers."""
+        while True:
+            line = (await self.until(b"\r\n"))[:-2]
+            size = line.partition(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
+                raise Failed(f"expected a chunk's size; got {line[:40]!r}")
+            if not int(size, 16):
+                break
+            data = await self.exactly(int(size, 16) + 2)
+            if data[-2:] != b"\r\n":
+                raise Failed(f"expected CRLF after a chunk; got {data[-2:]!r}")
+            yield data[:-2]
+        while await self.until(b"\r\n") != b"\r\n":
+            pass
+
+    def _error(self, error: OSError) -> NoResponse:
+        if isinstance(error, TimeoutError):
+            return TimedOut(f"the server sent nothing within {self.timeout:g} s")
+        return NoResponse("the server reset the connection")
+
+
+@asynccontextmanager
+async def connect(origin: Origin, seconds: float) -> AsyncIterator[Connection]:
+    """Open a connection while the block lasts, whose waits take at most `seconds`.
+
+    Raises `NoResponse` if the server is unreachable.
+    """
+    context = None
+    if origin.tls:
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(
+                origin.host, origin.port, ssl=context, limit=LONGEST
+            )
+    except OSError as error:
+        raise NoResponse(f"no connection to the server: {error or 'it timed out'}") from error
+    try:
+        yield Connection(reader, writer, seconds)
+    finally:
+        writer.transport.abort()

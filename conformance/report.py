@@ -1,0 +1,131 @@
+"""Results for people (text, Markdown) and for programs (JSON, JUnit)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree
+
+from .case import Case
+from .runner import Result
+
+
+def failures(results: Sequence[Result], level: str) -> list[Result]:
+    return [each for each in results if each.outcome == "failed" and each.case.level == level]
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return one line with the number of each outcome."""
+    count = Counter(result.outcome for result in results)
+    must, should = len(failures(results, "MUST")), len(failures(results, "SHOULD"))
+    return (
+        f"{len(results)} cases: {count['passed']} passed, {must} MUST failed, "
+        f"{should} SHOULD failed, {count['skipped']} skipped"
+    )
+
+
+def text(url: str, profile: str, results: Sequence[Result]) -> Iterator[str]:
+    """Yield the lines of the report: each sentence that is broken, then the skipped cases."""
+    for level in ("MUST", "SHOULD"):
+        by_sentence: dict[tuple[str, str, str], list[Result]] = {}
+        for result in failures(results, level):
+            case = result.case
+            by_sentence.setdefault((case.place, case.sentence, case.link), []).append(result)
+        for (place, sentence, link), broken in by_sentence.items():
+            yield f"{level} ({place}) {sentence}."
+            if link:
+                yield f"    {link}"
+            for result in broken:
+                yield f"  - {result.case.id}: {result.reason}"
+            yield ""
+    skipped: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome == "skipped":
+            skipped.setdefault(result.reason, []).append(result.case.id)
+    if skipped:
+        yield "Skipped:"
+        for reason, ids in skipped.items():
+            shown = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+            yield f"  {reason}: {shown}"
+        yield ""
+    yield f"{url} as {profile}: {summary(results)}."
+
+
+def listing(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield a line for each case: level, id and place."""
+    for case in cases:
+        publishes = " (publishes)" if case.publishes else ""
+        yield f"{case.level:6} {case.id}{publishes}: {case.sentence} ({case.place})"
+
+
+def document(url: str, profile: str, results: Sequence[Result]) -> str:
+    """Return the results as JSON."""
+    cases = [
+        {
+            "id": result.case.id,
+            "level": result.case.level,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "seconds": round(result.seconds, 3),
+            "sentence": result.case.sentence,
+            "place": result.case.place,
+            "link": result.case.link,
+        }
+        for result in results
+    ]
+    return json.dumps(
+        {"url": url, "profile": profile, "cases": cases}, ensure_ascii=False, indent=1
+    )
+
+
+def junit(url: str, results: Sequence[Result], *, strict: bool) -> str:
+    """Return the results as JUnit XML; a SHOULD that fails is a failure only if `strict`."""
+    suite = ElementTree.Element("testsuite", name=f"conformance {url}", tests=str(len(results)))
+    count: Counter[str] = Counter()
+    for result in results:
+        case = result.case
+        element = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=case.section,
+            name=case.id.rpartition("/")[2],
+            time=f"{result.seconds:.3f}",
+        )
+        message = f"{case.level}: {result.reason}"
+        if result.outcome == "failed" and (strict or case.level == "MUST"):
+            failure = ElementTree.SubElement(element, "failure", message=message)
+            failure.text = f"{case.place}: {case.sentence}"
+            count["failures"] += 1
+        elif result.outcome != "passed":
+            ElementTree.SubElement(element, "skipped", message=message)
+            count["skipped"] += 1
+    suite.set("failures", str(count["failures"]))
+    suite.set("skipped", str(count["skipped"]))
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def markdown(names: Sequence[str], tables: Sequence[Sequence[Result]]) -> str:
+    """Return tables of one or several servers: the numbers, and each case that fails."""
+    lines = ["| | passed | MUST failed | SHOULD failed | skipped |", "| --- " * 5 + "|"]
+    for name, results in zip(names, tables, strict=True):
+        count = Counter(result.outcome for result in results)
+        must, should = (len(failures(results, level)) for level in ("MUST", "SHOULD"))
+        lines.append(f"| {name} | {count['passed']} | {must} | {should} | {count['skipped']} |")
+    by_case: dict[Case, dict[str, str]] = {}
+    for name, results in zip(names, tables, strict=True):
+        for result in results:
+            if result.outcome == "failed":
+                by_case.setdefault(result.case, {})[name] = result.reason
+    lines += [
+        "",
+        f"| case | level | place | {' | '.join(names)} |",
+        "| --- " * (3 + len(names)) + "|",
+    ]
+    for case in sorted(by_case, key=lambda case: (case.level, case.id)):
+        place = f"[{case.place}]({case.link})" if case.link else case.place
+        reasons = [by_case[case].get(name, "").replace("|", "\\|") for name in names]
+        cells = " | ".join([f"`{case.id}`", case.level, place, *reasons])
+        lines.append(f"| {cells} |".replace("|  |", "| |").replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,275 @@
+"""Server-Sent Events (WHATWG HTML §9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from functools import partial
+
+from . import streams
+from .case import Cases, Failed, Skipped
+from .probe import Probe
+from .raw import TimedOut
+
+CASES = Cases()
+case = CASES.case
+BOM = b"\xef\xbb\xbf"
+FIELDS = ("event", "data", "id", "retry")
+REPEATED = 1.0  # seconds within which a server sends again what a client has missed
+LINE_END = re.compile("\r\n|\r|\n")
+
+
+def blocks_of(data: bytes) -> list[list[tuple[str, str]]]:
+    """Return the fields of each complete block; a comment is a field without a name."""
+    text = data.removeprefix(BOM).decode("utf-8", "replace")
+    lines = LINE_END.split(text)[:-1]  # the last line has not ended
+    blocks: list[list[tuple[str, str]]] = [[]]
+    for line in lines:
+        if not line:
+            blocks.append([])
+        else:
+            name, _, value = line.partition(":")
+            blocks[-1].append((name, value.removeprefix(" ")))
+    return [block for block in blocks[:-1] if block]
+
+
+async def fields(probe: Probe) -> list[tuple[str, str]]:
+    """Return all fields; raises `Skipped` if no complete block has been received."""
+    blocks = blocks_of((await streams.received("sse", probe)).data)
+    if not blocks:
+        raise Skipped(f"no complete block within {probe.timeout:g} s")
+    return [pair for block in blocks for pair in block]
+
+
+streams.add(
+    CASES, "sse", "sse/9.2.5", "Event streams in this format must always be encoded as UTF-8"
+)
+
+
+@case(
+    "sse/9.2.3/status",
+    "MUST",
+    "if res's status is not 200 … fail the connection",
+    "sse",
+)
+async def status(probe: Probe) -> None:
+    await probe.stream("sse")
+
+
+@case(
+    "sse/9.2.3/content-type",
+    "MUST",
+    "if … res's Content-Type is not text/event-stream, then fail the connection",
+    "sse",
+)
+async def content_type(probe: Probe) -> None:
+    response = (await probe.stream("sse")).response
+    if response.media_type != "text/event-stream":
+        raise Failed(f"expected text/event-stream; got {response.get('content-type')!r}")
+
+
+@case("sse/9.2.3/does-not-end", "SHOULD", "Reestablish the connection … (after it closes)", "sse")
+async def does_not_end(probe: Probe) -> None:
+    stream = await probe.stream("sse")
+    if stream.ended:
+        raise Failed(f"the stream ended after {stream.seconds:.1f} s: each client reconnects")
+
+
+@case("sse/9.2.3/accept", "MUST", "Accept … text/event-stream (is set in the request)", "sse")
+async def accept(probe: Probe) -> None:
+    data = probe.request("Accept: text/event-stream", "Cache-Control: no-store", kind="sse")
+    response = await probe.exchange(data, body=False)
+    if response.status != 200:
+        raise Failed(f"expected status 200; got {response.status}")
+
+
+LAST_EVENT_ID = (
+    "Last-Event-ID … (a browser sends the last id that it received from this address; a status "
+    "other than 200 ends its EventSource for good)"
+)
+FOREIGN_IDS = {
+    "foreign-number": "12345",
+    "foreign-uuid": "5f1c5c7e-6a63-4c26-8f1c-2a0f1f6f1a2b",
+    "foreign-word": "not a cursor",
+    "foreign-utf-8": "한국어".encode().decode("latin-1"),
+    "foreign-symbols": '"<>&;,=%00',
+    "foreign-long": "9" * 1_000,
+    "empty": "",
+}
+
+
+async def _foreign_id(value: str, probe: Probe) -> None:
+    await probe.stream("sse")
+    data = probe.request(f"Last-Event-ID: {value}", kind="sse")
+    response = await probe.exchange(data, body=False)
+    if response.status != 200:
+        raise Failed(f"expected status 200; got {response.status}")
+
+
+for name, value in FOREIGN_IDS.items():
+    case(f"sse/9.2.4/{name}", "SHOULD", LAST_EVENT_ID, "sse")(partial(_foreign_id, value))
+
+
+@case("sse/9.2.4/resume", "SHOULD", "the last event ID … (events after it, not again)", "sse")
+async def resume(probe: Probe) -> None:
+    blocks = blocks_of((await streams.received("sse", probe)).data)
+    ids = [dict(block)["id"] for block in blocks if {"id", "data"} <= dict(block).keys()]
+    if not ids:
+        raise Skipped(f"no event with an id within {probe.timeout:g} s")
+    last = ids[-1]
+    async with probe.connect() as connection:
+        identifier = last.encode().decode("latin-1")
+        await connection.send(probe.request(f"Last-Event-ID: {identifier}", kind="sse"))
+        response = await connection.response(body=False)
+        with suppress(TimeoutError, TimedOut):
+            async with asyncio.timeout(REPEATED):
+                async for data in connection.pieces(response):
+                    response.body += data
+    for block in blocks_of(response.body):
+        if dict(block).get("id") == last and "data" in dict(block):
+            raise Failed(f"the event {last[:40]!r} was sent again")
+
+
+@case(
+    "sse/9.2.5/one-byte-order-mark",
+    "SHOULD",
+    "stream = [ bom ] *event (a second one is part of a field's name)",
+    "sse",
+)
+async def one_byte_order_mark(probe: Probe) -> None:
+    data = (await streams.received("sse", probe)).data
+    place = data.removeprefix(BOM).find(BOM)
+    line = place >= 0 and data.removeprefix(BOM)[:place].rpartition(b"\n")[2]
+    if line == b"":
+        raise Failed(f"a byte order mark at the start of a line, at byte {place}")
+
+
+@case(
+    "sse/9.2.5/known-fields",
+    "SHOULD",
+    "Otherwise: The field is ignored",
+    "sse",
+)
+async def known_fields(probe: Probe) -> None:
+    unknown = {name for name, _ in await fields(probe)} - {"", *FIELDS}
+    if unknown:
+        shown = ", ".join(repr(name[:40]) for name in sorted(unknown))
+        raise Failed(f"clients ignore these lines, which are no field: {shown}")
+
+
+@case(
+    "sse/9.2.5/blank-line-after-event",
+    "MUST",
+    "If the line is empty (a blank line): Dispatch the event",
+    "sse",
+)
+async def blank_line_after_event(probe: Probe) -> None:
+    stream = await streams.received("sse", probe)
+    if not blocks_of(stream.data):
+        raise Failed(f"no blank line in {len(stream.data)} bytes: no event is dispatched")
+
+
+@case("sse/9.2.5/whole-lines", "SHOULD", "event = *( comment / field ) end-of-line", "sse")
+async def whole_lines(probe: Probe) -> None:
+    """Check that a stream that has ended does not end inside a block, which is discarded."""
+    stream = await streams.received("sse", probe)
+    if not stream.ended:
+        raise Skipped("the stream has not ended")
+    if not re.search(rb"(\r\n|\r|\n)(\r\n|\r|\n)$", stream.data):
+        raise Failed(f"the last block has no blank line: {stream.data[-40:]!r} is discarded")
+
+
+@case(
+    "sse/9.2.6/retry-has-digits",
+    "MUST",
+    "If the field value consists of only ASCII digits … Otherwise, ignore the field",
+    "sse",
+)
+async def retry_has_digits(probe: Probe) -> None:
+    values = [value for name, value in await fields(probe) if name == "retry"]
+    if not values:
+        raise Skipped("the stream has no retry field")
+    for value in values:
+        if not re.fullmatch("[0-9]+", value, re.ASCII):
+            raise Failed(f"expected milliseconds; got {value[:40]!r}")
+
+
+@case(
+    "sse/9.2.6/retry-is-not-hasty",
+    "SHOULD",
+    "set the event stream's reconnection time to that integer",
+    "sse",
+)
+async def retry_is_not_hasty(probe: Probe) -> None:
+    values = [value for name, value in await fields(probe) if name == "retry"]
+    if not values:
+        raise Skipped("the stream has no retry field")
+    hasty = [value for value in values if value.isdigit() and int(value) < 100]
+    if hasty:
+        raise Failed(f"below 100 ms, clients of a stopped server are a flood; got {hasty[0]}")
+
+
+@case(
+    "sse/9.2.6/id-without-nul",
+    "MUST",
+    "If the field value does not contain U+0000 NULL, then set the last event ID buffer … "
+    "Otherwise, ignore the field",
+    "sse",
+)
+async def id_without_nul(probe: Probe) -> None:
+    if any(name == "id" and "\0" in value for name, value in await fields(probe)):
+        raise Failed("an id with U+0000")
+
+
+@case(
+    "sse/9.2.6/id-fits-a-header",
+    "SHOULD",
+    "Set (`Last-Event-ID`, lastEventIDValue) in request's header list",
+    "sse",
+)
+async def id_fits_a_header(probe: Probe) -> None:
+    for name, value in await fields(probe):
+        if name == "id" and (len(value) > 1_000 or not re.fullmatch(r"[ -~]*", value)):
+            raise Failed(f"expected at most 1,000 printable ASCII characters; got {value[:40]!r}")
+
+
+@case(
+    "sse/9.2.6/event-has-data",
+    "SHOULD",
+    "If the data buffer is an empty string, set the data buffer and the event type buffer to the "
+    "empty string and return",
+    "sse",
+)
+async def event_has_data(probe: Probe) -> None:
+    await fields(probe)
+    for block in blocks_of((await probe.stream("sse")).data):
+        names = [name for name, _ in block]
+        if "event" in names and "data" not in names:
+            raise Failed(f"a block with an event type but without data is dropped: {block[:3]}")
+
+
+@case("sse/9.2.6/events-have-ids", "SHOULD", "id … (without it, a client cannot resume)", "sse")
+async def events_have_ids(probe: Probe) -> None:
+    seen = False
+    for name, _ in await fields(probe):
+        seen = seen or name == "id"
+        if name == "data" and not seen:
+            raise Failed("an event before any id: a client that loses it cannot resume")
+
+
+@case(
+    "sse/9.2.6/unique-ids",
+    "SHOULD",
+    "id … (two events with the same id cannot be told apart when resuming)",
+    "sse",
+)
+async def unique_ids(probe: Probe) -> None:
+    await fields(probe)
+    ids = [
+        dict(block)["id"]
+        for block in blocks_of((await probe.stream("sse")).data)
+        if {"id", "data"} <= dict(block).keys()
+    ]
+    if len(ids) != len(set(ids)):
+        raise Failed("two events have the same id")

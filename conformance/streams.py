@@ -1,0 +1,110 @@
+"""Requirements of every response that does not end, in either framing."""
+
+from __future__ import annotations
+
+import codecs
+from functools import partial
+
+from .case import Cases, Failed, Skipped
+from .probe import Probe, Stream
+
+HEARTBEAT = 15.0  # seconds
+MARGIN = 2.0  # seconds
+PROMPT = 1.0  # seconds from the request to the head
+
+
+async def utf8(kind: str, probe: Probe) -> None:
+    """Check that the stream is UTF-8; a character may be cut by the end of the observation."""
+    data = (await received(kind, probe)).data
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError as error:
+        raise Failed(f"{data[error.start : error.end]!r} at byte {error.start}") from error
+
+
+async def head_at_once(kind: str, probe: Probe) -> None:
+    """Check that the head is not held back until the first event."""
+    stream = await probe.stream(kind)
+    if stream.seconds_to_head > PROMPT:
+        raise Failed(f"the head took {stream.seconds_to_head:.1f} s")
+
+
+async def heartbeat(kind: str, probe: Probe) -> None:
+    """Check that an idle stream is not silent for longer than proxies permit."""
+    stream = await probe.stream(kind)
+    if stream.ended:
+        raise Failed(f"the stream ended after {stream.seconds:.1f} s")
+    if probe.timeout < HEARTBEAT + MARGIN:
+        raise Skipped(f"it takes --timeout {HEARTBEAT + MARGIN:g}")
+    if stream.longest_silence > HEARTBEAT + MARGIN / 2:
+        raise Failed(f"no byte for {stream.longest_silence:.1f} s")
+
+
+async def no_length(kind: str, probe: Probe) -> None:
+    response = (await probe.stream(kind)).response
+    if response.all("content-length"):
+        raise Failed(f"got Content-Length: {response.get('content-length')}")
+
+
+async def http_1_0(kind: str, probe: Probe) -> None:
+    response = await probe.exchange(probe.request(kind=kind, version="HTTP/1.0"), body=False)
+    if response.status != 200:
+        raise Failed(f"expected status 200; got {response.status}")
+    if response.all("transfer-encoding"):
+        raise Failed("got Transfer-Encoding for an HTTP/1.0 request")
+
+
+async def head_ends(kind: str, probe: Probe) -> None:
+    async with probe.connect() as connection:
+        await connection.send(probe.request("Connection: close", kind=kind, method="HEAD"))
+        response = await connection.response("HEAD")
+        if response.status in (405, 501):
+            raise Skipped(f"HEAD is answered {response.status}")
+        if not await connection.ends():
+            raise Failed("the response to HEAD does not end")
+
+
+async def received(kind: str, probe: Probe) -> Stream:
+    """Return the stream; raises `Skipped` if nothing was received."""
+    stream = await probe.stream(kind)
+    if not stream.data:
+        raise Skipped(f"no data within {probe.timeout:g} s")
+    return stream
+
+
+def add(cases: Cases, kind: str, place: str, utf8_sentence: str) -> None:
+    """Add these cases for `kind`; `place` is the section of the stream's own standard."""
+    case = cases.case
+    case(f"{place}/utf-8", "MUST", utf8_sentence, kind)(partial(utf8, kind))
+    case(
+        f"{place}/head-at-once",
+        "SHOULD",
+        "a client learns that it is connected when the head arrives, not with the first event",
+        kind,
+    )(partial(head_at_once, kind))
+    case(
+        f"{place}/heartbeat",
+        "SHOULD",
+        "legacy proxy servers … drop HTTP connections after a short timeout … include a comment "
+        "line (one starting with a ':' character) every 15 seconds or so",
+        kind,
+    )(partial(heartbeat, kind))
+    case(
+        f"rfc9112/6.2/{kind}-without-length",
+        "MUST",
+        "the Content-Length … provides the anticipated size (an endless response has none)",
+        kind,
+    )(partial(no_length, kind))
+    case(
+        f"rfc9112/6.1/{kind}-in-http-1.0",
+        "MUST",
+        "A server MUST NOT send a response containing Transfer-Encoding unless the corresponding "
+        "request indicates HTTP/1.1 (or later minor revisions)",
+        kind,
+    )(partial(http_1_0, kind))
+    case(
+        f"rfc9110/9.3.2/{kind}-head-ends",
+        "MUST",
+        "the server MUST NOT send content in the response (to HEAD)",
+        kind,
+    )(partial(head_ends, kind))

@@ -1,0 +1,233 @@
+"""The conformance kit, run against this project, two small servers, and wrong servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from conformance import longpoll, runner, streams
+from conformance.catalog import CASES, select
+from conformance.cli import main
+from conformance.probe import Probe
+from conformance.raw import Origin, split
+from conformance.runner import Result
+from tests.support.live import SERVER, LiveServer
+
+from .wrong_servers import WRONG_SERVERS, WrongServer
+
+# The cases of level MUST that this project fails on Uvicorn: fix one, and remove its line.
+KNOWN_FAILURES = {
+    "contract/foreign-last-event-id/sse",
+    "contract/publish/infinity",
+    "contract/publish/member-twice",
+    "contract/publish/nan",
+    "contract/publish/utf-16",
+    "contract/publish/utf-32",
+    "rfc6455/4.2.1/host-missing",
+    "rfc6455/4.2.1/not-in-http-1.0",
+    "rfc6455/4.2.2/version-0",
+    "rfc6455/4.2.2/version-14",
+    "rfc6455/4.2.2/version-25",
+    "rfc6455/4.2.2/version-255",
+    "rfc6455/4.2.2/version-8",
+    "rfc9110/7.8/upgrade-in-http-1.0",
+    "rfc9112/3.2.2/absolute-form-overrides-host",
+    "rfc9112/3.2/host-missing",
+    "rfc9112/3.2/host-twice",
+    "rfc9112/3.2/host-twice-different",
+    "rfc9112/3/long-target",
+}
+# Reasons that say nothing about the case's own sentence, except where silence is the fault.
+NO_ANSWER = ("no connection", "the server sent nothing", "the server closed", "the server reset")
+SILENCE_IS_THE_FAULT = {"rfc9112/9.6/half-close", "rfc9112/9.6/half-closed-poll"}
+
+
+def failed(results: list[Result], level: str = "") -> dict[str, str]:
+    """Return the ids of the failed cases with their reasons."""
+    return {
+        result.case.id: result.reason
+        for result in results
+        if result.outcome == "failed" and level in ("", result.case.level)
+    }
+
+
+def test_ids_are_unique_and_cases_are_many() -> None:
+    assert len({case.id for case in CASES}) == len(CASES) >= 120
+    assert all(case.place and case.sentence for case in CASES)
+
+
+@pytest.mark.own_server
+@pytest.mark.skipif(SERVER != "uvicorn", reason="the table of known failures is Uvicorn's")
+async def test_this_server_fails_only_what_is_known(memory_live_server: LiveServer) -> None:
+    origin, target = split(memory_live_server.url)
+    probe = Probe.of(origin, target, "ours", timeout=5, publish=True)
+    results = await runner.run(probe, select("ours"), at_once=8)
+    assert failed(results, "MUST").keys() == KNOWN_FAILURES, failed(results, "MUST")
+
+
+async def run_against(server: WrongServer) -> list[Result]:
+    cases = [case for case in CASES if case.id.startswith(server.sections)]
+    async with server.serve() as port:
+        probe = Probe.of(Origin(False, "127.0.0.1", port), "/", "ours", timeout=0.2, publish=True)
+        return await runner.run(probe, cases, at_once=server.at_once)
+
+
+async def test_every_case_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(longpoll, "LONGEST", 0.1)
+    monkeypatch.setattr(streams, "PROMPT", 0)
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(streams, "MARGIN", 0.01)
+    shown = set()
+    for server in WRONG_SERVERS:
+        for identifier, reason in failed(await run_against(server)).items():
+            if not reason.startswith(NO_ANSWER) or identifier in SILENCE_IS_THE_FAULT:
+                shown.add(identifier)
+    assert [case.id for case in CASES if case.id not in shown] == []
+
+
+class TenLines(BaseHTTPRequestHandler):
+    """An event stream as a tutorial writes it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        for number in range(3):
+            self.wfile.write(f"event: {number}\nmessage: hello\n\n".encode())
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class GoodStream(BaseHTTPRequestHandler):
+    """An event stream that keeps every sentence of its standard."""
+
+    protocol_version = "HTTP/1.1"
+    stopped = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in (
+            ("Content-Type", "text/event-stream"),
+            ("Cache-Control", "no-store, no-transform"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("X-Accel-Buffering", "no"),
+            ("Incremental", "?1"),
+            ("Connection", "close"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+        if self.command == "GET":
+            since = self.headers.get("Last-Event-ID", "")
+            first = int(since) if since.isdigit() and len(since) < 3 else 0
+            for number in range(first + 1, 4):
+                self.wfile.write(f"id: {number}\nretry: 1000\ndata: hello\n\n".encode())
+            self.wfile.write(b":\n\n")
+            self.stopped.wait(30)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    GoodStream.stopped.clear()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        GoodStream.stopped.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_ten_line_server_is_shown_what_it_does_wrong(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
+    with served(TenLines) as url:
+        options = ["--profile", "sse", "--json", str(report), "--junit", str(junit)]
+        assert main([url, "sse", "headers", *options]) == 1
+    cases = {case["id"]: case for case in json.loads(report.read_text())["cases"]}
+    wrong = {identifier for identifier, case in cases.items() if case["outcome"] == "failed"}
+    assert wrong == {
+        "sse/9.2.3/content-type",
+        "sse/9.2.3/does-not-end",
+        "sse/9.2.5/heartbeat",
+        "sse/9.2.5/known-fields",
+        "sse/9.2.6/event-has-data",
+        *(case.id for case in select("sse", ["headers"]) if case.id in wrong),
+    }
+    assert "headers/no-store/sse" in wrong
+    assert cases["sse/9.2.6/retry-has-digits"]["outcome"] == "skipped"
+    output = capsys.readouterr().out
+    assert "expected text/event-stream; got 'text/plain'" in output
+    assert "clients ignore these lines, which are no field: 'message'" in output
+    assert "MUST (WHATWG HTML §9.2.3)" in output
+    suite = ElementTree.parse(junit).getroot()
+    assert suite.get("tests") == str(len(cases))
+    # A SHOULD is a failure of JUnit only with --strict.
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == [
+        "content-type"
+    ]
+
+
+def test_a_good_server_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    with served(GoodStream) as url:
+        assert main([url, "sse", "headers", "--strict", "--timeout", "1"]) == 0
+    assert "0 MUST failed, 0 SHOULD failed" in capsys.readouterr().out
+
+
+def test_a_section_selects_its_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "rfc9112/3.2"]) == 0
+    listed = [line.split()[1].rstrip(":") for line in capsys.readouterr().out.splitlines()]
+    assert "rfc9112/3.2/host-missing" in listed
+    assert all(identifier.startswith("rfc9112/3.2/") for identifier in listed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "URL is missing"),
+        (["example.com"], "its scheme must be http"),
+        (["http://127.0.0.1:1/"], "no connection"),
+        (["http://127.0.0.1:1/", "--timeout", "0"], "must be above 0"),
+        (["--list", "--profile", "http", "sse"], "it needs --profile sse or ours"),
+        (["--list", "rfc1"], "no case of profile ours is in 'rfc1'"),
+    ],
+)
+def test_unusable_arguments_exit_with_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+async def test_nothing_is_published_without_permission() -> None:
+    received: list[bytes] = []
+
+    def record(data: bytes, count: int) -> bytes:
+        received.append(data)
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    publishing = [case for case in CASES if case.publishes]
+    async with WrongServer("records", record, ()).serve() as port:
+        probe = Probe.of(Origin(False, "127.0.0.1", port), "/", "ours", timeout=0.2, publish=False)
+        results = await asyncio.wait_for(runner.run(probe, publishing), 10)
+    assert {result.outcome for result in results} == {"skipped"}
+    assert received == []
