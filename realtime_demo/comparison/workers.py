@@ -129,7 +129,9 @@ class ForkServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                # Measured connections take no proxy of the environment; lower case comes first
+                # (urllib.request.getproxies_environment).
+                env={**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "*"},
             )
         return self
 

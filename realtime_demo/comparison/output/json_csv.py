@@ -26,6 +26,7 @@ def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
             "server": result.server,
             "same_host": result.same_host,
             "clock": {"offset": result.clock_offset, "uncertainty": result.clock_uncertainty},
+            "http_cpu": result.http_cpu,
             "environment": result.environment,
             "swept": result.plan.swept,
             "complete": result.complete,

@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.live import Live
 
+from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
@@ -71,6 +72,12 @@ class Command(BaseCommand):
             default=[],
             metavar="FRAMING=PATH",
             help="also measure another endpoint, as sse=/events/{room}/; may be repeated",
+        )
+        parser.add_argument(
+            "--http-client",
+            metavar="NAME",
+            help=f"HTTP client of polling, long polling and the publisher: "
+            f"{' or '.join(HTTP_CLIENTS)} (default: httpx)",
         )
         parser.add_argument("--server", help="base URL of a server; default: start a local one")
         parser.add_argument("--application", help="ASGI application of the local server")
@@ -170,14 +177,16 @@ class Command(BaseCommand):
 
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
+        settings = plan.configurations[0]
+        trial = Trial(seed=settings.seed, http_client=settings.http_client)
         try:
-            added_delays = asyncio.run(
-                self_check(Trial(seed=plan.configurations[0].seed), plan.application)
-            )
+            cost = asyncio.run(self_check(trial, plan.application))
         except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
-        self.printer().print(screen.render(tables.self_check(added_delays)))
-        if not all(added.within for added in added_delays):
+        console = self.printer()
+        console.print(screen.render(tables.self_check(cost.added)))
+        console.print(screen.render(tables.http_clients(cost.http_cpu)))
+        if not all(added.within for added in cost.added):
             raise CommandError("The comparison adds 0.5 ms or more: the machine may be busy.")
 
     def plan(self, options: dict[str, Any]) -> Plan:
@@ -191,7 +200,7 @@ class Command(BaseCommand):
             for option, setting, unit, _ in OPTIONS
             if options[option] is not None
         }
-        for name in ("arrivals", "together"):
+        for name in ("arrivals", "together", "http_client"):
             if options[name] is not None:
                 given[name] = options[name]
         techniques = list(settings.techniques)
