@@ -50,7 +50,7 @@ class Adapter:
                 known = ", ".join(BY_NAME)
                 raise ValueError(f"A technique must be one of {known}; got {name!r}.")
             return cls(name, name)
-        if name not in FRAMINGS or not path.startswith("/"):
+        if name not in FRAMINGS or not is_path(path):
             raise ValueError(
                 f"An adapter must be FRAMING=PATH, as sse=/events/{{room}}/, with a framing of "
                 f"{', '.join(FRAMINGS)}; got {text!r}."
@@ -64,6 +64,14 @@ class Adapter:
     @property
     def asks(self) -> bool:
         return BY_NAME[self.technique].is_polled
+
+
+def is_path(path: str) -> bool:
+    """Return whether `path` is absolute, and `{room}` its only placeholder."""
+    try:
+        return path.format(room="").startswith("/")
+    except (KeyError, IndexError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,8 @@ class Settings:
         if not self.techniques:
             raise ValueError("At least one technique is required.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
-            raise ValueError("A technique is given twice.")
+            names = ", ".join(self.techniques)
+            raise ValueError(f"Each technique can be measured once; got {names}.")
         held = any(one.ends == "with events" and one.path is None for one in self.adapters)
         if held and self.hold > LONGEST_HOLD:
             raise ValueError(f"hold must be at most {LONGEST_HOLD:g} s; got {self.hold:g}.")

@@ -103,7 +103,9 @@ async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer)
     try:
         await target.open(publisher)
     except WorkerFailed as error:
-        raise ServerFailed(f"The server at {target.url} cannot be reached: {error}") from error
+        raise ServerFailed(
+            f"The server at {target.url} cannot be reached: {error.reason}"
+        ) from error
 
 
 async def _watch_idle(
