@@ -31,6 +31,7 @@ from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
 from transports.lifespan import FeedService
+from transports.operations.agreement import agreement
 from transports.presence.service import PresenceMiddleware
 from transports.registry import APPS
 
@@ -62,7 +63,7 @@ application: Any = ProtocolTypeRouter(
     }
 )
 application = announced = PresenceMiddleware(application)
-services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels)]
+services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels), agreement]
 if settings.STAGE_SOCKET:
     application = compressing(application)
     parent.listeners.append(generator.apply)
