@@ -19,6 +19,7 @@ from django.conf import settings
 
 from transports import feed
 from transports.hub import ended
+from transports.operations.agreement import agreement
 
 from .consumers import CHANNEL
 from .runner import runner
@@ -39,6 +40,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
+        await agreement.start()
         working = asyncio.create_task(self.arun())
         await asyncio.wait(
             [working, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED
@@ -46,6 +48,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
         if working.done():
             working.result()  # raises the error that ended it
         await self.stop(working)
+        await agreement.stop()
         await feed.aclose()
 
     async def stop(self, working: asyncio.Task[None]) -> None:

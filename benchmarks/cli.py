@@ -7,7 +7,6 @@ import asyncio
 import importlib.metadata
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +20,7 @@ from benchmarks.results import Results
 from benchmarks.servers import ContestantFailed
 from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
 
@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"a scenario, a server or a contestant (may be repeated): {', '.join(NAMES)}",
     )
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures there")
+    arguments.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write the raw figures there"
+    )
     arguments.add_argument(
         "--publish", action="store_true", help="write docs/measurements and docs/benchmarks.md"
     )

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import redis
@@ -34,6 +33,7 @@ from benchmarks.framing import FRAMINGS, text_of
 from benchmarks.publishers import HttpPublisher, http_publisher
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
+from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
@@ -239,7 +239,7 @@ def part(measured: dict[str, Any]) -> str:
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.redis_cost", description=__doc__)
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
-    arguments.add_argument("--json", type=Path, metavar="FILE")
+    arguments.add_argument("--json", type=output_file, metavar="FILE")
     arguments.add_argument(
         "--publish", action="store_true", help="write docs/measurements and docs/benchmarks.md"
     )

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
 
-from .arguments import at_least
 from .deployment import ROOT, Deployment, NotStarted
 from .faults import BY_NAME, FAULTS, Fault
 from .report import markdown, show
@@ -105,6 +105,10 @@ def parser() -> argparse.ArgumentParser:
         "--clients", type=at_least(1), help=f"clients of each technique ({CLIENTS})"
     )
     arguments.add_argument("--rate", type=at_least(0.01), help=f"events a second ({RATE:g})")
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
-    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write tables to FILE")
+    arguments.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write all figures to FILE"
+    )
+    arguments.add_argument(
+        "--markdown", type=output_file, metavar="FILE", help="write tables to FILE"
+    )
     return arguments

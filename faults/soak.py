@@ -32,12 +32,12 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.tap.proxy import Tap
 from transports.events import Cursor
 from transports.registry import TECHNIQUES
 
-from .arguments import at_least
 from .clients import Follower, trust
 from .deployment import ROOT, Deployment
 from .ledger import ClientLedger
@@ -331,8 +331,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--directory", type=Path, help="directory of the deployment (default: a temporary one)"
     )
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all samples to FILE")
-    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to FILE")
+    arguments.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write all samples to FILE"
+    )
+    arguments.add_argument(
+        "--markdown", type=output_file, metavar="FILE", help="write the table to FILE"
+    )
     return arguments
 
 

@@ -31,6 +31,7 @@ from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
 from transports.lifespan import FeedService
+from transports.operations.agreement import agreement
 from transports.presence.service import PresenceMiddleware
 from transports.registry import APPS
 from transports.rooms.directory import directory
@@ -64,7 +65,13 @@ application: Any = ProtocolTypeRouter(
     }
 )
 application = announced = PresenceMiddleware(application)
-services: list[Service] = [FeedService(), directory, announced, EmbeddedWorker(channels)]
+services: list[Service] = [
+    FeedService(),
+    directory,
+    announced,
+    EmbeddedWorker(channels),
+    agreement,
+]
 if settings.STAGE_SOCKET:
     application = compressing(application)
     parent.listeners.append(generator.apply)

@@ -10,12 +10,14 @@ import math
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.secret_key import kept_secret
 from transports.conf import Conf
 from transports.registry import APPS
@@ -27,8 +29,19 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
 
 
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
 def _boolean(name: str, default: bool) -> bool:
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+    text = os.environ.get(name, str(default))
+    return _choice(name, text.strip().lower(), (*TRUE, *FALSE)) in TRUE
+
+
+def _choice(name: str, value: str, choices: Iterable[str]) -> str:
+    if value not in choices:
+        known = ", ".join(filter(None, choices))
+        raise ImproperlyConfigured(f"{name} must be one of {known}; got {value!r}.")
+    return value
 
 
 def _list(name: str, default: str) -> list[str]:
@@ -75,7 +88,7 @@ def _data_directory() -> Path:
 
 DATA_DIR = _data_directory()
 # The ASGI server that `manage.py demo`, `production` and `compare` start.
-SERVER = os.environ.get("SERVER", "uvicorn")
+SERVER = _choice("SERVER", os.environ.get("SERVER", "uvicorn"), SERVERS)
 DEBUG = _boolean("DEBUG", False)
 # Signs sessions and tokens. Without SECRET_KEY each process has its own random key; the installed
 # package keeps one in its data directory.
@@ -137,15 +150,15 @@ HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is kept.
 IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
 # With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
-CHANNEL_LAYER = os.environ.get("CHANNEL_LAYER", "redis")
+CHANNEL_LAYER = _choice(
+    "CHANNEL_LAYER", os.environ.get("CHANNEL_LAYER", "redis"), ("redis", "pubsub")
+)
 # Messages that may wait for one process; the layer drops further ones, the history keeps them.
 LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # Connections in each pool to Redis. A process has three pools: to publish, to read, and for the
 # layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if CHANNEL_LAYER not in ("redis", "pubsub"):
-    raise ImproperlyConfigured(f"CHANNEL_LAYER must be 'redis' or 'pubsub'; got {CHANNEL_LAYER!r}.")
 if REDIS_URL:
     # redis-py 8 times out a read after 5 s, and channels-redis blocks in BRPOP for as long: an
     # idle receive() would raise every 5 s

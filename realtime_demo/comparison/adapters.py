@@ -29,7 +29,7 @@ from transports.client import (
 from transports.events import Event, InvalidEvent
 from transports.registry import BY_NAME
 
-from .http_client import HttpConnection
+from .http_client import HttpxConnection
 from .plan import Adapter
 
 
@@ -40,7 +40,7 @@ def follow(
     *,
     interval: float,
     hold: float,
-    http: OpenHttp = HttpConnection,
+    http: OpenHttp = HttpxConnection,
 ) -> AsyncIterator[Event]:
     """Yield the events of `room` as they arrive; reconnect after an interruption."""
     options: dict[str, Any] = {
@@ -90,7 +90,7 @@ async def _poll(
     *,
     interval: float = 0.0,
     hold: float | None = None,
-    http: OpenHttp = HttpConnection,
+    http: OpenHttp = HttpxConnection,
 ) -> AsyncGenerator[Arrival, None]:
     wait = {} if hold is None else {"wait": f"{hold:g}"}
     async with http(base_url, None) as client:

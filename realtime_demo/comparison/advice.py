@@ -6,7 +6,6 @@ saved measurement. The answer lists its assumptions.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME, TECHNIQUES
 
+from .output.json_csv import read
 from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 
 REFERENCE = Path(__file__).with_name("measurements.json")
@@ -58,11 +58,18 @@ class Need:
     talkative: bool = False
 
     def __post_init__(self) -> None:
-        above, least = (self.clients, self.rate, self.tolerated), (self.rtt, self.size or 0)
-        if not all(0 < value < math.inf for value in above):
-            raise ValueError("Clients, rate and tolerated delay must be finite and above 0.")
-        if not all(0 <= value < math.inf for value in least):
-            raise ValueError("Round trip and size must be finite and 0 or more.")
+        above = {
+            "clients": self.clients,
+            "rate": self.rate,
+            "tolerated delay in ms": self.tolerated * 1e3,
+        }
+        least = {"round trip in ms": self.rtt * 1e3, "size": self.size or 0}
+        for name, value in above.items():
+            if not 0 < value < math.inf:
+                raise ValueError(f"The {name} must be finite and above 0; got {value:g}.")
+        for name, value in least.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"The {name} must be finite and 0 or more; got {value:g}.")
 
 
 @dataclass(frozen=True)
@@ -110,47 +117,38 @@ class Advice:
 def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
     """Return a description of a saved result of `compare --json`, and the measured costs in it.
 
-    Uses the configuration with the most clients. Raises `ValueError`.
+    Uses the configuration with the most clients. Raises `KeyError`, `TypeError`, `ValueError`.
     """
-    try:
-        configuration = max(document["configurations"], key=lambda one: one["settings"]["clients"])
-        settings = configuration["settings"]
-        source = (
-            f"measured {document['began']} on {document['environment']['processor']} with "
-            f"{settings['clients']} clients at {settings['rate']:g} events/s"
+    configuration = max(document["configurations"], key=lambda one: one["settings"]["clients"])
+    settings = configuration["settings"]
+    source = (
+        f"measured {document['began']} on {document['environment']['processor']} with "
+        f"{settings['clients']} clients at {settings['rate']:g} events/s"
+    )
+    costs: dict[str, Basis] = {}
+    for name, one in configuration["techniques"].items():
+        if one["withheld"]:
+            continue
+        cost, sizes = one["cost"], Sizes(**one["sizes"])
+        total = None if cost["cpu"] is None else cost["cpu"] / 1_000 * cost["deliveries"]
+        costs[name] = Basis(
+            sizes=sizes,
+            # Not `service`, which is probed with all of a process's clients at once.
+            service=one["request"],
+            event=one["event_bytes"],
+            cpu_per_delivery=None if total is None else total / cost["deliveries"],
+            cpu_per_request=total / cost["requests"] if total and cost["requests"] else None,
+            memory=cost["memory"],
+            work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
         )
-        costs: dict[str, Basis] = {}
-        for name, one in configuration["techniques"].items():
-            if one["withheld"]:
-                continue
-            cost, sizes = one["cost"], Sizes(**one["sizes"])
-            total = None if cost["cpu"] is None else cost["cpu"] / 1_000 * cost["deliveries"]
-            costs[name] = Basis(
-                sizes=sizes,
-                # Not `service`, which is probed with all of a process's clients at once.
-                service=one["request"],
-                event=one["event_bytes"],
-                cpu_per_delivery=None if total is None else total / cost["deliveries"],
-                cpu_per_request=total / cost["requests"] if total and cost["requests"] else None,
-                memory=cost["memory"],
-                work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
-            )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"Expected a result of compare --json; got {error!r}") from error
     if not costs:
-        raise ValueError("The measurement has no figures: all of them were withheld.")
+        raise ValueError("all figures were withheld")
     return source, costs
 
 
 def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
-    """Return `bases` of a file. Raises `ValueError`, `OSError`."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        source, costs = bases(json.loads(text))
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: expected a result of compare --summary or --json; got {text[:40]!r} ({error})"
-        ) from error
+    """Return `bases` of a file. Raises `ValueError`, which names the file."""
+    source, costs = read(path, bases)
     return f"{source} ({path.name})", costs
 
 

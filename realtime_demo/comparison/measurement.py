@@ -64,7 +64,7 @@ async def measure(
                 measured += await _measure(Phase(target, publisher, settings, clients, report))
                 continue
             async with fresh() as own:
-                await own.open(publisher)
+                await own.open(publisher, settings.http_client)
                 await own.calibrate(publisher, settings.size, same_host=True)
                 measured += await _measure(Phase(own, publisher, settings, clients, report))
     return measured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -88,20 +89,25 @@ class MeasuredServer:
     publish_path: str = "/publish/{room}/"
     clock: Clock = field(default_factory=Clock)
     publish_cpu: float | None = None  # server seconds for one publish without subscribers
+    http_cpu: float = 0.0  # CPU seconds of the publisher's HTTP client for one publish
 
     def cpu(self) -> float | None:
         """Return the CPU seconds that the server has used; None if unknown."""
         return None if self.pid is None else cpu_seconds(self.pid)
 
-    async def open(self, publisher: Worker[Publisher], connections: int = 1) -> None:
+    async def open(
+        self, publisher: Worker[Publisher], http_client: str = "httpx", connections: int = 1
+    ) -> None:
         """Connect the publisher to the server. Raises `WorkerFailed`."""
-        await publisher.ask(Publisher.open, self.url, self.publish_path, connections)
+        await publisher.ask(Publisher.open, self.url, self.publish_path, connections, http_client)
 
     async def calibrate(self, publisher: Worker[Publisher], size: int, same_host: bool) -> None:
         """Measure the server's clock and the CPU of publishing an event of `size` characters."""
         room = f"calibrate-{secrets.token_hex(4)}"
+        await publisher.ask(Publisher.warm_up, room, size)
         probes = [await publisher.ask(Publisher.publish, room, -1, size) for _ in range(PROBES)]
         self.clock = Clock() if same_host else Clock.of(probes)
+        self.http_cpu = statistics.median(probe.cpu for probe in probes)
         if (before := self.cpu()) is None:
             return
         for _ in range(BASELINE):

@@ -13,6 +13,7 @@ from realtime_demo.tap.network import Network
 from transports.events import Event
 from transports.registry import BY_NAME, TECHNIQUES, ResponseEnds
 
+from .http_client import HTTP_CLIENTS
 from .theory import Arrivals, NetworkPath, Sizes, Workload, framed, predict
 
 SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring seeds differ
@@ -49,7 +50,7 @@ class Adapter:
                 known = ", ".join(BY_NAME)
                 raise ValueError(f"A technique must be one of {known}; got {name!r}.")
             return cls(name, name)
-        if name not in FRAMINGS or not path.startswith("/"):
+        if name not in FRAMINGS or not is_path(path):
             raise ValueError(
                 f"An adapter must be FRAMING=PATH, as sse=/events/{{room}}/, with a framing of "
                 f"{', '.join(FRAMINGS)}; got {text!r}."
@@ -65,6 +66,14 @@ class Adapter:
         return BY_NAME[self.technique].is_polled
 
 
+def is_path(path: str) -> bool:
+    """Return whether `path` is absolute, and `{room}` its only placeholder."""
+    try:
+        return path.format(room="").startswith("/")
+    except (KeyError, IndexError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class Settings:
     """One configuration. Times in seconds, `bandwidth` in bytes a second, `size` in characters.
@@ -72,8 +81,8 @@ class Settings:
     `techniques` are in the form of `Adapter.parse`. `together` measures all techniques at the
     same time on the same events; otherwise they run one after another, each with the same
     schedule (by `seed`). `duration` is the measured time of a technique over all `rounds`, each
-    of which has new clients. `hold` is the poll timeout of a long poll. Raises `ValueError` for
-    invalid settings.
+    of which has new clients. `hold` is the poll timeout of a long poll, `http_client` a key of
+    `HTTP_CLIENTS`. Raises `ValueError` for invalid settings.
     """
 
     techniques: tuple[str, ...] = COMPARED
@@ -91,6 +100,7 @@ class Settings:
     bandwidth: float = math.inf
     seed: int = 1
     together: bool = False
+    http_client: str = "httpx"
 
     def __post_init__(self) -> None:
         for name in ("clients", "rate", "duration", "rounds", "hold", "bandwidth"):
@@ -106,10 +116,15 @@ class Settings:
             raise ValueError(f"A run may have at most {MOST_EVENTS:,} events; got {events:.3g}.")
         if self.arrivals not in ("poisson", "fixed"):
             raise ValueError(f"arrivals must be poisson or fixed; got {self.arrivals!r}.")
+        if self.http_client not in HTTP_CLIENTS:
+            raise ValueError(
+                f"http_client must be one of {', '.join(HTTP_CLIENTS)}; got {self.http_client!r}."
+            )
         if not self.techniques:
             raise ValueError("At least one technique is required.")
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
-            raise ValueError("A technique is given twice.")
+            names = ", ".join(self.techniques)
+            raise ValueError(f"Each technique can be measured once; got {names}.")
         held = any(one.ends == "with events" and one.path is None for one in self.adapters)
         if held and self.hold > LONGEST_HOLD:
             raise ValueError(f"hold must be at most {LONGEST_HOLD:g} s; got {self.hold:g}.")
@@ -180,7 +195,8 @@ class Settings:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Settings:
         """Return the settings from `document`, for a rerun of a saved result."""
-        fields = {**document, "techniques": tuple(document["techniques"])}
+        # Results without the member are from the lean client.
+        fields = {"http_client": "lean", **document, "techniques": tuple(document["techniques"])}
         fields["bandwidth"] = document["bandwidth"] or math.inf
         return cls(**fields)
 

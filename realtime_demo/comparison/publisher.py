@@ -11,11 +11,12 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from transports.events import InvalidEvent
 
-from .http_client import HttpConnection
+from .http_client import HTTP_CLIENTS, MeasuredClient, open_connection
 from .plan import text
 
 FINE = 0.003  # seconds before an intended time from which the event loop's timers are too coarse
@@ -30,7 +31,8 @@ class Accepted:
     """An event that the server has accepted.
 
     `sent`, `acknowledged` and `intended` are on the monotonic clock, `published_at` on the
-    server's (None: not reported); `size` is the bytes of the event's JSON.
+    server's (None: not reported); `size` is the bytes of the event's JSON, `cpu` this process's
+    CPU seconds meanwhile.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Accepted:
     size: int
     index: int = 0
     intended: float = 0.0
+    cpu: float = 0.0
 
 
 @dataclass
@@ -62,38 +65,49 @@ class Publisher:
 
     def __init__(self) -> None:
         self._path = ""
-        self._connections: list[HttpConnection] = []
+        self._connections: list[MeasuredClient] = []
+        self._stack = AsyncExitStack()
 
-    async def open(self, base_url: str, path: str, connections: int = 1) -> None:
-        """Connect; `path` holds `{room}`. Raises `OSError`."""
+    async def open(
+        self, base_url: str, path: str, connections: int = 1, http_client: str = "httpx"
+    ) -> None:
+        """Set the server; `path` holds `{room}`, `http_client` is a key of `HTTP_CLIENTS`.
+
+        Raises `OSError` if the server cannot be reached.
+        """
         await self.close()
+        _, writer = await open_connection(base_url)
+        writer.close()
         self._path = path
-        self._connections = [HttpConnection(base_url) for _ in range(connections)]
-        for connection in self._connections:
-            await connection.connect()
+        for _ in range(connections):
+            connection = HTTP_CLIENTS[http_client](base_url)
+            self._connections.append(await self._stack.enter_async_context(connection))
 
     async def close(self) -> None:
-        for connection in self._connections:
-            connection.close()
+        self._connections.clear()
+        await self._stack.aclose()
+
+    async def warm_up(self, room: str, size: int) -> None:
+        """Publish one event over each connection, which opens it. Raises `PublishFailed`."""
+        connections = range(len(self._connections))
+        await asyncio.gather(*(self.publish(room, -1, size, number) for number in connections))
 
     async def publish(self, room: str, index: int, size: int, connection: int = 0) -> Accepted:
-        """Publish event `index` now. Raises `PublishFailed`, `OSError`."""
+        """Publish event `index` now. Raises `PublishFailed`."""
         http = self._connections[connection]
         document = json.dumps({"sender": "compare", "text": text(index, size)}).encode()
-        await http.connect()
-        sent = time.monotonic()
+        sent, cpu = time.monotonic(), time.process_time()
         try:
             response = await http.post(self._path.format(room=room), document)
-            acknowledged = time.monotonic()
+            acknowledged, cpu = time.monotonic(), time.process_time() - cpu
             if response.status not in (200, 201):
                 detail = response.body[:300].decode("utf-8", "replace")
                 raise PublishFailed(f"Expected 200 or 201; got {response.status}: {detail}")
             event = json.loads(response.body)
         except (OSError, InvalidEvent, ValueError) as error:
-            http.close()
             raise PublishFailed(f"No response to a publish: {error}") from error
         at, size = event.get("published_at"), len(response.body)
-        return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent)
+        return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent, cpu)
 
     async def run(
         self, room: str, start: float, times: Sequence[float], first: int, size: int
@@ -109,10 +123,9 @@ class Publisher:
                 try:
                     event = await self.publish(room, index, size, connection)
                     published.events.append(replace(event, intended=intended))
-                except (PublishFailed, OSError) as error:
+                except PublishFailed as error:
                     published.failures.append(str(error) or repr(error))
                     published.rejected.append(index)
-                    self._connections[connection].close()
                 due.task_done()
 
         senders = [asyncio.create_task(send(number)) for number in range(len(self._connections))]

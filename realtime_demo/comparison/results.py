@@ -446,6 +446,7 @@ class Result:
     clock_uncertainty: float
     configurations: tuple[Configuration, ...]
     warnings: tuple[str, ...] = field(default=())
+    http_cpu: float = 0.0  # CPU seconds of the HTTP client for one publish
 
     @property
     def complete(self) -> bool:

@@ -62,7 +62,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         warnings: list[str] = []
         for settings in plan.configurations:
             connections = 1 if same_host else round(settings.rate)
-            await target.open(publisher, max(CONNECTIONS, connections))
+            await target.open(publisher, settings.http_client, max(CONNECTIONS, connections))
             await target.calibrate(publisher, settings.size, same_host)
             rounds = [
                 await measure(target, workers, publisher, one, report, fresh)
@@ -85,6 +85,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         same_host=same_host,
         clock_offset=target.clock.offset,
         clock_uncertainty=target.clock.uncertainty,
+        http_cpu=target.http_cpu,
         configurations=tuple(_with_idle(configurations, idle)),
         warnings=tuple(warnings),
     )
@@ -102,7 +103,9 @@ async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer)
     try:
         await target.open(publisher)
     except WorkerFailed as error:
-        raise ServerFailed(f"The server at {target.url} cannot be reached: {error}") from error
+        raise ServerFailed(
+            f"The server at {target.url} cannot be reached: {error.reason}"
+        ) from error
 
 
 async def _watch_idle(

@@ -1,4 +1,4 @@
-"""The delay that the comparison itself adds: its clients against minimal clients, per event.
+"""The comparison's own cost: the delay that its clients add, and the CPU of its HTTP clients.
 
 A minimal client is a library, a loop and a clock, without a tap. A minimal client and one of the
 comparison's, with its tap, follow the same room of the same server at the same time. Each event
@@ -23,6 +23,7 @@ from websockets.asyncio.client import connect
 from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
+from .http_client import HTTP_CLIENTS
 from .local_server import local_server
 from .phase import Clock, MeasuredServer, MeasurementFailed
 from .plan import COMPARED, Adapter, Settings, arrival_times
@@ -32,9 +33,11 @@ from .subscribers import ClientsConfig, Subscribers
 from .workers import ForkServer, Worker
 
 RATE = 20.0  # events a second
+SIZE = 100  # characters of an event's text
 CONNECT_TIMEOUT = 10.0  # seconds until both clients must be connected
 LEAD = 0.25  # seconds before the first event, and after the last
 ALLOWED = 0.0005  # seconds that the comparison may add to a median
+PUBLISHES = 50  # to measure the CPU of an HTTP client
 _INDEX = re.compile(rb'"text": ?"(-?\d+)[ "]')
 
 Stamped = list[tuple[float, bytes]]
@@ -115,6 +118,17 @@ class Added:
 
 
 @dataclass(frozen=True)
+class OwnCost:
+    """The result of a self-check.
+
+    `http_cpu` is the CPU seconds of each HTTP client for one publish, by its name.
+    """
+
+    added: tuple[Added, ...]
+    http_cpu: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Trial:
     """The settings of a self-check.
 
@@ -128,10 +142,11 @@ class Trial:
     seconds: float = 4.0  # of events, in each round
     seed: int = 1
     rtt: float = 0.0
+    http_client: str = "httpx"
 
 
-async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added]:
-    """Measure the added delay of each technique of `trial`.
+async def self_check(trial: Trial, application: str = APPLICATION) -> OwnCost:
+    """Measure the added delay of each technique of `trial`, and the CPU of each HTTP client.
 
     The default omits polling: its delay depends on its phase, and it uses the same client as
     long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
@@ -141,7 +156,16 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added
         workers = await stack.enter_async_context(ForkServer(*kinds))
         url, _ = await stack.enter_async_context(local_server(application))
         publisher = await stack.enter_async_context(workers.worker(Publisher))
-        await MeasuredServer(url).open(publisher)
+        server, http_cpu = MeasuredServer(url), {}
+        for name in HTTP_CLIENTS:
+            await server.open(publisher, name)
+            room = f"check-{secrets.token_hex(4)}"
+            await publisher.ask(Publisher.warm_up, room, SIZE)
+            events = [
+                await publisher.ask(Publisher.publish, room, -1, SIZE) for _ in range(PUBLISHES)
+            ]
+            http_cpu[name] = statistics.median(event.cpu for event in events)
+        await server.open(publisher, trial.http_client)
         added: list[Added] = []
         for name in trial.techniques:
             delays: list[tuple[float, float]] = []
@@ -149,7 +173,7 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> list[Added
                 delays += await _round(workers, name, url, publisher, trial, number)
             minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
             added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
-    return added
+    return OwnCost(tuple(added), http_cpu)
 
 
 async def _round(
@@ -163,7 +187,8 @@ async def _round(
     """Return the delays of each event to the minimal client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
     path = BY_NAME[name].path.format(room=room)
-    config = ClientsConfig(Adapter.parse(name), Settings(rtt=trial.rtt), url, True, room)
+    settings = Settings(rtt=trial.rtt, http_client=trial.http_client)
+    config = ClientsConfig(Adapter.parse(name), settings, url, True, room)
     async with (
         workers.worker(MinimalClient) as minimal,
         workers.worker(Subscribers, config) as tool,
@@ -182,7 +207,7 @@ async def _round(
             await open_client()
         times = arrival_times(RATE, trial.seconds, "poisson", trial.seed + number)
         start = time.monotonic() + LEAD
-        published = await publisher.ask(Publisher.run, room, start, times, 0, 100)
+        published = await publisher.ask(Publisher.run, room, start, times, 0, SIZE)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_minimal = dict(await minimal.ask(MinimalClient.close))
         samples = (await tool.ask(Subscribers.close)).samples
@@ -201,7 +226,7 @@ async def _until_received(
     """Publish until a client has received something."""
     deadline = time.monotonic() + CONNECT_TIMEOUT
     while time.monotonic() < deadline:
-        await publisher.ask(Publisher.publish, room, -1, 100)
+        await publisher.ask(Publisher.publish, room, -1, SIZE)
         await asyncio.sleep(0.1)
         if await received():
             return

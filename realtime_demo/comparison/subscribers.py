@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from realtime_demo.tap import counters
 from realtime_demo.tap.proxy import Connection, Direction, Tap
-from transports.client import query
+from transports.client import HttpClient, query
 from transports.registry import BY_NAME, TECHNIQUES
 
 from .adapters import follow, target
-from .http_client import HttpConnection
+from .http_client import HTTP_CLIENTS
 from .plan import Adapter, Settings, index_of
 from .results import Idle, Sample
 
@@ -119,6 +119,7 @@ class Subscribers:
 
     def __init__(self, config: ClientsConfig) -> None:
         self.config = config
+        self._http = HTTP_CLIENTS[config.settings.http_client]
         url = urlsplit(config.url)
         self.tap = Tap(
             url.hostname or "127.0.0.1",
@@ -162,7 +163,7 @@ class Subscribers:
                 config.room,
                 interval=settings.interval,
                 hold=settings.hold,
-                http=partial(HttpConnection, request_times=self.request_times[number]),
+                http=partial(self._http, request_times=self.request_times[number]),
             )
             async with aclosing(cast(Any, events)):
                 async for event in events:
@@ -246,7 +247,7 @@ class Subscribers:
             times = await self._time(self._url(tap), len(self.config.phases) if held else 1)
             probe = RequestProbe(statistics.median(times))
             if self.config.tapped:  # measure the bytes of one further request
-                async with HttpConnection(tap.url) as http:
+                async with self._http(tap.url) as http:
                     path, cursor = await self._first(http)
                     before = tap.total
                     await http.get(path)
@@ -271,7 +272,7 @@ class Subscribers:
     def _can_be_probed(self) -> bool:
         return self.config.adapter.asks or self.config.adapter.path is None
 
-    async def _first(self, http: HttpConnection) -> tuple[str, str]:
+    async def _first(self, http: HttpClient) -> tuple[str, str]:
         """Request the room's events; return the target of the next, empty request and its cursor.
 
         With "wait=0" the server responds to a long poll at once.
@@ -291,7 +292,7 @@ class Subscribers:
         barrier = asyncio.Barrier(together)
 
         async def ask() -> None:
-            async with HttpConnection(base_url) as http:
+            async with self._http(base_url) as http:
                 path, _ = await self._first(http)
                 for _ in range(PROBES):
                     await barrier.wait()

@@ -39,7 +39,11 @@ R = TypeVar("R")
 
 
 class WorkerFailed(Exception):
-    """A call to a worker process failed, or the process ended."""
+    """A call to a worker process failed with `reason`, or the process ended."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class Worker(Generic[T]):
@@ -111,7 +115,7 @@ class Worker(Generic[T]):
         except (asyncio.IncompleteReadError, ConnectionError):
             raise WorkerFailed(f"{self.name} ended during {method}().") from None
         if error is not None:
-            raise WorkerFailed(f"{self.name}.{method}() failed: {error}")
+            raise WorkerFailed(f"{self.name}.{method}() failed: {error}", error)
         return answer
 
 
@@ -129,7 +133,9 @@ class ForkServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                # Measured connections take no proxy of the environment; lower case comes first
+                # (urllib.request.getproxies_environment).
+                env={**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "*"},
             )
         return self
 

@@ -112,7 +112,9 @@ class Examination:
             response = await fetch(self.target, "/healthz")
             self.round_trip = now() - start
         except (OSError, TimeoutError) as error:
-            raise Unreachable(f"{self.target.url}: {error or 'no response'}") from error
+            raise Unreachable(
+                f"Cannot reach {self.target.url}: {str(error) or 'no response'}"
+            ) from error
         if 300 <= response.status < 400:
             location = response.headers.get("location", "an unknown location")
             raise Unreachable(

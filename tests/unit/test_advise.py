@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
 from realtime_demo.comparison.advice import (
     REFERENCE,
@@ -137,9 +136,7 @@ def test_the_reference_measurement_is_complete() -> None:
         assert basis.cpu_per_delivery and basis.event > 0
 
 
-def test_invalid_measurement_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Expected a result of compare"):
-        bases({"configurations": [{}]})
+def test_a_measurement_without_figures_is_rejected() -> None:
     saved = json.loads(REFERENCE.read_text())
     for technique in saved["configurations"][0]["techniques"].values():
         technique["withheld"] = "the machine was busy"
@@ -155,23 +152,3 @@ def test_command_prints_advice_first_then_sources(
     first, *_ = out.splitlines()
     assert ":" in first and "process" in first
     assert "2,000,000 clients" in out and "measurements.json" in out and "Assumptions" in out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--clients", "0", "--rate", "1", "--tolerate", "1"], "must be finite and above 0"),
-        (["--rate", "inf"], "finite and above 0"),
-        (["--tolerate", "nan"], "finite and above 0"),
-        (["--rtt", "inf"], "finite and 0 or more"),
-        (["--size", "-5"], "finite and 0 or more"),
-        (
-            ["--clients", "1", "--rate", "1", "--tolerate", "1", "--measurements", "/nowhere"],
-            "No such file",
-        ),
-        (["--tolerate", "soon"], "--tolerate"),
-    ],
-)
-def test_invalid_option_is_reported(arguments: list[str], words: str) -> None:
-    with pytest.raises(CommandError, match=words):
-        call_command("advise", *arguments)

@@ -3,27 +3,159 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, get_commands, load_command_class
 
+from benchmarks import cli as benchmarks
+from faults import cli as faults
+from faults import soak
 from tests.support.program import ROOT
 
+FILES = {
+    "table.csv": b"technique,median",
+    "binary.json": b"\xff\xfe\x00",
+    "object.json": b"{}",
+    "list.json": b"[]",
+    "number.json": b"7",
+    "half.json": b'{"configurations":',
+    "none.json": b'{"configurations": []}',
+    "member.json": b'{"configurations": [{"settings": {"techniques": ["sse"], "colour": 1}}]}',
+    "type.json": b'{"configurations": [{"settings": {"techniques": ["sse"], "clients": "5"}}]}',
+}
+RESULT = "expected a.* result of compare --json"
 
-def test_a_channel_without_a_consumer_is_rejected() -> None:
-    with pytest.raises(CommandError, match="must be one of background-tasks; got 'bogus'"):
-        call_command("runworker", "bogus")
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with `FILES`."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-@pytest.mark.parametrize("text", ["technique,median", "{}", "[]", "7"])
-def test_a_file_without_measurements_is_named(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "c.csv"
-    file.write_text(text)
-    with pytest.raises(CommandError, match=r"c\.csv: expected a result of compare"):
-        call_command("advise", "--measurements", str(file))
+def run(command: str, *arguments: str) -> None:
+    """Run a management command as a command line does: with the parser's types and choices."""
+    loaded = load_command_class(get_commands()[command], command)
+    loaded._called_from_command_line = False
+    options = vars(loaded.create_parser("manage.py", command).parse_args(arguments))
+    loaded.execute(*options.pop("args", ()), **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        # Files: the name, and why it cannot be used.
+        *((f"advise --measurements {name}", f"{name}: {RESULT}") for name in FILES),
+        *((f"compare --rerun {name}", f"{name}: {RESULT}") for name in FILES),
+        ("advise --measurements absent.json", f"absent.json: {RESULT}.*No such file"),
+        ("compare --rerun absent.json", f"absent.json: {RESULT}.*No such file"),
+        ("advise --measurements folder", f"folder: {RESULT}.*Is a directory"),
+        ("compare --rerun folder", f"folder: {RESULT}.*Is a directory"),
+        *(
+            (f"compare --{option} nowhere/file", f"--{option}: expected an existing directory; got")
+            for option in ("json", "summary", "csv", "report")
+        ),
+        ("compare --report folder", "--report: expected a file to write; got 'folder'"),
+        # Names: those there are.
+        ("compare --techniques smoke", "one of polling, .*websocket-sync; got 'smoke'"),
+        ("compare --techniques ,", "one of polling, .*websocket-sync; got ''"),
+        ("compare --techniques sse,sse", "once; got sse, sse"),
+        ("compare --scenario picnic", "--scenario: invalid choice: 'picnic' .*chat.*mobile"),
+        ("compare --adapter carrier=/x", "framing of polling, .*websocket; got 'carrier=/x'"),
+        ("compare --adapter sse=/x/{rom}/", r"as sse=/events/{room}/.*got 'sse=/x/{rom}/'"),
+        ("compare --publish /x/{rom}/", r"--publish must be as /publish/{room}/; got '/x/{rom}/'"),
+        ("compare --publish publish", r"--publish must be as /publish/{room}/; got 'publish'"),
+        ("compare --http-client curl", "http_client must be one of httpx, lean; got 'curl'"),
+        ("compare --sweep colour=1", "must be of interval, .*; got 'colour'"),
+        ("runworker bogus", "must be one of background-tasks; got 'bogus'"),
+        ("demo --server apache", "--server: invalid choice: 'apache' .*uvicorn"),
+        ("demo --room Kitchen --no-browser", "--room: A room's name must .* Got 'Kitchen'"),
+        # Numbers.
+        ("compare --clients many", "--clients: invalid int value: 'many'"),
+        ("compare --rate 0", "rate must be above 0; got 0"),
+        ("compare --rate nan", "rate must be above 0; got nan"),
+        ("compare --rate inf", "rate must be finite; got inf"),
+        ("compare --sweep rate=1,inf", "rate must be finite"),
+        ("compare --sweep rtt=slow", "--sweep must be as rtt=0,50,200; got 'rtt=slow'"),
+        ("compare --sweep clients=inf", "clients must be finite"),
+        ("compare --sweep clients=1.5", "clients must be an integer"),
+        ("compare --duration inf", "duration must be finite"),
+        ("compare --rate 1e300", "at most 1,000,000 events"),
+        ("compare --rtt inf", "rtt must be finite"),
+        ("compare --repeat 0", "--repeat must be 1 or more; got 0"),
+        ("compare --hold 56", "hold must be at most 55 s; got 56"),
+        ("compare --no-tap --rtt 10", "need the tap"),
+        ("compare --bandwidth 1 --rate 50", "exceed the bandwidth"),
+        ("compare --rate 0.01 --duration 1", "No event falls"),
+        ("advise --clients 0", "clients must be finite and above 0; got 0"),
+        ("advise --rate nan", "rate must be finite and above 0; got nan"),
+        ("advise --tolerate -1", "tolerated delay in ms must be finite and above 0; got -1"),
+        ("advise --rtt -5", "round trip in ms must be finite and 0 or more; got -5"),
+        ("demo --port 70000", "--port must be from 0 to 65535; got 70000"),
+        ("production --port 70000", "--port must be from 1 to 65535; got 70000"),
+        ("production --servers 0", "--servers must be from 1 .*got 0"),
+        ("production --directory table.csv/x", "--directory: cannot create .*Not a directory"),
+        ("doctor http://localhost --idle 56", "--idle must be .* at most 55; got 56"),
+        ("doctor http://localhost --idle 0", "--idle must be .* got 0"),
+        ("doctor http://localhost --idle nan", "--idle must be .* got nan"),
+        ("token issue ada --expires 3y", "--expires: Expected a duration .*got '3y'"),
+        # Addresses.
+        *(
+            (f"compare --server {url}", r"--server must be as http://host:port; got '")
+            for url in ("example", "http://", "http://[::1", "http://h:99999", "http://h:port")
+        ),
+        *(
+            (f"doctor {url}", r"must be as https://host\[:port\]; got '")
+            for url in ("example", "http://[::1", "http://:80", "http://h:99999", "ftp://h")
+        ),
+    ],
+)
+def test_an_error_names_option_expectation_and_value(line: str, words: str, folder: Path) -> None:
+    with pytest.raises(CommandError, match=words):
+        run(*line.split())
+
+
+@pytest.mark.parametrize(
+    ("tool", "line", "words"),
+    [
+        (faults, "--only picnic", "--only: invalid choice: 'picnic' .*server-killed"),
+        (faults, "--clients many", "--clients: expected a number, at least 1; got 'many'"),
+        (faults, "--rate 0", "--rate: expected a number, at least 0.01; got '0'"),
+        (faults, "--json nowhere/file", "--json: expected an existing directory"),
+        (soak, "--markdown folder", "--markdown: expected a file to write; got 'folder'"),
+        (soak, "--minutes inf", "--minutes: expected a number, at least .*got 'inf'"),
+        (benchmarks, "--only picnic", "--only: invalid choice: 'picnic' .*fanout"),
+        (benchmarks, "--json nowhere/file", "--json: expected an existing directory"),
+    ],
+)
+def test_an_error_of_a_tool_names_its_option(
+    tool: object, line: str, words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        tool.parser().parse_args(line.split())  # type: ignore[attr-defined]
+    assert re.search(words, capsys.readouterr().err, re.DOTALL)
+
+
+def test_an_error_in_the_settings_has_no_traceback() -> None:
+    completed = subprocess.run(
+        [sys.executable, "manage.py", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "SERVER": "apache"},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 1
+    assert completed.stderr == (
+        "Error in the settings: SERVER must be one of uvicorn, daphne, hypercorn, granian; "
+        "got 'apache'.\n"
+    )
 
 
 @pytest.mark.parametrize(("secret", "warned"), [("", True), ("a secret", False)])

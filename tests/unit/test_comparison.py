@@ -8,6 +8,8 @@ import random
 import socket
 import statistics
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +22,12 @@ from hypothesis import strategies as st
 from longpoll.endpoints import LONGEST_POLL_TIMEOUT
 from realtime_demo.comparison import plan
 from realtime_demo.comparison.adapters import events_in
-from realtime_demo.comparison.http_client import HttpConnection
+from realtime_demo.comparison.http_client import (
+    HTTP_CLIENTS,
+    TIMEOUT,
+    HttpxConnection,
+    MeasuredClient,
+)
 from realtime_demo.comparison.output.charts import (
     LINE,
     WIDTH,
@@ -315,23 +322,26 @@ async def test_rejected_events_are_listed_by_number() -> None:
     assert [event.index for event in published.events] == [0, 2]
 
 
+@pytest.mark.parametrize("http_client", HTTP_CLIENTS)
 @pytest.mark.parametrize(
     ("response", "words"),
     [
         (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
         (b"HTTP/1.1 201 Created\r\n\r\n", "No response"),
-        (b"nonsense\r\n\r\n", "not HTTP"),
-        (b"", "closed before the end"),
+        (b"nonsense\r\n\r\n", "not HTTP|illegal status line"),
+        (b"", "closed before the end|disconnected"),
     ],
 )
-async def test_publish_failure_has_its_reason(response: bytes, words: str) -> None:
+async def test_publish_failure_has_its_reason(
+    response: bytes, words: str, http_client: str
+) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(response)
 
     async with serving_at(once) as url:
         publisher = Publisher()
-        await publisher.open(url, "/publish/{room}/")
+        await publisher.open(url, "/publish/{room}/", http_client=http_client)
         with pytest.raises(PublishFailed, match=words):
             await publisher.publish("room", 1, 10)
         await publisher.close()
@@ -339,19 +349,26 @@ async def test_publish_failure_has_its_reason(response: bytes, words: str) -> No
 
 async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime_demo.comparison.http_client.CONNECT_TIMEOUT", 0.05)
-    with socket.socket() as full:  # connections beyond its backlog wait
+    with socket.socket() as full, ExitStack() as waiting:  # connections beyond its backlog wait
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        publisher = Publisher()
+        for _ in range(5):
+            before = waiting.enter_context(socket.socket())
+            before.setblocking(False)
+            before.connect_ex(full.getsockname())
         with pytest.raises(TimeoutError, match="no connection in"):
-            await publisher.open(url, "/publish/{room}/", connections=5)
-        await publisher.close()
+            await Publisher().open(url, "/publish/{room}/")
+        for connection in HTTP_CLIENTS.values():
+            async with connection(url) as http:
+                with pytest.raises(TimeoutError, match="no connection in"):
+                    await http.get("/")
 
 
 # --- The clients -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("connection", HTTP_CLIENTS.values())
 @pytest.mark.parametrize(
     ("response", "content"),
     [
@@ -364,7 +381,9 @@ async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) ->
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
     ],
 )
-async def test_http_client_reads_every_kind_of_body(response: bytes, content: bytes) -> None:
+async def test_http_client_reads_every_kind_of_body(
+    response: bytes, content: bytes, connection: Callable[[str], MeasuredClient]
+) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
@@ -372,27 +391,32 @@ async def test_http_client_reads_every_kind_of_body(response: bytes, content: by
             if b"close" in response:
                 return
 
-    async with serving_at(once) as url, HttpConnection(url) as http:
+    async with serving_at(once) as url, connection(url) as http:
         assert (await http.get("/x")).body == content
         assert (await http.get("/x")).body == content  # again, over the same or a new connection
 
 
+@pytest.mark.parametrize("connection", HTTP_CLIENTS.values())
 @pytest.mark.parametrize(
     ("response", "error"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", InvalidEvent),
-        (b"HTTP/1.1 200 OK\r\nno field\r\n\r\n", InvalidEvent),
-        (b"garbage\r\n\r\n", InvalidEvent),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", (ConnectionError, InvalidEvent)),
+        (b"HTTP/1.1 200 OK\r\nno field\r\n\r\n", (ConnectionError, InvalidEvent)),
+        (b"garbage\r\n\r\n", (ConnectionError, InvalidEvent)),
     ],
 )
-async def test_http_client_errors(response: bytes, error: type[Exception]) -> None:
-    async with serving_at(once(response)) as url, HttpConnection(url) as http:
+async def test_http_client_errors(
+    response: bytes,
+    error: tuple[type[Exception], ...],
+    connection: Callable[[str], MeasuredClient],
+) -> None:
+    async with serving_at(once(response)) as url, connection(url) as http:
         with pytest.raises(error):
             await http.get("/x")
 
 
-@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
+@pytest.mark.parametrize("open_client", [open_http, *HTTP_CLIENTS.values()])
 @pytest.mark.parametrize(
     ("response", "error"),
     [
@@ -410,7 +434,7 @@ async def test_http_clients_raise_for_bad_responses(
             await get_batch(client, "/x", {"since": "a-1"})
 
 
-@pytest.mark.parametrize("open_client", [open_http, HttpConnection])
+@pytest.mark.parametrize("open_client", [open_http, *HTTP_CLIENTS.values()])
 async def test_http_clients_send_query_and_fields(open_client: OpenHttp) -> None:
     heads: list[bytes] = []
 
@@ -449,6 +473,37 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
         assert await subscribers.probe() is not None and max(concurrent) == crowd
         concurrent.clear()
         assert await subscribers.probe_alone() is not None and set(concurrent) == {1}
+
+
+async def test_two_hundred_httpx_clients_have_a_connection_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All wait for a response at the same time; a proxy of the environment is not used."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    connections, everybody = 0, asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 200:
+            everybody.set()
+        while await reader.readuntil(b"\r\n\r\n"):
+            async with asyncio.timeout(30):
+                await everybody.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async def ask_twice(url: str) -> None:
+        async with HttpxConnection(url) as http:
+            for _ in range(2):
+                assert (await http.get("/")).status == 200
+
+    async with serving_at(answer) as url:
+        await asyncio.gather(*(ask_twice(url) for _ in range(200)))
+    assert connections == 200, "the second request uses the first one's connection"
+
+
+def test_http_clients_wait_longer_than_the_longest_poll() -> None:
+    assert TIMEOUT > LONGEST_POLL_TIMEOUT
 
 
 def once(response: bytes) -> Handler:

@@ -64,3 +64,15 @@ def test_valid_origins_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     origins = ["https://partner.test", "http://localhost:8080", "http://[::1]:8000", "https://a.b"]
     monkeypatch.setenv("ALLOWED_ORIGINS", " , ".join(origins))
     assert runpy.run_path(str(SETTINGS))["ALLOWED_ORIGINS"] == origins
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("SERVER", "uvicorn"), ("CHANNEL_LAYER", "pubsub"), ("DEBUG", "true"), ("DEMO", "off")],
+)
+def test_unknown_values_are_rejected_with_the_known_ones(
+    name: str, known: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "bogus")
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must be one of .*{known}.*'bogus'"):
+        runpy.run_path(str(SETTINGS))

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from transports import feed, hub
 from transports.http.views import api_view, json_response
+from transports.operations.agreement import agreement
 from transports.store.base import StoreUnavailable
 
 STORE_TIMEOUT = 2.0  # seconds
@@ -42,13 +43,19 @@ async def health(request: HttpRequest) -> HttpResponse:
 
 @api_view("GET", "HEAD")
 async def readiness(request: HttpRequest) -> HttpResponse:
-    """Return the status for `/readyz`: as `/healthz`, or 503 `"unavailable"` without a store."""
-    status = "stopping" if hub.current().closing else "ok"
+    """Return the status for `/readyz`: as `/healthz`, or 503 with the reason.
+
+    `"unavailable"` without a store; `"disagreement"`, with the `detail`, if an earlier process of
+    the feed has other settings (`agreement`).
+    """
+    status, members = "stopping" if hub.current().closing else "ok", {}
+    if status == "ok" and agreement.disagreements:
+        status, members = "disagreement", {"detail": " ".join(agreement.disagreements)}
     try:
         async with asyncio.timeout(STORE_TIMEOUT):
             await feed.store().heads([])
     except (StoreUnavailable, TimeoutError):
-        status = "unavailable"
+        status, members = "unavailable", {}
     if status == "ok":
         return json_response({"status": status})
-    return json_response({"status": status}, 503, **{"Retry-After": "1"})
+    return json_response({"status": status, **members}, 503, **{"Retry-After": "1"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.comparison.results import Configuration, Result
 from transports.registry import BY_NAME
 
@@ -67,6 +69,14 @@ def describe(configuration: Configuration) -> str:
     if not math.isinf(settings.bandwidth):
         parts.append(f"{settings.bandwidth / 1e3:g} kB/s")
     return ", ".join([*parts, f"seed {settings.seed}"])
+
+
+def http_cost(result: Result) -> str:
+    """Describe the HTTP client, and its CPU for one publish."""
+    clients = ", ".join(sorted({one.settings.http_client for one in result.configurations}))
+    return _("{clients}: {cpu} ms of CPU a publish; delays include the client's work").format(
+        clients=clients, cpu=f"{result.http_cpu * 1e3:.2f}"
+    )
 
 
 def withheld(result: Result) -> list[str]:

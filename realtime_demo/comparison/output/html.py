@@ -18,7 +18,7 @@ from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings
-from .formatting import DASH, describe, interval, label, milliseconds, number, size
+from .formatting import DASH, describe, http_cost, interval, label, milliseconds, number, size
 from .tables import repeated, shown, tables
 
 # Axis titles of the settings that can be swept.
@@ -259,6 +259,7 @@ def _setup(result: Result) -> dict[str, str]:
         "Load before": f"{host['load']:.2f}" if host["load"] is not None else "unknown",
         "Software": f"Python {host['python']}, {packages}",
         "Server": result.server,
+        "HTTP client": http_cost(result),
         "Clock": clock,
         "Seed": ", ".join(sorted({str(c.settings.seed) for c in result.configurations})),
     }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from realtime_demo.comparison.results import Measurement, Result
 from realtime_demo.comparison.statistics import Spread
+
+T = TypeVar("T")
 
 VERSION = 1
 ORIGINS = {"intended": "", "actual": "from_actual_", "published": "from_published_"}
@@ -26,6 +31,7 @@ def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
             "server": result.server,
             "same_host": result.same_host,
             "clock": {"offset": result.clock_offset, "uncertainty": result.clock_uncertainty},
+            "http_cpu": result.http_cpu,
             "environment": result.environment,
             "swept": result.plan.swept,
             "complete": result.complete,
@@ -43,6 +49,34 @@ def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
         }
     )
     return members
+
+
+def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
+    """Return `parse(document)` for a saved result.
+
+    `parse` may raise `KeyError`, `TypeError`, `ValueError`. Raises `ValueError`, which names the
+    file, unless it is a result with a configuration.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"{path}: expected a readable result of compare --json; got {error.strerror}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}: expected a result of compare --json; got bytes that are not UTF-8."
+        ) from error
+    try:
+        document = json.loads(text)
+        if not document["configurations"]:
+            raise ValueError("no configuration")
+        return parse(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected a result of compare --json or --summary; got {text[:40]!r} "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.selfcheck import Added
@@ -232,4 +234,11 @@ def self_check(added: Sequence[Added]) -> Table:
             f"{later.p50 * 1e3:+.2f}",
             f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
         )
+    return table
+
+
+def http_clients(cpu: Mapping[str, float]) -> Table:
+    table = Table(_("CPU of the HTTP clients"), ("", _("ms for one publish")))
+    for name, seconds in cpu.items():
+        table.add(name, f"{seconds * 1e3:.2f}")
     return table

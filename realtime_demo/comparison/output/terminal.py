@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from rich import table as rich
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, JustifyMethod, RenderableType
@@ -11,7 +12,7 @@ from rich.text import Text
 from realtime_demo.comparison.plan import Progress
 from realtime_demo.comparison.results import Result
 
-from .formatting import describe, label, milliseconds, withheld
+from .formatting import describe, http_cost, label, milliseconds, withheld
 from .tables import Table, repeated, tables
 
 STYLES = {"": "", "good": "green", "fair": "yellow", "bad": "bold red"}
@@ -56,6 +57,7 @@ def show(console: Console, result: Result) -> None:
     parts += map(render, repeated(result))
     for warning in [*result.warnings, *withheld(result)]:
         parts.append(Text(f"! {warning}", style="bold red"))
+    parts.append(Text(_("HTTP client: {cost}.").format(cost=http_cost(result))))
     if not result.same_host:
         parts.append(
             Text(

@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 talkative=options["talkative"],
             )
             source, known = load(Path(options["measurements"]))
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise CommandError(str(error)) from error
         console = Console()
         if not console.is_terminal:

@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,21 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.live import Live
 
+from realtime_demo.command_line import output_file
+from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.phase import MeasurementFailed
-from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Plan, Progress, Settings, sweep
+from realtime_demo.comparison.plan import (
+    SCENARIOS,
+    SWEPT,
+    Plan,
+    Progress,
+    Settings,
+    is_path,
+    sweep,
+)
 from realtime_demo.comparison.results import Result
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
@@ -46,7 +56,12 @@ OPTIONS = (
     ("seed", "seed", 1, "seed of the schedule"),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
-OUTPUT_OPTIONS = ("json", "summary", "csv", "report")
+OUTPUT_OPTIONS = {
+    "json": "write the result with all samples",
+    "summary": "write the result without samples, for `advise --measurements`",
+    "csv": "write a table",
+    "report": "write a self-contained HTML page",
+}
 INTEGER_OPTIONS = ("clients", "rounds", "size", "seed")
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
@@ -72,6 +87,12 @@ class Command(BaseCommand):
             default=[],
             metavar="FRAMING=PATH",
             help="also measure another endpoint, as sse=/events/{room}/; may be repeated",
+        )
+        parser.add_argument(
+            "--http-client",
+            metavar="NAME",
+            help=f"HTTP client of polling, long polling and the publisher: "
+            f"{' or '.join(HTTP_CLIENTS)} (default: httpx)",
         )
         parser.add_argument("--server", help="base URL of a server; default: start a local one")
         parser.add_argument("--application", help="ASGI application of the local server")
@@ -106,29 +127,20 @@ class Command(BaseCommand):
             metavar="N",
             help="measure everything N times with new clients, to compare the runs",
         )
-        parser.add_argument("--json", metavar="FILE", help="write the result with all samples")
+        for name, text in OUTPUT_OPTIONS.items():
+            parser.add_argument(f"--{name}", type=output_file, metavar="FILE", help=text)
         parser.add_argument(
-            "--summary",
-            metavar="FILE",
-            help="write the result without samples, for `advise --measurements`",
-        )
-        parser.add_argument("--csv", metavar="FILE", help="write a table")
-        parser.add_argument("--report", metavar="FILE", help="write a self-contained HTML page")
-        parser.add_argument(
-            "--rerun", metavar="FILE", help="use the settings of a file from --json"
+            "--rerun", type=Path, metavar="FILE", help="use the settings of a file from --json"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             plan = self.plan(options)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise CommandError(str(error)) from error
         if options["self_check"]:
             self.self_check(plan)
             return
-        outputs = [options[name] for name in OUTPUT_OPTIONS if options[name]]
-        for name in outputs:
-            self.check_output(Path(name).absolute())
         try:
             result = self.run_with_progress(plan)
         except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
@@ -137,31 +149,21 @@ class Command(BaseCommand):
             raise CommandError("Interrupted: no figures.") from None
         console = self.printer()
         screen.show(console, result)
-        if options["json"]:
-            Path(options["json"]).write_text(json.dumps(json_csv.document(result)))
-        if options["summary"]:
-            summary = json_csv.document(result, samples=False)
-            Path(options["summary"]).write_text(json.dumps(summary, indent=1) + "\n")
-        if options["csv"]:
-            Path(options["csv"]).write_text(json_csv.as_csv(result))
-        if options["report"]:
-            Path(options["report"]).write_text(html.page(result), encoding="utf-8")
-        for name in outputs:
-            console.print(f"Written: {name}")
+        summary = json_csv.document(result, samples=False)
+        written: dict[str, Callable[[], str]] = {
+            "json": lambda: json.dumps(json_csv.document(result)),
+            "summary": lambda: json.dumps(summary, indent=1) + "\n",
+            "csv": lambda: json_csv.as_csv(result),
+            "report": lambda: html.page(result),
+        }
+        for name, text in written.items():
+            if options[name]:
+                options[name].write_text(text(), encoding="utf-8")
+                console.print(f"Written: {options[name]}", soft_wrap=True)
         if not result.complete:
             raise CommandError(
                 "Incomplete: events were rejected, lost, duplicated or out of order."
             )
-
-    @staticmethod
-    def check_output(path: Path) -> None:
-        """Check before the run that `path` can be written. Raises `CommandError`."""
-        if not path.parent.is_dir():
-            raise CommandError(f"The folder of {path} does not exist.")
-        if path.is_dir():
-            raise CommandError(f"Expected a file to write; {path} is a folder.")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise CommandError(f"No permission to write {path}.")
 
     @staticmethod
     def printer() -> Console:
@@ -171,28 +173,30 @@ class Command(BaseCommand):
 
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
+        settings = plan.configurations[0]
+        trial = Trial(seed=settings.seed, http_client=settings.http_client)
         try:
-            added_delays = asyncio.run(
-                self_check(Trial(seed=plan.configurations[0].seed), plan.application)
-            )
+            cost = asyncio.run(self_check(trial, plan.application))
         except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
-        self.printer().print(screen.render(tables.self_check(added_delays)))
-        if not all(added.within for added in added_delays):
+        console = self.printer()
+        console.print(screen.render(tables.self_check(cost.added)))
+        console.print(screen.render(tables.http_clients(cost.http_cpu)))
+        if not all(added.within for added in cost.added):
             raise CommandError("The comparison adds 0.5 ms or more: the machine may be busy.")
 
     def plan(self, options: dict[str, Any]) -> Plan:
-        """Return the plan for the options. Raises `ValueError`, `OSError`."""
+        """Return the plan for the options. Raises `ValueError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
-            saved = self.saved(Path(options["rerun"]))
+            saved = self.saved(options["rerun"])
         given: dict[str, Any] = {
             setting: options[option] * unit
             for option, setting, unit, _ in OPTIONS
             if options[option] is not None
         }
-        for name in ("arrivals", "together"):
+        for name in ("arrivals", "together", "http_client"):
             if options[name] is not None:
                 given[name] = options[name]
         techniques = list(settings.techniques)
@@ -214,7 +218,7 @@ class Command(BaseCommand):
             try:
                 numbers = tuple(float(value) for value in values.split(","))
             except ValueError:
-                raise ValueError(f"A sweep must be as rtt=0,50,200; got {text!r}.") from None
+                raise ValueError(f"--sweep must be as rtt=0,50,200; got {text!r}.") from None
             names.append(name)
             configurations = [
                 configuration
@@ -224,13 +228,21 @@ class Command(BaseCommand):
         for configuration in configurations:
             configuration.check_predictable()
         if options["server"]:
-            parts = urlsplit(options["server"])  # raises `ValueError`, and so does `port`
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            try:
+                parts = urlsplit(options["server"])
+                usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            except ValueError:  # an invalid address or port
+                usable = False
+            if not usable:
                 raise ValueError(
-                    f"A server must be as http://host:port; got {options['server']!r}."
+                    f"--server must be as http://host:port; got {options['server']!r}."
                 )
         if options["repeat"] < 1:
-            raise ValueError(f"repeat must be 1 or more; got {options['repeat']}.")
+            raise ValueError(f"--repeat must be 1 or more; got {options['repeat']}.")
+        if not is_path(options["publish"]):
+            raise ValueError(
+                f"--publish must be as /publish/{{room}}/; got {options['publish']!r}."
+            )
         plan = Plan(
             configurations=tuple(configurations * options["repeat"]),
             server=options["server"],
@@ -252,17 +264,15 @@ class Command(BaseCommand):
 
     @staticmethod
     def saved(path: Path) -> tuple[Settings, ...]:
-        """Return the settings in a result of `compare --json`. Raises `ValueError`, `OSError`."""
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
+        """Return the settings in a result of `compare --json`. Raises `ValueError`."""
+
+        def settings(document: dict[str, Any]) -> tuple[Settings, ...]:
             return tuple(
                 Settings.from_document(configuration["settings"])
-                for configuration in result["configurations"]
+                for configuration in document["configurations"]
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: expected a result of compare --json; got {error!r}"
-            ) from error
+
+        return json_csv.read(path, settings)
 
     def run_with_progress(self, plan: Plan) -> Result:
         """Run `plan`, with its progress on the terminal if there is configuration."""

@@ -58,7 +58,7 @@ class Command(BaseCommand):
         try:
             check_room_name(options["room"])
         except Problem as problem:
-            raise CommandError(problem.detail) from problem
+            raise CommandError(f"--room: {problem.detail} Got {options['room']!r}.") from problem
         feed = FeedSettings(running=not options["no_conversation"], room=options["room"])
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options

@@ -40,9 +40,14 @@ class Command(BaseCommand):
         try:
             url = root_of(url)
         except ValueError as error:
-            raise CommandError(f"{url!r} is not the URL of a deployment: {error}") from error
-        if not options["idle"] > 0:
-            raise CommandError(f"--idle must be seconds, above 0; got {options['idle']:g}.")
+            raise CommandError(
+                f"A deployment's URL must be as https://host[:port]; got {url!r} ({error})."
+            ) from error
+        if not 0 < options["idle"] <= LONGEST_HOLD:
+            raise CommandError(
+                f"--idle must be seconds, above 0 and at most {LONGEST_HOLD:g}; "
+                f"got {options['idle']:g}."
+            )
         examination = Examination(url, options["idle"])
         try:
             findings = asyncio.run(self.examine(examination))

@@ -52,14 +52,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if find_spec("supervisor") is None:
             raise CommandError("supervisor is missing; 'make install' installs it.")
-        try:
-            command(settings.SERVER)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
-            if options[name] < least:
+            most = 65_535 if "port" in name else 1_000
+            if not least <= options[name] <= most:
                 option = name.replace("_", "-")
-                raise CommandError(f"--{option} must be at least {least}; got {options[name]}.")
+                raise CommandError(
+                    f"--{option} must be from {least} to {most}; got {options[name]}."
+                )
         paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
@@ -71,7 +70,9 @@ class Command(BaseCommand):
         try:
             paths.make_directories()
         except OSError as error:
-            raise CommandError(f"Cannot create {paths.directory}: {error}") from error
+            raise CommandError(
+                f"--directory: cannot create {paths.directory}: {error.strerror}."
+            ) from error
 
         # Set a variable instead of raising an exception, so that a signal interrupts no step.
         self.interrupted = False

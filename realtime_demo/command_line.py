@@ -1,0 +1,39 @@
+"""Argument types of the commands. Each message says what was expected and what came."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    """Return a type for argparse: a finite number, `least` or more."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < math.inf:
+            raise argparse.ArgumentTypeError(f"expected a number, at least {least:g}; got {text!r}")
+        return value
+
+    return number
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file that can be written: a type for argparse.
+
+    It is checked before the run, whose figures would be lost.
+    """
+    path = Path(text).absolute()
+    if not text or path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file to write; got {text!r}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"expected an existing directory; got {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"expected a file to write; no permission for {path}")
+    return path
