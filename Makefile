@@ -9,7 +9,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor conform test test-fast coverage lint format types javascript messages screenshots check servers bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor conform test test-fast coverage lint format types javascript messages screenshots docs check servers bench compare advise faults soak fuzz lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ messages: install ## Update the translations' catalogs (locale/) and compile the
 
 screenshots: install ## Take the page's pictures (build/screenshots; ARGS=--publish renews docs/)
 	@$(BIN)/python -m tests.tools.screenshots $(ARGS)
+
+docs: install ## Build the documentation site, in English and Korean (build/site)
+	@$(BIN)/python -m docs.site
 
 lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra demo pyproject.toml -o requirements/runtime.lock $(ARGS)

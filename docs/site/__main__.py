@@ -1,0 +1,47 @@
+"""`make docs`: build the site into build/site, and its Korean part into build/site/ko."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import django
+
+from .reference import ROOT
+from .sources import LANGUAGES, Language, write_sources
+
+SITE = ROOT / "build" / "site"
+
+
+def build(language: Language, target: Path) -> int:
+    """Build the site of a language into `target`; return Sphinx's exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_sources(language, Path(folder))
+        configuration = Path(__file__).parent
+        # -E: the sources are new files. -W --keep-going: show every warning, then fail.
+        options = ["-E", "-W", "--keep-going", "-q", "-b", "html"]
+        return subprocess.run(
+            [*(sys.executable, "-m", "sphinx"), *options, "-c", configuration, folder, target],
+            env={**os.environ, "SITE_LANGUAGE": language},
+        ).returncode
+
+
+def main() -> int:
+    argparse.ArgumentParser(prog="python -m docs.site", description=__doc__).parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+    django.setup()
+    shutil.rmtree(SITE, ignore_errors=True)
+    targets = {"en": SITE, "ko": SITE / "ko"}
+    codes = [build(language, targets[language]) for language in LANGUAGES]
+    if not any(codes):
+        print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE / 'index.html'}")
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

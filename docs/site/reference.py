@@ -1,0 +1,202 @@
+"""Reference pages made from the code: the settings, and the commands."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import global_settings
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from transports.conf import Conf
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ROOT / "realtime_demo" / "settings.py"
+DJANGO = "https://docs.djangoproject.com/en/5.2/ref/settings/"
+KINDS = {
+    "_boolean": "boolean",
+    "_integer": "integer",
+    "_number": "number",
+    "_list": "list",
+    "_origins": "list of origins",
+}
+TEXTS = {
+    "en": {
+        "settings": "Settings",
+        "settings introduction": "Each setting is an environment variable of the same name, read "
+        "by `realtime_demo/settings.py`, from which this page is made. Lists are separated by "
+        "commas; an invalid value stops the start with a message.",
+        "setting": "Setting",
+        "kind": "Type",
+        "default": "Default",
+        "meaning": "Meaning",
+        "General": "General",
+        "commands": "Commands",
+        "commands introduction": "This page is made from the parsers of the commands and from the "
+        "Makefile.",
+        "option": "Option",
+        "command": "Command",
+    },
+    "ko": {
+        "settings": "설정",
+        "settings introduction": "설정은 모두 같은 이름의 환경 변수입니다. 이 페이지는 설정을 읽는 "
+        "`realtime_demo/settings.py`에서 만듭니다. 목록은 쉼표로 나눕니다. 값이 잘못되면 메시지를 "
+        "내고 시작하지 않습니다.",
+        "setting": "설정",
+        "kind": "형식",
+        "default": "기본값",
+        "meaning": "뜻",
+        "General": "일반",
+        "commands": "명령",
+        "commands introduction": "이 페이지는 명령의 파서와 Makefile에서 만듭니다.",
+        "option": "옵션",
+        "command": "명령",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that an environment variable sets. `section` is its heading in the source."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+    section: str
+
+
+def settings() -> list[Setting]:
+    """Return the settings in the order of the source."""
+    source = SETTINGS.read_text()
+    lines = source.splitlines()
+    found: dict[str, Setting] = {}
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            continue
+        for call in ast.walk(statement):
+            if isinstance(call, ast.Call) and (setting := _setting(call, statement, lines)):
+                found.setdefault(setting.name, setting)
+    return list(found.values())
+
+
+def _setting(call: ast.Call, statement: ast.stmt, lines: list[str]) -> Setting | None:
+    match call.func, call.args:
+        case ast.Name(id=reader), [ast.Constant(value=str(name)), *rest] if reader in KINDS:
+            kind = KINDS[reader]
+        case ast.Attribute(attr="get", value=ast.Attribute(attr="environ")), [
+            ast.Constant(value=str(name)),
+            *rest,
+        ]:
+            kind = "string"
+        case _:
+            return None
+    default = _default(rest[0]) if rest else ""
+    return Setting(name, kind, default, _meaning(statement, lines), _section(statement, lines))
+
+
+def _default(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=value):
+            return str(value)
+        case ast.Attribute(value=ast.Name(id="Conf"), attr=name):
+            return str(getattr(Conf, name))
+    return re.sub(r"^BASE_DIR / '(.*)'$", r"\1", ast.unparse(node))
+
+
+def _meaning(statement: ast.stmt, lines: list[str]) -> str:
+    """Return the comment on the statement's line, or else the one above it."""
+    _code, mark, comment = lines[statement.lineno - 1].partition("  # ")
+    if mark:
+        return comment
+    above: list[str] = []
+    for line in reversed(lines[: statement.lineno - 1]):
+        if not line.startswith("# ") or line.startswith("# ---"):
+            break
+        above.insert(0, line.removeprefix("# "))
+    return " ".join(above)
+
+
+def _section(statement: ast.stmt, lines: list[str]) -> str:
+    for line in reversed(lines[: statement.lineno]):
+        if match := re.match(r"# --- (.*?) -+$", line):
+            return match[1]
+    return "General"
+
+
+def settings_page(language: str) -> str:
+    """Return the Markdown page of the settings."""
+    text = TEXTS[language]
+    lines = [f"# {text['settings']}", "", text["settings introduction"]]
+    section = ""
+    for setting in settings():
+        if setting.section != section:
+            section = setting.section
+            columns = [text[name] for name in ("setting", "kind", "default", "meaning")]
+            lines += [
+                "",
+                f"## {text.get(section, section)}",
+                "",
+                row(*columns),
+                "|---|---|---|---|",
+            ]
+        default = f"`{setting.default}`" if setting.default else ""
+        meaning = setting.meaning
+        if not meaning and hasattr(global_settings, setting.name):
+            meaning = f"[Django]({DJANGO}#{setting.name.lower().replace('_', '-')})"
+        lines.append(row(f"`{setting.name}`", setting.kind, default, meaning))
+    return "\n".join([*lines, ""])
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def commands() -> dict[str, BaseCommand]:
+    """Return the project's own commands by name."""
+    ours = {
+        name: app
+        for name, app in get_commands().items()
+        if isinstance(app, str) and (ROOT / app.replace(".", "/")).is_dir()
+    }
+    return {name: load_command_class(app, name) for name, app in sorted(ours.items())}
+
+
+def options(command: BaseCommand, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the options of a command, without those that every command of Django has."""
+    common = {action.dest for action in BaseCommand().create_parser("manage.py", name)._actions}
+    parser = command.create_parser("manage.py", name)
+    for action in parser._actions:
+        if action.dest in common or action.help == argparse.SUPPRESS:
+            continue
+        value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
+        label = ", ".join(action.option_strings) or str(value)
+        if action.choices is not None:
+            label += " " + "|".join(map(str, action.choices)) if action.option_strings else ""
+        elif action.option_strings and action.nargs != 0:
+            label += f" {value}"
+        yield label, parser._get_formatter()._expand_help(action) if action.help else ""
+
+
+def commands_page(language: str) -> str:
+    """Return the Markdown page of the commands."""
+    text = TEXTS[language]
+    lines = [f"# {text['commands']}", "", text["commands introduction"], ""]
+    lines += ["## make", "", row(text["command"], text["meaning"]), "|---|---|"]
+    makefile = (ROOT / "Makefile").read_text()
+    for target, meaning in re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE):
+        lines.append(row(f"`make {target}`", meaning))
+    for name, command in commands().items():
+        lines += ["", f"## manage.py {name}", "", str(command.help)]
+        if rows := list(options(command, name)):
+            lines += ["", row(text["option"], text["meaning"]), "|---|---|"]
+            lines += [row(f"`{label}`", meaning) for label, meaning in rows]
+    return "\n".join([*lines, ""])
+
+
+PAGES = {"docs/settings": settings_page, "docs/commands": commands_page}

@@ -1,0 +1,139 @@
+"""`manage.py notes`: the notes' claims, each with its verdict and an experiment that runs now."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_noop as _
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from realtime_demo.notes.claims import CLAIMS, Claim
+from realtime_demo.notes.laboratory import Laboratory
+from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page, verdict
+from realtime_demo.production.programs import Missing
+
+LIMIT = 60.0  # seconds for an experiment
+PACKAGES = ("Django", "channels", "channels-redis", "redis", "daphne", "uvicorn")
+
+
+class Command(BaseCommand):
+    help = "Check the claims of the notes: for each, a verdict and an experiment that runs now."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "claims", nargs="*", type=int, metavar="N", help="numbers of claims (all)"
+        )
+        parser.add_argument("--list", action="store_true", help="run no experiment")
+        parser.add_argument(
+            "--language", choices=list(LANGUAGES), default=settings.LANGUAGE_CODE, help="(en)"
+        )
+        parser.add_argument(
+            "--write",
+            type=Path,
+            metavar="FOLDER",
+            help="write the pages and their measurements into the documentation folder",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        known = {claim.number: claim for claim in CLAIMS}
+        numbers = options["claims"] or list(known)
+        for number in numbers:
+            if number not in known:
+                raise CommandError(f"A claim must be from 1 to {len(known)}; got {number}.")
+        if options["write"] and (options["list"] or options["claims"]):
+            raise CommandError("--write runs all experiments: give no claims and no --list.")
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=100)
+        with override(options["language"]):
+            chosen = [known[number] for number in numbers]
+            contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
+        if contradicted:
+            raise CommandError(f"The experiments of {contradicted} contradict the verdicts.")
+
+
+async def show(
+    console: Console, claims: list[Claim], only_list: bool, folder: Path | None
+) -> list[int]:
+    """Print the claims with their outcomes; return the numbers of contradicted verdicts.
+
+    With `folder`, also write the pages of the documentation.
+    """
+    contradicted, observations = [], {}
+    async with Laboratory() as laboratory:
+        for claim in claims:
+            print_claim(console, claim)
+            if only_list:
+                continue
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(LIMIT):
+                    observation = await claim.experiment(laboratory)
+            except Missing as error:
+                indent(console, gettext(_("Not run: {reason}")).format(reason=error))
+                continue
+            observations[claim.number] = observation
+            print_outcome(console, claim, observation, time.monotonic() - started)
+            if not observation.confirms:
+                contradicted.append(claim.number)
+    if folder is not None and not contradicted:
+        if len(observations) < len(CLAIMS):
+            raise CommandError("An experiment did not run; the pages are not written.")
+        write(folder, observations)
+    return contradicted
+
+
+def indent(console: Console, text: str, style: str = "") -> None:
+    console.print(Padding(Text(text, style=style), (0, 0, 0, 4)))
+
+
+def print_claim(console: Console, claim: Claim) -> None:
+    console.print(Text(f"{claim.number:>2}  {gettext(claim.text)}", style="bold"))
+    indent(console, verdict(claim), "green")
+
+
+def print_outcome(console: Console, claim: Claim, observation: Observation, seconds: float) -> None:
+    indent(console, gettext(claim.finding))
+    for sentence in observation.sentences:
+        console.print(Padding(Text(f"→ {sentence}", style="cyan"), (0, 0, 0, 4)))
+    outcome = (
+        _("Confirmed in {seconds} s.")
+        if observation.confirms
+        else _("Contradicted in {seconds} s: the verdict does not hold here.")
+    )
+    indent(console, gettext(outcome).format(seconds=f"{seconds:.1f}"), "dim")
+    for file, test in evidence(claim):
+        indent(console, f"{file}::{test}", "dim")
+    console.print()
+
+
+def write(folder: Path, observations: dict[int, Observation]) -> None:
+    """Write the pages in all languages, and the run that they show."""
+    python = f"Python {platform.python_version()}"
+    run = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "machine": f"{os.cpu_count()} cores ({platform.machine()}), {python}",
+        "command": f"manage.py notes --write {folder}",
+    }
+    saved = {str(number): each.as_document() for number, each in observations.items()}
+    record = {"run": run, "observations": saved}
+    path = folder / RECORD
+    path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    for language, name in LANGUAGES.items():
+        (folder / name).write_text(page(language, record))

@@ -1,0 +1,1 @@
+"""The experiments: each takes the laboratory and returns an observation."""

@@ -1,0 +1,1 @@
+"""The notes' code, as it stands there; the experiments run it."""

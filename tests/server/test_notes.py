@@ -1,0 +1,206 @@
+"""The verdicts on the notes: each is observed by its experiment, and detailed by tests here."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import subprocess
+import sys
+from importlib.metadata import requires
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import channels.auth
+import pytest
+from channels.consumer import AsyncConsumer, SyncConsumer
+from channels.generic.http import AsyncHttpConsumer
+from channels.routing import ChannelNameRouter
+from django.conf import settings
+from django.core.management import CommandError, call_command, get_commands
+from django.utils.translation import gettext, override
+
+from realtime_demo.management.commands import notes
+from realtime_demo.notes.claims import CLAIMS, Claim, Verdict
+from realtime_demo.notes.laboratory import Laboratory
+from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page
+from realtime_demo.production import programs
+from tests.support.database import migrated
+from tests.support.live import LiveServer
+from tests.support.program import ROOT
+from tests.support.redis_server import RedisServer, missing
+from tests.support.waiting import BOUND
+
+pytestmark = [pytest.mark.own_server]
+
+DOCS = ROOT / "docs"
+ON_REDIS = {9, 16, 17}
+# Their experiments use Redis, a database and workers; together they start one server.
+TOGETHER = [(16, 17)]
+GROUPS = [(claim.number,) for claim in CLAIMS if claim.number not in (16, 17)] + TOGETHER
+
+
+async def observe(laboratory: Laboratory, numbers: tuple[int, ...]) -> dict[int, Observation]:
+    async with laboratory:
+        try:
+            return {n: await CLAIMS[n - 1].experiment(laboratory) for n in numbers}
+        except programs.Missing as error:
+            missing(str(error), "see the message")
+            raise
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(
+            numbers,
+            id="-".join(map(str, numbers)),
+            marks=[pytest.mark.redis] if ON_REDIS.intersection(numbers) else [],
+        )
+        for numbers in GROUPS
+    ],
+)
+async def test_a_verdict_is_observed(
+    numbers: tuple[int, ...], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if ON_REDIS.intersection(numbers):
+        redis: RedisServer = request.getfixturevalue("redis_server")
+        database = migrated(tmp_path) if numbers in TOGETHER else None
+        laboratory = Laboratory(redis_url=redis.url, database=database)
+    else:
+        server: LiveServer = request.getfixturevalue("memory_live_server")
+        laboratory = Laboratory(server_url=server.url)
+    observations = await observe(laboratory, numbers)
+    for number, observation in observations.items():
+        assert observation.confirms, (number, [str(each) for each in observation.sentences])
+
+
+def test_the_claims_are_numbered_in_order() -> None:
+    assert [claim.number for claim in CLAIMS] == list(range(1, 18))
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: str(claim.number))
+def test_a_claim_names_tests_that_exist(claim: Claim) -> None:
+    assert bool(claim.condition) == (claim.verdict is Verdict.CONDITIONAL)
+    for file, name in evidence(claim):
+        tree = ast.parse((ROOT / file).read_text())
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        assert name in {node.name for node in tree.body if isinstance(node, functions)}, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_made_from_the_claims(language: str) -> None:
+    """`manage.py notes --write docs` renews it."""
+    record = json.loads((DOCS / RECORD).read_text())
+    assert (DOCS / LANGUAGES[language]).read_text() == page(language, record)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: str(claim.number))
+def test_a_claim_is_translated(claim: Claim) -> None:
+    with override("ko"):
+        for text in filter(None, (claim.text, claim.finding, claim.condition)):
+            assert gettext(text) != text
+
+
+def test_the_command_prints_verdict_experiment_and_tests() -> None:
+    """In Korean, in a process of its own; an experiment that needs no server."""
+    command = [sys.executable, "manage.py", "notes", "13", "--language", "ko"]
+    completed = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=True
+    )
+    with override("ko"):
+        assert gettext(CLAIMS[12].condition) in completed.stdout
+    assert "150" in completed.stdout and "100" in completed.stdout
+    assert "tests/server/test_notes.py::test_a_verdict_is_observed" in completed.stdout
+
+
+def test_the_command_lists_without_experiments(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "print_outcome", None)
+    call_command("notes", "--list")
+    printed = capsys.readouterr().out
+    assert "17  A worker can be started from a view." in printed
+
+
+def test_a_contradicted_verdict_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def contradicting(laboratory: Laboratory) -> Observation:
+        return Observation(confirms=False)
+
+    claim = Claim(1, "A claim.", Verdict.HOLDS, "A finding.", contradicting)
+    monkeypatch.setattr(notes, "CLAIMS", (claim,))
+    with pytest.raises(CommandError, match=r"\[1\] contradict"):
+        call_command("notes", "1")
+
+
+@pytest.mark.parametrize("arguments", [["0"], ["18"], ["--write", "docs", "3"]])
+def test_invalid_arguments_are_rejected(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("notes", *arguments, stdout=StringIO())
+
+
+def test_both_languages_are_offered() -> None:
+    assert list(LANGUAGES) == [code for code, _ in settings.LANGUAGES]
+
+
+# --- What else has changed since the notes --------------------------------------------------
+
+
+def test_channels_does_not_require_daphne() -> None:
+    requirements = requires("channels") or []
+    daphne = [line for line in requirements if line.startswith("daphne")]
+    assert daphne
+    assert all("extra ==" in line for line in daphne)
+    assert get_commands()["runserver"] != "django.core", "another app overrides runserver"
+
+
+async def test_channel_name_router_needs_an_application() -> None:
+    class Task(SyncConsumer):  # type: ignore[misc]
+        pass
+
+    scope = {"type": "channel", "channel": "background-tasks"}
+    with pytest.raises(TypeError):
+        await ChannelNameRouter({"background-tasks": Task})(scope, None, None)
+    assert asyncio.iscoroutinefunction(Task.as_asgi())
+
+
+def test_channels_has_no_token_auth() -> None:
+    assert not hasattr(channels.auth, "TokenAuthMiddlewareStack")
+    assert hasattr(channels.auth, "AuthMiddlewareStack")
+
+
+async def test_a_busy_http_consumer_misses_a_disconnect() -> None:
+    """Dispatch is serial: the disconnect is queued behind the handler that waits for an event."""
+    started, disconnected = asyncio.Event(), asyncio.Event()
+
+    class LongPoll(AsyncHttpConsumer):  # type: ignore[misc]
+        channel_layer_alias = ""
+
+        async def handle(self, body: bytes) -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        async def disconnect(self) -> None:
+            disconnected.set()
+
+    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    messages.put_nowait({"type": "http.request", "body": b""})
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    consumer = asyncio.create_task(LongPoll.as_asgi()(scope, messages.get, None))
+    async with asyncio.timeout(BOUND):
+        await started.wait()
+        messages.put_nowait({"type": "http.disconnect"})
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert messages.qsize() == 1, "the disconnect is not received"
+    assert not disconnected.is_set()
+    consumer.cancel()
+    await asyncio.wait([consumer])
+
+
+def test_synchronous_consumers_share_a_thread() -> None:
+    assert SyncConsumer._sync
+    assert not AsyncConsumer._sync
+    assert SyncConsumer.__dict__["dispatch"]._thread_sensitive

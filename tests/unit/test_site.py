@@ -1,0 +1,98 @@
+"""The documentation site: its navigation, its links, and the pages made from the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs.site import sources
+from docs.site.navigation import GENERATED, SECTIONS
+from docs.site.reference import commands_page, settings, settings_page
+from docs.site.sources import LANGUAGES, Language, all_pages, name_on_site, write_sources
+from tests.support.program import ROOT
+
+TRACKED = subprocess.run(
+    ["git", "ls-files", "--", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
+).stdout.splitlines()
+
+each_language = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def test_the_navigation_names_every_page() -> None:
+    """A new page needs an entry in `docs/site/navigation.py`."""
+    pages = {name.removesuffix(".md") for name in TRACKED if not name.endswith(".ko.md")}
+    assert set(all_pages()) == pages | set(GENERATED)
+    assert len(all_pages()) == len(set(map(name_on_site, all_pages())))
+
+
+def test_the_navigation_has_captions_in_every_language() -> None:
+    for section in SECTIONS:
+        assert set(section.captions) == set(LANGUAGES)
+        assert all(section.captions.values())
+
+
+def test_every_korean_page_has_an_english_one() -> None:
+    korean = {name.removesuffix(".ko.md") for name in TRACKED if name.endswith(".ko.md")}
+    assert korean <= set(all_pages())
+
+
+@each_language
+def test_every_link_on_the_site_has_a_target(language: Language, tmp_path: Path) -> None:
+    write_sources(language, tmp_path)
+    pages = sorted(tmp_path.rglob("*.md"))
+    assert len(pages) >= len(all_pages())
+    for page in pages:
+        if page.is_relative_to(tmp_path / sources.FILES):
+            continue
+        for _image, _label, link in sources.LINK.findall(sources.FENCE.sub("", page.read_text())):
+            if "://" not in link and not link.startswith("#"):
+                assert (page.parent / link.partition("#")[0]).exists(), (page.name, link)
+
+
+def test_the_korean_site_has_korean_pages_and_marks_the_others(tmp_path: Path) -> None:
+    write_sources("ko", tmp_path)
+    assert (tmp_path / "classroom.md").read_text().startswith("# 50분 수업안")
+    assert (tmp_path / "theory.md").read_text().startswith(sources.ONLY_ENGLISH)
+    assert "](notes.md)" in (tmp_path / "index.md").read_text(), "not notes.ko.md"
+
+
+def test_a_link_without_a_target_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"docs/demo.md links to missing.md"):
+        sources.change_links("[a page](missing.md)", "docs/demo", tmp_path)
+
+
+@each_language
+def test_every_environment_variable_is_in_the_reference(language: str) -> None:
+    source = (ROOT / "realtime_demo" / "settings.py").read_text()
+    read = {
+        name
+        for pair in re.findall(r"""_\w+\("([A-Z_]+)"|environ\.get\("([A-Z_]+)\"""", source)
+        for name in pair
+        if name
+    }
+    assert {setting.name for setting in settings()} == read
+    page = settings_page(language)
+    assert all(f"| `{name}` |" in page for name in read)
+    assert "| `TEXT_LENGTH` | integer | `2000` | characters in an event's text |" in page
+
+
+@each_language
+def test_every_command_is_in_the_reference(language: str) -> None:
+    page = commands_page(language)
+    for name in ("advise", "compare", "demo", "doctor", "notes", "runworker", "token"):
+        assert f"## manage.py {name}" in page
+    assert "| `make docs` |" in page
+    assert r"| `--language en\|ko` |" in page
+    assert "--settings" not in page, "options of every command of Django"
+
+
+def test_a_korean_word_is_found_without_its_particle() -> None:
+    pytest.importorskip("sphinx", reason="'make install' installs Sphinx")
+    from docs.site.korean import SearchKorean
+
+    words = SearchKorean({}).split("웹소켓은 polling보다 빨라요")
+    assert {"웹소켓", "웹소켓은", "빨라", "빨라요"} <= set(words)
+    assert "웹" not in words
