@@ -129,7 +129,7 @@ class ForkServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()])},
             )
         return self
 
@@ -195,6 +195,10 @@ def _work(name: str, connection: socket.socket) -> NoReturn:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # skip the cleanup of imported modules in every worker
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _serve_forks(control: socket.socket) -> None:
