@@ -37,7 +37,7 @@ NAMES = (
 PATIENCE = 5.0  # seconds
 SHOWN = 1_500  # bytes of a response, from its end
 
-Text = Mapping[str, str]  # a text by language
+Text = Mapping[str, str]  # by language
 Run = Callable[[Bench], Coroutine[Any, Any, None]]
 
 
@@ -130,12 +130,13 @@ class Exercise:
         """Copy the stub to `directory`; raise `FileExistsError` if it exists."""
         shutil.copytree(self.stub, directory, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def check(self, folder: Path, patience: float = PATIENCE) -> Iterator[Outcome]:
+    def check(self, folder: Path, patience: float | None = None) -> Iterator[Outcome]:
         """Yield the outcome of each case for the `app.py` in `folder`.
 
+        `patience` is the longest wait for what has to arrive, in seconds (default: PATIENCE).
         Raises what importing `app.py` raises.
         """
-        with Bench(folder, patience) as bench:
+        with Bench(folder, patience or PATIENCE) as bench:
             for case in self.cases:
                 try:
                     asyncio.run(case.run(bench))
