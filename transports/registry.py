@@ -6,6 +6,7 @@ no app.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -103,6 +104,16 @@ class Technique:
 
 
 _BATCH = '{"room":"{room}","cursor":"{id}","events":[]}'
+
+
+def _additional() -> tuple[Technique, ...]:
+    """Return the techniques that the environment variable `ADDITIONAL_TECHNIQUES` names.
+
+    It has `module:attribute` for each, separated by spaces.
+    """
+    names = os.environ.get("ADDITIONAL_TECHNIQUES", "").split()
+    return tuple(getattr(import_module(m), a) for m, _, a in (n.partition(":") for n in names))
+
 
 TECHNIQUES: tuple[Technique, ...] = (
     Technique(
@@ -247,6 +258,7 @@ TECHNIQUES: tuple[Technique, ...] = (
         ),
         on_page=False,
     ),
+    *_additional(),
 )
 
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}

@@ -135,7 +135,11 @@ class ForkServer:
                 cwd=ROOT,
                 # Measured connections take no proxy of the environment; lower case comes first
                 # (urllib.request.getproxies_environment).
-                env={**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "*"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()]),
+                    "no_proxy": "*",
+                },
             )
         return self
 
@@ -201,6 +205,10 @@ def _work(name: str, connection: socket.socket) -> NoReturn:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # skip the cleanup of imported modules in every worker
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _serve_forks(control: socket.socket) -> None:

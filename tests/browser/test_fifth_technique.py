@@ -1,18 +1,17 @@
-"""A fifth technique, added to a copy of the project: one folder, and one entry of the registry."""
+"""A technique of your own: the last exercise's solution, added by an environment variable."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from realtime_demo.workshop.exercise import EXERCISES
 from tests.support.demo import Demo
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
@@ -22,41 +21,24 @@ pytestmark = [
     pytest.mark.own_server,
 ]
 
-TECHNIQUE = ROOT / "tests/support/fifth_technique"
-COPIED = ["manage.py", "pyproject.toml", "background", "deploy", "locale", "realtime_demo", "tests"]
-COPIED += ["benchmarks", "faults", "transports", "polling", "longpoll", "streaming", "websocket"]
-REGISTRY_END = "\n)\n\nBY_NAME"
+ENVIRONMENT = {
+    "PYTHONPATH": str(EXERCISES["own"].solution),
+    "ADDITIONAL_TECHNIQUES": "multipart:TECHNIQUE",
+}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the project, add the folder `multipart` and the entry."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name)
-        else:
-            shutil.copy(ROOT / name, folder)
-    shutil.copytree(TECHNIQUE / "multipart", folder / "multipart")
-    registry = folder / "transports/registry.py"
-    before, end, after = registry.read_text().partition(REGISTRY_END)
-    entry = (TECHNIQUE / "entry.txt").read_text().rstrip()
-    registry.write_text(f"{before}\n{entry}{end}{after}")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def demo(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with Demo(tmp_path_factory.mktemp("demo"), source=project) as demo:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with Demo(tmp_path_factory.mktemp("demo"), env=ENVIRONMENT) as demo:
         yield demo
 
 
-def run(project: Path, *arguments: str, code: int = 0, **environment: str) -> str:
-    """Run Python in the copy and return its output; it must exit with `code`."""
+def run(*arguments: str, code: int = 0, **environment: str) -> str:
+    """Run Python with the technique and return its output; it must exit with `code`."""
     completed = subprocess.run(
         [sys.executable, *arguments],
-        cwd=project,
-        env={**os.environ, **environment},
+        cwd=ROOT,
+        env={**os.environ, **ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=100,
@@ -76,22 +58,20 @@ async def test_page_has_a_lane_for_a_new_technique(demo: Demo, browser: Browser)
     await page.close()
 
 
-def test_contract_suite_covers_a_new_technique(demo: Demo, project: Path) -> None:
+def test_contract_suite_covers_a_new_technique(demo: Demo) -> None:
     suite = ["-m", "pytest", "-q", "-n", "0", "tests/contract/test_replay.py", "-k", "multipart"]
-    output = run(project, *suite, SERVER_URL=demo.url)
+    output = run(*suite, SERVER_URL=demo.url)
     passed = re.search(r"(\d+) passed", output)
     assert passed and int(passed[1]) >= 15, output
 
 
-def test_comparison_measures_a_new_technique(project: Path) -> None:
+def test_comparison_measures_a_new_technique() -> None:
     settings = ["--clients", "1", "--duration", "3", "--rounds", "1", "--rate", "10"]
-    output = run(
-        project, "manage.py", "compare", "--techniques", "multipart", "--warmup", "0", *settings
-    )
+    output = run("manage.py", "compare", "--techniques", "multipart", "--warmup", "0", *settings)
     assert "Multipart" in output
 
 
-def test_doctor_examines_a_new_technique(memory_live_server: LiveServer, project: Path) -> None:
-    """The doctor of the copy misses it on a server without it."""
-    output = run(project, "manage.py", "doctor", memory_live_server.url, "--idle", "1", code=1)
+def test_doctor_examines_a_new_technique(memory_live_server: LiveServer) -> None:
+    """The doctor misses it on a server without it."""
+    output = run("manage.py", "doctor", memory_live_server.url, "--idle", "1", code=1)
     assert "multipart" in output

@@ -1,0 +1,147 @@
+"""`manage.py exercise`: exercises that check themselves."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import translation
+from django.utils.translation import gettext as _
+from rich.console import Console
+from rich.markup import escape
+
+from realtime_demo.workshop.exercise import EXERCISES, Exercise, Outcome
+
+
+class Command(BaseCommand):
+    help = "List, start and check the exercises of the workshop."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=["list", "start", "check", "hint", "solution"])
+        parser.add_argument("name", nargs="?", help="of the exercise; not for list")
+        parser.add_argument(
+            "number", nargs="?", type=int, default=1, help="of the hint (default: 1)"
+        )
+        parser.add_argument("--directory", type=Path, help="default: exercises/NAME")
+        parser.add_argument(
+            "--language",
+            choices=[code for code, _name in settings.LANGUAGES],
+            default=language_of_terminal(),
+            help="of all texts (default: the terminal's, as in LANG)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.console = Console(file=self.stdout, soft_wrap=True, highlight=False)  # type: ignore[arg-type]
+        self.language: str = options["language"]
+        with translation.override(self.language):
+            if options["action"] == "list":
+                self.list()
+                return
+            if options["name"] not in EXERCISES:
+                names = ", ".join(EXERCISES)
+                raise CommandError(f"NAME must be one of {names}; got {options['name']}.")
+            exercise = EXERCISES[options["name"]]
+            directory = options["directory"] or Path("exercises") / exercise.name
+            match options["action"]:
+                case "start":
+                    self.start(exercise, directory)
+                case "check":
+                    self.check_exercise(exercise, directory)
+                case "hint":
+                    self.hint(exercise, options["number"])
+                case "solution":
+                    self.solution(exercise)
+
+    def list(self) -> None:
+        for number, exercise in enumerate(EXERCISES.values(), 1):
+            title = escape(exercise.title[self.language])
+            self.console.print(f"{number:2}  [bold]{exercise.name:13}[/] {title}")
+
+    def start(self, exercise: Exercise, directory: Path) -> None:
+        try:
+            exercise.start(directory)
+        except FileExistsError as error:
+            raise CommandError(
+                _("{directory} exists: choose another with --directory.").format(
+                    directory=directory
+                )
+            ) from error
+        self.console.print(f"[bold]{escape(exercise.title[self.language])}[/]\n")
+        self.console.print(escape(exercise.task[self.language].strip()), "\n")
+        self.console.print(_("Edit {file}.").format(file=directory / "app.py"))
+        run = f"python -m uvicorn --app-dir {directory} app:application"
+        self.console.print(_("Run it: {command}").format(command=run))
+        option = (
+            "" if directory == Path("exercises") / exercise.name else f" --directory {directory}"
+        )
+        check = f"python manage.py exercise check {exercise.name}{option}"
+        self.console.print(_("Check it: {command}").format(command=check))
+
+    def check_exercise(self, exercise: Exercise, directory: Path) -> None:
+        file = directory / "app.py"
+        if not file.is_file():
+            raise CommandError(
+                _("{file} does not exist: start the exercise first.").format(file=file)
+            )
+        passed = True
+        try:
+            for outcome in exercise.check(directory):
+                self.show(outcome)
+                passed = passed and outcome.fault is None
+        except Exception as error:
+            self.console.print(escape("".join(traceback.format_exception(error)[-4:])))
+            raise CommandError(_("{file} cannot be imported.").format(file=file)) from error
+        if not passed:
+            self.console.print(
+                _("A hint: {command}").format(
+                    command=f"python manage.py exercise hint {exercise.name}"
+                )
+            )
+            self.stdout.flush()
+            sys.exit(1)
+        self.console.print(f"[green]{escape(_('Every case passes.'))}[/]")
+
+    def show(self, outcome: Outcome) -> None:
+        holds = escape(outcome.case.holds[self.language])
+        if outcome.fault is None:
+            self.console.print(f"[green]✓[/] {holds}")
+            return
+        self.console.print(f"[red]✗[/] {holds}")
+        self.console.print(f"  {escape(outcome.explanation(self.language))}")
+        if outcome.received:
+            self.console.print(f"  {_('Received:')}")
+            for line in outcome.received.splitlines():
+                self.console.print(f"    {escape(line)}")
+
+    def hint(self, exercise: Exercise, number: int) -> None:
+        hints = exercise.hints
+        if not 1 <= number <= len(hints):
+            raise CommandError(f"The hint must be from 1 to {len(hints)}; got {number}.")
+        self.console.print(escape(hints[number - 1][self.language].strip()))
+        if number < len(hints):
+            self.console.print(
+                _("The next hint: {command}").format(
+                    command=f"python manage.py exercise hint {exercise.name} {number + 1}"
+                )
+            )
+
+    def solution(self, exercise: Exercise) -> None:
+        for file in sorted(exercise.solution.rglob("*")):
+            if file.suffix in (".py", ".js"):
+                self.console.print(f"[bold]# {file.relative_to(exercise.solution)}[/]")
+                self.console.print(escape(file.read_text()))
+
+
+def language_of_terminal() -> str:
+    """Return the language of LC_ALL, LC_MESSAGES or LANG, if there is a translation."""
+    value = next(
+        (os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), ""
+    )
+    language = value.partition("_")[0].partition(".")[0]
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

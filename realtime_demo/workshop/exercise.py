@@ -1,0 +1,149 @@
+"""The exercises in order of difficulty, with their texts in every language and their cases."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tomllib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from realtime_demo.workshop.bench import Bench
+from realtime_demo.workshop.exchange import NoResponse, Unexpected, WrongStatus
+
+FOLDER = Path(__file__).parent / "exercises"
+NAMES = (
+    "poll",
+    "longpoll",
+    "lines",
+    "heartbeat",
+    "sse",
+    "chat",
+    "disconnect",
+    "proxy",
+    "token",
+    "once",
+    "resume",
+    "reader",
+    "backpressure",
+    "own",
+)
+PATIENCE = 5.0  # seconds
+SHOWN = 1_500  # bytes of a response, from its end
+
+Text = Mapping[str, str]  # by language
+Run = Callable[[Bench], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A requirement: the text of what `holds`, and of what is `wrong` with its placeholders."""
+
+    name: str
+    holds: Text
+    wrong: Text
+    run: Run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a case: `fault` is None if it passed."""
+
+    case: Case
+    fault: Exception | None = None
+
+    def explanation(self, language: str) -> str:
+        """Return what is wrong, in plain words."""
+        match self.fault:
+            case NoResponse():
+                return _("The response is not complete after {seconds:g} s.").format(
+                    **self.fault.values
+                )
+            case WrongStatus():
+                return _("Expected status {expected}; got {got}.").format(**self.fault.values)
+            case Unexpected():
+                return self.case.wrong[language].format(**self.fault.values)
+            case _:
+                return f"{type(self.fault).__name__}: {self.fault}"
+
+    @property
+    def received(self) -> str:
+        """The end of what was received, with the bytes that do not print escaped."""
+        data = self.fault.received if isinstance(self.fault, Unexpected) else b""
+        text = data[-SHOWN:].decode("utf-8", "backslashreplace")
+        return text.replace("\r\n", "\\r\\n\n").replace("\u2028", "\\u2028")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise; its folder has `exercise.toml`, `check.py`, `stub/` and `solution/`."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / self.name
+
+    @property
+    def stub(self) -> Path:
+        return self.folder / "stub"
+
+    @property
+    def solution(self) -> Path:
+        return self.folder / "solution"
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        return tomllib.loads((self.folder / "exercise.toml").read_text())
+
+    @property
+    def title(self) -> Text:
+        title: Text = self.document["title"]
+        return title
+
+    @property
+    def task(self) -> Text:
+        task: Text = self.document["task"]
+        return task
+
+    @property
+    def hints(self) -> list[Text]:
+        hints: list[Text] = self.document["hints"]
+        return hints
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """The cases in the order of `exercise.toml`; each is a function of `check.py`."""
+        module = import_module(f"realtime_demo.workshop.exercises.{self.name}.check")
+        return [
+            Case(name, texts["holds"], texts["wrong"], getattr(module, name))
+            for name, texts in self.document["cases"].items()
+        ]
+
+    def start(self, directory: Path) -> None:
+        """Copy the stub to `directory`; raise `FileExistsError` if it exists."""
+        shutil.copytree(self.stub, directory, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def check(self, folder: Path, patience: float | None = None) -> Iterator[Outcome]:
+        """Yield the outcome of each case for the `app.py` in `folder`.
+
+        `patience` is the longest wait for what has to arrive, in seconds (default: PATIENCE).
+        Raises what importing `app.py` raises.
+        """
+        with Bench(folder, patience or PATIENCE) as bench:
+            for case in self.cases:
+                try:
+                    asyncio.run(case.run(bench))
+                except Exception as error:
+                    yield Outcome(case, error)
+                else:
+                    yield Outcome(case)
+
+
+EXERCISES = {name: Exercise(name) for name in NAMES}

@@ -1,0 +1,33 @@
+"""Cases of streaming in lines."""
+
+from __future__ import annotations
+
+from realtime_demo.workshop.bench import Bench
+from realtime_demo.workshop.exchange import Unexpected, texts
+
+
+async def length(bench: Bench) -> None:
+    async with bench.get(f"/lines/{bench.room()}/") as response:
+        await response.head()
+        if "content-length" in response.headers:
+            raise Unexpected(response.received, got=response.headers["content-length"])
+
+
+async def lines(bench: Bench) -> None:
+    room = bench.room()
+    published = await bench.publish(room, "one", "two\nlines", "three\u2028parts")
+    async with bench.get(f"/lines/{room}/") as response:
+        await response.head()
+        await response.until(lambda: response.body.count(b"\n") >= 3)
+        if bytes(response.body) != b"".join([event.encoded + b"\n" for event in published]):
+            raise Unexpected(response.received, got=response.body.count(b"\n"))
+
+
+async def live(bench: Bench) -> None:
+    room = bench.room()
+    async with bench.get(f"/lines/{room}/") as response:
+        await response.head()
+        published = await bench.publish(room, "news")
+        await response.until(lambda: b"news" in response.body)
+        if response.events != published:
+            raise Unexpected(response.received, got=texts(response.events))

@@ -1,0 +1,25 @@
+"""Cases of short polling."""
+
+from __future__ import annotations
+
+from realtime_demo.workshop.bench import Bench
+from realtime_demo.workshop.exchange import Unexpected, texts
+
+
+async def burst(bench: Bench) -> None:
+    await poll(bench, "one", "two", "three")
+
+
+async def nothing(bench: Bench) -> None:
+    await poll(bench)
+
+
+async def poll(bench: Bench, *expected: str) -> None:
+    """Publish the `expected` texts after an earlier event; a poll must return just them."""
+    room = bench.room()
+    (earlier,) = await bench.publish(room, "earlier")
+    await bench.publish(room, *expected)
+    async with bench.get(f"/poll/{room}/?since={earlier.id}") as response:
+        batch = await response.batch()
+        if [event.text for event in batch.events] != [*expected]:
+            raise Unexpected(response.received, got=texts(batch.events))

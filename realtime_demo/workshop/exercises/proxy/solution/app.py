@@ -1,0 +1,33 @@
+"""Streaming behind a proxy: `GET /behind/<room>/`, with an event on each line."""
+
+from realtime_demo.workshop.application import build_application  # isort: skip
+
+from contextlib import aclosing
+
+from django.urls import re_path
+
+from transports import hub
+from transports.http.base import CancelledOnDisconnect, Endpoint
+from transports.http.request import Request
+from transports.http.scope import Receive, Send
+
+HEADERS = [
+    (b"content-type", b"application/x-ndjson"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"content-encoding", b"identity"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Behind(Endpoint):
+    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
+        batches = hub.subscribe(request.room, request.since)
+        async with CancelledOnDisconnect(receive), aclosing(batches):
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            async for batch in batches:
+                data = b"".join([event.encoded + b"\n" for event in batch.events])
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+
+application = build_application(http=[re_path(r"^behind/(?P<room>[^/]+)/$", Behind.as_asgi())])

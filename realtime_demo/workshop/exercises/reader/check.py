@@ -1,0 +1,38 @@
+"""Cases of one reader of the channel layer."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from realtime_demo.workshop.bench import Bench
+from realtime_demo.workshop.exchange import Unexpected
+
+CLIENTS = 20
+
+
+async def everyone(bench: Bench) -> None:
+    await check(bench, at_most=CLIENTS)
+
+
+async def one(bench: Bench) -> None:
+    await check(bench, at_most=1)
+
+
+async def check(bench: Bench, at_most: int) -> None:
+    """Publish to `CLIENTS`; each must receive the event, with `at_most` channels in the group."""
+    room = bench.room()
+    async with AsyncExitStack() as stack:
+        responses = [
+            await stack.enter_async_context(bench.get(f"/reader/{room}/")) for _ in range(CLIENTS)
+        ]
+        for response in responses:
+            await response.head()
+        await bench.until(lambda: bench.readers(room) >= min(at_most, 1))
+        published = await bench.publish(room, "news")
+        for response in responses:
+            await response.until(lambda response=response: b"news" in response.body)  # type: ignore[misc]
+        received = sum(response.events == published for response in responses)
+        readers = bench.readers(room)
+        if received < CLIENTS or readers > at_most:
+            values = {"clients": CLIENTS, "count": received, "readers": readers}
+            raise Unexpected(responses[0].received, **values)

@@ -1,0 +1,36 @@
+"""Cases of Server-Sent Events."""
+
+from __future__ import annotations
+
+import re
+
+from realtime_demo.workshop.bench import Bench
+from realtime_demo.workshop.exchange import Exchange, Unexpected
+
+
+def ids(response: Exchange) -> list[str]:
+    """Return the ids of the complete messages, in order."""
+    messages = bytes(response.body).decode().split("\n\n")[:-1]
+    found = [re.search(r"^id: ?(.+)$", message, re.MULTILINE) for message in messages]
+    return [match[1] if match else "" for match in found]
+
+
+async def identity(bench: Bench) -> None:
+    room = bench.room()
+    published = await bench.publish(room, "one", "two")
+    async with bench.get(f"/sse/{room}/") as response:
+        await response.head()
+        await response.until(lambda: response.body.count(b"\n\n") >= 2)
+        if ids(response) != [event.id for event in published]:
+            raise Unexpected(response.received)
+
+
+async def resume(bench: Bench) -> None:
+    room = bench.room()
+    (one, two, three) = await bench.publish(room, "one", "two", "three")
+    async with bench.get(f"/sse/{room}/", [("Last-Event-ID", one.id)]) as response:
+        await response.head()
+        await response.until(lambda: b"three" in response.body)
+        expected = b"two" in response.body and b"one" not in response.body
+        if not expected or three.id.encode() not in response.body:
+            raise Unexpected(response.received, id=one.id, expected=two.id)
