@@ -77,6 +77,8 @@ CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # Whether clients reach the servers only through a proxy, which sets X-Forwarded-For and
 # X-Forwarded-Proto.
 BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
+# The path below which a proxy serves this project, such as "/demo".
+FORCE_SCRIPT_NAME = os.environ.get("FORCE_SCRIPT_NAME", "").rstrip("/") or None
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.conf import settings
+
 from transports.registry import BY_NAME, TECHNIQUES
 
 OTHER = "other"  # the page, its scripts, publishing, the demo's controls
@@ -18,7 +20,7 @@ _PATHS = [
 
 def label_of(target: str) -> str:
     """Return the label of a request target (`/polling/lobby/?since=…`)."""
-    path = target.partition("?")[0]
+    path = target.partition("?")[0].removeprefix(settings.FORCE_SCRIPT_NAME or "")
     for pattern, name in _PATHS:
         if pattern.fullmatch(path):
             return name

@@ -23,7 +23,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with Demo(tmp_path_factory.mktemp("demo")) as demo:
+    # Below a path, as behind some proxies: no address of the page may assume the root.
+    with Demo(tmp_path_factory.mktemp("demo"), env={"FORCE_SCRIPT_NAME": "/class"}) as demo:
         yield demo
 
 

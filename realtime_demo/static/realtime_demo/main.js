@@ -8,6 +8,7 @@ import { Playback } from "./lanes/playback.js";
 import { Timeline } from "./lanes/timeline.js";
 import { Clock, now } from "./lib/clock.js";
 import { DemoControl } from "./lib/demo-control.js";
+import { make } from "./lib/dom.js";
 import { listenForKeys } from "./lib/keyboard.js";
 import { publish } from "./lib/publish.js";
 import { runAlone } from "./lib/run-alone.js";
@@ -37,7 +38,7 @@ const ifPresent = (id, make) => (byId(id) ? make(byId(id)) : null);
 
 const configuration = JSON.parse(byId("configuration").textContent);
 const { room, techniques } = configuration;
-const settings = new Settings({
+const defaults = {
   window: matchMedia("(max-width: 40rem)").matches ? 10 : 30,
   interval: configuration.interval,
   rate: configuration.rate,
@@ -46,7 +47,9 @@ const settings = new Settings({
   bandwidth: null,
   lanes: techniques.map(({ name }) => name),
   scene: "",
-});
+};
+const settings = new Settings(defaults, configuration.scenarios?.map(({ slug }) => slug) ?? []);
+for (const textContent of settings.problems) byId("notices").append(make("p", { className: "error", textContent }));
 const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
 const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
@@ -140,9 +143,7 @@ async function change(of, text) {
 
 const playback = new Playback(lanes, byId("board"), byId("freeze"), (occurrence) => {
   inspector?.show(occurrence);
-  const hasScenario = Boolean(scenarios?.panel.scenario);
-  if (byId("legend")) byId("legend").hidden = Boolean(occurrence) || hasScenario;
-  if (scenarios) scenarios.panel.element.hidden = Boolean(occurrence) || !hasScenario;
+  if (byId("legend")) byId("legend").hidden = Boolean(occurrence);
   if (!occurrence) return;
   inspector?.element.scrollIntoView({ block: "nearest" });
   announcer.describe(occurrence);
@@ -154,7 +155,7 @@ const controls = ifPresent("controls", (element) =>
 settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) => {
   if (names.includes("window")) showWindow();
   if (names.includes("interval")) {
-    receivers.find(({ technique }) => technique.name === "polling")?.reopen();
+    for (const each of receivers) if (each.technique.responseEnds === "at once") each.reopen();
   }
   if (names.some((name) => ["interval", "rtt", "jitter", "bandwidth"].includes(name))) resetFigures();
   if (names.some((name) => name !== "window" && name !== "scene")) forecast.update();
@@ -176,9 +177,8 @@ byId("reset-figures")?.addEventListener("click", () => {
   note(gettext("Figures reset"));
 });
 const scenarios = ifPresent("scenario", (element) => {
-  const legend = byId("legend");
   const announce = (text) => announcer.announce(text);
-  const page = { room, settings, receivers, demo, controls, playback, legend, resetFigures, note, announce };
+  const page = { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce };
   return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
 });
 scenarios?.open();
@@ -210,7 +210,7 @@ async function readClock() {
 }
 
 ifPresent("composer", (form) => {
-  prepareComposer(form, byId("outcome"), configuration.publish, (event) => session.published(event));
+  prepareComposer(form, byId("outcome"), configuration, (event) => session.published(event));
   // The name is the user's presence: all techniques reconnect with it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });

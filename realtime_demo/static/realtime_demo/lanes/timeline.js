@@ -158,6 +158,11 @@ export class Timeline {
     else if (this.hidden.at(-1)?.[1] === Infinity) this.hidden.at(-1)[1] = at;
   }
 
+  /** For how long the page was hidden between two times: milliseconds. */
+  hiddenBetween(start, end) {
+    return this.hidden.reduce((sum, [from, to]) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0);
+  }
+
   #add(event, published) {
     const [epoch, seq] = event.id.split("-");
     const arrivals = new Float64Array(this.tracks.length).fill(NaN);

@@ -34,7 +34,7 @@ export class Receiver {
   #countdown;
 
   /**
-   * @param {{ name: string, label: string, url: string, colour: { dark: string, light: string } }} technique
+   * @param {{ name: string, label: string, url: string, responseEnds: string, isStream: boolean, colour: { dark: string, light: string } }} technique
    * @param {new (url: URL, options: object) => any} Source
    * @param {import("../lanes/timeline.js").Timeline} timeline
    * @param {import("../lanes/timeline.js").Track} track
