@@ -18,7 +18,7 @@ django_application: Any = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import WebsocketDenier
 from django.conf import settings
-from django.urls import get_script_prefix, path, re_path
+from django.urls import path, re_path
 
 import transports.routing
 from background.consumers import channels
@@ -46,8 +46,7 @@ http_urlpatterns = [
 ]
 if settings.SERVE_STATIC:
     static_files: Any = StaticFiles(django_application)
-    static_path = settings.STATIC_URL.removeprefix(get_script_prefix())
-    http_urlpatterns.insert(0, re_path(rf"^{static_path}", static_files))
+    http_urlpatterns.insert(0, re_path(r"^static/", static_files))
 websocket_urlpatterns = [
     *(route for module in routings for route in getattr(module, "websocket_urlpatterns", [])),
     re_path(r"", WebsocketDenier.as_asgi()),

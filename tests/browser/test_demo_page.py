@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import BrowserContext, expect
 
@@ -82,6 +83,12 @@ async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserC
                 await asyncio.sleep(0.05)
         await page.get_by_role("button", name="Announce").click()
         await expect(page.get_by_role("alert")).to_contain_text("The text must have")
+
+
+async def test_a_path_outside_the_mount_point_is_404(demo: Demo) -> None:
+    async with httpx.AsyncClient() as http:
+        response = await http.get(f"{httpx.URL(demo.url).copy_with(path='/polling/lobby/')}")
+    assert (response.status_code, response.json()["code"]) == (404, "path")
 
 
 async def test_only_staff_may_announce(

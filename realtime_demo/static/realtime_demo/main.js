@@ -49,7 +49,7 @@ const defaults = {
   scene: "",
 };
 const settings = new Settings(defaults, configuration.scenarios?.map(({ slug }) => slug) ?? []);
-for (const textContent of settings.problems) byId("notices").append(make("p", { className: "error", textContent }));
+for (const textContent of settings.problems) byId("notices").append(make("p", { className: "error", role: "alert", textContent }));
 const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
 const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
