@@ -95,6 +95,20 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
     return render(request, f"techniques/{app}.html", context)
 
 
+@require_safe
+def replay_page(request: HttpRequest) -> HttpResponse:
+    """Show a recording. The browser reads it; the server does not receive it."""
+    techniques = [technique for technique in TECHNIQUES if technique.on_page]
+    context = {
+        "techniques": techniques,
+        "windows": WINDOWS,
+        "configuration": {
+            "techniques": [_technique_for_browser(each, DEFAULT_ROOM) for each in techniques]
+        },
+    }
+    return render(request, "replay.html", context)
+
+
 @cache
 def server_name() -> str:
     """Return the name and version of the ASGI server of this process; "none" without one."""

@@ -14,7 +14,7 @@ import { publish } from "./lib/publish.js";
 import { runAlone } from "./lib/run-alone.js";
 import { Settings } from "./lib/settings.js";
 import { relativeMedians } from "./lib/statistics.js";
-import { format, gettext } from "./lib/text.js";
+import { format, gettext, ngettext, write } from "./lib/text.js";
 import { Visibility } from "./lib/visibility.js";
 import { Announcer } from "./panels/announcer.js";
 import { Card } from "./panels/card.js";
@@ -23,6 +23,7 @@ import { Controls } from "./panels/controls.js";
 import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
+import { prepareRecordButton } from "./panels/record-button.js";
 import { prepareScenarios } from "./panels/scenarios.js";
 import { TapCounts } from "./panels/tap-counts.js";
 import { Receiver } from "./sources/receiver.js";
@@ -176,6 +177,10 @@ byId("reset-figures")?.addEventListener("click", () => {
   resetFigures();
   note(gettext("Figures reset"));
 });
+ifPresent("record", (button) => {
+  const values = () => Object.fromEntries(Object.keys(defaults).map((name) => [name, settings.get(name)]));
+  prepareRecordButton(button, timeline, cards, { room, settings: values, note });
+});
 const scenarios = ifPresent("scenario", (element) => {
   const announce = (text) => announcer.announce(text);
   const page = { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce };
@@ -216,6 +221,9 @@ ifPresent("composer", (form) => {
 });
 showWindow();
 forecast.update();
+demo?.addEventListener("state", (/** @type {any} */ { detail: { pages } }) => {
+  ifPresent("pages", (element) => write(element, format(ngettext("{pages} page is open", "{pages} pages are open", pages), { pages })));
+});
 demo?.connect();
 
 await readClock(); // before anything can disturb the measurement

@@ -19,7 +19,7 @@ const CLICK_RADIUS = 18; // pixels around a tick
 
 /**
  * @typedef {object} Row
- * @property {import("../sources/receiver.js").Receiver} receiver
+ * @property {import("../sources/recipient.js").Recipient} receiver
  * @property {HTMLElement} element the lane's card; it has the lane's position, unless the lanes are stacked
  *
  * @typedef {{ top: number, height: number }} Position
