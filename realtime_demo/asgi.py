@@ -48,7 +48,7 @@ http_urlpatterns = [
 ]
 if settings.SERVE_STATIC:
     static_files: Any = StaticFiles(django_application)
-    http_urlpatterns.insert(0, re_path(rf"^{settings.STATIC_URL.lstrip('/')}", static_files))
+    http_urlpatterns.insert(0, re_path(r"^static/", static_files))
 websocket_urlpatterns = [
     *(route for module in routings for route in getattr(module, "websocket_urlpatterns", [])),
     *transports.routing.websocket_urlpatterns,

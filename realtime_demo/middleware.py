@@ -65,12 +65,14 @@ class LanguageMiddleware(LocaleMiddleware):
     """Django's `LocaleMiddleware`, with `?lang=` before the cookie and Accept-Language.
 
     The cookie stores the language of `?lang=`, so that further pages have the same language.
-    Unknown languages are ignored.
+    `request.unknown_language` is a requested language that the project does not have.
     """
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        if language := _requested_language(request):
+        language = _requested_language(request)
+        request.unknown_language = None if language else request.GET.get("lang")  # type: ignore[attr-defined]
+        if language:
             translation.activate(language)
             request.LANGUAGE_CODE = language
 

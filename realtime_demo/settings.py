@@ -105,6 +105,8 @@ CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # Whether clients reach the servers only through a proxy, which sets X-Forwarded-For and
 # X-Forwarded-Proto.
 BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
+# The path below which a proxy serves this project, such as "/demo".
+FORCE_SCRIPT_NAME = os.environ.get("FORCE_SCRIPT_NAME", "").rstrip("/") or None
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
@@ -286,7 +288,7 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 3600  # seconds
 LANGUAGE_COOKIE_SECURE = BEHIND_PROXY
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "static/"
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT", DATA_DIR / "staticfiles")
 # Whether this process serves the static files too; in production nginx does.
 SERVE_STATIC = _boolean("SERVE_STATIC", True)

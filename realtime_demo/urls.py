@@ -10,12 +10,13 @@ from transports.auth.views import LimitedLoginView
 
 from .web.technique_pages import PAGES
 from .web.theory import theory
-from .web.views import clock, demo_page, script_texts, technique_page
+from .web.views import clock, demo_page, replay_page, script_texts, technique_page
 
 languages = "|".join(dict(settings.LANGUAGES))
 
 urlpatterns = [
     path("", demo_page, name="page"),
+    path("replay/", replay_page, name="replay"),
     path("clock/", clock, name="clock"),
     re_path(rf"^texts/(?P<language>{languages})[.]js$", script_texts, name="script-texts"),
     path("theory/", theory),

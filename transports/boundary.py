@@ -85,6 +85,9 @@ class Boundary:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
+        if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):
+            await self._reject_outside(scope, send)
+            return
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
             scope["client"] = (forwarded.strip(), 0)
@@ -126,6 +129,14 @@ class Boundary:
                 self._open_per_address[address] -= 1
                 if not self._open_per_address[address]:
                     del self._open_per_address[address]
+
+    async def _reject_outside(self, scope: Scope, send: Send) -> None:
+        """Answer a path that is not below the mount point; close a WebSocket before accepting."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            detail = f"Expected a path below {self.root_path}/."
+            await reject(send, Problem(404, "path", detail))
 
     def _too_many_of_one_address(self) -> Problem:
         return Problem(

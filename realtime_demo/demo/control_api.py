@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
+from django.urls import get_script_prefix
 
 from transports.auth.permissions import check_room
 from transports.events import encode
@@ -53,9 +54,10 @@ def configuration_for_page(request: HttpRequest) -> dict[str, Any] | None:
     """
     if not settings.STAGE_SOCKET:
         return None
+    url = f"{get_script_prefix()}stage/"
     return {
-        "url": "/stage/",
-        "live": "/stage/live/",
+        "url": url,
+        "live": f"{url}live/",
         "csrf": get_token(request),
         "says": {key: str(text) for key, text in EXPLANATIONS.items()},
         "mayControl": is_on_this_machine(scope_of(request)),

@@ -19,7 +19,7 @@ from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME
 
 from .ipc import LONGEST, Document, Lines
-from .labels import STREAMS, is_technique, label_of
+from .labels import PAGE, STREAMS, is_technique, label_of
 from .lease import Leases, Saved
 from .stalling import Stalling
 from .state import FaultSettings, FeedSettings, NetworkSettings, Server
@@ -296,6 +296,7 @@ class DemoRunner:
             "feed": self.feed.document,
             "faults": {**self.faults.document, "stalled": self.stalling.stalled},
             "lapses": self.lapses,
+            "pages": len(self.tap.labelled(PAGE)),
             "techniques": {name: self._figures(name) for name in BY_NAME},
             "clock": time.time(),
         }

@@ -36,7 +36,8 @@ class Action:
 class Scenario:
     """A guided scenario. `duration` is the length of the run in seconds.
 
-    `needs_demo`: it requires the controls that only `manage.py demo` has.
+    `needs_demo`: it requires the controls that only `manage.py demo` has. `hidden_time`: the
+    seconds for which the reader must have hidden the tab; after a shorter time there is no answer.
     """
 
     slug: str
@@ -49,6 +50,7 @@ class Scenario:
     link: str
     actions: tuple[Action, ...] = ()
     needs_demo: bool = True
+    hidden_time: float = 0
 
     def for_browser(self) -> dict[str, Any]:
         """Return the scenario as a JSON object, in the active language."""
@@ -63,10 +65,37 @@ class Scenario:
             "answer": str(self.answer),
             "link": self.link,
             "needsDemo": self.needs_demo,
+            "hiddenTime": self.hidden_time,
         }
 
 
 SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        slug="ask",
+        title=_("HTTP does not push"),
+        question=_(
+            "Polling now sends a request every ten seconds. In between, its connection stays open "
+            "and idle, while the server publishes three events a second. What does the server send "
+            "on the idle connection?"
+        ),
+        choices=(
+            Choice(_("Each event, as soon as it is published")),
+            Choice(_("Nothing, until the next request"), right=True),
+            Choice(_("A notification that there are new events")),
+        ),
+        settings={"interval": 10_000, "rate": 3},
+        duration=25,
+        answer=_(
+            "Nothing. Polling sent {requests.polling} requests, and each event came in the "
+            "response to one of them. Median delay: {median.polling}; theory predicts "
+            "{theory.polling}. An HTTP/1.1 response always answers a request, so the "
+            "server could not use the open connection, and the browser would have discarded "
+            "anything else. Over WebSocket, where the server sends without being asked: "
+            "{median.websocket}. Long polling and streams push over HTTP by one trick: the request "
+            "is there before the event, and the server answers late or without an end."
+        ),
+        link=f"{RFC}rfc9112#section-9.2",
+    ),
     Scenario(
         slug="race",
         title=_("Which technique is the fastest?"),
@@ -83,10 +112,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=15,
         answer=_(
             "Median delays: streaming {median.streaming}, Server-Sent Events {median.sse}, "
-            "WebSocket {median.websocket}. Each is the one-way delay of 100 ms plus a little "
-            "processing. Over an open connection, no framing is faster than the network itself. "
-            "Polling took {median.polling}: its messages travel just as fast, but each event "
-            "waits for the next request."
+            "WebSocket {median.websocket}. Theory predicts {theory.websocket} for each: the "
+            "one-way delay of 100 ms plus a little processing. Over an open connection, no framing "
+            "is faster than the network itself. Polling: {median.polling}; theory predicts "
+            "{theory.polling}. Its messages travel just as fast, but each event waits for the "
+            "next request."
         ),
         link=f"{RFC}rfc6455#section-1.1",
     ),
@@ -106,10 +136,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=20,
         answer=_(
             "Requests: {requests.polling}. Empty responses: {empty.polling}; theory predicts "
-            "e^(-λ(I+R)), here 90 %. The median delay was {median.polling}; theory predicts half "
-            "the interval, 100 ms, plus the network's delay. Server-Sent Events sent no further "
-            "request, and took {median.sse}. Now set the interval to 5 seconds and see the other "
-            "extreme: few requests, but late events."
+            "e^(-λ(I+R)), here {theoryEmpty.polling}. Median delay: {median.polling}; theory "
+            "predicts {theory.polling}, half the interval plus the network's delay. Server-Sent "
+            "Events sent no further request: {median.sse}. Now set the interval to 5 seconds and "
+            "see the other extreme: few requests, but late events."
         ),
         link=f"{RFC}rfc6202#section-1",
     ),
@@ -135,11 +165,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         duration=12,
         answer=_(
-            "Long polling: {median.longpoll}. Streaming: {median.streaming}. The response to the "
-            "waiting request had only the first event. All others waited until the browser had "
-            "that response and the next request had reached the server; then they were sent "
-            "together. That takes three times the one-way delay, a round trip more than a stream, "
-            "plus a little processing."
+            "Median delays: long polling {median.longpoll}; theory predicts 600 ms. Streaming "
+            "{median.streaming}; theory predicts 200 ms. The response to the waiting request had "
+            "only the first event. All others waited until the browser had that response and the "
+            "next request had reached the server; then they were sent together. That takes three "
+            "times the one-way delay, a round trip more than a stream, plus a little processing."
         ),
         link=f"{RFC}rfc6202#section-2.2",
     ),
@@ -299,14 +329,15 @@ SCENARIOS: tuple[Scenario, ...] = (
         settings={"interval": 200, "rate": 2},
         duration=25,
         answer=_(
-            "Requests by polling: {requests.polling}; in a visible tab there would have been "
-            "about 120. A hidden tab's timers run at most once a second, and after five minutes "
-            "once a minute. Long polling, streams and WebSocket need no timer, and continued. "
-            "This page leaves hidden time out of its delays: the browser causes them, not the "
-            "technique."
+            "Requests by polling: {requests.polling} in 25 s, of which the tab was hidden for "
+            "{hidden.total}; in a visible tab there would have been about 120. A hidden tab's "
+            "timers run at most once a second, and after five minutes once a minute. Long polling, "
+            "streams and WebSocket need no timer, and continued. This page leaves hidden time out "
+            "of its delays: the browser causes them, not the technique."
         ),
         link="https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
         needs_demo=False,
+        hidden_time=5,
     ),
     Scenario(
         slug="slow",

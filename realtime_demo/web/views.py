@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import translation
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
@@ -98,6 +98,20 @@ def technique_page(request: HttpRequest, app: str) -> HttpResponse:
     return render(request, f"techniques/{app}.html", context)
 
 
+@require_safe
+def replay_page(request: HttpRequest) -> HttpResponse:
+    """Show a recording. The browser reads it; the server does not receive it."""
+    techniques = [technique for technique in TECHNIQUES if technique.on_page]
+    context = {
+        "techniques": techniques,
+        "windows": WINDOWS,
+        "configuration": {
+            "techniques": [_technique_for_browser(each, DEFAULT_ROOM) for each in techniques]
+        },
+    }
+    return render(request, "replay.html", context)
+
+
 @cache
 def server_name() -> str:
     """Return the name and version of the ASGI server of this process; "none" without one."""
@@ -110,12 +124,14 @@ def script_configuration(
     request: HttpRequest, room: str, techniques: Iterable[Technique]
 ) -> dict[str, Any]:
     """Return the scripts' configuration: addresses, the user, and a lane for each technique."""
+    base = get_script_prefix()
     return {
         "room": room,
-        "publish": f"/publish/{room}/",
+        "publish": f"{base}publish/{room}/",
         "clock": reverse("clock"),
-        "rooms": "/rooms/",
-        "theory": "/theory/",
+        "rooms": f"{base}rooms/",
+        "tasks": f"{base}tasks/",
+        "theory": f"{base}theory/",
         "heartbeat": settings.HEARTBEAT * 1000,
         "interval": INTERVAL,
         "rate": RATE,
@@ -137,7 +153,9 @@ def _technique_for_browser(technique: Technique, room: str) -> dict[str, Any]:
     return {
         "name": technique.name,
         "label": gettext(technique.label),
-        "url": technique.url_path(room),
+        "url": get_script_prefix() + technique.url_path(room).removeprefix("/"),
+        "responseEnds": technique.response_ends,
+        "isStream": technique.is_stream,
         "module": static(module),
         "export": export,
         "colour": {"dark": dark, "light": light},

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import BrowserContext, expect
 
+from tests.support.chromium import console_errors
 from tests.support.demo import Demo
 from tests.support.demo import Page as ControlPage
 from tests.support.live import LiveServer
+from tests.support.page import lane
 from tests.support.waiting import BOUND
 
 pytestmark = [
@@ -23,7 +28,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with Demo(tmp_path_factory.mktemp("demo")) as demo:
+    # Below a path, as behind some proxies: no address of the page may assume the root.
+    with Demo(tmp_path_factory.mktemp("demo"), env={"FORCE_SCRIPT_NAME": "/class"}) as demo:
         yield demo
 
 
@@ -46,7 +52,9 @@ async def test_closing_the_tab_restores_the_settings(demo: Demo, context: Browse
         await page.locator(".scenario-choices label").first.click()
         await page.get_by_role("button", name="Run", exact=True).click()
         await network_and_feed(control, 400, running=False)
+        await expect(other.locator("#pages")).to_have_text("2 pages are open")
         await page.close()
+        await expect(other.locator("#pages")).to_have_text("1 page is open")
         await network_and_feed(control, 0, running=True)
         await expect(other.get_by_role("status")).to_contain_text("settings restored")
 
@@ -81,6 +89,65 @@ async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserC
                 await asyncio.sleep(0.05)
         await page.get_by_role("button", name="Announce").click()
         await expect(page.get_by_role("alert")).to_contain_text("The text must have")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+async def test_choices_run_and_faults_fit_a_small_screen(
+    demo: Demo, context: BrowserContext, language: str
+) -> None:
+    page = await context.new_page()
+    await page.set_viewport_size({"width": 1366, "height": 768})
+    await page.goto(f"{demo.url}/?scene=gzip&lanes=none&lang={language}")
+    await expect(page.locator(".scenario-choices label")).to_have_count(3)
+    height = "(element) => element.getBoundingClientRect()"
+    for selector in (".scenario-choices label", ".scenario-run", ".lane[data-technique=sse]"):
+        box = await page.locator(selector).last.evaluate(height)
+        assert box["bottom"] < 768, selector
+    tops = [
+        (await page.locator(f"[data-do={name}]").evaluate(height))["top"]
+        for name in ("feed", "cut", "gzip")
+    ]
+    assert max(tops) - min(tops) < 10, "in one row"
+
+
+async def test_a_recording_is_played_without_the_server(
+    demo: Demo, context: BrowserContext
+) -> None:
+    page = await context.new_page()
+    errors = console_errors(page)
+    await page.goto(f"{demo.url}/?rate=10&lanes=sse,websocket&scene=bogus")
+    await expect(page.locator("#notices")).to_contain_text("“scene=bogus”; expected: one of ask,")
+    await page.get_by_role("button", name="Record").click()
+    await expect(lane(page, "sse").locator(".measured")).to_have_text(re.compile(r"^[1-9]\d"))
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Stop and save").click()
+    path = await (await download.value).path()
+    recorded = json.loads(path.read_text())
+    deliveries = {each["name"]: len(each["deliveries"]) for each in recorded["lanes"]}
+    assert deliveries["sse"] > 5
+
+    await page.goto(f"{demo.url}/replay/")
+    await context.set_offline(True)
+    try:
+        wrong = {"name": "wrong.json", "mimeType": "application/json", "buffer": b"{}"}
+        await page.locator("#file").set_input_files(files=[wrong])  # type: ignore[list-item]
+        await expect(page.get_by_role("alert")).to_contain_text("wrong.json: This file is neither")
+        await page.locator("#file").set_input_files(path)
+        await expect(page.get_by_role("alert")).to_be_hidden()
+        await page.get_by_role("slider", name="Position").press("End")
+        for name, count in deliveries.items():
+            received = lane(page, name).locator("[data-count=received]")
+            await expect(received).to_have_text(str(count))
+        await expect(lane(page, "sse").locator(".verdict")).to_have_text("Complete")
+    finally:
+        await context.set_offline(False)
+    assert errors == []
+
+
+async def test_a_path_outside_the_mount_point_is_404(demo: Demo) -> None:
+    async with httpx.AsyncClient() as http:
+        response = await http.get(f"{httpx.URL(demo.url).copy_with(path='/polling/lobby/')}")
+    assert (response.status_code, response.json()["code"]) == (404, "path")
 
 
 async def test_only_staff_may_announce(

@@ -362,7 +362,6 @@ async def test_scenario_answers_with_measured_figures(
     await page.goto(f"{demo.url}/?room={room}&scene=race")
     await all_lanes(page, "open")
     is_running = state(demo)["feed"]["running"]
-    await expect(page.locator("#legend")).to_be_hidden()
     run = page.locator(".scenario-run")
     await expect(run).to_be_disabled()  # before an answer is chosen
     await expect(run).to_have_accessible_description("Choose an answer first.")
@@ -375,7 +374,7 @@ async def test_scenario_answers_with_measured_figures(
     await expect(answer).to_contain_text(re.compile(r"Right\..*streaming [\d.]+\sm?s"))
     assert "{" not in (await answer.text_content() or "")
     await page.get_by_label("Scenario").select_option("")
-    await expect(page.locator("#legend")).to_be_visible()
+    await expect(page.locator("#scenario")).to_be_hidden()
     await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
     await expect(page.locator("#controls .play")).to_have_text("Stop" if is_running else "Start")

@@ -26,21 +26,36 @@ test("an event under a user's name is theirs only if it is verified", () => {
   assert.equal(anonymous.presenceName, "ada");
 });
 
-const DEFAULTS = { window: 30, interval: 1000, rate: 1, rtt: 0, jitter: 0, bandwidth: null, lanes: ["sse"], scene: "" };
+const DEFAULTS = { window: 30, interval: 1000, rate: 1, rtt: 0, jitter: 0, bandwidth: null, lanes: ["sse", "a", "b"], scene: "" };
 
 test("settings are read from the address, within bounds", () => {
-  const settings = new Settings(DEFAULTS, "?window=60&interval=1&rtt=x&bandwidth=&lanes=a,,b&scene=race&no=1");
+  const query = "?window=60&interval=1&rtt=x&bandwidth=&lanes=a,,b&scene=race&no=1";
+  const settings = new Settings(DEFAULTS, ["race"], query);
   const values = Object.keys(DEFAULTS).map((name) => settings.get(name));
   assert.deepEqual(values, [60, 50, 1, 0, 0, null, ["a", "b"], "race"]);
   assert.deepEqual([...settings.fromAddress], ["window", "interval", "lanes", "scene"]);
-  assert.equal(new Settings(DEFAULTS, "?window=11").get("window"), 30);
+  assert.equal(new Settings(DEFAULTS, [], "?window=11").get("window"), 30);
+});
+
+test("unknown parameters and invalid values are reported with the valid ones", () => {
+  const problems = (query) => new Settings(DEFAULTS, ["race", "burst"], query).problems;
+  assert.deepEqual(problems("?window=60&rtt=100&lanes=none&scene=race&room=kitchen&lang=ko"), []);
+  assert.deepEqual(problems("?lanes=a,sse&scene="), []);
+  for (const [query, problem] of [
+    ["?scene=bogus", "The address has “scene=bogus”; expected: one of race, burst."],
+    ["?window=11", "The address has “window=11”; expected: one of 10, 30, 60."],
+    ["?rtt=fast", "The address has “rtt=fast”; expected: a number from 0 to 10000."],
+    ["?rtt=10001", "The address has “rtt=10001”; expected: a number from 0 to 10000."],
+    ["?lanes=a,c", "The address has “lanes=a,c”; expected: some of sse, a, b, separated by commas, or none."],
+    ["?rtts=1", "The address has the unknown parameter “rtts”; expected: room, lang, window, interval, rate, rtt, jitter, bandwidth, lanes, scene."],
+  ]) assert.deepEqual(problems(query), [problem]);
 });
 
 test("settings other than the defaults are written to the address", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   globalThis.location = { href: "http://test/?room=lobby&rtt=100", search: "?rtt=100" };
   globalThis.history = { state: null, replaceState: mock.fn() };
-  const settings = new Settings(DEFAULTS);
+  const settings = new Settings(DEFAULTS, []);
   const changes = [];
   settings.addEventListener("change", ({ detail }) => changes.push(detail));
   settings.set({ rtt: 0, rate: 5, lanes: ["a", "b"] });

@@ -17,7 +17,7 @@ from tests.conftest import SERVER_ENVIRONMENT
 from .program import ROOT, Program
 from .waiting import BOUND
 
-ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+)/")
+ADDRESS = re.compile(r"Realtime Demo: (http://127\.0\.0\.1:\d+(?:/\w+)?)/")
 
 
 class Demo(Program):
@@ -76,7 +76,8 @@ class Page:
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self.http = http
-        self.headers = {"Origin": url, "X-CSRFToken": http.cookies["csrftoken"]}
+        origin = str(httpx.URL(url).copy_with(path="/")).rstrip("/")
+        self.headers = {"Origin": origin, "X-CSRFToken": http.cookies["csrftoken"]}
 
     async def post(self, control: str, **document: Any) -> dict[str, Any]:
         """Post `document` to the control, which must accept it; return its response."""

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client, override_settings
 from django.utils import translation
+from django.utils.html import escape
 
 from realtime_demo.web import views
 
@@ -55,9 +56,13 @@ def test_the_lang_parameter_wins_and_is_stored(client: Client) -> None:
 
 
 @pytest.mark.parametrize("language", ["", "xx", "../ko", "ko\0", "한국어", "KO"])
-def test_an_unknown_language_is_ignored(client: Client, language: str) -> None:
+def test_an_unknown_language_is_reported_with_the_known_ones(client: Client, language: str) -> None:
     response = client.get("/", {"lang": language})
     assert language_of(response.content) == "en"
+    notices = response.content.decode().partition('id="notices"')[2].partition("</div>")[0]
+    assert f"lang={escape(language)}”" in notices
+    assert "English (en)" in notices and "한국어 (ko)" in notices
+    assert "lang=" not in client.get("/login/?lang=en").content.decode().partition("notices")[2]
     assert settings.LANGUAGE_COOKIE_NAME not in response.cookies
 
 

@@ -59,11 +59,11 @@ def test_settings_and_actions_exist_on_the_page(scenario: Scenario) -> None:
 
 @each_scenario
 def test_answers_use_existing_figures(scenario: Scenario) -> None:
-    script = (SCRIPTS / "scenarios.js").read_text().partition("function figures(")[2]
+    script = (SCRIPTS / "scenario-figures.js").read_text()
     figures = re.findall(r"\{(\w+)\.([\w-]+)\}", str(scenario.answer))
     assert figures
     for figure, technique in figures:
-        assert re.search(rf"\b{figure}\b[:,]", script), figure
+        assert re.search(rf"^      {figure}[:,]|\"{figure}[.]total\"", script, re.M), figure
         assert technique in LANES | {"total"}
     assert len(figures) == str(scenario.answer).count("{")
 

@@ -128,7 +128,9 @@ def cannot_listen(host: str, port: int, error: OSError) -> str:
 
 
 def url_of(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    """Return the URL of the page, below the path where a proxy serves the project."""
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"http://{authority}{settings.FORCE_SCRIPT_NAME or ''}/"
 
 
 def is_loopback(host: str) -> bool:

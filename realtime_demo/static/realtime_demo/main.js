@@ -8,12 +8,13 @@ import { Playback } from "./lanes/playback.js";
 import { Timeline } from "./lanes/timeline.js";
 import { Clock, now } from "./lib/clock.js";
 import { DemoControl } from "./lib/demo-control.js";
+import { make } from "./lib/dom.js";
 import { listenForKeys } from "./lib/keyboard.js";
 import { publish } from "./lib/publish.js";
 import { runAlone } from "./lib/run-alone.js";
 import { Settings } from "./lib/settings.js";
 import { relativeMedians } from "./lib/statistics.js";
-import { format, gettext } from "./lib/text.js";
+import { format, gettext, ngettext, write } from "./lib/text.js";
 import { Visibility } from "./lib/visibility.js";
 import { Announcer } from "./panels/announcer.js";
 import { Card } from "./panels/card.js";
@@ -22,6 +23,7 @@ import { Controls } from "./panels/controls.js";
 import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
+import { prepareRecordButton } from "./panels/record-button.js";
 import { prepareScenarios } from "./panels/scenarios.js";
 import { TapCounts } from "./panels/tap-counts.js";
 import { Receiver } from "./sources/receiver.js";
@@ -37,7 +39,7 @@ const ifPresent = (id, make) => (byId(id) ? make(byId(id)) : null);
 
 const configuration = JSON.parse(byId("configuration").textContent);
 const { room, techniques } = configuration;
-const settings = new Settings({
+const defaults = {
   window: matchMedia("(max-width: 40rem)").matches ? 10 : 30,
   interval: configuration.interval,
   rate: configuration.rate,
@@ -46,7 +48,9 @@ const settings = new Settings({
   bandwidth: null,
   lanes: techniques.map(({ name }) => name),
   scene: "",
-});
+};
+const settings = new Settings(defaults, configuration.scenarios?.map(({ slug }) => slug) ?? []);
+for (const textContent of settings.problems) byId("notices").append(make("p", { className: "error", role: "alert", textContent }));
 const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
 const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
@@ -140,9 +144,7 @@ async function change(of, text) {
 
 const playback = new Playback(lanes, byId("board"), byId("freeze"), (occurrence) => {
   inspector?.show(occurrence);
-  const hasScenario = Boolean(scenarios?.panel.scenario);
-  if (byId("legend")) byId("legend").hidden = Boolean(occurrence) || hasScenario;
-  if (scenarios) scenarios.panel.element.hidden = Boolean(occurrence) || !hasScenario;
+  if (byId("legend")) byId("legend").hidden = Boolean(occurrence);
   if (!occurrence) return;
   inspector?.element.scrollIntoView({ block: "nearest" });
   announcer.describe(occurrence);
@@ -154,7 +156,7 @@ const controls = ifPresent("controls", (element) =>
 settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) => {
   if (names.includes("window")) showWindow();
   if (names.includes("interval")) {
-    receivers.find(({ technique }) => technique.name === "polling")?.reopen();
+    for (const each of receivers) if (each.technique.responseEnds === "at once") each.reopen();
   }
   if (names.some((name) => ["interval", "rtt", "jitter", "bandwidth"].includes(name))) resetFigures();
   if (names.some((name) => name !== "window" && name !== "scene")) forecast.update();
@@ -175,10 +177,13 @@ byId("reset-figures")?.addEventListener("click", () => {
   resetFigures();
   note(gettext("Figures reset"));
 });
+ifPresent("record", (button) => {
+  const values = () => Object.fromEntries(Object.keys(defaults).map((name) => [name, settings.get(name)]));
+  prepareRecordButton(button, timeline, cards, { room, settings: values, note });
+});
 const scenarios = ifPresent("scenario", (element) => {
-  const legend = byId("legend");
   const announce = (text) => announcer.announce(text);
-  const page = { room, settings, receivers, demo, controls, playback, legend, resetFigures, note, announce };
+  const page = { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce };
   return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
 });
 scenarios?.open();
@@ -210,12 +215,15 @@ async function readClock() {
 }
 
 ifPresent("composer", (form) => {
-  prepareComposer(form, byId("outcome"), configuration.publish, (event) => session.published(event));
+  prepareComposer(form, byId("outcome"), configuration, (event) => session.published(event));
   // The name is the user's presence: all techniques reconnect with it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });
 showWindow();
 forecast.update();
+demo?.addEventListener("state", (/** @type {any} */ { detail: { pages } }) => {
+  ifPresent("pages", (element) => write(element, format(ngettext("{pages} page is open", "{pages} pages are open", pages), { pages })));
+});
 demo?.connect();
 
 await readClock(); // before anything can disturb the measurement

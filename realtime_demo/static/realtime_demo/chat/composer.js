@@ -7,10 +7,10 @@ const SENDER_KEY = "realtime-demo.sender"; // of localStorage
 /**
  * @param {HTMLFormElement} form
  * @param {HTMLElement} outcome
- * @param {string} url
+ * @param {{ publish: string, tasks: string }} urls
  * @param {(event: any) => void} onPublished called with the event from the server
  */
-export function prepareComposer(form, outcome, url, onPublished) {
+export function prepareComposer(form, outcome, urls, onPublished) {
   const { sender, text } = /** @type {Record<string, any>} */ (form.elements);
   if (!sender.readOnly) sender.value = storedSender() || sender.value;
   const button = /** @type {HTMLButtonElement} */ (form.querySelector("[type=submit]"));
@@ -22,7 +22,7 @@ export function prepareComposer(form, outcome, url, onPublished) {
     announceButton.disabled = true;
     showError(outcome, "");
     try {
-      await announce(text.value, { text: text.maxLength });
+      await announce(urls.tasks, text.value, { text: text.maxLength });
       text.value = "";
     } catch (error) {
       showError(outcome, error.message);
@@ -43,7 +43,7 @@ export function prepareComposer(form, outcome, url, onPublished) {
       const body = JSON.stringify(event);
       if (body !== unconfirmed.body) unconfirmed = { body, key: newKey() };
       const onRetry = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
-      onPublished(await publish(url, event, limits, unconfirmed.key, onRetry));
+      onPublished(await publish(urls.publish, event, limits, unconfirmed.key, onRetry));
       unconfirmed = { body: "", key: "" };
       showError(outcome, "");
       if (text.value === event.text) text.value = ""; // unless something new was typed meanwhile

@@ -9,15 +9,17 @@ import { Backdrop } from "./backdrop.js";
 import { toColumns } from "./columns.js";
 import { drawLabel, drawLane } from "./lane.js";
 import { marker } from "./marker.js";
+import { placeNotes } from "./notes.js";
 import { Pen } from "./pen.js";
 
 const GUTTER = 14; // pixels to the right of now
 const HATCH = 7; // pixels between two lines
+const NOTE_ROW = 11; // pixels
 const CLICK_RADIUS = 18; // pixels around a tick
 
 /**
  * @typedef {object} Row
- * @property {import("../sources/receiver.js").Receiver} receiver
+ * @property {import("../sources/recipient.js").Recipient} receiver
  * @property {HTMLElement} element the lane's card; it has the lane's position, unless the lanes are stacked
  *
  * @typedef {{ top: number, height: number }} Position
@@ -206,21 +208,25 @@ export class Lanes {
   #drawNotes() {
     const { pen } = this;
     const { context } = pen;
-    let lastRight = this.isStacked ? pen.textWidth(gettext("Published"), 11) + 10 : -Infinity;
-    for (const { at, text } of this.timeline.notes) {
-      const x = this.column(at);
-      if (x < 0 || at > this.at) continue;
-      context.setLineDash([3, 4]);
+    const notes = this.timeline.notes
+      .map(({ at, text }) => ({ at, text, x: this.column(at) }))
+      .filter(({ at, x }) => x >= 0 && at <= this.at);
+    const title = this.isStacked ? pen.textWidth(gettext("Published"), 11) + 10 : 0;
+    const widthOf = (text) => pen.textWidth(text, 11);
+    const placed = placeNotes(notes, { starts: [title, 0], width: this.width, widthOf });
+    context.setLineDash([3, 4]);
+    for (const { x } of placed) {
       pen.stroke(pen.colours.note, 1, (path) => {
         path.moveTo(x + 0.5, 2);
         path.lineTo(x + 0.5, this.axis);
       });
-      context.setLineDash([]);
-      const width = pen.textWidth(text, 11);
-      const left = x + 5 + width > this.width ? x - 5 - width : x + 5;
-      if (left < lastRight) continue;
-      pen.text(text, left, this.published.top + 9, { colour: pen.colours.note, weight: 600 });
-      lastRight = left + width + 8;
+    }
+    context.setLineDash([]);
+    for (const { text, left, right, row } of placed) {
+      const y = this.published.top + 7 + row * NOTE_ROW;
+      context.fillStyle = pen.colours.ground; // no line crosses it
+      pen.rect(left - 1, y - 6, right - left + 2, NOTE_ROW);
+      pen.text(text, left, y, { colour: pen.colours.note, weight: 600 });
     }
   }
 

@@ -14,12 +14,14 @@ export class Playback {
    * @param {HTMLElement} board
    * @param {HTMLButtonElement | null} button
    * @param {(occurrence: import("./timeline.js").Occurrence | null) => void} onSelect
+   * @param {() => number} [time] to show in a frame, unless frozen
    */
-  constructor(lanes, board, button, onSelect) {
+  constructor(lanes, board, button, onSelect, time = now) {
     this.lanes = lanes;
     this.board = board;
     this.button = button;
     this.onSelect = onSelect;
+    this.time = time;
     button?.addEventListener("click", () => this.freeze());
     lanes.canvas.addEventListener("click", ({ offsetX, offsetY }) => {
       const occurrence = lanes.pick(offsetX, offsetY);
@@ -32,7 +34,8 @@ export class Playback {
   /** Draws the lanes from now on, in every frame in which the picture differs. */
   run() {
     const { lanes } = this;
-    const at = now();
+    if (!lanes.canvas.isConnected) return; // replaced by another recording
+    const at = this.time();
     const mayMove = this.#frozenAt === null && (!this.#reducedMotion.matches || at - this.#drawnAt >= REDUCED_MOTION_INTERVAL);
     if (mayMove ? lanes.isDue(at) : lanes.isStale) {
       lanes.draw(this.#frozenAt ?? at);
@@ -43,8 +46,12 @@ export class Playback {
 
   #run = () => this.run();
 
-  freeze(isFrozen = this.#frozenAt === null) {
-    this.#frozenAt = isFrozen ? (this.#frozenAt ?? now()) : null;
+  get isFrozen() {
+    return this.#frozenAt !== null;
+  }
+
+  freeze(isFrozen = !this.isFrozen) {
+    this.#frozenAt = isFrozen ? (this.#frozenAt ?? this.time()) : null;
     this.board.classList.toggle("is-frozen", isFrozen);
     this.button?.setAttribute("aria-pressed", `${isFrozen}`);
     if (!isFrozen) this.select(null);

@@ -56,7 +56,9 @@ export class Track {
   answered = 0;
   empty = 0;
 
-  constructor(index) {
+  /** @param {Timeline} timeline @param {number} index */
+  constructor(timeline, index) {
+    this.timeline = timeline;
     this.index = index;
     this.bit = 1 << index;
   }
@@ -67,7 +69,7 @@ export class Track {
     const exchange = { start: at, head: NaN, end: NaN, count: 0, answered: false };
     this.exchanges.push(exchange);
     this.requests += 1;
-    prune(this.exchanges, ({ end }) => end < at - MAX_AGE, MAX_ITEMS);
+    prune(this.exchanges, ({ end }) => end < at - this.timeline.maxAge, MAX_ITEMS);
     return exchange;
   }
 
@@ -112,11 +114,13 @@ export class Timeline {
   notes = [];
   /** Periods in which the page was hidden: from, to. @type {[number, number][]} */
   hidden = [];
+  /** Milliseconds after which items may be removed. */
+  maxAge = MAX_AGE;
   #byId = new Map();
 
   /** @param {number} tracks number of techniques */
   constructor(tracks) {
-    this.tracks = Array.from({ length: tracks }, (_, index) => new Track(index));
+    this.tracks = Array.from({ length: tracks }, (_, index) => new Track(this, index));
   }
 
   /** The newest event of all tracks. */
@@ -148,6 +152,13 @@ export class Timeline {
     }
   }
 
+  /** Removes everything. */
+  clear() {
+    Object.assign(this, { occurrences: [], notes: [], hidden: [] });
+    this.#byId.clear();
+    for (const track of this.tracks) Object.assign(track, new Track(this, track.index));
+  }
+
   note(at, text) {
     pushBounded(this.notes, { at, text });
   }
@@ -156,6 +167,11 @@ export class Timeline {
   hide(isHidden, at) {
     if (isHidden) pushBounded(this.hidden, [at, Infinity]);
     else if (this.hidden.at(-1)?.[1] === Infinity) this.hidden.at(-1)[1] = at;
+  }
+
+  /** For how long the page was hidden between two times: milliseconds. */
+  hiddenBetween(start, end) {
+    return this.hidden.reduce((sum, [from, to]) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0);
   }
 
   #add(event, published) {
@@ -167,7 +183,7 @@ export class Timeline {
     while (index && list[index - 1].published > published) index -= 1;
     list.splice(index, 0, occurrence);
     this.#byId.set(occurrence.id, occurrence);
-    const stale = (published > 0 ? Math.max(published, list.at(-1).published) : 0) - MAX_AGE;
+    const stale = (published > 0 ? Math.max(published, list.at(-1).published) : 0) - this.maxAge;
     for (const { id } of prune(list, (item) => item.published < stale, MAX_ITEMS)) this.#byId.delete(id);
     return occurrence;
   }

@@ -38,11 +38,12 @@ export async function publish(url, event, limits, key = newKey(), onRetry = () =
  * Starts a background task that publishes an announcement in every room. Throws an error in the
  * page's language.
  *
+ * @param {string} url of the background tasks
  * @param {string} text
  * @param {Record<string, number>} limits of the text of an error
  */
-export async function announce(text, limits) {
-  const response = await fetch("/tasks/", {
+export async function announce(url, text, limits) {
+  const response = await fetch(url, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ kind: "announcement", arguments: { text } }),

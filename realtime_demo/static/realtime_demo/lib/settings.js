@@ -1,42 +1,93 @@
 /** The page's settings; its address has those that differ from the defaults. */
+import { format, gettext } from "./text.js";
 
-const number = (min, max) => (text) => {
-  const value = Number(text);
-  return text !== "" && Number.isFinite(value) ? Math.min(Math.max(value, min), max) : undefined;
-};
 const WINDOWS = [10, 30, 60];
-/** Parsers of the address's parameters. */
-const PARSERS = {
-  window: (text) => (WINDOWS.includes(Number(text)) ? Number(text) : undefined),
-  interval: number(50, 60_000),
-  rate: number(0.1, 100),
-  rtt: number(0, 10_000),
-  jitter: number(0, 10_000),
-  bandwidth: number(0.1, 1e6),
-  lanes: (text) => text.split(",").filter(Boolean),
-  scene: (text) => text,
-};
+/** Parameters of the address that the server reads. */
+const SERVERS = ["room", "lang"];
+
+/**
+ * @typedef {object} Parameter of the address
+ * @property {(text: string) => any} parse returns undefined for an invalid text
+ * @property {(text: string) => boolean} accepts
+ * @property {string} expected
+ */
+
+/** @param {number} min @param {number} max @returns {Parameter} a number, moved to the nearer bound */
+function number(min, max) {
+  const isNumber = (text) => text !== "" && Number.isFinite(Number(text));
+  return {
+    parse: (text) => (isNumber(text) ? Math.min(Math.max(Number(text), min), max) : undefined),
+    accepts: (text) => isNumber(text) && Number(text) >= min && Number(text) <= max,
+    expected: format(gettext("a number from {min} to {max}"), { min, max }),
+  };
+}
+
+/** @param {(string | number)[]} values @returns {Parameter} */
+function oneOf(values) {
+  const parse = (text) => values.find((value) => `${value}` === text);
+  return {
+    parse,
+    accepts: (text) => parse(text) !== undefined,
+    expected: format(gettext("one of {values}"), { values: values.filter(String).join(", ") }),
+  };
+}
+
+/** @param {string[]} values @returns {Parameter} any of them, separated by commas */
+function someOf(values) {
+  const parse = (text) => text.split(",").filter((value) => values.includes(value));
+  return {
+    parse,
+    accepts: (text) => text === "none" || parse(text).length === text.split(",").length,
+    expected: format(gettext("some of {values}, separated by commas, or none"), { values: values.join(", ") }),
+  };
+}
 
 export class Settings extends EventTarget {
   /** Names of the settings in the address. @type {Set<string>} */
   fromAddress = new Set();
+  /** Problems of the address, in sentences. @type {string[]} */
+  problems = [];
   #values;
   #defaults;
+  #parameters;
 
   /**
-   * @param {Record<string, any>} defaults
+   * @param {Record<string, any>} defaults `lanes` has the names of all lanes
+   * @param {string[]} scenarios their names
    * @param {string} [query]
    */
-  constructor(defaults, query = location.search) {
+  constructor(defaults, scenarios, query = location.search) {
     super();
     this.#defaults = defaults;
     this.#values = { ...defaults };
-    for (const [name, text] of new URLSearchParams(query)) {
-      const value = Object.hasOwn(PARSERS, name) ? PARSERS[name](text) : undefined;
-      if (value === undefined) continue;
-      this.#values[name] = value;
-      this.fromAddress.add(name);
+    /** @type {Record<string, Parameter>} */
+    this.#parameters = {
+      window: oneOf(WINDOWS),
+      interval: number(50, 60_000),
+      rate: number(0.1, 100),
+      rtt: number(0, 10_000),
+      jitter: number(0, 10_000),
+      bandwidth: number(1, 1e6),
+      lanes: someOf(defaults.lanes),
+      scene: oneOf(["", ...scenarios]),
+    };
+    for (const [name, text] of new URLSearchParams(query)) if (!SERVERS.includes(name)) this.#read(name, text);
+  }
+
+  #read(name, text) {
+    if (!Object.hasOwn(this.#parameters, name)) {
+      const names = [...SERVERS, ...Object.keys(this.#parameters)].join(", ");
+      this.problems.push(format(gettext("The address has the unknown parameter “{name}”; expected: {names}."), { name, names }));
+      return;
     }
+    const { parse, accepts, expected } = this.#parameters[name];
+    if (!accepts(text)) {
+      this.problems.push(format(gettext("The address has “{name}={text}”; expected: {expected}."), { name, text, expected }));
+    }
+    const value = parse(text);
+    if (value === undefined) return;
+    this.#values[name] = value;
+    this.fromAddress.add(name);
   }
 
   get(name) {
@@ -64,11 +115,11 @@ export class Settings extends EventTarget {
   /** The address of the page with these settings. */
   get url() {
     const url = new URL(location.href);
-    for (const name of Object.keys(PARSERS)) {
+    for (const name of Object.keys(this.#parameters)) {
       const value = this.#values[name];
       const isDefault = value === null || `${value}` === `${this.#defaults[name]}`;
       if (isDefault) url.searchParams.delete(name);
-      else url.searchParams.set(name, Array.isArray(value) ? value.join(",") : `${value}`);
+      else url.searchParams.set(name, Array.isArray(value) ? value.join(",") || "none" : `${value}`);
     }
     url.search = url.search.replaceAll("%2C", ",");
     return url;

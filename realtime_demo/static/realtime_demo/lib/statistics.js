@@ -1,6 +1,6 @@
 /** Statistics of delays: median, 95th percentile, and a histogram over four decades. */
 const MAX_DELAYS = 500;
-const MIN_FOR_P95 = 20; // the 95th percentile of fewer delays is about their maximum
+export const MIN_FOR_P95 = 20; // the 95th percentile of fewer delays is about their maximum
 const SCALE = [1, 10_000]; // milliseconds at its two ends
 export const BINS = 32;
 
@@ -39,6 +39,26 @@ export class Delays {
       this.#figures = { median: quantile(sorted, 0.5), p95 };
     }
     return this.#figures;
+  }
+
+  /**
+   * The 95 % confidence interval on the median, by order statistics; null with fewer than six
+   * delays. `rank` is the largest whose two tails together have at most 5 % (binomial, p = 1/2).
+   *
+   * @returns {[number, number] | null}
+   */
+  get medianInterval() {
+    const { length } = this.#values;
+    let rank = 0;
+    let probability = 0.5 ** length;
+    let tail = probability;
+    while (tail <= 0.025 && rank < length) {
+      rank += 1;
+      probability *= (length - rank + 1) / rank;
+      tail += probability;
+    }
+    const sorted = Float64Array.from(this.#values).sort();
+    return rank ? [sorted[rank - 1], sorted[length - rank]] : null;
   }
 
   /** The share of the delays in each bin. */

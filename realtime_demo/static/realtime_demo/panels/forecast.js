@@ -5,6 +5,8 @@ const DEBOUNCE = 200; // milliseconds without a change of a setting
 const PARAMETERS = ["rate", "interval", "rtt", "jitter", "bandwidth"];
 
 export class Forecast {
+  /** The latest predictions, by technique. @type {import("./scenario-figures.js").Predictions} */
+  predictions = {};
   #pending = new AbortController();
   #timer;
 
@@ -35,9 +37,9 @@ export class Forecast {
     }
     try {
       const response = await fetch(`${this.url}?${query}`, { signal });
-      const predictions = response.ok ? await response.json() : {};
+      this.predictions = response.ok ? await response.json() : {};
       for (const card of this.cards) {
-        const density = predictions[card.receiver.technique.name]?.density;
+        const density = this.predictions[card.receiver.technique.name]?.density;
         card.predicted = density ? predictedShares(density) : null;
       }
     } catch {

@@ -15,7 +15,7 @@ export class Inspector {
 
   /**
    * @param {HTMLElement} element
-   * @param {import("../sources/receiver.js").Receiver[]} receivers
+   * @param {import("../sources/recipient.js").Recipient[]} receivers
    * @param {import("../lib/demo-control.js").DemoControl | null} demo
    */
   constructor(element, receivers, demo) {

@@ -12,7 +12,9 @@
  * @property {string} answer with placeholders such as {median.polling}
  * @property {string} link
  * @property {boolean} needsDemo
+ * @property {number} hiddenTime seconds for which the reader must have hidden the page
  */
+import { now } from "../lib/clock.js";
 import { find } from "../lib/dom.js";
 import { format, gettext } from "../lib/text.js";
 
@@ -29,7 +31,8 @@ export class ScenarioPanel {
    * @param {string} page.unavailable the reason why scenarios that need the demo's controls cannot be run; "": they can
    * @param {(scenario: Scenario) => void} page.prepare applies the settings and resets the figures
    * @param {(action: object) => unknown} page.act
-   * @param {() => Record<string, any>} page.figures
+   * @param {(hiddenTime: number) => Record<string, any>} page.figures
+   * @param {(from: number, to: number) => number} page.hiddenBetween milliseconds for which the page was hidden
    * @param {(text: string) => void} page.announce
    */
   constructor(element, scenarios, page) {
@@ -89,11 +92,11 @@ export class ScenarioPanel {
     parts.answer.replaceChildren();
     parts.progress.hidden = false;
     this.page.prepare(scenario);
-    const startedAt = performance.now();
+    this.startedAt = now();
     const schedule = (seconds, act) => this.#timers.push(setTimeout(act, seconds * 1000));
     for (const action of scenario.actions) schedule(action.after, () => this.page.act(action));
     parts.progress.max = scenario.duration;
-    this.progressTimer = setInterval(() => (parts.progress.value = (performance.now() - startedAt) / 1000), 200);
+    this.progressTimer = setInterval(() => (parts.progress.value = (now() - this.startedAt) / 1000), 200);
     schedule(scenario.duration, () => this.#finish());
   }
 
@@ -106,11 +109,18 @@ export class ScenarioPanel {
 
   #finish() {
     const { parts, scenario } = this;
-    const figures = this.page.figures();
+    const hiddenTime = this.page.hiddenBetween(this.startedAt, now());
+    const figures = this.page.figures(hiddenTime);
     this.#stop();
     parts.progress.hidden = true;
     this.#enableRun(true);
     parts.run.textContent = gettext("Run again");
+    if (hiddenTime < scenario.hiddenTime * 1000) {
+      const template = gettext("No answer: this tab was hidden for {seconds} s of the run. Run it again, and switch to another tab for ten seconds.");
+      parts.answer.textContent = format(template, { seconds: Math.round(hiddenTime / 1000) });
+      this.page.announce(parts.answer.textContent);
+      return;
+    }
     const chosen = parts.choices.querySelector(":checked");
     const isRight = scenario.choices[Number(chosen?.value)]?.right;
     const verdict = document.createElement("strong");

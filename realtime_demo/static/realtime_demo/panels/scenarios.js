@@ -1,38 +1,10 @@
 /** The menu of the scenarios, and the actions of a scenario on the page. */
-import { duration, format, gettext, ngettext, percent } from "../lib/text.js";
+import { format, gettext, ngettext } from "../lib/text.js";
+import { scenarioFigures } from "./scenario-figures.js";
 import { ScenarioPanel } from "./scenario-panel.js";
 
 /** Settings that a scenario may change. */
 const SCENARIO_SETTINGS = ["rtt", "jitter", "bandwidth", "interval", "rate"];
-
-/**
- * Returns the measured figures, by the names of the placeholders in answers.
- *
- * @param {import("../sources/receiver.js").Receiver[]} receivers
- */
-function figures(receivers) {
-  /** @type {Record<string, any>} */
-  const values = {};
-  const total = { lost: 0, duplicated: 0, reconnects: 0, requests: 0 };
-  for (const { technique, delays, deliveries, track, reconnects } of receivers) {
-    const { median, p95 } = delays.figures;
-    const own = {
-      median: duration(median),
-      p95: duration(p95),
-      requests: track.requests,
-      empty: percent(track.emptyShare),
-      reconnects,
-      lost: deliveries.lost,
-      duplicated: deliveries.duplicated,
-      received: deliveries.received,
-      open: track.open,
-    };
-    for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
-    for (const name of Object.keys(total)) total[name] += own[name];
-  }
-  for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
-  return values;
-}
 
 /** Returns the reason why this page cannot run scenarios that need the demo's controls; "": it can. */
 function unavailableReason(demo) {
@@ -46,20 +18,21 @@ function unavailableReason(demo) {
  * @param {HTMLSelectElement} menu
  * @param {import("./scenario-panel.js").Scenario[]} scenarios
  * @param {object} page
- * @param {string} page.room
  * @param {import("../lib/settings.js").Settings} page.settings
  * @param {import("../sources/receiver.js").Receiver[]} page.receivers
  * @param {import("../lib/demo-control.js").DemoControl | null} page.demo
+ * @param {import("../lanes/timeline.js").Timeline} page.timeline
+ * @param {import("./forecast.js").Forecast} page.forecast
  * @param {import("./controls.js").Controls} page.controls
  * @param {import("../lanes/playback.js").Playback} page.playback
- * @param {HTMLElement} page.legend hidden while a scenario is open
  * @param {() => void} page.resetFigures
  * @param {(text: string) => void} page.note
  * @param {(text: string) => void} page.announce
  * @returns {{ panel: ScenarioPanel, open: () => void }} `open` shows the scenario of the address
  */
 export function prepareScenarios(element, menu, scenarios, page) {
-  const { room, settings, receivers, demo, controls, playback, legend, resetFigures, note, announce } = page;
+  const { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce } = page;
+  const stream = receivers.find(({ technique }) => technique.isStream);
   const extraConnections = [];
 
   /** Actions of a scenario besides those of the controls. */
@@ -68,7 +41,7 @@ export function prepareScenarios(element, menu, scenarios, page) {
       for (let index = 0; index < count; index += 1) {
         const controller = new AbortController();
         extraConnections.push(controller);
-        const url = new URL(`/streaming/${room}/`, location.href);
+        const url = new URL(stream.technique.url, location.href);
         url.searchParams.set("extra", `${extraConnections.length}`);
         fetch(url, { cache: "no-store", signal: controller.signal }).catch(() => {});
       }
@@ -107,7 +80,8 @@ export function prepareScenarios(element, menu, scenarios, page) {
       resetFigures();
     },
     act,
-    figures: () => figures(receivers),
+    figures: (hiddenTime) => scenarioFigures(receivers, forecast.predictions, hiddenTime),
+    hiddenBetween: (from, to) => timeline.hiddenBetween(from, to),
     announce,
   });
 
@@ -118,14 +92,12 @@ export function prepareScenarios(element, menu, scenarios, page) {
     panel.open(menu.value);
     // The end of the lease restores the settings of the demo: do not send the defaults to it.
     if (wasOpen && !panel.scenario) settings.set(defaults(), "demo");
-    legend.hidden = Boolean(panel.scenario);
     if (panel.scenario) playback.freeze(false);
   };
   for (const { slug, title } of scenarios) menu.append(new Option(title, slug));
   /** @type {HTMLElement} */ (menu.closest("[data-menu]")).hidden = !scenarios.length;
   menu.addEventListener("change", () => {
     settings.set({ scene: menu.value });
-    if (panel.scenario) element.scrollIntoView({ block: "nearest" });
   });
   panel.parts.close.addEventListener("click", () => settings.set({ scene: "" }));
   settings.addEventListener("change", (/** @type {any} */ { detail }) => detail.names.includes("scene") && open());

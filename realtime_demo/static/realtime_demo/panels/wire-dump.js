@@ -9,6 +9,9 @@ import { make } from "../lib/dom.js";
 import { gettext } from "../lib/text.js";
 
 const MAX_CHARACTERS = 600; // shown of one part
+const LINE_ENDS = { "\r": "CR", "\n": "LF" };
+/** Kinds of parts that are not text: their bytes are shown, with their meaning. */
+const BINARY = new Set(["frame-header", "frame-length", "frame-mask"]);
 
 /**
  * @param {Wire} wire
@@ -43,14 +46,16 @@ const head = (text) => {
 /** @param {Part[]} list */
 function parts(list, explain) {
   return make("ol", { className: "parts" }, ...list.map((part) => {
-    const isBytes = !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text) || part.kind.startsWith("frame-header") || part.kind === "frame-mask";
-    const shown = isBytes ? part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 ") : visible(part.text);
-    const code = make("code", { textContent: cut(shown), dir: "ltr" });
+    const isBinary = BINARY.has(part.kind);
+    const isBytes = isBinary || !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text);
+    const shown = isBytes ? [cut(part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 "))] : visible(cut(part.text));
+    const code = make("code", { dir: "ltr" }, ...shown);
     const item = make("li", {}, code);
     item.dataset.kind = part.kind;
     if (part.event) item.dataset.event = "";
     if (part.says || part.rfc) {
       const sentence = make("p", { textContent: `${explain(part.says)} ` });
+      if (isBinary && part.text !== shown[0]) sentence.prepend(make("code", { textContent: part.text, dir: "ltr" }), " ");
       if (part.rfc) sentence.append(make("a", { href: part.rfc, textContent: reference(part.rfc) }));
       item.append(sentence);
     }
@@ -59,7 +64,10 @@ function parts(list, explain) {
 }
 
 const cut = (text) => (text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)} …` : text);
-const visible = (text) => text.replaceAll("\r", "␍").replaceAll("\n", "␊");
+
+/** Line ends as words, which need no symbol font. @param {string} text */
+const visible = (text) => text.split(/([\r\n])/).map((piece) =>
+  Object.hasOwn(LINE_ENDS, piece) ? make("i", { className: "control", textContent: LINE_ENDS[piece] }) : piece);
 
 /** Returns a link's text, such as "RFC 9112 §7.1". @param {string} link */
 function reference(link) {

@@ -1,10 +1,9 @@
 /** One technique's source, with the delays and the completeness of what it delivers. */
 import { now } from "../lib/clock.js";
 import { problemText } from "../lib/problem-text.js";
-import { Delays } from "../lib/statistics.js";
 import { format, gettext } from "../lib/text.js";
-import { Deliveries } from "./deliveries.js";
 import { Observer } from "./observer.js";
+import { Recipient } from "./recipient.js";
 
 /** Why a connection ended, by the code of an `Interruption` (transports/source.js). */
 const CAUSES = {
@@ -17,10 +16,7 @@ const CAUSES = {
 const OPEN = 1;
 const CLOSED = 2;
 
-export class Receiver {
-  deliveries = new Deliveries();
-  delays = new Delays();
-  reconnects = 0;
+export class Receiver extends Recipient {
   state = "stopped";
   text = gettext("Stopped");
   /** Whether the reader wants it to run. */
@@ -34,7 +30,7 @@ export class Receiver {
   #countdown;
 
   /**
-   * @param {{ name: string, label: string, url: string, colour: { dark: string, light: string } }} technique
+   * @param {{ name: string, label: string, url: string, responseEnds: string, isStream: boolean, colour: { dark: string, light: string } }} technique
    * @param {new (url: URL, options: object) => any} Source
    * @param {import("../lanes/timeline.js").Timeline} timeline
    * @param {import("../lanes/timeline.js").Track} track
@@ -48,10 +44,8 @@ export class Receiver {
    * @param {() => void} page.onUnauthenticated called when the server rejects the user's session
    */
   constructor(technique, Source, timeline, track, page) {
-    this.technique = technique;
+    super(technique, timeline, track);
     this.Source = Source;
-    this.timeline = timeline;
-    this.track = track;
     this.page = page;
   }
 
@@ -91,13 +85,6 @@ export class Receiver {
     if (this.state !== "open" || !this.#source.change) return false;
     this.#source.change(room, of, text);
     return true;
-  }
-
-  /** Resets delays and counts, except those of missing events. */
-  resetFigures() {
-    this.delays.clear();
-    this.reconnects = 0;
-    this.track.resetCounts();
   }
 
   // -----------------------------------------------------------------------------------------
@@ -152,14 +139,8 @@ export class Receiver {
 
   #receive(event) {
     const arrived = now();
-    const { track, timeline } = this;
-    this.deliveries.record(event);
-    const delay = this.page.clock.delay(event.published_at, arrived);
-    if (event.type === "reset") timeline.reset(track);
-    const { occurrence, isNew } = timeline.arrive(track, event, arrived, arrived - delay);
-    // The delay of an event published before the source started is not the technique's.
-    const isLive = event.type !== "reset" && arrived - delay >= track.since;
-    if (isLive && this.page.isVisibleSince(arrived - delay)) this.delays.add(delay);
+    const published = arrived - this.page.clock.delay(event.published_at, arrived);
+    const { occurrence, isNew } = this.deliver(event, arrived, published, this.page.isVisibleSince(published));
     this.page.arrived(occurrence, isNew);
   }
 
