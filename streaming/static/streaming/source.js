@@ -83,7 +83,8 @@ export class ServerSentEventsSource extends Source {
 
   /** Delivers events until the browser closes the stream. @param {AbortSignal} signal */
   async #follow(signal) {
-    const native = new EventSource(this.address());
+    const withCredentials = this.credentials === "include";
+    const native = new EventSource(this.address(), { withCredentials });
     await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       native.addEventListener("open", () => this.opened());
