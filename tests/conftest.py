@@ -87,8 +87,17 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def memory_live_server() -> Iterator[LiveServer]:
-    hosts = {"ALLOWED_HOSTS": f"localhost,127.0.0.1,[::1],{ELSEWHERE}"}
+def second_origin() -> str:
+    """Return the origin besides its own that the server in memory allows."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="session")
+def memory_live_server(second_origin: str) -> Iterator[LiveServer]:
+    hosts = {
+        "ALLOWED_HOSTS": f"localhost,127.0.0.1,[::1],{ELSEWHERE}",
+        "ALLOWED_ORIGINS": second_origin,
+    }
     with LiveServer(env={**SERVER_ENVIRONMENT, **hosts}) as server:
         yield server
 
