@@ -112,8 +112,17 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def memory_live_server() -> Iterator[LiveServer]:
-    hosts = {"ALLOWED_HOSTS": f"localhost,127.0.0.1,[::1],{ELSEWHERE}"}
+def second_origin() -> str:
+    """Return the origin besides its own that the server in memory allows."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="session")
+def memory_live_server(second_origin: str) -> Iterator[LiveServer]:
+    hosts = {
+        "ALLOWED_HOSTS": f"localhost,127.0.0.1,[::1],{ELSEWHERE}",
+        "ALLOWED_ORIGINS": second_origin,
+    }
     with LiveServer(env={**SERVER_ENVIRONMENT, **hosts}) as server:
         yield server
 

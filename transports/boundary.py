@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from transports.http.base import reject
+from transports.http.intake import check_hosts, deny, split_target
 from transports.http.problems import Problem, unavailable
-from transports.http.rejection import check_hosts, deny
 from transports.http.scope import Application, Receive, Scope, Send, client_address, header
 from transports.http.throttling import counted_as
 
@@ -91,6 +91,8 @@ class Boundary:
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
             scope["client"] = (forwarded.strip(), 0)
+        if scope["path"][:1] not in "/*":
+            split_target(scope)
         hosts, has_body = [], False
         for name, value in scope["headers"]:
             if name == b"host":
@@ -98,7 +100,7 @@ class Boundary:
             elif name in (b"content-length", b"transfer-encoding"):
                 has_body = True
         try:
-            check_hosts(hosts, scope["http_version"])
+            check_hosts(hosts, scope.get("http_version", "1.1"))
         except Problem as problem:
             await deny(scope, receive, send, problem)
             return

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 import pytest_asyncio
 from django.contrib.staticfiles.finders import find
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, BrowserContext, Page, Request
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.chromium import console_errors
+from tests.support.live import LiveServer
 from transports.registry import BY_NAME
 
 pytestmark = [
@@ -112,8 +114,8 @@ class ScriptedServer:
         self.requests = Arrivals[Exchange]()
         self.head_requests = Arrivals[Exchange]()
 
-    async def start(self) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
@@ -848,3 +850,101 @@ async def test_sources_log_no_console_errors(
     await source.page.evaluate("source.close()")
     await asyncio.wait_for(connection.wait_closed(), BOUND)
     assert errors == []
+
+
+CROSS_ORIGIN = """async ({ module, name, url, room, credentials }) => {
+  const { [name]: Source } = await import(`/static/${module}`);
+  const source = new Source(url + room.path, { credentials, since: "gone-1", interval: 50 });
+  const received = new Promise((done) =>
+    source.addEventListener("message", ({ data }) => {
+      const { type, text } = JSON.parse(data);
+      if (type === "message") done(text);
+    }),
+  );
+  const response = await fetch(`${url}/publish/${room.name}/`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": `"${room.name}"` },
+    body: JSON.stringify({ sender: "ada", text: "from elsewhere" }),
+    credentials,
+  });
+  const { id } = await response.json();
+  const text = await received;
+  source.close();
+  const stream = await fetch(`${url}/streaming/${room.name}/`, { credentials });
+  await stream.body.cancel();
+  return { text, isEvent: id.endsWith("-1"), start: stream.headers.get("Cursor") };
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page_of_second_origin(context: BrowserContext, second_origin: str) -> AsyncIterator[Page]:
+    elsewhere = ScriptedServer()
+    await elsewhere.start(urlsplit(second_origin).port or 0)
+    page = await context.new_page()
+    await page.goto(elsewhere.url)
+    yield page
+    await page.close()
+    await elsewhere.stop()
+
+
+def is_get_or_post_of(address: str) -> Callable[[Request], bool]:
+    """Return whether a request is for `address`, and no preflight or HEAD."""
+    return lambda request: request.url.startswith(address) and request.method in ("GET", "POST")
+
+
+@pytest.mark.parametrize(
+    ("name", "credentials"),
+    [*((name, "include") for name in [*HTTP, "websocket"]), ("longpoll", "omit"), ("sse", "omit")],
+)
+async def test_page_of_an_allowed_origin_receives_and_publishes(
+    context: BrowserContext,
+    memory_live_server: LiveServer,
+    page_of_second_origin: Page,
+    room: str,
+    name: str,
+    credentials: str,
+) -> None:
+    """`ALLOWED_ORIGINS` has the origin of this page, which is not the server's."""
+    server, page = memory_live_server, page_of_second_origin
+    await context.add_cookies([{"name": "taste", "value": "oats", "url": server.url}])
+    technique = BY_NAME[name]
+    module, _, source = technique.source.partition(":")
+    path = "/streaming/" if name == "websocket" else technique.url_path(room)
+    async with (
+        asyncio.timeout(BOUND),
+        page.expect_request(is_get_or_post_of(f"{server.url}/publish/")) as publishing,
+        page.expect_request(is_get_or_post_of(server.url + path)) as subscribing,
+    ):
+        result = await page.evaluate(
+            CROSS_ORIGIN,
+            {
+                "module": module,
+                "name": source,
+                "url": server.url,
+                "room": {"name": room, "path": technique.url_path(room)},
+                "credentials": credentials,
+            },
+        )
+    assert (result["text"], result["isEvent"]) == ("from elsewhere", True)
+    assert result["start"].endswith("-0")
+    for request in (await publishing.value, await subscribing.value):
+        cookies = (await request.all_headers()).get("cookie", "")
+        assert ("taste" in cookies) == (credentials == "include")
+
+
+async def test_page_of_another_origin_neither_reads_nor_publishes(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    server = memory_live_server
+    page = await context.new_page()
+    await page.goto(f"http://localhost:{server.port}/polling/{room}/")
+    script = """async ([url, options]) => fetch(url, options).then(() => "read", () => "blocked")"""
+    post = {
+        "method": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "body": '{"sender": "eve", "text": "hi"}',
+    }
+    for path, options in ((f"/polling/{room}/", {}), (f"/publish/{room}/", post)):
+        assert await page.evaluate(script, [server.url + path, options]) == "blocked"
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        assert (await http.get(f"/polling/{room}/")).json()["events"] == []

@@ -69,3 +69,106 @@ test("malformed JSON is a failure", () => {
   assert.deepEqual(parse('{"id": 1}'), { id: 1 });
   assert.throws(() => parse("<p>Log in"), { code: "malformed" });
 });
+
+/** A source that follows a page of its own, and the requests that it has sent. */
+async function onAPage(respond, run) {
+  const page = new EventTarget();
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const globals = { document, addEventListener: page.addEventListener.bind(page) };
+  Object.assign(globalThis, globals);
+  const requests = [];
+  const fetch = (url, { signal }) => {
+    requests.push(url.searchParams.get("since"));
+    return respond(requests.length, signal);
+  };
+  const source = new PollingSource("http://test/feed/", { since: "e-0", fetch, interval: 3_600_000 });
+  const errors = [];
+  source.addEventListener("error", ({ detail }) => errors.push([detail.code, detail.retryIn]));
+  try {
+    await run({ source, requests, errors, page, document });
+  } finally {
+    source.close();
+    for (const name of Object.keys(globals)) delete globalThis[name];
+  }
+}
+
+const batchAfter = (number) => Response.json({ room: "r", cursor: `e-${number}`, events: [] });
+const aTask = () => new Promise((done) => setTimeout(done));
+const opened = (source) =>
+  new Promise((done) => source.addEventListener("open", done, { once: true })).then(aTask);
+const never = (signal) =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+
+/** Waits until `condition()` is true, for at most ten seconds. */
+async function until(condition) {
+  for (let turn = 0; turn < 1_000 && !condition(); turn += 1) {
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  assert.ok(condition());
+}
+
+test("a source ends its request on pagehide, and resumes on pageshow", () =>
+  onAPage(
+    (number, signal) => (number === 1 ? never(signal) : batchAfter(number)),
+    async ({ source, requests, errors, page }) => {
+      await until(() => requests.length === 1);
+      page.dispatchEvent(new Event("pagehide"));
+      await until(() => errors.length === 1);
+      assert.deepEqual([errors, source.readyState], [[["hidden", null]], 0]);
+      page.dispatchEvent(new Event("online")); // a page in the history may not connect
+      await new Promise((done) => setTimeout(done, 50));
+      assert.equal(requests.length, 1);
+      page.dispatchEvent(new Event("pageshow"));
+      await opened(source);
+      assert.deepEqual(requests, ["e-0", "e-0"]);
+    },
+  ));
+
+test("a pause ends when the network or the page comes back", () =>
+  onAPage(
+    (number) => batchAfter(number),
+    async ({ source, requests, errors, page, document }) => {
+      await opened(source); // and now pauses for an hour
+      page.dispatchEvent(new Event("online"));
+      await until(() => requests.length === 2);
+      await aTask();
+      document.visibilityState = "hidden";
+      document.dispatchEvent(new Event("visibilitychange"));
+      document.visibilityState = "visible";
+      document.dispatchEvent(new Event("visibilitychange"));
+      await until(() => requests.length === 3);
+      assert.deepEqual([requests, errors], [["e-0", "e-1", "e-2"], []]);
+    },
+  ));
+
+test("a connection that may have died while the device slept is replaced at once", (context) =>
+  onAPage(
+    (number, signal) => (number === 1 ? batchAfter(1) : never(signal)),
+    async ({ source, requests, errors, page, document }) => {
+      await opened(source);
+      page.dispatchEvent(new Event("online"));
+      await until(() => requests.length === 2);
+      document.dispatchEvent(new Event("visibilitychange")); // data has just arrived
+      assert.equal(requests.length, 2);
+      const wokenAt = Date.now() + source.silenceTimeout;
+      context.mock.method(Date, "now", () => wokenAt);
+      document.dispatchEvent(new Event("visibilitychange"));
+      await until(() => requests.length === 3);
+      page.dispatchEvent(new Event("online"));
+      await until(() => requests.length === 4);
+      assert.deepEqual(errors, [["silent", 0], ["lost", 0]]);
+    },
+  ));
+
+test("neither the network nor the page ends the server's Retry-After", () =>
+  onAPage(
+    (number) =>
+      number === 1 ? new Response("", { status: 503, headers: { "Retry-After": "1" } }) : batchAfter(2),
+    async ({ requests, errors, page }) => {
+      await until(() => errors.length === 1);
+      const rejectedAt = performance.now();
+      page.dispatchEvent(new Event("online"));
+      await until(() => requests.length === 2);
+      assert.ok(performance.now() - rejectedAt > 900);
+    },
+  ));

@@ -69,6 +69,76 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
+        r"test_request_that_is_no_handshake_.*(1[.]0--|Connection: |Version: )",
+        "A handshake of another version, or without Connection, is rejected by Autobahn with 400 "
+        "and no body (one of HTTP/1.0 with 500); it names the versions 13 and 8.",
+        "https://github.com/crossbario/autobahn-python",
+    ),
+    Deviation(
+        "daphne",
+        r"test_handshake_needs_exactly_one_valid_host|test_handshake_may_offer_other_protocols",
+        "Autobahn accepts an empty Host in a handshake; and Daphne takes `Upgrade` for a "
+        "WebSocket's only if it has no other protocol.",
+        "https://github.com/django/daphne/blob/main/daphne/http_protocol.py",
+    ),
+    Deviation(
+        "daphne",
+        r"test_half_closed_client_receives",
+        "Twisted closes a connection of which the client has closed its side (a short poll may be "
+        "answered before).",
+        "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+        strict=False,
+    ),
+    Deviation(
+        "daphne",
+        r"test_every_response_has_the_headers_that_protect_it",
+        "Responses have no Date.",
+        "https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1",
+    ),
+    Deviation(
+        "hypercorn",
+        r"test_request_that_is_no_handshake_.*(1[.]0--|h2c|Version: )",
+        "A handshake of another version is rejected with 400, without the version that Hypercorn "
+        "supports, although wsproto names it; `Upgrade: h2c` is taken for HTTP/2.",
+        "https://github.com/python-hyper/wsproto/pull/96",
+    ),
+    Deviation(
+        "hypercorn",
+        r"test_handshake_may_offer_other_protocols",
+        "`Upgrade` is taken for a WebSocket's only if it has no other protocol.",
+        "https://www.rfc-editor.org/rfc/rfc9110#section-7.8",
+    ),
+    Deviation(
+        "hypercorn",
+        r"test_half_closed_client_receives",
+        "A client that closes its sending side counts as disconnected: only what has been sent by "
+        "then arrives.",
+        "https://github.com/Kludex/uvicorn/issues/1264",
+        strict=False,
+    ),
+    Deviation(
+        "granian",
+        r"test_request_that_is_no_handshake_.*(1[.]0--|Version: )",
+        "A handshake of another version is rejected with 400, without the version that Granian "
+        "supports; one of HTTP/1.0 is accepted.",
+        "https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2",
+    ),
+    Deviation(
+        "granian",
+        r"test_half_closed_client_receives",
+        "A client that closes its sending side receives nothing.",
+        "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+        strict=False,
+    ),
+    Deviation(
+        "granian",
+        r"test_host_of_an_absolute_target_replaces|test_http_1_0_needs_no_host\[.*--200",
+        "The host of an absolute target is discarded, and HTTP/1.0 is reported as 1.1: such a "
+        "request without a Host is rejected.",
+        "https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2",
+    ),
+    Deviation(
+        "daphne",
         r"test_a_stop_ends_all_connections|test_a_stop_ends_each_kind_of_connection\[websocket|test_a_stop_closes_sockets_with_1012",
         "Autobahn sends only the close codes 1000 and 3000 to 4999: a stop cuts sockets instead of "
         "closing them with 1012.",

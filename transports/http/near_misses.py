@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from transports.http.intake import deny
 from transports.http.problems import Problem
-from transports.http.rejection import deny
 from transports.http.request import check_room_name
 from transports.http.scope import Receive, Scope, Send, check_host
 from transports.registry import BY_NAME, TECHNIQUES

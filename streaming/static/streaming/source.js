@@ -83,8 +83,9 @@ export class ServerSentEventsSource extends Source {
 
   /** Delivers events until the browser closes the stream. @param {AbortSignal} signal */
   async #follow(signal) {
+    const withCredentials = this.credentials === "include";
     // Without `unnamed`, an event with a name would reach only listeners of that name.
-    const native = new EventSource(this.address({ unnamed: "" }));
+    const native = new EventSource(this.address({ unnamed: "" }), { withCredentials });
     await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
       native.addEventListener("open", () => this.opened());

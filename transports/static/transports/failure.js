@@ -11,14 +11,20 @@ export class Failure extends Error {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {{ status?: number | null, retryAfter?: number, final?: boolean, cause?: unknown }} [options]
+   * @param {{ status?: number | null, retryAfter?: number, final?: boolean, isOfPage?: boolean,
+   *   cause?: unknown }} [options] `isOfPage`: the page caused it, so that no back-off is needed
    */
-  constructor(code, message, { status = null, retryAfter = 0, final = false, cause } = {}) {
+  constructor(
+    code,
+    message,
+    { status = null, retryAfter = 0, final = false, isOfPage = false, cause } = {},
+  ) {
     super(message, { cause });
     this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;
     this.final = final;
+    this.isOfPage = isOfPage;
   }
 
   /** @param {unknown} error */

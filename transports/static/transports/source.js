@@ -17,18 +17,25 @@
  * Properties: `url`, `since` (the cursor from which the next connection resumes), `readyState`.
  * `close()` ends it at once; nothing is dispatched afterwards. All times are milliseconds.
  *
+ * It closes its connection on `pagehide`, so that a browser can keep the page for its history
+ * (https://web.dev/articles/bfcache), and reconnects on `pageshow`. A device that wakes up does not
+ * report its dead connections: so it also reconnects on `online`, and when the page becomes visible
+ * after a long silence.
+ *
  * A subclass for a technique implements `receive(signal)`: when a response ends, and how an event
  * is framed.
  *
  * @typedef {object} SourceOptions
  * @property {string} [since] resume after this cursor; without it: recent events, then live
  * @property {typeof globalThis.fetch} [fetch] used instead of the browser's `fetch`
+ * @property {RequestCredentials} [credentials] "include" sends cookies to another origin, if that
+ *   allows it (`ALLOWED_ORIGINS`); a WebSocket always sends them
  * @property {number} [heartbeat] milliseconds between the server's heartbeats on an open
  *   connection; after three missed heartbeats the connection counts as dead
  *
  * @typedef {object} Interruption
  * @property {string} code "unreachable", "unavailable", "refused", "lost", "ended", "silent",
- *   "malformed"; on an open WebSocket the server's own
+ *   "malformed", "hidden"; on an open WebSocket the server's own
  * @property {string} reason a sentence; the server's own `detail`, if any
  * @property {number | null} status the HTTP status or WebSocket close code, if any
  * @property {number | null} retryIn milliseconds to the next attempt, if known
@@ -58,19 +65,28 @@ export class Source extends EventTarget {
   #closing = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence;
+  #endPause = () => {};
+  #isPausing = false;
+  #isHidden = false;
+  #receivedAt = Date.now();
   #fetch;
 
   /**
    * @param {string | URL} url
    * @param {SourceOptions} [options]
    */
-  constructor(url, { since = "", fetch = globalThis.fetch, heartbeat = 15_000 } = {}) {
+  constructor(
+    url,
+    { since = "", fetch = globalThis.fetch, credentials = "same-origin", heartbeat = 15_000 } = {},
+  ) {
     super();
     this.url = new URL(url, globalThis.location?.href);
     this.since = since;
     /** Milliseconds without data after which an attempt is aborted. */
     this.silenceTimeout = 3 * heartbeat;
+    this.credentials = credentials;
     this.#fetch = fetch;
+    this.#followPage();
     queueMicrotask(() => this.#run()); // after the constructors of subclasses
   }
 
@@ -82,13 +98,15 @@ export class Source extends EventTarget {
     this.#readyState = CLOSED;
     this.#closing.abort();
     this.#attempt.abort();
+    this.#endPause();
   }
 
   // --- For subclasses -----------------------------------------------------------------------
 
   /**
    * Makes one attempt and dispatches what arrives. Called again at once when it resolves; after a
-   * back-off when it throws. `signal` aborts it on `close()` and after `silenceTimeout`.
+   * back-off when it throws. `signal` aborts it on `close()`, after `silenceTimeout`, and when the
+   * page is hidden for good.
    *
    * @param {AbortSignal} signal
    * @returns {Promise<void>}
@@ -119,7 +137,9 @@ export class Source extends EventTarget {
     try {
       // Two equal long polls wait for each other in the browser's cache, even if the response
       // has `no-store`: only this option prevents that.
-      response = await fetch(this.address(query), { method, cache: "no-store", signal });
+      const { credentials } = this;
+      const options = { method, cache: /** @type {const} */ ("no-store"), credentials, signal };
+      response = await fetch(this.address(query), options);
     } catch (cause) {
       throw new Failure("unreachable", "The server cannot be reached.", { cause });
     }
@@ -150,6 +170,7 @@ export class Source extends EventTarget {
   /** Resets the back-off and the silence timer, as data has arrived. */
   received() {
     this.#failures = 0;
+    this.#receivedAt = Date.now();
     if (this.#silence) this.listen();
   }
 
@@ -220,36 +241,79 @@ export class Source extends EventTarget {
     this.report({ code, reason: message, status, retryIn });
   }
 
-  /** Resolves after `delay`, or at once when the source is closed. @param {number} delay */
+  /**
+   * Resolves after `delay`, or at once when the source is closed or the page comes back.
+   *
+   * @param {number} delay
+   */
   async pause(delay) {
-    const { signal } = this.#closing;
-    if (signal.aborted) return;
+    if (this.#closing.signal.aborted) return;
+    this.#isPausing = true;
     await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
-      const timer = setTimeout(done, delay);
-      signal.addEventListener("abort", done);
-      function done() {
+      const timer = delay < Infinity ? setTimeout(resolve, delay) : undefined;
+      this.#endPause = () => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", done);
         resolve();
-      }
+      };
     });
+    this.#isPausing = false;
   }
 
   // -----------------------------------------------------------------------------------------
 
+  #followPage() {
+    const { signal } = this.#closing;
+    const on = (
+      /** @type {EventTarget | undefined} */ target,
+      /** @type {string} */ type,
+      /** @type {() => void} */ listener,
+    ) => target?.addEventListener?.(type, listener, { signal });
+    const { document } = globalThis; // a worker has none
+    on(globalThis, "pagehide", () => {
+      this.#isHidden = true;
+      this.#interrupt("hidden", "The page was left.");
+    });
+    on(globalThis, "pageshow", () => {
+      if (!this.#isHidden) return;
+      this.#isHidden = false;
+      this.#endPause();
+    });
+    on(globalThis, "online", () => this.#interrupt("lost", "The network has changed."));
+    on(document, "visibilitychange", () => {
+      if (document.visibilityState !== "visible") return;
+      const silence = Date.now() - this.#receivedAt;
+      // Half of the timeout is longer than a heartbeat's interval, and than a poll is held.
+      if (this.#isPausing) this.#endPause();
+      else if (silence > this.silenceTimeout / 2) this.#interrupt("silent", "The device was asleep.");
+    });
+  }
+
+  /** Ends a pause, or else the attempt, so that the next one follows at once. */
+  #interrupt(/** @type {string} */ code, /** @type {string} */ reason) {
+    if (!this.#isPausing || this.#isHidden) {
+      this.#attempt.abort(new Failure(code, reason, { isOfPage: true }));
+    }
+    this.#endPause();
+  }
+
   async #run() {
     while (this.#readyState !== CLOSED) {
+      while (this.#isHidden && this.#readyState !== CLOSED) await this.pause(Infinity);
       const attempt = (this.#attempt = new AbortController());
+      this.#receivedAt = Date.now();
       try {
         await this.receive(attempt.signal);
       } catch (error) {
         if (this.#readyState === CLOSED) return;
         const failure = Failure.from(attempt.signal.aborted ? attempt.signal.reason : error);
         if (failure.final) return this.#fail(failure);
-        const delay = this.#backOff(failure);
+        const delay = failure.isOfPage ? 0 : this.#backOff(failure);
         this.#end(attempt);
-        this.interrupted(failure, delay);
+        this.interrupted(failure, failure.code === "hidden" ? null : delay);
+        // The page ends a pause, but not the server's Retry-After.
+        const until = Date.now() + failure.retryAfter;
         await this.pause(delay);
+        while (Date.now() < until && this.#readyState !== CLOSED) await this.pause(until - Date.now());
       } finally {
         this.#end(attempt);
       }

@@ -12,6 +12,7 @@ const CAUSES = {
   ended: gettext("The server ended the connection."),
   silent: gettext("No data arrived for too long."),
   malformed: gettext("The server sent malformed data."),
+  hidden: gettext("The page was left."),
 };
 const OPEN = 1;
 const CLOSED = 2;

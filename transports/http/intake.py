@@ -1,10 +1,11 @@
-"""Rejections of requests and of WebSocket handshakes that reach no technique."""
+"""Target and Host of a request, and rejections of what reaches no technique."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from transports.http.base import reject
 from transports.http.problems import Problem
@@ -24,6 +25,17 @@ def check_hosts(hosts: Sequence[bytes], http_version: str) -> None:
     if hosts or http_version == "1.1":
         shown = repr(hosts[0][:40].decode("latin-1")) if len(hosts) == 1 else str(len(hosts))
         raise Problem(400, "host", f"Expected one Host header with a host; got {shown}.")
+
+
+def split_target(scope: Scope) -> None:
+    """Take host and path from an absolute target (RFC 9112 §3.2.2), which some servers leave."""
+    target = urlsplit(scope["path"])
+    host = target.netloc.encode()
+    scope["path"] = target.path or "/"
+    scope["raw_path"] = urlsplit(scope.get("raw_path") or b"").path or b"/"
+    scope["headers"] = [
+        (name, host if name == b"host" else value) for name, value in scope["headers"]
+    ]
 
 
 async def deny(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
