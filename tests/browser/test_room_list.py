@@ -1,0 +1,54 @@
+"""The list of rooms on the page: people, and several rooms on one socket."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from tests.support.chromium import console_errors
+from tests.support.live import LiveServer
+from tests.support.page import open_page
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.own_server,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+async def test_several_rooms_share_one_socket(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    others = [f"{room}-b", f"{room}-c"]
+    url = memory_live_server.url
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        http.stream("GET", f"/streaming/{others[0]}/?name=grace"),
+        http.stream("GET", f"/streaming/{others[1]}/"),
+    ):
+        page = await open_page(context, url, room)
+        errors = console_errors(page)
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        await page.locator("#room-list > summary").click()
+        items = [page.locator(f'#room-list li[data-room="{name}"]') for name in others]
+        await expect(items[0].locator(".people")).to_contain_text("grace")
+        await expect(
+            page.locator(f'#room-list li[data-room="{room}"]').get_by_role("button")
+        ).to_be_hidden()
+        for name, item in zip(others, items, strict=True):
+            await item.get_by_role("button", name="Join").click()
+            await http.post(f"/publish/{name}/", json={"sender": "tim", "text": f"in {name}"})
+            await expect(item.locator("ol")).to_contain_text(f"tim in {name}")
+        assert len(sockets) == 1
+
+        await page.locator("#sender").fill("ada")
+        await items[1].locator("input").fill("from the list")
+        await items[1].get_by_role("button", name="Publish").click()
+        await expect(items[1].locator("ol")).to_contain_text("ada from the list")
+        await expect(items[0].locator("ol")).not_to_contain_text("from the list")
+
+        await items[0].get_by_role("button", name="Leave").click()
+        await expect(items[0].locator("ol")).to_be_hidden()
+        assert errors == []
