@@ -76,7 +76,8 @@ export class RoomList {
       this.#publish(room, submit.target.elements.text);
     });
     this.#items.set(room, item);
-    this.list.append(item);
+    const next = [...this.list.children].find((each) => each.dataset.room > room);
+    this.list.insertBefore(item, next ?? null);
     return item;
   }
 
