@@ -1,4 +1,4 @@
-"""The list of rooms on the page: people, and several rooms on one socket."""
+"""The list of rooms on the page, and events that are no chat lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playwright.async_api import BrowserContext, expect
 
 from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
-from tests.support.page import open_page
+from tests.support.page import LANES, open_page, received
 
 pytestmark = [
     pytest.mark.browser,
@@ -52,3 +52,18 @@ async def test_several_rooms_share_one_socket(
         await items[0].get_by_role("button", name="Leave").click()
         await expect(items[0].locator("ol")).to_be_hidden()
         assert errors == []
+
+
+async def test_a_programs_event_reaches_every_lane_but_not_the_chat(
+    context: BrowserContext, memory_live_server: LiveServer, room: str
+) -> None:
+    page = await open_page(context, memory_live_server.url, room)
+    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+        documents = [{"name": "paid", "data": {"order": 7}}, {"text": "a chat line"}]
+        path = f"/publish/{room}/"
+        responses = [await http.post(path, json={"sender": "shop", **each}) for each in documents]
+    ids = [response.json()["id"] for response in responses]
+    for name in LANES:
+        await received(page, name, *ids)
+    messages = page.locator("#conversation .event[data-type=message]")
+    await expect(messages.locator(".text")).to_have_text(["a chat line"])
