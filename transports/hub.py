@@ -393,7 +393,8 @@ async def _next(
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         head = tail.head
-        if head is not None and since is head and seconds and not hub.closing:
+        ended = hub.closing or tail.generation != generation
+        if head is not None and since is head and seconds and not ended:
             # A subscriber that is up to date only has to wait: skip the comparison below.
             if not await tail.changed(deadline):
                 return tail.after(since) or Batch(tail.room, since)

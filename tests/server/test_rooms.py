@@ -14,13 +14,14 @@ import pytest
 from tests.contract.feeds import cursor_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
-from tests.support.waiting import BOUND, until_async
+from tests.support.waiting import until_async
 from transports.registry import TECHNIQUES, Technique
 
 pytestmark = [pytest.mark.own_server]
 
 HIDDEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 ISSUED = re.compile(r'<pre id="issued-token">([^<]+)</pre>')
+SOON = 20.0  # seconds: less than a long poll waits
 OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
 
 
@@ -122,7 +123,7 @@ async def test_a_room_that_becomes_staff_only_closes_to_others(
     following = asyncio.create_task(follow())
     await until_async(is_connected)
     accounts.now(lambda: Room.objects.create(name=room, staff_only=True))
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(SOON):
         assert await following == 403
     document = {"sender": "ada", "text": "hi"}
     assert (await http.post(f"/publish/{room}/", json=document)).status_code == 403
