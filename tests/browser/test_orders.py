@@ -93,7 +93,9 @@ def project(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
     return Project(tmp_path_factory.mktemp("orders"), redis_server.url)
 
 
-async def test_a_user_sees_each_change(project: Project, context: BrowserContext) -> None:
+async def test_a_user_sees_each_change(
+    project: Project, context: BrowserContext, redis_server: RedisServer
+) -> None:
     lines = [line for _, text in BLOCK.findall(ADDED) for line in text.splitlines() if line]
     assert len(lines) <= MOST
 
@@ -111,6 +113,7 @@ async def test_a_user_sees_each_change(project: Project, context: BrowserContext
         await other_tab.get_by_role("button", name="Pay").click()  # a sync view, and a signal
         await expect(status).to_have_text("paid")
         await other_tab.close()
+        redis_server.client.execute_command("CLIENT KILL TYPE normal")
         await manage("shell", "-v", "0", "-c", SAVE)  # another process
         await expect(status).to_have_text("packed")
     data = '{"order": 1, "status": "shipped"}'
