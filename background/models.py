@@ -32,6 +32,22 @@ class TaskQuerySet(models.QuerySet["Task"]):
             status__in=(Task.Status.WAITING, Task.Status.RUNNING),
         )
 
+    def retry(self) -> int:
+        """Return failed tasks to the queue, with new attempts; return how many."""
+        return self.filter(status=Task.Status.FAILED).update(
+            status=Task.Status.WAITING,
+            attempts=0,
+            error="",
+            finished_at=None,
+            claimable_at=timezone.now(),
+        )
+
+    def cancel(self) -> int:
+        """End unfinished tasks, as failed; return how many. A worker stops at its next step."""
+        return self.filter(status__in=(Task.Status.WAITING, Task.Status.RUNNING)).update(
+            status=Task.Status.FAILED, error="Cancelled.", finished_at=timezone.now()
+        )
+
     def claim(self, worker: str, lease: float) -> Task | None:
         """Claim the oldest claimable task for `lease` seconds; return None without one.
 

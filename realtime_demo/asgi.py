@@ -33,6 +33,7 @@ from transports.boundary import Boundary, Service
 from transports.lifespan import FeedService
 from transports.presence.service import PresenceMiddleware
 from transports.registry import APPS
+from transports.rooms.directory import directory
 
 if settings.REDIS_URL and settings.SECRET_KEY_IS_RANDOM:
     logging.getLogger(__name__).warning(
@@ -62,7 +63,7 @@ application: Any = ProtocolTypeRouter(
     }
 )
 application = announced = PresenceMiddleware(application)
-services: list[Service] = [FeedService(), announced, EmbeddedWorker(channels)]
+services: list[Service] = [FeedService(), directory, announced, EmbeddedWorker(channels)]
 if settings.STAGE_SOCKET:
     application = compressing(application)
     parent.listeners.append(generator.apply)

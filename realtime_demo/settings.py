@@ -96,7 +96,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY el
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
 # Path of the function that decides which users may read and publish in which rooms.
-MAY_ENTER = os.environ.get("MAY_ENTER", Conf.MAY_ENTER)
+MAY_ENTER = os.environ.get("MAY_ENTER", "transports.rooms.permissions.may_enter")
 
 # --- Limits ------------------------------------------------------------------------------
 TEXT_LENGTH = _integer("TEXT_LENGTH", Conf.TEXT_LENGTH)  # characters in an event's text
@@ -186,6 +186,7 @@ INSTALLED_APPS = [
     # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
     *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "channels",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -193,6 +194,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "transports",
     "transports.auth",
+    "transports.rooms",
     *APPS,
 ]
 MIDDLEWARE = [

@@ -1,8 +1,10 @@
 """URLs of Django's views. The techniques are ASGI applications, mounted in asgi.py."""
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from transports.auth.views import LimitedLoginView
 
@@ -18,6 +20,9 @@ urlpatterns = [
     re_path(rf"^texts/(?P<language>{languages})[.]js$", script_texts, name="script-texts"),
     path("theory/", theory),
     path("login/", LimitedLoginView.as_view(), name="login"),
+    # One login view, which limits failed attempts.
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    path("admin/", admin.site.urls),
     path("", include("transports.urls")),
     path("", include("background.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),

@@ -33,8 +33,10 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     heartbeat = b":\n\n"  # a comment
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        endpoint = _unnamed if "unnamed" in request.query else super()
-        await endpoint.respond(request, receive, send)
+        if "unnamed" in request.query:
+            await _unnamed.respond(request, receive, send)
+        else:
+            await super().respond(request, receive, send)
 
     def preamble(self, first: Batch) -> bytes:
         # Set the browser's reconnection time in milliseconds, and its Last-Event-ID: an id without

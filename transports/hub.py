@@ -289,6 +289,13 @@ class Hub:
         for tail in self._tails.values():
             tail.wake()
 
+    def end(self, room: str) -> None:
+        """End the room's waits and subscriptions: clients reconnect, and are checked again."""
+        tail = self._tails.get(room)
+        if tail is not None:
+            tail.generation += 1
+            tail.wake()
+
     async def leave(self) -> None:
         """Close, and leave every group, within `LEAVE_TIMEOUT` seconds.
 
@@ -335,7 +342,7 @@ async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
     """
     hub = current()
     async with hub.using(room) as tail:
-        return await _next(hub, tail, since, seconds)
+        return await _next(hub, tail, since, seconds, tail.generation)
 
 
 async def subscribe(
@@ -349,30 +356,34 @@ async def subscribe(
     """
     hub = current()
     async with hub.using(room) as tail:
-        batch = await _next(hub, tail, since, 0)
+        generation = tail.generation
+        batch = await _next(hub, tail, since, 0, generation)
         while True:
             yield batch
             try:
-                batch = await _next(hub, tail, batch.cursor, heartbeat)
+                batch = await _next(hub, tail, batch.cursor, heartbeat, generation)
             except StoreUnavailable:
                 # Keep the subscription: it receives what it missed once the store is available.
                 await asyncio.sleep(1)
                 batch = Batch(room, batch.cursor)
-            if hub.closing and not batch.events:
+            if tail.generation != generation or (hub.closing and not batch.events):
                 return
 
 
-async def _next(hub: Hub, tail: Tail, since: Cursor | None, seconds: float) -> Batch:
+async def _next(
+    hub: Hub, tail: Tail, since: Cursor | None, seconds: float, generation: int
+) -> Batch:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         head = tail.head
-        if head is not None and since is head and seconds and not hub.closing:
+        ended = hub.closing or tail.generation != generation
+        if head is not None and since is head and seconds and not ended:
             # A subscriber that is up to date only has to wait: skip the comparison below.
             if not await tail.changed(deadline):
                 return tail.after(since) or Batch(tail.room, since)
             head = tail.head
         batch = tail.after(since) or await hub.store.read(tail.room, since)
-        if batch.events or hub.closing:
+        if batch.events or hub.closing or tail.generation != generation:
             return batch
         since = batch.cursor
         if asyncio.get_running_loop().time() >= deadline:

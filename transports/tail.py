@@ -22,6 +22,7 @@ class Tail:
         self.room = room
         self.head: Cursor | None = None  # None until the history has been read
         self.users = 0
+        self.generation = 0  # changes when all subscriptions have to end
         self.idle_since = 0.0  # on the loop's clock, in seconds; valid while users is 0
         self._backlog = backlog
         self._events: deque[Event] = deque(maxlen=length)

@@ -30,6 +30,7 @@ from transports.http.problems import Problem
 from transports.http.scope import is_on_this_machine
 from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
+from transports.rooms.directory import directory
 
 from .scenarios import SCENARIOS
 from .technique_pages import PAGES
@@ -64,6 +65,8 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         check_room(room, request.user)
     except Problem as problem:
         return render(request, "page.html", {**context, "problem": problem}, status=problem.status)
+    listing = directory.listings().get(room)
+    context["room_title"] = (listing.title if listing else "") or room
     context["configuration"] = {
         **script_configuration(request, room, techniques),
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],

@@ -32,7 +32,7 @@ def check_room(room: str, user: Any, action: Action = "read") -> None:
     """Raise `Problem` unless `room` is a valid name and `user` has the permission there."""
     check_room_name(room)
     if not is_open_to(room, user, action):
-        no_entry = NO_ENTRY if conf.MAY_ENTER else STAFF_ROOM
+        no_entry = NO_ENTRY if may_enter(user, room, action) else STAFF_ROOM
         raise Problem(403, "room", NO_PUBLISHING if action == "publish" else no_entry)
 
 

@@ -136,7 +136,7 @@ class UserConnection:
                 challenge = {"WWW-Authenticate": "Bearer"}  # required with 401 (RFC 9110 §11.6.1)
                 problem = Problem(401, "session", "The session has ended; log in again.", challenge)
                 return self.end(problem)
-        vars(self.user).update(vars(user))  # for rooms entered and events published later
+        self.user.__dict__.update(user.__dict__)  # for rooms entered and events published later
         if not all(is_open_to(room, user) for room in self.rooms):
             self.end(Problem(403, "room", "You may no longer enter this room."))
 

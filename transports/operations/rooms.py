@@ -1,4 +1,4 @@
-"""`GET /rooms/`: the rooms in use that the user may enter, and the people in them."""
+"""`GET /rooms/`: the rooms that the user may enter, in use or with a row, and their people."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from transports.conf import conf
 from transports.http.request import Request
 from transports.http.views import api_view, json_response
 from transports.presence.service import presence
+from transports.rooms.directory import directory
 
 
 @api_view("GET", "HEAD")
 async def rooms(request: HttpRequest) -> HttpResponse:
-    """Return `{"rooms": [{"room", "connections", "people": [name, ...]}, ...]}`, by name.
+    """Return `{"rooms": [{"room", "title", "connections", "people": [name, ...]}, ...]}`, by name.
 
     `connections` counts streams, sockets and waiting requests; `people` are those who gave a
-    name. Lists the `MAX_ROOMS` rooms with most people.
+    name; `title` is there if staff gave one. Lists the `MAX_ROOMS` rooms with
+    most people.
     """
     user = Request(request.scope).user  # type: ignore[attr-defined]
     connections, people = await presence().everyone()
-    names: dict[str, list[str]] = {room: [] for room in connections}
+    listings = directory.listings()
+    titles = {room: listing.title for room, listing in listings.items() if listing.title}
+    names: dict[str, list[str]] = {room: [] for room in (*listings, *connections)}
     for person in people:
         names.setdefault(person.room, []).append(person.name)
     fullest = sorted(
@@ -33,6 +37,7 @@ async def rooms(request: HttpRequest) -> HttpResponse:
             "rooms": [
                 {
                     "room": room,
+                    **({"title": titles[room]} if room in titles else {}),
                     "connections": connections.get(room, 0),
                     "people": sorted(names[room]),
                 }

@@ -2,6 +2,7 @@
 import { Changes } from "./chat/changes.js";
 import { prepareComposer, showError } from "./chat/composer.js";
 import { Conversation } from "./chat/conversation.js";
+import { RoomList } from "./chat/room-list.js";
 import { Session } from "./chat/session.js";
 import { Lanes } from "./lanes/lanes.js";
 import { Playback } from "./lanes/playback.js";
@@ -123,6 +124,11 @@ const conversation = ifPresent("conversation", (list) =>
     changes: new Changes(session.permission, byId("text").maxLength, change),
   }),
 );
+
+ifPresent("room-list", (element) => {
+  const socket = techniques.find(({ name }) => name === "websocket");
+  return new RoomList(element, { room, rooms: configuration.rooms, socket, name: () => session.presenceName });
+});
 
 /** Edits or deletes an event: by an open WebSocket, otherwise by a request. */
 async function change(of, text) {

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from transports import feed
-from transports.events import Draft
+from transports.events import Draft, EventType
 from transports.store.base import StoreUnavailable
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--key", help="publish once under this key, even if run again")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        kind = "announcement" if options["announcement"] else "message"
+        kind: EventType = "announcement" if options["announcement"] else "message"
         members = {member: options[member] for member in ("room", "sender", "text", "name", "data")}
         try:
             event = feed.publish_sync(Draft(**members, type=kind), options["key"])
