@@ -44,6 +44,7 @@ SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 TOGETHER = {
     f"tests/{name}.py"
     for name in (
+        "browser/test_examples",
         "browser/test_lanes",
         "browser/test_page",
         "browser/test_sources",

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
 
 from realtime_demo.production import certificate, programs
 from tests.support.program import ROOT
 from tests.support.redis_server import missing
+from transports.operations.metrics import registry
 
 SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 # As Debian's own nginx.conf, of which the site is a part.
 DEBIAN = """
 events {{ worker_connections 768; }}
@@ -93,3 +102,53 @@ def test_the_examples_secret_key_is_rejected() -> None:
     )
     assert completed.returncode != 0
     assert "SECRET_KEY is the example's" in completed.stderr
+
+
+def test_the_image_has_its_files_and_an_unprivileged_user() -> None:
+    lines = (COMPOSE / "Dockerfile").read_text().splitlines()
+    instructions = [line.split() for line in lines if line and not line.startswith("#")]
+    for name, *arguments in instructions:
+        assert name in ("FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV"), name
+        if name == "FROM":
+            assert ":" in arguments[0], "a tag"
+        elif name == "COPY":
+            for path in arguments[:-1]:
+                assert (ROOT / path).exists(), path
+    users = [arguments for name, *arguments in instructions if name == "USER"]
+    assert users[-1] not in (["root"], ["0"])
+
+
+def test_the_compose_services_exist() -> None:
+    text = re.sub(r"\$\{[^}]+\}", "x", (COMPOSE / "compose.yaml").read_text())
+    document = yaml.safe_load(text)
+    services, volumes = document["services"], document["volumes"]
+    for service in services.values():
+        assert set(service.get("depends_on", ())) <= services.keys()
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source in volumes or source.startswith("."), source
+    for server in ("server-0", "server-1", "worker", "prepare"):
+        environment = services[server]["environment"]
+        assert urlsplit(environment["DATABASE_URL"]).hostname in services
+        assert urlsplit(environment["REDIS_URL"]).hostname in services
+
+
+async def test_alerts_and_dashboard_use_existing_metrics() -> None:
+    exposed = {sample.name for metric in registry.collect() for sample in metric.samples}
+    rules = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())["panels"]
+    expressions = [rule["expr"] for rule in rules]
+    expressions += [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(expressions) == len(rules) + len(panels)
+    for expression in expressions:
+        named = set(re.findall(r"\b(?:realtime|process)_\w+", expression))
+        assert named <= exposed, named - exposed
+        assert named or "up{" in expression
+        assert expression.count("(") == expression.count(")")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="optional: apt-get install prometheus")
+def test_prometheus_accepts_its_files() -> None:
+    command = ["promtool", "check", "config", "prometheus.yml"]
+    completed = subprocess.run(command, cwd=PROMETHEUS, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
