@@ -65,7 +65,7 @@ class Probe:
             "sse": f"{base}/streaming/{room}/sse/",
             "ndjson": f"{base}/streaming/{room}/",
             # A room without events, so that the server holds the poll.
-            "longpoll": f"{base}/longpoll/{room}-idle/?wait=1",
+            "longpoll": f"{base}/longpoll/{room}-idle/?wait=0.5",
             "websocket": f"{base}/websocket/{room}/",
             "ours": base,
         }
