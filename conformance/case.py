@@ -61,22 +61,30 @@ class Case:
         return self.id.rpartition("/")[0]
 
     @property
+    def paragraph(self) -> str:
+        """The section of the standard, such as "3.2"."""
+        return self.section.split("/")[1] if "/" in self.section else ""
+
+    @property
+    def standard(self) -> str:
+        return self.id.partition("/")[0]
+
+    @property
     def place(self) -> str:
         """The place of the sentence, such as "RFC 9112 §3.2"."""
-        standard, _, paragraph = self.section.partition("/")
-        if standard.startswith("rfc"):
-            return f"RFC {standard.removeprefix('rfc')} §{paragraph}"
-        if standard == "sse":
-            return f"WHATWG HTML §{paragraph}"
-        return {"contract": "docs/contract.md", "ndjson": "NDJSON"}.get(standard, self.section)
+        if self.standard.startswith("rfc"):
+            return f"RFC {self.standard.removeprefix('rfc')} §{self.paragraph}"
+        if self.standard == "sse":
+            return f"WHATWG HTML §{self.paragraph}"
+        places = {"contract": "docs/contract.md", "ndjson": "NDJSON"}
+        return places.get(self.standard, f"{self.standard}/{self.paragraph}")
 
     @property
     def link(self) -> str:
         """The address of the sentence; empty for the project's own contract."""
-        standard, _, paragraph = self.section.partition("/")
-        if standard.startswith("rfc"):
-            return f"https://www.rfc-editor.org/rfc/{standard}#section-{paragraph}"
-        return LINKS.get(self.section, LINKS.get(standard, ""))
+        if self.standard.startswith("rfc"):
+            return f"https://www.rfc-editor.org/rfc/{self.standard}#section-{self.paragraph}"
+        return LINKS.get(f"{self.standard}/{self.paragraph}", LINKS.get(self.standard, ""))
 
     def is_in(self, selection: str) -> bool:
         """Whether `selection`, such as "rfc9112" or "rfc9112/3.2", names this case."""

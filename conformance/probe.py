@@ -64,7 +64,8 @@ class Probe:
             "http": f"{base}/polling/{room}/",
             "sse": f"{base}/streaming/{room}/sse/",
             "ndjson": f"{base}/streaming/{room}/",
-            "longpoll": f"{base}/longpoll/{room}/?wait=1",
+            # A room without events, so that the server holds the poll.
+            "longpoll": f"{base}/longpoll/{room}-idle/?wait=0.5",
             "websocket": f"{base}/websocket/{room}/",
             "ours": base,
         }

@@ -113,19 +113,25 @@ def markdown(names: Sequence[str], tables: Sequence[Sequence[Result]]) -> str:
         count = Counter(result.outcome for result in results)
         must, should = (len(failures(results, level)) for level in ("MUST", "SHOULD"))
         lines.append(f"| {name} | {count['passed']} | {must} | {should} | {count['skipped']} |")
-    by_case: dict[Case, dict[str, str]] = {}
-    for name, results in zip(names, tables, strict=True):
+    reasons: dict[Case, list[str]] = {}
+    for column, results in enumerate(tables):
         for result in results:
             if result.outcome == "failed":
-                by_case.setdefault(result.case, {})[name] = result.reason
+                cells = reasons.setdefault(result.case, [""] * len(names))
+                cells[column] = result.reason.replace("|", "\\|")
+    # Cases of a section that fail alike share a row.
+    rows: dict[tuple[str, str, str, tuple[str, ...]], list[Case]] = {}
+    for case, cells in sorted(reasons.items(), key=lambda item: (item[0].level, item[0].id)):
+        place = f"[{case.place}]({case.link})" if case.link else case.place
+        rows.setdefault((case.section, case.level, place, tuple(cells)), []).append(case)
     lines += [
         "",
         f"| case | level | place | {' | '.join(names)} |",
         "| --- " * (3 + len(names)) + "|",
     ]
-    for case in sorted(by_case, key=lambda case: (case.level, case.id)):
-        place = f"[{case.place}]({case.link})" if case.link else case.place
-        reasons = [by_case[case].get(name, "").replace("|", "\\|") for name in names]
-        cells = " | ".join([f"`{case.id}`", case.level, place, *reasons])
-        lines.append(f"| {cells} |".replace("|  |", "| |").replace("|  |", "| |"))
+    for (_, level, place, columns), cases in rows.items():
+        first, *others = cases
+        name = ", ".join([f"`{first.id}`", *(f"`{each.id.rpartition('/')[2]}`" for each in others)])
+        row = " | ".join([name, level, place, *columns])
+        lines.append(f"| {row} |".replace("|  |", "| |").replace("|  |", "| |"))
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from .probe import Probe, Stream
 
 HEARTBEAT = 15.0  # seconds
 MARGIN = 2.0  # seconds
-PROMPT = 1.0  # seconds from the request to the head
+PROMPT = 2.0  # seconds from the request to the head
 
 
 async def utf8(kind: str, probe: Probe) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -94,9 +95,11 @@ class Socket:
     async def close_frame(self) -> Frame | None:
         """Return the server's close frame; None if the connection ends without one."""
         try:
-            while (frame := await self.frame()).opcode != CLOSE:
-                pass
-        except TimedOut as error:
+            # One limit for all frames: heartbeats must not prolong the wait.
+            async with asyncio.timeout(self.connection.timeout):
+                while (frame := await self.frame()).opcode != CLOSE:
+                    pass
+        except (TimedOut, TimeoutError) as error:
             limit = self.connection.timeout
             raise Failed(f"the server kept the socket open for {limit:g} s") from error
         except NoResponse:
@@ -615,7 +618,8 @@ for size in (125, 126, 127, 1_000):
 @case(
     "rfc6455/10.4/too-large",
     "SHOULD",
-    "implementation- and platform-specific limitations … MUST protect themselves (1009, §7.4.1)",
+    "Implementations that have implementation- and/or platform-specific limitations regarding the "
+    "frame size … MUST protect themselves against exceeding those limits",
     "websocket",
 )
 async def too_large(probe: Probe) -> None:

@@ -65,7 +65,7 @@ def response(status: int, *fields: str, body: str = "{}") -> bytes:
 
 
 PLAIN = re.compile(
-    rb"GET /[^ ?]*(\?wait=1)? HTTP/1\.1\r\n"
+    rb"GET /[^ ?]*(\?wait=0\.5)? HTTP/1\.1\r\n"
     rb"Host: 127\.0\.0\.1:\d+\r\n"
     rb"User-Agent: conformance\r\n\r\n"
 )
