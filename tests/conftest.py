@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+os.environ["LC_ALL"] = "C.UTF-8"  # the language of the commands' output
 django.setup()
 
 from xdist.scheduler import LoadScopeScheduling
