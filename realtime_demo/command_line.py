@@ -1,4 +1,4 @@
-"""What the commands share: argument types, and the language of the output.
+"""Argument types of the commands, and the language of their output.
 
 Each message of an argument type says what was expected and what came.
 """

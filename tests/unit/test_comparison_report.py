@@ -230,3 +230,12 @@ def test_tables_of_a_terminal_cut_no_word(width: int, language: str) -> None:
             assert max(map(cell_len, lines)) <= width
             missing = {word for word in words_of(table) if word not in " ".join(lines)}
             assert not missing, table.title
+
+
+def test_the_report_is_in_the_chosen_language() -> None:
+    result = result_of((SETTINGS, a_round([0.05 * k for k in range(1, 21)])))
+    with translation.override("ko"):
+        html = page(result)
+    assert '<html lang="ko">' in html
+    texts = re.findall(r"<(?:h2|h3|caption|li|figcaption|dt)>([^<]+)<", html)
+    assert texts and all(re.search("[가-힣]", text) for text in texts), texts

@@ -54,7 +54,7 @@ LONG = 12  # rows: a longer table may be split between printed pages
 SUMMARY = (
     ("", ""),
     (gettext_lazy("Median"), "ms"),
-    (gettext_lazy("95 % interval"), gettext_lazy("of the median, ms")),
+    (gettext_lazy("Interval"), gettext_lazy("of the median, 95 %, ms")),
     (gettext_lazy("99 of 100 within"), "ms"),
     (gettext_lazy("Requests"), gettext_lazy("an event")),
     (gettext_lazy("On the wire"), gettext_lazy("bytes an event")),

@@ -159,7 +159,7 @@ def delays(configuration: Configuration) -> Table:
     table = Table(
         _("Delay in ms, from the intended sending (last column: from the actual sending)"),
         (
-            *("", "n", "p50", _("95 % of p50"), "p90", "p99", "p99.9", _("max")),
+            *("", "n", "p50", _("interval of p50"), "p90", "p99", "p99.9", _("max")),
             _("actual p50"),
         ),
     )
@@ -269,7 +269,7 @@ def self_check(added: Sequence[Added]) -> Table:
         _("Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)"),
         (
             *("", "n", _("minimal client"), _("this tool"), _("difference")),
-            *(_("per event"), _("95 % of that")),
+            *(_("per event"), _("interval of that")),
         ),
     )
     for one in added:

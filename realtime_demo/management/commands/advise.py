@@ -104,11 +104,13 @@ def show(console: Console, advice: Advice) -> None:
             console.print(
                 _("Not {technique}: {reason}.").format(technique=option.label, reason=reason)
             )
-    console.print(f"\n{_('Sources')}", style="bold")
+    console.print()
+    console.print(_("Sources"), style="bold")
     console.print(_("F  a formula of docs/theory.md, with sizes and seconds of work from M"))
     console.print(f"M  {advice.source}")
     console.print(_("A  an assumption below"))
-    console.print(f"\n{_('Assumptions')}", style="bold")
+    console.print()
+    console.print(_("Assumptions"), style="bold")
     for text in assumptions():
         console.print(f"- {text}")
 
