@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import publishing
 from benchmarks.machine import bind, cores
@@ -23,6 +22,7 @@ from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
+from realtime_demo.progress import progress
 
 OPEN_FILES = 4_096
 PACKAGES = ("django", "channels", *SERVERS)
@@ -81,13 +81,10 @@ def parser() -> argparse.ArgumentParser:
 async def measure(size: Size, only: list[str], core: int | None, console: Console) -> Results:
     results = Results()
     plan = list(steps(size, only))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(plan))
-        for step in plan:
-            progress.update(task, description=step.label)
+    with progress(console) as show_step:
+        for number, step in enumerate(plan, 1):
+            show_step(f"{number} of {len(plan)}: {step.label} …")
             await step.run(results, core)
-            progress.advance(task)
     return results
 
 

@@ -40,6 +40,7 @@ from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
+from realtime_demo.progress import progress
 
 # Option, setting, unit of the option, help text.
 OPTIONS = (
@@ -177,7 +178,9 @@ class Command(TranslatedCommand):
         settings = plan.configurations[0]
         trial = Trial(seed=settings.seed, http_client=settings.http_client)
         try:
-            cost = asyncio.run(self_check(trial, plan.application))
+            with progress(Console(stderr=True)) as show_step:
+                show_step(_("Measuring the tool's own cost for about 90 s …"))
+                cost = asyncio.run(self_check(trial, plan.application))
         except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
         console = self.printer()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -19,9 +18,8 @@ from realtime_demo.command_line import TranslatedCommand
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.doctor.remedies import Finding
+from realtime_demo.progress import progress
 from transports.registry import BY_NAME
-
-PROGRESS_INTERVAL = 5.0  # seconds between lines of progress
 
 
 class Command(TranslatedCommand):
@@ -57,7 +55,13 @@ class Command(TranslatedCommand):
         # A program's input does not depend on the reader's language.
         with translation.override("en" if options["json"] else translation.get_language()):
             try:
-                findings = asyncio.run(self.examine(examination))
+                with progress(Console(stderr=True)) as show_step:
+                    show_step(
+                        _("Examining {url} for about {seconds} s …").format(
+                            url=url, seconds=f"{examination.idle:g}"
+                        )
+                    )
+                    findings = asyncio.run(examination.run())
             except Unreachable as error:
                 raise CommandError(str(error)) from error
             if options["json"]:
@@ -67,21 +71,6 @@ class Command(TranslatedCommand):
                 self.show(findings, examination)
         if any(finding.severity == "problem" for finding in findings):
             sys.exit(1)
-
-    async def examine(self, examination: Examination) -> list[Finding]:
-        """Return the findings; print a line of progress to stderr every few seconds."""
-        self.stderr.write(
-            _("Examining {url} for about {seconds} s …").format(
-                url=examination.target.url, seconds=f"{examination.idle:g}"
-            ),
-            self.style.NOTICE,
-        )
-        start = time.monotonic()
-        task = asyncio.ensure_future(examination.run())
-        while not (await asyncio.wait({task}, timeout=PROGRESS_INTERVAL))[0]:
-            seconds = f"{time.monotonic() - start:.0f}"
-            self.stderr.write(_("… {seconds} s").format(seconds=seconds), self.style.NOTICE)
-        return task.result()
 
     def show(self, findings: list[Finding], examination: Examination) -> None:
         """Print each finding, and its cure in lines that can be copied."""
