@@ -16,11 +16,11 @@ from benchmarks.machine import bind, cores
 from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
-from benchmarks.servers import ContestantFailed
 from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.progress import progress
 
@@ -42,7 +42,7 @@ def main() -> None:
         results = asyncio.run(measure(size, options.only, server_core, console))
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ContestantFailed, peers.NotInstalled) as failure:
+    except (ServerFailed, peers.NotInstalled) as failure:
         sys.exit(str(failure))
     history = "redis" if os.environ.get("REDIS_URL") else "memory"
     figures = {"history": history, "versions": versions(), **results.document()}
