@@ -10,19 +10,19 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import publishing
 from benchmarks.machine import bind, cores
 from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results
-from benchmarks.servers import ContestantFailed
 from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.open_files import raise_open_files
+from realtime_demo.progress import progress
 
 OPEN_FILES = 4_096
 PACKAGES = ("django", "channels", *SERVERS)
@@ -42,7 +42,7 @@ def main() -> None:
         results = asyncio.run(measure(size, options.only, server_core, console))
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ContestantFailed, peers.NotInstalled) as failure:
+    except (ServerFailed, peers.NotInstalled) as failure:
         sys.exit(str(failure))
     history = "redis" if os.environ.get("REDIS_URL") else "memory"
     figures = {"history": history, "versions": versions(), **results.document()}
@@ -81,13 +81,10 @@ def parser() -> argparse.ArgumentParser:
 async def measure(size: Size, only: list[str], core: int | None, console: Console) -> Results:
     results = Results()
     plan = list(steps(size, only))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(plan))
-        for step in plan:
-            progress.update(task, description=step.label)
+    with progress(console) as show_step:
+        for number, step in enumerate(plan, 1):
+            show_step(f"{number} of {len(plan)}: {step.label} …")
             await step.run(results, core)
-            progress.advance(task)
     return results
 
 

@@ -37,6 +37,7 @@ from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
+from realtime_demo.progress import progress
 from transports.registry import BY_NAME
 
 SERVERS = 4
@@ -246,8 +247,11 @@ def main() -> int:
     options = arguments.parse_args()
     raise_open_files(4_096)
     machine = environment()
-    costs = asyncio.run(run())
-    show(costs, Console())
+    console = Console()
+    with progress(console) as show_step:
+        show_step(f"Publishing to {SERVERS} servers over one Redis …")
+        costs = asyncio.run(run())
+    show(costs, console)
     records = [
         {**asdict(each), "commands_each": each.commands_each, "cpu_ms_each": each.cpu_each}
         for each in costs

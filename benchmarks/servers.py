@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import psutil
 
@@ -17,14 +15,7 @@ from benchmarks.machine import bind
 from benchmarks.peers.environment import python as peers_python
 from realtime_demo.asgi_servers import SERVERS, command, free_port
 from realtime_demo.comparison.host import cpu_seconds
-
-ROOT = Path(__file__).resolve().parent.parent
-START = 30.0  # seconds until a server must listen
-STOP = 10.0  # seconds until a server must have ended
-
-
-class ContestantFailed(Exception):
-    """The server to measure did not start, or ended early."""
+from realtime_demo.comparison.local_server import server_process
 
 
 @dataclass(frozen=True)
@@ -123,54 +114,13 @@ def _cpu(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
-    """Run a server on a free port, bound to `core`, for the block. Raises `ContestantFailed`."""
+    """Run a server on a free port, bound to `core`, for the block. Raises `ServerFailed`."""
     port = free_port()
     environment = {
-        **os.environ,
         "DJANGO_SETTINGS_MODULE": program.settings,
         "DEBUG": "0",
         "PUBLISH_RATE": "0",
     }
-    arguments = program.command(port)
-    with tempfile.TemporaryFile() as output:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            cwd=ROOT,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            bind(process.pid, core)
-            if not await _listens(process, port):
-                output.seek(0)
-                printed = output.read()[-2000:].decode(errors="replace")
-                raise ContestantFailed(f"{' '.join(arguments)}:\n{printed}")
-            yield Server(process.pid, port)
-        finally:
-            await _stop(process)
-
-
-async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
-    deadline = asyncio.get_running_loop().time() + START
-    while process.returncode is None and asyncio.get_running_loop().time() < deadline:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            return True
-    return False
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        async with asyncio.timeout(STOP):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    forked = partial(bind, core=core)
+    async with server_process(program.command(port), port, environment, forked) as pid:
+        yield Server(pid, port)

@@ -10,7 +10,8 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rich.console import Console
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.open_files import raise_open_files
+from realtime_demo.progress import progress
 
 from .deployment import ROOT, Deployment, NotStarted
 from .faults import BY_NAME, FAULTS, Fault
@@ -72,9 +74,9 @@ def inject(
                 deployment = Deployment(
                     Path(directory), env={**clock_env, **env}, replicated=replicated
                 )
-                with deployment:
+                with progress(console) as show_step, deployment_of(deployment, show_step):
                     for fault in group:
-                        console.print(f"[dim]{time.strftime('%T')}[/dim] {fault.title} …")
+                        show_step(f"{time.strftime('%T')} {fault.title} …")
                         try:
                             yield asyncio.run(
                                 run(fault, deployment, clock, clients=clients, rate=rate)
@@ -85,6 +87,17 @@ def inject(
                 console.print(f"[red]The deployment did not start: {error}[/red]")
             # The directory is temporary; the output of its processes is kept.
             shutil.copyfile(deployment.log, Path(tempfile.gettempdir()) / "realtime-faults.log")
+
+
+@contextmanager
+def deployment_of(deployment: Deployment, show_step: Callable[[str], None]) -> Iterator[Deployment]:
+    """Run the deployment for the block, and show its start and stop."""
+    show_step("Starting the deployment …")
+    with deployment:
+        try:
+            yield deployment
+        finally:
+            show_step("Stopping the deployment …")
 
 
 def parser() -> argparse.ArgumentParser:

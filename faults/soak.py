@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from rich.table import Table
 
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.progress import progress
 from realtime_demo.tap.proxy import Tap
 from transports.events import Cursor
 from transports.registry import TECHNIQUES
@@ -357,7 +359,12 @@ def main() -> int:
         env = {"IDEMPOTENCY_EXPIRY": str(round(options.minutes * KEYS))}
         if options.leak:
             env |= leaking(options.leak)
-        with Deployment(options.directory or Path(temporary), env=env) as deployment:
+        with ExitStack() as stack:
+            with progress(console) as show_step:
+                show_step("Starting the deployment …")
+                deployment = stack.enter_context(
+                    Deployment(options.directory or Path(temporary), env=env)
+                )
             finished = False
             try:
                 asyncio.run(soak.run(deployment, console))

@@ -12,9 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME, TECHNIQUES
 
+from .output.formatting import clients, label, milliseconds, rate
 from .output.json_csv import read
 from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 
@@ -25,17 +29,29 @@ NEGLIGIBLE = 0.01  # cores: a smaller difference is ignored
 LEAST_INTERVAL = 0.05  # seconds: the shortest polling interval advised
 
 ASSUMED = (
-    f"A process uses at most {UTILISATION:.0%} of a core and {CONNECTIONS:,} connections.",
-    "Every client follows one room, and every event goes to all of them.",
-    "Above the measured load, costs grow in proportion to deliveries or requests; several "
-    "processes share one Redis, whose cost is not included.",
-    "TLS, TCP and IP headers are not counted: add 40 bytes per segment and at least 22 per TLS "
-    "record.",
-    "A process writes an event to one client after another, so the last client receives it later "
-    "than the first by deliveries times the CPU of one delivery (for long polling, half of that "
-    "CPU is the next request).",
-    "Events arrive at random (Poisson); a burst in all rooms at once is worse.",
+    gettext_lazy("A process uses at most {utilisation} of a core and {connections} connections."),
+    gettext_lazy("Every client follows one room, and every event goes to all of them."),
+    gettext_lazy(
+        "Above the measured load, costs grow in proportion to deliveries or requests; several "
+        "processes share one Redis, whose cost is not included."
+    ),
+    gettext_lazy(
+        "TLS, TCP and IP headers are not counted: add 40 bytes per segment and at least 22 per "
+        "TLS record."
+    ),
+    gettext_lazy(
+        "A process writes an event to one client after another, so the last client receives it "
+        "later than the first by deliveries times the CPU of one delivery (for long polling, half "
+        "of that CPU is the next request)."
+    ),
+    gettext_lazy("Events arrive at random (Poisson); a burst in all rooms at once is worse."),
 )
+
+
+def assumptions() -> list[str]:
+    """Return the assumptions of every advice."""
+    figures = {"utilisation": f"{UTILISATION:.0%}", "connections": f"{CONNECTIONS:,}"}
+    return [str(text).format(**figures) for text in ASSUMED]
 
 
 @dataclass(frozen=True)
@@ -121,9 +137,11 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
     """
     configuration = max(document["configurations"], key=lambda one: one["settings"]["clients"])
     settings = configuration["settings"]
-    source = (
-        f"measured {document['began']} on {document['environment']['processor']} with "
-        f"{settings['clients']} clients at {settings['rate']:g} events/s"
+    source = _("measured {date} on {processor} with {clients} at {rate}").format(
+        date=document["began"],
+        processor=document["environment"]["processor"],
+        clients=clients(settings["clients"]),
+        rate=rate(settings["rate"]),
     )
     costs: dict[str, Basis] = {}
     for name, one in configuration["techniques"].items():
@@ -155,7 +173,7 @@ def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
 def advise(need: Need, source: str, known: Mapping[str, Basis]) -> Advice:
     """Return every technique in `known` as an option, and the one advised."""
     options = [
-        _option(technique.name, technique.label, need, known[technique.name])
+        _option(technique.name, label(technique.name), need, known[technique.name])
         for technique in TECHNIQUES
         if technique.on_page and technique.name in known
     ]
@@ -249,21 +267,27 @@ def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple
     reasons: list[str] = []
     late = prediction.delay.quantile(0.99)
     if late > need.tolerated * 1.001:
-        text = f"99 of 100 events need up to {_milliseconds(late)} ms"
         if need.rtt / 2 > need.tolerated:
-            text += f", of which the one-way network delay is {_milliseconds(need.rtt / 2)} ms"
+            part = need.rtt / 2
+            text = _(
+                "99 of 100 events need up to {ms} ms, of which the one-way network delay is "
+                "{part} ms"
+            )
         elif late - 0.99 * fan <= need.tolerated * 1.001:
-            text += f", since a process takes {_milliseconds(fan)} ms to write to its clients"
-        reasons.append(text)
+            part = fan
+            text = _(
+                "99 of 100 events need up to {ms} ms, since a process takes {part} ms to write to "
+                "its clients"
+            )
+        else:
+            part = 0.0
+            text = _("99 of 100 events need up to {ms} ms")
+        reasons.append(text.format(ms=milliseconds(late), part=milliseconds(part)))
     if need.buffering and BY_NAME[name].is_stream:
-        reasons.append("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)")
+        reasons.append(_("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)"))
     if need.no_websocket and BY_NAME[name].scheme == "ws":
-        reasons.append("the proxies reject the upgrade")
+        reasons.append(_("the proxies reject the upgrade"))
     return tuple(reasons)
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:,.3g}" if seconds < 0.1 else f"{seconds * 1e3:,.0f}"
 
 
 # At similar cost, advise the first of these: the simplest to operate and to write clients for.
@@ -273,28 +297,36 @@ SIMPLEST = ("sse", "polling", "streaming", "websocket", "longpoll")
 def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
     fit = [option for option in options if not option.against]
     if not fit:
-        return None, "No technique fits; the reasons are below."
+        return None, _("No technique fits; the reasons are below.")
 
     def simplicity(option: Option) -> int:
         return SIMPLEST.index(option.name) if option.name in SIMPLEST else len(SIMPLEST)
 
     sockets = [option for option in fit if BY_NAME[option.name].scheme == "ws"]
     if need.talkative and sockets:
-        return sockets[0], "clients send as often as they receive, over one open connection."
+        return sockets[0], _("clients send as often as they receive, over one open connection.")
     if need.battery:
         least = min(option.wakes for option in fit)
         near = [option for option in fit if option.wakes <= least * 1.1]
         choice = min(near, key=simplicity)
-        return choice, f"it wakes a client's radio least often: {choice.wakes:,.0f} times an hour."
+        text = ngettext(
+            "it wakes a client's radio least often: {number} time an hour.",
+            "it wakes a client's radio least often: {number} times an hour.",
+            round(choice.wakes),
+        )
+        return choice, text.format(number=f"{choice.wakes:,.0f}")
     known = [(option.cores, option) for option in fit if option.cores is not None]
     if not known:
         choice = min(fit, key=simplicity)
-        return choice, "it is the simplest that fits; its cost was not measured."
+        return choice, _("it is the simplest that fits; its cost was not measured.")
     least_cores = min(cores for cores, _ in known)
     near = [option for cores, option in known if cores <= least_cores * 1.5 + NEGLIGIBLE]
     choice = min(near, key=simplicity)
-    return choice, (
-        f"it fits, with {choice.cores:,.2g} cores in {choice.processes:,} "
-        f"process{'es' if choice.processes != 1 else ''}; no simpler technique that fits is about "
-        "as cheap."
+    text = ngettext(
+        "it fits, with {cores} cores in {number} process; no simpler technique that fits is about "
+        "as cheap.",
+        "it fits, with {cores} cores in {number} processes; no simpler technique that fits is "
+        "about as cheap.",
+        choice.processes or 1,
     )
+    return choice, text.format(cores=f"{choice.cores:,.2g}", number=f"{choice.processes:,}")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-import httpx
 from django.conf import settings
 
 from realtime_demo.asgi_servers import APPLICATION, command, free_port
 
 from .workers import ROOT
 
-START = 30.0  # seconds until the server must respond
+START = 30.0  # seconds until the server must accept connections
 STOP = 10.0  # seconds until the server must have ended
 PAUSE = 0.05  # seconds between two attempts to reach it
 
@@ -31,9 +30,7 @@ def local_name(application: str) -> str:
 
 
 @asynccontextmanager
-async def local_server(
-    application: str = APPLICATION, environment: Mapping[str, str] | None = None
-) -> AsyncIterator[tuple[str, int]]:
+async def local_server(application: str = APPLICATION) -> AsyncIterator[tuple[str, int]]:
     """Run the server of the setting SERVER for the block; yield its base URL and process id.
 
     Raises `ServerFailed` with the server's output, or for an unknown SERVER.
@@ -43,6 +40,22 @@ async def local_server(
         arguments = command(settings.SERVER, application=application, port=port)
     except ValueError as error:
         raise ServerFailed(str(error)) from error
+    async with server_process(arguments, port) as pid:
+        yield f"http://127.0.0.1:{port}", pid
+
+
+@asynccontextmanager
+async def server_process(
+    arguments: Sequence[str],
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    forked: Callable[[int], None] = lambda pid: None,
+) -> AsyncIterator[int]:
+    """Run the command `arguments` for the block, and wait until it listens; yield its process id.
+
+    `environment` is added to this process's. `forked` is called with the process id at once.
+    Raises `ServerFailed` with the server's output.
+    """
     with tempfile.TemporaryFile() as output:
         process = await asyncio.create_subprocess_exec(
             *arguments,
@@ -52,29 +65,29 @@ async def local_server(
             stdout=output,
             stderr=output,
         )
-        url = f"http://127.0.0.1:{port}"
         try:
-            if not await _responds(url, process):
+            forked(process.pid)
+            if not await _listens(process, port):
                 output.seek(0)
-                text = output.read().decode("utf-8", "replace")
-                raise ServerFailed(f"The server to measure does not start. Its output:\n{text}")
-            yield url, process.pid
+                printed = output.read().decode("utf-8", "replace")
+                raise ServerFailed(
+                    f"The server to measure does not start: {' '.join(arguments)}\n{printed}"
+                )
+            yield process.pid
         finally:
             await _stop(process)
 
 
-async def _responds(url: str, process: asyncio.subprocess.Process) -> bool:
-    """Return whether the server responds in time, with whatever status."""
-    try:
-        async with asyncio.timeout(START), httpx.AsyncClient(trust_env=False) as http:
-            while process.returncode is None:
-                try:
-                    await http.get(url)
-                    return True
-                except httpx.TransportError:
-                    await asyncio.sleep(PAUSE)
-    except TimeoutError:
-        pass
+async def _listens(process: asyncio.subprocess.Process, port: int) -> bool:
+    deadline = asyncio.get_running_loop().time() + START
+    while process.returncode is None and asyncio.get_running_loop().time() < deadline:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(PAUSE)
+        else:
+            writer.close()
+            return True
     return False
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from transports.registry import BY_NAME
 
 from .plan import Plan, Settings
@@ -209,14 +212,18 @@ class GeneratorFigures:
         """Return why the figures are withheld, or None; `delay` is the median that they report."""
         allowed = max(0.010, delay / 10)
         for name, busy, late in (
-            ("publisher", self.publisher_busy, self.publisher_late),
-            ("subscribers", self.subscriber_busy, self.subscriber_late),
+            (_("the publisher"), self.publisher_busy, self.publisher_late),
+            (_("the subscribers"), self.subscriber_busy, self.subscriber_late),
         ):
             if busy > 0.85:
-                return f"the {name} used {busy:.0%} of a core"
+                return _("{name} used {share} of a core").format(name=name, share=f"{busy:.0%}")
             if late > allowed:
-                cause = " (so another process was using the machine)" if busy < 0.5 else ""
-                return f"the {name} ran {late * 1e3:.0f} ms late with {busy:.0%} of a core{cause}"
+                text = _("{name} ran {ms} ms late with {share} of a core").format(
+                    name=name, ms=f"{late * 1e3:.0f}", share=f"{busy:.0%}"
+                )
+                if busy < 0.5:
+                    text += _(" (so another process was using the machine)")
+                return text
         return None
 
 
@@ -309,8 +316,8 @@ class Measurement:
             period = PING if BY_NAME[self.technique].scheme == "ws" else 0.0
             share = min(1.0, period / self.idle.seconds)
             for name, expected, idle in (
-                ("idle up/hour", self.prediction.idle_up, self.idle.up),
-                ("idle down/hour", self.prediction.idle_down, self.idle.down),
+                (gettext_noop("idle up/hour"), self.prediction.idle_up, self.idle.up),
+                (gettext_noop("idle down/hour"), self.prediction.idle_down, self.idle.down),
             ):
                 checks.append(Check(name, "B", expected, idle * 3600, 0.0, expected * share))
         return checks
@@ -328,7 +335,7 @@ class Measurement:
             return Check(name, "ms", predicted, value * 1e3, tolerance, half * 1e3, simulated)
 
         checks = [
-            check("mean delay", measured.mean, 2.0, lambda delays: delays.mean),
+            check(gettext_noop("mean delay"), measured.mean, 2.0, lambda delays: delays.mean),
             check("p50", measured.p50, 2.0, lambda delays: delays.quantile(0.5)),
         ]
         if not math.isnan(measured.p99):
@@ -354,13 +361,14 @@ class Measurement:
         each, a_second = predicted.requests_per_event, predicted.requests_per_second
         measured_each = cost.requests_per_event or 0
         up_edge, down_edge = edge * (up + sizes.ping_up), edge * (down + sizes.ping_down)
-        empty = cost.empty_share or 0.0
+        up_each, down_each = predicted.up_per_event, predicted.down_per_event
+        empty, a_poll, a_request = cost.empty_share or 0.0, 1 / polls, 1 / cost.seconds
         return [
-            Check("requests/event", "", each, measured_each, 0, edge, simulated_each),
-            Check("requests/s", "", a_second, rate, 0.0, 1 / cost.seconds, simulated_rate),
-            Check("empty share", "", share, empty, 1 / polls, chance, simulated_empty),
-            Check("bytes up/event", "B", predicted.up_per_event, up, 2.0, up_edge),
-            Check("bytes down/event", "B", predicted.down_per_event, down, 2.0, down_edge),
+            Check(gettext_noop("requests/event"), "", each, measured_each, 0, edge, simulated_each),
+            Check(gettext_noop("requests/s"), "", a_second, rate, 0.0, a_request, simulated_rate),
+            Check(gettext_noop("empty share"), "", share, empty, a_poll, chance, simulated_empty),
+            Check(gettext_noop("bytes up/event"), "B", up_each, up, 2.0, up_edge),
+            Check(gettext_noop("bytes down/event"), "B", down_each, down, 2.0, down_edge),
         ]
 
 

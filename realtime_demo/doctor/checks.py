@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -113,18 +115,26 @@ class Examination:
             self.round_trip = now() - start
         except (OSError, TimeoutError) as error:
             raise Unreachable(
-                f"Cannot reach {self.target.url}: {str(error) or 'no response'}"
+                _("Cannot reach {url}: {reason}").format(
+                    url=self.target.url, reason=str(error) or _("no response")
+                )
             ) from error
         if 300 <= response.status < 400:
-            location = response.headers.get("location", "an unknown location")
             raise Unreachable(
-                f"{self.target.url} redirects to {location} ({response.status}); "
-                "examine that deployment instead."
+                _(
+                    "{url} redirects to {location} ({status}); examine that deployment instead."
+                ).format(
+                    url=self.target.url,
+                    location=response.headers.get("location", _("an unknown location")),
+                    status=response.status,
+                )
             )
         if response.status == 404 or (response.status == 200 and not _is_health(response)):
             raise Unreachable(
-                f"{self.target.url} is not a server of this project: expected the JSON of "
-                f"/healthz; got {_describe(response)}."
+                _(
+                    "{url} is not a server of this project: expected the JSON of /healthz; "
+                    "got {response}."
+                ).format(url=self.target.url, response=_describe(response))
             )
         if response.status != 200:
             self.find("all", "refuses", f"GET /healthz: {_describe(response)}")
@@ -155,27 +165,33 @@ class Examination:
             return
         self.echo = echo
         if version == "1.0":
-            self.find("all", "downgrades", "the application received HTTP/1.0")
+            self.find("all", "downgrades", _("the application received HTTP/1.0"))
         if headers.get("host") != self.target.parts.netloc:
-            self.find("all", "host", f"the application received Host: {headers.get('host')}")
+            evidence = _("the application received Host: {host}")
+            self.find("all", "host", evidence.format(host=headers.get("host")))
         if echo["scheme"] != self.target.parts.scheme:
-            self.find("all", "scheme", f"the application received the scheme {echo['scheme']}")
+            evidence = _("the application received the scheme {scheme}")
+            self.find("all", "scheme", evidence.format(scheme=echo["scheme"]))
         if not echo["client"]:
-            self.find("all", "address", "the application has no client address", "note")
+            self.find("all", "address", _("the application has no client address"), "note")
         if echo["path"] != "/mirror/" or echo["query"] != query:
-            self.find("all", "rewrites", f"the URL became {echo['path']}?{echo['query']}")
+            evidence = _("the URL became {url}").format(url=f"{echo['path']}?{echo['query']}")
+            self.find("all", "rewrites", evidence)
         for name, value in sent.items():
             if headers.get(name.lower()) != value:
-                self.find("all", "strips", f"the application did not receive {name}")
+                evidence = _("the application did not receive {name}").format(name=name)
+                self.find("all", "strips", evidence)
 
     async def _publishing(self) -> None:
         room = _room()
         response = await self._publish(room, "hi", headers={"Origin": self.target.origin})
         if response.status != 201:
-            self.find("all", "refuses", f"POST /publish/ with own Origin: {_describe(response)}")
+            evidence = _("POST /publish/ with its own Origin: {response}")
+            self.find("all", "refuses", evidence.format(response=_describe(response)))
         large = await self._publish(room, "hi", padding=60_000)
         if large.status == 413 or not large.status:
-            self.find("all", "limits bodies", f"a body of 60 kB: {_describe(large)}")
+            evidence = _("a body of 60 kB: {response}").format(response=_describe(large))
+            self.find("all", "limits bodies", evidence)
 
     async def _publish(
         self,
@@ -206,22 +222,26 @@ class Examination:
 
     async def _browser_protocol(self) -> None:
         if self.target.tls is None:
-            self.find("all", "http/1.1", "no TLS, so no HTTP/2: six connections a host", "note")
+            evidence = _("no TLS, so no HTTP/2: six connections a host")
+            self.find("all", "http/1.1", evidence, "note")
             return
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["h2", "http/1.1"])
-        _, writer = await asyncio.open_connection(self.target.host, self.target.port, ssl=context)
+        _reader, writer = await asyncio.open_connection(
+            self.target.host, self.target.port, ssl=context
+        )
         chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
         writer.transport.abort()
         if chosen != "h2":
-            self.find("all", "http/1.1", f"ALPN chose {chosen}: six connections a host", "note")
+            evidence = _("ALPN chose {protocol}: six connections a host")
+            self.find("all", "http/1.1", evidence.format(protocol=chosen), "note")
 
     async def _exposed(self) -> None:
         response = await fetch(self.target, "/metrics")
         if response.status == 200 and b"realtime_" in response.body:
-            self.find("all", "exposes", "GET /metrics is public", "note")
+            self.find("all", "exposes", _("GET /metrics is public"), "note")
 
     # --- Polling --------------------------------------------------------------------------
 
@@ -236,9 +256,8 @@ class Examination:
         await self._published(room, "fresh")
         after = await fetch(self.target, path, headers=headers)
         if b"fresh" not in after.body:
-            self.find(
-                technique.name, "caches", "a poll after a publish had the response from before"
-            )
+            evidence = _("a poll after a publish had the response from before")
+            self.find(technique.name, "caches", evidence)
 
     # --- Streams --------------------------------------------------------------------------
 
@@ -259,22 +278,30 @@ class Examination:
                 if None in delays or self._in_time(delays):
                     break
             if not has_head and stream.head_at is None:
-                self.find(name, "buffers", f"no head after {now() - stream.began:.1f} s")
+                evidence = _("no head after {seconds} s")
+                seconds = f"{now() - stream.began:.1f}"
+                self.find(name, "buffers", evidence.format(seconds=seconds))
                 return
             if missing := delays.count(None):
-                evidence = (
-                    f"{missing} of {EVENTS} events did not arrive within {PATIENCE + APART:.1f} s"
+                evidence = _("{missing} of {events} events did not arrive within {seconds} s")
+                seconds = f"{PATIENCE + APART:.1f}"
+                self.find(
+                    name,
+                    "buffers",
+                    evidence.format(missing=missing, events=EVENTS, seconds=seconds),
                 )
-                self.find(name, "buffers", evidence)
             elif not self._in_time(delays):
-                evidence = f"an event arrived {max(filter(None, delays)):.2f} s after its publish"
-                self.find(name, "buffers", evidence)
+                evidence = _("an event arrived {seconds} s after its publish")
+                seconds = f"{max(filter(None, delays)):.2f}"
+                self.find(name, "buffers", evidence.format(seconds=seconds))
             self._check_head(technique, stream)
             received = stream.chunks - chunks
             if None not in delays and stream.chunks and received != published:
-                evidence = (
-                    f"{published} events, published {APART} s apart, arrived in {received} chunks"
-                )
+                evidence = ngettext(
+                    "{published} events, published {seconds} s apart, arrived in {number} chunk",
+                    "{published} events, published {seconds} s apart, arrived in {number} chunks",
+                    received,
+                ).format(published=published, seconds=APART, number=received)
                 self.find(name, "re-chunks", evidence, "note")
 
     async def _delays(self, stream: HttpTrace, room: str, attempt: int) -> list[float | None]:
@@ -303,18 +330,18 @@ class Examination:
             self.find(name, "compresses", f"Content-Encoding: {coding}")
         chunked = stream.headers.get("transfer-encoding", "").lower() == "chunked"
         if stream.version == "1.0" or not chunked:
-            evidence = f"HTTP/{stream.version} without chunks: a cut looks like the end"
-            self.find(name, "downgrades", evidence)
-        content_type = stream.headers.get("content-type", "none")
+            evidence = _("HTTP/{version} without chunks: a cut looks like the end")
+            self.find(name, "downgrades", evidence.format(version=stream.version))
+        content_type = stream.headers.get("content-type", _("none"))
         if content_type.partition(";")[0] != technique.media_type:
-            evidence = f"expected Content-Type {technique.media_type}; got {content_type}"
+            evidence = _("expected Content-Type {expected}; got {received}").format(
+                expected=technique.media_type, received=content_type
+            )
             self.find(name, "strips", evidence)
         if "cursor" not in stream.headers:
-            self.find(name, "strips", "the response's Cursor did not arrive", "note")
+            self.find(name, "strips", _("the response's Cursor did not arrive"), "note")
         if "no-transform" not in stream.headers.get("cache-control", ""):
-            self.find(
-                technique.name, "strips", "Cache-Control arrived without no-transform", "note"
-            )
+            self.find(name, "strips", _("Cache-Control arrived without no-transform"), "note")
 
     async def _idle_stream(self, technique: Technique) -> None:
         name = technique.name
@@ -325,13 +352,13 @@ class Examination:
                 return  # `_stream` reports it
             if stream.ended_at is not None:
                 error = f" ({stream.ending})" if stream.ending else ""
-                self.find(
-                    technique.name, "drops idle", f"ended after {stream.ended_at:.1f} s{error}"
-                )
+                evidence = _("ended after {seconds} s").format(seconds=f"{stream.ended_at:.1f}")
+                self.find(name, "drops idle", f"{evidence}{error}")
             elif self.idle > HEARTBEAT + PATIENCE:
                 latest = max((moment for moment, data in stream.pieces if data), default=0.0)
                 if latest < HEARTBEAT - 1:
-                    self.find(name, "buffers", f"no heartbeat in {self.idle:.0f} s")
+                    evidence = _("no heartbeat in {seconds} s")
+                    self.find(name, "buffers", evidence.format(seconds=f"{self.idle:.0f}"))
 
     # --- Long polling ---------------------------------------------------------------------
 
@@ -339,17 +366,22 @@ class Examination:
         name = technique.name
         path = f"{technique.url_path(_room())}?wait={self.idle:g}"  # an empty room
         poll = await fetch(self.target, path, seconds=self.idle + 10)
-        timeout = f"with a poll timeout of {self.idle:g} s"
+        idle = f"{self.idle:g}"
         if poll.status == 0:
             end = poll.ended_at if poll.ended_at is not None else self.idle + 10
-            self.find(name, "times out", f"no response after {end:.1f} s {poll.ending}")
+            evidence = _("no response after {seconds} s").format(seconds=f"{end:.1f}")
+            self.find(name, "times out", f"{evidence} {poll.ending}".strip())
         elif poll.status in (502, 503, 504) and poll.head_at and poll.head_at > SHORTER:
-            evidence = f"{poll.status} after {poll.head_at:.1f} s, {timeout}"
+            evidence = _("{status} after {seconds} s, with a poll timeout of {idle} s").format(
+                status=poll.status, seconds=f"{poll.head_at:.1f}", idle=idle
+            )
             self.find(name, "times out", evidence)
         elif poll.status != 200:
             self.find(name, "refuses", _describe(poll))
         elif (poll.head_at or 0) < self.idle - SHORTER:
-            evidence = f"answered after {poll.head_at:.1f} s, {timeout}"
+            evidence = _("answered after {seconds} s, with a poll timeout of {idle} s").format(
+                seconds=f"{poll.head_at:.1f}", idle=idle
+            )
             self.find(name, "times out", evidence)
 
     # --- WebSocket ------------------------------------------------------------------------
@@ -377,8 +409,9 @@ class Examination:
                     await socket.recv()  # the backlog
                 if socket.protocol.extensions:
                     names = ", ".join(extension.name for extension in socket.protocol.extensions)
-                    self.find(name, "compresses", f"negotiated {names}", "note")
-                for _ in range(TRIES):
+                    evidence = _("negotiated {extensions}").format(extensions=names)
+                    self.find(name, "compresses", evidence, "note")
+                for _attempt in range(TRIES):
                     published_at = await self._published(room, "to the socket")
                     async with asyncio.timeout(PATIENCE):
                         await socket.recv()
@@ -386,17 +419,20 @@ class Examination:
                     if self._in_time([delay]):
                         break
                 else:
-                    self.find(name, "buffers", f"an event arrived after {delay:.2f} s")
+                    evidence = _("an event arrived {seconds} s after its publish")
+                    self.find(name, "buffers", evidence.format(seconds=f"{delay:.2f}"))
         except InvalidStatus as error:
-            evidence = f"expected 101 to the handshake; got {error.response.status_code}"
+            evidence = _("expected 101 to the handshake; got {status}").format(
+                status=error.response.status_code
+            )
             if error.response.status_code in REJECTED:
                 self.find(name, "refuses", evidence)
                 return
             if self.echo.get("http_version") == "1.0":
-                evidence += "; the application received HTTP/1.0, which has no Upgrade"
+                evidence += _("; the application received HTTP/1.0, which has no Upgrade")
             self.find(name, "upgrade", evidence)
         except (InvalidHandshake, ConnectionClosed, OSError, TimeoutError) as error:
-            evidence = f"no WebSocket: {str(error) or type(error).__name__}"
+            evidence = _("no WebSocket: {reason}").format(reason=str(error) or type(error).__name__)
             self.find(name, "upgrade", evidence)
 
     async def _idle_socket(self, technique: Technique) -> None:
@@ -411,7 +447,9 @@ class Examination:
                     pass
                 except ConnectionClosed as error:
                     code = error.rcvd.code if error.rcvd else 1006
-                    evidence = f"closed ({code}) after {now() - start:.1f} s"
+                    evidence = _("closed ({code}) after {seconds} s").format(
+                        code=code, seconds=f"{now() - start:.1f}"
+                    )
                     self.find(technique.name, "drops idle", evidence)
         except (InvalidHandshake, OSError, TimeoutError):
             pass  # `_socket` reports it
@@ -431,5 +469,5 @@ def _is_health(response: HttpTrace) -> bool:
 def _describe(response: HttpTrace) -> str:
     """Return the status and the beginning of the body, or why there is no response."""
     if not response.status:
-        return f"no response ({response.ending or 'still waiting'})"
+        return _("no response ({reason})").format(reason=response.ending or _("still waiting"))
     return f"{response.status} {response.body[:120].decode(errors='replace')!r}"

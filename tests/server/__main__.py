@@ -22,9 +22,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from rich.console import Console
+
 from benchmarks import publishing
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
+from realtime_demo.progress import progress
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
@@ -52,7 +55,10 @@ def main() -> None:
     figures = {name: previous.get(name, {}) for name in ("suite", "stop", "benchmarks")}
     if options.only != "suite":
         figures["benchmarks"] = benchmark(options.quick)
-        figures["stop"] = {name: seconds_of_a_stop(name) for name in SERVERS}
+        with progress(Console()) as show_step:
+            for name in SERVERS:
+                show_step(f"Stopping {name} with open connections …")
+                figures["stop"][name] = seconds_of_a_stop(name)
     if options.only != "figures":
         figures["suite"] = {name: run_suite(name) for name in SERVERS}
     versions = {name: importlib.metadata.version(name) for name in SERVERS}

@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from typing import Literal
 
 from playwright.async_api import Browser, Page
+from rich.console import Console
 
+from realtime_demo.progress import progress
 from tests.support.chromium import chromium, console_errors
 from tests.support.program import ROOT
 
@@ -183,7 +185,9 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="renew docs/screenshots with them")
     options = parser.parse_args()
     languages = (options.language,) if options.language else LANGUAGES
-    asyncio.run(take(options.only, languages))
+    with progress(Console()) as show_step:
+        show_step("Taking the pictures …")
+        asyncio.run(take(options.only, languages))
     print(f"The pictures are in {TAKEN}")
     if options.publish:
         PUBLISHED.mkdir(parents=True, exist_ok=True)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import replace
 
 import pytest
+from django.utils import translation
+from rich.cells import cell_len
 from rich.console import Console
 
+from realtime_demo.comparison.advice import Need, advise, load
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
 from realtime_demo.comparison.output.formatting import figure
 from realtime_demo.comparison.output.html import AXIS_TITLES, page
-from realtime_demo.comparison.output.tables import delays
-from realtime_demo.comparison.output.terminal import show
-from realtime_demo.comparison.plan import SWEPT, Plan, Settings
-from realtime_demo.comparison.results import Configuration, EventProbe, Measurement, Result
+from realtime_demo.comparison.output.tables import Table, delays, tables
+from realtime_demo.comparison.output.terminal import render, show
+from realtime_demo.comparison.plan import COMPARED, SWEPT, Plan, Settings
+from realtime_demo.comparison.results import Configuration, EventProbe, Idle, Measurement, Result
 from realtime_demo.comparison.simulation import Simulated
 from realtime_demo.comparison.theory import Sizes
+from realtime_demo.management.commands import advise as advise_command
 from tests.unit.test_comparison_rounds import SETTINGS, a_round
 
 ENVIRONMENT = {
@@ -54,7 +59,9 @@ def test_only_the_worst_crowding_is_a_finding() -> None:
         if "wait" in text
     ]
     assert len(texts) == 1
-    assert texts[0].startswith("At 60 clients, 10 events/s") and "1 more configurations" in texts[0]
+    assert (
+        texts[0].startswith("At 60 clients, 10 events/s") and "1 more configuration has" in texts[0]
+    )
     alone = findings(result_of((few, crowded(0.02)), (many, crowded(0.0))))
     (text,) = [text for text in alone if "wait" in text]
     assert text.startswith("At 20 clients") and "more configurations" not in text
@@ -187,3 +194,48 @@ def test_unknown_figures_are_explained() -> None:
         "p99.9: needs 1,000 events of each technique",
     ]
     assert all(len(row) == len(few.columns) for row in few.rows)
+
+
+WIDTHS = (80, 100)
+
+
+def words_of(table: Table) -> set[str]:
+    headers = {word for column in table.columns for word in column.split()}
+    return headers | {word for row in table.rows for cell in row for word in cell.text.split()}
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_of_a_terminal_cut_no_word(width: int, language: str) -> None:
+    """Korean characters are two cells wide."""
+    measured = tuple(
+        replace(
+            a_round([0.05 * k for k in range(1, 21)]),
+            name=name,
+            technique=name,
+            idle=Idle(1234.5, 1234.5, 60),
+        )
+        for name in COMPARED
+    )
+    source, known = load()
+    with translation.override(language):
+        printed = [
+            *tables(Configuration(SETTINGS, measured)),
+            advise_command.costs(advise(Need(1_000_000, 50, 1.0), source, known)),
+        ]
+        for table in printed:
+            console = Console(width=width, file=io.StringIO(), force_terminal=False)
+            console.print(render(console, table))
+            lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+            assert max(map(cell_len, lines)) <= width
+            missing = {word for word in words_of(table) if word not in " ".join(lines)}
+            assert not missing, table.title
+
+
+def test_the_report_is_in_the_chosen_language() -> None:
+    result = result_of((SETTINGS, a_round([0.05 * k for k in range(1, 21)])))
+    with translation.override("ko"):
+        html = page(result)
+    assert '<html lang="ko">' in html
+    texts = re.findall(r"<(?:h2|h3|caption|li|figcaption|dt)>([^<]+)<", html)
+    assert texts and all(re.search("[가-힣]", text) for text in texts), texts

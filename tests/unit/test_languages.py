@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils import translation
 from django.utils.html import escape
 
+from realtime_demo.command_line import LOCALE_VARIABLES, environment_language
+from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.web import views
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/"]
@@ -133,3 +136,49 @@ def test_the_500_page_needs_no_request() -> None:
     body = views.error_page(None, 500).content.decode()
     assert "Something went wrong on the server" in body
     assert "csrf" not in body.lower()
+
+
+# --- Commands ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LC_ALL": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LANG": "ko"}, "ko"),
+        ({"LANG": "fr_FR.UTF-8"}, "en"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_commands_use_the_locale_of_the_environment(
+    variables: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in LOCALE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert environment_language() == language
+
+
+def test_advice_is_in_the_chosen_language(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    call_command("advise")
+    korean = capsys.readouterr().out
+    call_command("advise", "--language", "en")
+    english = capsys.readouterr().out
+    assert all(HANGUL.search(line) for line in korean.split("\n\n")), "in each paragraph"
+    assert "Assumptions" in english and not HANGUL.search(english)
+
+
+def test_the_doctors_findings_are_in_the_chosen_language() -> None:
+    with translation.override("ko"):
+        for what, remedy in REMEDIES.items():
+            finding = Finding("sse", what, "")
+            assert HANGUL.search(finding.name) or finding.name == "HTTP/1.1", what
+            assert not remedy.note or HANGUL.search(finding.cure), what
+    assert Finding("sse", "buffers", "").cure == str(REMEDIES["buffers"])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from realtime_demo.comparison.results import Configuration, Ledger, Measurement, Result
 from transports.registry import BY_NAME
 
-from .formatting import figure, interval, label, milliseconds, size, withheld
+from .formatting import basics, figure, interval, label, milliseconds, size, withheld
 
 WORST = 3  # disagreements listed as sentences; the tables have all
 
@@ -21,8 +24,10 @@ def findings(result: Result) -> list[str]:
         of_first = _delays(shown, of_all=len(shown) == len(first.measurements))
         of_first += [*_requests(first, shown), *_idle(shown)]
         # The other configurations of a sweep are in the tables and charts.
-        others = any(one.settings != first.settings for one in result.configurations)
-        sentences += [f"At {_where(first)}: {text}" if others else text for text in of_first]
+        if any(one.settings != first.settings for one in result.configurations):
+            where = _where(first)
+            of_first = [_("At {where}: {text}").format(where=where, text=text) for text in of_first]
+        sentences += of_first
     sentences += _crowding(result)
     sentences += _agreement(result)
     return sentences
@@ -32,79 +37,120 @@ def _completeness(result: Result) -> str:
     every = [m for configuration in result.configurations for m in configuration.measurements]
     sent = sum(measurement.ledger.sent for measurement in every)
     if result.complete:
-        return (
-            f"Complete: all {sent:,} deliveries arrived, each once and in order, "
-            "on every technique."
-        )
+        return ngettext(
+            "Complete: the one delivery arrived once.",
+            "Complete: all {sent} deliveries arrived, each once and in order, on every technique.",
+            sent,
+        ).format(sent=f"{sent:,}")
     broken = [
-        f"{label(m.name)}: of {m.ledger.sent:,} deliveries {m.ledger.lost:,} were lost, "
-        f"{m.ledger.doubled:,} duplicated, {m.ledger.disordered:,} out of order"
-        f"{_rejected(m.ledger)}"
+        _(
+            "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
+            "{disordered} out of order"
+        ).format(
+            technique=label(m.name),
+            sent=f"{m.ledger.sent:,}",
+            lost=f"{m.ledger.lost:,}",
+            duplicated=f"{m.ledger.doubled:,}",
+            disordered=f"{m.ledger.disordered:,}",
+        )
+        + _rejected(m.ledger)
         for m in every
         if not m.ledger.complete
     ]
-    return f"NOT complete: {'; '.join(broken)}. Delays mean little if events are missing."
+    return _("NOT complete: {faults}. Delays mean little if events are missing.").format(
+        faults="; ".join(broken)
+    )
 
 
 def _rejected(ledger: Ledger) -> str:
     """Describe the deliveries missing because the server rejected their events."""
     if not ledger.refused:
         return ""
-    return f", and the server rejected {ledger.refused:,} of {ledger.sent + ledger.refused:,}"
+    return _(", and the server rejected {rejected} of {all}").format(
+        rejected=f"{ledger.refused:,}", all=f"{ledger.sent + ledger.refused:,}"
+    )
 
 
 def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:
     ordered = sorted(shown, key=lambda measurement: measurement.intended.p50)
     best, worst = ordered[0], ordered[-1]
-    among = "" if of_all else "Among techniques with figures, "
+    text = (
+        _(
+            "{best} had the lowest median delay, {lowest}; {worst} the highest, {highest}: "
+            "{times} times as long."
+        )
+        if of_all
+        else _(
+            "Among techniques with figures, {best} had the lowest median delay, {lowest}; "
+            "{worst} the highest, {highest}: {times} times as long."
+        )
+    )
     sentences = [
-        f"{among}{label(best.name)} had the lowest median delay, {_median(best)}; "
-        f"{label(worst.name)} the highest, {_median(worst)}: "
-        f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.3g} times as long."
+        text.format(
+            best=label(best.name),
+            lowest=_median(best),
+            worst=label(worst.name),
+            highest=_median(worst),
+            times=f"{worst.intended.p50 / max(best.intended.p50, 1e-9):,.3g}",
+        )
     ]
     similar = [m for m in ordered[1:] if m.intended.low <= best.intended.high]
     if similar:
-        names = " and ".join(label(measurement.name) for measurement in similar)
         sentences.append(
-            f"This run shows no difference between {label(best.name)} and {names}: the "
-            "intervals on their medians overlap."
+            _(
+                "This run shows no difference between these, whose intervals on the median "
+                "overlap: {techniques}."
+            ).format(techniques=", ".join(label(each.name) for each in [best, *similar]))
         )
     return sentences
 
 
 def _median(measurement: Measurement) -> str:
     delay = measurement.intended
-    return f"{milliseconds(delay.p50)} ms (95 %: {interval(delay.low, delay.high)} ms)"
+    return _("{median} ms (95 %: {interval} ms)").format(
+        median=milliseconds(delay.p50), interval=interval(delay.low, delay.high)
+    )
 
 
 def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> list[str]:
-    settings, sentences = configuration.settings, list[str]()
+    sentences: list[str] = []
     for measurement in shown:
         cost = measurement.cost
         if cost.requests_per_event is None or cost.empty_share is None:
             continue
+        requests = _requests_each(cost.requests_per_event)
         if BY_NAME[measurement.technique].response_ends == "at once":
             sentences.append(
-                f"Polling every {settings.interval:g} s took {cost.requests_per_event:.3g} "
-                f"requests an event, {cost.empty_share:.0%} of them without an event; the mean "
-                f"delay was {milliseconds(measurement.published.mean)} ms. Theory predicts "
-                f"{milliseconds(measurement.prediction.delay.mean)} ms at that "
-                f"interval{_simulated(measurement)}."
+                _(
+                    "Polling every {interval} s took {requests} an event, {empty} of them without "
+                    "an event; the mean delay was {mean} ms. Theory predicts {predicted} ms at "
+                    "that interval"
+                ).format(
+                    interval=f"{configuration.settings.interval:g}",
+                    requests=requests,
+                    empty=f"{cost.empty_share:.0%}",
+                    mean=milliseconds(measurement.published.mean),
+                    predicted=milliseconds(measurement.prediction.delay.mean),
+                )
+                + _simulated(measurement)
+                + "."
             )
         elif BY_NAME[measurement.technique].response_ends == "with events":
-            shared = (
-                ": fewer than 1, since events published between two requests share a response"
-                if cost.requests_per_event < 0.995
-                else ""
-            )
-            sentences.append(
-                f"Long polling took {_requests_each(cost.requests_per_event)} an event{shared}."
-            )
+            if cost.requests_per_event < 0.995:
+                text = _(
+                    "Long polling took {requests} an event: fewer than 1, since events published "
+                    "between two requests share a response."
+                )
+            else:
+                text = _("Long polling took {requests} an event.")
+            sentences.append(text.format(requests=requests))
     return sentences
 
 
 def _requests_each(number: float) -> str:
-    return "1 request" if f"{number:.3g}" == "1" else f"{number:.3g} requests"
+    text = f"{number:.3g}"
+    plural = 1 if text == "1" else 2
+    return ngettext("{number} request", "{number} requests", plural).format(number=text)
 
 
 def _crowding(result: Result) -> list[str]:
@@ -118,38 +164,42 @@ def _crowding(result: Result) -> list[str]:
         return []
     worst, measurements = max(crowded, key=lambda item: max(m.crowding for m in item[1]))
     parts = [
-        f"{label(m.name)} about {milliseconds(m.crowding)} of {milliseconds(m.published.mean)} "
-        "ms"
-        + ("" if m.event_probe.server is None else f" (server {_half(m.event_probe.server)} ms)")
+        _("{technique} about {waiting} of {mean} ms").format(
+            technique=label(m.name),
+            waiting=milliseconds(m.crowding),
+            mean=milliseconds(m.published.mean),
+        )
+        + (
+            ""
+            if m.event_probe.server is None
+            else _(" (server {ms} ms)").format(ms=milliseconds(m.event_probe.server / 2))
+        )
         for m in measurements
     ]
-    others = len(crowded) - 1
-    also = f" {others} more configurations have less of this." if others else ""
-    return [
-        f"At {_where(worst)}, deliveries wait for the work of other clients on this machine: "
-        f"{'; '.join(parts)}. Clients on separate machines do not wait for each other, only "
-        "for the server to write to the clients before: on average half of the server's work on "
-        f"an event.{also}"
-    ]
+    text = _(
+        "At {where}, deliveries wait for the work of other clients on this machine: {parts}. "
+        "Clients on separate machines do not wait for each other, only for the server to write "
+        "to the clients before: on average half of the server's work on an event."
+    ).format(where=_where(worst), parts="; ".join(parts))
+    if others := len(crowded) - 1:
+        text += " " + ngettext(
+            "{number} more configuration has less of this.",
+            "{number} more configurations have less of this.",
+            others,
+        ).format(number=others)
+    return [text]
 
 
 def _where(configuration: Configuration) -> str:
-    """Describe the settings in which configurations differ."""
-    settings = configuration.settings
-    return (
-        f"{settings.clients} clients, {settings.rate:g} events/s, polling every "
-        f"{settings.interval:g} s and rtt {settings.rtt * 1e3:g} ms"
-    )
+    return ", ".join(basics(configuration))
 
 
 def _simulated(measurement: Measurement) -> str:
     if measurement.simulated is None:
         return ""
-    return f", {milliseconds(measurement.simulated.mean)} ms for the events of this run"
-
-
-def _half(seconds: float) -> str:
-    return milliseconds(seconds / 2)
+    return _(", {ms} ms for the events of this run").format(
+        ms=milliseconds(measurement.simulated.mean)
+    )
 
 
 def _idle(shown: Sequence[Measurement]) -> list[str]:
@@ -162,8 +212,14 @@ def _idle(shown: Sequence[Measurement]) -> list[str]:
         return []
     least, most = min(known, key=lambda item: item[0]), max(known, key=lambda item: item[0])
     return [
-        f"In an hour without events a client of {label(most[1].name)} transfers "
-        f"{size(most[0])}, one of {label(least[1].name)} {size(least[0])}."
+        _(
+            "In an hour without events a client of {most} transfers {more}, one of {least} {less}."
+        ).format(
+            most=label(most[1].name),
+            more=size(most[0]),
+            least=label(least[1].name),
+            less=size(least[0]),
+        )
     ]
 
 
@@ -178,23 +234,43 @@ def _agreement(result: Result) -> list[str]:
     ]
     if not checks:
         return []
-    agreeing = sum(check.agrees for _, _, check in checks)
-    consistent = sum(check.consistent and not check.agrees for _, _, check in checks)
     wrong = [item for item in checks if not item[2].consistent]
     sentences = [
-        f"Theory: of {len(checks)} predicted figures {agreeing} agree with the measured ones, "
-        f"{consistent} more are within chance, {len(wrong)} disagree."
+        ngettext(
+            "Theory: of {number} predicted figure {agreeing} agree with the measured ones, "
+            "{consistent} more are within chance, {wrong} disagree.",
+            "Theory: of {number} predicted figures {agreeing} agree with the measured ones, "
+            "{consistent} more are within chance, {wrong} disagree.",
+            len(checks),
+        ).format(
+            number=len(checks),
+            agreeing=sum(check.agrees for *_others, check in checks),
+            consistent=sum(check.consistent and not check.agrees for *_others, check in checks),
+            wrong=len(wrong),
+        )
     ]
     wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
     for configuration, measurement, check in wrong[:WORST]:
         sentences.append(
-            f"Theory disagrees: {label(measurement.name)}, {check.name}, at "
-            f"{_where(configuration)}: predicted "
-            f"{_with_unit(check.expected, check.unit)}, measured "
-            f"{_with_unit(check.measured, check.unit)}."
+            _(
+                "Theory disagrees: {technique}, {figure}, at {where}: predicted {predicted}, "
+                "measured {measured}."
+            ).format(
+                technique=label(measurement.name),
+                figure=_(check.name),
+                where=_where(configuration),
+                predicted=_with_unit(check.expected, check.unit),
+                measured=_with_unit(check.measured, check.unit),
+            )
         )
-    if len(wrong) > WORST:
-        sentences.append(f"The tables have {len(wrong) - WORST} more disagreements.")
+    if more := len(wrong) - WORST if len(wrong) > WORST else 0:
+        sentences.append(
+            ngettext(
+                "The tables have {number} more disagreement.",
+                "The tables have {number} more disagreements.",
+                more,
+            ).format(number=more)
+        )
     return sentences
 
 

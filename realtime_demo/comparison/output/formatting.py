@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from realtime_demo.comparison.results import Configuration, Result
 from transports.registry import BY_NAME
@@ -13,7 +14,7 @@ DASH = "\N{EN DASH}"
 
 
 def label(name: str) -> str:
-    return BY_NAME[name].label if name in BY_NAME else name
+    return _(BY_NAME[name].label) if name in BY_NAME else name
 
 
 def milliseconds(seconds: float | None) -> str:
@@ -56,19 +57,41 @@ def amount(value: float) -> str:
 
 
 def describe(configuration: Configuration) -> str:
+    """Describe the settings of a configuration."""
     settings = configuration.settings
+    arrivals = _("Poisson") if settings.arrivals == "poisson" else _("fixed")
     parts = [
-        f"{settings.clients} clients",
-        f"{settings.rate:g} events/s ({settings.arrivals})",
-        f"{settings.duration:g} s",
-        f"polling every {settings.interval:g} s",
-        f"rtt {settings.rtt * 1e3:g} ms",
+        *basics(configuration),
+        _("{seconds} s measured, {arrivals} arrivals").format(
+            seconds=f"{settings.duration:g}", arrivals=arrivals
+        ),
     ]
     if settings.jitter:
-        parts.append(f"jitter {settings.jitter * 1e3:g} ms")
+        parts.append(_("jitter {ms} ms").format(ms=f"{settings.jitter * 1e3:g}"))
     if not math.isinf(settings.bandwidth):
         parts.append(f"{settings.bandwidth / 1e3:g} kB/s")
-    return ", ".join([*parts, f"seed {settings.seed}"])
+    return ", ".join([*parts, _("seed {seed}").format(seed=settings.seed)])
+
+
+def basics(configuration: Configuration) -> list[str]:
+    """Describe the settings in which the configurations of a sweep differ."""
+    settings = configuration.settings
+    return [
+        clients(settings.clients),
+        rate(settings.rate),
+        _("polling every {interval} s").format(interval=f"{settings.interval:g}"),
+        _("rtt {ms} ms").format(ms=f"{settings.rtt * 1e3:g}"),
+    ]
+
+
+def clients(number: int) -> str:
+    return ngettext("{number} client", "{number} clients", number).format(number=f"{number:,}")
+
+
+def rate(number: float) -> str:
+    """Format events a second."""
+    plural = 1 if number == 1 else 2
+    return ngettext("{number} event/s", "{number} events/s", plural).format(number=f"{number:g}")
 
 
 def http_cost(result: Result) -> str:
@@ -86,10 +109,25 @@ def withheld(result: Result) -> list[str]:
         for measurement in configuration.measurements:
             name, generator = label(measurement.name), measurement.generator
             if measurement.bottleneck:
-                warnings.append(f"{name}: figures withheld, since {measurement.bottleneck}.")
+                warnings.append(
+                    _("{name}: figures withheld: {reason}.").format(
+                        name=name, reason=measurement.bottleneck
+                    )
+                )
             if generator.failures:
-                failures = f"{len(generator.failures)} publishes failed: {generator.failures[0]}"
-                warnings.append(f"{name}: {failures}")
+                number = len(generator.failures)
+                failed = ngettext(
+                    "{name}: {number} publish failed: {error}",
+                    "{name}: {number} publishes failed: {error}",
+                    number,
+                )
+                warnings.append(
+                    failed.format(name=name, number=number, error=generator.failures[0])
+                )
             if generator.errors:
-                warnings.append(f"{name}: a client stopped: {generator.errors[0]}")
+                warnings.append(
+                    _("{name}: a client stopped: {error}").format(
+                        name=name, error=generator.errors[0]
+                    )
+                )
     return warnings

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.template import Context, Engine
+from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import gettext as _
 
 from realtime_demo.comparison.plan import SWEPT
 from realtime_demo.comparison.results import Configuration, Measurement, Result
@@ -18,42 +20,74 @@ from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings
-from .formatting import DASH, describe, http_cost, interval, label, milliseconds, number, size
-from .tables import repeated, shown, tables
+from .formatting import (
+    DASH,
+    describe,
+    http_cost,
+    interval,
+    label,
+    milliseconds,
+    number,
+    rate,
+    size,
+)
+from .tables import HUNDRED, IDLE, LOCAL, TAPPED, repeated, shown, tables
 
 # Axis titles of the settings that can be swept.
 AXIS_TITLES = {
-    "interval": "polling interval in s",
-    "rtt": "round trip in ms",
-    "rate": "events a second",
-    "clients": "clients",
-    "jitter": "jitter in ms",
-    "size": "size of the text in characters",
+    "interval": gettext_lazy("polling interval in s"),
+    "rtt": gettext_lazy("round trip in ms"),
+    "rate": gettext_lazy("events a second"),
+    "clients": gettext_lazy("clients"),
+    "jitter": gettext_lazy("jitter in ms"),
+    "size": gettext_lazy("size of the text in characters"),
+}
+SWEEP_TITLES = {
+    "interval": gettext_lazy("Mean delay against polling interval"),
+    "rtt": gettext_lazy("Mean delay against round trip"),
+    "rate": gettext_lazy("Mean delay against events a second"),
+    "clients": gettext_lazy("Mean delay against clients"),
+    "jitter": gettext_lazy("Mean delay against jitter"),
+    "size": gettext_lazy("Mean delay against size of the text"),
 }
 LONG = 12  # rows: a longer table may be split between printed pages
 SUMMARY = (
     ("", ""),
-    ("Median", "ms"),
-    ("95 % interval", "of the median, ms"),
-    ("99 of 100 within", "ms"),
-    ("Requests", "an event"),
-    ("On the wire", "bytes an event"),
-    ("Idle", "an hour"),
-    ("Server CPU", "ms, 1,000 deliveries"),
+    (gettext_lazy("Median"), "ms"),
+    (gettext_lazy("Interval"), gettext_lazy("of the median, 95 %, ms")),
+    (gettext_lazy("99 of 100 within"), "ms"),
+    (gettext_lazy("Requests"), gettext_lazy("an event")),
+    (gettext_lazy("On the wire"), gettext_lazy("bytes an event")),
+    (gettext_lazy("Idle"), gettext_lazy("an hour")),
+    (gettext_lazy("Server CPU"), gettext_lazy("ms, 1,000 deliveries")),
 )
-TEMPLATES = Engine(dirs=[str(Path(__file__).parent / "templates")])
+# Why a figure of the summary is unknown.
+UNKNOWN = ("", "", HUNDRED, TAPPED, TAPPED, IDLE, LOCAL)
+TEMPLATES = Engine(
+    dirs=[str(Path(__file__).parent / "templates")],
+    libraries={"i18n": "django.templatetags.i18n"},
+)
 
 
 def page(result: Result) -> str:
     """Return the report as HTML."""
     first = result.configurations[0]
+    rows = [_row(measurement) for measurement in first.measurements]
     summary = {
         "caption": describe(first),
         "columns": SUMMARY,
-        "rows": [_row(measurement) for measurement in first.measurements],
+        "rows": rows,
+        "notes": [
+            f"{DASH} {name}: {_(reason)}"
+            for position, (name, reason) in enumerate(
+                zip((name for name, _unit in SUMMARY[1:]), UNKNOWN, strict=True)
+            )
+            if any(row["cells"][position] == DASH for row in rows)
+        ],
     }
     context = {
-        "title": "Real-time techniques, measured",
+        "title": _("Real-time techniques, measured"),
+        "language": get_language(),
         "techniques": TECHNIQUES,
         "result": result,
         "summary": summary,
@@ -128,11 +162,11 @@ def _sweep(result: Result, name: str) -> Chart:
             measured[one.name] = line.with_point(value, one.published.mean * 1e3)
             predicted[one.name] = dashed.with_point(value, one.prediction.delay.mean * 1e3)
     return chart(
-        f"Mean delay against {AXIS_TITLES[name].partition(' in ')[0]}",
-        AXIS_TITLES[name],
-        "mean delay in ms",
+        str(SWEEP_TITLES[name]),
+        str(AXIS_TITLES[name]),
+        _("mean delay in ms"),
         [*predicted.values(), *measured.values()],
-        caption="Points are measured, dashed lines predicted.",
+        caption=_("Points are measured, dashed lines predicted."),
         log_y=True,
     )
 
@@ -145,7 +179,7 @@ def _trade(result: Result) -> Chart:
     for pause in spaced(0.05, 60.0):
         polled = predict("polling", replace(first.settings.workload, interval=pause), path)
         points.append((polled.requests_per_second * 3600, polled.delay.mean * 1e3))
-    lines = [Line("polling, 60 s to 0.05 s", "polling own", points, predicted=True)]
+    lines = [Line(_("polling, 60 s to 0.05 s"), "polling own", points, predicted=True)]
     for configuration in result.configurations:
         for measurement in shown(configuration):
             cost = measurement.cost
@@ -159,12 +193,14 @@ def _trade(result: Result) -> Chart:
             css = _css(measurement.technique)
             lines.append(Line(name, css, [place], marks=True, named=named))
     return chart(
-        "Delay against overhead",
-        "requests an hour from one client",
-        "mean delay in ms",
+        _("Delay against overhead"),
+        _("requests an hour from one client"),
+        _("mean delay in ms"),
         lines,
-        caption="Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are "
-        "measured; open connections send no further requests and are at the left edge.",
+        caption=_(
+            "Dashed: every polling interval from 60 s to 0.05 s, predicted. Points are "
+            "measured; open connections send no further requests and are at the left edge."
+        ),
         log_x=True,
         log_y=True,
     )
@@ -195,15 +231,16 @@ def _growth(result: Result) -> list[Chart]:
         ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
         lines.append(Line(label(name), f"{_css(name)} own", ends, predicted=True))
         lines.append(Line(name, _css(name), places, marks=True, named=False))
-    rate = result.configurations[-1].settings.rate
     drawn = chart(
-        "Growth with clients",
-        "clients",
-        "server CPU in % of a core",
+        _("Growth with clients"),
+        _("clients"),
+        _("server CPU in percent of a core"),
         lines,
-        caption=f"At {rate:g} events a second. Points are measured, without publishing; dashed "
-        "lines extrapolate the last point in proportion. That overstates the cost of waking up, "
-        "which occurs once an event for all clients.",
+        caption=_(
+            "At {rate}. Points are measured, without publishing; dashed lines extrapolate the "
+            "last point in proportion. That overstates the cost of waking up, which occurs once "
+            "an event for all clients."
+        ).format(rate=rate(result.configurations[-1].settings.rate)),
         log_x=True,
         log_y=True,
     )
@@ -222,17 +259,22 @@ def _distribution(measurement: Measurement) -> Chart | None:
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
     css = _css(measurement.technique)
-    beyond = sum(sample > high for sample in ordered)
+    caption = _("Solid: measured; dashed: predicted for these events.")
+    if beyond := sum(sample > high for sample in ordered):
+        caption += " " + ngettext(
+            "{number} of {all} lies beyond the right edge.",
+            "{number} of {all} lie beyond the right edge.",
+            beyond,
+        ).format(number=beyond, all=f"{len(ordered):,}")
     return chart(
-        f"{label(measurement.name)}: share of events within a delay",
-        "delay in ms",
-        "share of deliveries",
+        _("{technique}: share of events within a delay").format(technique=label(measurement.name)),
+        _("delay in ms"),
+        _("share of deliveries"),
         [
             Line("measured", css, _within(ordered, high), named=False),
             Line("predicted", css, predicted, predicted=True, named=False),
         ],
-        caption="Solid: measured; dashed: predicted for these events."
-        + (f" {beyond} of {len(ordered):,} lie beyond the right edge." if beyond else ""),
+        caption=caption,
         most=1.0,
     )
 
@@ -248,18 +290,19 @@ def _within(ordered: list[float], high: float) -> list[tuple[float, float]]:
 def _setup(result: Result) -> dict[str, str]:
     host = result.environment
     packages = ", ".join(f"{name} {version}" for name, version in host["packages"].items())
-    clock = "one clock: server and clients are on one host"
+    clock = _("one clock: server and clients are on one host")
     if not result.same_host:
-        clock = (
-            f"the server's clock is {result.clock_offset * 1e3:.2f} ms ahead, "
-            f"± {result.clock_uncertainty * 1e3:.2f} ms"
+        clock = _("the server's clock is {offset} ms ahead, ± {uncertainty} ms").format(
+            offset=f"{result.clock_offset * 1e3:.2f}",
+            uncertainty=f"{result.clock_uncertainty * 1e3:.2f}",
         )
+    cores = ngettext("{number} core", "{number} cores", host["cores"]).format(number=host["cores"])
     return {
-        "Machine": f"{host['processor']}, {host['cores']} cores, {host['system']}",
-        "Load before": f"{host['load']:.2f}" if host["load"] is not None else "unknown",
-        "Software": f"Python {host['python']}, {packages}",
-        "Server": result.server,
-        "HTTP client": http_cost(result),
-        "Clock": clock,
-        "Seed": ", ".join(sorted({str(c.settings.seed) for c in result.configurations})),
+        _("Machine"): f"{host['processor']}, {cores}, {host['system']}",
+        _("Load before"): f"{host['load']:.2f}" if host["load"] is not None else _("unknown"),
+        _("Software"): f"Python {host['python']}, {packages}",
+        _("Server"): result.server,
+        _("HTTP client"): http_cost(result),
+        _("Clock"): clock,
+        _("Seed"): ", ".join(sorted({str(c.settings.seed) for c in result.configurations})),
     }

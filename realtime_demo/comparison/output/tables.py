@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
@@ -18,9 +19,16 @@ from .formatting import DASH, describe, figure, interval, label, milliseconds, n
 Tone = Literal["", "good", "fair", "bad"]
 
 # The reasons for unknown figures.
-TAPPED = "counted by the tap, on connections without TLS"
-LOCAL = "known of a server on this machine, with Linux"
-SMALL = "known with 50 clients of each technique or more, of a server on this machine, with Linux"
+HUNDRED = gettext_noop("needs 100 events of each technique")
+TAPPED = gettext_noop("counted by the tap, on connections without TLS")
+IDLE = gettext_noop("counted by the tap, over at least two heartbeats")
+LOCAL = gettext_noop("known for one technique at a time, of a server on this machine, with Linux")
+PROBED = gettext_noop(
+    "probed of techniques that wait for events, one at a time; the server's on this machine"
+)
+SMALL = gettext_noop(
+    "known with 50 clients of each technique or more, of a server on this machine, with Linux"
+)
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,24 @@ class Table:
             texts = [row[position].text for row in self.rows if len(row) > position]
             if DASH not in texts:
                 continue
-            self.notes.append(f"{name}: {reason}")
+            self.notes.append(f"{name}: {_(reason)}")
             if set(texts) == {DASH}:
                 self.columns = [column for column in self.columns if column != name]
                 for row in self.rows:
                     del row[position : position + 1]
         return self
+
+    def part(self, columns: Sequence[int]) -> Table:
+        """Return a table of the text columns and these others; notes go to the last part."""
+        chosen = [*range(self.text_columns), *columns]
+        is_last = chosen[-1] == len(self.columns) - 1
+        return Table(
+            self.title,
+            [self.columns[position] for position in chosen],
+            self.text_columns,
+            [[row[position] for position in chosen if position < len(row)] for row in self.rows],
+            self.notes if is_last else [],
+        )
 
     @property
     def blank(self) -> bool:
@@ -83,8 +103,15 @@ def repeated(result: Result) -> list[Table]:
     for same in runs.values():
         if len(same) < 2:
             continue
-        columns = "", "median in ms of each run", "mean", "95 % between runs", "95 % within one"
-        comparisons.append(table := Table(f"Between runs: {describe(same[0])}", columns))
+        columns = (
+            "",
+            _("median in ms of each run"),
+            _("mean"),
+            _("95 % between runs"),
+            _("95 % within one"),
+        )
+        title = _("Between runs: {configuration}").format(configuration=describe(same[0]))
+        comparisons.append(table := Table(title, columns))
         for name in [measurement.name for measurement in same[0].measurements]:
             spreads = [m.intended for one in same for m in shown(one) if m.name == name]
             if len(spreads) < 2:
@@ -107,8 +134,11 @@ def shown(configuration: Configuration) -> list[Measurement]:
 
 
 def ledger(configuration: Configuration) -> Table:
-    columns = "", "sent", "rejected", "received", "lost", "duplicated", "out of order", "resets"
-    table = Table("Ledger: deliveries", columns)
+    columns = (
+        *("", _("sent"), _("rejected"), _("received"), _("lost"), _("duplicated")),
+        *(_("out of order"), _("resets")),
+    )
+    table = Table(_("Ledger: deliveries"), columns)
 
     def fault(count: int) -> Cell:
         return Cell(f"{count:,}", "bad" if count else "good")
@@ -127,13 +157,16 @@ def ledger(configuration: Configuration) -> Table:
 
 def delays(configuration: Configuration) -> Table:
     table = Table(
-        "Delay in ms, from the intended sending (last column: from the actual sending)",
-        ("", "n", "p50", "95 % of p50", "p90", "p99", "p99.9", "max", "actual p50"),
+        _("Delay in ms, from the intended sending (last column: from the actual sending)"),
+        (
+            *("", "n", "p50", _("interval of p50"), "p90", "p99", "p99.9", _("max")),
+            _("actual p50"),
+        ),
     )
     for measurement in configuration.measurements:
         name, delay = label(measurement.name), measurement.intended
         if measurement.bottleneck:
-            table.add(name, Cell("withheld", "bad"))
+            table.add(name, Cell(_("withheld"), "bad"))
             continue
         tail = delay.p90, delay.p99, delay.p999, delay.longest, measurement.actual.p50
         table.add(
@@ -145,16 +178,20 @@ def delays(configuration: Configuration) -> Table:
         )
     return table.explain_dashes(
         {
-            "p99": "needs 100 events of each technique",
-            "p99.9": "needs 1,000 events of each technique",
+            "p90": gettext_noop("needs 10 events of each technique"),
+            "p99": HUNDRED,
+            "p99.9": gettext_noop("needs 1,000 events of each technique"),
         }
     )
 
 
 def costs(configuration: Configuration) -> Table:
     table = Table(
-        "Wire, for one client: requests and bytes an event, bytes an idle hour",
-        ("", "requests", "empty", "bytes up", "down", "idle up", "down", "reconnects"),
+        _("Wire, for one client: requests and bytes an event, bytes an idle hour"),
+        (
+            *("", _("requests"), _("empty"), _("bytes up"), _("bytes down")),
+            *(_("idle up"), _("idle down"), _("reconnects")),
+        ),
     )
     for measurement in shown(configuration):
         cost = measurement.cost
@@ -168,13 +205,16 @@ def costs(configuration: Configuration) -> Table:
             number(measurement.idle_down, ",.0f"),
             number(cost.reconnects),
         )
-    return table.explain_dashes({"requests": TAPPED, "empty": TAPPED, "bytes up": TAPPED})
+    reasons = (TAPPED, TAPPED, TAPPED, TAPPED, IDLE, IDLE, TAPPED)
+    return table.explain_dashes(dict(zip(table.columns[1:], reasons, strict=True)))
 
 
 def server(configuration: Configuration) -> Table:
-    columns = ["", "connections", "KiB a connection", "CPU ms for 1,000 deliveries"]
-    columns += ["server, an event", "clients, an event"]
-    table = Table("Server; CPU ms of one event to all clients", columns)
+    columns = (
+        *("", _("connections"), _("KiB a connection"), _("CPU ms for 1,000 deliveries")),
+        *(_("server, an event"), _("clients, an event")),
+    )
+    table = Table(_("Server; CPU ms of one event to all clients"), columns)
     for measurement in shown(configuration):
         cost = measurement.cost
         table.add(
@@ -185,13 +225,17 @@ def server(configuration: Configuration) -> Table:
             milliseconds(measurement.event_probe.server),
             milliseconds(measurement.event_probe.clients),
         )
-    return table.explain_dashes({"KiB a connection": SMALL, columns[3]: LOCAL})
+    reasons = (TAPPED, SMALL, LOCAL, PROBED, PROBED)
+    return table.explain_dashes(dict(zip(columns[1:], reasons, strict=True)))
 
 
 def predictions(configuration: Configuration) -> Table:
     table = Table(
-        "Predicted and measured (delays from the publication at the server)",
-        ("", "figure", "predicted", "for these events", "measured", "difference", "verdict"),
+        _("Predicted and measured (delays from the publication at the server)"),
+        (
+            *("", _("figure"), _("predicted"), _("for these events"), _("measured")),
+            *(_("difference"), _("verdict")),
+        ),
         text_columns=2,
     )
     for measurement in shown(configuration):
@@ -200,14 +244,14 @@ def predictions(configuration: Configuration) -> Table:
             if not (check.predicted or check.measured):
                 continue
             if check.agrees:
-                verdict = Cell("agrees", "good")
+                verdict = Cell(_("agrees"), "good")
             elif check.consistent:
-                verdict = Cell("within chance", "fair")
+                verdict = Cell(_("within chance"), "fair")
             else:
-                verdict = Cell("DISAGREES", "bad")
+                verdict = Cell(_("DISAGREES"), "bad")
             table.add(
                 name,
-                f"{check.name} {check.unit}".strip(),
+                f"{_(check.name)} {check.unit}".strip(),
                 figure(check.predicted),
                 DASH if check.simulated is None else figure(check.simulated),
                 figure(check.measured),
@@ -215,13 +259,18 @@ def predictions(configuration: Configuration) -> Table:
                 verdict,
             )
             name = ""
-    return table
+    return table.explain_dashes(
+        {_("for these events"): gettext_noop("computed of delays, requests and empty responses")}
+    )
 
 
 def self_check(added: Sequence[Added]) -> Table:
     table = Table(
-        "Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)",
-        ("", "n", "minimal client", "this tool", "difference", "per event", "95 % of that"),
+        _("Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)"),
+        (
+            *("", "n", _("minimal client"), _("this tool"), _("difference")),
+            *(_("per event"), _("interval of that")),
+        ),
     )
     for one in added:
         later = one.later
@@ -232,7 +281,7 @@ def self_check(added: Sequence[Added]) -> Table:
             f"{one.tool * 1e3:.2f}",
             Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
             f"{later.p50 * 1e3:+.2f}",
-            f"{later.low * 1e3:+.2f} to {later.high * 1e3:+.2f}",
+            f"{later.low * 1e3:+.2f} … {later.high * 1e3:+.2f}",
         )
     return table
 

@@ -6,16 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from rich.box import SIMPLE_HEAD
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from realtime_demo.comparison.advice import ASSUMED, REFERENCE, Advice, Need, advise, load
-from realtime_demo.comparison.output.formatting import DASH, amount, milliseconds
+from realtime_demo.command_line import TranslatedCommand
+from realtime_demo.comparison.advice import REFERENCE, Advice, Need, advise, assumptions, load
+from realtime_demo.comparison.output.formatting import (
+    DASH,
+    amount,
+    clients,
+    milliseconds,
+    number,
+    rate,
+)
+from realtime_demo.comparison.output.tables import Cell, Table, Tone
+from realtime_demo.comparison.output.terminal import render
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     help = "Advise a technique for a workload, with the cost of each technique."
     requires_system_checks: list[str] = []  # they would import the page
 
@@ -63,61 +74,76 @@ class Command(BaseCommand):
             source, known = load(Path(options["measurements"]))
         except ValueError as error:
             raise CommandError(str(error)) from error
-        console = Console()
+        console = Console(highlight=False)
         if not console.is_terminal:
-            console = Console(width=110)
+            console = Console(width=110, highlight=False)
         show(console, advise(need, source, known))
 
 
 def show(console: Console, advice: Advice) -> None:
     """Print the advice, the costs of each technique, the sources and the assumptions."""
     need = advice.need
-    if advice.choice is None:
-        console.print(f"[bold]{advice.reason}[/]")
-    else:
-        interval = advice.choice.interval
-        pause = f", every {interval:.3g} s" if interval is not None else ""
-        console.print(f"[bold]{advice.choice.label}{pause}[/]: {advice.reason}")
-    console.print(
-        f"For {need.clients:,} clients, {need.rate:g} events/s, {need.rtt * 1e3:g} ms round trip, "
-        f"{need.tolerated * 1e3:g} ms tolerated:\n"
+    heading = Text(advice.reason, style="bold")
+    if advice.choice is not None:
+        name = advice.choice.label
+        if advice.choice.interval is not None:
+            name = _("{technique}, every {interval} s").format(
+                technique=name, interval=f"{advice.choice.interval:.3g}"
+            )
+        heading = Text.assemble((name, "bold"), f": {advice.reason}")
+    workload = _("For {clients}, {rate}, {rtt} ms round trip, {tolerated} ms tolerated:").format(
+        clients=clients(need.clients),
+        rate=rate(need.rate),
+        rtt=f"{need.rtt * 1e3:g}",
+        tolerated=f"{need.tolerated * 1e3:g}",
     )
-    console.print(_table(advice))
+    console.print(heading)
+    console.print(f"{workload}\n")
+    console.print(render(console, costs(advice)))
     for option in advice.options:
         for reason in option.against:
-            console.print(f"Not {option.label}: {reason}.")
-    console.print("\nSources", style="bold")
-    console.print("F  a formula of docs/theory.md, with sizes and seconds of work from M")
-    console.print(f"M  {advice.source}", soft_wrap=True)
-    console.print("A  an assumption below")
-    console.print("\nAssumptions", style="bold")
-    for text in ASSUMED:
-        console.print(f"- {text}", soft_wrap=True)
+            console.print(
+                _("Not {technique}: {reason}.").format(technique=option.label, reason=reason)
+            )
+    console.print()
+    console.print(_("Sources"), style="bold")
+    console.print(_("F  a formula of docs/theory.md, with sizes and seconds of work from M"))
+    console.print(f"M  {advice.source}")
+    console.print(_("A  an assumption below"))
+    console.print()
+    console.print(_("Assumptions"), style="bold")
+    for text in assumptions():
+        console.print(f"- {text}")
 
 
-def _table(advice: Advice) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in (
-        *("", "mean\nms F", "99 %\nms F", "requests\na second F", "down\nbit/s F", "up\nbit/s F"),
-        *("cores\nM", "processes\nM A", "memory\nM", "radio\nan hour F"),
-    ):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+def costs(advice: Advice) -> Table:
+    """Return the table of each technique's costs."""
+    table = Table(
+        _("Costs of each technique, and the source of each figure"),
+        (
+            *("", _("mean ms F"), _("99 % ms F"), _("requests a second F"), _("down bit/s F")),
+            *(_("up bit/s F"), _("cores M"), _("processes M A"), _("memory M")),
+            _("radio an hour F"),
+        ),
+    )
     for option in advice.options:
         delay = option.prediction.delay
-        table.add_row(
+        tone: Tone = "fair" if option.against else ""
+        cells = (
             option.label if option.interval is None else f"{option.label}, {option.interval:.3g} s",
             milliseconds(delay.mean),
             milliseconds(delay.quantile(0.99)),
             amount(float(f"{option.requests:.3g}")),
             amount(float(f"{option.down * 8:.3g}")),
             amount(float(f"{option.up * 8:.3g}")),
-            DASH if option.cores is None else f"{option.cores:,.2f}",
-            DASH if option.processes is None else f"{option.processes:,}",
+            number(option.cores, ",.2f"),
+            number(option.processes, ","),
             DASH if option.memory is None else memory(option.memory),
             f"{option.wakes:,.0f}",
-            style="dim" if option.against else None,
         )
-    return table
+        table.add(*(Cell(text, tone) for text in cells))
+    unknown = gettext_noop("not in the measurements (M)")
+    return table.explain_dashes(dict.fromkeys(table.columns[6:9], unknown))
 
 
 def memory(size: float) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 from rich.console import Console
 from rich.live import Live
 
-from realtime_demo.command_line import output_file
+from realtime_demo.command_line import TranslatedCommand, output_file
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
@@ -39,6 +40,7 @@ from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
+from realtime_demo.progress import progress
 
 # Option, setting, unit of the option, help text.
 OPTIONS = (
@@ -66,13 +68,13 @@ INTEGER_OPTIONS = ("clients", "rounds", "size", "seed")
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     help = "Measure polling, long polling, streaming and WebSocket side by side."
     requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
-        for option, _, _, text in OPTIONS:
+        for option, _setting, _unit, text in OPTIONS:
             kind = int if option in INTEGER_OPTIONS else float
             parser.add_argument(f"--{option}", type=kind, help=text)
         parser.add_argument(
@@ -159,7 +161,8 @@ class Command(BaseCommand):
         for name, text in written.items():
             if options[name]:
                 options[name].write_text(text(), encoding="utf-8")
-                console.print(f"Written: {options[name]}", soft_wrap=True)
+                written_to = _("Written: {file}").format(file=options[name])
+                console.print(written_to, soft_wrap=True)
         if not result.complete:
             raise CommandError(
                 "Incomplete: events were rejected, lost, duplicated or out of order."
@@ -168,20 +171,22 @@ class Command(BaseCommand):
     @staticmethod
     def printer() -> Console:
         """Return a console: the terminal, or else 100 columns."""
-        console = Console()
-        return console if console.is_terminal else Console(width=100)
+        console = Console(highlight=False)
+        return console if console.is_terminal else Console(width=100, highlight=False)
 
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
         settings = plan.configurations[0]
         trial = Trial(seed=settings.seed, http_client=settings.http_client)
         try:
-            cost = asyncio.run(self_check(trial, plan.application))
+            with progress(Console(stderr=True)) as show_step:
+                show_step(_("Measuring the tool's own cost for about 90 s …"))
+                cost = asyncio.run(self_check(trial, plan.application))
         except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
             raise CommandError(str(error)) from error
         console = self.printer()
-        console.print(screen.render(tables.self_check(cost.added)))
-        console.print(screen.render(tables.http_clients(cost.http_cpu)))
+        console.print(screen.render(console, tables.self_check(cost.added)))
+        console.print(screen.render(console, tables.http_clients(cost.http_cpu)))
         if not all(added.within for added in cost.added):
             raise CommandError("The comparison adds 0.5 ms or more: the machine may be busy.")
 
@@ -193,7 +198,7 @@ class Command(BaseCommand):
             saved = self.saved(options["rerun"])
         given: dict[str, Any] = {
             setting: options[option] * unit
-            for option, setting, unit, _ in OPTIONS
+            for option, setting, unit, _help in OPTIONS
             if options[option] is not None
         }
         for name in ("arrivals", "together", "http_client"):
@@ -290,10 +295,8 @@ class Command(BaseCommand):
                 done += progress.phase == "connecting"
                 if time.monotonic() - printed_at > PROGRESS_INTERVAL:
                     printed_at = time.monotonic()
-                    names = ", ".join(progress.techniques) or "the server"
                     self.stderr.write(
-                        f"{max(0, done)} of {phases} measured; {progress.phase} {names}",
-                        self.style.NOTICE,
+                        screen.progress_line(progress, max(0, done), phases), self.style.NOTICE
                     )
 
             return asyncio.run(run(plan, print_progress))

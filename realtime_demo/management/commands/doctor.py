@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils import translation
+from django.utils.translation import gettext as _
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from realtime_demo.command_line import TranslatedCommand
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.doctor.remedies import Finding
+from realtime_demo.progress import progress
+from transports.registry import BY_NAME
 
-PROGRESS_INTERVAL = 5.0  # seconds between lines of progress
 
-
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     help = "Probe a live deployment from outside and report the effects of a proxy."
     requires_system_checks: list[str] = []
 
@@ -33,7 +34,9 @@ class Command(BaseCommand):
             default=20.0,
             help=f"seconds to leave connections idle, at most {LONGEST_HOLD:g} (default: 20)",
         )
-        parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+        parser.add_argument(
+            "--json", action="store_true", help="print the findings as JSON, in English"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         url: str = options["url"]
@@ -49,45 +52,46 @@ class Command(BaseCommand):
                 f"got {options['idle']:g}."
             )
         examination = Examination(url, options["idle"])
-        try:
-            findings = asyncio.run(self.examine(examination))
-        except Unreachable as error:
-            raise CommandError(str(error)) from error
-        if options["json"]:
-            documents = [{**asdict(finding), "cure": finding.cure} for finding in findings]
-            self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
-        else:
-            self.show(findings, examination)
+        # A program's input does not depend on the reader's language.
+        with translation.override("en" if options["json"] else translation.get_language()):
+            try:
+                with progress(Console(stderr=True)) as show_step:
+                    show_step(
+                        _("Examining {url} for about {seconds} s …").format(
+                            url=url, seconds=f"{examination.idle:g}"
+                        )
+                    )
+                    findings = asyncio.run(examination.run())
+            except Unreachable as error:
+                raise CommandError(str(error)) from error
+            if options["json"]:
+                documents = [{**asdict(finding), "cure": finding.cure} for finding in findings]
+                self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
+            else:
+                self.show(findings, examination)
         if any(finding.severity == "problem" for finding in findings):
             sys.exit(1)
 
-    async def examine(self, examination: Examination) -> list[Finding]:
-        """Return the findings; print a line of progress to stderr every few seconds."""
-        self.stderr.write(
-            f"Examining {examination.target.url} for about {examination.idle:g} s …",
-            self.style.NOTICE,
-        )
-        start = time.monotonic()
-        task = asyncio.ensure_future(examination.run())
-        while not (await asyncio.wait({task}, timeout=PROGRESS_INTERVAL))[0]:
-            self.stderr.write(f"… {time.monotonic() - start:.0f} s", self.style.NOTICE)
-        return task.result()
-
     def show(self, findings: list[Finding], examination: Examination) -> None:
-        console = Console()
+        """Print each finding, and its cure in lines that can be copied."""
+        console = Console(highlight=False)
         console.print(
-            f"Examined {examination.target.url} for {examination.idle:g} s; "
-            f"a round trip takes {1000 * examination.round_trip:.1f} ms."
+            _("Examined {url} for {seconds} s; a round trip takes {ms} ms.").format(
+                url=examination.target.url,
+                seconds=f"{examination.idle:g}",
+                ms=f"{1000 * examination.round_trip:.1f}",
+            )
         )
         if not findings:
-            console.print("[green]No findings: the proxy changes no technique.")
-            return
-        table = Table(show_lines=True)
-        for title in ("technique", "what", "seen", "cure"):
-            table.add_column(title, overflow="fold")
+            console.print(_("No findings: the proxy changes no technique."), style="green")
         for finding in findings:
             style = "bold red" if finding.severity == "problem" else "yellow"
-            what = f"[{style}]{finding.what}[/]"
-            table.add_row(finding.technique, what, escape(finding.evidence), escape(finding.cure))
-
-        console.print(table)
+            severity = _("problem") if finding.severity == "problem" else _("note")
+            technique = _("all techniques")
+            if finding.technique in BY_NAME:
+                technique = _(BY_NAME[finding.technique].label)
+            heading = f"{technique}: {finding.name} ({severity})"
+            console.print()
+            console.print(Text(heading, style=style), soft_wrap=True)
+            console.print(Text(finding.evidence))
+            console.print(Text(finding.cure), soft_wrap=True)

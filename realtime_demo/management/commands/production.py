@@ -110,6 +110,7 @@ class Command(BaseCommand):
         paths.clear()
         environment = {**os.environ, **paths.environment()}
         password = secrets.token_urlsafe()
+        self.write("Preparing the configuration, the database and the static files")
         groups = self.prepare(paths, workers, password)
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
             if self.interrupted:

@@ -1,0 +1,38 @@
+"""Progress of long commands, with and without a terminal."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from realtime_demo.progress import progress
+from tests.support.waiting import BOUND
+
+
+def test_without_a_terminal_there_is_a_line_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repeated = threading.Event()
+
+    class Lines(io.StringIO):
+        def write(self, text: str) -> int:
+            if text.startswith("…"):
+                repeated.set()
+            return super().write(text)
+
+    monkeypatch.setattr("sys.stderr", lines := Lines())
+    with progress(Console(file=io.StringIO()), interval=0.01) as show:
+        show("Starting the servers")
+        assert repeated.wait(BOUND)
+    assert lines.getvalue().startswith("Starting the servers\n… 0 s\n")
+
+
+def test_on_a_terminal_the_step_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = io.StringIO()
+    with progress(Console(file=screen, force_terminal=True)) as show:
+        show("[1] Starting")
+    assert "[1] Starting" in screen.getvalue()
+    assert capsys.readouterr().err == ""
