@@ -22,6 +22,7 @@ from rich.live import Live
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
+from realtime_demo.comparison.papers import PAPERS, table
 from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import SCENARIOS, SWEPT, Plan, Progress, Settings, sweep
 from realtime_demo.comparison.results import Result
@@ -56,6 +57,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
+        parser.add_argument("--paper", choices=PAPERS, help="a paper's workload, and its table")
         for option, _, _, text in OPTIONS:
             kind = int if option in INTEGER_OPTIONS else float
             parser.add_argument(f"--{option}", type=kind, help=text)
@@ -136,6 +138,9 @@ class Command(BaseCommand):
             raise CommandError("Interrupted: no figures.") from None
         console = self.printer()
         screen.show(console, result)
+        if options["paper"]:
+            for configuration in result.configurations:
+                console.print(screen.render(table(options["paper"], configuration)))
         if options["json"]:
             Path(options["json"]).write_text(json.dumps(json_csv.document(result)))
         if options["summary"]:
@@ -183,6 +188,11 @@ class Command(BaseCommand):
     def plan(self, options: dict[str, Any]) -> Plan:
         """Return the plan for the options. Raises `ValueError`, `OSError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
+        if options["paper"]:
+            for name in CHOOSING:
+                if options[name]:
+                    raise ValueError(f"--paper chooses the workload; also got --{name}.")
+            settings = PAPERS[options["paper"]].settings
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
             saved = self.saved(Path(options["rerun"]))
