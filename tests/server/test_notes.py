@@ -135,6 +135,41 @@ def test_a_contradicted_verdict_fails_the_command(monkeypatch: pytest.MonkeyPatc
         call_command("notes", "1")
 
 
+def test_the_command_goes_on_after_an_experiment_that_cannot_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def missing_nginx(laboratory: Laboratory) -> Observation:
+        raise programs.Missing("nginx is missing")
+
+    async def endless(laboratory: Laboratory) -> Observation:
+        await asyncio.Event().wait()
+        return Observation()
+
+    experiments = (missing_nginx, endless)
+    claims = [Claim(n, "A.", Verdict.HOLDS, "B.", each) for n, each in enumerate(experiments, 1)]
+    monkeypatch.setattr(notes, "CLAIMS", claims)
+    monkeypatch.setattr(notes, "LIMIT", 0.1)
+    call_command("notes")
+    printed = capsys.readouterr().out
+    assert "Not run: nginx is missing" in printed
+    assert "It did not end in 0.1 s." in printed
+
+
+def test_the_pages_are_written_from_a_run(tmp_path: Path) -> None:
+    record = json.loads((DOCS / RECORD).read_text())
+    (tmp_path / RECORD).parent.mkdir()
+    observations = {
+        int(number): Observation.from_document(saved)
+        for number, saved in record["observations"].items()
+    }
+    notes.write(tmp_path, observations)
+    written = json.loads((tmp_path / RECORD).read_text())
+    assert written["observations"] == record["observations"]
+    assert written["run"].keys() == record["run"].keys()
+    for language, name in LANGUAGES.items():
+        assert (tmp_path / name).read_text() == page(language, written)
+
+
 @pytest.mark.parametrize("arguments", [["0"], ["18"], ["--write", "docs", "3"]])
 def test_invalid_arguments_are_rejected(arguments: list[str]) -> None:
     with pytest.raises(CommandError):

@@ -25,6 +25,7 @@ from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
+from realtime_demo.comparison.papers import PAPERS, table
 from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import (
     SCENARIOS,
@@ -74,6 +75,7 @@ class Command(TranslatedCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
+        parser.add_argument("--paper", choices=PAPERS, help="a paper's workload, and its table")
         for option, _setting, _unit, text in OPTIONS:
             kind = int if option in INTEGER_OPTIONS else float
             parser.add_argument(f"--{option}", type=kind, help=text)
@@ -151,6 +153,9 @@ class Command(TranslatedCommand):
             raise CommandError("Interrupted: no figures.") from None
         console = self.printer()
         screen.show(console, result)
+        if options["paper"]:
+            for configuration in result.configurations:
+                console.print(screen.render(table(options["paper"], configuration)))
         summary = json_csv.document(result, samples=False)
         written: dict[str, Callable[[], str]] = {
             "json": lambda: json.dumps(json_csv.document(result)),
@@ -193,6 +198,11 @@ class Command(TranslatedCommand):
     def plan(self, options: dict[str, Any]) -> Plan:
         """Return the plan for the options. Raises `ValueError`."""
         settings = SCENARIOS[options["scenario"]] if options["scenario"] else Settings()
+        if options["paper"]:
+            for name in CHOOSING:
+                if options[name]:
+                    raise ValueError(f"--paper chooses the workload; also got --{name}.")
+            settings = PAPERS[options["paper"]].settings
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
             saved = self.saved(options["rerun"])

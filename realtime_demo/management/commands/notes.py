@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.notes.claims import CLAIMS, Claim
 from realtime_demo.notes.laboratory import Laboratory
 from realtime_demo.notes.observation import Observation
@@ -62,7 +63,10 @@ class Command(BaseCommand):
             console = Console(width=100)
         with override(options["language"]):
             chosen = [known[number] for number in numbers]
-            contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
+            try:
+                contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
+            except KeyboardInterrupt:
+                raise CommandError("Interrupted.") from None
         if contradicted:
             raise CommandError(f"The experiments of {contradicted} contradict the verdicts.")
 
@@ -84,7 +88,13 @@ async def show(
             try:
                 async with asyncio.timeout(LIMIT):
                     observation = await claim.experiment(laboratory)
-            except Missing as error:
+            except TimeoutError:
+                indent(
+                    console,
+                    gettext(_("It did not end in {seconds} s.")).format(seconds=f"{LIMIT:g}"),
+                )
+                continue
+            except (Missing, ServerFailed, OSError) as error:
                 indent(console, gettext(_("Not run: {reason}")).format(reason=error))
                 continue
             observations[claim.number] = observation
