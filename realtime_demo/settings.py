@@ -136,6 +136,8 @@ TELEMETRY = "transports.operations.metrics.Prometheus"
 # --- The demo's controls ------------------------------------------------------------------
 # Path of the parent's socket, set by `manage.py demo`: the server then has the demo's controls.
 STAGE_SOCKET = os.environ.get("STAGE_SOCKET", "")
+# URL of the page for other devices in the network, set by `manage.py demo --host`.
+CLASS_ADDRESS = os.environ.get("CLASS_ADDRESS", "")
 
 # --- Background tasks ---------------------------------------------------------------------
 # Whether clients on this machine may start tasks, as staff may; `manage.py demo` sets it.

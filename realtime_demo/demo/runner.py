@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import tempfile
 import time
@@ -31,6 +32,7 @@ CHILD_HOST = "127.0.0.1"  # only the tap may reach the server
 PROBE_TIMEOUT = 2.0  # seconds until a request to a starting child times out
 PROBE_PAUSE = 0.05  # seconds between attempts
 TICK = 0.25  # seconds between state documents while only counts change
+REPORT_INTERVAL = 5.0  # seconds between two lines about connected devices
 PROXY_BUFFER = 16 * 1024  # bytes that the buffering fault collects
 
 NOT_RECORDED = (
@@ -43,7 +45,8 @@ class DemoRunner:
     """The demo on `host`:`port`.
 
     `server` is the name of the ASGI server, and `environment` is added to its environment.
-    `write` prints a line for the user. Raises `ValueError` for an unknown server.
+    `write` prints a line for the user. `class_address` returns the URL for other devices, given the
+    port; empty without one. Raises `ValueError` for an unknown server.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class DemoRunner:
         environment: Mapping[str, str],
         server: str = "uvicorn",
         write: Callable[[str], None] = print,
+        class_address: Callable[[int], str] = lambda port: "",
     ) -> None:
         self.network, self.feed, self.faults = NetworkSettings(), feed, FaultSettings()
         self.leases = Leases()
@@ -83,6 +87,10 @@ class DemoRunner:
             ended=self._child_ended,
         )
         self._environment = environment
+        self._write = write
+        self._class_address = class_address
+        self._reported_devices = 0
+        self._report_due = 0.0  # on the loop's clock, in seconds
         self._lines: Lines | None = None
         self._changed = asyncio.Event()
 
@@ -98,7 +106,11 @@ class DemoRunner:
             with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # mode 0700
                 path = os.path.join(directory, "parent.sock")
                 listening = await asyncio.start_unix_server(self._serve_child, path, limit=LONGEST)
-                environment = {**self._environment, "STAGE_SOCKET": path}
+                environment = {
+                    **self._environment,
+                    "STAGE_SOCKET": path,
+                    "CLASS_ADDRESS": self._class_address(self.tap.port),
+                }
                 supervising = asyncio.create_task(self.supervisor.run(environment))
                 sending = asyncio.create_task(self._send_changes())
                 try:
@@ -171,9 +183,17 @@ class DemoRunner:
             self._changed.clear()
             self._end_expired_leases()
             document = self.document()
+            self._report_devices(document["devices"])
             if self._lines is not None and {**document, "clock": 0} != last:
                 self._lines.send({"state": document})
                 last = {**document, "clock": 0}
+
+    def _report_devices(self, count: int) -> None:
+        """Print a changed number of devices, at most every `REPORT_INTERVAL` seconds."""
+        now = asyncio.get_running_loop().time()
+        if count != self._reported_devices and now >= self._report_due:
+            self._reported_devices, self._report_due = count, now + REPORT_INTERVAL
+            self._write(f"Connected devices: {count}")
 
     # Commands
 
@@ -298,6 +318,7 @@ class DemoRunner:
             "lapses": self.lapses,
             "pages": len(self.tap.labelled(PAGE)),
             "techniques": {name: self._figures(name) for name in BY_NAME},
+            "devices": len({c.client[0] for c in self.tap.connections if _is_device(c)}),
             "clock": time.time(),
         }
 
@@ -310,3 +331,9 @@ class DemoRunner:
             "opened": self._opened[technique],
             "requests": counts.requests,
         }
+
+
+def _is_device(connection: Connection) -> bool:
+    """Return whether the client is another device than this one, by its address."""
+    address, _port = connection.client
+    return bool(address) and not ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -24,6 +24,7 @@ from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
 from realtime_demo.demo.control_api import configuration_for_page, scope_of
+from realtime_demo.demo.qr_code import svg_code
 from transports.auth.permissions import check_room, is_staff
 from transports.http.names import has_own_name, name_of
 from transports.http.problems import Problem
@@ -71,6 +72,9 @@ def demo_page(request: HttpRequest) -> HttpResponse:
         **script_configuration(request, room, techniques),
         "scenarios": [scenario.for_browser() for scenario in SCENARIOS],
     }
+    if settings.CLASS_ADDRESS:
+        context["class_address"] = settings.CLASS_ADDRESS
+        context["class_code"] = svg_code(settings.CLASS_ADDRESS)
     context["windows"] = WINDOWS
     context["may_announce"] = is_staff(request.user) or (
         settings.DEMO and is_on_this_machine(scope_of(request))

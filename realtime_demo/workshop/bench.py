@@ -99,7 +99,10 @@ class Bench:
 
     def __enter__(self) -> Bench:
         self._settings = override_settings(
-            STORE=f"{__name__}.{PausingStore.__name__}", REDIS_URL="", TELEMETRY=""
+            STORE=f"{__name__}.{PausingStore.__name__}",
+            REDIS_URL="",
+            TELEMETRY="",
+            ALLOWED_HOSTS=["127.0.0.1"],
         )
         self._settings.enable()
         telemetry.cache_clear()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from realtime_demo.workshop.bench import Bench
 from realtime_demo.workshop.exchange import NoResponse, Unexpected, WrongStatus
@@ -35,6 +36,7 @@ NAMES = (
     "own",
 )
 PATIENCE = 5.0  # seconds
+LONGEST_CASE = 4  # times the patience
 SHOWN = 1_500  # bytes of a response, from its end
 
 Text = Mapping[str, str]  # by language
@@ -60,6 +62,10 @@ class Outcome:
 
     def explanation(self, language: str) -> str:
         """Return what is wrong, in plain words."""
+        with override(language):
+            return self._explanation(language)
+
+    def _explanation(self, language: str) -> str:
         match self.fault:
             case NoResponse():
                 return _("The response is not complete after {seconds:g} s.").format(
@@ -69,6 +75,8 @@ class Outcome:
                 return _("Expected status {expected}; got {got}.").format(**self.fault.values)
             case Unexpected():
                 return self.case.wrong[language].format(**self.fault.values)
+            case TimeoutError():
+                return _("The server does not answer: something blocks its event loop.")
             case _:
                 return f"{type(self.fault).__name__}: {self.fault}"
 
@@ -139,11 +147,20 @@ class Exercise:
         with Bench(folder, patience or PATIENCE) as bench:
             for case in self.cases:
                 try:
-                    asyncio.run(case.run(bench))
+                    asyncio.run(run_case(case, bench))
+                except TimeoutError as error:
+                    yield Outcome(case, error)
+                    return  # the server's loop is blocked, for the other cases too
                 except Exception as error:
                     yield Outcome(case, error)
                 else:
                     yield Outcome(case)
+
+
+async def run_case(case: Case, bench: Bench) -> None:
+    """Run `case`; raise `TimeoutError` if it does not end."""
+    async with asyncio.timeout(LONGEST_CASE * bench.patience):
+        await case.run(bench)
 
 
 EXERCISES = {name: Exercise(name) for name in NAMES}

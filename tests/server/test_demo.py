@@ -16,8 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from realtime_demo.demo.qr_code import svg_code, terminal_code
 from realtime_demo.management.commands import demo
 from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.demo import Demo
 from tests.support.program import ROOT
 from tests.support.waiting import BOUND
 
@@ -94,3 +96,18 @@ def test_a_public_host_allows_its_name_and_address() -> None:
     names = demo.names_of("0.0.0.0")
     assert demo.own_address() in names
     assert socket.gethostname().lower() in names
+
+
+def test_a_class_reads_the_address_and_the_number_of_devices(tmp_path: Path) -> None:
+    address = demo.own_address()
+    if address == "127.0.0.1":
+        pytest.skip("this machine has no address in a network")
+    with Demo(tmp_path, "--host", "0.0.0.0", "--no-conversation") as server:
+        url = server.url.replace("127.0.0.1", address)
+        server.wait_for(re.compile(f"For others on your network: {url}/"))
+        server.wait_for(re.compile(terminal_code(f"{url}/").splitlines()[1]))
+        with httpx.Client(base_url=url, timeout=BOUND) as http:
+            page = http.get("/").text
+            assert svg_code(f"{url}/") in page
+            assert http.get("/stage/").json()["devices"] == 1
+            server.wait_for(re.compile("Connected devices: 1"))

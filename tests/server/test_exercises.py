@@ -164,6 +164,14 @@ def test_a_program_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
         exercise_command("check", "poll", "--directory", str(tmp_path), "--language", "en")
 
 
+def test_a_program_that_blocks_its_event_loop_is_reported(tmp_path: Path) -> None:
+    program = (EXERCISES["poll"].solution / "app.py").read_text()
+    blocking = "        __import__('time').sleep(2)\n        return await feed"
+    (tmp_path / "app.py").write_text(program.replace("        return await feed", blocking))
+    outcomes = list(EXERCISES["poll"].check(tmp_path, 0.2))
+    assert "blocks its event loop" in outcomes[-1].explanation("en")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.demo.qr_code import terminal_code
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ChildFailed
@@ -79,6 +80,7 @@ class Command(BaseCommand):
             environment=environment(host),
             server=self.options["server"],
             write=self.write,
+            class_address=self.class_address,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -89,16 +91,28 @@ class Command(BaseCommand):
         self.stdout.write(f"  {line}")
         self.stdout.flush()
 
+    @property
+    def query(self) -> str:
+        room: str = self.options["room"]
+        return "" if room == DEFAULT_ROOM else f"?room={room}"
+
+    def class_address(self, port: int) -> str:
+        """Return the URL for other devices in the network; empty on a loopback address."""
+        host: str = self.options["host"]
+        if is_loopback(host):
+            return ""
+        return url_of(own_address() if host in ANYWHERE else host, port) + self.query
+
     def ready(self, port: int) -> None:
         """Print the URL, and open the page; called in the event loop once it can be requested."""
         host: str = self.options["host"]
-        query = "" if self.options["room"] == DEFAULT_ROOM else f"?room={self.options['room']}"
-        url = url_of("127.0.0.1" if host in ANYWHERE else host, port) + query
+        url = url_of("127.0.0.1" if host in ANYWHERE else host, port) + self.query
         feed = "Redis" if settings.REDIS_URL else "the server"
         self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
-        if host in ANYWHERE:
-            # The URL above is a loopback address: the controls are accepted only from there.
-            self.write(f"For others on your network: {url_of(own_address(), port)}{query}")
+        if address := self.class_address(port):
+            # The controls are accepted only from a loopback address.
+            self.write(f"For others on your network: {address}")
+            self.stdout.write(terminal_code(address))
         self.write(f"The history is in {feed}. Ctrl-C stops the demo.")
         if not self.options["no_browser"]:
             asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)

@@ -21,6 +21,7 @@ import { Announcer } from "./panels/announcer.js";
 import { Card } from "./panels/card.js";
 import { writeClockNote } from "./panels/clock-note.js";
 import { Controls } from "./panels/controls.js";
+import { showDevices } from "./panels/devices.js";
 import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
@@ -93,6 +94,7 @@ rows.forEach(({ element }, index) => element.style.setProperty("--row", `${index
 const cards = rows.map(({ element, receiver }) => new Card(element, receiver));
 const lanes = new Lanes(byId("lanes"), timeline, rows);
 const announcer = new Announcer(byId("summary"), lanes.canvas, receivers);
+if (demo) ifPresent("devices", (element) => showDevices(element, demo));
 const forecast = new Forecast(configuration.theory, settings, cards);
 const tapCounts = demo && new TapCounts(demo, cards);
 
