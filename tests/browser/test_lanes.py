@@ -359,8 +359,10 @@ async def test_scenario_answers_with_measured_figures(
         "const real = setTimeout;"
         "window.setTimeout = (act, delay) => real(act, delay === 15000 ? 3000 : delay);"
     )
-    await page.goto(f"{demo.url}/?room={room}&scene=race")
+    # The demo has the settings of the previous test, which the end of the scenario restores.
+    await page.goto(f"{demo.url}/?room={room}&scene=race&rate=1&rtt=0")
     await all_lanes(page, "open")
+    await until_async(lambda: _has_rate(demo, 1))
     is_running = state(demo)["feed"]["running"]
     run = page.locator(".scenario-run")
     await expect(run).to_be_disabled()  # before an answer is chosen
@@ -378,6 +380,10 @@ async def test_scenario_answers_with_measured_figures(
     await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
     await expect(page.locator("#controls .play")).to_have_text("Stop" if is_running else "Start")
+
+
+async def _has_rate(demo: Demo, rate: float) -> bool:
+    return bool(state(demo)["feed"]["rate"] == rate)
 
 
 async def test_leaving_a_scenario_removes_its_faults(

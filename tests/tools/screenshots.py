@@ -30,7 +30,7 @@ from tests.support.program import ROOT
 TAKEN = ROOT / "build" / "screenshots"
 PUBLISHED = ROOT / "docs" / "screenshots"
 LANGUAGES = ("en", "ko")
-SIZES = {"projector": (1440, 900), "phone": (390, 844)}
+SIZES = {"projector": (1440, 900), "laptop": (1366, 768), "phone": (390, 844)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 DOCUMENTED = {  # in the documentation: its name there, and the picture taken
     "page.png": "en/page-projector-light.png",
@@ -46,6 +46,7 @@ PLACES = {
     "closed-room": "/?room=staff-room",
     "no-room": "/?room=No%20room!",
     "no-page": "/no/such/page/",
+    "wrong-address": "/?scene=bogus&rtt=fast&lang=xx",
 }
 # In a picture of the whole page nothing sticks to the bottom, and all events are rendered.
 # (The page's policy forbids a <style>, but not this.)
@@ -97,7 +98,7 @@ class Camera:
         return page
 
     async def shoot(self, page: Page, name: str, *, whole: bool) -> None:
-        """Take the page in both sizes and both schemes."""
+        """Take the page in each size and scheme."""
         folder = TAKEN / self.language
         folder.mkdir(parents=True, exist_ok=True)
         for size, (width, height) in SIZES.items():
@@ -145,6 +146,20 @@ class Camera:
         await self.shoot(other, "second-tab", whole=False)
         await page.context.close()
 
+    async def replay(self) -> None:
+        page = await self.page()
+        await page.goto(f"{self.url}/?rtt=100&rate=2")
+        await page.locator("#record").click()
+        await page.wait_for_timeout(LIVELY)
+        async with page.expect_download() as download:
+            await page.locator("#record").click()
+        await page.goto(f"{self.url}/replay/")
+        await page.locator("#file").set_input_files(await (await download.value).path())
+        await page.get_by_role("slider").press("End")
+        await page.wait_for_timeout(1_000)
+        await self.shoot(page, "replay", whole=True)
+        await page.context.close()
+
     async def scenarios(self) -> None:
         from realtime_demo.web.scenarios import SCENARIOS
 
@@ -174,6 +189,8 @@ async def take(only: str, languages: tuple[str, ...]) -> None:
                 if only in "page":
                     await camera.front()
                 await camera.places()
+                if only in "replay":
+                    await camera.replay()
                 await camera.scenarios()
 
 

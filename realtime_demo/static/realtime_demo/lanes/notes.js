@@ -22,7 +22,7 @@ const SEPARATOR = " · ";
  * @param {object} space
  * @param {number[]} space.starts the first free x of each row
  * @param {number} space.width
- * @param {(text: string) => number} space.widthOf the width of a text
+ * @param {(text: string) => number} space.widthOf returns the width
  * @returns {PlacedNote[]}
  */
 export function placeNotes(notes, { starts, width, widthOf }) {

@@ -3,7 +3,7 @@ import { MIN_FOR_P95 } from "../lib/statistics.js";
 import { duration, format, gettext, ngettext, percent } from "../lib/text.js";
 
 const WIDE = 0.5; // an interval wider than this share of its median does not settle the answer
-const NARROW = 20; // milliseconds: an interval as narrow as this always does
+const NARROW = 50; // milliseconds: an interval as narrow as this always does
 
 /**
  * @typedef {Record<string, { median: number, density: [number, number][], empty_share: number }>} Predictions
