@@ -45,6 +45,9 @@ def sender_of_message(name: str) -> str:
         user = AnonymousUser()
         scope: ClassVar[dict[str, Any]] = {"user": user}
 
+        def check(self, room: str, action: str) -> None:
+            """Let everybody publish."""
+
     async def record(draft: Draft, key: str | None) -> Event:
         return draft.event("e-1", 0.0)
 

@@ -67,7 +67,10 @@ async def test_one_client_shares_a_connection_limit() -> None:
     boundary = Boundary(application, most_per_address=2, body_size=1)
 
     async def limited(scope: Any, receive: Any, send: Any) -> None:
-        await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
+        headers = [(b"host", b"localhost")]
+        await boundary(
+            {"type": "websocket", "path": "/", "headers": headers, **scope}, receive, send
+        )
 
     nothing: Any = None
     others = [*ONE_CLIENT[1:], ANOTHER, *STRANGERS, STRANGERS[0]]

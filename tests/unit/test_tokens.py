@@ -215,7 +215,10 @@ async def test_open_connections_are_counted() -> None:
     boundary = Boundary(application, most_per_address=1, body_size=1)
 
     async def limited(scope: Any, receive: Any, send: Any) -> None:
-        await boundary({"type": "websocket", "headers": [], **scope}, receive, send)
+        headers = [(b"host", b"localhost")]
+        await boundary(
+            {"type": "websocket", "path": "/", "headers": headers, **scope}, receive, send
+        )
 
     nothing: Any = None
     for scope, expected in (
