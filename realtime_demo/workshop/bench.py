@@ -6,19 +6,20 @@ Its store and its channel layer are instruments: they pause, lose a message and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import itertools
 import socket
 import sys
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import uvicorn
-from channels.layers import InMemoryChannelLayer, channel_layers
+from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
 from django.test import override_settings
 
 from realtime_demo.workshop.exchange import Exchange
@@ -106,7 +107,8 @@ class Bench:
         )
         self._settings.enable()
         telemetry.cache_clear()
-        self._former_layer = channel_layers.set("default", self.layer)
+        get_channel_layer()  # creates the project's layer, to restore it later
+        self._project_layer = channel_layers.set("default", self.layer)
         try:
             with importable(self.folder):
                 module = load(self.folder / "app.py")
@@ -138,7 +140,7 @@ class Bench:
         self._restore()
 
     def _restore(self) -> None:
-        channel_layers.set("default", self._former_layer)
+        channel_layers.set("default", self._project_layer)
         telemetry.cache_clear()
         self._settings.disable()
 
@@ -197,16 +199,16 @@ class Bench:
         """Run `coroutine` in the server's event loop."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
-    async def until(self, condition: Any, seconds: float | None = None) -> bool:
-        """Wait until `condition()`, or what it awaits, is true; return False after `seconds`."""
-        deadline = asyncio.get_running_loop().time() + (seconds or self.patience)
-        while True:
-            value = condition()
-            if await value if asyncio.iscoroutine(value) else value:
-                return True
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(0.01)
+    async def until(self, condition: Callable[[], object]) -> bool:
+        """Wait until `condition()`, or what it awaits, is true; return False after `patience`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.patience):
+                while True:
+                    value = condition()
+                    if await value if isinstance(value, Awaitable) else value:
+                        return True
+                    await asyncio.sleep(0.01)
+        return False
 
 
 @contextmanager

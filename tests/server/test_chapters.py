@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shlex
 import shutil
@@ -30,6 +31,13 @@ BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 LISTENING = re.compile(r"Uvicorn running on ")
 PORT = "8001"
 SHORT = 2.0  # seconds; for the naive versions, of which something does not arrive
+
+
+@pytest.fixture
+def curl() -> None:
+    if shutil.which("curl") is None:
+        message = "curl is not installed; 'apt-get install curl' installs it."
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
 
 
 def exercises_of(chapter: Path) -> list[Exercise]:
@@ -83,7 +91,7 @@ def check_output(lines: list[str], output: str) -> None:
 
 @pytest.mark.parametrize("chapter", [*ENGLISH, FOLDER / "README.md"], ids=lambda page: page.stem)
 def test_the_commands_of_a_chapter(
-    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curl: None
 ) -> None:
     """Run the commands in order; the solution stands for the code that the reader writes."""
     monkeypatch.chdir(tmp_path)

@@ -22,12 +22,12 @@ def boundary(response: Exchange) -> str:
 def parts(response: Exchange, delimiter: str) -> list[tuple[str, bytes]]:
     """Return the media type and the body of each part that a delimiter has ended."""
     _preamble, *complete = (b"\r\n" + response.body).split(f"\r\n--{delimiter}\r\n".encode())
-    found = []
+    pairs = []
     for part in complete[:-1]:
         head, _, body = part.partition(b"\r\n\r\n")
         fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n") if b": " in line)
-        found.append((fields.get(b"content-type", b"").decode(), body.strip()))
-    return found
+        pairs.append((fields.get(b"content-type", b"").decode(), body.strip()))
+    return pairs
 
 
 async def media_type(bench: Bench) -> None:

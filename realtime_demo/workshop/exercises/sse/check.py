@@ -11,8 +11,8 @@ from realtime_demo.workshop.exchange import Exchange, Unexpected
 def ids(response: Exchange) -> list[str]:
     """Return the ids of the complete messages, in order."""
     messages = bytes(response.body).decode().split("\n\n")[:-1]
-    found = [re.search(r"^id: ?(.+)$", message, re.MULTILINE) for message in messages]
-    return [match[1] if match else "" for match in found]
+    matches = [re.search(r"^id: ?(.+)$", message, re.MULTILINE) for message in messages]
+    return [match[1] if match else "" for match in matches]
 
 
 async def identity(bench: Bench) -> None:
