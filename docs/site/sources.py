@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -17,21 +18,30 @@ FILES = "source"  # folder of the site for linked files that are not pages
 ONLY_ENGLISH = "```{note}\n이 문서는 아직 영어로만 있습니다.\n```\n\n"
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
-# The line that links to a page's other language; the site has a link on each page.
-SISTER = re.compile(r"^\[(?:English|한국어)\]\([\w.-]+\.md\)\n\n", re.MULTILINE)
+# A page's link to its other language, which the site has beside each page.
+SISTER = re.compile(r"^\[(?:English|한국어)\]\([\w.-]+\.md\)(?:\n\n| · )", re.MULTILINE)
 
 
 def pages_of(section: Section) -> list[str]:
-    """Return the section's pages, with `*` replaced by the names in the folder."""
+    """Return the section's pages; for `*`, those of the folder in the order of its README."""
     pages: list[str] = []
     for pattern in section.pages:
         if pattern.endswith("*"):
-            found = sorted(ROOT.glob(f"{pattern}.md"))
-            names = [str(path.relative_to(ROOT).with_suffix("")) for path in found]
-            pages += [name for name in names if not name.endswith(".ko")]
+            found = [path for path in ROOT.glob(f"{pattern}.md") if not path.match("*.ko.md")]
+            found.sort(key=_position)
+            pages += [str(path.relative_to(ROOT).with_suffix("")) for path in found]
         else:
             pages.append(pattern)
     return pages
+
+
+def _position(path: Path) -> tuple[float, str]:
+    """Return the position of the first link to a page in its folder's README, which is first."""
+    readme = path.with_name("README.md")
+    if path == readme:
+        return -1, ""
+    position = readme.read_text().find(f"({path.name})") if readme.exists() else -1
+    return (position if position >= 0 else math.inf), path.name
 
 
 def all_pages() -> list[str]:

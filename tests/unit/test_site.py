@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.site import sources
-from docs.site.navigation import GENERATED, SECTIONS
+from docs.site.navigation import GENERATED, SECTIONS, Section
 from docs.site.reference import commands_page, settings, settings_page
 from docs.site.sources import LANGUAGES, Language, all_pages, name_on_site, write_sources
 from tests.support.program import ROOT
@@ -57,6 +57,30 @@ def test_the_korean_site_has_korean_pages_and_marks_the_others(tmp_path: Path) -
     assert (tmp_path / "classroom.md").read_text().startswith("# 50분 수업안")
     assert (tmp_path / "benchmarks.md").read_text().startswith(sources.ONLY_ENGLISH)
     assert "](notes.md)" in (tmp_path / "index.md").read_text(), "not notes.ko.md"
+
+
+def test_chapters_are_in_the_order_of_their_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "docs" / "workshop"
+    folder.mkdir(parents=True)
+    for name in ("a", "a.ko", "b", "c", "README", "README.ko"):
+        (folder / f"{name}.md").touch()
+    (folder / "README.md").write_text("First [c](c.md), then [a](a.md).")
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    pages = sources.pages_of(Section({}, ("docs/workshop/*",)))
+    assert pages == [f"docs/workshop/{name}" for name in ("README", "c", "a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("# A\n\n[한국어](a.ko.md)\n\nB", "# A\n\nB"),
+        ("# A\n\n[English](a.md) · [all](b.md)\n\nB", "# A\n\n[all](b.md)\n\nB"),
+    ],
+)
+def test_the_link_to_the_other_language_is_left_out(text: str, kept: str) -> None:
+    assert sources.SISTER.sub("", text, count=1) == kept
 
 
 def test_a_link_without_a_target_is_an_error(tmp_path: Path) -> None:
