@@ -25,7 +25,16 @@ SECTIONS = (
     ),
     Section(
         {"en": "How to", "ko": "따라 하기"},
-        ("docs/demo", "docs/deployment", "docs/access", "docs/worker", "CONTRIBUTING"),
+        (
+            "docs/demo",
+            "docs/publishing",
+            "docs/package",
+            "examples/orders/README",
+            "docs/deployment",
+            "docs/access",
+            "docs/worker",
+            "CONTRIBUTING",
+        ),
     ),
     Section(
         {"en": "Reference", "ko": "레퍼런스"},
@@ -37,6 +46,7 @@ SECTIONS = (
             "streaming/README",
             "websocket/README",
             "docs/servers",
+            "docs/conformance",
             "CHANGELOG",
         ),
     ),
