@@ -134,6 +134,7 @@ async def minor_version(probe: Probe) -> None:
 
 REQUEST_LINE_LENGTH = 8_000
 LONG_TARGET = 70_000
+HALF_CLOSES = 5  # a server that stops at the client's FIN may still win the race once
 
 
 @case(
@@ -470,8 +471,10 @@ async def _reads_chunks(body: bytes, probe: Probe) -> None:
     async with probe.connect() as connection:
         await connection.send(probe.request("Transfer-Encoding: chunked", body=body))
         first = await connection.response()
-        if first.status in (411, 413, 501) or "close" in first.tokens("connection"):
+        if first.status in (411, 413, 501):
             raise Skipped(f"the server takes no chunked body with GET: {first.status}")
+        if "close" in first.tokens("connection"):
+            raise Skipped("the server announces that it closes the connection")
         await connection.send(probe.request(CLOSE))
         second = await connection.response()
     for response in (first, second):
@@ -661,12 +664,13 @@ async def close_is_announced(probe: Probe) -> None:
 )
 async def half_close(probe: Probe) -> None:
     expected = await probe.finite()
-    async with probe.connect() as connection:
-        await connection.send(probe.request())
-        connection.half_close()
-        response = await connection.response()
-        if response.status != expected.status:
-            raise Failed(f"expected status {expected.status}; got {response.status}")
+    for _ in range(HALF_CLOSES):
+        async with probe.connect() as connection:
+            await connection.send(probe.request())
+            connection.half_close()
+            response = await connection.response()
+            if response.status != expected.status:
+                raise Failed(f"expected status {expected.status}; got {response.status}")
 
 
 # RFC 9110: methods, status codes and fields
