@@ -76,7 +76,7 @@ class Case:
             return f"RFC {self.standard.removeprefix('rfc')} §{self.paragraph}"
         if self.standard == "sse":
             return f"WHATWG HTML §{self.paragraph}"
-        places = {"contract": "docs/contract.md", "ndjson": "NDJSON"}
+        places = {"contract": "docs/contract.md", "ndjson": f"NDJSON §{self.paragraph}"}
         return places.get(self.standard, f"{self.standard}/{self.paragraph}")
 
     @property

@@ -294,7 +294,7 @@ async def _escaped(character: str, technique: str, probe: Probe) -> None:
     reader = Reader(probe, technique, room, None)
     await reader.read(1)
     if character.encode() in reader.raw:
-        raise Failed(f"U+{ord(character):04X} is sent unescaped: common clients split lines there")
+        raise Failed(f"U+{ord(character):04X} is sent unescaped")
 
 
 for name, character in SEPARATORS.items():

@@ -120,7 +120,7 @@ async def space_before_first_field(probe: Probe) -> None:
 
 
 @case(
-    "rfc9112/2.3/minor-version",
+    "rfc9110/6.2/minor-version",
     "SHOULD",
     "a major version number that it implements and a minor version number higher than what it "
     "implements … SHOULD process the message as if it was in the highest minor version",
@@ -134,6 +134,7 @@ async def minor_version(probe: Probe) -> None:
 
 REQUEST_LINE_LENGTH = 8_000
 LONG_TARGET = 70_000
+HALF_CLOSES = 5  # a server that stops at the client's FIN may still win the race once
 
 
 @case(
@@ -233,10 +234,10 @@ async def absolute_form_overrides_host(probe: Probe) -> None:
 
 
 @case(
-    "rfc9112/3.2.4/options-asterisk",
+    "rfc9110/9.3.7/options-asterisk",
     "SHOULD",
-    'a server-wide OPTIONS request … "*" applies to the server in general rather than to a '
-    "specific resource (RFC 9110 §9.3.7)",
+    'An OPTIONS request with an asterisk ("*") as the request target … applies to the server in '
+    "general rather than to a specific resource",
     "http",
 )
 async def options_asterisk(probe: Probe) -> None:
@@ -470,8 +471,10 @@ async def _reads_chunks(body: bytes, probe: Probe) -> None:
     async with probe.connect() as connection:
         await connection.send(probe.request("Transfer-Encoding: chunked", body=body))
         first = await connection.response()
-        if first.status in (411, 413, 501) or "close" in first.tokens("connection"):
+        if first.status in (411, 413, 501):
             raise Skipped(f"the server takes no chunked body with GET: {first.status}")
+        if "close" in first.tokens("connection"):
+            raise Skipped("the server announces that it closes the connection")
         await connection.send(probe.request(CLOSE))
         second = await connection.response()
     for response in (first, second):
@@ -499,9 +502,9 @@ async def coding_in_upper_case(probe: Probe) -> None:
         raise Failed(f"expected status {expected.status}; got {response.status}")
 
 
-BROKEN = (
-    "the message framing is invalid and the recipient MUST treat it as an unrecoverable error "
-    "(the request is the last on its connection)"
+UNREAD = (
+    "A server MUST read the entire request message body or close the connection after sending its "
+    "response; otherwise, the remaining data … would be misinterpreted as the next request"
 )
 BROKEN_CHUNKS = {
     "size-not-hexadecimal": b"zz\r\n{}\r\n0\r\n\r\n",
@@ -528,7 +531,7 @@ async def _broken_chunks(body: bytes, probe: Probe) -> None:
 
 
 for name, body in BROKEN_CHUNKS.items():
-    case(f"rfc9112/7.1/{name}", "MUST", BROKEN, "http")(partial(_broken_chunks, body))
+    case(f"rfc9112/9.3/chunk-{name}", "MUST", UNREAD, "http")(partial(_broken_chunks, body))
 
 
 OVERFLOW = (
@@ -661,12 +664,13 @@ async def close_is_announced(probe: Probe) -> None:
 )
 async def half_close(probe: Probe) -> None:
     expected = await probe.finite()
-    async with probe.connect() as connection:
-        await connection.send(probe.request())
-        connection.half_close()
-        response = await connection.response()
-        if response.status != expected.status:
-            raise Failed(f"expected status {expected.status}; got {response.status}")
+    for _ in range(HALF_CLOSES):
+        async with probe.connect() as connection:
+            await connection.send(probe.request())
+            connection.half_close()
+            response = await connection.response()
+            if response.status != expected.status:
+                raise Failed(f"expected status {expected.status}; got {response.status}")
 
 
 # RFC 9110: methods, status codes and fields

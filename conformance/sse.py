@@ -43,7 +43,11 @@ async def fields(probe: Probe) -> list[tuple[str, str]]:
 
 
 streams.add(
-    CASES, "sse", "sse/9.2.5", "Event streams in this format must always be encoded as UTF-8"
+    CASES,
+    "sse",
+    "sse/9.2.5",
+    "Event streams in this format must always be encoded as UTF-8",
+    "sse/9.2.7/heartbeat",
 )
 
 

@@ -10,6 +10,10 @@ from .probe import Probe, Stream
 
 HEARTBEAT = 15.0  # seconds
 MARGIN = 2.0  # seconds
+HEARTBEATS = (
+    "Legacy proxy servers are known to, in certain cases, drop HTTP connections after a short "
+    "timeout. … authors can include a comment line … every 15 seconds or so"
+)
 PROMPT = 2.0  # seconds from the request to the head
 
 
@@ -72,23 +76,17 @@ async def received(kind: str, probe: Probe) -> Stream:
     return stream
 
 
-def add(cases: Cases, kind: str, place: str, utf8_sentence: str) -> None:
+def add(cases: Cases, kind: str, place: str, utf8_sentence: str, heartbeat_id: str) -> None:
     """Add these cases for `kind`; `place` is the section of the stream's own standard."""
     case = cases.case
     case(f"{place}/utf-8", "MUST", utf8_sentence, kind)(partial(utf8, kind))
     case(
         f"{place}/head-at-once",
         "SHOULD",
-        "a client learns that it is connected when the head arrives, not with the first event",
+        "(a client is connected once the head arrives, not with the first event)",
         kind,
     )(partial(head_at_once, kind))
-    case(
-        f"{place}/heartbeat",
-        "SHOULD",
-        "legacy proxy servers … drop HTTP connections after a short timeout … include a comment "
-        "line (one starting with a ':' character) every 15 seconds or so",
-        kind,
-    )(partial(heartbeat, kind))
+    case(heartbeat_id, "SHOULD", HEARTBEATS, kind)(partial(heartbeat, kind))
     case(
         f"rfc9112/6.2/{kind}-without-length",
         "MUST",

@@ -160,8 +160,8 @@ add_handshake(
     ("Upgrade: h2c, websocket", CONNECTION, KEY_FIELD, VERSION),
 )
 UNKNOWN_EXTENSION = (
-    "If not present (or unknown), the server … no extension is in use; the server then opens the "
-    "socket without it (§9.1)"
+    "the client is only offering to use any advertised extensions (so that a server without them "
+    "opens the socket)"
 )
 add_handshake(
     "rfc6455/9.1/unknown-extension",
@@ -246,12 +246,13 @@ async def unknown_subprotocol(probe: Probe) -> None:
 
 
 @case(
-    "rfc7692/7/deflate",
+    "rfc6455/4.1/deflate-or-nothing",
     "MUST",
-    "a server … includes an extension name and parameters it accepts (permessage-deflate, or none)",
+    "this header field indicates the use of an extension that was not present in the client's "
+    "handshake … the client MUST _Fail the WebSocket Connection_",
     "websocket",
 )
-async def deflate(probe: Probe) -> None:
+async def deflate_or_nothing(probe: Probe) -> None:
     offer = "permessage-deflate; client_max_window_bits"
     async with opened(probe, f"Sec-WebSocket-Extensions: {offer}") as socket:
         chosen = socket.response.get("sec-websocket-extensions")
@@ -516,7 +517,7 @@ for name, mask in {"mask-of-zeros": b"\0\0\0\0", "mask-of-ones": b"\xff\xff\xff\
 @case(
     "rfc6455/5.2/byte-by-byte",
     "MUST",
-    "there is no correlation between frames and segments: a frame may arrive in parts",
+    "The data framing … (a frame may arrive in several TCP segments)",
     "websocket",
 )
 async def byte_by_byte(probe: Probe) -> None:
@@ -530,7 +531,7 @@ async def byte_by_byte(probe: Probe) -> None:
 @case(
     "rfc6455/5.5.3/several-pings",
     "MUST",
-    "an endpoint may elect to send a Pong frame for only the most recently processed Ping frame",
+    "the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame",
     "websocket",
 )
 async def several_pings(probe: Probe) -> None:
@@ -681,10 +682,9 @@ async def same_code(probe: Probe) -> None:
 
 
 @case(
-    "rfc6455/7.1.1/closes-the-connection",
+    "rfc6455/5.5.1/closes-the-connection",
     "MUST",
-    "the underlying TCP connection, in most normal cases, SHOULD be closed first by the server … "
-    "After both … the server MUST close the underlying TCP connection immediately (§5.5.1)",
+    "The server MUST close the underlying TCP connection immediately",
     "websocket",
 )
 async def closes_the_connection(probe: Probe) -> None:

@@ -186,7 +186,7 @@ def test_a_ten_line_server_is_shown_what_it_does_wrong(
     assert wrong == {
         "sse/9.2.3/content-type",
         "sse/9.2.3/does-not-end",
-        "sse/9.2.5/heartbeat",
+        "sse/9.2.7/heartbeat",
         "sse/9.2.5/known-fields",
         "sse/9.2.6/event-has-data",
         *(case.id for case in select("sse", ["headers"]) if case.id in wrong),
