@@ -113,7 +113,7 @@ async def test_a_user_sees_each_change(
         await other_tab.get_by_role("button", name="Pay").click()  # a sync view, and a signal
         await expect(status).to_have_text("paid")
         await other_tab.close()
-        redis_server.client.execute_command("CLIENT KILL TYPE normal")
+        redis_server.client.client_kill_filter(_type="normal")
         await manage("shell", "-v", "0", "-c", SAVE)  # another process
         await expect(status).to_have_text("packed")
     data = '{"order": 1, "status": "shipped"}'
