@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+os.environ["DATABASE_URL"] = ""  # a developer's own database
 django.setup()
 
 from django.conf import settings
