@@ -7,7 +7,10 @@ name `websocket`. Translations and nginx files, which have other readers too, ge
 
 from setuptools import find_packages, setup
 
-NAMES = ["background", "longpoll", "polling", "realtime_demo", "streaming", "transports"]
+NAMES = [
+    *("background", "conformance", "longpoll", "polling", "realtime_demo", "streaming"),
+    "transports",
+]
 
 setup(
     packages=[
@@ -21,9 +24,6 @@ setup(
         "realtime_demo.production.nginx": "deploy/nginx",
         "realtime_websocket": "websocket",
     },
-    package_data={
-        "": ["*.json", "static/**", "templates/**"],
-        "realtime_demo.locale": ["*/LC_MESSAGES/*.mo"],
-        "realtime_demo.production.nginx": ["*.conf"],
-    },
+    package_data={"": ["**"]},
+    exclude_package_data={"": ["**/*.md", "**/*.po", "**/*.pyc", "*.md"]},
 )

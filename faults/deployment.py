@@ -109,6 +109,7 @@ class Deployment:
         self.env = {
             **os.environ,
             "DATABASE_PATH": "",
+            "DATABASE_URL": "",
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": (self.failover or self.redis).url,
             **(env or {}),

@@ -23,10 +23,14 @@ def main() -> None:
             f"Missing: {', '.join(missing)}. The commands need an extra: "
             "pip install 'realtime-demo[demo]', or [compare] for compare, doctor and advise."
         )
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "realtime_demo.settings"
-    execute_from_command_line(["realtime-demo", *sys.argv[1:]])
+    try:
+        execute_from_command_line(["realtime-demo", *sys.argv[1:]])
+    except ImproperlyConfigured as error:
+        sys.exit(f"Error in the settings: {error}")
 
 
 if __name__ == "__main__":

@@ -24,12 +24,16 @@ from transports.registry import TECHNIQUES
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
 # A build of the local tree, without a network.
 BUILD = "import sys; from setuptools import build_meta as b; print(getattr(b, sys.argv[1])('dist'))"
+UNPACKAGED = ("tests", "docs", "benchmarks", "faults", "examples")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGES = [
+    path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in UNPACKAGED
+]
 LARGEST = 2 * 1024 * 1024  # bytes of a wheel
 BRIEF = ["--duration", "0.5", "--rounds", "1", "--warmup", "0.1"]  # seconds
-UNPACKAGED = shutil.ignore_patterns(
+UNBUILT = shutil.ignore_patterns(
     *(".*", "__pycache__", "node_modules", "build", "dist", "*.egg-info", "*.sqlite3*"),
-    *("staticfiles", "tests", "docs", "benchmarks", "faults"),
+    *("staticfiles", *UNPACKAGED),
 )
 
 
@@ -55,7 +59,7 @@ def files_of(wheel: Path) -> dict[str, bytes]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the tree, since a build writes into it."""
     copy = tmp_path_factory.mktemp("source") / "realtime-demo"
-    shutil.copytree(ROOT, copy, ignore=UNPACKAGED)
+    shutil.copytree(ROOT, copy, ignore=UNBUILT)
     return copy
 
 
@@ -106,13 +110,11 @@ def test_the_wheel_contains_every_package_and_its_files(source: Path, wheel: Pat
     assert not any(name.startswith("websocket/") for name in files), "websocket-client's name"
     (metadata,) = [content for name, content in files.items() if name.endswith("/METADATA")]
     assert message_from_bytes(metadata)["Version"] == PROJECT["version"]
-    for app in ("background", "longpoll", "polling", "realtime_demo", "streaming", "transports"):
+    for app in PACKAGES:
         for path in (source / app).rglob("*.*"):
             if path.is_file() and path.suffix not in (".md", ".pyc"):
-                assert path.relative_to(source).as_posix() in files
-    for path in (source / "websocket").rglob("*.*"):
-        if path.is_file() and path.suffix not in (".md", ".pyc"):
-            assert f"realtime_{path.relative_to(source).as_posix()}" in files
+                name = path.relative_to(source).as_posix()
+                assert (f"realtime_{name}" if app == "websocket" else name) in files
     for path in (source / "locale").rglob("*.mo"):
         assert f"realtime_demo/{path.relative_to(source).as_posix()}" in files
 

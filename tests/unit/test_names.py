@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -40,18 +39,22 @@ INVALID_NAMES = {
 }
 
 
+def anonymous_request(query: str = "") -> Request:
+    return Request(
+        {
+            "user": AnonymousUser(),
+            "query_string": query.encode(),
+            "url_route": {"kwargs": {}},
+            "headers": [],
+        }
+    )
+
+
 def sender_of_message(name: str) -> str:
-    class AnonymousRequest:
-        user = AnonymousUser()
-        scope: ClassVar[dict[str, Any]] = {"user": user}
-
-        def check(self, room: str, action: str) -> None:
-            """Let everybody publish."""
-
     async def record(draft: Draft, key: str | None) -> Event:
         return draft.event("e-1", 0.0)
 
-    request: Any = AnonymousRequest()
+    request = anonymous_request()
     document = {"sender": name, "text": "hi"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "publish", record)
@@ -59,13 +62,7 @@ def sender_of_message(name: str) -> str:
 
 
 def name_of_query(name: str) -> str:
-    scope: dict[str, Any] = {
-        "user": AnonymousUser(),
-        "query_string": b"name=" + quote(name).encode(),
-        "url_route": {"kwargs": {}},
-        "headers": [],
-    }
-    return own_name(Request(scope))
+    return own_name(anonymous_request(f"name={quote(name)}"))
 
 
 def sender_of_announcement(name: str) -> str:
