@@ -103,9 +103,9 @@ async def played(technique: Technique, player: Player) -> AsyncIterator[str]:
         async with serve(player.converse, "127.0.0.1", 0, compression=None) as server:
             yield f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
     else:
-        server = await asyncio.start_server(player.respond, "127.0.0.1", 0)
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        server.close()
+        http = await asyncio.start_server(player.respond, "127.0.0.1", 0)
+        yield f"http://127.0.0.1:{http.sockets[0].getsockname()[1]}"
+        http.close()
 
 
 @pytest.mark.parametrize(("technique", "room", "case"), CASES)
