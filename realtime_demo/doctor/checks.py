@@ -309,6 +309,8 @@ class Examination:
             self.find(name, "strips", evidence)
         if "cursor" not in stream.headers:
             self.find(name, "strips", "the response's Cursor did not arrive", "note")
+        if stream.headers.get("incremental") != "?1":  # RFC 10036: for the next intermediary
+            self.find(name, "strips", "the response's Incremental did not arrive", "note")
         if "no-transform" not in stream.headers.get("cache-control", ""):
             self.find(
                 technique.name, "strips", "Cache-Control arrived without no-transform", "note"
