@@ -24,8 +24,9 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        if self.cycle is None or self.cycle.response_complete or self.scheme == "https":
-            return False  # asyncio cannot keep one side of TLS open
+        # A response that has started and not ended is a stream. One side of TLS cannot stay open.
+        if self.cycle is None or self.cycle.response_started or self.scheme == "https":
+            return False
         self.cycle.keep_alive = False  # of the last of pipelined requests
         self.loop.call_later(HALF_CLOSED, self.transport.close)
         return True

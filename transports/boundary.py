@@ -101,8 +101,8 @@ class Boundary:
                 has_body = True
         try:
             check_hosts(hosts, scope.get("http_version", "1.1"))
-        except Problem as problem:
-            await deny(scope, receive, send, problem)
+        except Problem as invalid_host:
+            await deny(scope, receive, send, invalid_host)
             return
         address = counted_as(client_address(scope)) if self.most_per_address else ""
         self._open += 1

@@ -24,7 +24,8 @@ class CrossOrigin:
         self.application = application
         self.origins = frozenset(origin.encode() for origin in origins)
         self.prefixes = tuple({f"/{path.split('/')[1]}/" for path in PATHS})
-        self.shared: Any = CORSMiddleware(
+        middleware: Any = CORSMiddleware
+        self.shared: Application = middleware(
             application,
             allow_origins=origins,
             allow_methods=("GET", "HEAD", "POST"),

@@ -340,6 +340,8 @@ class Examination:
             self.find(name, "strips", evidence)
         if "cursor" not in stream.headers:
             self.find(name, "strips", _("the response's Cursor did not arrive"), "note")
+        if stream.headers.get("incremental") != "?1":  # RFC 10036: for the next intermediary
+            self.find(name, "strips", _("the response's Incremental did not arrive"), "note")
         if "no-transform" not in stream.headers.get("cache-control", ""):
             self.find(name, "strips", _("Cache-Control arrived without no-transform"), "note")
 

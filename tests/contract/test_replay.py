@@ -240,7 +240,7 @@ async def test_foreign_id_gets_a_reset_over_server_sent_events(
 ) -> None:
     """After a 400 a browser's EventSource would never reconnect (WHATWG HTML §9.2.3)."""
     published = await publish(http, room, ["a", "b"])
-    headers = {name: identity.encode()} if name != "since" else {}
+    headers = {name.encode(): identity.encode()} if name != "since" else {}
     parameters = {name: identity} if name == "since" else {}
     url, parser = f"/streaming/{room}/sse/", EventStreamParser()
     received: list[Event] = []

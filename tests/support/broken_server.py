@@ -34,9 +34,9 @@ async def history(room: str, since: Cursor | None = None) -> Batch:
 
 
 async def subscribe(
-    room: str, since: Cursor | None = None, heartbeat: float = 15.0
+    room: str, since: Cursor | None = None, heartbeat: float = 15.0, lifetime: float = 0.0
 ) -> AsyncGenerator[Batch, None]:
-    async with aclosing(honest_subscribe(room, since, heartbeat)) as batches:
+    async with aclosing(honest_subscribe(room, since, heartbeat, lifetime)) as batches:
         async for batch in batches:
             yield broken(batch)
 

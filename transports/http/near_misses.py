@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from transports.http.base import Endpoint
 from transports.http.intake import deny
 from transports.http.problems import Problem
 from transports.http.request import check_room_name
@@ -22,7 +23,7 @@ _first = {path.split("/")[1] for path in PATHS}
 NEAR_MISS = rf"^/*(?i:{'|'.join(sorted(_first | BY_NAME.keys()))})/.+$"
 
 
-class NearMiss:
+class NearMiss(Endpoint):
     """Rejects a request with the path that the client may have meant.
 
     A request for a WebSocket's path that is no handshake receives 426 with what a handshake must
@@ -69,7 +70,7 @@ def paths_near(path: str) -> list[str]:
     return [with_slash] if with_slash in paths else paths
 
 
-class ServerOptions:
+class ServerOptions(Endpoint):
     """`OPTIONS *`: the server as a whole, as a ping (RFC 9110 §9.3.7)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
