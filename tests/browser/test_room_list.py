@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, expect
@@ -59,7 +61,10 @@ async def test_a_programs_event_reaches_every_lane_but_not_the_chat(
 ) -> None:
     page = await open_page(context, memory_live_server.url, room)
     async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
-        documents = [{"name": "paid", "data": {"order": 7}}, {"text": "a chat line"}]
+        documents: list[dict[str, Any]] = [
+            {"name": "paid", "data": {"order": 7}},
+            {"text": "a chat line"},
+        ]
         path = f"/publish/{room}/"
         responses = [await http.post(path, json={"sender": "shop", **each}) for each in documents]
     ids = [response.json()["id"] for response in responses]

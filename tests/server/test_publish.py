@@ -18,6 +18,7 @@ from transports.events import Draft, Event
 from transports.http import publish as publishing
 from transports.http.names import text_of
 from transports.http.problems import Problem
+from transports.http.request import Request
 from transports.http.throttling import RateLimit
 
 json_values = st.recursive(
@@ -111,10 +112,8 @@ async def test_a_user_publishes_under_their_own_name(
         assert draft.verified
         return draft.event("e-1", 0.0)
 
-    class LoggedIn:
-        user = User(username="grace")
-        scope: dict[str, Any] = {"user": user}
-
+    request = Request({"query_string": b"", "url_route": {"kwargs": {}}, "headers": []})
+    request.user = User(username="grace")
     monkeypatch.setattr(feed, "publish", record)
-    event: Any = await publishing.publish(LoggedIn(), "r", document)  # type: ignore[arg-type]
+    event: Any = await publishing.publish(request, "r", document)
     assert (event.room, event.sender, event.text) == ("r", "grace", "hi")

@@ -16,6 +16,7 @@ from transports import hub
 logger = logging.getLogger(__name__)
 
 INTERVAL = 2.0  # seconds between reads of the table
+TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
 
 
 class Listing(NamedTuple):
@@ -68,8 +69,9 @@ class Directory:
 
     async def _refresh(self) -> None:
         try:
-            listings = await asyncio.to_thread(_read_in_thread)
-        except DatabaseError as error:  # keep the rows of the last read
+            async with asyncio.timeout(TIMEOUT):
+                listings = await asyncio.to_thread(_read_in_thread)
+        except (DatabaseError, TimeoutError) as error:  # keep the rows of the last read
             logger.warning("The table of rooms could not be read (%r).", error)
             return
         former, self._listings = self._listings or {}, listings
@@ -95,7 +97,7 @@ def _read_in_thread() -> Listings:
     try:
         return read_table()
     finally:
-        connection.close()
+        close_old_connections()
 
 
 def _is_on_loop() -> bool:
