@@ -26,7 +26,6 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import publishing
 from benchmarks.framing import FRAMINGS, text_of
@@ -35,6 +34,8 @@ from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.comparison.output.tables import Table
+from realtime_demo.comparison.output.terminal import render
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
 from realtime_demo.progress import progress
@@ -218,10 +219,10 @@ def rows(costs: list[RedisCost]) -> list[tuple[str, ...]]:
 
 def show(costs: list[RedisCost], console: Console) -> None:
     head, *body = rows(costs)
-    table = Table(*head, title=f"The cost of a publish to Redis, with {SERVERS} servers")
+    table = Table(f"The cost of a publish to Redis, with {SERVERS} servers", head)
     for row in body:
-        table.add_row(*row)
-    console.print(table)
+        table.add(*row)
+    console.print(render(console, table))
     for cost in costs:
         if not cost.is_whole:
             console.print(f"[red]{cost.connections} connections: events were lost or duplicated")

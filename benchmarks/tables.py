@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
@@ -21,6 +20,8 @@ from benchmarks.results import (
     Results,
 )
 from benchmarks.stalled import Stalled
+from realtime_demo.comparison.output.tables import Table
+from realtime_demo.comparison.output.terminal import render
 
 LATE = 1.2  # mean events received at a time, above which a fixed-rate figure is marked
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -46,12 +47,10 @@ CAPTION = (
 
 def show(results: Results, console: Console) -> None:
     """Print the table and the limits."""
-    table = Table(*COLUMNS[:1], title="What a delivery costs", caption=CAPTION)
-    for column in COLUMNS[1:]:
-        table.add_column(column, justify="right")
+    table = Table("What a delivery costs", COLUMNS, notes=[CAPTION])
     for row in rows(results):
-        table.add_row(*row)
-    console.print(table)
+        table.add(*row)
+    console.print(render(console, table))
     for hold in results.holds:
         mark = "[green]held[/green]    " if hold.held else "[bold red]NOT HELD[/bold red]"
         console.print(f"{mark}  {hold.what}  [bold]{hold.found}[/bold]")

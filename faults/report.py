@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
+
+from realtime_demo.comparison.output.tables import Cell, Table, Tone
+from realtime_demo.comparison.output.terminal import render
 
 from .run import RECOVERY, Outcome, Row
 
@@ -26,16 +28,14 @@ COLUMNS = (
 
 
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
-    table = Table(title="Events received by each technique's clients")
-    for number, column in enumerate(COLUMNS[1:]):
-        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
     for outcome in outcomes:
-        table.add_row(f"[bold]{outcome.fault.title}[/bold]")
+        table = Table(outcome.fault.title, ["", *COLUMNS[2:]])
         for row in outcome.rows:
-            style = "" if row.is_whole and row.recovery < RECOVERY else "bold red"
-            table.add_row(*cells(row), style=style)
-        table.add_section()
-    console.print(table)
+            tone: Tone = "" if row.is_whole and row.recovery < RECOVERY else "bad"
+            table.add(*(Cell(text, tone) for text in cells(row)))
+        if any(row.uncounted for row in outcome.rows):
+            table.notes.append("unknown: a reset did not count the missed events")
+        console.print(render(console, table))
     for outcome in outcomes:
         complaints = outcome.complaints
         mark = "[bold red]NOT HELD[/bold red]" if complaints else "[green]held[/green]    "

@@ -31,10 +31,11 @@ from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.comparison.output.tables import Table
+from realtime_demo.comparison.output.terminal import render
 from realtime_demo.progress import progress
 from realtime_demo.tap.proxy import Tap
 from transports.events import Cursor
@@ -312,10 +313,10 @@ def markdown(soak: Soak) -> str:
 
 
 def show(soak: Soak, console: Console) -> None:
-    table = Table(*HEADINGS, title="Trends")
+    table = Table("Trends", HEADINGS, text_columns=2)
     for row in rows(soak):
-        table.add_row(*row)
-    console.print(table)
+        table.add(*row)
+    console.print(render(console, table))
     console.print(summary(soak))
 
 

@@ -10,7 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+LONGEST_TARGET = 65_535  # bytes that httptools parses
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
+
+
+async def target_too_long(scope: Any, receive: Any, send: Any) -> None:
+    """Answer 414 (RFC 9112 §3)."""
+    body = b"The request target is too long."
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 414, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -49,6 +58,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
+        application = self.app
+        if len(self.url) > LONGEST_TARGET:  # httptools rejects it, and Uvicorn answers 400
+            self.app, self.url = target_too_long, b"/"
         if self.url[:1] not in b"/*":
             target = urlsplit(self.url)
             self.url = urlunsplit((b"", b"", target.path or b"/", target.query, b""))
@@ -56,6 +68,7 @@ class HttpProtocol(HttpToolsProtocol):
                 (name, target.netloc if name == b"host" else value) for name, value in self.headers
             ]
         super().on_headers_complete()
+        self.app = application
         if self.scope["http_version"] == "1.0" and self.cycle is not None:
             cycle, send = self.cycle, self.cycle.send
 

@@ -29,27 +29,7 @@ from tests.support.live import SERVER, LiveServer
 from .wrong_servers import WRONG_SERVERS, WrongServer
 
 # The cases of level MUST that this project fails on Uvicorn: fix one, and remove its line.
-KNOWN_FAILURES = {
-    "contract/foreign-last-event-id/sse",
-    "contract/publish/infinity",
-    "contract/publish/member-twice",
-    "contract/publish/nan",
-    "contract/publish/utf-16",
-    "contract/publish/utf-32",
-    "rfc6455/4.2.1/host-missing",
-    "rfc6455/4.2.1/not-in-http-1.0",
-    "rfc6455/4.2.2/version-0",
-    "rfc6455/4.2.2/version-14",
-    "rfc6455/4.2.2/version-25",
-    "rfc6455/4.2.2/version-255",
-    "rfc6455/4.2.2/version-8",
-    "rfc9110/7.8/upgrade-in-http-1.0",
-    "rfc9112/3.2.2/absolute-form-overrides-host",
-    "rfc9112/3.2/host-missing",
-    "rfc9112/3.2/host-twice",
-    "rfc9112/3.2/host-twice-different",
-    "rfc9112/3/long-target",
-}
+KNOWN_FAILURES: set[str] = set()
 # Reasons that say nothing about the case's own sentence, except where silence is the fault.
 NO_ANSWER = ("no connection", "the server sent nothing", "the server closed", "the server reset")
 SILENCE_IS_THE_FAULT = {"rfc9112/9.6/half-close", "rfc9112/9.6/half-closed-poll"}

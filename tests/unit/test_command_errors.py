@@ -43,7 +43,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(command: str, *arguments: str) -> None:
     """Run a management command as a command line does: with the parser's types and choices."""
     loaded = load_command_class(get_commands()[command], command)
-    loaded._called_from_command_line = False
     options = vars(loaded.create_parser("manage.py", command).parse_args(arguments))
     loaded.execute(*options.pop("args", ()), **options)
 

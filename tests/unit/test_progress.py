@@ -1,4 +1,4 @@
-"""Progress of long commands, with and without a terminal."""
+"""Progress and tables of long commands, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import threading
 import pytest
 from rich.console import Console
 
+from faults import report
+from faults.faults import FAULTS
+from faults.run import Outcome, Row
 from realtime_demo.progress import progress
 from tests.support.waiting import BOUND
 
@@ -36,3 +39,14 @@ def test_on_a_terminal_the_step_is_shown(capsys: pytest.CaptureFixture[str]) -> 
         show("[1] Starting")
     assert "[1] Starting" in screen.getvalue()
     assert capsys.readouterr().err == ""
+
+
+def test_the_faults_of_a_narrow_terminal_are_whole() -> None:
+    row = Row("a", "websocket-sync", 50, 12_345, 12_345, resets=50, uncounted=50, recovery=1.5)
+    outcome = Outcome(FAULTS[0], [row], 1, 0, 0, 0, 0, 0)
+    screen = io.StringIO()
+    report.show([outcome], Console(file=screen, width=60))
+    printed = screen.getvalue()
+    for word in ("websocket-sync", "12,345", "duplicated", "recovered,", "unknown"):
+        assert word in printed
+    assert "unknown: a reset did not count the missed events" in printed

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 5.0  # seconds between two reports
 LEASE = 20.0  # seconds after its last report until a process counts as ended
+KEPT = 3_600  # seconds until Redis deletes the reports of processes that have all ended
 SALT = "transports.operations.agreement"
 # The effect of a difference, by setting.
 EFFECTS = {
@@ -70,8 +71,8 @@ class Agreement:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to report, if there is a Redis."""
-        if conf.REDIS_URL and self._task is None:
+        """Begin to report, if the store is in Redis."""
+        if conf.REDIS_URL and not conf.STORE and self._task is None:
             loop = asyncio.get_running_loop()
             # An empty context: the task outlives a request that has started it.
             self._task = loop.create_task(self._report(), context=contextvars.Context())
@@ -107,6 +108,7 @@ class Agreement:
             "digests": digests(),
         }
         await self._reached("hset", self._process, json.dumps(own))
+        await self._reached("expire", KEPT)
         reports = {
             key.decode(): json.loads(text) for key, text in (await self._reached("hgetall")).items()
         }
@@ -130,7 +132,7 @@ class Agreement:
         seconds, microseconds = await self._reached("time", key=False)
         return float(seconds) + float(microseconds) / 1e6
 
-    async def _reached(self, command: str, *arguments: str, key: bool = True) -> Any:
+    async def _reached(self, command: str, *arguments: str | int, key: bool = True) -> Any:
         # Not at the top: redis-py is imported only where a Redis is used.
         from transports.store.redis.store import RedisStore, reached
 

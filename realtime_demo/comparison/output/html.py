@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from django.template import Context, Engine
 from django.utils.translation import get_language, gettext_lazy, ngettext
@@ -20,18 +19,8 @@ from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings
-from .formatting import (
-    DASH,
-    describe,
-    http_cost,
-    interval,
-    label,
-    milliseconds,
-    number,
-    rate,
-    size,
-)
-from .tables import HUNDRED, IDLE, LOCAL, TAPPED, repeated, shown, tables
+from .formatting import describe, http_cost, label, rate
+from .tables import css_of, repeated, shown, summary, tables
 
 # Axis titles of the settings that can be swept.
 AXIS_TITLES = {
@@ -51,18 +40,6 @@ SWEEP_TITLES = {
     "size": gettext_lazy("Mean delay against size of the text"),
 }
 LONG = 12  # rows: a longer table may be split between printed pages
-SUMMARY = (
-    ("", ""),
-    (gettext_lazy("Median"), "ms"),
-    (gettext_lazy("Interval"), gettext_lazy("of the median, 95 %, ms")),
-    (gettext_lazy("99 of 100 within"), "ms"),
-    (gettext_lazy("Requests"), gettext_lazy("an event")),
-    (gettext_lazy("On the wire"), gettext_lazy("bytes an event")),
-    (gettext_lazy("Idle"), gettext_lazy("an hour")),
-    (gettext_lazy("Server CPU"), gettext_lazy("ms, 1,000 deliveries")),
-)
-# Why a figure of the summary is unknown.
-UNKNOWN = ("", "", HUNDRED, TAPPED, TAPPED, IDLE, LOCAL)
 TEMPLATES = Engine(
     dirs=[str(Path(__file__).parent / "templates")],
     libraries={"i18n": "django.templatetags.i18n"},
@@ -72,25 +49,12 @@ TEMPLATES = Engine(
 def page(result: Result) -> str:
     """Return the report as HTML."""
     first = result.configurations[0]
-    rows = [_row(measurement) for measurement in first.measurements]
-    summary = {
-        "caption": describe(first),
-        "columns": SUMMARY,
-        "rows": rows,
-        "notes": [
-            f"{DASH} {name}: {_(reason)}"
-            for position, (name, reason) in enumerate(
-                zip((name for name, _unit in SUMMARY[1:]), UNKNOWN, strict=True)
-            )
-            if any(row["cells"][position] == DASH for row in rows)
-        ],
-    }
     context = {
         "title": _("Real-time techniques, measured"),
         "language": get_language(),
         "techniques": TECHNIQUES,
         "result": result,
-        "summary": summary,
+        "summary": [summary(first)],
         "findings": [_keep_units(text) for text in findings(result)],
         "overview": _overview(result),
         "repeated": repeated(result),
@@ -113,34 +77,6 @@ def _keep_units(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:ms|s|B|kB|MB|GB)\b|%)", "\N{NO-BREAK SPACE}", text)
 
 
-def _css(technique: str) -> str:
-    return technique if technique in BY_NAME else "plain"
-
-
-def _row(measurement: Measurement) -> dict[str, Any]:
-    """Return a technique's row of the summary table."""
-    delay, cost = measurement.intended, measurement.cost
-    wire = idle = DASH
-    if cost.up_per_event is not None and cost.down_per_event is not None:
-        wire = f"{cost.up_per_event + cost.down_per_event:,.0f}"
-    if measurement.idle_up is not None and measurement.idle_down is not None:
-        idle = size(measurement.idle_up + measurement.idle_down)
-    return {
-        "css": _css(measurement.technique),
-        "name": label(measurement.name),
-        "withheld": measurement.bottleneck,
-        "cells": (
-            milliseconds(delay.p50),
-            interval(delay.low, delay.high),
-            milliseconds(delay.p99),
-            number(cost.requests_per_event),
-            wire,
-            idle,
-            milliseconds(cost.cpu),
-        ),
-    }
-
-
 def _overview(result: Result) -> list[Chart]:
     charts = [_trade(result), *_growth(result)]
     if result.plan.swept in SWEPT:
@@ -154,7 +90,7 @@ def _sweep(result: Result, name: str) -> Chart:
     for configuration in result.configurations:
         value = getattr(configuration.settings, name) / SWEPT[name]
         for one in shown(configuration):
-            css, line_name = _css(one.technique), label(one.name)
+            css, line_name = css_of(one.technique), label(one.name)
             line = measured.setdefault(one.name, Line(line_name, css, (), marks=True))
             dashed = predicted.setdefault(
                 one.name, Line(line_name, f"{css} own", (), predicted=True, named=False)
@@ -190,7 +126,7 @@ def _trade(result: Result) -> Chart:
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = label(measurement.name)
             named = all(line.name != name for line in lines)  # name each line only once
-            css = _css(measurement.technique)
+            css = css_of(measurement.technique)
             lines.append(Line(name, css, [place], marks=True, named=named))
     return chart(
         _("Delay against overhead"),
@@ -229,8 +165,8 @@ def _growth(result: Result) -> list[Chart]:
     for name, places in points.items():
         clients, share = places[-1]
         ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
-        lines.append(Line(label(name), f"{_css(name)} own", ends, predicted=True))
-        lines.append(Line(name, _css(name), places, marks=True, named=False))
+        lines.append(Line(label(name), f"{css_of(name)} own", ends, predicted=True))
+        lines.append(Line(name, css_of(name), places, marks=True, named=False))
     drawn = chart(
         _("Growth with clients"),
         _("clients"),
@@ -258,7 +194,7 @@ def _distribution(measurement: Measurement) -> Chart | None:
         predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
-    css = _css(measurement.technique)
+    css = css_of(measurement.technique)
     caption = _("Solid: measured; dashed: predicted for these events.")
     if beyond := sum(sample > high for sample in ordered):
         caption += " " + ngettext(

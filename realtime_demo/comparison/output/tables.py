@@ -13,8 +13,18 @@ from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.selfcheck import Added
 from realtime_demo.comparison.statistics import between
+from transports.registry import BY_NAME
 
-from .formatting import DASH, describe, figure, interval, label, milliseconds, number
+from .formatting import (
+    DASH,
+    describe,
+    figure,
+    interval,
+    label,
+    milliseconds,
+    number,
+    size,
+)
 
 Tone = Literal["", "good", "fair", "bad"]
 
@@ -33,11 +43,14 @@ SMALL = gettext_noop(
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; `tone` is how good its figure is."""
+    """A cell of a table.
+
+    `tone` is how good its figure is, `css` the class with the colour of the technique it names.
+    """
 
     text: str
-
     tone: Tone = ""
+    css: str = ""
 
 
 @dataclass
@@ -131,6 +144,44 @@ def repeated(result: Result) -> list[Table]:
 def shown(configuration: Configuration) -> list[Measurement]:
     """Return the measurements whose figures are not withheld."""
     return [one for one in configuration.measurements if not one.bottleneck]
+
+
+def css_of(technique: str) -> str:
+    return technique if technique in BY_NAME else "plain"
+
+
+def summary(configuration: Configuration) -> Table:
+    """Return the table of the report's beginning."""
+    table = Table(
+        describe(configuration),
+        (
+            *("", _("Median, ms"), _("Interval of the median, 95 %, ms")),
+            *(_("99 of 100 within, ms"), _("Requests an event"), _("Bytes an event")),
+            *(_("Bytes an hour without events"), _("Server CPU for 1,000 deliveries, ms")),
+        ),
+    )
+    for measurement in configuration.measurements:
+        delay, cost, wire, idle = measurement.intended, measurement.cost, None, DASH
+        name = Cell(label(measurement.name), css=css_of(measurement.technique))
+        if measurement.bottleneck:
+            table.add(name, Cell(_("withheld: see below"), "bad"))
+            continue
+        if cost.up_per_event is not None and cost.down_per_event is not None:
+            wire = cost.up_per_event + cost.down_per_event
+        if measurement.idle_up is not None and measurement.idle_down is not None:
+            idle = size(measurement.idle_up + measurement.idle_down)
+        table.add(
+            name,
+            milliseconds(delay.p50),
+            interval(delay.low, delay.high),
+            milliseconds(delay.p99),
+            number(cost.requests_per_event),
+            number(wire, ",.0f"),
+            idle,
+            milliseconds(cost.cpu),
+        )
+    reasons = HUNDRED, TAPPED, TAPPED, IDLE, LOCAL
+    return table.explain_dashes(dict(zip(table.columns[3:], reasons, strict=True)))
 
 
 def ledger(configuration: Configuration) -> Table:

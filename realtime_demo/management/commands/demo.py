@@ -61,6 +61,7 @@ class Command(BaseCommand):
         except Problem as problem:
             raise CommandError(f"--room: {problem.detail} Got {options['room']!r}.") from problem
         feed = FeedSettings(running=not options["no_conversation"], room=options["room"])
+        self.write("Preparing the database and starting the server …")
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options
         try:
