@@ -114,6 +114,7 @@ function makeBoard(lanes) {
   });
   first.replaceWith(...elements);
   board.style.setProperty("--lanes", lanes.length);
+  board.classList.toggle("has-no-requests", lanes.every(({ requests }) => !requests.length));
   byId("lanes-of-file").replaceChildren(board);
   return { board, elements };
 }
