@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, FilePayload, expect
 
 from tests.support.chromium import console_errors
 from tests.support.demo import Demo
@@ -130,8 +130,8 @@ async def test_a_recording_is_played_without_the_server(
     await page.goto(f"{demo.url}/replay/")
     await context.set_offline(True)
     try:
-        wrong = {"name": "wrong.json", "mimeType": "application/json", "buffer": b"{}"}
-        await page.locator("#file").set_input_files(files=[wrong])  # type: ignore[list-item]
+        wrong = FilePayload(name="wrong.json", mimeType="application/json", buffer=b"{}")
+        await page.locator("#file").set_input_files(wrong)
         await expect(page.get_by_role("alert")).to_contain_text("wrong.json: This file is neither")
         await page.locator("#file").set_input_files(path)
         await expect(page.get_by_role("alert")).to_be_hidden()
