@@ -6,11 +6,12 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, FilePayload, expect
 
 from tests.support.chromium import console_errors
 from tests.support.demo import Demo
@@ -111,7 +112,7 @@ async def test_choices_run_and_faults_fit_a_small_screen(
 
 
 async def test_a_recording_is_played_without_the_server(
-    demo: Demo, context: BrowserContext
+    demo: Demo, context: BrowserContext, tmp_path: Path
 ) -> None:
     page = await context.new_page()
     errors = console_errors(page)
@@ -129,8 +130,8 @@ async def test_a_recording_is_played_without_the_server(
     await page.goto(f"{demo.url}/replay/")
     await context.set_offline(True)
     try:
-        wrong = {"name": "wrong.json", "mimeType": "application/json", "buffer": b"{}"}
-        await page.locator("#file").set_input_files(files=[wrong])  # type: ignore[list-item]
+        wrong = FilePayload(name="wrong.json", mimeType="application/json", buffer=b"{}")
+        await page.locator("#file").set_input_files(wrong)
         await expect(page.get_by_role("alert")).to_contain_text("wrong.json: This file is neither")
         await page.locator("#file").set_input_files(path)
         await expect(page.get_by_role("alert")).to_be_hidden()
@@ -141,6 +142,18 @@ async def test_a_recording_is_played_without_the_server(
         await expect(lane(page, "sse").locator(".verdict")).to_have_text("Complete")
     finally:
         await context.set_offline(False)
+
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Save as one HTML file").click()
+    file = tmp_path / "recording.html"
+    await (await download.value).save_as(file)
+    requests = list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    await page.goto(file.as_uri())
+    await page.get_by_role("slider", name="Position").press("End")
+    received = lane(page, "sse").locator("[data-count=received]")
+    await expect(received).to_have_text(str(deliveries["sse"]))
+    assert [url for url in requests if url.startswith("http")] == []
     assert errors == []
 
 

@@ -354,11 +354,7 @@ async def test_scenario_answers_with_measured_figures(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
-    # Shorten the scenario's fifteen seconds to three.
-    await page.add_init_script(
-        "const real = setTimeout;"
-        "window.setTimeout = (act, delay) => real(act, delay === 15000 ? 3000 : delay);"
-    )
+    await shorten(page, seconds=15)
     # The demo has the settings of the previous test, which the end of the scenario restores.
     await page.goto(f"{demo.url}/?room={room}&scene=race&rate=1&rtt=0")
     await all_lanes(page, "open")
@@ -380,6 +376,14 @@ async def test_scenario_answers_with_measured_figures(
     await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
     await expect(page.locator("#controls .play")).to_have_text("Stop" if is_running else "Start")
+
+
+async def shorten(page: Page, seconds: int) -> None:
+    """Let a scenario of this duration end after three seconds."""
+    await page.add_init_script(
+        "const real = setTimeout;"
+        f"window.setTimeout = (act, delay) => real(act, delay === {seconds}000 ? 3000 : delay);"
+    )
 
 
 async def _has_rate(demo: Demo, rate: float) -> bool:
@@ -480,6 +484,7 @@ async def test_scenario_needs_the_demos_machine(
     context: BrowserContext, demo: Demo, room: str
 ) -> None:
     page = await context.new_page()
+    await shorten(page, seconds=25)
     await page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
     await page.goto(f"{demo.url}/?room={room}&lanes=none&scene=cut")
     where = "The feed and the network are controlled on the machine that runs the demo."
@@ -487,6 +492,11 @@ async def test_scenario_needs_the_demos_machine(
     await expect(page.locator(".no-demo")).to_have_text(where)
     await page.get_by_label("Scenario").select_option("hidden")  # needs no control
     await expect(page.locator(".scenario-answer")).to_be_empty()
+    await page.locator(".scenario-choices input").first.check()
+    await page.locator(".scenario-run").click()
+    no_answer = "No answer: this tab was hidden for 0 s of the run."
+    await expect(page.locator(".scenario-answer")).to_contain_text(no_answer)
+    await expect(page.locator(".scenario-choices [data-right]")).to_have_count(0)
 
 
 async def test_page_outside_the_demo_explains_make_demo(

@@ -118,6 +118,7 @@ function reason({ published, arrivals, live }, track) {
   if (!(arrival > 0)) return gettext("Not arrived yet.");
   if (!(live & track.bit)) return gettext("Published before this lane started.");
   if (track.cuts.some((at) => at > published && at < arrival)) return gettext("The connection was cut: delivered after reconnecting.");
+  if (!track.exchanges.length) return gettext("The requests of this lane are not recorded.");
   const carrier = track.exchanges.findLast(({ start }) => start <= arrival);
   if (track.isStream || !carrier) return gettext("The connection was open: sent at once.");
   const wait = carrier.start - published;

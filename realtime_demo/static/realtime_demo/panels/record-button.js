@@ -1,6 +1,6 @@
 /** The button that records the page to a file. */
 import { now } from "../lib/clock.js";
-import { make } from "../lib/dom.js";
+import { recordingName, saveFile } from "../lib/save-file.js";
 import { gettext, write } from "../lib/text.js";
 import { toRecording } from "../replay/recording.js";
 
@@ -21,7 +21,7 @@ export function prepareRecordButton(button, timeline, cards, { room, settings, n
     if (isRecording) {
       const lanes = cards.map(({ receiver, predicted }) => ({ technique: receiver.technique, predicted }));
       const recording = toRecording(timeline, lanes, { from, to: now(), room, settings: settings() });
-      save(`realtime-demo-${new Date(from).toISOString().slice(0, 19).replaceAll(":", "-")}.json`, recording);
+      saveFile(`${recordingName(from)}.json`, JSON.stringify(recording), "application/json");
     } else {
       from = now();
       note(gettext("Recording starts"));
@@ -30,10 +30,4 @@ export function prepareRecordButton(button, timeline, cards, { room, settings, n
     button.setAttribute("aria-pressed", `${!isRecording}`);
     write(button, isRecording ? gettext("Record") : gettext("Stop and save"));
   });
-}
-
-function save(name, recording) {
-  const href = URL.createObjectURL(new Blob([JSON.stringify(recording)], { type: "application/json" }));
-  make("a", { href, download: name }).click();
-  URL.revokeObjectURL(href);
 }

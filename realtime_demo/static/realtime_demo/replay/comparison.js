@@ -13,7 +13,7 @@ export const isComparison = (document) => Array.isArray(document?.configurations
  * number by each technique. Throws an error in the page's language if there are no deliveries.
  *
  * @param {any} document
- * @returns {import("./recording.js").Recording}
+ * @returns {Omit<import("./recording.js").Recording, "format" | "version">}
  */
 export function fromComparison({ began, configurations }) {
   const [configuration] = configurations;
@@ -35,8 +35,6 @@ export function fromComparison({ began, configurations }) {
   });
   const ends = lanes.flatMap(({ deliveries }) => deliveries.map(({ at }) => at));
   return {
-    format: "",
-    version: 0,
     began: Date.parse(began) || 0,
     duration: Math.max(...published.values(), ...ends) + 1000,
     room: "compare",

@@ -9,8 +9,10 @@ import { relativeMedians } from "../lib/statistics.js";
 import { format, gettext, ngettext, write } from "../lib/text.js";
 import { Card } from "../panels/card.js";
 import { Inspector } from "../panels/inspector.js";
+import { recordingName, saveFile } from "../lib/save-file.js";
 import { parseRecording } from "./recording.js";
 import { Replay } from "./replay.js";
+import { toStandalone } from "./standalone.js";
 
 const FIGURES_INTERVAL = 250; // milliseconds
 const dates = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
@@ -35,15 +37,27 @@ addEventListener("drop", (event) => {
 /** @param {File | undefined} file */
 async function open(file) {
   if (!file) return;
+  await showingProblem(file.name, async () => (shown = show(parseRecording(await file.text()))));
+}
+
+/** Acts; shows the error if that fails. @param {string} subject @param {() => Promise<unknown>} act */
+async function showingProblem(subject, act) {
   const problem = byId("problem");
   problem.hidden = true;
   try {
-    shown = show(parseRecording(await file.text()));
+    await act();
   } catch (error) {
-    problem.textContent = `${file.name}: ${error.message}`;
+    problem.textContent = `${subject}: ${error.message}`;
     problem.hidden = false;
   }
 }
+
+byId("save").addEventListener("click", () =>
+  showingProblem(byId("save").textContent, async () => {
+    const { recording } = shown.replay;
+    saveFile(`${recordingName(recording.began)}.html`, await toStandalone(location.href, recording), "text/html");
+  }),
+);
 
 // --- The lanes -------------------------------------------------------------------------------
 
@@ -100,8 +114,15 @@ function makeBoard(lanes) {
   });
   first.replaceWith(...elements);
   board.style.setProperty("--lanes", lanes.length);
+  board.classList.toggle("has-no-requests", lanes.every(({ requests }) => !requests.length));
   byId("lanes-of-file").replaceChildren(board);
   return { board, elements };
+}
+
+const embedded = byId("recording"); // in a file of `toStandalone`
+if (embedded) {
+  shown = show(parseRecording(embedded.textContent));
+  for (const element of [find(document, ".drop"), byId("save")]) element.hidden = true;
 }
 
 setInterval(() => {

@@ -97,7 +97,7 @@ export function parseRecording(text) {
   } catch {
     throw new Error(gettext("This file is not JSON. Expected a recording of the page, or the output of compare --json."));
   }
-  if (isComparison(document)) return fromComparison(document);
+  if (isComparison(document)) return { format: FORMAT, version: VERSION, ...fromComparison(document) };
   if (document?.format !== FORMAT) {
     throw new Error(format(gettext("This file is neither a recording (“format”: “{name}”) nor the output of compare --json."), { name: FORMAT }));
   }
