@@ -361,7 +361,6 @@ async def test_the_gzip_fault_compresses_each_chunk(demo: Demo, room: str) -> No
             stream, head = await open_stream(demo, NDJSON.format(room), "Accept-Encoding: gzip")
             async with stream:
                 assert "content-encoding: gzip" in head
-                assert "content-encoding: identity" not in head
                 for _ in range(2):
                     event = await page.publish(room)
                     member = zlib.decompressobj(wbits=31)
@@ -371,7 +370,7 @@ async def test_the_gzip_fault_compresses_each_chunk(demo: Demo, room: str) -> No
                 assert wire["note"] == "wire.compressed"
             plain, head = await open_stream(demo, NDJSON.format(room))
             async with plain:
-                assert "content-encoding: identity" in head
+                assert not [line for line in head if line.startswith("content-encoding:")]
         finally:
             await page.post("fault", gzip=False)
 
