@@ -157,6 +157,22 @@ async def test_a_recording_is_played_without_the_server(
     assert errors == []
 
 
+async def test_every_address_of_the_pages_is_below_the_mount_point(demo: Demo) -> None:
+    async with httpx.AsyncClient(base_url=demo.url) as http:
+        for path in (
+            "/",
+            "/polling/",
+            "/streaming/",
+            "/websocket/",
+            "/login/",
+            "/replay/",
+            "/?room=!",
+        ):
+            body = (await http.get(path)).text
+            assert '"/class/' in body
+            assert re.findall(r'[a-z]+="/(?!class/)[^"]*"|: "/(?!class/)[^"]*"', body) == [], path
+
+
 async def test_a_path_outside_the_mount_point_is_404(demo: Demo) -> None:
     async with httpx.AsyncClient() as http:
         response = await http.get(f"{httpx.URL(demo.url).copy_with(path='/polling/lobby/')}")
