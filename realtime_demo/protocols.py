@@ -10,16 +10,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+from transports.http.base import reject
+from transports.http.problems import Problem
+
 LONGEST_TARGET = 65_535  # bytes that httptools parses
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
 
 
 async def target_too_long(scope: Any, receive: Any, send: Any) -> None:
     """Answer 414 (RFC 9112 §3)."""
-    body = b"The request target is too long."
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 414, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await reject(send, Problem(414, "target", f"A target may have {LONGEST_TARGET} bytes."))
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -155,7 +155,7 @@ class Command(TranslatedCommand):
         screen.show(console, result)
         if options["paper"]:
             for configuration in result.configurations:
-                console.print(screen.render(table(options["paper"], configuration)))
+                console.print(screen.render(console, table(options["paper"], configuration)))
         summary = json_csv.document(result, samples=False)
         written: dict[str, Callable[[], str]] = {
             "json": lambda: json.dumps(json_csv.document(result)),
