@@ -15,6 +15,7 @@ from transports.http.problems import Problem
 
 LONGEST_TARGET = 65_535  # bytes that httptools parses
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
+LONGEST_TARGET = 65_535  # bytes: httptools parses no longer one (RFC 9112 §3)
 
 
 async def target_too_long(scope: Any, receive: Any, send: Any) -> None:
@@ -28,8 +29,7 @@ class HttpProtocol(HttpToolsProtocol):
     The host of an absolute target replaces the Host (RFC 9112 §3.2.2). Only a WebSocket handshake
     of HTTP/1.1 is an upgrade, also in a list (RFC 9110 §7.8). A response to HTTP/1.0 is not
     chunked (RFC 9112 §6.1), but ends with the connection. A client that closes its sending side
-    receives a response that ends within `HALF_CLOSED`; a longer one is cut, since a FIN may be
-    all that is left of a client.
+    receives a response that ends within `HALF_CLOSED`: a FIN may be all that is left of it.
     """
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -39,6 +39,14 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False  # of the last of pipelined requests
         self.loop.call_later(HALF_CLOSED, self.transport.close)
         return True
+
+    def send_400_response(self, msg: str) -> None:
+        if len(self.url) <= LONGEST_TARGET:
+            return super().send_400_response(msg)
+        fields = (*self.server_state.default_headers, (b"content-length", b"0"))
+        lines = [b"HTTP/1.1 414 URI Too Long", *map(b": ".join, fields), b"connection: close"]
+        self.transport.write(b"\r\n".join([*lines, b"", b""]))
+        self.transport.close()
 
     def _should_upgrade(self) -> bool:
         return (
@@ -64,9 +72,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.url[:1] not in b"/*":
             target = urlsplit(self.url)
             self.url = urlunsplit((b"", b"", target.path or b"/", target.query, b""))
-            self.headers[:] = [
-                (name, target.netloc if name == b"host" else value) for name, value in self.headers
-            ]
+            fields = [(key, target.netloc if key == b"host" else old) for key, old in self.headers]
+            self.headers[:] = fields
         super().on_headers_complete()
         self.app = application
         if self.scope["http_version"] == "1.0" and self.cycle is not None:

@@ -220,6 +220,14 @@ async def test_host_of_an_absolute_target_replaces_the_host(server_url: str, roo
             assert (await connection.response())[0] == status
 
 
+@pytest.mark.own_server
+async def test_a_target_that_is_too_long_gets_414(server_url: str) -> None:
+    """RFC 9112 §3; a server may also serve it, or reject the whole head (RFC 6585 §5)."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(f"/{'x' * 70_000}")
+        assert (await connection.head())[0].split()[1] in ("404", "414", "431")
+
+
 async def test_options_of_the_whole_server(server_url: str) -> None:
     """RFC 9110 §9.3.7."""
     async with await RawConnection.open(server_url) as connection:
