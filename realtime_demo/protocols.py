@@ -10,17 +10,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
-from transports.http.base import reject
-from transports.http.problems import Problem
-
-LONGEST_TARGET = 65_535  # bytes that httptools parses
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
 LONGEST_TARGET = 65_535  # bytes: httptools parses no longer one (RFC 9112 §3)
-
-
-async def target_too_long(scope: Any, receive: Any, send: Any) -> None:
-    """Answer 414 (RFC 9112 §3)."""
-    await reject(send, Problem(414, "target", f"A target may have {LONGEST_TARGET} bytes."))
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -66,16 +57,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
-        application = self.app
-        if len(self.url) > LONGEST_TARGET:  # httptools rejects it, and Uvicorn answers 400
-            self.app, self.url = target_too_long, b"/"
         if self.url[:1] not in b"/*":
             target = urlsplit(self.url)
             self.url = urlunsplit((b"", b"", target.path or b"/", target.query, b""))
             fields = [(key, target.netloc if key == b"host" else old) for key, old in self.headers]
             self.headers[:] = fields
         super().on_headers_complete()
-        self.app = application
         if self.scope["http_version"] == "1.0" and self.cycle is not None:
             cycle, send = self.cycle, self.cycle.send
 
