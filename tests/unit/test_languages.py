@@ -14,7 +14,7 @@ from django.utils.html import escape
 
 from realtime_demo.web import views
 
-PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/"]
+PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
 HANGUL = re.compile("[가-힣]")
 
 
