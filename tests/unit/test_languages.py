@@ -17,7 +17,7 @@ from realtime_demo.command_line import LOCALE_VARIABLES, environment_language
 from realtime_demo.doctor.remedies import REMEDIES, Finding
 from realtime_demo.web import views
 
-PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/"]
+PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
 HANGUL = re.compile("[가-힣]")
 
 
