@@ -247,6 +247,8 @@ TEMPLATES = [
 DATABASE_URL = os.environ.get("DATABASE_URL", "")  # such as postgres://user:password@host/name
 # Connections of a process to PostgreSQL; further requests wait for a free one.
 DATABASE_CONNECTIONS = _integer("DATABASE_CONNECTIONS", 8)
+# The SQLite file, without DATABASE_URL.
+DATABASE_PATH = os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3")
 DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL:
     import dj_database_url
@@ -264,7 +266,7 @@ else:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3"),
+            "NAME": DATABASE_PATH,
             "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
         }
     }

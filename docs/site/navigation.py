@@ -47,7 +47,9 @@ SECTIONS = (
             "websocket/README",
             "docs/servers",
             "docs/conformance",
+            "conformance/clients/README",
             "CHANGELOG",
+            "SECURITY",
         ),
     ),
     Section(

@@ -106,7 +106,7 @@ def _default(node: ast.expr) -> str:
             return str(value)
         case ast.Attribute(value=ast.Name(id="Conf"), attr=name):
             return str(getattr(Conf, name))
-    return re.sub(r"^BASE_DIR / '(.*)'$", r"\1", ast.unparse(node))
+    return re.sub(r"^(?:BASE|DATA)_DIR / '(.*)'$", r"\1", ast.unparse(node))
 
 
 def _meaning(statement: ast.stmt, lines: list[str]) -> str:

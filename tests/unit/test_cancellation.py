@@ -90,6 +90,7 @@ async def test_a_publish_can_be_cancelled_at_any_step_of_the_layer(
         except asyncio.CancelledError:
             return
 
+    feed.serve()
     monkeypatch.setattr(feed.layer(), "group_send", swallow)
     task = asyncio.create_task(feed.publish(Draft(uuid.uuid4().hex, "ada", "hi")))
     await entered.wait()

@@ -82,7 +82,9 @@ def test_a_paper_is_predictable_and_says_what_it_leaves_out(name: str) -> None:
     cost = Cost(10.0, 20, 20, cpu=1.0)
     measurements = tuple(measured(name, each, cost) for each in PAPERS[name].settings.techniques)
     with console.capture() as capture:
-        console.print(render(table(name, Configuration(PAPERS[name].settings, measurements))))
+        console.print(
+            render(console, table(name, Configuration(PAPERS[name].settings, measurements)))
+        )
     printed = " ".join(capture.get().split())
     assert PAPERS[name].link in printed
     assert re.search(r"left out|not repeated", printed)
