@@ -30,9 +30,12 @@ def local_name(application: str) -> str:
 
 
 @asynccontextmanager
-async def local_server(application: str = APPLICATION) -> AsyncIterator[tuple[str, int]]:
+async def local_server(
+    application: str = APPLICATION, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[str, int]]:
     """Run the server of the setting SERVER for the block; yield its base URL and process id.
 
+    `environment` is added to this process's.
     Raises `ServerFailed` with the server's output, or for an unknown SERVER.
     """
     port = free_port()
@@ -40,7 +43,7 @@ async def local_server(application: str = APPLICATION) -> AsyncIterator[tuple[st
         arguments = command(settings.SERVER, application=application, port=port)
     except ValueError as error:
         raise ServerFailed(str(error)) from error
-    async with server_process(arguments, port) as pid:
+    async with server_process(arguments, port, environment) as pid:
         yield f"http://127.0.0.1:{port}", pid
 
 

@@ -104,6 +104,7 @@ class Bench:
             REDIS_URL="",
             TELEMETRY="",
             ALLOWED_HOSTS=["127.0.0.1"],
+            MAY_ENTER="",
         )
         self._settings.enable()
         telemetry.cache_clear()

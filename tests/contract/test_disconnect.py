@@ -17,9 +17,9 @@ from .feeds import BOUND, events_of, publish
 
 pytestmark = pytest.mark.own_server
 CLIENTS = 20
-# Tasks: the hub's two, the lifespan's, this request's, the Redis layer's own; in memory also the
-# embedded worker's five.
-QUIET = 13
+# Tasks: the hub's two, the lifespan's, this request's, the room directory's; over Redis also the
+# layer's own and the agreement's, in memory the embedded worker's five.
+QUIET = 15
 
 
 async def health(http: httpx.AsyncClient) -> dict[str, Any]:
