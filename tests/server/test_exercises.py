@@ -6,6 +6,7 @@ import io
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
-from tests.support.program import Program
+from tests.support.program import ROOT, Program
 from tests.support.waiting import BOUND, retry_after_stall
 
 pytestmark = [pytest.mark.own_server]
@@ -78,6 +79,13 @@ def test_the_stub_fails_its_check(exercise: Exercise) -> None:
 def test_the_solution_passes_its_check(exercise: Exercise) -> None:
     for outcome in exercise.check(exercise.solution, BOUND):
         assert outcome.fault is None, outcome.explanation("en")
+
+
+def test_the_check_runs_with_the_projects_settings() -> None:
+    folder = str(FOLDER / "chat" / "solution")
+    command = [sys.executable, "manage.py", "exercise", "check", "chat", "--directory", folder]
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def texts(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, str]]]:
