@@ -32,7 +32,7 @@ conform: $(VENV)/.runtime ## Check a server against the standards (URL=https://â
 	@$(BIN)/python manage.py conform $(URL) --profile $(or $(PROFILE),ours) $(ARGS)
 
 test: install ## Run every test, as CI does
-	@$(BIN)/python -m pytest -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 coverage: install ## Run every test and show the untested branches (takes half as long again)
 	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(ARGS)
