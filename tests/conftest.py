@@ -20,6 +20,7 @@ os.environ["DATABASE_URL"] = ""  # a developer's own database
 django.setup()
 
 from django.conf import settings
+from django.utils import translation
 
 settings.MAY_ENTER = ""  # in this process: no test of it runs the directory of rooms
 from xdist.scheduler import LoadScopeScheduling
@@ -173,6 +174,13 @@ def own_server(request: pytest.FixtureRequest) -> None:
     """Skip tests that need a server of their own if SERVER_URL is set."""
     if SERVER_URL and request.node.get_closest_marker("own_server"):
         pytest.skip("needs a server of its own, not SERVER_URL")
+
+
+@pytest.fixture(autouse=True)
+def language() -> Iterator[None]:
+    """Leave the language that a page or a command of the test has activated."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -41,11 +41,11 @@ async def subscribe(
             yield broken(batch)
 
 
-feed.history = history
-hub.subscribe = subscribe
-
-
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    # Here, not on import: tests import this module for its constants.
+    feed.history = history
+    hub.subscribe = subscribe
+
     async def send_late(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body":
             await asyncio.sleep(LATE)
