@@ -34,7 +34,7 @@ from benchmarks.ledger import DeliveryLedger, Tally
 from benchmarks.plan import FULL, QUICK, steps
 from benchmarks.polls import empty_polls
 from benchmarks.results import HELD_LOAD, Results
-from benchmarks.servers import EVENTSTREAM, SOCKET_IO, running
+from benchmarks.servers import running
 from benchmarks.stalled import stalled
 from benchmarks.subscribers import Subscriber, subscriber_group
 from benchmarks.tables import rows
@@ -262,13 +262,11 @@ async def test_closed_connection_is_a_failure() -> None:
         assert listeners.failures == ["the server closed the connection"] * 2
 
 
-# The first contestant of each framing; the others differ only in the server. The peers are left to
-# `make bench`, which installs them.
-PEERS = (SOCKET_IO, *EVENTSTREAM.values())
+# The first contestant of each framing; the others differ only in the server.
 DELIVERING = {
     contestant.framing: contestant
     for contestant in reversed(CONTESTANTS)
-    if FANOUT in contestant.scenarios and contestant.program not in PEERS
+    if FANOUT in contestant.scenarios
 }.values()
 
 
