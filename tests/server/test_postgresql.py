@@ -33,6 +33,11 @@ def server() -> Iterator[PostgreSQLServer]:
         yield server
 
 
+async def one_task_ends(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+        await end_of(http, await start_task(http, "announcement", text="ready"))
+
+
 @pytest.fixture(scope="module")
 def deployment(
     server: PostgreSQLServer, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
@@ -44,6 +49,7 @@ def deployment(
     with ExitStack() as stack:
         servers = [stack.enter_context(LiveServer(env=env, outage=True)) for _ in range(2)]
         stack.enter_context(Worker(env))
+        asyncio.run(one_task_ends(servers[0].url))  # the worker has started, and can be stopped
         yield [each.url for each in servers]
 
 
