@@ -48,7 +48,7 @@ def deployment(
     env |= {"REDIS_PREFIX": uuid.uuid4().hex, "DATABASE_CONNECTIONS": str(CONNECTIONS)}
     with ExitStack() as stack:
         servers = [stack.enter_context(LiveServer(env=env, outage=True)) for _ in range(2)]
-        stack.enter_context(Worker(env))
+        stack.enter_context(Worker(env, outage=True))
         asyncio.run(one_task_ends(servers[0].url))  # the worker has started, and can be stopped
         yield [each.url for each in servers]
 
