@@ -19,7 +19,7 @@ pytestmark = pytest.mark.own_server
 CLIENTS = 20
 # Tasks: the hub's two, the lifespan's, this request's, the room directory's; over Redis also the
 # layer's own and the agreement's, in memory the embedded worker's five.
-QUIET = 15
+QUIET = 14
 
 
 async def health(http: httpx.AsyncClient) -> dict[str, Any]:
