@@ -169,7 +169,7 @@ DEVIATIONS = [
         r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is disconnected without a close frame: wsproto "
         "leaves sending one to the server.",
-        "https://github.com/python-hyper/wsproto/pull/100",
+        "https://github.com/python-hyper/wsproto/issues/178",
     ),
     Deviation(
         "granian",
