@@ -80,6 +80,12 @@ class Response:
         """Return the members of a comma-separated field, in lower case."""
         return [token.strip().lower() for token in self.get(name).split(",") if token.strip()]
 
+    def expect(self, *statuses: int, why: str = "") -> None:
+        """Check that the status is one of `statuses`; `why` follows them in the message."""
+        if self.status not in statuses:
+            expected = " or ".join(map(str, statuses))
+            raise Failed(f"expected status {expected}{why}; got {self.status}")
+
     @property
     def media_type(self) -> str:
         return self.get("content-type").partition(";")[0].strip().lower()
