@@ -416,7 +416,7 @@ async def fragments(probe: Probe) -> None:
         await socket.is_open()
 
 
-@case("rfc6455/8.1/character-across-fragments", publishes=True)
+@case("rfc6455/5.6/character-across-fragments", publishes=True)
 async def character_across_fragments(probe: Probe) -> None:
     euro = '{"type": "€"}'.encode()
     async with opened(probe) as socket:

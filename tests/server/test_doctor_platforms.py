@@ -23,7 +23,7 @@ from tests.support.live import LiveServer
 from tests.support.redis_server import free_port, missing
 from tests.support.waiting import BOUND, repeated_after_a_stall
 
-IDLE = 3.0  # seconds; the wrong configurations give up after 1 s
+IDLE = 3.0  # seconds; the wrong configurations time out after 1 s
 APACHE_MODULES = ("mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate", "env")
 CADDYFILE = """
 {{
