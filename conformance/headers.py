@@ -36,26 +36,28 @@ async def _resource_policy(kind: str, probe: Probe) -> None:
     if policy not in ("same-origin", "same-site", "cross-origin"):
         raise Failed(
             "expected Cross-Origin-Resource-Policy: same-origin, same-site or cross-origin; "
-            f"got {policy!r}"
+            f"got {policy or 'none'}"
         )
 
 
 async def _no_store(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
-        raise Failed(f"expected no-store or no-cache; got {response.get('cache-control')!r}")
+        raise Failed(
+            f"expected no-store or no-cache; got {response.get('cache-control') or 'none'}"
+        )
 
 
 async def _no_transform(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if "no-transform" not in response.tokens("cache-control"):
-        raise Failed(f"expected no-transform; got {response.get('cache-control')!r}")
+        raise Failed(f"expected no-transform; got {response.get('cache-control') or 'none'}")
 
 
 async def _incremental(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if response.get("incremental").partition(";")[0] != "?1":
-        raise Failed(f"expected Incremental: ?1; got {response.get('incremental')!r}")
+        raise Failed(f"expected Incremental: ?1; got {response.get('incremental') or 'none'}")
 
 
 async def _no_buffering(kind: str, probe: Probe) -> None:

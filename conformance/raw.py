@@ -46,7 +46,7 @@ def split(url: str) -> tuple[Origin, str]:
     """Return the origin and the request target of `url`; raises `ValueError` if it is unusable."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss"):
-        raise ValueError(f"its scheme must be http, https, ws or wss; got {parts.scheme!r}")
+        raise ValueError("it must begin with http://, https://, ws:// or wss://")
     if not parts.hostname:
         raise ValueError("it has no host")
     if parts.username is not None:
