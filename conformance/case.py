@@ -18,6 +18,7 @@ Check = Callable[["Probe"], Awaitable[None]]
 
 SERVER_SENT_EVENTS = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 LINKS = {
+    "sse/9.2.2": f"{SERVER_SENT_EVENTS}#the-eventsource-interface",
     "sse/9.2.3": f"{SERVER_SENT_EVENTS}#sse-processing-model",
     "sse/9.2.4": f"{SERVER_SENT_EVENTS}#the-last-event-id-header",
     "sse/9.2.5": f"{SERVER_SENT_EVENTS}#parsing-an-event-stream",

@@ -184,7 +184,7 @@ def wrong_feed(data: bytes, count: int) -> bytes:
 
 
 HTTP = ("rfc9112", "rfc9110", "headers")
-STATUS = ("sse/9.2.3", "ndjson/3/status", "rfc6202/2.1/response")
+STATUS = ("sse/9.2.2", "ndjson/3/status", "rfc6202/2.1/response")
 HANDSHAKE = ("rfc6455/4",)
 ACCEPTED = (
     "rfc6455/4.2.1",
