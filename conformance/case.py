@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import tomllib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .probe import Probe
@@ -14,6 +18,7 @@ Check = Callable[["Probe"], Awaitable[None]]
 
 SERVER_SENT_EVENTS = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 LINKS = {
+    "sse/9.2.2": f"{SERVER_SENT_EVENTS}#the-eventsource-interface",
     "sse/9.2.3": f"{SERVER_SENT_EVENTS}#sse-processing-model",
     "sse/9.2.4": f"{SERVER_SENT_EVENTS}#the-last-event-id-header",
     "sse/9.2.5": f"{SERVER_SENT_EVENTS}#parsing-an-event-stream",
@@ -29,6 +34,21 @@ LINKS = {
     "headers/no-transform": "https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.6",
     "headers/content-encoding": "https://www.rfc-editor.org/rfc/rfc9110#section-8.4",
 }
+SENTENCES: dict[Level, dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("sentences.toml").read_text(encoding="utf-8")
+)  # type: ignore[assignment]
+
+
+def sentence_of(id: str) -> tuple[Level, str]:
+    """Return the level and the sentence of a case: those of the longest pattern."""
+    matching = [
+        (len(pattern), level, sentence)
+        for level, sentences in SENTENCES.items()
+        for pattern, sentence in sentences.items()
+        if fnmatchcase(id, pattern)
+    ]
+    _, level, sentence = max(matching)
+    return level, sentence
 
 
 class Failed(Exception):
@@ -92,15 +112,35 @@ class Case:
 
 
 class Cases(list[Case]):
-    """The cases of a module, in order."""
+    """The cases of a module, in order, which need endpoints of `kind`."""
 
-    def case(
-        self, id: str, level: Level, sentence: str, kind: str, *, publishes: bool = False
-    ) -> Callable[[Check], Check]:
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def case(self, id: str, *, kind: str = "", publishes: bool = False) -> Callable[[Check], Check]:
         """Return a decorator that adds the decorated function as a case."""
+        level, sentence = sentence_of(id)
 
         def add(check: Check) -> Check:
-            self.append(Case(id, level, sentence, kind, check, publishes))
+            self.append(Case(id, level, sentence, kind or self.kind, check, publishes))
             return check
 
         return add
+
+    def table(
+        self,
+        prefix: str,
+        check: Callable[..., Awaitable[None]],
+        rows: Mapping[str, Any] | Iterable[str],
+        *,
+        publishes: bool = False,
+    ) -> None:
+        """Add a case for each row: `check` with the row's value, or its name without one.
+
+        A tuple is several values. The names follow `prefix`.
+        """
+        for name in rows:
+            value = rows[name] if isinstance(rows, Mapping) else name
+            values = value if isinstance(value, tuple) else (value,)
+            self.case(f"{prefix}{name}", publishes=publishes)(partial(check, *values))

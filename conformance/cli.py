@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from gettext import gettext as _
 from pathlib import Path
 
 from . import report
@@ -29,8 +30,12 @@ examples:
   %(prog)s https://example.com/ rfc9112/3.2 rfc9112/6   two sections
   %(prog)s --list --profile websocket                   the cases, without a server
 
-A SECTION is a standard (rfc9112, rfc9110, rfc6455, rfc6202, sse, ndjson, headers, contract), a
-paragraph of it (rfc9112/3.2) or one case (rfc9112/3.2/host-missing).
+A SECTION is a standard (rfc9112, rfc9110, rfc6455, rfc6202, rfc8259, sse, ndjson, headers,
+contract), a paragraph of it (rfc9112/3.2) or one case (rfc9112/3.2/host-missing).
+
+The report begins with the sentences of your endpoint's own standard; those of HTTP, which your
+server rather than your code has to keep, follow. A MUST that fails breaks a standard. A SHOULD that
+fails is advice, with the reason.
 
 profiles:
   http       any URL; each of the others includes these cases, sent to URL
@@ -67,7 +72,9 @@ def parser(prog: str = "python -m conformance") -> argparse.ArgumentParser:
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("url", nargs="?", metavar="URL", help="http, https, ws or wss")
-    arguments.add_argument("sections", nargs="*", metavar="SECTION", help="only these cases")
+    arguments.add_argument(
+        "sections", nargs="*", metavar="SECTION", help="only these cases; see below"
+    )
     arguments.add_argument("--profile", choices=PROFILES, help="the kind of endpoint at URL")
     arguments.add_argument("--list", action="store_true", help="list the cases and exit")
     arguments.add_argument("--strict", action="store_true", help="a SHOULD that fails counts too")
@@ -90,23 +97,24 @@ def execute(options: argparse.Namespace) -> int:
     if options.list:
         return list_cases(options)
     if options.url is None:
-        return unusable("URL is missing; --help has examples.")
+        return unusable(_("URL is missing; --help has examples."))
     if not options.timeout > 0:
         return unusable(f"--timeout must be above 0 s; got {options.timeout:g}.")
     try:
         origin, target = split(options.url)
     except ValueError as error:
-        return unusable(f"{options.url!r} cannot be used: {error}.")
+        return unusable(_("{url} cannot be used: {reason}.").format(url=options.url, reason=error))
     try:
         profile = asyncio.run(recognize(origin, target, options))
         cases = select(profile, options.sections)
     except Failed as error:
-        return unusable(f"{options.url} cannot be used: {error}.")
+        return unusable(_("{url} cannot be used: {reason}.").format(url=options.url, reason=error))
     except ValueError as error:
         return unusable(f"{error}.")
     publish = options.publish or may_publish(options, profile)
     probe = Probe.of(origin, target, profile, timeout=options.timeout, publish=publish)
-    print(f"{len(cases)} cases of profile {profile} …", file=sys.stderr)
+    started = _("{number} cases of profile {profile} …")
+    print(started.format(number=len(cases), profile=profile), file=sys.stderr)
     results = asyncio.run(run(probe, cases, done=progress))
     write(options, profile, results)
     must, should = (report.failures(results, level) for level in ("MUST", "SHOULD"))
@@ -149,9 +157,10 @@ def may_publish(options: argparse.Namespace, profile: str) -> bool:
     count = sum(case.publishes for case in select(profile, options.sections))
     if not count or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
+    question = _("{number} cases send data that {url} may store or act on. Run them? [y/N]")
     print(
-        f"{count} cases send data that {options.url} may store or act on. Run them? [y/N] ",
-        end="",
+        question.format(number=count, url=options.url),
+        end=" ",
         file=sys.stderr,
         flush=True,
     )

@@ -11,7 +11,7 @@ from .case import Cases, Failed, Skipped
 from .probe import Probe, Unanswered
 from .raw import Connection, NoResponse, Response, TimedOut
 
-CASES = Cases()
+CASES = Cases("http")
 case = CASES.case
 
 CLOSE = "Connection: close"
@@ -21,21 +21,21 @@ UPGRADE = "Connection: Upgrade"
 async def rejects(data: bytes, probe: Probe, statuses: tuple[int, ...] = (400,)) -> None:
     """Check that `data` is answered with one of `statuses`."""
     response = await probe.exchange(data, body=False)
-    if response.status not in statuses:
-        raise Failed(f"expected status {listed(statuses)}; got {response.status}")
+    response.expect(*statuses)
     with suppress(Unanswered):  # the status was not a plain GET's
         if (await probe.ordinary()).status in statuses:
             raise Skipped(f"a plain GET is answered {response.status}, too")
 
 
-async def rejects_fields(fields: tuple[str, ...], probe: Probe) -> None:
-    await rejects(probe.request(*fields), probe)
+async def rejects_fields(line: str, probe: Probe) -> None:
+    await rejects(probe.request(line), probe)
 
 
-async def closes_after_400(fields: tuple[str, ...], body: bytes, probe: Probe) -> None:
+async def closes_after_400(fields: str, probe: Probe) -> None:
     """Check that the request is answered 400, or 501 for a coding, and that the server closes."""
+    body = b"{}" if "Content-Length" in fields else b"0\r\n\r\n"
     async with probe.connect() as connection:
-        await connection.send(probe.request(*fields, body=body))
+        await connection.send(probe.request(fields, body=body))
         response = await connection.response(body=False)
         if response.status not in (400, 413, 501):
             raise Failed(f"expected status 400; got {response.status}")
@@ -51,21 +51,12 @@ async def as_ordinary(probe: Probe, data: bytes, *, method: str = "GET") -> Resp
     """Check that `data` is answered with the status of a plain GET; return the response."""
     expected = await probe.ordinary()
     response = await probe.exchange(data, method=method, body=False)
-    if response.status != expected.status:
-        raise Failed(f"expected status {expected.status} as for a plain GET; got {response.status}")
+    response.expect(expected.status, why=" as for a plain GET")
     return response
-
-
-def listed(statuses: tuple[int, ...]) -> str:
-    return " or ".join(map(str, statuses))
 
 
 # RFC 9112 §2: parsing
 
-GRAMMAR = (
-    "a sequence of octets that does not match the HTTP-message grammar aside from the robustness "
-    "exceptions listed above, the server SHOULD respond with a 400 (Bad Request) response"
-)
 MALFORMED_REQUEST_LINES = {
     "request-line-without-version": "GET {target}",
     "request-line-without-target": "GET HTTP/1.1",
@@ -89,43 +80,23 @@ async def _malformed_request_line(line: str, probe: Probe) -> None:
     await rejects(data, probe, (400, 404, 405, 501, 505) if "GE(T" in line else (400, 505))
 
 
-for name, line in MALFORMED_REQUEST_LINES.items():
-    case(f"rfc9112/2.2/{name}", "SHOULD", GRAMMAR, "http")(partial(_malformed_request_line, line))
-for name, line in MALFORMED_FIELDS.items():
-    case(f"rfc9112/2.2/{name}", "SHOULD", GRAMMAR, "http")(partial(rejects_fields, (line,)))
+CASES.table("rfc9112/2.2/", _malformed_request_line, MALFORMED_REQUEST_LINES)
+CASES.table("rfc9112/2.2/", rejects_fields, MALFORMED_FIELDS)
 
 
-@case(
-    "rfc9112/2.2/empty-line-before-request",
-    "SHOULD",
-    "a server that is expecting to receive and parse a request-line SHOULD ignore at least one "
-    "empty line (CRLF) received prior to the request-line",
-    "http",
-)
+@case("rfc9112/2.2/empty-line-before-request")
 async def empty_line_before_request(probe: Probe) -> None:
     await as_ordinary(probe, b"\r\n" + probe.request())
 
 
-@case(
-    "rfc9112/2.2/space-before-first-field",
-    "MUST",
-    "A recipient that receives whitespace between the start-line and the first header field MUST "
-    "either reject the message as invalid or consume each whitespace-preceded line",
-    "http",
-)
+@case("rfc9112/2.2/space-before-first-field")
 async def space_before_first_field(probe: Probe) -> None:
     # Consumed, the Host is missing: both ways end in 400.
     version = f"HTTP/1.1\r\n Host: {probe.origin.authority}"
     await rejects(probe.request(version=version, host=""), probe)
 
 
-@case(
-    "rfc9110/6.2/minor-version",
-    "SHOULD",
-    "a major version number that it implements and a minor version number higher than what it "
-    "implements … SHOULD process the message as if it was in the highest minor version",
-    "http",
-)
+@case("rfc9110/6.2/minor-version")
 async def minor_version(probe: Probe) -> None:
     await as_ordinary(probe, probe.request(version="HTTP/1.2"))
 
@@ -137,33 +108,18 @@ LONG_TARGET = 70_000
 HALF_CLOSES = 5  # a server that stops at the client's FIN may still win the race once
 
 
-@case(
-    "rfc9112/3/request-line-of-8000-octets",
-    "SHOULD",
-    "It is RECOMMENDED that all HTTP senders and recipients support, at a minimum, request-line "
-    "lengths of 8000 octets",
-    "http",
-)
+@case("rfc9112/3/request-line-of-8000-octets")
 async def request_line_of_8000_octets(probe: Probe) -> None:
     target = _padded(probe, REQUEST_LINE_LENGTH - len("GET  HTTP/1.1"))
     await as_ordinary(probe, probe.request(target=target))
 
 
-@case(
-    "rfc9112/3/long-target",
-    "MUST",
-    "A server that receives a request-target longer than any URI it wishes to parse MUST respond "
-    "with a 414 (URI Too Long) status code",
-    "http",
-)
+@case("rfc9112/3/long-target")
 async def long_target(probe: Probe) -> None:
     expected = await probe.ordinary()
     data = probe.request(target=_padded(probe, LONG_TARGET))
     response = await probe.exchange(data, body=False)
-    if response.status not in (414, expected.status):
-        raise Failed(
-            f"expected status 414, or {expected.status} as for a plain GET; got {response.status}"
-        )
+    response.expect(414, expected.status, why=" as for a plain GET")
 
 
 def _padded(probe: Probe, length: int) -> str:
@@ -172,11 +128,6 @@ def _padded(probe: Probe, length: int) -> str:
     return target + "x" * (length - len(target))
 
 
-HOST = (
-    "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message "
-    "that lacks a Host header field and to any request message that contains more than one Host "
-    "header field line or a Host header field with an invalid field value"
-)
 INVALID_HOSTS = {
     "host-with-space": "a b",
     "host-with-slash": "a/b",
@@ -187,17 +138,17 @@ INVALID_HOSTS = {
 }
 
 
-@case("rfc9112/3.2/host-missing", "MUST", HOST, "http")
+@case("rfc9112/3.2/host-missing")
 async def host_missing(probe: Probe) -> None:
     await rejects(probe.request(host=""), probe)
 
 
-@case("rfc9112/3.2/host-twice", "MUST", HOST, "http")
+@case("rfc9112/3.2/host-twice")
 async def host_twice(probe: Probe) -> None:
     await rejects(probe.request(f"Host: {probe.origin.authority}"), probe)
 
 
-@case("rfc9112/3.2/host-twice-different", "MUST", HOST, "http")
+@case("rfc9112/3.2/host-twice-different")
 async def host_twice_different(probe: Probe) -> None:
     await rejects(probe.request("Host: other.invalid"), probe)
 
@@ -206,104 +157,55 @@ async def _invalid_host(value: str, probe: Probe) -> None:
     await rejects(probe.request(host=value), probe)
 
 
-for name, value in INVALID_HOSTS.items():
-    case(f"rfc9112/3.2/{name}", "MUST", HOST, "http")(partial(_invalid_host, value))
+CASES.table("rfc9112/3.2/", _invalid_host, INVALID_HOSTS)
 
 
-@case(
-    "rfc9112/3.2.2/absolute-form",
-    "MUST",
-    "A server MUST accept the absolute-form in requests",
-    "http",
-)
+@case("rfc9112/3.2.2/absolute-form")
 async def absolute_form(probe: Probe) -> None:
     target = probe.origin.url + probe.targets["http"]
     await as_ordinary(probe, probe.request(target=target))
 
 
-@case(
-    "rfc9112/3.2.2/absolute-form-overrides-host",
-    "MUST",
-    "the origin server MUST ignore the received Host header field (if any) and instead use the "
-    "host information of the request-target",
-    "http",
-)
+@case("rfc9112/3.2.2/absolute-form-overrides-host")
 async def absolute_form_overrides_host(probe: Probe) -> None:
     target = probe.origin.url + probe.targets["http"]
     await as_ordinary(probe, probe.request(target=target, host="other.invalid"))
 
 
-@case(
-    "rfc9110/9.3.7/options-asterisk",
-    "SHOULD",
-    'An OPTIONS request with an asterisk ("*") as the request target … applies to the server in '
-    "general rather than to a specific resource",
-    "http",
-)
+@case("rfc9110/9.3.7/options-asterisk")
 async def options_asterisk(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="OPTIONS", target="*"))
-    if response.status not in (200, 204, 405, 501):
-        raise Failed(f"expected status 200, 204, 405 or 501; got {response.status}")
+    response.expect(200, 204, 405, 501)
 
 
-@case(
-    "rfc9112/3.3/host-empty",
-    "SHOULD",
-    "the server can reject the request or determine whether a configured default applies",
-    "http",
-)
+@case("rfc9112/3.3/host-empty")
 async def host_empty(probe: Probe) -> None:
     expected = await probe.ordinary()
     response = await probe.exchange(probe.request("Host:", host=""), body=False)
-    if response.status not in (400, expected.status):
-        raise Failed(f"expected status 400 or {expected.status}; got {response.status}")
+    response.expect(400, expected.status)
 
 
 # RFC 9112 §5: fields
 
 
-@case(
-    "rfc9112/5.1/space-before-colon",
-    "MUST",
-    "A server MUST reject, with a response status code of 400 (Bad Request), any received request "
-    "message that contains whitespace between a header field name and colon",
-    "http",
-)
+@case("rfc9112/5.1/space-before-colon")
 async def space_before_colon(probe: Probe) -> None:
     await rejects(probe.request("X-Conformance : value"), probe)
 
 
-@case(
-    "rfc9112/5.2/folded-host",
-    "MUST",
-    "A server that receives an obs-fold in a request message … MUST either reject the message by "
-    "sending a 400 (Bad Request) … or replace each received obs-fold with one or more SP octets",
-    "http",
-)
+@case("rfc9112/5.2/folded-host")
 async def folded_host(probe: Probe) -> None:
     # With spaces, the Host is invalid: both ways end in 400.
     await rejects(probe.request(host=f"{probe.origin.authority}\r\n folded"), probe)
 
 
-@case(
-    "rfc9110/5.5/nul-in-field",
-    "MUST",
-    "a recipient of CR, LF, or NUL within a field value MUST either reject the message or replace "
-    "each of those characters with SP",
-    "http",
-)
+@case("rfc9110/5.5/nul-in-field")
 async def nul_in_field(probe: Probe) -> None:
     # With a space, the Host is invalid: both ways end in 400.
     await rejects(probe.request(host=f"{probe.origin.host}\0.invalid"), probe)
 
 
-@case(
-    "rfc9110/5.4/large-field",
-    "MUST",
-    "A server that receives a request header field line, field value, or set of fields larger "
-    "than it wishes to process MUST respond with an appropriate 4xx",
-    "http",
-)
+@case("rfc9110/5.4/large-field")
 async def large_field(probe: Probe) -> None:
     expected = await probe.ordinary()
     response = await probe.exchange(probe.request(f"X-Pad: {'x' * LONG_TARGET}"), body=False)
@@ -316,71 +218,39 @@ async def large_field(probe: Probe) -> None:
 # RFC 9112 §6 and §7: framing. The bodies contain no second request, so that a front end that
 # disagrees with its back end about them does no harm.
 
-LENGTH = (
-    "If a message is received without Transfer-Encoding and with an invalid Content-Length header "
-    "field … the server MUST respond with a 400 (Bad Request) status code and then close the "
-    "connection"
+CASES.table(
+    "rfc9112/6.3/",
+    closes_after_400,
+    {
+        "length-twice-different": "Content-Length: 2\r\nContent-Length: 3",
+        "length-list-different": "Content-Length: 2, 3",
+        "length-with-plus": "Content-Length: +2",
+        "length-negative": "Content-Length: -2",
+        "length-hexadecimal": "Content-Length: 0x2",
+        "length-with-letters": "Content-Length: 2a",
+        "length-with-space": "Content-Length: 2 2",
+        "length-with-underscore": "Content-Length: 0_2",
+        "length-with-decimals": "Content-Length: 2.0",
+        "coding-not-chunked": "Transfer-Encoding: gzip",
+        "chunked-not-final": "Transfer-Encoding: chunked, gzip",
+        "chunked-then-identity": "Transfer-Encoding: chunked, identity",
+    },
 )
-INVALID_LENGTHS = {
-    "length-twice-different": ("Content-Length: 2", "Content-Length: 3"),
-    "length-list-different": ("Content-Length: 2, 3",),
-    "length-with-plus": ("Content-Length: +2",),
-    "length-negative": ("Content-Length: -2",),
-    "length-hexadecimal": ("Content-Length: 0x2",),
-    "length-with-letters": ("Content-Length: 2a",),
-    "length-with-space": ("Content-Length: 2 2",),
-    "length-with-underscore": ("Content-Length: 0_2",),
-    "length-with-decimals": ("Content-Length: 2.0",),
-}
-for name, fields in INVALID_LENGTHS.items():
-    case(f"rfc9112/6.3/{name}", "MUST", LENGTH, "http")(partial(closes_after_400, fields, b"{}"))
-
-NOT_FINAL = (
-    "If a Transfer-Encoding header field is present in a request and the chunked transfer coding "
-    "is not the final encoding … the server MUST respond with the 400 (Bad Request) status code "
-    "and then close the connection"
-)
-CODINGS = {
-    "coding-not-chunked": "gzip",
-    "chunked-not-final": "chunked, gzip",
-    "chunked-then-identity": "chunked, identity",
-}
-for name, coding in CODINGS.items():
-    case(f"rfc9112/6.3/{name}", "MUST", NOT_FINAL, "http")(
-        partial(closes_after_400, (f"Transfer-Encoding: {coding}",), b"0\r\n\r\n")
-    )
 
 
-@case(
-    "rfc9112/6.1/unknown-coding",
-    "SHOULD",
-    "A server that receives a request message with a transfer coding it does not understand "
-    "SHOULD respond with 501 (Not Implemented)",
-    "http",
-)
+@case("rfc9112/6.1/unknown-coding")
 async def unknown_coding(probe: Probe) -> None:
     data = probe.request("Transfer-Encoding: unknown, chunked", CLOSE, body=b"0\r\n\r\n")
     await rejects(data, probe, (501,))
 
 
-@case(
-    "rfc9112/6.1/coding-and-length",
-    "MUST",
-    "the server MUST close the connection after responding to such a request",
-    "http",
-)
+@case("rfc9112/6.1/coding-and-length")
 async def coding_and_length(probe: Probe) -> None:
     fields = ("Transfer-Encoding: chunked", "Content-Length: 5")
     await _answered_and_closed(probe, probe.request(*fields, body=b"0\r\n\r\n"))
 
 
-@case(
-    "rfc9112/6.1/coding-in-http-1.0",
-    "MUST",
-    "an HTTP/1.0 message containing a Transfer-Encoding header field MUST treat the message as if "
-    "the framing is faulty … and close the connection after processing the message",
-    "http",
-)
+@case("rfc9112/6.1/coding-in-http-1.0")
 async def coding_in_http_1_0(probe: Probe) -> None:
     fields = ("Transfer-Encoding: chunked", "Connection: keep-alive")
     data = probe.request(*fields, version="HTTP/1.0", body=b"0\r\n\r\n")
@@ -395,13 +265,7 @@ async def _answered_and_closed(probe: Probe, data: bytes) -> None:
         await must_end(connection)
 
 
-@case(
-    "rfc9112/6.1/no-chunks-in-http-1.0",
-    "MUST",
-    "A server MUST NOT send a response containing Transfer-Encoding unless the corresponding "
-    "request indicates HTTP/1.1 (or later minor revisions)",
-    "http",
-)
+@case("rfc9112/6.1/no-chunks-in-http-1.0")
 async def no_chunks_in_http_1_0(probe: Probe) -> None:
     await probe.ordinary()
     response = await probe.exchange(probe.request(version="HTTP/1.0"), body=False)
@@ -409,26 +273,14 @@ async def no_chunks_in_http_1_0(probe: Probe) -> None:
         raise Failed(f"got Transfer-Encoding: {response.get('transfer-encoding')}")
 
 
-@case(
-    "rfc9112/6.2/not-both-in-response",
-    "MUST",
-    "A sender MUST NOT send a Content-Length header field in any message that contains a "
-    "Transfer-Encoding header field",
-    "http",
-)
+@case("rfc9112/6.2/not-both-in-response")
 async def not_both_in_response(probe: Probe) -> None:
     response = await probe.ordinary()
     if response.all("transfer-encoding") and response.all("content-length"):
         raise Failed("got both Content-Length and Transfer-Encoding")
 
 
-@case(
-    "rfc9112/6.3/response-is-framed",
-    "MUST",
-    "The length of a message body is determined by … (chunks, Content-Length, or the end of the "
-    "connection)",
-    "http",
-)
+@case("rfc9112/6.3/response-is-framed")
 async def response_is_framed(probe: Probe) -> None:
     await probe.ordinary()
     # Everything after the body, up to the end of the connection, must be nothing.
@@ -448,23 +300,6 @@ async def _rest(connection: Connection) -> bytes:
         return b""
 
 
-CHUNKS = "A recipient MUST be able to parse and decode the chunked transfer coding"
-VALID_CHUNKS = {
-    "chunks": (CHUNKS, b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
-    "size-in-upper-case": (CHUNKS, b"A\r\n{        }\r\n0\r\n\r\n"),
-    "size-with-leading-zeros": (CHUNKS, b"0002\r\n{}\r\n000\r\n\r\n"),
-}
-EXTENSION = "A recipient MUST ignore unrecognized chunk extensions"
-VALID_EXTENSIONS = {
-    "extension": (EXTENSION, b"2;name=value\r\n{}\r\n0\r\n\r\n"),
-    "quoted-extension": (EXTENSION, b'2;name="a b;c"\r\n{}\r\n0;x\r\n\r\n'),
-}
-TRAILERS = "A recipient that removes the chunked coding from a message MAY selectively retain or "
-VALID_TRAILERS = {
-    "trailers": (f"{TRAILERS}discard the received trailer fields", b"0\r\nX-Trailer: y\r\n\r\n"),
-}
-
-
 async def _reads_chunks(body: bytes, probe: Probe) -> None:
     """Check that a chunked body ends where it ends: the next request is answered as usual."""
     expected = await probe.finite()
@@ -478,34 +313,31 @@ async def _reads_chunks(body: bytes, probe: Probe) -> None:
         await connection.send(probe.request(CLOSE))
         second = await connection.response()
     for response in (first, second):
-        if response.status != expected.status:
-            raise Failed(f"expected status {expected.status}; got {response.status}")
+        response.expect(expected.status)
 
 
-for section, table in (
-    ("7.1", VALID_CHUNKS),
-    ("7.1.1", VALID_EXTENSIONS),
-    ("7.1.2", VALID_TRAILERS),
-):
-    for name, (sentence, body) in table.items():
-        case(f"rfc9112/{section}/{name}", "MUST", sentence, "http")(partial(_reads_chunks, body))
+CASES.table(
+    "rfc9112/7.1",
+    _reads_chunks,
+    {
+        "/chunks": b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        "/size-in-upper-case": b"A\r\n{        }\r\n0\r\n\r\n",
+        "/size-with-leading-zeros": b"0002\r\n{}\r\n000\r\n\r\n",
+        ".1/extension": b"2;name=value\r\n{}\r\n0\r\n\r\n",
+        ".1/quoted-extension": b'2;name="a b;c"\r\n{}\r\n0;x\r\n\r\n',
+        ".2/trailers": b"0\r\nX-Trailer: y\r\n\r\n",
+    },
+)
 
-CASE_INSENSITIVE = "transfer-coding names are case-insensitive"
 
-
-@case("rfc9112/7/coding-in-upper-case", "MUST", CASE_INSENSITIVE, "http")
+@case("rfc9112/7/coding-in-upper-case")
 async def coding_in_upper_case(probe: Probe) -> None:
     expected = await probe.finite()
     data = probe.request("Transfer-Encoding: CHUNKED", CLOSE, body=b"2\r\n{}\r\n0\r\n\r\n")
     response = await probe.exchange(data)
-    if response.status not in (expected.status, 411):
-        raise Failed(f"expected status {expected.status}; got {response.status}")
+    response.expect(expected.status, 411)
 
 
-UNREAD = (
-    "A server MUST read the entire request message body or close the connection after sending its "
-    "response; otherwise, the remaining data … would be misinterpreted as the next request"
-)
 BROKEN_CHUNKS = {
     "size-not-hexadecimal": b"zz\r\n{}\r\n0\r\n\r\n",
     "size-negative": b"-2\r\n{}\r\n0\r\n\r\n",
@@ -530,18 +362,7 @@ async def _broken_chunks(body: bytes, probe: Probe) -> None:
         raise Failed("the server kept the connection open after a broken chunk")
 
 
-for name, body in BROKEN_CHUNKS.items():
-    case(f"rfc9112/9.3/chunk-{name}", "MUST", UNREAD, "http")(partial(_broken_chunks, body))
-
-
-OVERFLOW = (
-    "a recipient MUST anticipate potentially large decimal numerals and prevent parsing errors due "
-    "to integer conversion overflows"
-)
-CHUNK_OVERFLOW = (
-    "Recipients MUST anticipate potentially large hexadecimal numerals and prevent parsing errors "
-    "due to integer conversion overflows"
-)
+CASES.table("rfc9112/9.3/chunk-", _broken_chunks, BROKEN_CHUNKS)
 
 
 async def _overflow(field: str, body: bytes, probe: Probe) -> None:
@@ -559,10 +380,8 @@ async def _overflow(field: str, body: bytes, probe: Probe) -> None:
         )
 
 
-case("rfc9110/8.6/length-beyond-64-bits", "MUST", OVERFLOW, "http")(
-    partial(_overflow, f"Content-Length: {2**64 + 2}", b"{}")
-)
-case("rfc9112/7.1/size-beyond-64-bits", "MUST", CHUNK_OVERFLOW, "http")(
+case("rfc9110/8.6/length-beyond-64-bits")(partial(_overflow, f"Content-Length: {2**64 + 2}", b"{}"))
+case("rfc9112/7.1/size-beyond-64-bits")(
     partial(_overflow, "Transfer-Encoding: chunked", b"10000000000000002\r\n{}\r\n0\r\n\r\n")
 )
 
@@ -570,12 +389,7 @@ case("rfc9112/7.1/size-beyond-64-bits", "MUST", CHUNK_OVERFLOW, "http")(
 # RFC 9112 §9: connections
 
 
-@case(
-    "rfc9112/9.3/persistence",
-    "MUST",
-    "HTTP/1.1 defaults to the use of persistent connections",
-    "http",
-)
+@case("rfc9112/9.3/persistence")
 async def persistence(probe: Probe) -> None:
     expected = await probe.finite()
     if "close" in expected.tokens("connection"):
@@ -584,31 +398,15 @@ async def persistence(probe: Probe) -> None:
         for number in (1, 2, 3):
             await connection.send(probe.request())
             response = await connection.response()
-            if response.status != expected.status:
-                raise Failed(
-                    f"expected status {expected.status} for request {number} on a "
-                    f"connection; got {response.status}"
-                )
+            response.expect(expected.status, why=f" for request {number} on a connection")
 
 
-@case(
-    "rfc9112/9.3/http-1.0-closes",
-    "MUST",
-    "If … the received protocol is HTTP/1.0 … (without keep-alive) the connection will close "
-    "after the current response",
-    "http",
-)
+@case("rfc9112/9.3/http-1.0-closes")
 async def http_1_0_closes(probe: Probe) -> None:
     await _answered_and_closed(probe, probe.request(version="HTTP/1.0"))
 
 
-@case(
-    "rfc9112/9.3.2/pipelining",
-    "MUST",
-    "A server … MUST send the corresponding responses in the same order that the requests were "
-    "received",
-    "http",
-)
+@case("rfc9112/9.3.2/pipelining")
 async def pipelining(probe: Probe) -> None:
     expected = await probe.finite()
     if "close" in expected.tokens("connection"):
@@ -619,18 +417,11 @@ async def pipelining(probe: Probe) -> None:
         await connection.send(probe.request() + missing + probe.request(CLOSE))
         for number, each in enumerate((expected, other, expected), 1):
             response = await connection.response()
-            if response.status != each.status:
-                raise Failed(
-                    f"expected status {each.status} for request {number}; got {response.status}"
-                )
+            response.expect(each.status, why=f" for request {number}")
             if number < 3 and "close" in response.tokens("connection"):
                 raise Skipped("the server announces that it closes the connection")
 
 
-CLOSES = (
-    'A server that receives a "close" connection option MUST initiate closure of the connection '
-    "after it sends the final response"
-)
 CLOSE_OPTIONS = {"close": "close", "close-in-mixed-case": "Close", "close-in-a-list": "x, close"}
 
 
@@ -638,16 +429,10 @@ async def _close_option(option: str, probe: Probe) -> None:
     await _answered_and_closed(probe, probe.request(f"Connection: {option}"))
 
 
-for name, option in CLOSE_OPTIONS.items():
-    case(f"rfc9112/9.6/{name}", "MUST", CLOSES, "http")(partial(_close_option, option))
+CASES.table("rfc9112/9.6/", _close_option, CLOSE_OPTIONS)
 
 
-@case(
-    "rfc9112/9.6/close-is-announced",
-    "SHOULD",
-    'The server SHOULD send a "close" connection option in its final response on that connection',
-    "http",
-)
+@case("rfc9112/9.6/close-is-announced")
 async def close_is_announced(probe: Probe) -> None:
     await probe.finite()
     response = await probe.exchange(probe.request(CLOSE))
@@ -655,13 +440,7 @@ async def close_is_announced(probe: Probe) -> None:
         raise Failed(f"expected Connection: close; got {response.get('connection')!r}")
 
 
-@case(
-    "rfc9112/9.6/half-close",
-    "SHOULD",
-    "a half-close … (a client that has sent its whole request and closes its direction still "
-    "receives the response)",
-    "http",
-)
+@case("rfc9112/9.6/half-close")
 async def half_close(probe: Probe) -> None:
     expected = await probe.finite()
     for _ in range(HALF_CLOSES):
@@ -669,20 +448,13 @@ async def half_close(probe: Probe) -> None:
             await connection.send(probe.request())
             connection.half_close()
             response = await connection.response()
-            if response.status != expected.status:
-                raise Failed(f"expected status {expected.status}; got {response.status}")
+            response.expect(expected.status)
 
 
 # RFC 9110: methods, status codes and fields
 
 
-@case(
-    "rfc9110/6.6.1/date-is-valid",
-    "MUST",
-    "A sender that generates timestamps … MUST generate those timestamps in the IMF-fixdate "
-    "format (§5.6.7)",
-    "http",
-)
+@case("rfc9110/6.6.1/date-is-valid")
 async def date_is_valid(probe: Probe) -> None:
     response = await probe.ordinary()
     dates = response.all("date")
@@ -696,44 +468,27 @@ async def date_is_valid(probe: Probe) -> None:
     parsedate_to_datetime(dates[0])
 
 
-DATE = (
-    "An origin server with a clock MUST generate a Date header field in all 2xx (Successful), 3xx "
-    "(Redirection), and 4xx (Client Error) responses"
-)
-
-
-@case("rfc9110/6.6.1/date-of-404", "MUST", DATE, "http")
+@case("rfc9110/6.6.1/date-of-404")
 async def date_of_404(probe: Probe) -> None:
     response = await probe.exchange(probe.request(target="/conformance-no-such-path"), body=False)
     if not response.all("date"):
         raise Failed(f"a {response.status} without Date")
 
 
-@case("rfc9110/6.6.1/date-of-405", "MUST", DATE, "http")
+@case("rfc9110/6.6.1/date-of-405")
 async def date_of_405(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="CONFORMANCE"), body=False)
     if response.status < 500 and not response.all("date"):
         raise Failed(f"a {response.status} without Date")
 
 
-@case(
-    "rfc9110/7.8/upgrade-in-http-1.0",
-    "MUST",
-    "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request",
-    "http",
-)
+@case("rfc9110/7.8/upgrade-in-http-1.0")
 async def upgrade_in_http_1_0(probe: Probe) -> None:
     fields = ("Upgrade: websocket", UPGRADE)
     await as_ordinary(probe, probe.request(*fields, version="HTTP/1.0"))
 
 
-@case(
-    "rfc9110/7.8/unknown-upgrade",
-    "MUST",
-    "A server MUST NOT switch to a protocol that was not indicated by the client in the "
-    "corresponding request's Upgrade header field",
-    "http",
-)
+@case("rfc9110/7.8/unknown-upgrade")
 async def unknown_upgrade(probe: Probe) -> None:
     data = probe.request("Upgrade: unknown/1", UPGRADE)
     response = await probe.exchange(data, body=False)
@@ -741,75 +496,46 @@ async def unknown_upgrade(probe: Probe) -> None:
         raise Failed("got 101 for an unknown protocol")
 
 
-IGNORED = "A server MAY ignore a received Upgrade header field (and should then answer as without)"
 IGNORED_UPGRADES = {
-    "unknown-upgrade-is-ignored": ("Upgrade: unknown/1", UPGRADE),
-    "h2c-upgrade-is-ignored": (
-        "Upgrade: h2c",
-        "Connection: Upgrade, HTTP2-Settings",
-        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
-    ),
-    "upgrade-without-connection": ("Upgrade: websocket",),
+    "unknown-upgrade-is-ignored": f"Upgrade: unknown/1\r\n{UPGRADE}",
+    "h2c-upgrade-is-ignored": "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+    "upgrade-without-connection": "Upgrade: websocket",
 }
 
 
-async def _ignored_upgrade(fields: tuple[str, ...], probe: Probe) -> None:
+async def _ignored_upgrade(fields: str, probe: Probe) -> None:
     expected = await probe.ordinary()
-    response = await probe.exchange(probe.request(*fields), body=False)
+    response = await probe.exchange(probe.request(fields), body=False)
     if response.status == 101 and "h2c" in response.tokens("upgrade"):
         raise Skipped("the server speaks HTTP/2")
-    if response.status != expected.status:
-        raise Failed(f"expected status {expected.status} as without Upgrade; got {response.status}")
+    response.expect(expected.status, why=" as without Upgrade")
 
 
-for name, fields in IGNORED_UPGRADES.items():
-    case(f"rfc9110/7.8/{name}", "SHOULD", IGNORED, "http")(partial(_ignored_upgrade, fields))
+CASES.table("rfc9110/7.8/", _ignored_upgrade, IGNORED_UPGRADES)
 
 
-@case(
-    "rfc9110/8.3/content-type",
-    "SHOULD",
-    "A sender that generates a message containing content SHOULD generate a Content-Type header "
-    "field",
-    "http",
-)
+@case("rfc9110/8.3/content-type")
 async def content_type(probe: Probe) -> None:
     response = await probe.ordinary()
     if response.body and not response.media_type:
         raise Failed("the response has content, but no Content-Type")
 
 
-@case(
-    "rfc9110/9.1/method-is-case-sensitive",
-    "MUST",
-    "The method token is case-sensitive",
-    "http",
-)
+@case("rfc9110/9.1/method-is-case-sensitive")
 async def method_is_case_sensitive(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="get"), body=False)
     if response.status < 400:
         raise Failed(f"'get' was answered as GET, with {response.status}")
 
 
-@case(
-    "rfc9110/9.1/unknown-method",
-    "SHOULD",
-    "a request method that is unrecognized or not implemented … SHOULD respond with the 501 … "
-    "recognized … but not allowed for the target resource … 405",
-    "http",
-)
+@case("rfc9110/9.1/unknown-method")
 async def unknown_method(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="CONFORMANCE"), body=False)
-    if response.status not in (405, 501):
-        raise Failed(f"expected status 405 or 501; got {response.status}")
+    response.expect(405, 501)
 
 
-@case(
-    "rfc9110/9.3.2/head-has-no-content",
-    "MUST",
-    "the server MUST NOT send content in the response",
-    "http",
-)
+@case("rfc9110/9.3.2/head-has-no-content")
 async def head_has_no_content(probe: Probe) -> None:
     async with probe.connect() as connection:
         await connection.send(probe.request(CLOSE, method="HEAD"))
@@ -818,13 +544,7 @@ async def head_has_no_content(probe: Probe) -> None:
             raise Failed(f"got {rest[:40]!r} after the head")
 
 
-@case(
-    "rfc9110/9.3.2/head-has-the-fields-of-get",
-    "SHOULD",
-    "The server SHOULD send the same header fields in response to a HEAD request as it would have "
-    "sent if the request method had been GET",
-    "http",
-)
+@case("rfc9110/9.3.2/head-has-the-fields-of-get")
 async def head_has_the_fields_of_get(probe: Probe) -> None:
     response = await as_ordinary(probe, probe.request(CLOSE, method="HEAD"), method="HEAD")
     expected = (await probe.ordinary()).get("content-type")
@@ -832,13 +552,7 @@ async def head_has_the_fields_of_get(probe: Probe) -> None:
         raise Failed(f"expected Content-Type: {expected}; got {response.get('content-type')!r}")
 
 
-CONTINUE = (
-    "an origin server MUST send either: an immediate response with a final status code … or an "
-    "immediate 100 (Continue) response"
-)
-
-
-@case("rfc9110/10.1.1/continue", "MUST", CONTINUE, "http")
+@case("rfc9110/10.1.1/continue")
 async def expect_continue(probe: Probe) -> None:
     async with probe.connect() as connection:
         await connection.send(probe.request("Expect: 100-continue", "Content-Length: 2"))
@@ -850,13 +564,7 @@ async def expect_continue(probe: Probe) -> None:
             raise Failed(f"expected 100 or a final response; got {response.status}")
 
 
-@case(
-    "rfc9110/10.1.1/no-continue-in-http-1.0",
-    "MUST",
-    "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that "
-    "expectation",
-    "http",
-)
+@case("rfc9110/10.1.1/no-continue-in-http-1.0")
 async def no_continue_in_http_1_0(probe: Probe) -> None:
     await probe.ordinary()
     fields = ("Expect: 100-continue", "Content-Length: 2")
@@ -868,12 +576,7 @@ async def no_continue_in_http_1_0(probe: Probe) -> None:
         raise Failed("got 100 for an HTTP/1.0 request")
 
 
-@case(
-    "rfc9110/15.5.6/allow",
-    "MUST",
-    "The origin server MUST generate an Allow header field in a 405 response",
-    "http",
-)
+@case("rfc9110/15.5.6/allow")
 async def allow(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="CONFORMANCE"), body=False)
     if response.status != 405:

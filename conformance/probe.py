@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .case import Failed, Skipped
+from .case import Skipped
 from .raw import LONGEST, Connection, Origin, Response, TimedOut, connect
 
 T = TypeVar("T")
@@ -149,8 +149,7 @@ class Probe:
                 return stream
 
         stream = await self._once(f"stream {kind}", observe)
-        if stream.response.status != 200:
-            raise Failed(f"expected status 200; got {stream.response.status}")
+        stream.response.expect(200)
         return stream
 
     async def _once(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:

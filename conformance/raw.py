@@ -46,7 +46,7 @@ def split(url: str) -> tuple[Origin, str]:
     """Return the origin and the request target of `url`; raises `ValueError` if it is unusable."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss"):
-        raise ValueError(f"its scheme must be http, https, ws or wss; got {parts.scheme!r}")
+        raise ValueError("it must begin with http://, https://, ws:// or wss://")
     if not parts.hostname:
         raise ValueError("it has no host")
     if parts.username is not None:
@@ -79,6 +79,12 @@ class Response:
     def tokens(self, name: str) -> list[str]:
         """Return the members of a comma-separated field, in lower case."""
         return [token.strip().lower() for token in self.get(name).split(",") if token.strip()]
+
+    def expect(self, *statuses: int, why: str = "") -> None:
+        """Check that the status is one of `statuses`; `why` follows them in the message."""
+        if self.status not in statuses:
+            expected = " or ".join(map(str, statuses))
+            raise Failed(f"expected status {expected}{why}; got {self.status}")
 
     @property
     def media_type(self) -> str:

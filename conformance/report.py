@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from gettext import gettext as _
 from xml.etree import ElementTree
 
 from .case import Case
@@ -18,15 +19,24 @@ def failures(results: Sequence[Result], level: str) -> list[Result]:
 def summary(results: Sequence[Result]) -> str:
     """Return one line with the number of each outcome."""
     count = Counter(result.outcome for result in results)
-    must, should = len(failures(results, "MUST")), len(failures(results, "SHOULD"))
-    return (
-        f"{len(results)} cases: {count['passed']} passed, {must} MUST failed, "
-        f"{should} SHOULD failed, {count['skipped']} skipped"
+    return _(
+        "{cases} cases: {passed} passed, {must} MUST failed, {should} SHOULD failed, "
+        "{skipped} skipped"
+    ).format(
+        cases=len(results),
+        passed=count["passed"],
+        must=len(failures(results, "MUST")),
+        should=len(failures(results, "SHOULD")),
+        skipped=count["skipped"],
     )
 
 
 def text(url: str, profile: str, results: Sequence[Result]) -> Iterator[str]:
-    """Yield the lines of the report: each sentence that is broken, then the skipped cases."""
+    """Yield the lines of the report: each sentence that is broken, then the skipped cases.
+
+    The sentences of the profile itself come before those of HTTP.
+    """
+    results = sorted(results, key=lambda result: result.case.kind == "http")
     for level in ("MUST", "SHOULD"):
         by_sentence: dict[tuple[str, str, str], list[Result]] = {}
         for result in failures(results, level):
@@ -44,12 +54,16 @@ def text(url: str, profile: str, results: Sequence[Result]) -> Iterator[str]:
         if result.outcome == "skipped":
             skipped.setdefault(result.reason, []).append(result.case.id)
     if skipped:
-        yield "Skipped:"
+        yield _("Skipped:")
         for reason, ids in skipped.items():
-            shown = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+            shown = ", ".join(ids[:3])
+            if len(ids) > 3:
+                shown = _("{shown} and {number} more").format(shown=shown, number=len(ids) - 3)
             yield f"  {reason}: {shown}"
         yield ""
-    yield f"{url} as {profile}: {summary(results)}."
+    yield _("{url} as {profile}: {summary}.").format(
+        url=url, profile=profile, summary=summary(results)
+    )
 
 
 def listing(cases: Sequence[Case]) -> Iterator[str]:
@@ -129,7 +143,7 @@ def markdown(names: Sequence[str], tables: Sequence[Sequence[Result]]) -> str:
         f"| case | level | place | {' | '.join(names)} |",
         "| --- " * (3 + len(names)) + "|",
     ]
-    for (_, level, place, columns), cases in rows.items():
+    for (_section, level, place, columns), cases in rows.items():
         first, *others = cases
         name = ", ".join([f"`{first.id}`", *(f"`{each.id.rpartition('/')[2]}`" for each in others)])
         row = " | ".join([name, level, place, *columns])

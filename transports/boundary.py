@@ -12,6 +12,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from email.utils import formatdate
 from types import FrameType
 from typing import Any, Protocol
 
@@ -23,6 +24,20 @@ from transports.http.throttling import counted_as
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE = 1.0  # seconds in which open responses may end before the server gets the signal
+
+
+def with_date(send: Send) -> Send:
+    """Return `send`, which adds a Date to a response without one (RFC 9110 §6.6.1)."""
+
+    async def send_with_date(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ())]
+            if not any(name.lower() == b"date" for name, _ in headers):
+                headers.append((b"date", formatdate(usegmt=True).encode()))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_with_date
 
 
 class Service(Protocol):
@@ -83,6 +98,9 @@ class Boundary:
     # Requests
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Daphne, which alone names no version of the specification, sends no Date.
+        if scope["type"] == "http" and "spec_version" not in scope.get("asgi", {}):
+            send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
         if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):

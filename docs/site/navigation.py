@@ -31,6 +31,7 @@ SECTIONS = (
             "docs/package",
             "examples/orders/README",
             "docs/deployment",
+            "docs/platforms",
             "docs/access",
             "docs/worker",
             "CONTRIBUTING",

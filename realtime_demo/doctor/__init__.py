@@ -2,5 +2,6 @@
 
 - `http_trace`: one HTTP/1.1 response, with the time of arrival of each piece;
 - `checks`: the probes, from outside, in their own rooms;
-- `remedies`: the possible findings, and the line of configuration that cures each.
+- `remedies`: the possible findings, and what each needs on every platform;
+- `platforms`: the platforms, how each is recognised, its limits and its remedies.
 """

@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,8 +17,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from transports.registry import TECHNIQUES, Technique
 
-from .http_trace import HttpTrace, Target, fetch, now, trace
-from .remedies import Finding, Severity
+from .http_trace import HttpTrace, Target, fetch, now, rejection, trace
+from .platforms import PLATFORMS
+from .remedies import Finding, Platform, Severity
 
 EVENTS = 4  # events that a probe publishes, one after another
 APART = 0.3  # seconds between events
@@ -50,14 +51,16 @@ class Examination:
     """An examination of the deployment at `url`.
 
     `idle` is the time, in seconds, for which the probes leave connections idle; the examination
-    takes a little longer.
+    takes a little longer. `platforms` are recognised unless they are given.
     """
 
-    def __init__(self, url: str, idle: float = 20.0) -> None:
+    def __init__(self, url: str, idle: float = 20.0, platforms: Sequence[Platform] = ()) -> None:
         self.target = Target(url.rstrip("/"))
         self.idle = min(idle, LONGEST_HOLD)
+        self.platforms = list(platforms)
         self.findings: list[Finding] = []
         self.round_trip = 0.0
+        self.health: HttpTrace | None = None
         self.echo: dict[str, Any] = {}  # a request as the application received it
 
     def find(
@@ -69,6 +72,8 @@ class Examination:
         """Run all probes; return the findings, problems first. Raise `Unreachable`."""
         await self._reach()
         await self._probe("all", self._echo())
+        if not self.platforms:
+            await self._probe("all", self._recognise())
         await asyncio.gather(
             self._probe("all", self._publishing()),
             self._probe("all", self._browser_protocol()),
@@ -80,6 +85,7 @@ class Examination:
                 for probe in self._probes_of(technique)
             ),
         )
+        self._check_limits()
         unique = dict.fromkeys(self.findings)
         return sorted(
             unique, key=lambda finding: (finding.severity != "problem", finding.technique)
@@ -113,6 +119,7 @@ class Examination:
             start = now()
             response = await fetch(self.target, "/healthz")
             self.round_trip = now() - start
+            self.health = response
         except (OSError, TimeoutError) as error:
             raise Unreachable(
                 _("Cannot reach {url}: {reason}").format(
@@ -181,6 +188,30 @@ class Examination:
             if headers.get(name.lower()) != value:
                 evidence = _("the application did not receive {name}").format(name=name)
                 self.find("all", "strips", evidence)
+
+    async def _recognise(self) -> None:
+        """Recognise the platforms between this client and the application."""
+        response = self.health.headers if self.health else {}
+        request = self.echo.get("headers", {})
+        rejected = await rejection(self.target)
+        self.platforms = [
+            platform
+            for platform in PLATFORMS.values()
+            if platform.matches(response, request, rejected)
+        ]
+
+    def _check_limits(self) -> None:
+        """Report limits that the platforms document and that this examination did not reach."""
+        if ("longpoll", "times out") in {(each.technique, each.what) for each in self.findings}:
+            return
+        for platform in self.platforms:
+            limit = platform.first_byte
+            if limit is not None and self.idle <= limit < LONGEST_HOLD:
+                evidence = _(
+                    "as delivered, {platform} ends a request that is not answered within "
+                    "{limit} s; --idle {more} tests it"
+                ).format(platform=platform.name, limit=f"{limit:g}", more=f"{limit + 5:g}")
+                self.find("longpoll", "times out", evidence, "note")
 
     async def _publishing(self) -> None:
         room = _room()

@@ -178,3 +178,19 @@ async def fetch(target: Target, path: str, seconds: float = 10.0, **options: Any
     async with trace(target, path, **options) as response:
         await response.read(seconds)
         return response
+
+
+async def rejection(target: Target) -> str:
+    """Return the response to a malformed request, which a proxy does not forward.
+
+    Raise `OSError`.
+    """
+    async with asyncio.timeout(CONNECTING):
+        reader, writer = await asyncio.open_connection(target.host, target.port, ssl=target.tls)
+        try:
+            writer.write(
+                f"GET / HTTP/1.1\r\nHost: {target.parts.netloc}\r\nX(Y: 1\r\n\r\n".encode()
+            )
+            return (await reader.read(65_536)).decode("latin-1")
+        finally:
+            writer.transport.abort()

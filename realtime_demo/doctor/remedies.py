@@ -1,8 +1,10 @@
-"""The faults between a client and the application, and the cure of each."""
+"""The faults between a client and the application, and the remedy of each on a platform."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from django.utils.translation import gettext
@@ -13,92 +15,62 @@ Severity = Literal["problem", "note"]
 
 @dataclass(frozen=True)
 class Remedy:
-    """Lines of an nginx configuration, by the block that they belong to, and a note in words."""
+    """Lines of a configuration by the block that they belong to, a note, and their source.
+
+    `source` is the page of the vendor's documentation.
+    """
 
     note: str = ""
-    location: str = ""
-    server: str = ""
-    http: str = ""
+    lines: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     def __str__(self) -> str:
-        """The lines, each under its block, then the note."""
-        blocks = (("http", self.http), ("server", self.server), ("location", self.location))
-        lines = [f"# {name}\n{text}" for name, text in blocks if text]
-        return "\n".join([*lines, *([gettext(self.note)] if self.note else [])])
+        """The lines, each under its block, then the note and the source."""
+        parts = [f"# {block}\n{text}" for block, text in self.lines.items()]
+        parts += [gettext(self.note)] if self.note else []
+        return "\n".join([*parts, *([self.source] if self.source else [])])
 
 
-# "upgrade" if the request has an Upgrade header, else empty: one value for all techniques.
-CONNECTION = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }"
+@dataclass(frozen=True)
+class Platform:
+    """A proxy or a hosting platform.
 
-# deploy/nginx/server.conf has all of them.
-REMEDIES = {
-    "address": Remedy(
-        _("Run the server with BEHIND_PROXY=1."), "proxy_set_header X-Forwarded-For $remote_addr;"
-    ),
-    "buffers": Remedy(_("Remove proxy_ignore_headers X-Accel-Buffering."), "proxy_buffering off;"),
-    "caches": Remedy(_("Responses have Cache-Control: no-store."), "proxy_cache off;"),
-    "certificate": Remedy(
-        _("ssl_certificate must name a valid certificate for this host, with its chain.")
-    ),
-    "compresses": Remedy(_("nginx compresses despite no-transform."), "gzip off;"),
-    "downgrades": Remedy(
-        "",
-        "proxy_http_version 1.1;\nproxy_set_header Connection $connection_upgrade;",
-        http=CONNECTION,
-    ),
-    "drops idle": Remedy(_("The server sends a heartbeat every 15 s."), "proxy_read_timeout 75s;"),
-    "exposes": Remedy(server="location = /metrics { return 404; }"),
-    "host": Remedy("", "proxy_set_header Host $http_host;"),
-    "http/1.1": Remedy(
-        _("Before nginx 1.25.1: listen 443 ssl http2; HTTP/2 also needs TLS."), server="http2 on;"
-    ),
-    "limits bodies": Remedy("", "client_max_body_size 64k;"),
-    "re-chunks": Remedy(
-        _("Harmless to a client that reads lines instead of chunks."), "proxy_buffering off;"
-    ),
-    "refuses": Remedy(
-        _("See the proxy's error log; deploy/nginx/server.conf has each path's needs.")
-    ),
-    "rejects": Remedy(
-        _(
-            "The application rejected the request: see its detail. For 'origin', the proxy must "
-            "pass the Host and scheme that the browser uses."
-        ),
-        "proxy_set_header Host $http_host;\nproxy_set_header X-Forwarded-Proto $scheme;",
-    ),
-    "rewrites": Remedy(_("Write proxy_pass with a server and without a path.")),
-    "scheme": Remedy(
-        _("Run the server with BEHIND_PROXY=1."), "proxy_set_header X-Forwarded-Proto $scheme;"
-    ),
-    "strips": Remedy(_("Remove proxy_hide_header."), "proxy_pass_request_headers on;"),
-    "times out": Remedy(_("The longest poll timeout is 55 s."), "proxy_read_timeout 75s;"),
-    "unreachable": Remedy(_("Start the server; the proxy's upstream must be its socket.")),
-    "upgrade": Remedy(
-        "",
-        "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n"
-        "proxy_set_header Connection $connection_upgrade;",
-        http=CONNECTION,
-    ),
-}
+    It is recognised by regular expressions: for a field of its responses (`response`, one
+    suffices), for the fields that it adds to requests (`request`, all of them), or for its
+    response to a malformed request (`rejection`). `first_byte` is the documented time, in
+    seconds, after which it ends a request without a response; None without such a default.
+    """
+
+    name: str
+    remedies: Mapping[str, Remedy]
+    response: Mapping[str, str] = field(default_factory=dict)
+    request: Mapping[str, str] = field(default_factory=dict)
+    rejection: str = ""
+    first_byte: float | None = None
+
+    def matches(
+        self, response: Mapping[str, str], request: Mapping[str, str], rejection: str
+    ) -> bool:
+        """Return whether these fields and this response to a malformed request show it."""
+        return (
+            any(_shows(response, name, pattern) for name, pattern in self.response.items())
+            or (
+                bool(self.request)
+                and all(_shows(request, name, pattern) for name, pattern in self.request.items())
+            )
+            or bool(self.rejection and re.search(self.rejection, rejection))
+        )
 
 
-# The keys in words of the reader's language.
-NAMES = (
-    *(_("address"), _("buffers"), _("caches")),
-    *(_("certificate"), _("compresses"), _("downgrades")),
-    *(_("drops idle"), _("exposes"), _("host")),
-    *(_("http/1.1"), _("limits bodies"), _("re-chunks")),
-    *(_("refuses"), _("rejects"), _("rewrites")),
-    *(_("scheme"), _("strips"), _("times out")),
-    *(_("unreachable"), _("upgrade")),
-)
+def _shows(fields: Mapping[str, str], name: str, pattern: str) -> bool:
+    return re.search(pattern, fields.get(name, "")) is not None
 
 
 @dataclass(frozen=True)
 class Finding:
     """A fault of the deployment.
 
-    `technique` is a name or "all", `what` a key of `REMEDIES`, `evidence` the observation.
+    `technique` is a name or "all", `what` a key of `NOTES`, `evidence` the observation.
     """
 
     technique: str
@@ -107,10 +79,43 @@ class Finding:
     severity: Severity = "problem"
 
     @property
-    def cure(self) -> str:
-        return str(REMEDIES[self.what])
-
-    @property
     def name(self) -> str:
         """`what` in the reader's language."""
         return gettext(self.what)
+
+    def cure(self, platforms: Sequence[Platform]) -> str:
+        """Return the remedy on each platform that has one of its own, or the general note."""
+        remedies = [
+            f"{platform.name}:\n{platform.remedies[self.what]}"
+            for platform in platforms
+            if self.what in platform.remedies
+        ]
+        return "\n".join(remedies) or gettext(NOTES[self.what])
+
+
+# What holds on every platform. A platform's own remedy replaces it.
+NOTES = {
+    _("address"): _("The proxy must send X-Forwarded-For; run the server with BEHIND_PROXY=1."),
+    _("buffers"): _("The proxy must forward each part of a response as it arrives."),
+    _("caches"): _("The proxy must respect Cache-Control: no-store."),
+    _("certificate"): _("The certificate must be valid for this host, and sent with its chain."),
+    _("compresses"): _("The proxy must respect Cache-Control: no-transform."),
+    _("downgrades"): _("The proxy must speak HTTP/1.1 or later on both sides."),
+    _("drops idle"): _("The proxy may close a connection after 75 s without data, not earlier."),
+    _("exposes"): _("The proxy must not forward /metrics."),
+    _("host"): _("The proxy must pass on the Host of the request."),
+    _("http/1.1"): _("HTTP/2 needs TLS, and the proxy must offer it."),
+    _("limits bodies"): _("The proxy must accept request bodies of 64 KiB."),
+    _("re-chunks"): _("Harmless to a client that reads lines instead of chunks."),
+    _("refuses"): _("See the proxy's error log; deploy/nginx/server.conf has each path's needs."),
+    _("rejects"): _(
+        "The application rejected the request: see its detail. For 'origin', the proxy must "
+        "pass the Host and scheme that the browser uses."
+    ),
+    _("rewrites"): _("The proxy must pass on path and query unchanged."),
+    _("scheme"): _("The proxy must send X-Forwarded-Proto; run the server with BEHIND_PROXY=1."),
+    _("strips"): _("The proxy must pass on the fields of requests and responses."),
+    _("times out"): _("The proxy must wait longer than the longest poll timeout, 55 s."),
+    _("unreachable"): _("Start the server; the proxy's upstream must be its socket."),
+    _("upgrade"): _("The proxy must pass on Upgrade and Connection of a WebSocket handshake."),
+}

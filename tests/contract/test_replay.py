@@ -238,7 +238,7 @@ async def test_a_client_that_reconnects_misses_no_event(
 async def test_foreign_id_gets_a_reset_over_server_sent_events(
     http: httpx.AsyncClient, room: str, name: str, identity: str
 ) -> None:
-    """After a 400 a browser's EventSource would never reconnect (WHATWG HTML §9.2.3)."""
+    """After a 400 a browser's EventSource would never reconnect (WHATWG HTML §9.2.2)."""
     published = await publish(http, room, ["a", "b"])
     headers = {name.encode(): identity.encode()} if name != "since" else {}
     parameters = {name: identity} if name == "since" else {}

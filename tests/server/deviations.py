@@ -90,12 +90,6 @@ DEVIATIONS = [
         strict=False,
     ),
     Deviation(
-        "daphne",
-        r"test_every_response_has_the_headers_that_protect_it",
-        "Responses have no Date.",
-        "https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1",
-    ),
-    Deviation(
         "hypercorn",
         r"test_request_that_is_no_handshake_.*(1[.]0--|h2c|Version: )",
         "A handshake of another version is rejected with 400, without the version that Hypercorn "

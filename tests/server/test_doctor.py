@@ -19,7 +19,8 @@ import pytest
 
 from realtime_demo.doctor.checks import LATE, Examination, Unreachable
 from realtime_demo.doctor.http_trace import HttpTrace
-from realtime_demo.doctor.remedies import REMEDIES, Finding
+from realtime_demo.doctor.platforms import PLATFORMS
+from realtime_demo.doctor.remedies import Finding
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
 from tests.support.live import LiveServer
@@ -186,7 +187,7 @@ async def test_a_broken_proxy_is_diagnosed(
     expected_kinds = {kind for _, kind in expected}
     side_effects = {"upgrade", "downgrades", "refuses"}  # of HTTP/1.0, of another host
     assert {finding for _, finding in problems} <= expected_kinds | side_effects, findings
-    assert all(finding.evidence and finding.cure for finding in findings)
+    assert all(finding.evidence and finding.cure([PLATFORMS["nginx"]]) for finding in findings)
 
 
 @without_stalls
@@ -293,7 +294,8 @@ def test_the_command_prints_json_and_a_table(server: LiveServer, tmp_path: Path)
             finding for finding in json.loads(broken.stdout) if finding["severity"] == "problem"
         ]
         assert document["what"] == "limits bodies"
-        assert document["cure"] == str(REMEDIES["limits bodies"])
+        assert document["cure"] == f"nginx:\n{PLATFORMS['nginx'].remedies['limits bodies']}"
+        assert document["platforms"] == ["nginx"]
         table = run(url)
         assert "client_max_body_size" in table.stdout.replace("\n", "")
         assert broken.returncode == table.returncode == 1

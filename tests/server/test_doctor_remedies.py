@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from realtime_demo.doctor.checks import Examination, Unreachable
-from realtime_demo.doctor.remedies import REMEDIES, Remedy
+from realtime_demo.doctor.platforms import PLATFORMS
+from realtime_demo.doctor.remedies import Remedy
 from realtime_demo.production import programs
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
@@ -18,6 +19,7 @@ from tests.support.raw_server import serving_at
 
 pytestmark = [pytest.mark.own_server]
 
+REMEDIES = PLATFORMS["nginx"].remedies
 NGINX = """
 pid {folder}/nginx.pid;
 error_log stderr;
@@ -41,7 +43,7 @@ def nginx_error(folder: Path, remedies: list[Remedy]) -> str:
     blocks = {
         name: "\n".join(
             dict.fromkeys(
-                line for remedy in remedies for line in getattr(remedy, name).splitlines()
+                line for remedy in remedies for line in remedy.lines.get(name, "").splitlines()
             )
         )
         for name in ("http", "server", "location")
@@ -64,7 +66,7 @@ def test_remedies_do_not_contradict_each_other(tmp_path: Path) -> None:
     for pair in itertools.combinations(REMEDIES.values(), 2):
         fields: dict[str, set[str]] = {}
         for remedy in pair:
-            for line in remedy.location.splitlines():
+            for line in remedy.lines.get("location", "").splitlines():
                 directive, value = line.rsplit(" ", 1)
                 fields.setdefault(directive, set()).add(value)
         assert all(len(values) == 1 for values in fields.values()), pair

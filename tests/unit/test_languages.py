@@ -14,7 +14,8 @@ from django.utils import translation
 from django.utils.html import escape
 
 from realtime_demo.command_line import LOCALE_VARIABLES, environment_language
-from realtime_demo.doctor.remedies import REMEDIES, Finding
+from realtime_demo.doctor.platforms import PLATFORMS
+from realtime_demo.doctor.remedies import NOTES, Finding
 from realtime_demo.web import views
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
@@ -177,8 +178,11 @@ def test_advice_is_in_the_chosen_language(
 
 def test_the_doctors_findings_are_in_the_chosen_language() -> None:
     with translation.override("ko"):
-        for what, remedy in REMEDIES.items():
+        for what in NOTES:
             finding = Finding("sse", what, "")
             assert HANGUL.search(finding.name) or finding.name == "HTTP/1.1", what
-            assert not remedy.note or HANGUL.search(finding.cure), what
-    assert Finding("sse", "buffers", "").cure == str(REMEDIES["buffers"])
+            assert HANGUL.search(finding.cure([])), what
+            for platform in PLATFORMS.values():
+                remedy = platform.remedies.get(what)
+                assert not (remedy and remedy.note) or HANGUL.search(finding.cure([platform])), what
+    assert Finding("sse", "buffers", "").cure([]) == NOTES["buffers"]

@@ -13,13 +13,17 @@ from transports.http.views import api_view, json_response
 SHOWN = (
     "accept-encoding",
     "connection",
+    "fly-region",
     "host",
     "last-event-id",
     "origin",
     "upgrade",
     "via",
+    "x-amzn-trace-id",
     "x-forwarded-for",
     "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
 )
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace, RawDescriptionHelpFormatter
+from gettext import bindtextdomain, textdomain
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.utils import translation
 
+import realtime_demo
 from conformance import cli
+from realtime_demo.command_line import TranslatedCommand
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     help = cli.DESCRIPTION
     requires_system_checks: list[str] = []
 
@@ -25,4 +32,9 @@ class Command(BaseCommand):
         cli.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # The kit has no Django: it takes its messages from the standard library's gettext.
+        textdomain("django")
+        paths = [*settings.LOCALE_PATHS, Path(realtime_demo.__file__).parent / "locale"]
+        bindtextdomain("django", str(paths[0]))
+        os.environ["LANGUAGE"] = translation.get_language()
         sys.exit(cli.execute(Namespace(**options)))

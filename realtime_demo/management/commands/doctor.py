@@ -17,6 +17,7 @@ from rich.text import Text
 from realtime_demo.command_line import TranslatedCommand
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
+from realtime_demo.doctor.platforms import NGINX, PLATFORMS
 from realtime_demo.doctor.remedies import Finding
 from realtime_demo.progress import progress
 from transports.registry import BY_NAME
@@ -35,6 +36,12 @@ class Command(TranslatedCommand):
             help=f"seconds to leave connections idle, at most {LONGEST_HOLD:g} (default: 20)",
         )
         parser.add_argument(
+            "--platform",
+            action="append",
+            choices=PLATFORMS,
+            help="the proxy or platform of the remedies; several if repeated (default: recognised)",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="print the findings as JSON, in English"
         )
 
@@ -51,7 +58,8 @@ class Command(TranslatedCommand):
                 f"--idle must be seconds, above 0 and at most {LONGEST_HOLD:g}; "
                 f"got {options['idle']:g}."
             )
-        examination = Examination(url, options["idle"])
+        platforms = [PLATFORMS[name] for name in options["platform"] or ()]
+        examination = Examination(url, options["idle"], platforms)
         # A program's input does not depend on the reader's language.
         with translation.override("en" if options["json"] else translation.get_language()):
             try:
@@ -65,7 +73,12 @@ class Command(TranslatedCommand):
             except Unreachable as error:
                 raise CommandError(str(error)) from error
             if options["json"]:
-                documents = [{**asdict(finding), "cure": finding.cure} for finding in findings]
+                platforms = examination.platforms or [NGINX]
+                names = [platform.name for platform in examination.platforms]
+                documents = [
+                    {**asdict(finding), "cure": finding.cure(platforms), "platforms": names}
+                    for finding in findings
+                ]
                 self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
             else:
                 self.show(findings, examination)
@@ -82,6 +95,13 @@ class Command(TranslatedCommand):
                 ms=f"{1000 * examination.round_trip:.1f}",
             )
         )
+        names = ", ".join(platform.name for platform in examination.platforms)
+        if names:
+            console.print(_("Platform: {names}").format(names=names))
+        elif findings:
+            console.print(
+                _("No platform was recognised: the remedies are nginx's; see --platform.")
+            )
         if not findings:
             console.print(_("No findings: the proxy changes no technique."), style="green")
         for finding in findings:
@@ -94,4 +114,5 @@ class Command(TranslatedCommand):
             console.print()
             console.print(Text(heading, style=style), soft_wrap=True)
             console.print(Text(finding.evidence))
-            console.print(Text(finding.cure), soft_wrap=True)
+            cure = finding.cure(examination.platforms or [NGINX])
+            console.print(Text(cure), soft_wrap=True)
