@@ -55,7 +55,7 @@ def test_every_link_on_the_site_has_a_target(language: Language, tmp_path: Path)
 def test_the_korean_site_has_korean_pages_and_marks_the_others(tmp_path: Path) -> None:
     write_sources("ko", tmp_path)
     assert (tmp_path / "classroom.md").read_text().startswith("# 50분 수업안")
-    assert (tmp_path / "benchmarks.md").read_text().startswith(sources.ONLY_ENGLISH)
+    assert (tmp_path / "contributing.md").read_text().startswith(sources.ONLY_ENGLISH)
     assert "](notes.md)" in (tmp_path / "index.md").read_text(), "not notes.ko.md"
 
 
