@@ -17,7 +17,12 @@ class Section:
 
 
 HOME = "README"
-GENERATED = ("docs/settings", "docs/commands")  # made from the code by `reference.py`
+# Made from the code by `reference.py`.
+GENERATED = (
+    "docs/settings",
+    "docs/commands",
+    "docs/schemas",
+)
 SECTIONS = (
     Section(
         {"en": "Tutorial", "ko": "배우기"},

@@ -10,7 +10,7 @@ import pytest
 
 from docs.site import sources
 from docs.site.navigation import GENERATED, SECTIONS, Section
-from docs.site.reference import commands_page, settings, settings_page
+from docs.site.reference import commands_page, schemas_page, settings, settings_page
 from docs.site.sources import LANGUAGES, Language, all_pages, name_on_site, write_sources
 from tests.support.program import ROOT
 
@@ -111,6 +111,14 @@ def test_every_command_is_in_the_reference(language: str) -> None:
     assert "| `make docs` |" in page
     assert r"| `--language en\|ko` |" in page
     assert "--settings" not in page, "options of every command of Django"
+
+
+@each_language
+def test_the_schemas_are_in_the_reference(language: str) -> None:
+    page = schemas_page(language)
+    assert "## Event" in page
+    assert "### join" in page
+    assert '"address": "/websocket/{room}/"' in page
 
 
 def test_a_korean_word_is_found_without_its_particle() -> None:
