@@ -82,6 +82,9 @@ class Command(BaseCommand):
         )
         check = f"python manage.py exercise check {exercise.name}{option}"
         self.console.print(_("Check it: {command}").format(command=check))
+        if exercise.has_lane:
+            lane = f"PYTHONPATH={directory} ADDITIONAL_TECHNIQUES=lane:TECHNIQUE make demo"
+            self.console.print(_("See its lane in the demo: {command}").format(command=lane))
 
     def check_exercise(self, exercise: Exercise, directory: Path) -> None:
         file = directory / "app.py"
