@@ -114,6 +114,22 @@ def test_every_command_is_in_the_reference(language: str) -> None:
 
 
 @each_language
+def test_every_chapter_has_slides(language: Language) -> None:
+    """A slide for the title and the questions, and one for each section with its code."""
+    pytest.importorskip("markdown_it", reason="'make install' installs it with myst-parser")
+    from docs.site.slides import chapters, slides_of
+
+    assert len(chapters()) == 13
+    for page in chapters():
+        text = sources.source_of(page, language).read_text()
+        slides = slides_of(page, language)
+        assert slides.count("<section>") == 1 + len(re.findall("^## ", text, re.MULTILINE))
+        assert slides.count("<pre>") == len(re.findall("^```.", text, re.MULTILINE))
+        assert 'href="' in slides
+        assert not re.search(r"[.]md[)\"]", slides), "a link to a source"
+
+
+@each_language
 def test_the_schemas_are_in_the_reference(language: str) -> None:
     page = schemas_page(language)
     assert "## Event" in page
