@@ -26,7 +26,7 @@ GENERATED = (
 SECTIONS = (
     Section(
         {"en": "Tutorial", "ko": "배우기"},
-        ("docs/classroom", "docs/workshop/*"),
+        ("docs/classroom", "docs/workshop/*", "docs/school-network", "docs/windows"),
     ),
     Section(
         {"en": "How to", "ko": "따라 하기"},
