@@ -37,10 +37,10 @@ def build(language: Language, target: Path) -> int:
 
 
 def link_slides(source: Path, page: str, language: Language) -> None:
-    """Link a chapter's slides below its title, in HTML: they are no page of Sphinx."""
+    """Link a chapter's slides beside its link to all chapters, in HTML: Sphinx has no such page."""
     title, _, rest = source.read_text().partition("\n")
     link = f'<a href="{name_of_slides(page)}">{TEXTS[language]["slides"]}</a>'
-    source.write_text(f"{title}\n\n{link}\n{rest}")
+    source.write_text(f"{title}\n\n{link} · {rest.lstrip()}")
 
 
 def main() -> int:
