@@ -108,7 +108,7 @@ class Command(BaseCommand):
             )
             self.stdout.flush()
             sys.exit(1)
-        self.console.print(f"[green]{escape(_('Every case passes.'))}[/]")
+        self.console.print(escape(_("Every case passes.")), style="green")
 
     def show(self, outcome: Outcome) -> None:
         holds = escape(outcome.case.holds[self.language])
@@ -118,7 +118,7 @@ class Command(BaseCommand):
         self.console.print(f"[red]✗[/] {holds}")
         self.console.print(f"  {escape(outcome.explanation(self.language))}")
         if outcome.received:
-            self.console.print(f"  {_('Received:')}")
+            self.console.print(" ", _("Received:"))
             for line in outcome.received.splitlines():
                 self.console.print(f"    {escape(line)}")
 
