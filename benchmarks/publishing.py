@@ -49,8 +49,18 @@ def replace_part(text: str, name: str, part: str) -> str:
     return pattern.sub(lambda _: f"{begin}\n{part}{end}", text)
 
 
+def write_part(page: str, name: str, part: str) -> None:
+    """Write the generated part `name` into `docs/<page>.md` and its Korean translation."""
+    for path in pages(page):
+        path.write_text(replace_part(path.read_text(), name, part))
+
+
+def pages(page: str) -> tuple[Path, Path]:
+    """Return the files of a page of `docs/` in English and in Korean."""
+    return DOCS / f"{page}.md", DOCS / f"{page}.ko.md"
+
+
 def publish(name: str, measured: dict[str, Any], part: str) -> None:
     """Write `docs/measurements/<name>.json` and its part of `docs/benchmarks.md`."""
     write(MEASUREMENTS / f"{name}.json", measured)
-    page = DOCS / "benchmarks.md"
-    page.write_text(replace_part(page.read_text(), name, part))
+    write_part("benchmarks", name, part)

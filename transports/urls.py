@@ -5,7 +5,7 @@ from django.urls import path
 from transports.operations.echo import echo
 from transports.operations.health import health, readiness
 from transports.operations.metrics import metrics
-from transports.operations.openapi import description
+from transports.operations.openapi import description, socket_description
 from transports.operations.rooms import rooms
 
 urlpatterns = [
@@ -14,5 +14,6 @@ urlpatterns = [
     path("readyz", readiness),
     path("mirror/", echo),
     path("openapi.json", description),
+    path("asyncapi.json", socket_description),
     path("metrics", metrics),
 ]

@@ -13,7 +13,8 @@ from pathlib import Path
 import django
 
 from .reference import ROOT
-from .sources import LANGUAGES, Language, write_sources
+from .slides import TEXTS, chapters, name_of_slides, write_slides
+from .sources import LANGUAGES, Language, name_on_site, write_sources
 
 SITE = ROOT / "build" / "site"
 
@@ -22,13 +23,24 @@ def build(language: Language, target: Path) -> int:
     """Build the site of a language into `target`; return Sphinx's exit code."""
     with tempfile.TemporaryDirectory() as folder:
         write_sources(language, Path(folder))
+        for page in chapters():
+            link_slides(Path(folder) / f"{name_on_site(page)}.md", page, language)
         configuration = Path(__file__).parent
         # -E: the sources are new files. -W --keep-going: show every warning, then fail.
         options = ["-E", "-W", "--keep-going", "-q", "-b", "html"]
-        return subprocess.run(
+        code = subprocess.run(
             [*(sys.executable, "-m", "sphinx"), *options, "-c", configuration, folder, target],
             env={**os.environ, "SITE_LANGUAGE": language},
         ).returncode
+    write_slides(language, target)
+    return code
+
+
+def link_slides(source: Path, page: str, language: Language) -> None:
+    """Link a chapter's slides beside its link to all chapters, in HTML: Sphinx has no such page."""
+    title, _, rest = source.read_text().partition("\n")
+    link = f'<a href="{name_of_slides(page)}">{TEXTS[language]["slides"]}</a>'
+    source.write_text(f"{title}\n\n{link} · {rest.lstrip()}")
 
 
 def main() -> int:

@@ -17,11 +17,16 @@ class Section:
 
 
 HOME = "README"
-GENERATED = ("docs/settings", "docs/commands")  # made from the code by `reference.py`
+# Made from the code by `reference.py`.
+GENERATED = (
+    "docs/settings",
+    "docs/commands",
+    "docs/schemas",
+)
 SECTIONS = (
     Section(
         {"en": "Tutorial", "ko": "배우기"},
-        ("docs/classroom", "docs/workshop/*"),
+        ("docs/classroom", "docs/workshop/*", "docs/school-network", "docs/windows"),
     ),
     Section(
         {"en": "How to", "ko": "따라 하기"},

@@ -1,9 +1,10 @@
-"""Reference pages made from the code: the settings, and the commands."""
+"""Reference pages made from the code: the settings, the commands, and the JSON Schemas."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from transports.conf import Conf
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "realtime_demo" / "settings.py"
+DESCRIPTIONS = ROOT / "transports" / "operations"
 DJANGO = "https://docs.djangoproject.com/en/5.2/ref/settings/"
 KINDS = {
     "_boolean": "boolean",
@@ -41,6 +43,13 @@ TEXTS = {
         "Makefile.",
         "option": "Option",
         "command": "Command",
+        "schemas": "JSON Schemas",
+        "schemas introduction": "A server has these descriptions at `/openapi.json` (OpenAPI 3.1) "
+        "and `/asyncapi.json` (AsyncAPI 3.0), for generators of clients and documentation. "
+        "The tests compare them with the server's messages. [The wire contract](contract.md) "
+        "explains them.",
+        "socket": "Messages of a WebSocket",
+        "channel": "The WebSocket in AsyncAPI",
     },
     "ko": {
         "settings": "설정",
@@ -56,6 +65,12 @@ TEXTS = {
         "commands introduction": "이 페이지는 명령의 파서와 Makefile에서 만듭니다.",
         "option": "옵션",
         "command": "명령",
+        "schemas": "JSON Schema",
+        "schemas introduction": "서버의 `/openapi.json`(OpenAPI 3.1)과 `/asyncapi.json`(AsyncAPI "
+        "3.0)에 있는 설명입니다. 클라이언트와 문서를 만드는 프로그램이 씁니다. 테스트가 서버의 "
+        "메시지와 비교합니다. 뜻은 [전송 규약](contract.md)에 있습니다.",
+        "socket": "웹소켓의 메시지",
+        "channel": "AsyncAPI로 쓴 웹소켓",
     },
 }
 
@@ -199,4 +214,27 @@ def commands_page(language: str) -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"docs/settings": settings_page, "docs/commands": commands_page}
+def schemas_page(language: str) -> str:
+    """Return the Markdown page of the schemas of the wire contract."""
+    text = TEXTS[language]
+    schemas = json.loads((DESCRIPTIONS / "openapi.json").read_text())["components"]["schemas"]
+    socket = json.loads((DESCRIPTIONS / "asyncapi.json").read_text())
+    lines = [f"# {text['schemas']}", "", text["schemas introduction"]]
+    for name in ("Event", "Batch", "Publish", "Problem"):
+        lines += ["", f"## {name}", "", _json(schemas[name])]
+    lines += ["", f"## {text['socket']}", ""]
+    for name, message in socket["components"]["messages"].items():
+        lines += ["", f"### {name}", "", _json(message["payload"])]
+    channel = {name: socket[name] for name in ("channels", "operations")}
+    return "\n".join([*lines, "", f"## {text['channel']}", "", _json(channel), ""])
+
+
+def _json(value: object) -> str:
+    return f"```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
+
+
+PAGES = {
+    "docs/settings": settings_page,
+    "docs/commands": commands_page,
+    "docs/schemas": schemas_page,
+}

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
-from django.urls import URLPattern
+from django.urls import URLPattern, re_path
+
+from realtime_demo.workshop.lane import PREFIX
 
 if not settings.configured:
     settings.configure(
@@ -28,14 +30,25 @@ from transports.boundary import Boundary
 from transports.lifespan import FeedService
 
 
+class ExerciseApplication(Boundary):
+    """An application with these routes and `POST /publish/<room>/`.
+
+    `http_urlpatterns` and `websocket_urlpatterns` mount the routes in the demo, below PREFIX.
+    """
+
+    def __init__(self, http: Sequence[URLPattern], websocket: Sequence[URLPattern]) -> None:
+        router = ProtocolTypeRouter(
+            {
+                "http": URLRouter([*http, *transports.routing.http_urlpatterns]),
+                "websocket": URLRouter([*websocket]),
+            }
+        )
+        super().__init__(router, [FeedService()])
+        self.http_urlpatterns = [re_path(f"^{PREFIX}/", URLRouter([*http]))]
+        self.websocket_urlpatterns = [re_path(f"^{PREFIX}/", URLRouter([*websocket]))]
+
+
 def build_application(
     http: Sequence[URLPattern] = (), websocket: Sequence[URLPattern] = ()
-) -> Boundary:
-    """Return an application with these routes and `POST /publish/<room>/`."""
-    router = ProtocolTypeRouter(
-        {
-            "http": URLRouter([*http, *transports.routing.http_urlpatterns]),
-            "websocket": URLRouter([*websocket]),
-        }
-    )
-    return Boundary(router, [FeedService()])
+) -> ExerciseApplication:
+    return ExerciseApplication(http, websocket)

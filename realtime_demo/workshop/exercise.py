@@ -39,6 +39,21 @@ PATIENCE = 5.0  # seconds
 LONGEST_CASE = 4  # times the patience
 SHOWN = 1_500  # bytes of a response, from its end
 
+# The package `lane` in the folder of an exercise that is a technique.
+LANE = '''"""The lane of this exercise on the demo's page: ADDITIONAL_TECHNIQUES=lane:TECHNIQUE."""
+
+from realtime_demo.workshop.lane import technique
+
+TECHNIQUE = technique("{name}")
+'''
+LANE_ROUTING = '''"""The routes of this exercise in the demo."""
+
+from app import application
+
+http_urlpatterns = application.http_urlpatterns
+websocket_urlpatterns = application.websocket_urlpatterns
+'''
+
 Text = Mapping[str, str]  # by language
 Run = Callable[[Bench], Coroutine[Any, Any, None]]
 
@@ -134,9 +149,19 @@ class Exercise:
             for name, texts in self.document["cases"].items()
         ]
 
+    @property
+    def has_lane(self) -> bool:
+        """Whether it is a technique that `lane` mounts in the demo."""
+        return "lane" in self.document
+
     def start(self, directory: Path) -> None:
         """Copy the stub to `directory`; raise `FileExistsError` if it exists."""
         shutil.copytree(self.stub, directory, ignore=shutil.ignore_patterns("__pycache__"))
+        if self.has_lane:
+            lane = directory / "lane"
+            lane.mkdir()
+            (lane / "__init__.py").write_text(LANE.format(name=self.name))
+            (lane / "routing.py").write_text(LANE_ROUTING)
 
     def check(self, folder: Path, patience: float | None = None) -> Iterator[Outcome]:
         """Yield the outcome of each case for the `app.py` in `folder`.

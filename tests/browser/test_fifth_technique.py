@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -56,6 +58,23 @@ async def test_page_has_a_lane_for_a_new_technique(demo: Demo, browser: Browser)
     await expect(lane.locator('[data-count="received"]')).not_to_have_text("0")
     await expect(lane.locator('[data-count="lost"]')).to_have_text("0")
     await page.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_page_has_a_lane_for_an_exercise(tmp_path: Path, browser: Browser) -> None:
+    """The chat's messages are events: the only exercise with a source of its own."""
+    folder = tmp_path / "chat"
+    EXERCISES["chat"].start(folder)
+    shutil.copytree(EXERCISES["chat"].solution, folder, dirs_exist_ok=True)
+    env = {"PYTHONPATH": str(folder), "ADDITIONAL_TECHNIQUES": "lane:TECHNIQUE"}
+    with Demo(tmp_path, env=env) as demo:
+        page = await browser.new_page()
+        await page.goto(demo.url)
+        lane = page.locator('.lane[data-technique="exercise-chat"]')
+        await expect(lane.get_by_role("heading")).to_have_text("exercises/chat")
+        await expect(lane.locator('[data-count="received"]')).not_to_have_text("0")
+        await expect(lane.locator('[data-count="lost"]')).to_have_text("0")
+        await page.close()
 
 
 def test_contract_suite_covers_a_new_technique(demo: Demo) -> None:

@@ -261,6 +261,7 @@ PROTECTED_PATHS = [
     "/rooms/",
     "/healthz",
     "/openapi.json",
+    "/asyncapi.json",
 ]
 
 

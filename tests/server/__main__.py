@@ -38,7 +38,6 @@ from .test_stop import CONNECTIONS
 SUITE = "tests/contract"
 STOPS = 3
 SLOWEST_STOP = 60.0  # seconds
-PAGE = publishing.DOCS / "servers.md"
 
 
 def main() -> None:
@@ -64,7 +63,7 @@ def main() -> None:
     versions = {name: importlib.metadata.version(name) for name in SERVERS}
     measured = publishing.document("tests.server", machine, {"versions": versions, **figures})
     publishing.write(path, measured)
-    PAGE.write_text(publishing.replace_part(PAGE.read_text(), "servers", part(measured)))
+    publishing.write_part("servers", "servers", part(measured))
     sys.exit(any(results["failures"] for results in figures["suite"].values()))
 
 

@@ -130,6 +130,32 @@ def test_the_output_in_a_korean_chapter_is_korean(chapter: Path) -> None:
     assert set(printed) <= texts
 
 
+def code_of(page: Path) -> list[tuple[str, str]]:
+    """Return the code and the commands of a page, with the output that has no language.
+
+    Of an exercise's output, only the marks of the cases count, and of a command no comment.
+    """
+    parts: list[tuple[str, str]] = []
+    for language, block in BLOCK.findall(page.read_text()):
+        if language == "python":
+            parts.append((block, ""))
+            continue
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            if "manage.py exercise" in command:
+                output = "".join(re.findall("^[✓✗]", output, re.MULTILINE))
+            parts.append((command.split("  #")[0].rstrip(), output))
+    return parts
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if not page.name.endswith(".ko.md")], ids=lambda page: page.stem
+)
+def test_a_korean_page_has_the_code_and_the_commands_of_the_english_one(page: Path) -> None:
+    """So the commands of both run, as those of the English page are run above."""
+    assert code_of(page.with_suffix(".ko.md")) == code_of(page) != []
+
+
 def test_every_exercise_has_a_chapter() -> None:
     for chapters in (ENGLISH, KOREAN):
         exercises = [exercise for chapter in chapters for exercise in exercises_of(chapter)]

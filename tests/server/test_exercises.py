@@ -15,9 +15,12 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 
+from realtime_demo.workshop.bench import importable, load
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
+from realtime_demo.workshop.lane import PREFIX, technique
 from tests.support.program import ROOT, Program
 from tests.support.waiting import BOUND, retry_after_stall
 
@@ -101,7 +104,8 @@ def texts(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
 @every_exercise
 def test_every_text_is_in_every_language(exercise: Exercise) -> None:
     assert exercise.hints and exercise.cases
-    for path, text in texts(exercise.document):
+    document = {key: part for key, part in exercise.document.items() if key != "lane"}
+    for path, text in texts(document):
         assert set(text) == LANGUAGES, path
         placeholders = {language: set(PLACEHOLDER.findall(text[language])) for language in text}
         assert len(set(map(frozenset, placeholders.values()))) == 1, (path, placeholders)
@@ -191,3 +195,27 @@ def test_a_program_that_blocks_its_event_loop_is_reported(tmp_path: Path) -> Non
 def test_invalid_arguments_are_rejected(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         exercise_command(*arguments, "--language", "en")
+
+
+def test_every_exercise_that_is_a_technique_has_a_lane() -> None:
+    without = {name for name, exercise in EXERCISES.items() if not exercise.has_lane}
+    assert without == {"token", "once", "own"}, "a token, a task; own/ has a whole technique"
+
+
+@pytest.mark.parametrize("name", [name for name in EXERCISES if EXERCISES[name].has_lane])
+def test_the_lane_has_the_address_and_the_source_of_the_exercise(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    EXERCISES[name].start(folder)
+    lane = technique(name)
+    with importable(folder):
+        application = load(folder / "app.py").application
+    mounts = (
+        application.http_urlpatterns if lane.scheme == "http" else application.websocket_urlpatterns
+    )
+    path = lane.url_path("lobby").removeprefix(f"/{PREFIX}/")
+    assert [route.pattern.match(path)[2] for route in mounts[0].callback.routes] == [
+        {"room": "lobby"}
+    ]
+    file, _, source = lane.source.partition(":")
+    assert f"export class {source} " in Path(str(finders.find(file))).read_text()
+    assert f'technique("{name}")' in (folder / "lane" / "__init__.py").read_text()

@@ -20,10 +20,10 @@ GENERATED = ("build/", "docs/measurements/", "exercises/")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(page: Path) -> list[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @every_page
@@ -58,8 +58,17 @@ def test_named_commands_exist(page: Path) -> None:
 
 
 def outline(page: Path) -> list[str]:
-    """Return the levels of a page's headings, its table rows, commands and links, in order."""
-    text = re.sub(r"\.ko(?=\.md)|-ko(?=\.png)|[?&]lang=ko| --language ko", "", page.read_text())
+    """Return the levels of a page's headings, its table rows, commands and links, in order.
+
+    A link to a heading has its position, since the headings are translated.
+    """
+
+    def position(link: re.Match[str]) -> str:
+        target = page.parent / link[1] if link[1] else page
+        return f"]({link[1]}#{anchors(target).index(link[2])})"
+
+    text = re.sub(r"\]\(((?!https?:)[^)#]*)#([^)]+)\)", position, page.read_text())
+    text = re.sub(r"\.ko(?=\.md)|-ko(?=\.png)|[?&]lang=ko| --language ko", "", text)
     parts = re.findall(r"^#+(?= )|^\|(?= )|^- |^\d\. |^\$ (?:(?!  ).)*|\]\([^)]*\)", text, re.M)
     return [part.strip() for part in parts]
 

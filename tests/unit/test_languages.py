@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +19,7 @@ from realtime_demo.command_line import LOCALE_VARIABLES, environment_language
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import NOTES, Finding
 from realtime_demo.web import views
+from tests.support.program import ROOT
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
 HANGUL = re.compile("[가-힣]")
@@ -186,3 +189,26 @@ def test_the_doctors_findings_are_in_the_chosen_language() -> None:
                 remedy = platform.remedies.get(what)
                 assert not (remedy and remedy.note) or HANGUL.search(finding.cure([platform])), what
     assert Finding("sse", "buffers", "").cure([]) == NOTES["buffers"]
+
+
+def test_no_message_is_inside_an_f_string() -> None:
+    """`make messages` does not find a message there, so that it would stay English."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--", "realtime_demo/*.py", "transports/*.py"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    inside = [
+        f"{name}:{call.lineno}"
+        for name in listing
+        for string in ast.walk(ast.parse((ROOT / name).read_text()))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("_", "gettext", "ngettext")
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    assert not inside

@@ -10,7 +10,7 @@ import pytest
 
 from docs.site import sources
 from docs.site.navigation import GENERATED, SECTIONS, Section
-from docs.site.reference import commands_page, settings, settings_page
+from docs.site.reference import commands_page, schemas_page, settings, settings_page
 from docs.site.sources import LANGUAGES, Language, all_pages, name_on_site, write_sources
 from tests.support.program import ROOT
 
@@ -55,7 +55,7 @@ def test_every_link_on_the_site_has_a_target(language: Language, tmp_path: Path)
 def test_the_korean_site_has_korean_pages_and_marks_the_others(tmp_path: Path) -> None:
     write_sources("ko", tmp_path)
     assert (tmp_path / "classroom.md").read_text().startswith("# 50분 수업안")
-    assert (tmp_path / "benchmarks.md").read_text().startswith(sources.ONLY_ENGLISH)
+    assert (tmp_path / "contributing.md").read_text().startswith(sources.ONLY_ENGLISH)
     assert "](notes.md)" in (tmp_path / "index.md").read_text(), "not notes.ko.md"
 
 
@@ -111,6 +111,30 @@ def test_every_command_is_in_the_reference(language: str) -> None:
     assert "| `make docs` |" in page
     assert r"| `--language en\|ko` |" in page
     assert "--settings" not in page, "options of every command of Django"
+
+
+@each_language
+def test_every_chapter_has_slides(language: Language) -> None:
+    """A slide for the title and the questions, and one for each section with its code."""
+    pytest.importorskip("markdown_it", reason="'make install' installs it with myst-parser")
+    from docs.site.slides import chapters, slides_of
+
+    assert len(chapters()) == 13
+    for page in chapters():
+        text = sources.source_of(page, language).read_text()
+        slides = slides_of(page, language)
+        assert slides.count("<section>") == 1 + len(re.findall("^## ", text, re.MULTILINE))
+        assert slides.count("<pre>") == len(re.findall("^```.", text, re.MULTILINE))
+        assert 'href="' in slides
+        assert not re.search(r"[.]md[)\"]", slides), "a link to a source"
+
+
+@each_language
+def test_the_schemas_are_in_the_reference(language: str) -> None:
+    page = schemas_page(language)
+    assert "## Event" in page
+    assert "### join" in page
+    assert '"address": "/websocket/{room}/"' in page
 
 
 def test_a_korean_word_is_found_without_its_particle() -> None:

@@ -82,6 +82,9 @@ class Command(BaseCommand):
         )
         check = f"python manage.py exercise check {exercise.name}{option}"
         self.console.print(_("Check it: {command}").format(command=check))
+        if exercise.has_lane:
+            lane = f"PYTHONPATH={directory} ADDITIONAL_TECHNIQUES=lane:TECHNIQUE make demo"
+            self.console.print(_("See its lane in the demo: {command}").format(command=lane))
 
     def check_exercise(self, exercise: Exercise, directory: Path) -> None:
         file = directory / "app.py"
@@ -105,7 +108,7 @@ class Command(BaseCommand):
             )
             self.stdout.flush()
             sys.exit(1)
-        self.console.print(f"[green]{escape(_('Every case passes.'))}[/]")
+        self.console.print(escape(_("Every case passes.")), style="green")
 
     def show(self, outcome: Outcome) -> None:
         holds = escape(outcome.case.holds[self.language])
@@ -115,7 +118,7 @@ class Command(BaseCommand):
         self.console.print(f"[red]✗[/] {holds}")
         self.console.print(f"  {escape(outcome.explanation(self.language))}")
         if outcome.received:
-            self.console.print(f"  {_('Received:')}")
+            self.console.print(" ", _("Received:"))
             for line in outcome.received.splitlines():
                 self.console.print(f"    {escape(line)}")
 
