@@ -15,9 +15,10 @@ from transports.conf import conf
 from transports.events import EVENT_NAME, Draft, Event, EventType, encode
 from transports.http.base import Endpoint, answer
 from transports.http.names import has_own_name, name_in, name_of, shown, text_of
+from transports.http.origin import check_origin
 from transports.http.problems import Problem
 from transports.http.request import Request, parse_since
-from transports.http.scope import Receive, Scope, Send, check_origin, header
+from transports.http.scope import Receive, Scope, Send, header
 from transports.http.throttling import take_turn
 
 # RFC 8259 §11 defines no charset. "utf8" is a label of UTF-8 (Encoding §4.2).
