@@ -234,8 +234,8 @@ class Batch:
 
 def batch_json(batch: Batch) -> bytes:
     """Return the batch as JSON, joined from the shared bytes of its events."""
-    return b'{"room":%b,"cursor":%b,"events":[%b]}' % (
-        encode(batch.room),
-        encode(str(batch.cursor)),
+    return b'{"room":"%b","cursor":"%b","events":[%b]}' % (
+        batch.room.encode(),
+        str(batch.cursor).encode(),
         b",".join([event.encoded for event in batch.events]),
     )

@@ -1,4 +1,4 @@
-"""Where a request comes from: its Origin, its scheme, and whether from this machine."""
+"""The origin of a request: its Origin and scheme, and whether it comes from this machine."""
 
 from __future__ import annotations
 

@@ -130,7 +130,8 @@ def check_payload(document: dict[str, Any]) -> tuple[str | None, Any]:
             f"'open' nor 'error'; got {shown(name)}.",
         )
     try:
-        encode(data)
+        if data is not None:
+            encode(data)
     except (ValueError, RecursionError) as error:
         raise Problem(
             400, "data", "'data' must be JSON of valid Unicode, without NaN and infinity."
@@ -188,7 +189,7 @@ async def publish(
                 raise
     if event is None:
         event = await feed.publish(draft, key)
-    if draft.event(event.id, event.published_at) != event:
+    if key is not None and draft.event(event.id, event.published_at) != event:
         raise Problem(
             422, "key", "This Idempotency-Key was used with another document; use a new key."
         )
