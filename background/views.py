@@ -17,10 +17,11 @@ from django.views.decorators.csrf import csrf_exempt
 from transports.auth.permissions import is_staff
 from transports.feed import LAYER_TIMEOUT
 from transports.http.names import shown
+from transports.http.origin import check_origin, is_on_this_machine
 from transports.http.problems import Problem
 from transports.http.publish import check_content_type, parse_json
 from transports.http.request import Request
-from transports.http.scope import Scope, check_origin, is_on_this_machine
+from transports.http.scope import Scope
 from transports.http.views import api_view, json_response
 
 from .consumers import CHANNEL

@@ -19,7 +19,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from transports import feed
 from transports.auth.permissions import check_room
-from transports.events import Draft, EventType
+from transports.events import Cursor, Draft, EventType
 from transports.http.names import name_in, shown, text_of
 from transports.http.problems import Problem
 from transports.http.request import check_room_name
@@ -145,10 +145,11 @@ async def _report(job: Job) -> Any:
         except Problem:
             continue
         await asyncio.sleep(job.arguments["pause"])  # to be slow on purpose
-        batch = await feed.all_events(room)
+        start = Cursor((await feed.cursor(room)).epoch, 0)
+        events = [e for e in (await feed.history(room, start)).events if e.type != "reset"]
         report[room] = {
-            "events": len(batch.events),
-            "senders": Counter(event.sender for event in batch.events).most_common(10),
+            "events": len(events),
+            "senders": Counter(event.sender for event in events).most_common(10),
         }
     return report
 

@@ -15,8 +15,7 @@ class LongPollingEndpoint(BatchEndpoint):
     """`GET /longpoll/<room>/?since=&wait=`: a batch once there are events, or after `wait`."""
 
     technique = "longpoll"
-    is_held = True
 
     async def batch(self, request: Request) -> Batch:
         seconds = request.seconds("wait", default=POLL_TIMEOUT, most=LONGEST_POLL_TIMEOUT)
-        return await hub.wait(request.room, request.since, seconds)
+        return await hub.wait(request.room, request.since, seconds, request.disconnected)

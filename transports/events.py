@@ -114,14 +114,13 @@ class Event:
         }
         if self.type == "reset":
             document["missed"] = self.missed
-        if self.of is not None:
-            document["of"] = self.of
-        if self.verified:
-            document["verified"] = True
-        if self.name is not None:
-            document["name"] = self.name
-        if self.data is not None:
-            document["data"] = self.data
+        optional = {
+            "of": self.of,
+            "verified": self.verified or None,
+            "name": self.name,
+            "data": self.data,
+        }
+        document |= {name: value for name, value in optional.items() if value is not None}
         return encode(document)
 
     @classmethod
@@ -187,18 +186,7 @@ class Draft(NamedTuple):
             )
 
     def event(self, identity: str, published_at: float) -> Event:
-        return Event(
-            id=identity,
-            type=self.type,
-            room=self.room,
-            sender=self.sender,
-            text=self.text,
-            published_at=published_at,
-            of=self.of,
-            verified=self.verified,
-            name=self.name,
-            data=self.data,
-        )
+        return Event(id=identity, published_at=published_at, **self._asdict())
 
 
 @dataclass(frozen=True)
@@ -246,8 +234,8 @@ class Batch:
 
 def batch_json(batch: Batch) -> bytes:
     """Return the batch as JSON, joined from the shared bytes of its events."""
-    return b'{"room":%b,"cursor":%b,"events":[%b]}' % (
-        encode(batch.room),
-        encode(str(batch.cursor)),
+    return b'{"room":"%b","cursor":"%b","events":[%b]}' % (
+        batch.room.encode(),
+        str(batch.cursor).encode(),
         b",".join([event.encoded for event in batch.events]),
     )

@@ -24,7 +24,7 @@ from transports.conf import conf
 from transports.events import Batch, Cursor, Event
 from transports.feed import group_of
 from transports.store.base import FeedUnavailable, Store, StoreUnavailable, now
-from transports.tail import Tail
+from transports.tail import Tail, Until
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
@@ -209,16 +209,17 @@ class Hub:
             if tail.head is not None:
                 self._load(tail)
 
-    def accept(self, event: Event) -> None:
-        """Append an event that this process has published, if it is the next one of its room.
+    def accept(self, event: Event) -> bool:
+        """Append an event that this process has published; return whether a tail has it.
 
-        The layer's copy is dropped then. It serves an event that is not the next one: concurrent
-        publishes may return in another order than that of their numbers.
+        The layer's copy is dropped then. It serves an event that is not the next one of its room:
+        concurrent publishes may return in another order than that of their numbers.
         """
         tail = self._tails.get(event.room)
-        if tail is not None and tail.head is not None and event.room not in self._arrived:
-            telemetry().received(now() - event.published_at)
-            tail.append(event)
+        if tail is None or tail.head is None or event.room in self._arrived:
+            return False
+        telemetry().received(now() - event.published_at)
+        return tail.append(event)
 
     def _handle(self, message: dict[str, Any]) -> None:
         self._received_at = asyncio.get_running_loop().time()
@@ -346,14 +347,17 @@ def current() -> Hub:
     return hub
 
 
-async def wait(room: str, since: Cursor | None, seconds: float) -> Batch:
+async def wait(
+    room: str, since: Cursor | None, seconds: float, until: Until | None = None
+) -> Batch:
     """Return the events after `since`; wait up to `seconds` for one, then return an empty batch.
 
-    Raises `StoreUnavailable` and `TooManyRooms`.
+    With `until`, return an empty batch once `until()` returns: the client has disconnected. Raises
+    `StoreUnavailable` and `TooManyRooms`.
     """
     hub = current()
     async with hub.using(room) as tail:
-        return await _next(hub, tail, since, seconds, tail.generation)
+        return await _next(hub, tail, since, seconds, tail.generation, until)
 
 
 async def subscribe(
@@ -388,7 +392,12 @@ async def subscribe(
 
 
 async def _next(
-    hub: Hub, tail: Tail, since: Cursor | None, seconds: float, generation: int
+    hub: Hub,
+    tail: Tail,
+    since: Cursor | None,
+    seconds: float,
+    generation: int,
+    until: Until | None = None,
 ) -> Batch:
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
@@ -396,7 +405,7 @@ async def _next(
         ended = hub.closing or tail.generation != generation
         if head is not None and since is head and seconds and not ended:
             # A subscriber that is up to date only has to wait: skip the comparison below.
-            if not await tail.changed(deadline):
+            if not await tail.changed(deadline, until):
                 return tail.after(since) or Batch(tail.room, since)
             head = tail.head
         batch = tail.after(since) or await hub.store.read(tail.room, since)
@@ -405,7 +414,7 @@ async def _next(
         since = batch.cursor
         if asyncio.get_running_loop().time() >= deadline:
             return batch
-        if tail.head == head and not await tail.changed(deadline):
+        if tail.head == head and not await tail.changed(deadline, until):
             return batch
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from itertools import islice
 
 from transports.events import Batch, Cursor, Event
 
 TICK = 0.05  # seconds by which a timeout may be late
+
+Until = Callable[[], Awaitable[None]]
 
 
 class Tail:
@@ -92,14 +95,17 @@ class Tail:
             if not waiter.done():
                 waiter.set_result(True)
 
-    async def changed(self, deadline: float) -> bool:
-        """Wait for the next change; return False at `deadline`, in seconds on the loop's clock."""
+    async def changed(self, deadline: float, until: Until | None = None) -> bool:
+        """Wait for the next change; return False at `deadline`, or once `until()` has returned.
+
+        `deadline` is in seconds on the loop's clock.
+        """
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = deadline
         if self._timer is None or deadline < self._timer.when():
             self._set_timer(deadline)
         try:
-            return await waiter
+            return await (waiter if until is None else _first(waiter, until))
         finally:
             self._waiters.pop(waiter, None)
 
@@ -120,3 +126,30 @@ class Tail:
         if self._waiters:
             # Group close deadlines, so that 10,000 waiters do not cause 10,000 scans.
             self._set_timer(max(min(self._waiters.values()), now + TICK))
+
+
+async def _first(waiter: asyncio.Future[bool], until: Until) -> bool:
+    """Return the result of `waiter`, or False once `until()` has returned.
+
+    The task itself runs `until()`, and `waiter` cancels it there, as `asyncio.timeout` does: a
+    second task for each long poll would take a third of its CPU time.
+    """
+    task = asyncio.current_task()
+    is_waiting, is_woken = True, False
+
+    def wake(_: asyncio.Future[bool]) -> None:
+        nonlocal is_woken
+        if is_waiting and task is not None:
+            is_woken = True
+            task.cancel()
+
+    waiter.add_done_callback(wake)
+    try:
+        await until()
+    except asyncio.CancelledError:
+        if task is None or not is_woken or task.uncancel():
+            raise
+        return waiter.result()
+    finally:
+        is_waiting = False
+    return False

@@ -14,8 +14,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from transports import feed
 from transports.events import Batch, batch_json
+from transports.http.origin import check_origin
 from transports.http.problems import Problem
-from transports.http.scope import Application, Receive, Scope, Send, check_origin
+from transports.http.scope import Application, Receive, Scope, Send
 from transports.telemetry import telemetry
 
 from .session import Session

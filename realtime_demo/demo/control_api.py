@@ -18,10 +18,11 @@ from django.urls import get_script_prefix
 
 from transports.auth.permissions import check_room
 from transports.events import encode
+from transports.http.origin import is_on_this_machine
 from transports.http.problems import Problem
 from transports.http.publish import check_content_type, parse_json
 from transports.http.request import Request
-from transports.http.scope import Scope, is_on_this_machine
+from transports.http.scope import Scope
 from transports.http.views import View, api_view, json_response
 
 from .generator import generator

@@ -7,9 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from transports.events import encode
+from transports.http.origin import check_origin
 from transports.http.problems import Problem
 from transports.http.request import Request
-from transports.http.scope import Receive, Scope, Send, check_host, check_origin
+from transports.http.scope import Receive, Scope, Send, check_host
 
 from .ipc import parent
 

@@ -27,8 +27,8 @@ from realtime_demo.demo.control_api import configuration_for_page, scope_of
 from realtime_demo.demo.qr_code import svg_code
 from transports.auth.permissions import check_room, is_staff
 from transports.http.names import has_own_name, name_of
+from transports.http.origin import is_on_this_machine
 from transports.http.problems import Problem
-from transports.http.scope import is_on_this_machine
 from transports.http.views import csrf_failure
 from transports.registry import TECHNIQUES, Technique
 from transports.rooms.directory import directory

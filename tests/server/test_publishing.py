@@ -28,7 +28,7 @@ from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
-from transports import background_loop, feed, hub
+from transports import background_loop, feed, hub, synchronous
 from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
 
@@ -86,7 +86,7 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
 
 def run(code: str, redis_server: RedisServer | None, *arguments: str) -> str:
     """Run a program in a process of its own; return its output, or raise with its errors."""
-    prelude = "import django; django.setup(); from transports import feed; "
+    prelude = "import django; django.setup(); from transports import synchronous; "
     prelude += "from transports.events import Draft\n"
     url = redis_server.url if redis_server else ""
     completed = subprocess.run(
@@ -129,7 +129,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def latest(room: str) -> Event:
-    return feed.history_sync(room).events[-1]
+    return synchronous.history_sync(room).events[-1]
 
 
 @pytest.mark.usefixtures("memory")
@@ -170,24 +170,24 @@ def test_a_view_and_a_signal_publish_after_the_commit(
 def test_a_rollback_publishes_nothing(accounts: Accounts, room: str) -> None:
     def work() -> None:
         with transaction.atomic():
-            feed.publish_on_commit(Draft(room, "ada", "hi"))
-            assert not feed.history_sync(room).events
+            synchronous.publish_on_commit(Draft(room, "ada", "hi"))
+            assert not synchronous.history_sync(room).events
             raise KeyError
 
     with pytest.raises(KeyError):
         accounts.now(work)
-    assert not feed.history_sync(room).events
+    assert not synchronous.history_sync(room).events
 
 
 @pytest.mark.usefixtures("memory")
 def test_a_page_starts_after_its_own_rendering(recipe: Any, room: str) -> None:
-    feed.publish_sync(Draft(f"order-{room}", "ada", "before"))
+    synchronous.publish_sync(Draft(f"order-{room}", "ada", "before"))
     names = recipe(RENDERED)
     contexts: list[Any] = []
     names.order.__globals__["render"] = lambda request, template, context: contexts.append(context)
     names.order(None, room)
-    after = feed.publish_sync(Draft(f"order-{room}", "ada", "after"))
-    assert feed.history_sync(f"order-{room}", contexts[0]["cursor"]).events == (after,)
+    after = synchronous.publish_sync(Draft(f"order-{room}", "ada", "after"))
+    assert synchronous.history_sync(f"order-{room}", contexts[0]["cursor"]).events == (after,)
 
 
 @pytest.mark.redis
@@ -235,7 +235,7 @@ async def test_a_thread_of_the_server_reaches_its_subscribers(
     published: list[Event] = []
 
     def publish() -> None:
-        published.append(feed.publish_sync(Draft(room, "ada", "hi")))
+        published.append(synchronous.publish_sync(Draft(room, "ada", "hi")))
 
     try:
         async with aclosing(hub.subscribe(room, heartbeat=2 * BOUND)) as batches:
@@ -253,14 +253,14 @@ async def test_a_thread_of_the_server_reaches_its_subscribers(
 @pytest.mark.usefixtures("memory")
 async def test_synchronous_publishing_on_a_running_loop_is_an_error(room: str) -> None:
     with pytest.raises(RuntimeError, match="await"):
-        feed.publish_sync(Draft(room, "ada", "hi"))
+        synchronous.publish_sync(Draft(room, "ada", "hi"))
 
 
 @pytest.mark.usefixtures("memory")
 def test_threads_of_a_process_number_their_events_without_gaps(room: str) -> None:
     threads = [
         threading.Thread(
-            target=lambda: [feed.publish_sync(Draft(room, "ada", "hi")) for _ in range(20)]
+            target=lambda: [synchronous.publish_sync(Draft(room, "ada", "hi")) for _ in range(20)]
         )
         for _ in range(4)
     ]
@@ -268,7 +268,7 @@ def test_threads_of_a_process_number_their_events_without_gaps(room: str) -> Non
         thread.start()
     for thread in threads:
         thread.join(BOUND)
-    assert feed.cursor_sync(room).seq == 80
+    assert synchronous.cursor_sync(room).seq == 80
 
 
 @pytest.mark.redis
@@ -278,10 +278,10 @@ def test_500_publishes_leave_what_one_leaves(redis_server: RedisServer) -> None:
 import os, threading
 def left():
     return len(os.listdir("/proc/self/fd")), threading.active_count()
-feed.publish_sync(Draft("many", "ada", "0"))
+synchronous.publish_sync(Draft("many", "ada", "0"))
 first = left()
 for number in range(1, 500):
-    event = feed.publish_sync(Draft("many", "ada", str(number)))
+    event = synchronous.publish_sync(Draft("many", "ada", str(number)))
 print(first == left(), event.cursor.seq)
 """,
         redis_server,
@@ -294,14 +294,14 @@ def test_a_forked_child_publishes_on_a_loop_of_its_own(redis_server: RedisServer
     output = run(
         """
 import os
-feed.publish_sync(Draft("forked", "ada", "parent"))
+synchronous.publish_sync(Draft("forked", "ada", "parent"))
 child = os.fork()
 if not child:
-    feed.publish_sync(Draft("forked", "ada", "child"))
+    synchronous.publish_sync(Draft("forked", "ada", "child"))
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
-feed.publish_sync(Draft("forked", "ada", "parent again"))
-print([event.text for event in feed.history_sync("forked").events])
+synchronous.publish_sync(Draft("forked", "ada", "parent again"))
+print([event.text for event in synchronous.history_sync("forked").events])
 """,
         redis_server,
     )
@@ -340,8 +340,8 @@ def test_a_publish_whose_response_was_lost_exists_once(
         return event
 
     monkeypatch.setattr(RedisStore, "append_once", cut_after_the_append)
-    event = feed.publish_sync(Draft(room, "ada", "hi", data={"n": 1}))
-    assert (attempts, feed.history_sync(room).events) == (2, (event,))
+    event = synchronous.publish_sync(Draft(room, "ada", "hi", data={"n": 1}))
+    assert (attempts, synchronous.history_sync(room).events) == (2, (event,))
 
 
 @pytest.mark.usefixtures("memory")
@@ -351,11 +351,11 @@ def test_an_outage_after_a_commit_is_the_callers_choice(
     def unavailable(*arguments: Any) -> Event:
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(feed, "publish_sync", unavailable)
+    monkeypatch.setattr(synchronous, "publish_sync", unavailable)
 
     def work(robust: bool) -> None:
         with transaction.atomic():
-            feed.publish_on_commit(Draft(room, "ada", "hi"), robust=robust)
+            synchronous.publish_on_commit(Draft(room, "ada", "hi"), robust=robust)
 
     accounts.now(lambda: work(True))
     with pytest.raises(StoreUnavailable):
@@ -366,4 +366,4 @@ def test_an_outage_after_a_commit_is_the_callers_choice(
 @pytest.mark.usefixtures("memory")
 def test_an_event_that_clients_could_not_receive_is_an_error(draft: Draft) -> None:
     with pytest.raises(ValueError, match="name must have"):
-        feed.publish_sync(draft)
+        synchronous.publish_sync(draft)

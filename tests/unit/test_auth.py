@@ -27,9 +27,10 @@ from transports.auth.revalidation import Credential, UserConnection
 from transports.auth.sessions import session_user
 from transports.feed import group_of
 from transports.http.names import name_of
+from transports.http.origin import check_origin
 from transports.http.problems import Problem
 from transports.http.request import Request
-from transports.http.scope import check_host, check_origin
+from transports.http.scope import check_host
 
 
 def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from django.test import override_settings
 from tests.support.waiting import BOUND, until
 from transports import feed, hub
 from transports.boundary import Boundary
-from transports.events import Cursor, Draft, Event
+from transports.events import Batch, Cursor, Draft, Event
 from transports.feed import group_of
 from transports.lifespan import FeedService
 from transports.presence import service as presence
@@ -66,6 +66,34 @@ async def test_wait_times_out_with_an_empty_batch_and_a_cursor(room: str) -> Non
     event = await feed.publish(Draft(room, "ada", "hi"))
     batch = await hub.wait(room, event.cursor, 0.05)
     assert (batch.events, batch.cursor) == ((), event.cursor)
+
+
+async def test_wait_ends_once_the_client_has_disconnected(room: str) -> None:
+    start = (await feed.history(room)).cursor
+    left = asyncio.Event()
+
+    async def disconnected() -> None:
+        await left.wait()
+
+    def wait() -> asyncio.Task[Batch]:
+        return asyncio.create_task(hub.wait(room, start, 60, disconnected))
+
+    leaving = wait()
+    await until(lambda: hub.current().users == 1)
+    left.set()
+    async with asyncio.timeout(BOUND):
+        assert (await leaving).events == ()
+    left.clear()
+    waiting, cancelled = wait(), wait()
+    await until(lambda: hub.current().users == 2)
+    hub.current().end(room)
+    cancelled.cancel()  # in the turn of the loop in which the wait ends
+    async with asyncio.timeout(BOUND):
+        assert (await waiting).events == ()
+        assert waiting.cancelling() == 0
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+    assert hub.current().users == 0
 
 
 async def test_wait_accepts_a_cursor_ahead_of_this_process(room: str) -> None:

@@ -6,10 +6,8 @@ middleware.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from transports import feed
 from transports.events import Batch, batch_json
@@ -32,7 +30,6 @@ class Endpoint:
     """An HTTP resource. Subclasses respond in `respond`, or raise `Problem`."""
 
     methods: ClassVar[tuple[str, ...]] = ("GET", "HEAD")
-    request_class: ClassVar[type[Any]] = Request
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -44,7 +41,7 @@ class Endpoint:
         try:
             check_host(scope)
             check_method(scope["method"], self.methods)
-            await self.respond(self.request_class(scope), receive, send)
+            await self.respond(Request(scope, receive), receive, send)
         except Exception as error:
             await reject(send, problem_of(error, scope["path"]))
 
@@ -53,13 +50,9 @@ class Endpoint:
 
 
 class BatchEndpoint(Endpoint):
-    """A response of one batch, which therefore has a Content-Length.
-
-    `is_held` means that `batch` may wait, and the client disconnect meanwhile.
-    """
+    """A response of one batch, which therefore has a Content-Length."""
 
     technique: ClassVar[str]
-    is_held: ClassVar[bool] = False
 
     async def batch(self, request: Request) -> Batch:
         raise NotImplementedError
@@ -69,54 +62,11 @@ class BatchEndpoint(Endpoint):
         meter.opened()
         try:
             async with request.present(request.room):
-                if self.is_held:
-                    async with CancelledOnDisconnect(receive):
-                        await self._answer(request, send)
-                else:
-                    await self._answer(request, send)
+                batch = await self.batch(request)
+                await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
+                meter.delivered(batch, live=request.since is not None)
         finally:
             meter.closed()
-
-    async def _answer(self, request: Request, send: Send) -> None:
-        batch = await self.batch(request)
-        await answer(send, 200, b"application/json", batch.encoded_by(batch_json))
-        telemetry().meter(self.technique).delivered(batch, live=request.since is not None)
-
-
-class CancelledOnDisconnect:
-    """A context manager that cancels its block when the client disconnects.
-
-    An application that waits for an event does not call `receive`, and so would not notice a
-    disconnect. Works as `asyncio.timeout` does.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._disconnected = False
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._watcher = asyncio.create_task(self._watch())
-        return self
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass  # an unexpected body
-        self._disconnected = True
-        if self._task is not None:
-            self._task.cancel()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        self._watcher.cancel()
-        del self._watcher  # its frame references this object: avoid a reference cycle
-        if self._disconnected and self._task is not None:
-            return self._task.uncancel() == 0 and kind is asyncio.CancelledError
-        return False
 
 
 def check_method(method: str, allowed: tuple[str, ...]) -> None:

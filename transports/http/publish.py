@@ -15,9 +15,10 @@ from transports.conf import conf
 from transports.events import EVENT_NAME, Draft, Event, EventType, encode
 from transports.http.base import Endpoint, answer
 from transports.http.names import has_own_name, name_in, name_of, shown, text_of
+from transports.http.origin import check_origin
 from transports.http.problems import Problem
 from transports.http.request import Request, parse_since
-from transports.http.scope import Receive, Scope, Send, check_origin, header
+from transports.http.scope import Receive, Scope, Send, header
 from transports.http.throttling import take_turn
 
 # RFC 8259 §11 defines no charset. "utf8" is a label of UTF-8 (Encoding §4.2).
@@ -129,7 +130,8 @@ def check_payload(document: dict[str, Any]) -> tuple[str | None, Any]:
             f"'open' nor 'error'; got {shown(name)}.",
         )
     try:
-        encode(data)
+        if data is not None:
+            encode(data)
     except (ValueError, RecursionError) as error:
         raise Problem(
             400, "data", "'data' must be JSON of valid Unicode, without NaN and infinity."
@@ -187,7 +189,7 @@ async def publish(
                 raise
     if event is None:
         event = await feed.publish(draft, key)
-    if draft.event(event.id, event.published_at) != event:
+    if key is not None and draft.event(event.id, event.published_at) != event:
         raise Problem(
             422, "key", "This Idempotency-Key was used with another document; use a new key."
         )

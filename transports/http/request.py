@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import cached_property
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
@@ -12,13 +13,12 @@ from django.utils.translation import gettext_noop as _
 from transports.conf import conf
 from transports.events import ROOM_NAME, Cursor, InvalidCursor
 from transports.http.problems import Problem
-from transports.http.scope import Scope, header
+from transports.http.scope import Receive, Scope, header
 
 # The API sends it in English; the page translates it.
 NO_ROOM = _("A room's name must have 1 to 64 of the characters a-z, 0-9 and '-'.")
 NEEDS_STACK = "needs transports.auth.middleware.TokenAuthMiddlewareStack in the ASGI application."
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-
 
 Action = Literal["read", "publish"]
 
@@ -74,10 +74,10 @@ class Request:
     authentication failed, or a limit was exceeded.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, receive: Receive | None = None) -> None:
         if "problem" in scope:
             raise scope["problem"]
-        self.scope = scope
+        self.scope, self.receive = scope, receive
         self.user: Any = scope.get("user", ANONYMOUS)
         self._guard: Guard = scope.get("guard", UNGUARDED)
         if self._guard is UNGUARDED and self.user.is_authenticated:
@@ -113,7 +113,12 @@ class Request:
             return nullcontext()
         return announcer.present(self, room)
 
-    @property
+    async def disconnected(self) -> None:
+        """Return once the client has disconnected; before, discard an unexpected body."""
+        while self.receive and (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    @cached_property
     def since(self) -> Cursor | None:
         """The cursor to resume from; a browser's EventSource sends it in `Last-Event-ID`."""
         return parse_since(

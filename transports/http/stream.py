@@ -9,7 +9,8 @@ from typing import ClassVar
 from transports import hub
 from transports.conf import conf
 from transports.events import Batch, Cursor
-from transports.http.base import PROTECTED, CancelledOnDisconnect, Endpoint
+from transports.http.base import PROTECTED, Endpoint
+from transports.http.disconnect import CancelledOnDisconnect
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 from transports.telemetry import telemetry

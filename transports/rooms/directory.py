@@ -54,6 +54,8 @@ class Directory:
 
         Synchronous code in a process without the service reads the table.
         """
+        if self._task is not None and self._listings is not None:
+            return self._listings
         if not apps.is_installed("transports.rooms"):
             return {}
         if self._task is None and not _is_on_loop():

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from transports import feed
 from transports.events import Draft, EventType
 from transports.store.base import StoreUnavailable
+from transports.synchronous import publish_sync
 
 
 def json_value(text: str) -> Any:
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         kind: EventType = "announcement" if options["announcement"] else "message"
         members = {member: options[member] for member in ("room", "sender", "text", "name", "data")}
         try:
-            event = feed.publish_sync(Draft(**members, type=kind), options["key"])
+            event = publish_sync(Draft(**members, type=kind), options["key"])
         except (ValueError, feed.FeedNotShared, feed.EventTrimmed, StoreUnavailable) as error:
             raise CommandError(str(error) or "The event under this key was trimmed.") from error
         self.stdout.write(event.encoded.decode())

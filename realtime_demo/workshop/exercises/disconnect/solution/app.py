@@ -6,7 +6,8 @@ from django.urls import re_path
 
 from transports import hub
 from transports.events import batch_json
-from transports.http.base import CancelledOnDisconnect, Endpoint, answer
+from transports.http.base import Endpoint, answer
+from transports.http.disconnect import CancelledOnDisconnect
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from django.urls import re_path
 
 from transports import hub
-from transports.http.base import CancelledOnDisconnect, Endpoint
+from transports.http.base import Endpoint
+from transports.http.disconnect import CancelledOnDisconnect
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 

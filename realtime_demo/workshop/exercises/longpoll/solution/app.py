@@ -12,11 +12,10 @@ from transports.http.request import Request
 
 class LongPoll(BatchEndpoint):
     technique = "longpoll"
-    is_held = True  # the client may disconnect while `batch` waits
 
     async def batch(self, request: Request) -> Batch:
         seconds = request.seconds("wait", default=25, most=55)
-        return await hub.wait(request.room, request.since, seconds)
+        return await hub.wait(request.room, request.since, seconds, request.disconnected)
 
 
 route = re_path(r"^longpoll/(?P<room>[^/]+)/$", LongPoll.as_asgi())

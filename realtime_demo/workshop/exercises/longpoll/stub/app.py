@@ -12,7 +12,6 @@ from transports.http.request import Request
 
 class LongPoll(BatchEndpoint):
     technique = "longpoll"
-    is_held = True  # the client may disconnect while `batch` waits
 
     async def batch(self, request: Request) -> Batch:
         seconds = request.seconds("wait", default=25, most=55)

@@ -8,7 +8,8 @@ from django.urls import re_path
 
 from transports import feed
 from transports.events import Event
-from transports.http.base import CancelledOnDisconnect, Endpoint
+from transports.http.base import Endpoint
+from transports.http.disconnect import CancelledOnDisconnect
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 

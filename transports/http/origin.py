@@ -1,0 +1,79 @@
+"""The origin of a request: its Origin and scheme, and whether it comes from this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from transports.conf import conf
+from transports.http.problems import Problem
+from transports.http.scope import Scope, client_address, header
+
+FORWARDED = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+
+
+def is_on_this_machine(scope: Scope) -> bool:
+    """Return whether the client is a program on this machine, and not a proxy or a tunnel.
+
+    Behind a proxy on this machine every client has a loopback address.
+    """
+    try:
+        loopback = ipaddress.ip_address(client_address(scope)).is_loopback
+    except ValueError:
+        return False
+    return loopback and not any(name in FORWARDED for name, _ in scope["headers"])
+
+
+def check_origin(scope: Scope) -> None:
+    """Raise `Problem` if an Origin was sent that is neither the server's nor allowed.
+
+    Protects against cross-site publishing and cross-site sockets, which carry cookies too
+    (RFC 6455 §10.2). Browsers send an Origin; programs need none.
+    """
+    origin = header(scope, b"origin").decode("latin-1")
+    if not origin:
+        return
+    host = header(scope, b"host").decode("latin-1")
+    if not _is_our_origin(origin, host, scheme_of(scope)):
+        raise Problem(
+            403, "origin", f"The origin must be this server's or allowed; got {origin[:40]!r}."
+        )
+
+
+def scheme_of(scope: Scope) -> str:
+    """Return http or https; with `SECURE_PROXY_SSL_HEADER`, as the proxy reports it."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        wire_name = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+        return "https" if header(scope, wire_name).decode("latin-1") == secure else "http"
+    return "https" if scope.get("scheme") in ("https", "wss") else "http"
+
+
+@lru_cache(maxsize=1024)
+def _is_our_origin(origin: str, host: str, scheme: str) -> bool:
+    if origin in conf.ALLOWED_ORIGINS:
+        return True
+    try:
+        parts = urlsplit(origin)
+        return (
+            parts.scheme == scheme
+            and parts.hostname is not None
+            and (parts.hostname, parts.port or _default_port(scheme))
+            == _host_and_port(host, scheme)
+            and origin == f"{scheme}://{parts.netloc}"
+            and "@" not in origin
+        )
+    except ValueError:
+        return False
+
+
+def _host_and_port(host: str, scheme: str) -> tuple[str | None, int]:
+    parts = urlsplit(f"//{host}")
+    return parts.hostname, parts.port or _default_port(scheme)
+
+
+def _default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
