@@ -163,7 +163,7 @@ def publish_sync(draft: Draft, key: str | None = None) -> Event:
 
     Blocks the calling thread. Raises `RuntimeError` on a running event loop.
     """
-    return _run(publish_with_retry(draft, key))
+    return run_sync(publish_with_retry(draft, key))
 
 
 def publish_on_commit(
@@ -260,17 +260,17 @@ async def cursor(room: str) -> Cursor:
 
 def cursor_sync(room: str) -> Cursor:
     """Do as `cursor`, from synchronous code."""
-    return _run(cursor(room))
+    return run_sync(cursor(room))
 
 
 def history_sync(room: str, since: Cursor | None = None) -> Batch:
     """Do as `history`, from synchronous code. Raises `FeedNotShared`."""
     check_shared()
-    return _run(history(room, since))
+    return run_sync(history(room, since))
 
 
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `coroutine`, from the loop that serves clients or a loop of our own.
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` on the loop that serves clients, or on a loop of our own; return its result.
 
     The channel layer in memory reaches only subscribers on its own loop.
     """

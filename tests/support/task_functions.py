@@ -1,0 +1,43 @@
+"""Functions of Django's tasks, which a worker's process imports."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django_tasks import TaskContext, task
+
+from transports import feed
+from transports.events import Draft
+
+
+@task
+def publish_sum(room: str, *numbers: int) -> dict[str, int]:
+    """A synchronous function, which uses the database and publishes."""
+    feed.publish_sync(Draft(room, "task", str(sum(numbers))))
+    return {"sum": sum(numbers), "users": User.objects.count()}
+
+
+@task(takes_context=True)
+async def publish_id(context: TaskContext, room: str) -> int:
+    """A coroutine function, which is told of its attempt."""
+    await feed.publish(Draft(room, "task", context.task_result.id))
+    return context.attempt
+
+
+@task
+def fail(room: str) -> Any:
+    feed.publish_sync(Draft(room, "task", "failing"))
+    raise LookupError(room)
+
+
+@task
+def wait_for(started: str, proceed: str, seconds: float) -> str:
+    """Create the file `started`, then wait for the file `proceed`; return "done"."""
+    Path(started).touch()
+    deadline = time.monotonic() + seconds
+    while not Path(proceed).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return "done"
