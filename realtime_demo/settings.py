@@ -131,8 +131,9 @@ HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between he
 # Seconds after which a stream ends, for platforms that would cut it; 0: never.
 STREAM_LIFETIME = _number("STREAM_LIFETIME", Conf.STREAM_LIFETIME, 0)
 
-# The class that receives the counts of feed and techniques, for `/metrics`.
-TELEMETRY = "transports.operations.metrics.Prometheus"
+# The class that receives the counts of feed and techniques, for `/metrics`; or, to trace also,
+# "realtime_demo.tracing.TracedPrometheus".
+TELEMETRY = os.environ.get("TELEMETRY", "transports.operations.metrics.Prometheus")
 
 # --- The demo's controls ------------------------------------------------------------------
 # Path of the parent's socket, set by `manage.py demo`: the server then has the demo's controls.

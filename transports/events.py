@@ -83,6 +83,7 @@ class Event:
     number of events that were trimmed, or None if unknown. Only an `edit` and a `delete` have
     `of`: the id of the event to change. `verified` means that `sender` is an authenticated user.
     `name` and `data`, any JSON value, are a program's own: its kind of event and its payload.
+    `traceparent` is the publish's trace context (W3C Trace Context §3.2), if the server traces.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Event:
     verified: bool = False
     name: str | None = None
     data: Any = field(default=None, hash=False)
+    traceparent: str | None = None
 
     @cached_property
     def cursor(self) -> Cursor:
@@ -122,6 +124,8 @@ class Event:
             document["name"] = self.name
         if self.data is not None:
             document["data"] = self.data
+        if self.traceparent is not None:
+            document["traceparent"] = self.traceparent
         return encode(document)
 
     @classmethod
@@ -144,6 +148,7 @@ class Event:
                 verified=document.get("verified") is True,
                 name=document.get("name"),
                 data=document.get("data"),
+                traceparent=document.get("traceparent"),
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
@@ -173,6 +178,7 @@ class Draft(NamedTuple):
     verified: bool = False
     name: str | None = None
     data: Any = None
+    traceparent: str | None = None
 
     def check(self) -> None:
         """Raise `ValueError` if clients could not receive the event."""
@@ -198,6 +204,7 @@ class Draft(NamedTuple):
             verified=self.verified,
             name=self.name,
             data=self.data,
+            traceparent=self.traceparent,
         )
 
 

@@ -22,7 +22,7 @@ def publish_sum(room: str, *numbers: int) -> dict[str, int]:
 
 @task(takes_context=True)
 async def publish_id(context: TaskContext, room: str) -> int:
-    """A coroutine function, which is told of its attempt."""
+    """A coroutine function, with a context."""
     await feed.publish(Draft(room, "task", context.task_result.id))
     return context.attempt
 
