@@ -21,7 +21,7 @@ from transports.auth.permissions import check_room
 from transports.events import Draft, EventType
 from transports.http.names import name_in, shown, text_of
 from transports.http.problems import Problem
-from transports.http.request import check_room_name
+from transports.http.request import check_room_name, permitted
 
 from .conf import conf
 from .models import Task
@@ -141,7 +141,7 @@ async def _report(job: Job) -> Any:
     report = {}
     for room in await feed.rooms():
         try:
-            check_room(room, AnonymousUser())
+            await permitted(check_room, room, AnonymousUser())
         except Problem:
             continue
         await asyncio.sleep(job.arguments["pause"])  # to be slow on purpose

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from transports import feed
 from transports.events import Batch, batch_json
 from transports.http.problems import Problem, problem_of
-from transports.http.request import Request
+from transports.http.request import Request, permitted
 from transports.http.scope import Receive, Scope, Send, check_host
 from transports.telemetry import telemetry
 
@@ -44,7 +44,8 @@ class Endpoint:
         try:
             check_host(scope)
             check_method(scope["method"], self.methods)
-            await self.respond(self.request_class(scope), receive, send)
+            request = await permitted(self.request_class, scope)
+            await self.respond(request, receive, send)
         except Exception as error:
             await reject(send, problem_of(error, scope["path"]))
 
