@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
-from django_tasks import TaskContext, task
 
 from transports import feed
 from transports.events import Draft
+
+if TYPE_CHECKING:
+    from django_tasks import task
+else:
+    try:
+        from django.tasks import task
+    except ImportError:
+        from django_tasks import task
 
 
 @task
@@ -21,7 +28,7 @@ def publish_sum(room: str, *numbers: int) -> dict[str, int]:
 
 
 @task(takes_context=True)
-async def publish_id(context: TaskContext, room: str) -> int:
+async def publish_id(context: Any, room: str) -> int:
     """A coroutine function, with a context."""
     await feed.publish(Draft(room, "task", context.task_result.id))
     return context.attempt
