@@ -31,7 +31,8 @@ def publish_sum(room: str, *numbers: int) -> dict[str, int]:
 async def publish_id(context: Any, room: str) -> int:
     """A coroutine function, with a context."""
     await feed.publish(Draft(room, "task", context.task_result.id))
-    return context.attempt
+    attempt: int = context.attempt
+    return attempt
 
 
 @task

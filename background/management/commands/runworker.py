@@ -14,6 +14,7 @@ from background.worker import BackgroundWorker
 
 
 class Command(runworker.Command):  # type: ignore[misc]
+    help = "Run background tasks, until SIGTERM or SIGINT. The channel is 'background-tasks'."
     worker_class = BackgroundWorker
 
     def handle(self, *args: Any, **options: Any) -> None:
