@@ -9,7 +9,7 @@ PORT ?= 8000
 HTTPS_PORT ?= 8443
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo production doctor conform test test-fast coverage lint format types javascript messages screenshots docs check servers bench compare advise faults soak fuzz lock clean
+.PHONY: help install demo production doctor conform test test-fast coverage lint format types javascript messages screenshots docs check servers bench compare advise faults soak fuzz matrix lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ faults: install ## Kill, stop, flush and pause parts of a production, and check 
 
 soak: install ## Search for leaks during an hour of a steady feed (ARGS="--minutes 10")
 	@$(BIN)/python -m faults.soak $(ARGS)
+
+matrix: install ## Run a short part of the tests on each Python and Django (ARGS="--python 3.13")
+	@$(BIN)/python -m tests.tools.matrix $(ARGS)
 
 fuzz: install ## 12,000 generated cases of good and bad input over HTTP and WebSocket
 	@FUZZ_CASES=12000 $(BIN)/python -m pytest -n 0 tests/server/test_bad_input.py $(ARGS)

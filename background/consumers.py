@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Any
 
 from channels.consumer import AsyncConsumer
 from channels.routing import ChannelNameRouter
 
+from transports import feed
+
 from .runner import runner
+
+logger = logging.getLogger(__name__)
 
 CHANNEL = "background-tasks"
 
@@ -21,6 +27,16 @@ class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
         current_runner = runner()
         current_runner.start()
         current_runner.wake()
+
+
+async def wake_worker() -> None:
+    """Send a message to a worker: there is a task to claim."""
+    try:
+        async with asyncio.timeout(feed.LAYER_TIMEOUT):
+            await feed.layer().send(CHANNEL, {"type": "task.wake"})
+    except Exception as error:
+        # The row is saved: a worker claims it at its next sweep.
+        logger.warning("The channel layer did not accept a wake-up (%r).", error)
 
 
 channels = ChannelNameRouter({CHANNEL: TaskConsumer.as_asgi()})

@@ -38,6 +38,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             status=Task.Status.WAITING,
             attempts=0,
             error="",
+            result=None,
             finished_at=None,
             claimable_at=timezone.now(),
         )
@@ -47,6 +48,13 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(status__in=(Task.Status.WAITING, Task.Status.RUNNING)).update(
             status=Task.Status.FAILED, error="Cancelled.", finished_at=timezone.now()
         )
+
+    def delete_expired(self, seconds: float) -> int:
+        """Delete the tasks that ended more than `seconds` ago; return how many."""
+        ended = self.filter(
+            status__in=(Task.Status.DONE, Task.Status.FAILED), finished_at__lt=_in(-seconds)
+        )
+        return ended.delete()[0]
 
     def claim(self, worker: str, lease: float) -> Task | None:
         """Claim the oldest claimable task for `lease` seconds; return None without one.
@@ -118,6 +126,12 @@ class Task(models.Model):
     def finish(self, result: Any) -> bool:
         return self._update(
             status=self.Status.DONE, result=result, error="", finished_at=timezone.now()
+        )
+
+    def fail(self, error: str, result: Any) -> bool:
+        """End the task without another attempt."""
+        return self._update(
+            status=self.Status.FAILED, result=result, error=error, finished_at=timezone.now()
         )
 
     def retry_or_fail(self, error: str) -> bool:

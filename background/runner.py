@@ -12,21 +12,27 @@ import logging
 import os
 import secrets
 import socket
+import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.db import Error as DatabaseError
 
 from transports.store.base import StoreUnavailable
 
+from .conf import conf
+from .functions import FUNCTION, Failed, run_function
 from .models import Task
 from .work import WORK, Job, Lost
 
 logger = logging.getLogger(__name__)
 
+RUN = {FUNCTION: run_function} | {kind: work.run for kind, work in WORK.items()}
+CLEAN_UP_PAUSE = 600.0  # seconds between two deletions of expired tasks
+
 claim = database_sync_to_async(Task.objects.claim)
+delete_expired = database_sync_to_async(Task.objects.delete_expired)
 
 
 class Runner:
@@ -34,12 +40,13 @@ class Runner:
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.lease: float = settings.TASK_LEASE
+        self.lease: float = conf.TASK_LEASE
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._logged_error = ""
         self._stopping = False
+        self._next_clean_up = 0.0
 
     def start(self) -> None:
         if self._loop is None:
@@ -65,6 +72,7 @@ class Runner:
         while not self._stopping:
             self._woken.clear()
             try:
+                await self._delete_expired()
                 await self._fill()
                 self._logged_error = ""
             except DatabaseError as error:
@@ -74,17 +82,23 @@ class Runner:
             except Exception:  # keep sweeping: the next sweep may succeed
                 logger.exception("Tasks could not be claimed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.TASK_SWEEP):
+                async with asyncio.timeout(conf.TASK_SWEEP):
                     await self._woken.wait()
 
     async def _fill(self) -> None:
-        while not self._stopping and len(self._running) < settings.TASK_CONCURRENCY:
+        while not self._stopping and len(self._running) < conf.TASK_CONCURRENCY:
             task = await claim(self.name, self.lease)
             if task is None:
                 return
             working = asyncio.create_task(self._work(task))
             self._running.add(working)
             working.add_done_callback(self._done)
+
+    async def _delete_expired(self) -> None:
+        now = time.monotonic()
+        if conf.TASK_EXPIRY and now >= self._next_clean_up:
+            self._next_clean_up = now + CLEAN_UP_PAUSE
+            await delete_expired(conf.TASK_EXPIRY)
 
     def _done(self, working: asyncio.Task[None]) -> None:
         self._running.discard(working)
@@ -95,7 +109,7 @@ class Runner:
     async def _work(self, task: Task) -> None:
         renewing = asyncio.create_task(self._renew(task, asyncio.current_task()))
         try:
-            result = await WORK[task.kind].run(Job(task))
+            result = await RUN[task.kind](Job(task))
         except asyncio.CancelledError:
             if not renewing.done():  # the worker stops; otherwise the lease was lost
                 await asyncio.shield(_save(task.give_back))
@@ -105,6 +119,9 @@ class Runner:
         except StoreUnavailable as error:
             logger.warning("%s is retried once the history is available: %s", task, error)
             await _save(task.give_back, 1)
+        except Failed as error:
+            logger.exception("%s", task)
+            await _save(task.fail, str(error)[:1_000], error.document)
         except Exception as error:
             logger.exception("%s, attempt %d", task, task.attempts)
             await _save(task.retry_or_fail, f"{type(error).__name__}: {error}"[:1_000])

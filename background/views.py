@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import uuid
 from typing import Any
 
 from channels.db import database_sync_to_async
-from channels.layers import channel_layers
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from transports.auth.permissions import is_staff
-from transports.feed import LAYER_TIMEOUT
 from transports.http.names import shown
 from transports.http.origin import check_origin, is_on_this_machine
 from transports.http.problems import Problem
@@ -24,11 +19,10 @@ from transports.http.request import Request
 from transports.http.scope import Scope
 from transports.http.views import api_view, json_response
 
-from .consumers import CHANNEL
+from .conf import conf
+from .consumers import wake_worker
 from .models import Task
 from .work import WORK
-
-logger = logging.getLogger(__name__)
 
 
 async def start(kind: str, arguments: dict[str, Any]) -> Task:
@@ -38,12 +32,7 @@ async def start(kind: str, arguments: dict[str, Any]) -> Task:
         raise Problem(400, "kind", f"'kind' must be one of {', '.join(WORK)}; got {shown(kind)}.")
     task = Task(kind=kind, arguments=work.check(arguments))
     await database_sync_to_async(task.save)()
-    try:
-        async with asyncio.timeout(LAYER_TIMEOUT):
-            await channel_layers["default"].send(CHANNEL, {"type": "task.wake"})
-    except Exception as error:
-        # The row is saved: a worker claims it at its next sweep.
-        logger.warning("The channel layer did not accept a wake-up (%r).", error)
+    await wake_worker()
     return task
 
 
@@ -84,6 +73,6 @@ def check_staff(request: HttpRequest) -> Scope:
     """
     scope: Scope = request.scope  # type: ignore[attr-defined]
     user = Request(scope).user
-    if not is_staff(user) and not (settings.DEMO and is_on_this_machine(scope)):
+    if not is_staff(user) and not (conf.DEMO and is_on_this_machine(scope)):
         raise Problem(403, "staff", "Only staff may start and read tasks.")
     return scope

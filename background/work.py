@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from transports import feed
@@ -22,8 +21,9 @@ from transports.auth.permissions import check_room
 from transports.events import Cursor, Draft, EventType
 from transports.http.names import name_in, shown, text_of
 from transports.http.problems import Problem
-from transports.http.request import check_room_name
+from transports.http.request import check_room_name, permitted
 
+from .conf import conf
 from .models import Task
 
 Arguments = dict[str, Any]
@@ -110,7 +110,7 @@ async def _converse(job: Job) -> Any:
 
 
 def _check_announcement(arguments: Arguments) -> Arguments:
-    checked = {"text": text_of(arguments, "text", settings.TEXT_LENGTH)}
+    checked = {"text": text_of(arguments, "text", conf.TEXT_LENGTH)}
     if "\0" in checked["text"]:  # PostgreSQL stores it in no JSON column ("JSON Types")
         raise Problem(400, "text", "'text' of a task must not contain U+0000.")
     if "sender" in arguments:
@@ -141,7 +141,7 @@ async def _report(job: Job) -> Any:
     report = {}
     for room in await feed.rooms():
         try:
-            check_room(room, AnonymousUser())
+            await permitted(check_room, room, AnonymousUser())
         except Problem:
             continue
         await asyncio.sleep(job.arguments["pause"])  # to be slow on purpose

@@ -13,14 +13,13 @@ import logging
 import signal
 from typing import Any
 
-from channels.layers import channel_layers
 from channels.worker import Worker
-from django.conf import settings
 
 from transports import feed
 from transports.hub import ended
 from transports.operations.agreement import agreement
 
+from .conf import conf
 from .consumers import CHANNEL
 from .runner import runner
 
@@ -82,9 +81,9 @@ class EmbeddedWorker:
         self._working: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        if settings.REDIS_URL:
+        if conf.REDIS_URL:
             return
-        self._worker = BackgroundWorker(self.application, [CHANNEL], channel_layers["default"])
+        self._worker = BackgroundWorker(self.application, [CHANNEL], feed.layer())
         self._working = asyncio.create_task(self._worker.arun(), context=contextvars.Context())
 
     async def stop(self) -> None:

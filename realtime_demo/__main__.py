@@ -6,6 +6,7 @@ It runs the commands of manage.py in any directory, with the demo's settings.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,9 +20,10 @@ def main() -> None:
         print(f"realtime-demo {version('realtime-demo')}")
         return
     if missing := [name for name in NEEDED if find_spec(name) is None]:
+        command = shlex.join(["realtime-demo", *sys.argv[1:]])
         sys.exit(
-            f"Missing: {', '.join(missing)}. The commands need an extra: "
-            "pip install 'realtime-demo[demo]', or [compare] for compare, doctor and advise."
+            f"Missing: {', '.join(missing)}. The commands need the extra 'demo': "
+            f"uvx --from 'realtime-demo[demo]' {command}, or pip install 'realtime-demo[demo]'."
         )
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from background.conf import TaskConf
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.secret_key import kept_secret
 from transports.conf import Conf
@@ -130,8 +131,9 @@ HEARTBEAT = _number("HEARTBEAT", Conf.HEARTBEAT, SHORTEST)  # seconds between he
 # Seconds after which a stream ends, for platforms that would cut it; 0: never.
 STREAM_LIFETIME = _number("STREAM_LIFETIME", Conf.STREAM_LIFETIME, 0)
 
-# The class that receives the counts of feed and techniques, for `/metrics`.
-TELEMETRY = "transports.operations.metrics.Prometheus"
+# The class that receives the counts of feed and techniques, for `/metrics`; or, to trace also,
+# "realtime_demo.tracing.TracedPrometheus".
+TELEMETRY = os.environ.get("TELEMETRY", "transports.operations.metrics.Prometheus")
 
 # --- The demo's controls ------------------------------------------------------------------
 # Path of the parent's socket, set by `manage.py demo`: the server then has the demo's controls.
@@ -142,9 +144,16 @@ CLASS_ADDRESS = os.environ.get("CLASS_ADDRESS", "")
 # --- Background tasks ---------------------------------------------------------------------
 # Whether clients on this machine may start tasks, as staff may; `manage.py demo` sets it.
 DEMO = _boolean("DEMO", False)
-TASK_LEASE = _number("TASK_LEASE", 15, SHORTEST)  # seconds until a silent worker counts as dead
-TASK_SWEEP = _number("TASK_SWEEP", 5, SHORTEST)  # seconds between checks without a wake-up
-TASK_CONCURRENCY = _integer("TASK_CONCURRENCY", 4)  # tasks at a time in a worker
+# Seconds until a silent worker counts as dead.
+TASK_LEASE = _number("TASK_LEASE", TaskConf.TASK_LEASE, SHORTEST)
+# Seconds between checks without a wake-up.
+TASK_SWEEP = _number("TASK_SWEEP", TaskConf.TASK_SWEEP, SHORTEST)
+# Tasks at a time in a worker.
+TASK_CONCURRENCY = _integer("TASK_CONCURRENCY", TaskConf.TASK_CONCURRENCY)
+# Seconds after which a finished task is deleted; 0: never.
+TASK_EXPIRY = _number("TASK_EXPIRY", TaskConf.TASK_EXPIRY, 0)
+# Django's own tasks: functions with `@task` run on the same worker.
+TASKS = {"default": {"BACKEND": "background.task_backend.TaskBackend"}}
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")

@@ -83,6 +83,7 @@ class Event:
     number of events that were trimmed, or None if unknown. Only an `edit` and a `delete` have
     `of`: the id of the event to change. `verified` means that `sender` is an authenticated user.
     `name` and `data`, any JSON value, are a program's own: its kind of event and its payload.
+    `traceparent` is the publish's trace context (W3C Trace Context §3.2), if the server traces.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Event:
     verified: bool = False
     name: str | None = None
     data: Any = field(default=None, hash=False)
+    traceparent: str | None = None
 
     @cached_property
     def cursor(self) -> Cursor:
@@ -119,6 +121,7 @@ class Event:
             "verified": self.verified or None,
             "name": self.name,
             "data": self.data,
+            "traceparent": self.traceparent,
         }
         document |= {name: value for name, value in optional.items() if value is not None}
         return encode(document)
@@ -143,6 +146,7 @@ class Event:
                 verified=document.get("verified") is True,
                 name=document.get("name"),
                 data=document.get("data"),
+                traceparent=document.get("traceparent"),
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
@@ -172,6 +176,7 @@ class Draft(NamedTuple):
     verified: bool = False
     name: str | None = None
     data: Any = None
+    traceparent: str | None = None
 
     def check(self) -> None:
         """Raise `ValueError` if clients could not receive the event."""

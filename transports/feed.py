@@ -115,6 +115,7 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     """
     draft.check()
     check_shared()
+    draft = telemetry().traced(draft)
     began = time.perf_counter()
     try:
         if key is None:
@@ -154,7 +155,7 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
 
     The key is stored in the same step as the event, so that a call that raised can be retried.
     """
-    event = await store().append_once(key, draft)
+    event = await store().append_once(key, telemetry().traced(draft))
     if event is not None:
         await _wake(event)
     return event

@@ -54,7 +54,7 @@ def publish_sync(draft: Draft, key: str | None = None) -> Event:
 
     Blocks the calling thread. Raises `RuntimeError` on a running event loop.
     """
-    return _run(publish_with_retry(draft, key))
+    return run_sync(publish_with_retry(draft, key))
 
 
 def publish_on_commit(
@@ -71,16 +71,16 @@ def publish_on_commit(
 
 def cursor_sync(room: str) -> Cursor:
     """Do as `feed.cursor`, from synchronous code."""
-    return _run(feed.cursor(room))
+    return run_sync(feed.cursor(room))
 
 
 def history_sync(room: str, since: Cursor | None = None) -> Batch:
     """Do as `feed.history`, from synchronous code. Raises `FeedNotShared`."""
     feed.check_shared()
-    return _run(feed.history(room, since))
+    return run_sync(feed.history(room, since))
 
 
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Return the result of `coroutine`, from the loop that serves clients or a loop of our own.
 
     The channel layer in memory reaches only subscribers on its own loop.

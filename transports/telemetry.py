@@ -10,7 +10,7 @@ from functools import cache
 from django.utils.module_loading import import_string
 
 from transports.conf import conf
-from transports.events import Batch
+from transports.events import Batch, Draft
 
 
 class Meter:
@@ -31,6 +31,10 @@ class Telemetry:
 
     def meter(self, technique: str) -> Meter:
         return Meter()
+
+    def traced(self, draft: Draft) -> Draft:
+        """Return `draft` with the context of the current trace, if there is one."""
+        return draft
 
     def published(self, seconds: float) -> None:
         """Count a publish that took `seconds`."""

@@ -14,7 +14,7 @@ from transports.events import Batch, Cursor, encode
 from transports.http.names import shown
 from transports.http.problems import Problem, problem_of
 from transports.http.publish import parse_json, publish
-from transports.http.request import Request, parse_since
+from transports.http.request import Request, parse_since, permitted
 from transports.http.scope import Scope, check_host
 from transports.telemetry import Meter
 
@@ -49,7 +49,7 @@ class Session:
         """Join the room of the path, or close the socket with the problem's code."""
         try:
             check_host(scope)
-            request = Request(scope)
+            request = await permitted(Request, scope)
             self._subscribe(request, request.room, request.since)
             self._request = request
         except Problem as problem:
@@ -81,7 +81,7 @@ class Session:
             room = document.get("room")
             if not isinstance(room, str):
                 raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
-            self._request.check(room)
+            await permitted(self._request.check, room)
             await command(self, self._request, room, document)
         except Exception as error:
             return encode(problem_of(error, self._request.scope["path"]).message).decode()
@@ -105,7 +105,7 @@ class Session:
         if len(self._rooms) >= most:
             raise Problem(409, "rooms", f"A socket may join at most {most} rooms; leave one first.")
         cursor = parse_since(since)
-        request.enter(room)
+        await permitted(request.enter, room)
         self._subscribe(request, room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from django.conf import global_settings
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from transports.conf import Conf
+from background.conf import TaskConf
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "realtime_demo" / "settings.py"
@@ -119,8 +119,8 @@ def _default(node: ast.expr) -> str:
     match node:
         case ast.Constant(value=value):
             return str(value)
-        case ast.Attribute(value=ast.Name(id="Conf"), attr=name):
-            return str(getattr(Conf, name))
+        case ast.Attribute(value=ast.Name(id="Conf" | "TaskConf"), attr=name):
+            return str(getattr(TaskConf, name))
     return re.sub(r"^(?:BASE|DATA)_DIR / '(.*)'$", r"\1", ast.unparse(node))
 
 

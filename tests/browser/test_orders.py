@@ -36,6 +36,8 @@ DIFF = re.compile(r"^```diff\n(.*?)^```$", re.M | re.S)
 MOST = 35  # lines to add
 MOST_CHANGED = 5  # lines to replace for another technique
 FEWEST = 12  # lines of Server-Sent Events alone
+# Uvicorn's line about connections that are open when it stops.
+WAITING = "Waiting for connections to close"
 # Two views around the lines of the page: one publishes, one has the script.
 VIEWS = """
 from django.http import HttpResponse
@@ -155,7 +157,7 @@ async def test_a_user_sees_each_change(
 
     url = f"http://127.0.0.1:{project.port}/"
     await log_in(project.cookie)
-    with project.serve():
+    with project.serve() as server:
         tab, other_tab = await context.new_page(), await context.new_page()
         await tab.goto(url)
         status = tab.locator("#order-1")
@@ -167,6 +169,9 @@ async def test_a_user_sees_each_change(
         redis_server.client.client_kill_filter(_type="normal")
         await manage("shell", "-v", "0", "-c", SAVE)  # another process
         await expect(status).to_have_text("packed")
+        assert await tab.evaluate("events.readyState === EventSource.OPEN")
+        await asyncio.to_thread(server.stop)
+        assert WAITING not in server.output(), "the stop waits for the open stream"
     await publish("shipped")  # while no server runs
     with project.serve():
         await expect(status).to_have_text("shipped")

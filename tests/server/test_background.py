@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import httpx
 import pytest
 
 from background import runner
+from background.conf import TaskConf
+from background.functions import run_function
 from background.models import Task
 from background.work import LINES, WORK, Job
 from realtime_demo.asgi_servers import SERVERS
@@ -25,6 +28,7 @@ from tests.support.database import migrated
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
+from tests.support.task_functions import wait_for
 from tests.support.waiting import BOUND, until
 from transports import feed
 from transports.registry import TECHNIQUES
@@ -35,6 +39,36 @@ pytestmark = [pytest.mark.own_server]
 TASKS, WORKERS = int(os.environ.get("TASKS", 40)), int(os.environ.get("WORKERS", 3))
 STEPS = 3  # events that each task publishes
 LEASE = 2.0  # seconds
+
+
+# Enqueues functions, in a transaction and outside, and prints their results.
+ENQUEUE = """
+import json, time
+from asgiref.sync import async_to_sync
+from datetime import timedelta
+from django.db import transaction
+from django.utils.timezone import now
+from background.models import Task
+from tests.support.task_functions import fail, publish_id, publish_sum
+from transports import synchronous
+room, deadline = "{room}", time.monotonic() + {bound}
+with transaction.atomic():
+    results = [publish_sum.enqueue(room, 1, 2) for _ in range({tasks})]
+results += [async_to_sync(publish_id.aenqueue)(room=room), fail.enqueue(room)]
+for result in results:
+    while not result.is_finished and time.monotonic() < deadline:
+        time.sleep(0.05)
+        result.refresh()
+*sums, identity, failed = results
+(error,) = failed.errors
+print(json.dumps([
+    [result.return_value for result in sums], identity.return_value == 1 and identity.id,
+    Task.objects.filter(pk=sums[0].id).update(finished_at=now() - timedelta(days=1))
+        and Task.objects.delete_expired(60),
+    sorted(event.text for event in synchronous.history_sync(room).events),
+    failed.attempts, error.exception_class.__name__, "LookupError: " + room in error.traceback,
+]))
+"""
 
 
 def environment(path: Path, redis_url: str = "", database_url: str = "") -> dict[str, str]:
@@ -152,6 +186,10 @@ async def test_a_runner_continues_after_a_failed_claim(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     claims = 0
+    expiries = []
+
+    async def delete_expired(seconds: float) -> None:
+        expiries.append(seconds)
 
     async def claim(name: str, lease: float) -> None:
         nonlocal claims
@@ -160,6 +198,7 @@ async def test_a_runner_continues_after_a_failed_claim(
             raise ValueError("odd")
 
     monkeypatch.setattr(runner, "claim", claim)
+    monkeypatch.setattr(runner, "delete_expired", delete_expired)
     task_runner = runner.Runner()
     task_runner.start()
     await until(lambda: claims == 1)
@@ -167,6 +206,7 @@ async def test_a_runner_continues_after_a_failed_claim(
     await until(lambda: claims == 2)
     await task_runner.stop()
     assert "odd" in caplog.text
+    assert expiries == [TaskConf.TASK_EXPIRY], "not at each sweep"
 
 
 async def test_a_repeated_task_publishes_no_duplicates(
@@ -297,3 +337,43 @@ async def test_only_staff_start_tasks_outside_the_demo(memory_live_server: LiveS
         ):
             assert response.status_code == 403
             assert response.json()["code"] == "staff"
+
+
+@pytest.mark.redis
+def test_functions_of_djangos_tasks_run_once(
+    redis_server: RedisServer, database_url: str, tmp_path: Path, room: str
+) -> None:
+    """They are enqueued in another process than the worker's."""
+    env = environment(tmp_path, redis_server.url, database_url)
+    env |= {"REDIS_PREFIX": uuid.uuid4().hex, "TASK_SWEEP": "600"}  # only wake-ups start them
+    script = ENQUEUE.format(room=room, bound=BOUND, tasks=TASKS // 4)
+    with Worker(env, outage=True), Worker(env, outage=True):  # `fail` leaves a traceback
+        completed = subprocess.run(
+            [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+        )
+    assert completed.returncode == 0, completed.stderr
+    sums, identity, deleted, texts, attempts, error, has_traceback = json.loads(completed.stdout)
+    assert sums == [{"sum": 3, "users": 0}] * (TASKS // 4)
+    assert texts == sorted(["3"] * (TASKS // 4) + [identity, "failing"])
+    assert deleted == 1
+    assert (attempts, error, has_traceback) == (1, "LookupError", True)
+
+
+async def test_a_stopped_worker_ends_its_function(tmp_path: Path) -> None:
+    """A thread cannot be cancelled: the function would run twice if its task were given back."""
+    started, proceed = tmp_path / "started", tmp_path / "proceed"
+    arguments = {
+        "function": wait_for.module_path,
+        "args": [str(started), str(proceed), BOUND],
+        "kwargs": {},
+    }
+    running = asyncio.create_task(run_function(Job(Task(arguments=arguments))))
+    await until(started.exists)
+    running.cancel()
+    await asyncio.sleep(0)  # the cancellation takes effect
+    proceed.touch()
+    assert await running == "done"

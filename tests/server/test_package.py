@@ -186,3 +186,5 @@ def test_a_missing_extra_is_named(
     )
     assert completed.returncode == 1
     assert "pip install 'realtime-demo[demo]'" in completed.stderr
+    assert "uvx --from 'realtime-demo[demo]' realtime-demo demo," in completed.stderr
+    assert len(completed.stderr.splitlines()) == 1

@@ -39,6 +39,13 @@ def server(accounts: Accounts) -> Iterator[LiveServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def querying_server(accounts: Accounts) -> Iterator[LiveServer]:
+    env = {**accounts.env, "MAY_ENTER": "tests.support.private_rooms.is_member"}
+    with LiveServer(env=env) as server:
+        yield server
+
+
 def new_user(accounts: Accounts, **attributes: Any) -> tuple[dict[str, str], str]:
     """Create a user; return the headers of their token, and their private room."""
     from django.contrib.auth.models import User
@@ -96,3 +103,38 @@ async def test_a_socket_publishes_only_where_that_is_allowed(
         assert (await send(type="join", room=others))["code"] == "room"
         assert (await send(type="join", room=room))["room"] == room
         assert (await send(type="publish", room=room, text="hi"))["events"][0]["text"] == "hi"
+
+
+@by_technique
+async def test_a_rule_may_query_the_database(
+    technique: Technique, querying_server: LiveServer, accounts: Accounts, room: str
+) -> None:
+    from django.contrib.auth.models import Group, User
+
+    (member, name), (stranger, _) = new_user(accounts), new_user(accounts)
+
+    def user() -> Any:
+        return User.objects.get(pk=name.removeprefix("user-"))
+
+    accounts.now(lambda: user().groups.add(Group.objects.create(name=room)))
+    url = querying_server.url
+    async with httpx.AsyncClient(base_url=url) as http:
+        for headers, status in ((member, 201), (stranger, 403), ({}, 403)):
+            document = {"text": "hi", "sender": "ada"}
+            response = await http.post(f"/publish/{room}/", json=document, headers=headers)
+            assert response.status_code == status
+        rooms = (await http.get("/rooms/", headers=stranger)).json()["rooms"]
+        assert room not in [each["room"] for each in rooms]
+    stream = events_of(technique, url, room, headers=member)
+    async with asyncio.timeout(BOUND), aclosing(stream) as events:
+        assert (await anext(events)).text == "hi"
+        if technique in SOCKETS:
+            ws_url = querying_server.ws_url + technique.url_path(room)
+            async with connect(ws_url, additional_headers=member) as socket:
+                await socket.recv()
+                await socket.send(json.dumps({"type": "publish", "room": room, "text": "ho"}))
+                assert (await anext(events)).text == "ho"
+        accounts.now(lambda: user().groups.clear())
+        with pytest.raises(Rejected) as rejected:
+            await anext(events)
+    assert rejected.value.status == 403

@@ -1,7 +1,13 @@
-"""The rule for private rooms in docs/access.md, as a module that `MAY_ENTER` can name."""
+"""The rule for private rooms in docs/access.md, and one that queries, for `MAY_ENTER` to name."""
 
 import re
+from typing import Any
 
 from .program import ROOT
 
 exec(re.findall(r"```py\n(.*?)```", (ROOT / "docs/access.md").read_text(), re.S)[0])
+
+
+def is_member(user: Any, room: str, action: str) -> bool:
+    """Return whether the user is in the group of the room's name."""
+    return bool(user.is_authenticated and user.groups.filter(name=room).exists())

@@ -136,7 +136,7 @@ async def test_anonymous_requests_cost_no_session_query() -> None:
     assert received == [(False, False)] * 2
 
 
-def test_revalidation_updates_the_user_of_a_connection() -> None:
+async def test_revalidation_updates_the_user_of_a_connection() -> None:
     """A renamed user publishes under the new name: the old one may belong to another user."""
     user = User(username="ada")
     connection = UserConnection({"type": "websocket", "user": user}, Credential(session="key"))

@@ -79,3 +79,13 @@ TRANSLATED = [name.removesuffix(".ko.md") for name in FILES if name.endswith(".k
 @pytest.mark.parametrize("name", TRANSLATED)
 def test_a_translation_has_the_same_parts(name: str) -> None:
     assert outline(ROOT / f"{name}.ko.md") == outline(ROOT / f"{name}.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ko.md"])
+def test_the_readme_shows_the_lines_of_the_example(name: str) -> None:
+    """Each block of examples/orders from the lines to add on; the browser's test runs these."""
+    block = re.compile(r"^```(?:python|py|html|diff)\n(.*?)^```$", re.M | re.S)
+    _, added = (ROOT / "examples/orders/README.md").read_text().split("## What to add\n")
+    blocks = block.findall(added)
+    assert len(blocks) == 10
+    assert set(blocks) <= set(block.findall((ROOT / name).read_text()))

@@ -7,12 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import httpx
 import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
+from channels.routing import URLRouter
 from django.test import override_settings
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from longpoll.routing import http_urlpatterns as longpoll_routes
+from polling.routing import http_urlpatterns as polling_routes
 from tests.support.waiting import BOUND, until
-from transports import feed, hub
+from transports import feed, hub, telemetry
 from transports.boundary import Boundary
 from transports.events import Batch, Cursor, Draft, Event
 from transports.feed import group_of
@@ -211,3 +219,39 @@ async def test_a_subscriber_survives_an_outage_of_the_history(
                 seen += [e for e in (await anext(batches)).events if e.type == "message"]
         assert seen == [event]
         assert start.seq == 0
+
+
+async def test_a_trace_goes_from_a_publish_to_its_deliveries(room: str) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    application: Any = URLRouter([*polling_routes, *longpoll_routes])
+    transport = httpx.ASGITransport(application)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        override_settings(TELEMETRY="realtime_demo.tracing.TracedPrometheus"),
+    ):
+        monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+        telemetry.telemetry.cache_clear()
+        try:
+            since = await feed.cursor(room)
+            with provider.get_tracer("shop").start_as_current_span("order"):
+                event = await feed.publish(Draft(room, "shop", "paid"))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                for path in ("polling", "longpoll", "polling"):
+                    response = await http.get(f"/{path}/{room}/?since={since}")
+                    assert response.json()["events"][0]["traceparent"] == event.traceparent
+                await http.get(f"/polling/{room}/")  # a backlog
+        finally:
+            telemetry.telemetry.cache_clear()
+    publish, order, *deliveries = exporter.get_finished_spans()
+    assert (publish.name, order.name) == (f"publish {room}", "order")
+    assert publish.parent == order.context
+    assert [each.parent.span_id for each in deliveries if each.parent] == (
+        [publish.context.span_id] * 3
+    )
+    assert {each.context.trace_id for each in deliveries} == {order.context.trace_id}
+    techniques = [(each.attributes or {})["realtime.technique"] for each in deliveries]
+    assert techniques == ["polling", "longpoll", "polling"]
+    await feed.publish(Draft(room, "shop", "untraced"))
+    assert len(exporter.get_finished_spans()) == 5

@@ -236,7 +236,11 @@ async def test_open_connections_are_counted() -> None:
         assert rejected == [False]
 
 
-@override_settings(LOGIN_RATE=3, ALLOWED_HOSTS=["testserver"])
+@override_settings(
+    LOGIN_RATE=3,
+    ALLOWED_HOSTS=["testserver"],
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+)
 def test_failed_log_ins_are_limited(accounts: Accounts) -> None:
     def log_in(password: str, address: str) -> Any:
         form = {"username": "eve", "password": password}

@@ -34,6 +34,12 @@ GRACE = 60.0  # seconds of a database outage after which users' connections clos
 
 
 ActiveUsers = Mapping[str | UUID, Any]  # by session key or token id
+ClosedRooms = Mapping[tuple[str | UUID, str], Problem]  # by session key or token id, and room
+_NONE_CLOSED: ClosedRooms = {}
+
+
+UNCHECKED = unavailable("The user's rights could not be checked; try again.")
+NO_LONGER = Problem(403, "room", "You may no longer enter this room.")
 
 
 class Credential(NamedTuple):
@@ -54,11 +60,13 @@ class UserConnection:
         self.user = scope["user"]
         self.credential = credential
         self.rooms: set[str] = set()
+        self._watch = watch()
         self._problem: Problem | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancellations = 0
         self._last_sent = ""  # the last message's type
         self._is_complete = False
+        self.has_ended = False
 
     def check(self, room: str, action: Action = "read") -> None:
         check_room(room, self.user, action)
@@ -66,7 +74,7 @@ class UserConnection:
     def enter(self, room: str) -> None:
         self.check(room)
         self.rooms.add(room)
-        watch().add(self)
+        self._watch.add(self)
 
     def leave(self, room: str) -> None:
         self.rooms.discard(room)
@@ -99,7 +107,8 @@ class UserConnection:
                 raise
             await self._send_problem(self._problem, send)
         finally:
-            watch().discard(self)
+            self.has_ended = True
+            self._watch.discard(self)
 
     def end(self, problem: Problem) -> None:
         """Cancel the connection; called at every sweep, as libraries can swallow a cancellation."""
@@ -118,27 +127,32 @@ class UserConnection:
             # A stream: too late for a status. The client's next request receives the problem.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def revalidate(self, active_users: ActiveUsers) -> None:
+    @property
+    def key(self) -> str | UUID:
+        session, token = self.credential
+        return token.id if token is not None else session or ""
+
+    def revalidate(self, active_users: ActiveUsers, closed: ClosedRooms = _NONE_CLOSED) -> None:
         """End the connection if its user is inactive or may no longer enter one of its rooms.
 
-        `active_users` are by session key or token id.
+        `active_users` are by session key or token id; `closed` has the problems of their rooms.
         """
-        session, token = self.credential
+        token = self.credential.token
+        user = active_users.get(self.key)
         if token is not None:
-            user = active_users.get(token.id)
             if token.expires <= time.time():
                 return self.end(invalid_token("The token has expired; ask for a new one."))
             if user is None:
                 return self.end(revoked())
         else:
-            user = active_users.get(session or "")
             if user is None:
                 challenge = {"WWW-Authenticate": "Bearer"}  # required with 401 (RFC 9110 §11.6.1)
                 problem = Problem(401, "session", "The session has ended; log in again.", challenge)
                 return self.end(problem)
         self.user.__dict__.update(user.__dict__)  # for rooms entered and events published later
-        if not all(is_open_to(room, user) for room in self.rooms):
-            self.end(Problem(403, "room", "You may no longer enter this room."))
+        for room in self.rooms:
+            if (self.key, room) in closed:
+                return self.end(closed[self.key, room])
 
 
 class Watch:
@@ -146,40 +160,40 @@ class Watch:
 
     def __init__(self) -> None:
         self._open: set[UserConnection] = set()
+        self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, connection: UserConnection) -> None:
+        """Check the connection at each sweep. A rule that queries calls this in a thread."""
+        self._loop.call_soon_threadsafe(self._add, connection)
+
+    def _add(self, connection: UserConnection) -> None:
+        if connection.has_ended:  # while the rule queried
+            return
         self._open.add(connection)
         if self._task is None:
             # An empty context: the sweep outlives the request that started it.
-            loop = asyncio.get_running_loop()
-            self._task = loop.create_task(self._sweep(), context=contextvars.Context())
+            self._task = self._loop.create_task(self._sweep(), context=contextvars.Context())
 
     def discard(self, connection: UserConnection) -> None:
         self._open.discard(connection)
 
-    @staticmethod
-    def _revalidate(connection: UserConnection, active_users: ActiveUsers | None) -> None:
-        """Revalidate the connection; end it if that is not possible."""
-        try:
-            if active_users is not None:
-                return connection.revalidate(active_users)
-        except Exception:  # of the function in `MAY_ENTER`
-            logger.exception("A connection could not be re-checked")
-        connection.end(unavailable("The user's rights could not be checked; try again."))
-
     async def _sweep(self) -> None:
         checked_at = time.monotonic()
         active_users: ActiveUsers | None
+        closed: ClosedRooms = _NONE_CLOSED
         try:
             while self._open:
                 await asyncio.sleep(INTERVAL)
-                credentials = {connection.credential for connection in self._open}
+                checked = [*self._open]
+                credentials = {connection.credential for connection in checked}
+                rooms = {(each.key, room) for each in checked for room in each.rooms}
                 try:
                     active_users = await asyncio.to_thread(look_up, credentials)
+                    closed = await asyncio.to_thread(closed_rooms, rooms, active_users)
                     checked_at = time.monotonic()
                 # An outage neither ends nor grants rights, unless it lasts.
                 except DatabaseError as error:
@@ -190,8 +204,11 @@ class Watch:
                 except Exception:
                     logger.exception("Open connections could not be re-checked")
                     active_users = None
-                for connection in [c for c in self._open if c.credential in credentials]:
-                    self._revalidate(connection, active_users)
+                for connection in [each for each in checked if each in self._open]:
+                    if active_users is not None:
+                        connection.revalidate(active_users, closed)
+                    else:
+                        connection.end(UNCHECKED)
         finally:
             self._task = None
 
@@ -202,6 +219,24 @@ _watches: WeakKeyDictionary[asyncio.AbstractEventLoop, Watch] = WeakKeyDictionar
 def watch() -> Watch:
     """Return the running loop's watch."""
     return _watches.setdefault(asyncio.get_running_loop(), Watch())
+
+
+def closed_rooms(rooms: set[tuple[str | UUID, str]], users: ActiveUsers) -> ClosedRooms:
+    """Return the problem of each of the users' rooms that its user may not enter any more."""
+    closed = {}
+    try:
+        for key, room in rooms:
+            try:
+                if key in users and not is_open_to(room, users[key]):
+                    closed[key, room] = NO_LONGER
+            except DatabaseError:
+                raise
+            except Exception:  # of the function in `MAY_ENTER`
+                logger.exception("The permission to enter %s could not be re-checked", room)
+                closed[key, room] = UNCHECKED
+    finally:
+        close_old_connections()
+    return closed
 
 
 def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from transports import feed
 from transports.events import Batch, batch_json
 from transports.http.problems import Problem, problem_of
-from transports.http.request import Request
+from transports.http.request import Request, permitted
 from transports.http.scope import Receive, Scope, Send, check_host
 from transports.telemetry import telemetry
 
@@ -41,7 +41,7 @@ class Endpoint:
         try:
             check_host(scope)
             check_method(scope["method"], self.methods)
-            await self.respond(Request(scope, receive), receive, send)
+            await self.respond(await permitted(Request, scope, receive), receive, send)
         except Exception as error:
             await reject(send, problem_of(error, scope["path"]))
 

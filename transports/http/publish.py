@@ -17,7 +17,7 @@ from transports.http.base import Endpoint, answer
 from transports.http.names import has_own_name, name_in, name_of, shown, text_of
 from transports.http.origin import check_origin
 from transports.http.problems import Problem
-from transports.http.request import Request, parse_since
+from transports.http.request import Request, parse_since, permitted
 from transports.http.scope import Receive, Scope, Send, header
 from transports.http.throttling import take_turn
 
@@ -158,7 +158,7 @@ async def publish(
             "type",
             f"'type' must be 'message', 'edit', 'delete' or omitted; got {shown(kind)}.",
         )
-    request.check(room, "publish")
+    await permitted(request.check, room, "publish")
     name, data = check_payload(document) if kind == "message" else (None, None)
     has_text = kind == "edit" or "text" in document or (name is None and data is None)
     is_deletion = kind == "delete"

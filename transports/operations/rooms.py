@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 from transports.auth.permissions import is_open_to
 from transports.conf import conf
-from transports.http.request import Request
+from transports.http.request import Request, permitted
 from transports.http.views import api_view, json_response
 from transports.presence.service import presence
 from transports.rooms.directory import directory
@@ -28,7 +28,7 @@ async def rooms(request: HttpRequest) -> HttpResponse:
     for person in people:
         names.setdefault(person.room, []).append(person.name)
     fullest = sorted(
-        (room for room in names if is_open_to(room, user)),
+        await permitted(lambda: [room for room in names if is_open_to(room, user)]),
         key=lambda room: (len(names[room]), connections.get(room, 0)),
         reverse=True,
     )

@@ -12,7 +12,7 @@ from realtime_demo.demo.ipc import Document, parent
 from transports.auth.permissions import check_room
 from transports.events import Cursor, InvalidCursor
 from transports.http.problems import Problem
-from transports.http.request import Request
+from transports.http.request import Request, permitted
 from transports.http.scope import Scope, client_address
 from transports.http.views import api_view, json_response
 from transports.registry import BY_NAME
@@ -41,7 +41,7 @@ async def wire(request: HttpRequest) -> HttpResponse:
     address = client_address(scope)
     captured = await parent.ask("wire", technique=technique, event=identity, address=address)
     for room in rooms_of(captured):
-        check_room(room, user)
+        await permitted(check_room, room, user)
     try:
         document = {"technique": technique, "id": identity, **described(captured, identity)}
     except ValueError as error:

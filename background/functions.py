@@ -1,0 +1,58 @@
+"""Functions decorated with `@task` of Django's tasks, as a kind of task."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from inspect import iscoroutinefunction
+from traceback import format_exception
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.utils.module_loading import import_string
+
+from .work import Job
+
+# Not in `WORK`: only `task_backend` starts it. A client must not choose a function.
+FUNCTION = "function"
+
+
+class Failed(Exception):
+    """The function raised an error; another attempt could repeat its effects."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        kind = type(error)
+        self.document = {
+            "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
+            "traceback": "".join(format_exception(error)),
+        }
+
+
+async def run_function(job: Job) -> Any:
+    """Run a task's function to its end, even if the worker stops. Raises `Failed`."""
+    # A thread cannot be cancelled: to give the task back would run the function twice.
+    running = asyncio.ensure_future(_call(job))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        return await running
+
+
+async def _call(job: Job) -> Any:
+    try:
+        task = import_string(job.arguments["function"])
+        arguments = list(job.arguments["args"])
+        if task.takes_context:
+            from .task_results import context_of  # needs django.tasks or its backport
+
+            arguments.insert(0, context_of(job.task, task))
+        call = task.func
+        if not iscoroutinefunction(call):
+            call = database_sync_to_async(call, thread_sensitive=False)
+        document = json.dumps(await call(*arguments, **job.arguments["kwargs"]))
+        if r"\u0000" in document:  # PostgreSQL stores it in no JSON column ("JSON Types")
+            raise ValueError("Expected a return value without U+0000.")
+        return json.loads(document)
+    except Exception as error:
+        raise Failed(error) from error
