@@ -23,6 +23,7 @@ from django.urls import path, re_path
 import transports.routing
 from background.consumers import channels
 from background.worker import EmbeddedWorker
+from realtime_demo.command_line import environment_language
 from realtime_demo.demo.generator import generator
 from realtime_demo.demo.ipc import parent
 from realtime_demo.demo.middleware import compressing, with_client_addresses
@@ -40,6 +41,7 @@ if settings.REDIS_URL and settings.SECRET_KEY_IS_RANDOM:
     logging.getLogger(__name__).warning(
         "SECRET_KEY is not set: other processes with this Redis reject the sessions of this one."
     )
+agreement.language = environment_language()
 routings = [import_module(f"{app}.routing") for app in APPS]
 http_urlpatterns = [
     *(route for module in routings for route in getattr(module, "http_urlpatterns", [])),

@@ -6,7 +6,7 @@ const WIDE = 0.5; // an interval wider than this share of its median does not se
 const NARROW = 50; // milliseconds: an interval as narrow as this always does
 
 /**
- * @typedef {Record<string, { median: number, density: [number, number][], empty_share: number }>} Predictions
+ * @typedef {Record<string, { median: number, p95: number, density: [number, number][], empty_share: number }>} Predictions
  *   by technique; delays in seconds
  */
 
@@ -20,7 +20,7 @@ const NARROW = 50; // milliseconds: an interval as narrow as this always does
 export function scenarioFigures(receivers, predictions, hiddenTime) {
   /** @type {Record<string, any>} */
   const values = { "hidden.total": duration(hiddenTime) };
-  const total = { lost: 0, duplicated: 0, reconnects: 0, requests: 0 };
+  const total = { lost: 0, duplicated: 0, received: 0, reconnects: 0, requests: 0 };
   for (const { technique, delays, deliveries, track, reconnects } of receivers) {
     const predicted = predictions[technique.name];
     const own = {
@@ -33,13 +33,21 @@ export function scenarioFigures(receivers, predictions, hiddenTime) {
       duplicated: deliveries.duplicated,
       received: deliveries.received,
       theory: duration((predicted?.median ?? NaN) * 1000),
+      theoryP95: duration((predicted?.p95 ?? NaN) * 1000),
       theoryEmpty: percent(predicted?.empty_share ?? NaN),
     };
     for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
     for (const name of Object.keys(total)) total[name] += own[name];
   }
   for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
+  values["sample.total"] = sampleText(total.received + total.lost);
   return values;
+}
+
+/** The number of events that a count such as that of lost events is of. @param {number} count */
+function sampleText(count) {
+  if (count >= MIN_FOR_P95) return events(count);
+  return format(gettext("only {events} (too few to tell)"), { events: events(count) });
 }
 
 const events = (n) => format(ngettext("{n} event", "{n} events", n), { n });
