@@ -18,6 +18,7 @@ from channels.worker import Worker
 from django.conf import settings
 
 from transports import feed
+from transports.command_line import environment_language
 from transports.hub import ended
 from transports.operations.agreement import agreement
 
@@ -40,6 +41,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
+        agreement.language = environment_language()
         await agreement.start()
         working = asyncio.create_task(self.arun())
         await asyncio.wait(

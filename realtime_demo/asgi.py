@@ -23,7 +23,6 @@ from django.urls import path, re_path
 import transports.routing
 from background.consumers import channels
 from background.worker import EmbeddedWorker
-from realtime_demo.command_line import environment_language
 from realtime_demo.demo.generator import generator
 from realtime_demo.demo.ipc import parent
 from realtime_demo.demo.middleware import compressing, with_client_addresses
@@ -31,6 +30,7 @@ from realtime_demo.demo.state_socket import StateSocket
 from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
+from transports.command_line import environment_language
 from transports.lifespan import FeedService
 from transports.operations.agreement import agreement
 from transports.presence.service import PresenceMiddleware

@@ -253,10 +253,10 @@ SCENARIOS: tuple[Scenario, ...] = (
             "Streaming and Server-Sent Events: their response does not end, so the proxy kept "
             "collecting. When it stopped buffering, everything arrived at once. The 95th "
             "percentile of the delay is {p95.streaming} and {p95.sse}; theory predicts 9.1 s: the "
-            "pause of 10 s less 5 % of the run of 18 s. With long polling, whose responses end, it "
-            "is {p95.longpoll}; with WebSocket, which a proxy does not buffer, {p95.websocket}; "
-            "theory predicts {theoryP95.longpoll} and {theoryP95.websocket}. Lost: {lost.total} of "
-            "{sample.total}. nginx buffers unless the response has "
+            "pause of 10 s less a twentieth of the run of 18 s. With long polling, whose responses "
+            "end, it is {p95.longpoll}; with WebSocket, which a proxy does not buffer, "
+            "{p95.websocket}; theory predicts {theoryP95.longpoll} and {theoryP95.websocket}. "
+            "Lost: {lost.total} of {sample.total}. nginx buffers unless the response has "
             "X-Accel-Buffering: no, as this server's responses do; the proxy of this scenario "
             "ignores it."
         ),
@@ -284,11 +284,12 @@ SCENARIOS: tuple[Scenario, ...] = (
             "Streaming and Server-Sent Events reconnected, read one chunk and received nothing "
             "more, although the server continued to send: a browser stops at the end of the first "
             "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}; "
-            "theory predicts 9.0 s, the pause of 10 s less 5 % of the run of 20 s. With WebSocket "
-            "it is {p95.websocket}; theory predicts {theoryP95.websocket}. Django's GZipMiddleware "
-            "compresses asynchronous streams in this way; this server's streams never pass through "
-            "it, and forbid every proxy to compress them by Cache-Control: no-transform. Without "
-            "compression the missing events were sent again. Lost: {lost.total} of {sample.total}."
+            "theory predicts 9.0 s, the pause of 10 s less a twentieth of the run of 20 s. With "
+            "WebSocket it is {p95.websocket}; theory predicts {theoryP95.websocket}. Django's "
+            "GZipMiddleware compresses asynchronous streams in this way; this server's streams "
+            "never pass through it, and forbid every proxy to compress them by Cache-Control: "
+            "no-transform. Without compression the missing events were sent again. Lost: "
+            "{lost.total} of {sample.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
     ),
@@ -314,7 +315,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         answer=_(
             "Polling and long polling: no connection was free for their next requests. The 95th "
             "percentile of the delay is {p95.polling} and {p95.longpoll}; theory predicts 11.0 s: "
-            "the pause of 12 s less 5 % of the run of 20 s. With Server-Sent Events, whose "
+            "the pause of 12 s less a twentieth of the run of 20 s. With Server-Sent Events, whose "
             "connection was already open, it is {p95.sse}; with WebSocket, which browsers do not "
             "count among the six, {p95.websocket}; theory predicts {theoryP95.sse} for both. That "
             "is why this page runs in one tab at a time. Over HTTP/2 all requests share one "
@@ -368,14 +369,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=18,
         answer=_(
             "Server-Sent Events received all of them at once afterwards. The 95th percentile of "
-            "the delay is {p95.sse}; theory predicts 9.1 s: the pause of 10 s less 5 % of the run "
-            "of 18 s, since each event waited for the rest of the pause. Lost: {lost.total} of "
-            "{sample.total}; theory predicts 0. The other techniques were not affected: with "
-            "WebSocket the 95th percentile is {p95.websocket}; theory predicts "
-            "{theoryP95.websocket}. The events waited in the buffers between "
-            "server and client. Had the buffers filled up, the server would have waited for this "
-            "client alone: it has no queue for each client, only a cursor for each into the "
-            "room's one history."
+            "the delay is {p95.sse}; theory predicts 9.1 s: the pause of 10 s less a twentieth of "
+            "the run of 18 s, since each event waited for the rest of the pause. Lost: "
+            "{lost.total} of {sample.total}; theory predicts 0. The other techniques were not "
+            "affected: with WebSocket the 95th percentile is {p95.websocket}; theory predicts "
+            "{theoryP95.websocket}. The events waited in the buffers between server and client. "
+            "Had the buffers filled up, the server would have waited for this client alone: it has "
+            "no queue for each client, only a cursor for each into the room's one history."
         ),
         link=f"{RFC}rfc9293#section-3.8.6",
     ),

@@ -6,12 +6,14 @@ import sys
 from argparse import Namespace, RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext
 
 from conformance import cli
+from transports.command_line import TranslatedCommand
 
 
-class Command(BaseCommand):
+class Command(TranslatedCommand):
     help = cli.DESCRIPTION
     requires_system_checks: list[str] = []
 
@@ -22,7 +24,7 @@ class Command(BaseCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        cli.add_arguments(parser)
+        cli.add_arguments(parser, gettext)
 
     def handle(self, *args: Any, **options: Any) -> None:
         sys.exit(cli.execute(Namespace(**options)))
