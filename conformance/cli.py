@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -139,8 +141,21 @@ def list_cases(options: argparse.Namespace) -> int:
     except ValueError as error:
         return unusable(f"{error}.")
     for line in report.listing(cases):
-        print(line)
+        show(line)
     return 0
+
+
+def show(line: str) -> None:
+    """Print a line; on a terminal, wrapped between words and indented."""
+    if sys.stdout.isatty():
+        line = textwrap.fill(
+            line,
+            shutil.get_terminal_size().columns,
+            subsequent_indent=" " * (4 + len(line) - len(line.lstrip())),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line)
 
 
 def unusable(message: str) -> int:
@@ -196,4 +211,4 @@ def write(options: argparse.Namespace, profile: str, results: Sequence[Result]) 
             Path(file).write_text(make() + "\n", encoding="utf-8")
     if "-" not in (options.json, options.junit, options.markdown):
         for line in report.text(options.url, profile, results):
-            print(line)
+            show(line)
