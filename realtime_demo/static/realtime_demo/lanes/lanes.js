@@ -15,7 +15,7 @@ import { Pen } from "./pen.js";
 const GUTTER = 14; // pixels to the right of now
 const HATCH = 7; // pixels between two lines
 const NOTE_TOP = 7; // pixels from the top to the middle of the first row of notes
-const NOTE_ROW = 11; // pixels
+const NOTE_ROW = 12; // pixels: Korean is higher than Latin
 const CLICK_RADIUS = 18; // pixels around a tick
 
 /**
