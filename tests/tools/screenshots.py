@@ -173,7 +173,7 @@ class Camera:
             await page.locator("#scenario input[type=radio]").nth(right_choice).check()
             await page.wait_for_timeout(2_000)
             await page.locator(".scenario-run").click()
-            # Not empty: a verdict, or why there is none, since no reader hides this tab.
+            # Without a verdict too: the tab of the "hidden" scenario stays visible.
             answer = page.locator(".scenario-answer:not(:empty)")
             await answer.wait_for(timeout=(scenario.duration + 15) * 1000)
             await page.wait_for_timeout(1_000)
