@@ -16,6 +16,7 @@ from typing import Any
 from channels.worker import Worker
 
 from transports import feed
+from transports.command_line import environment_language
 from transports.hub import ended
 from transports.operations.agreement import agreement
 
@@ -39,6 +40,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
+        agreement.language = environment_language()
         await agreement.start()
         working = asyncio.create_task(self.arun())
         await asyncio.wait(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from pathlib import Path
@@ -16,12 +18,20 @@ from .probe import PROFILES, STREAMS, Probe
 from .raw import Origin, split
 from .runner import AT_ONCE, Result, run
 
-DESCRIPTION = """\
+
+def gettext_noop(text: str) -> str:
+    """Mark `text` for the catalog of `manage.py conform`."""
+    return text
+
+
+DESCRIPTION = gettext_noop(
+    """\
 Check a realtime HTTP endpoint against the standards, from outside.
 
 Each case sends bytes to URL and compares the answer with one sentence of a standard. The report has
 each sentence that the server breaks, and where it stands.
 """
+)
 EPILOG = f"""\
 examples:
   %(prog)s https://example.com/ --profile http          HTTP/1.1 alone
@@ -71,20 +81,28 @@ def parser(prog: str = "python -m conformance") -> argparse.ArgumentParser:
 
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument("url", nargs="?", metavar="URL", help="http, https, ws or wss")
+    arguments.add_argument("url", nargs="?", metavar="URL", help=_("http, https, ws or wss"))
     arguments.add_argument(
-        "sections", nargs="*", metavar="SECTION", help="only these cases; see below"
+        "sections", nargs="*", metavar="SECTION", help=_("only these cases; see below")
     )
-    arguments.add_argument("--profile", choices=PROFILES, help="the kind of endpoint at URL")
-    arguments.add_argument("--list", action="store_true", help="list the cases and exit")
-    arguments.add_argument("--strict", action="store_true", help="a SHOULD that fails counts too")
-    arguments.add_argument("--publish", action="store_true", help="permit cases that publish")
+    arguments.add_argument("--profile", choices=PROFILES, help=_("the kind of endpoint at URL"))
+    arguments.add_argument("--list", action="store_true", help=_("list the cases and exit"))
     arguments.add_argument(
-        "--timeout", type=float, default=5.0, metavar="S", help="seconds of each wait (default: 5)"
+        "--strict", action="store_true", help=_("a SHOULD that fails counts too")
     )
-    arguments.add_argument("--json", metavar="FILE", help="write the results as JSON; -: stdout")
-    arguments.add_argument("--junit", metavar="FILE", help="write them as JUnit XML; -: stdout")
-    arguments.add_argument("--markdown", metavar="FILE", help="write them as Markdown; -: stdout")
+    arguments.add_argument("--publish", action="store_true", help=_("permit cases that publish"))
+    arguments.add_argument(
+        "--timeout",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help=_("seconds of each wait (default: 5)"),
+    )
+    arguments.add_argument("--json", metavar="FILE", help=_("write the results as JSON; -: stdout"))
+    arguments.add_argument("--junit", metavar="FILE", help=_("write them as JUnit XML; -: stdout"))
+    arguments.add_argument(
+        "--markdown", metavar="FILE", help=_("write them as Markdown; -: stdout")
+    )
 
 
 def main(arguments: Sequence[str], prog: str = "python -m conformance") -> int:
@@ -130,8 +148,21 @@ def list_cases(options: argparse.Namespace) -> int:
     except ValueError as error:
         return unusable(f"{error}.")
     for line in report.listing(cases):
-        print(line)
+        show(line)
     return 0
+
+
+def show(line: str) -> None:
+    """Print a line; on a terminal, wrapped between words and indented."""
+    if sys.stdout.isatty():
+        line = textwrap.fill(
+            line,
+            shutil.get_terminal_size().columns,
+            subsequent_indent=" " * (4 + len(line) - len(line.lstrip())),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line)
 
 
 def unusable(message: str) -> int:
@@ -188,4 +219,4 @@ def write(options: argparse.Namespace, profile: str, results: Sequence[Result]) 
             Path(file).write_text(make() + "\n", encoding="utf-8")
     if "-" not in (options.json, options.junit, options.markdown):
         for line in report.text(options.url, profile, results):
-            print(line)
+            show(line)

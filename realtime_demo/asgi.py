@@ -30,6 +30,7 @@ from realtime_demo.demo.state_socket import StateSocket
 from realtime_demo.static_files import StaticFiles
 from transports.auth.middleware import TokenAuthMiddlewareStack
 from transports.boundary import Boundary, Service
+from transports.command_line import environment_language
 from transports.lifespan import FeedService
 from transports.operations.agreement import agreement
 from transports.presence.service import PresenceMiddleware
@@ -40,6 +41,7 @@ if settings.REDIS_URL and settings.SECRET_KEY_IS_RANDOM:
     logging.getLogger(__name__).warning(
         "SECRET_KEY is not set: other processes with this Redis reject the sessions of this one."
     )
+agreement.language = environment_language()
 routings = [import_module(f"{app}.routing") for app in APPS]
 http_urlpatterns = [
     *(route for module in routings for route in getattr(module, "http_urlpatterns", [])),

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from realtime_demo.asgi_servers import APPLICATION, command, free_port
 
@@ -74,7 +75,9 @@ async def server_process(
                 output.seek(0)
                 printed = output.read().decode("utf-8", "replace")
                 raise ServerFailed(
-                    f"The server to measure does not start: {' '.join(arguments)}\n{printed}"
+                    _("The server to measure does not start: {arguments}\n{printed}").format(
+                        arguments=" ".join(arguments), printed=printed
+                    )
                 )
             yield process.pid
         finally:

@@ -16,6 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from statistics import fmean
 
+from django.utils.translation import gettext as _
+
 from transports.events import Cursor, InvalidCursor
 
 from .host import resident_bytes
@@ -120,7 +122,9 @@ async def _warm_up(phase: Phase) -> list[float]:
                 if count < settings.clients
             )
             raise MeasurementFailed(
-                f"The warm-up's events did not reach every client of {missing}."
+                _("The warm-up's events did not reach every client of {missing}.").format(
+                    missing=missing
+                )
             )
 
 
@@ -166,7 +170,7 @@ async def _observe(phase: Phase) -> Window:
     sent = sorted(event for event in every if event.number >= 0)
     if not sent:
         reason = published.failures[0] if published.failures else "no event fell into the window"
-        raise MeasurementFailed(f"Nothing was published: {reason}.")
+        raise MeasurementFailed(_("Nothing was published: {reason}.").format(reason=reason))
     cpu = None
     if cpu_began is not None and cpu_ended is not None:
         cpu = cpu_ended - cpu_began - (phase.target.publish_cpu or 0.0) * len(sent)

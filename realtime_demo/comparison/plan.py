@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from django.utils.translation import gettext
+
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.tap.network import Network
 from transports.events import Event
@@ -48,12 +50,18 @@ class Adapter:
         if not equals:
             if name not in BY_NAME:
                 known = ", ".join(BY_NAME)
-                raise ValueError(f"A technique must be one of {known}; got {name!r}.")
+                raise ValueError(
+                    gettext("A technique must be one of {known}; got {name}.").format(
+                        known=known, name=repr(name)
+                    )
+                )
             return cls(name, name)
         if name not in FRAMINGS or not is_path(path):
             raise ValueError(
-                f"An adapter must be FRAMING=PATH, as sse=/events/{{room}}/, with a framing of "
-                f"{', '.join(FRAMINGS)}; got {text!r}."
+                gettext(
+                    "An adapter must be FRAMING=PATH, as sse=/events/{{room}}/, with a framing of "
+                    "{framings}; got {text}."
+                ).format(framings=", ".join(FRAMINGS), text=repr(text))
             )
         return cls(f"{name} {path}", name, path)
 
@@ -105,29 +113,57 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("clients", "rate", "duration", "rounds", "hold", "bandwidth"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0; got {getattr(self, name)}.")
+                raise ValueError(
+                    gettext("{name} must be above 0; got {value}.").format(
+                        name=name, value=getattr(self, name)
+                    )
+                )
         for name in ("warmup", "interval", "rtt", "jitter", "size"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}.")
+                raise ValueError(
+                    gettext("{name} must be 0 or more; got {value}.").format(
+                        name=name, value=getattr(self, name)
+                    )
+                )
         for name in ("rate", "duration", "warmup", "interval", "hold", "rtt", "jitter"):
             if math.isinf(getattr(self, name)):
-                raise ValueError(f"{name} must be finite; got {getattr(self, name)}.")
+                raise ValueError(
+                    gettext("{name} must be finite; got {value}.").format(
+                        name=name, value=getattr(self, name)
+                    )
+                )
         if (events := self.rate * (self.duration + self.warmup * self.rounds)) > MOST_EVENTS:
-            raise ValueError(f"A run may have at most {MOST_EVENTS:,} events; got {events:.3g}.")
+            raise ValueError(
+                gettext("A run may have at most {most} events; got {events}.").format(
+                    most=f"{MOST_EVENTS:,}", events=f"{events:.3g}"
+                )
+            )
         if self.arrivals not in ("poisson", "fixed"):
-            raise ValueError(f"arrivals must be poisson or fixed; got {self.arrivals!r}.")
+            raise ValueError(
+                gettext("arrivals must be poisson or fixed; got {arrivals}.").format(
+                    arrivals=repr(self.arrivals)
+                )
+            )
         if self.http_client not in HTTP_CLIENTS:
             raise ValueError(
-                f"http_client must be one of {', '.join(HTTP_CLIENTS)}; got {self.http_client!r}."
+                gettext("http_client must be one of {clients}; got {http_client}.").format(
+                    clients=", ".join(HTTP_CLIENTS), http_client=repr(self.http_client)
+                )
             )
         if not self.techniques:
-            raise ValueError("At least one technique is required.")
+            raise ValueError(gettext("At least one technique is required."))
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             names = ", ".join(self.techniques)
-            raise ValueError(f"Each technique can be measured once; got {names}.")
+            raise ValueError(
+                gettext("Each technique can be measured once; got {names}.").format(names=names)
+            )
         held = any(one.ends == "with events" and one.path is None for one in self.adapters)
         if held and self.hold > LONGEST_HOLD:
-            raise ValueError(f"hold must be at most {LONGEST_HOLD:g} s; got {self.hold:g}.")
+            raise ValueError(
+                gettext("hold must be at most {longest} s; got {hold}.").format(
+                    longest=f"{LONGEST_HOLD:g}", hold=f"{self.hold:g}"
+                )
+            )
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -177,7 +213,9 @@ class Settings:
         """
         for one in self.each_round():
             if not (events := one.events()):
-                raise ValueError("No event falls into the measured time: use a longer duration.")
+                raise ValueError(
+                    gettext("No event falls into the measured time: use a longer duration.")
+                )
             workload = replace(one.workload, rate=events / one.duration)
             event = Event("12345678-1", "message", "compare-12345678", "compare", "", 1e9 + 1e-6)
             size = len(event.encoded) + len(text(0, one.size))
@@ -221,15 +259,27 @@ SWEPT = {"interval": 1.0, "rtt": 0.001, "rate": 1.0, "clients": 1.0, "jitter": 0
 def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Settings]:
     """Return `settings` once for each value of `name`, in the command line's unit (rtt: ms)."""
     if name not in SWEPT:
-        raise ValueError(f"A sweep must be of {', '.join(SWEPT)}; got {name!r}.")
+        raise ValueError(
+            gettext("A sweep must be of {names}; got {name}.").format(
+                names=", ".join(SWEPT), name=repr(name)
+            )
+        )
     if not values:
-        raise ValueError(f"A sweep needs values, such as {name}=1,2,5.")
+        raise ValueError(gettext("A sweep needs values, such as {name}=1,2,5.").format(name=name))
     scaled = [value * SWEPT[name] for value in values]
     whole = name in ("clients", "size")
     if not all(map(math.isfinite, scaled)):
-        raise ValueError(f"{name} must be finite; got {', '.join(map(str, values))}.")
+        raise ValueError(
+            gettext("{name} must be finite; got {values}.").format(
+                name=name, values=", ".join(map(str, values))
+            )
+        )
     if whole and any(value % 1 for value in scaled):
-        raise ValueError(f"{name} must be an integer; got {', '.join(map(str, values))}.")
+        raise ValueError(
+            gettext("{name} must be an integer; got {values}.").format(
+                name=name, values=", ".join(map(str, values))
+            )
+        )
     return [
         replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
         for value in scaled

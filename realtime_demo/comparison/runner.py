@@ -14,6 +14,8 @@ from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.tap.network import Network
 
 from .host import environment
@@ -104,7 +106,9 @@ async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer)
         await target.open(publisher)
     except WorkerFailed as error:
         raise ServerFailed(
-            f"The server at {target.url} cannot be reached: {error.reason}"
+            _("The server at {url} cannot be reached: {reason}").format(
+                url=target.url, reason=error.reason
+            )
         ) from error
 
 
@@ -131,7 +135,9 @@ async def _watch_idle(
         if time.monotonic() > deadline:
             names = ", ".join(adapter.name for adapter in waiting)
             raise MeasurementFailed(
-                f"{target.url} sent no response to {names} within {CONNECT_TIMEOUT:g} s."
+                _("{url} sent no response to {names} within {seconds} s.").format(
+                    url=target.url, names=names, seconds=f"{CONNECT_TIMEOUT:g}"
+                )
             )
         await asyncio.sleep(0.1)
         for adapter in list(waiting):

@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx
+from django.utils.translation import gettext as _
 from websockets.asyncio.client import connect
 
 from realtime_demo.asgi_servers import APPLICATION
@@ -230,4 +231,6 @@ async def _until_received(
         await asyncio.sleep(0.1)
         if await received():
             return
-    raise MeasurementFailed(f"No event arrived within {CONNECT_TIMEOUT:g} s.")
+    raise MeasurementFailed(
+        _("No event arrived within {seconds} s.").format(seconds=f"{CONNECT_TIMEOUT:g}")
+    )

@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME
 
@@ -77,7 +79,7 @@ class Delay:
     def quantile(self, share: float) -> float:
         """Return the smallest delay that `share` (0 to 1) of the events do not exceed."""
         low, high = 0.0, self.longest
-        for _ in range(60):
+        for _step in range(60):
             middle = (low + high) / 2
             if self.cdf(middle) >= share - 1e-12:
                 high = middle
@@ -104,9 +106,15 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            raise ValueError(f"A rate must be events a second, above 0; got {self.rate}.")
+            raise ValueError(
+                _("A rate must be events a second, above 0; got {rate}.").format(rate=self.rate)
+            )
         if self.interval < 0 or self.hold <= 0 or self.heartbeat <= 0 or self.ping <= 0:
-            raise ValueError(f"Times must be above 0 s (interval: 0 s or more); got {self}.")
+            raise ValueError(
+                _("Times must be above 0 s (interval: 0 s or more); got {workload}.").format(
+                    workload=self
+                )
+            )
 
 
 @dataclass(frozen=True)
@@ -268,8 +276,14 @@ def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
 def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
         raise DoesNotFit(
-            f"{workload.rate:g} events of {sizes.event:g} bytes a second exceed the bandwidth of "
-            f"{path.network.down.bandwidth:g} bytes a second."
+            _(
+                "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
+                "a second."
+            ).format(
+                rate=f"{workload.rate:g}",
+                size=f"{sizes.event:g}",
+                bandwidth=f"{path.network.down.bandwidth:g}",
+            )
         )
     start, jitter = path.way_down(sizes.event, path.push_work)
     # A heartbeat is sent only after that time without other data, a ping regardless of data.

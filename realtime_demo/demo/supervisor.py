@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 STOP = 8.0  # seconds until a stopping child is killed: its own limit is five
 # Seconds in which a second `stop` counts as the first: a terminal sends Ctrl-C to a program and to
@@ -76,7 +78,9 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if not self.ready.is_set():
-                raise ChildFailed(f"The server ended ({ending(code)}) before it listened.")
+                raise ChildFailed(
+                    _("The server ended ({reason}) before it listened.").format(reason=ending(code))
+                )
             self._ended()
             if not self._restarting:
                 self._write(f"The server ended ({ending(code)}); restarting it.")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import h11
+from django.utils.translation import gettext as _
 
 CONNECTING = 10.0  # seconds
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -25,17 +26,25 @@ def root_of(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError(f"expected http:// or https://; got the scheme {parts.scheme!r}")
+        raise ValueError(
+            _("expected http:// or https://; got the scheme {scheme}").format(
+                scheme=repr(parts.scheme)
+            )
+        )
     if not parts.hostname or parts.port == 0:
-        raise ValueError(f"expected a host and a valid port; got {parts.netloc!r}")
+        raise ValueError(
+            _("expected a host and a valid port; got {netloc}").format(netloc=repr(parts.netloc))
+        )
     if parts.username is not None:
-        raise ValueError("expected no user name and password: they are not sent")
+        raise ValueError(_("expected no user name and password: they are not sent"))
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("expected the root of a host, without path, query and fragment")
+        raise ValueError(_("expected the root of a host, without path, query and fragment"))
     try:
         host = parts.hostname.encode("idna").decode()
     except UnicodeError as error:
-        raise ValueError(f"expected a host name; got {parts.hostname!r}") from error
+        raise ValueError(
+            _("expected a host name; got {hostname}").format(hostname=repr(parts.hostname))
+        ) from error
     host = f"[{host}]" if ":" in host else host
     default = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{host}{'' if default else f':{parts.port}'}"

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 # Not every user's PATH has the directories of the system's daemons.
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -43,7 +45,9 @@ def _find(name: str, of_wheel: Callable[[], Path], install: str) -> str:
     try:
         path = of_wheel()
     except (ImportError, RuntimeError) as error:
-        raise Missing(f"{name} is missing; to install it: {install}") from error
+        raise Missing(
+            _("{name} is missing; to install it: {install}").format(name=name, install=install)
+        ) from error
     if not os.access(path, os.X_OK):  # a wheel may lose the permission
         path.chmod(path.stat().st_mode | 0o111)
     return str(path)

@@ -189,8 +189,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         actions=(Action(5, "cut"),),
         duration=15,
         answer=_(
-            "Lost: {lost.total}. Every event has a number. A client that reconnects sends the "
-            "number of the last event it received, and the server continues after it. Reconnects: "
+            "Lost: {lost.total} of {sample.total}; theory predicts 0. Every event has a number. A "
+            "client that reconnects sends the number of the last event it received, and the server "
+            "continues after it, up to the length of its history: 1,000 events last 200 s at five "
+            "a second. One cut, so theory predicts one reconnect of each open connection: "
             "streaming {reconnects.streaming}, Server-Sent Events {reconnects.sse}, WebSocket "
             "{reconnects.websocket}. For Server-Sent Events the browser reconnected by itself, "
             "with Last-Event-ID; for the other two a script had to. Long polling: "
@@ -218,11 +220,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         actions=(Action(5, "restart", {"kill": True}),),
         duration=18,
         answer=_(
-            "All reconnected by themselves. Reconnects: polling {reconnects.polling}, long "
-            "polling {reconnects.longpoll}, streaming {reconnects.streaming}, Server-Sent Events "
-            "{reconnects.sse}, WebSocket {reconnects.websocket}. Their cursors are no longer "
-            "valid, and the server reports that with a “reset” event: no loss is silent. With its "
-            "history in Redis (REDIS_URL), the server would have continued where it stopped."
+            "All reconnected by themselves. One crash, so theory predicts one reconnect of each, "
+            "and more while the server starts: polling {reconnects.polling}, long polling "
+            "{reconnects.longpoll}, streaming {reconnects.streaming}, Server-Sent Events "
+            "{reconnects.sse}, WebSocket {reconnects.websocket}. Nothing was published meanwhile, "
+            "so theory predicts the delay of an ordinary run: {theory.websocket} for WebSocket, "
+            "measured {median.websocket}. Their cursors are no longer valid, and the server "
+            "reports that with a “reset” event: no loss is silent. With its history in Redis "
+            "(REDIS_URL), the server would have continued where it stopped."
         ),
         link="https://redis.io/docs/latest/develop/data-types/streams/",
     ),
@@ -247,9 +252,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         answer=_(
             "Streaming and Server-Sent Events: their response does not end, so the proxy kept "
             "collecting. When it stopped buffering, everything arrived at once. The 95th "
-            "percentile of the delay is {p95.streaming} and {p95.sse}. With long polling, whose "
-            "responses end, it is {p95.longpoll}; with WebSocket, which a proxy does not buffer, "
-            "{p95.websocket}. Lost: {lost.total}. nginx buffers unless the response has "
+            "percentile of the delay is {p95.streaming} and {p95.sse}; theory predicts 9.1 s: the "
+            "pause of 10 s less a twentieth of the run of 18 s. With long polling, whose responses "
+            "end, it is {p95.longpoll}; with WebSocket, which a proxy does not buffer, "
+            "{p95.websocket}; theory predicts {theoryP95.longpoll} and {theoryP95.websocket}. "
+            "Lost: {lost.total} of {sample.total}. nginx buffers unless the response has "
             "X-Accel-Buffering: no, as this server's responses do; the proxy of this scenario "
             "ignores it."
         ),
@@ -276,11 +283,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         answer=_(
             "Streaming and Server-Sent Events reconnected, read one chunk and received nothing "
             "more, although the server continued to send: a browser stops at the end of the first "
-            "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}; with "
-            "WebSocket it is {p95.websocket}. Django's GZipMiddleware compresses asynchronous "
-            "streams in this way; this server's streams never pass through it, and forbid every "
-            "proxy to compress them by Cache-Control: no-transform. Without compression the "
-            "missing events were sent again. Lost: {lost.total}."
+            "gzip member. The 95th percentile of the delay is {p95.streaming} and {p95.sse}; "
+            "theory predicts 9.0 s, the pause of 10 s less a twentieth of the run of 20 s. With "
+            "WebSocket it is {p95.websocket}; theory predicts {theoryP95.websocket}. Django's "
+            "GZipMiddleware compresses asynchronous streams in this way; this server's streams "
+            "never pass through it, and forbid every proxy to compress them by Cache-Control: "
+            "no-transform. Without compression the missing events were sent again. Lost: "
+            "{lost.total} of {sample.total}."
         ),
         link="https://docs.djangoproject.com/en/5.2/ref/middleware/#module-django.middleware.gzip",
     ),
@@ -305,11 +314,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=20,
         answer=_(
             "Polling and long polling: no connection was free for their next requests. The 95th "
-            "percentile of the delay is {p95.polling} and {p95.longpoll}. With Server-Sent "
-            "Events, whose connection was already open, it is {p95.sse}; with WebSocket, which "
-            "browsers do not count among the six, {p95.websocket}. That is why this page runs in "
-            "one tab at a time. Over HTTP/2 all requests share one connection, without this "
-            "limit."
+            "percentile of the delay is {p95.polling} and {p95.longpoll}; theory predicts 11.0 s: "
+            "the pause of 12 s less a twentieth of the run of 20 s. With Server-Sent Events, whose "
+            "connection was already open, it is {p95.sse}; with WebSocket, which browsers do not "
+            "count among the six, {p95.websocket}; theory predicts {theoryP95.sse} for both. That "
+            "is why this page runs in one tab at a time. Over HTTP/2 all requests share one "
+            "connection, without this limit."
         ),
         link=f"{RFC}rfc9112#section-9.4",
         needs_demo=False,
@@ -330,10 +340,10 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=25,
         answer=_(
             "Requests by polling: {requests.polling} in 25 s, of which the tab was hidden for "
-            "{hidden.total}; in a visible tab there would have been about 120. A hidden tab's "
-            "timers run at most once a second, and after five minutes once a minute. Long polling, "
-            "streams and WebSocket need no timer, and continued. This page leaves hidden time out "
-            "of its delays: the browser causes them, not the technique."
+            "{hidden.total}; for a visible tab theory predicts about 120, one in I + R = 0.2 s. A "
+            "hidden tab's timers run at most once a second, and after five minutes once a minute. "
+            "Long polling, streams and WebSocket need no timer, and continued. This page leaves "
+            "hidden time out of its delays: the browser causes them, not the technique."
         ),
         link="https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
         needs_demo=False,
@@ -359,11 +369,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         duration=18,
         answer=_(
             "Server-Sent Events received all of them at once afterwards. The 95th percentile of "
-            "the delay is {p95.sse}. Lost: {lost.total}. The other techniques were not affected: "
-            "with WebSocket it is {p95.websocket}. The events waited in the buffers between "
-            "server and client. Had the buffers filled up, the server would have waited for this "
-            "client alone: it has no queue for each client, only a cursor for each into the "
-            "room's one history."
+            "the delay is {p95.sse}; theory predicts 9.1 s: the pause of 10 s less a twentieth of "
+            "the run of 18 s, since each event waited for the rest of the pause. Lost: "
+            "{lost.total} of {sample.total}; theory predicts 0. The other techniques were not "
+            "affected: with WebSocket the 95th percentile is {p95.websocket}; theory predicts "
+            "{theoryP95.websocket}. The events waited in the buffers between server and client. "
+            "Had the buffers filled up, the server would have waited for this client alone: it has "
+            "no queue for each client, only a cursor for each into the room's one history."
         ),
         link=f"{RFC}rfc9293#section-3.8.6",
     ),

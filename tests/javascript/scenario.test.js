@@ -41,7 +41,10 @@ test("too few events are reported as such", () => {
 });
 
 test("answers cite the theory, the totals and the hidden time", () => {
-  const figures = figuresOf([1], { sse: { median: 0.102, empty_share: 0.9 } });
+  const figures = figuresOf([1], { sse: { median: 0.102, p95: 0.2, empty_share: 0.9 } });
+  assert.equal(figures["theoryP95.sse"], "200\u00a0ms");
+  assert.equal(figures["sample.total"], "only 1 delivery (too few to tell)");
+  assert.equal(figuresOf(Array(20).fill(1))["sample.total"], "20 deliveries");
   assert.equal(figures["theory.sse"], "102\u00a0ms");
   assert.equal(figures["theoryEmpty.sse"], "90\u00a0%");
   assert.equal(figures["reconnects.total"], 1);

@@ -10,9 +10,10 @@ import pytest
 from django.conf import settings
 
 from tests.conftest import SERVER_ENVIRONMENT
+from tests.support.database import migrated
 from tests.support.live import LiveServer
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import until_async
+from tests.support.waiting import until, until_async
 from transports.operations.agreement import EFFECTS, difference, digests
 
 
@@ -47,6 +48,35 @@ async def test_a_later_process_with_other_settings_is_not_ready(
         assert "differ in SECRET_KEY" in server.output()
 
 
+async def test_processes_of_one_database_without_redis_compare_their_secrets(
+    tmp_path: Path,
+) -> None:
+    environment = {
+        **SERVER_ENVIRONMENT,
+        "SECRET_KEY": "",
+        "DATABASE_PATH": str(migrated(tmp_path)),
+        "LC_ALL": "C",
+    }
+    with (
+        LiveServer(env={**environment, "LC_ALL": "ko_KR.UTF-8"}) as earlier,
+        LiveServer(env=environment) as later,
+    ):
+        async with httpx.AsyncClient() as http:
+
+            async def is_rejected() -> bool:
+                return (await http.get(f"{later.url}/readyz")).status_code == 503
+
+            await until_async(is_rejected)
+            detail = (await http.get(f"{later.url}/readyz")).json()["detail"]
+            ready = await http.get(f"{earlier.url}/readyz")
+        difference = f"SECRET_KEY ({EFFECTS['SECRET_KEY']})"
+        assert f"use one database, but differ in {difference}" in detail
+        assert detail in later.output()
+        await until(lambda: "SECRET_KEY (" in earlier.output())
+        assert str(EFFECTS["SECRET_KEY"]) not in earlier.output(), "its terminal is Korean"
+        assert ready.status_code == 200
+
+
 def test_digests_do_not_contain_the_settings() -> None:
     text = json.dumps(digests())
     for value in (settings.SECRET_KEY, str(settings.DATABASES["default"]["NAME"])):
@@ -58,5 +88,5 @@ def test_settings_that_only_one_version_reports_are_not_compared() -> None:
         "name": "a:1",
         "digests": {"SECRET_KEY": "1", "DATABASES": "2", **dict.fromkeys(EFFECTS)},
     }
-    assert difference(own, {"name": "b:2", "digests": {}}) == ""
-    assert "DATABASES" in difference(own, {"name": "b:2", "digests": {"DATABASES": "3"}})
+    assert difference(own, {"name": "b:2", "digests": {}}, "") == ""
+    assert "DATABASES" in difference(own, {"name": "b:2", "digests": {"DATABASES": "3"}}, "")

@@ -260,6 +260,19 @@ def test_a_section_selects_its_cases(capsys: pytest.CaptureFixture[str]) -> None
     assert all(identifier.startswith("rfc9112/3.2/") for identifier in listed)
 
 
+def test_a_terminal_gets_whole_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["--list", "sse"])
+    words = capsys.readouterr().out.split()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    main(["--list", "sse"])
+    printed = capsys.readouterr().out
+    assert printed.split() == words
+    assert max(map(len, printed.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

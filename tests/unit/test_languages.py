@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import re
@@ -9,17 +10,19 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from channels.management.commands import runworker
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
+from django.core.management.base import BaseCommand
 from django.test import Client, override_settings
 from django.utils import translation
 from django.utils.html import escape
 
-from realtime_demo.command_line import LOCALE_VARIABLES, environment_language
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import NOTES, Finding
 from realtime_demo.web import views
 from tests.support.program import ROOT
+from transports.command_line import LOCALE_VARIABLES, environment_language
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
 HANGUL = re.compile("[가-힣]")
@@ -165,6 +168,74 @@ def test_commands_use_the_locale_of_the_environment(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert environment_language() == language
+
+
+OWN = sorted(
+    name
+    for name, app in get_commands().items()
+    if name != "makemessages" and not str(app).startswith(("django", "channels", "daphne"))
+)
+FOREIGN = {
+    action.dest
+    for command in (BaseCommand(), runworker.Command())
+    for action in command.create_parser("manage.py", "")._actions
+}
+
+
+def own_texts(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the description and the help texts that are this project's."""
+    yield from filter(None, [parser.description])
+    for action in parser._actions:
+        if action.help and action.dest not in FOREIGN:
+            yield action.help
+        if isinstance(action, argparse._SubParsersAction):
+            yield from (choice.help or "" for choice in action._choices_actions)
+            for each in action.choices.values():
+                yield from own_texts(each)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_help_of_a_command_is_in_the_language_of_the_environment(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for language, locale in (("ko", "ko_KR.UTF-8"), ("en", "C")):
+        monkeypatch.setenv("LC_ALL", locale)
+        with translation.override(None):
+            command = load_command_class(get_commands()[name], name)
+            texts = list(own_texts(command.create_parser("manage.py", name)))
+        assert len(texts) > 1
+        for text in texts:
+            assert bool(HANGUL.search(text)) == (language == "ko"), text
+
+
+@pytest.mark.parametrize(
+    ("line", "language"),
+    [
+        ("advise --language en --clients 0", "en"),
+        ("compare --repeat 0", "ko"),
+        ("compare --sweep colour=1", "ko"),
+        ("demo --port 70000", "ko"),
+        ("doctor http://localhost --idle 0", "ko"),
+        ("exercise hint nothing", "ko"),
+        ("notes 99", "ko"),
+        ("production --servers 0", "ko"),
+        ("publish lobby hello --data {", "ko"),
+        ("runworker bogus", "ko"),
+        ("token issue ada --expires 3y", "ko"),
+    ],
+)
+def test_the_error_of_a_command_is_in_the_language_of_its_output(
+    line: str,
+    language: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    name = line.split()[0]
+    with pytest.raises(SystemExit):
+        load_command_class(get_commands()[name], name).run_from_argv(["manage.py", *line.split()])
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert bool(HANGUL.search(error)) == (language == "ko"), error
 
 
 def test_advice_is_in_the_chosen_language(

@@ -69,5 +69,17 @@ def test_answers_use_existing_figures(scenario: Scenario) -> None:
 
 
 @each_scenario
+def test_an_answer_cites_the_theory_beside_the_measurement(scenario: Scenario) -> None:
+    with translation.override("en"):
+        answer = str(scenario.answer)
+    assert "theory predicts" in answer.lower()
+    if scenario.slug in ("slow", "buffering", "gzip", "connections"):
+        # An event in a pause S of a run T waits U(0, S): its 95th percentile is S - 0.05 T.
+        begin, end = (action.after for action in scenario.actions)
+        predicted = end - begin - 0.05 * scenario.duration
+        assert f"predicts {predicted:.1f} s" in answer
+
+
+@each_scenario
 def test_diagram_links_to_its_source(scenario: Scenario) -> None:
     assert urlsplit(scenario.link).scheme == "https"

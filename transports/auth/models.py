@@ -1,4 +1,7 @@
-"""Table of the valid tokens. Revoking a token deletes its row."""
+"""Tables of the valid tokens, and of the processes that sign sessions and tokens.
+
+Revoking a token deletes its row.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,13 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Process(models.Model):
+    """The last report of a process to `transports.operations.agreement`."""
+
+    id = models.CharField(primary_key=True, max_length=12, editable=False)
+    report = models.JSONField()
+
+    def __str__(self) -> str:
+        return str(self.report["name"])

@@ -1,8 +1,10 @@
 """Agreement of the processes of one feed on the settings that they must have in common.
 
-Each process with Redis writes digests of these settings under the feed's prefix, and reads those
-of the others: an error is logged for each process that differs, and of two the one that has
-started later is not ready. Processes with another prefix are another feed.
+Each process writes digests of these settings to a register, and reads those of the others: an
+error is logged for each process that differs, and of two the one that has started later is not
+ready. With Redis the register is a hash under the feed's prefix: processes with another prefix
+are another feed. Without Redis it is a table of the database, for the setting that signs sessions
+and tokens: each of these processes has a feed of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +17,18 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Iterable
+from typing import Any, Protocol
 
+from django.apps import apps
 from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import translation
 from django.utils.crypto import salted_hmac
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from transports import feed
 from transports.conf import conf
@@ -29,19 +38,126 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 5.0  # seconds between two reports
 LEASE = 20.0  # seconds after its last report until a process counts as ended
+TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
 KEPT = 3_600  # seconds until Redis deletes the reports of processes that have all ended
 SALT = "transports.operations.agreement"
 # The effect of a difference, by setting.
-EFFECTS = {
-    "SECRET_KEY": "sessions and tokens of one are rejected by the other",
-    "DATABASES": "users, tokens and tasks of one are unknown to the other",
-    "CHANNEL_LAYERS": "events of one do not wake the subscribers of the other",
-    "HISTORY_LENGTH": "the shorter history is kept",
+EFFECTS: dict[str, Promise] = {
+    "SECRET_KEY": gettext_lazy("sessions and tokens of one are rejected by the other"),
+    "DATABASES": gettext_lazy("users, tokens and tasks of one are unknown to the other"),
+    "CHANNEL_LAYERS": gettext_lazy("events of one do not wake the subscribers of the other"),
+    "HISTORY_LENGTH": gettext_lazy("the shorter history is kept"),
 }
 
+Report = dict[str, Any]  # of a process
 
-def digests() -> dict[str, str]:
-    """Return a digest of each setting of `EFFECTS`; no value can be read from it."""
+
+class NotCompared(Exception):
+    """The register cannot be reached."""
+
+
+class Register(Protocol):
+    """The reports of all processes, by process."""
+
+    compared: tuple[str, ...]  # settings
+
+    @property
+    def shared(self) -> str:
+        """What the processes share, as a sentence's object."""
+
+    async def now(self) -> float: ...
+
+    async def exchange(self, process: str, report: Report) -> dict[str, Report]:
+        """Write the report of `process`, and return those of all. Raises `NotCompared`."""
+
+    async def remove(self, process: str) -> None: ...
+
+
+class RedisRegister:
+    """A hash in the feed's Redis, whose clock it uses."""
+
+    compared = tuple(EFFECTS)
+
+    @property
+    def shared(self) -> str:
+        return _("one Redis with the prefix {prefix}").format(prefix=repr(conf.REDIS_PREFIX))
+
+    async def now(self) -> float:
+        seconds, microseconds = await self._reached("time", key=False)
+        return float(seconds) + float(microseconds) / 1e6
+
+    async def exchange(self, process: str, report: Report) -> dict[str, Report]:
+        await self._reached("hset", process, json.dumps(report))
+        await self._reached("expire", KEPT)
+        reports = await self._reached("hgetall")
+        return {key.decode(): json.loads(text) for key, text in reports.items()}
+
+    async def remove(self, process: str) -> None:
+        await self._reached("hdel", process)
+
+    async def _reached(self, command: str, *arguments: str | int, key: bool = True) -> Any:
+        # Not at the top: redis-py is imported only where a Redis is used.
+        from transports.store.redis.store import RedisStore, reached
+
+        store = feed.store()
+        assert isinstance(store, RedisStore)
+        keys = [f"{conf.REDIS_PREFIX}:processes"] if key else []
+        try:
+            return await reached(getattr(store.redis, command)(*keys, *arguments))
+        except StoreUnavailable as error:
+            raise NotCompared(str(error)) from error
+
+
+class DatabaseRegister:
+    """A table. Only reports that have been renewed count.
+
+    A process that is replaced, as at each restart without a `SECRET_KEY`, reports no more.
+    """
+
+    compared: tuple[str, ...] = ("SECRET_KEY",)
+
+    def __init__(self) -> None:
+        self._first: dict[str, float] = {}  # expiry at the first read, by process
+
+    @property
+    def shared(self) -> str:
+        return _("one database")
+
+    async def now(self) -> float:
+        return time.time()
+
+    async def exchange(self, process: str, report: Report) -> dict[str, Report]:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reports = await asyncio.to_thread(_exchange_in_thread, process, report)
+        except (DatabaseError, TimeoutError) as error:
+            raise NotCompared(repr(error)) from error
+        return {
+            key: report
+            for key, report in reports.items()
+            if report["expires"] > self._first.setdefault(key, report["expires"])
+        }
+
+    async def remove(self, process: str) -> None:
+        """Leave the row, which expires: a process that stops does not wait for its database."""
+
+
+def _exchange_in_thread(process: str, report: Report) -> dict[str, Report]:
+    rows = apps.get_model("access", "Process")._default_manager
+    close_old_connections()
+    try:
+        rows.update_or_create(id=process, defaults={"report": report})
+        reports = dict(rows.values_list("id", "report"))
+        now = report["expires"] - LEASE
+        expired = [key for key, other in reports.items() if other["expires"] < now]
+        rows.filter(id__in=expired).delete()
+    finally:
+        close_old_connections()
+    return reports
+
+
+def digests(names: Iterable[str] = tuple(EFFECTS)) -> dict[str, str]:
+    """Return a digest of each of these settings; no value can be read from it."""
     database = settings.DATABASES.get("default", {})
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {})
     values = {
@@ -54,7 +170,7 @@ def digests() -> dict[str, str]:
     for name, value in values.items():
         text = json.dumps(value)
         digest[name] = salted_hmac(SALT, text, secret=SALT, algorithm="sha256").hexdigest()
-    return digest
+    return {name: digest[name] for name in names}
 
 
 class Agreement:
@@ -64,60 +180,67 @@ class Agreement:
     """
 
     def __init__(self) -> None:
+        self.language = settings.LANGUAGE_CODE  # of the sentences
         self.disagreements: list[str] = []
         self._process = secrets.token_hex(6)
         self._began = 0.0
         self._logged: set[str] = set()
+        self._register: Register | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to report, if the store is in Redis."""
-        if conf.REDIS_URL and not conf.STORE and self._task is None:
-            loop = asyncio.get_running_loop()
-            # An empty context: the task outlives a request that has started it.
-            self._task = loop.create_task(self._report(), context=contextvars.Context())
+        """Begin to report, if the store is in Redis or the sessions and tokens in a database."""
+        if self._task is not None:
+            return
+        if conf.REDIS_URL and not conf.STORE:
+            self._register = RedisRegister()
+        elif apps.is_installed("transports.auth"):
+            self._register = DatabaseRegister()
+        else:
+            return
+        loop = asyncio.get_running_loop()
+        # An empty context: the task outlives a request that has started it.
+        self._task = loop.create_task(self._report(), context=contextvars.Context())
 
     async def stop(self) -> None:
-        if self._task is None:
+        if self._task is None or self._register is None:
             return
         self._task.cancel()
         await asyncio.wait({self._task})
         self._task = None
-        with contextlib.suppress(StoreUnavailable, TimeoutError):
+        with contextlib.suppress(NotCompared, TimeoutError):
             async with asyncio.timeout(1):
-                await self._reached("hdel", self._process)
+                await self._register.remove(self._process)
 
     async def _report(self) -> None:
+        assert self._register is not None
         while True:
             try:
-                await self.check()
-            except StoreUnavailable as error:
+                with translation.override(self.language):
+                    await self.check(self._register)
+            except NotCompared as error:
                 logger.debug("The processes were not compared: %s", error)
             except Exception:
                 logger.exception("The comparison of the processes failed")
             await asyncio.sleep(INTERVAL)
 
-    async def check(self) -> None:
-        """Report this process, and compare it with the others. Raises `StoreUnavailable`."""
-        now = await self._now()
+    async def check(self, register: Register) -> None:
+        """Report this process, and compare it with the others. Raises `NotCompared`."""
+        now = await register.now()
         self._began = self._began or now
         own = {
             "name": f"{socket.gethostname()}:{os.getpid()}",
             "began": self._began,
             "expires": now + LEASE,
-            "digests": digests(),
+            "digests": digests(register.compared),
         }
-        await self._reached("hset", self._process, json.dumps(own))
-        await self._reached("expire", KEPT)
-        reports = {
-            key.decode(): json.loads(text) for key, text in (await self._reached("hgetall")).items()
-        }
+        reports = await register.exchange(self._process, own)
         disagreements: list[str] = []
         for process, report in reports.items():
             if report["expires"] < now:
-                await self._reached("hdel", process)
+                await register.remove(process)
                 continue
-            sentence = difference(own, report)
+            sentence = difference(own, report, register.shared)
             if not sentence:
                 continue
             if process not in self._logged:
@@ -128,21 +251,8 @@ class Agreement:
         self._logged &= reports.keys()
         self.disagreements = disagreements
 
-    async def _now(self) -> float:
-        seconds, microseconds = await self._reached("time", key=False)
-        return float(seconds) + float(microseconds) / 1e6
 
-    async def _reached(self, command: str, *arguments: str | int, key: bool = True) -> Any:
-        # Not at the top: redis-py is imported only where a Redis is used.
-        from transports.store.redis.store import RedisStore, reached
-
-        store = feed.store()
-        assert isinstance(store, RedisStore)
-        keys = [f"{conf.REDIS_PREFIX}:processes"] if key else []
-        return await reached(getattr(store.redis, command)(*keys, *arguments))
-
-
-def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def difference(own: Report, other: Report, shared: str) -> str:
     """Describe the settings that differ; an empty string if none does.
 
     Settings that only one of two versions of this project reports are not compared.
@@ -150,14 +260,15 @@ def difference(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     different = [
         f"{name} ({effect})"
         for name, effect in EFFECTS.items()
-        if name in other["digests"] and other["digests"][name] != own["digests"][name]
+        if name in own["digests"]
+        and other["digests"].get(name, own["digests"][name]) != own["digests"][name]
     ]
     if not different:
         return ""
-    return (
-        f"Process {own['name']} and process {other['name']} use one Redis with the prefix "
-        f"{conf.REDIS_PREFIX!r}, but differ in {', '.join(different)}."
-    )
+    return _(
+        "Process {own} and process {other} use {shared}, but differ in {settings}. "
+        "Give both the same."
+    ).format(own=own["name"], other=other["name"], shared=shared, settings=", ".join(different))
 
 
 agreement = Agreement()

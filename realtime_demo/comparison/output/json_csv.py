@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.comparison.results import Measurement, Result
 from realtime_demo.comparison.statistics import Spread
 
@@ -61,11 +63,15 @@ def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(
-            f"{path}: expected a readable result of compare --json; got {error.strerror}."
+            _("{path}: expected a readable result of compare --json; got {strerror}.").format(
+                path=path, strerror=error.strerror
+            )
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path}: expected a result of compare --json; got bytes that are not UTF-8."
+            _("{path}: expected a result of compare --json; got bytes that are not UTF-8.").format(
+                path=path
+            )
         ) from error
     try:
         document = json.loads(text)
@@ -74,8 +80,10 @@ def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
         return parse(document)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: expected a result of compare --json or --summary; got {text[:40]!r} "
-            f"({type(error).__name__}: {error})."
+            _(
+                "{path}: expected a result of compare --json or --summary; got {text} ({kind}: "
+                "{error})."
+            ).format(path=path, text=repr(text[:40]), kind=type(error).__name__, error=error)
         ) from error
 
 

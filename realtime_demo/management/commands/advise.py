@@ -12,7 +12,6 @@ from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.text import Text
 
-from realtime_demo.command_line import TranslatedCommand
 from realtime_demo.comparison.advice import REFERENCE, Advice, Need, advise, assumptions, load
 from realtime_demo.comparison.output.formatting import (
     DASH,
@@ -24,38 +23,41 @@ from realtime_demo.comparison.output.formatting import (
 )
 from realtime_demo.comparison.output.tables import Cell, Table, Tone
 from realtime_demo.comparison.output.terminal import render
+from transports.command_line import TranslatedCommand
 
 
 class Command(TranslatedCommand):
-    help = "Advise a technique for a workload, with the cost of each technique."
+    help = gettext_noop("Advise a technique for a workload, with the cost of each technique.")
     requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--clients", type=int, default=1_000, help="simultaneous clients (1,000)"
+            "--clients", type=int, default=1_000, help=_("simultaneous clients (1,000)")
         )
         parser.add_argument(
-            "--rate", type=float, default=1.0, help="events a second to each client (1)"
+            "--rate", type=float, default=1.0, help=_("events a second to each client (1)")
         )
         parser.add_argument(
             "--tolerate",
             type=float,
             default=1_000.0,
-            help="tolerated delay of 99 of 100 events, in ms (1,000)",
+            help=_("tolerated delay of 99 of 100 events, in ms (1,000)"),
         )
-        parser.add_argument("--rtt", type=float, default=50.0, help="round trip in ms (50)")
-        parser.add_argument("--size", type=int, help="bytes of an event's JSON")
-        parser.add_argument("--buffering", action="store_true", help="proxies buffer responses")
-        parser.add_argument("--no-websocket", action="store_true", help="proxies reject upgrades")
-        parser.add_argument("--battery", action="store_true", help="clients run on a battery")
+        parser.add_argument("--rtt", type=float, default=50.0, help=_("round trip in ms (50)"))
+        parser.add_argument("--size", type=int, help=_("bytes of an event's JSON"))
+        parser.add_argument("--buffering", action="store_true", help=_("proxies buffer responses"))
         parser.add_argument(
-            "--talkative", action="store_true", help="clients send as often as they receive"
+            "--no-websocket", action="store_true", help=_("proxies reject upgrades")
+        )
+        parser.add_argument("--battery", action="store_true", help=_("clients run on a battery"))
+        parser.add_argument(
+            "--talkative", action="store_true", help=_("clients send as often as they receive")
         )
         parser.add_argument(
             "--measurements",
             default=str(REFERENCE),
             metavar="FILE",
-            help="result of `compare --summary` or `--json` on the machine to advise on",
+            help=_("result of `compare --summary` or `--json` on the machine to advise on"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

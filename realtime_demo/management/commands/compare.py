@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.live import Live
 
-from realtime_demo.command_line import TranslatedCommand, output_file
+from realtime_demo.command_line import output_file
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import html, json_csv, tables
@@ -42,99 +43,120 @@ from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 from realtime_demo.progress import progress
+from transports.command_line import TranslatedCommand
 
 # Option, setting, unit of the option, help text.
 OPTIONS = (
-    ("clients", "clients", 1, "clients of each technique"),
-    ("rate", "rate", 1, "events a second"),
-    ("duration", "duration", 1, "seconds measured, for each technique"),
-    ("rounds", "rounds", 1, "rounds that the duration is split into, each with new clients"),
-    ("warmup", "warmup", 1, "seconds of load before each round that are not measured"),
-    ("interval", "interval", 1, "seconds that a polling client pauses after a response"),
-    ("hold", "hold", 1, "poll timeout of a long poll, in seconds"),
-    ("size", "size", 1, "characters of an event's text"),
-    ("rtt", "rtt", 1e-3, "simulated round trip between client and server, in ms"),
-    ("jitter", "jitter", 1e-3, "maximum of a random additional one-way delay, in ms"),
-    ("bandwidth", "bandwidth", 1e3, "kB a second in each direction of a connection"),
-    ("seed", "seed", 1, "seed of the schedule"),
+    ("clients", "clients", 1, gettext_noop("clients of each technique")),
+    ("rate", "rate", 1, gettext_noop("events a second")),
+    ("duration", "duration", 1, gettext_noop("seconds measured, for each technique")),
+    (
+        "rounds",
+        "rounds",
+        1,
+        gettext_noop("rounds that the duration is split into, each with new clients"),
+    ),
+    (
+        "warmup",
+        "warmup",
+        1,
+        gettext_noop("seconds of load before each round that are not measured"),
+    ),
+    (
+        "interval",
+        "interval",
+        1,
+        gettext_noop("seconds that a polling client pauses after a response"),
+    ),
+    ("hold", "hold", 1, gettext_noop("poll timeout of a long poll, in seconds")),
+    ("size", "size", 1, gettext_noop("characters of an event's text")),
+    ("rtt", "rtt", 1e-3, gettext_noop("simulated round trip between client and server, in ms")),
+    ("jitter", "jitter", 1e-3, gettext_noop("maximum of a random additional one-way delay, in ms")),
+    ("bandwidth", "bandwidth", 1e3, gettext_noop("kB a second in each direction of a connection")),
+    ("seed", "seed", 1, gettext_noop("seed of the schedule")),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
 OUTPUT_OPTIONS = {
-    "json": "write the result with all samples",
-    "summary": "write the result without samples, for `advise --measurements`",
-    "csv": "write a table",
-    "report": "write a self-contained HTML page",
+    "json": gettext_noop("write the result with all samples"),
+    "summary": gettext_noop("write the result without samples, for `advise --measurements`"),
+    "csv": gettext_noop("write a table"),
+    "report": gettext_noop("write a self-contained HTML page"),
 }
 INTEGER_OPTIONS = ("clients", "rounds", "size", "seed")
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 
 class Command(TranslatedCommand):
-    help = "Measure polling, long polling, streaming and WebSocket side by side."
+    help = gettext_noop("Measure polling, long polling, streaming and WebSocket side by side.")
     requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--scenario", choices=SCENARIOS, help="a named workload to start from")
-        parser.add_argument("--paper", choices=PAPERS, help="a paper's workload, and its table")
+        parser.add_argument(
+            "--scenario", choices=SCENARIOS, help=_("a named workload to start from")
+        )
+        parser.add_argument("--paper", choices=PAPERS, help=_("a paper's workload, and its table"))
         for option, _setting, _unit, text in OPTIONS:
             kind = int if option in INTEGER_OPTIONS else float
-            parser.add_argument(f"--{option}", type=kind, help=text)
+            parser.add_argument(f"--{option}", type=kind, help=_(text))
         parser.add_argument(
-            "--arrivals", choices=("poisson", "fixed"), help="distribution of the events in time"
+            "--arrivals", choices=("poisson", "fixed"), help=_("distribution of the events in time")
         )
         parser.add_argument(
-            "--techniques", help="comma-separated; default: all techniques on the demo page"
+            "--techniques", help=_("comma-separated; default: all techniques on the demo page")
         )
         parser.add_argument(
             "--adapter",
             action="append",
             default=[],
             metavar="FRAMING=PATH",
-            help="also measure another endpoint, as sse=/events/{room}/; may be repeated",
+            help=_("also measure another endpoint, as sse=/events/{room}/; may be repeated"),
         )
         parser.add_argument(
             "--http-client",
             metavar="NAME",
-            help=f"HTTP client of polling, long polling and the publisher: "
-            f"{' or '.join(HTTP_CLIENTS)} (default: httpx)",
+            help=_(
+                "HTTP client of polling, long polling and the publisher: {names} (default: httpx)"
+            ).format(names=" or ".join(HTTP_CLIENTS)),
         )
-        parser.add_argument("--server", help="base URL of a server; default: start a local one")
-        parser.add_argument("--application", help="ASGI application of the local server")
+        parser.add_argument("--server", help=_("base URL of a server; default: start a local one"))
+        parser.add_argument("--application", help=_("ASGI application of the local server"))
         parser.add_argument(
-            "--publish", default="/publish/{room}/", help="path for publishing on that server"
+            "--publish", default="/publish/{room}/", help=_("path for publishing on that server")
         )
         parser.add_argument(
-            "--no-tap", action="store_true", help="connect the clients to the server directly"
+            "--no-tap", action="store_true", help=_("connect the clients to the server directly")
         )
         parser.add_argument(
             "--together",
             action="store_true",
             default=None,
-            help="measure all techniques at the same time, on the same events",
+            help=_("measure all techniques at the same time, on the same events"),
         )
         parser.add_argument(
             "--sweep",
             action="append",
             default=[],
             metavar="NAME=A,B,C",
-            help=f"measure each value of a setting: {', '.join(SWEPT)} (rtt and jitter in ms)",
+            help=_("measure each value of a setting: {names} (rtt and jitter in ms)").format(
+                names=", ".join(SWEPT)
+            ),
         )
         parser.add_argument(
             "--self-check",
             action="store_true",
-            help="only measure the delay that the comparison itself adds",
+            help=_("only measure the delay that the comparison itself adds"),
         )
         parser.add_argument(
             "--repeat",
             type=int,
             default=1,
             metavar="N",
-            help="measure everything N times with new clients, to compare the runs",
+            help=_("measure everything N times with new clients, to compare the runs"),
         )
         for name, text in OUTPUT_OPTIONS.items():
-            parser.add_argument(f"--{name}", type=output_file, metavar="FILE", help=text)
+            parser.add_argument(f"--{name}", type=output_file, metavar="FILE", help=_(text))
         parser.add_argument(
-            "--rerun", type=Path, metavar="FILE", help="use the settings of a file from --json"
+            "--rerun", type=Path, metavar="FILE", help=_("use the settings of a file from --json")
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -150,7 +172,7 @@ class Command(TranslatedCommand):
         except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            raise CommandError("Interrupted: no figures.") from None
+            raise CommandError(_("Interrupted: no figures.")) from None
         console = self.printer()
         screen.show(console, result)
         if options["paper"]:
@@ -170,7 +192,7 @@ class Command(TranslatedCommand):
                 console.print(written_to, soft_wrap=True)
         if not result.complete:
             raise CommandError(
-                "Incomplete: events were rejected, lost, duplicated or out of order."
+                _("Incomplete: events were rejected, lost, duplicated or out of order.")
             )
 
     @staticmethod
@@ -193,7 +215,7 @@ class Command(TranslatedCommand):
         console.print(screen.render(console, tables.self_check(cost.added)))
         console.print(screen.render(console, tables.http_clients(cost.http_cpu)))
         if not all(added.within for added in cost.added):
-            raise CommandError("The comparison adds 0.5 ms or more: the machine may be busy.")
+            raise CommandError(_("The comparison adds 0.5 ms or more: the machine may be busy."))
 
     def plan(self, options: dict[str, Any]) -> Plan:
         """Return the plan for the options. Raises `ValueError`."""
@@ -201,7 +223,9 @@ class Command(TranslatedCommand):
         if options["paper"]:
             for name in CHOOSING:
                 if options[name]:
-                    raise ValueError(f"--paper chooses the workload; also got --{name}.")
+                    raise ValueError(
+                        _("--paper chooses the workload; also got --{name}.").format(name=name)
+                    )
             settings = PAPERS[options["paper"]].settings
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
@@ -223,17 +247,21 @@ class Command(TranslatedCommand):
             changed = [*given, *(name for name in CHOOSING if options[name])]
             if changed:
                 raise ValueError(
-                    f"--rerun takes all settings from the file; also got {', '.join(changed)}."
+                    _("--rerun takes all settings from the file; also got {changed}.").format(
+                        changed=", ".join(changed)
+                    )
                 )
         given["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **given)]
         names: list[str] = []
         for text in options["sweep"]:
-            name, _, values = text.partition("=")
+            name, _equals, values = text.partition("=")
             try:
                 numbers = tuple(float(value) for value in values.split(","))
             except ValueError:
-                raise ValueError(f"--sweep must be as rtt=0,50,200; got {text!r}.") from None
+                raise ValueError(
+                    _("--sweep must be as rtt=0,50,200; got {text}.").format(text=repr(text))
+                ) from None
             names.append(name)
             configurations = [
                 configuration
@@ -250,13 +278,19 @@ class Command(TranslatedCommand):
                 usable = False
             if not usable:
                 raise ValueError(
-                    f"--server must be as http://host:port; got {options['server']!r}."
+                    _("--server must be as http://host:port; got {server}.").format(
+                        server=repr(options["server"])
+                    )
                 )
         if options["repeat"] < 1:
-            raise ValueError(f"--repeat must be 1 or more; got {options['repeat']}.")
+            raise ValueError(
+                _("--repeat must be 1 or more; got {repeat}.").format(repeat=options["repeat"])
+            )
         if not is_path(options["publish"]):
             raise ValueError(
-                f"--publish must be as /publish/{{room}}/; got {options['publish']!r}."
+                _("--publish must be as /publish/{{room}}/; got {publish}.").format(
+                    publish=repr(options["publish"])
+                )
             )
         plan = Plan(
             configurations=tuple(configurations * options["repeat"]),
@@ -273,7 +307,10 @@ class Command(TranslatedCommand):
             for configuration in configurations
         ) and (not plan.tapped or (plan.server or "").startswith("https:")):
             raise ValueError(
-                "rtt, jitter and bandwidth need the tap: they cannot be used with --no-tap or TLS."
+                _(
+                    "rtt, jitter and bandwidth need the tap: they cannot be used with --no-tap or "
+                    "TLS."
+                )
             )
         return plan
 

@@ -15,7 +15,7 @@ from django.utils import translation
 
 import realtime_demo
 from conformance import cli
-from realtime_demo.command_line import TranslatedCommand
+from transports.command_line import TranslatedCommand
 
 
 class Command(TranslatedCommand):
@@ -29,12 +29,20 @@ class Command(TranslatedCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
+        use_catalogue()
         cli.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # The kit has no Django: it takes its messages from the standard library's gettext.
-        textdomain("django")
-        paths = [*settings.LOCALE_PATHS, Path(realtime_demo.__file__).parent / "locale"]
-        bindtextdomain("django", str(paths[0]))
-        os.environ["LANGUAGE"] = translation.get_language()
+        use_catalogue()
         sys.exit(cli.execute(Namespace(**options)))
+
+
+def use_catalogue() -> None:
+    """Give the kit, which has no Django, the messages of the current language.
+
+    It takes them from the standard library's gettext.
+    """
+    textdomain("django")
+    paths = [*settings.LOCALE_PATHS, Path(realtime_demo.__file__).parent / "locale"]
+    bindtextdomain("django", str(paths[0]))
+    os.environ["LANGUAGE"] = translation.get_language() or "en"

@@ -13,7 +13,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.demo.qr_code import terminal_code
@@ -22,6 +24,7 @@ from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ChildFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.web.views import DEFAULT_ROOM
+from transports.command_line import TranslatedCommand
 from transports.http.problems import Problem
 from transports.http.request import check_room_name
 
@@ -30,38 +33,42 @@ ANYWHERE = {"0.0.0.0", "::"}
 HEARTBEAT = "5"
 
 
-class Command(BaseCommand):
-    help = "Migrate, serve, open the page in a browser and publish a conversation."
+class Command(TranslatedCommand):
+    help = gettext_noop("Migrate, serve, open the page in a browser and publish a conversation.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (0.0.0.0: all interfaces)"
+            "--host", default="127.0.0.1", help=_("address to listen on (0.0.0.0: all interfaces)")
         )
         parser.add_argument(
-            "--port", type=int, default=8000, help="port to listen on (0: any free port)"
+            "--port", type=int, default=8000, help=_("port to listen on (0: any free port)")
         )
-        parser.add_argument("--room", default=DEFAULT_ROOM, help="room of the conversation")
+        parser.add_argument("--room", default=DEFAULT_ROOM, help=_("room of the conversation"))
         parser.add_argument(
             "--server",
             choices=sorted(SERVERS),
             default=settings.SERVER,
-            help="the ASGI server (default: the environment variable SERVER, or uvicorn)",
+            help=_("the ASGI server (default: the environment variable SERVER, or uvicorn)"),
         )
-        parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+        parser.add_argument("--no-browser", action="store_true", help=_("do not open a browser"))
         parser.add_argument(
-            "--no-conversation", action="store_true", help="do not publish a conversation"
+            "--no-conversation", action="store_true", help=_("do not publish a conversation")
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = options["host"], options["port"]
         if not 0 <= port <= 65_535:
-            raise CommandError(f"--port must be from 0 to 65535; got {port}.")
+            raise CommandError(_("--port must be from 0 to 65535; got {port}.").format(port=port))
         try:
             check_room_name(options["room"])
         except Problem as problem:
-            raise CommandError(f"--room: {problem.detail} Got {options['room']!r}.") from problem
+            raise CommandError(
+                _("--room: {detail} Got {room}.").format(
+                    detail=problem.detail, room=repr(options["room"])
+                )
+            ) from problem
         feed = FeedSettings(running=not options["no_conversation"], room=options["room"])
-        self.write("Preparing the database and starting the server …")
+        self.write(_("Preparing the database and starting the server …"))
         call_command("migrate", verbosity=0, interactive=False)
         self.options = options
         try:
@@ -70,7 +77,7 @@ class Command(BaseCommand):
             raise CommandError(cannot_listen(host, port, error)) from error
         except ChildFailed as error:
             raise CommandError(str(error)) from error
-        self.stdout.write("Stopped.")
+        self.stdout.write(_("Stopped."))
 
     async def serve(self, host: str, port: int, feed: FeedSettings) -> None:
         raise_open_files(2 * settings.MAX_CONNECTIONS)  # the tap has both ends of each
@@ -108,13 +115,16 @@ class Command(BaseCommand):
         """Print the URL, and open the page; called in the event loop once it can be requested."""
         host: str = self.options["host"]
         url = url_of("127.0.0.1" if host in ANYWHERE else host, port) + self.query
-        feed = "Redis" if settings.REDIS_URL else "the server"
         self.stdout.write(f"\n  Realtime Demo: {self.style.SUCCESS(url)}")
         if address := self.class_address(port):
             # The controls are accepted only from a loopback address.
-            self.write(f"For others on your network: {address}")
+            self.write(_("For others on your network: {address}").format(address=address))
             self.stdout.write(terminal_code(address))
-        self.write(f"The history is in {feed}. Ctrl-C stops the demo.")
+        self.write(
+            _("The history is in Redis. Ctrl-C stops the demo.")
+            if settings.REDIS_URL
+            else _("The history is in the server. Ctrl-C stops the demo.")
+        )
         if not self.options["no_browser"]:
             asyncio.get_running_loop().run_in_executor(None, webbrowser.open, url)
 
@@ -135,11 +145,13 @@ def cannot_listen(host: str, port: int, error: OSError) -> str:
     """Return an error message with a remedy."""
     if error.errno == errno.EADDRINUSE:
         command = "realtime-demo demo --port " if settings.IS_INSTALLED else "make demo PORT="
-        return (
-            f"The demo could not start on {host}:{port}: the port is in use. "
-            f"Choose another port: {command}{port + 1}"
-        )
-    return f"The demo could not start on {host}:{port}: {error.strerror or error}"
+        return _(
+            "The demo could not start on {address}: the port is in use. "
+            "Choose another port: {command}"
+        ).format(address=f"{host}:{port}", command=f"{command}{port + 1}")
+    return _("The demo could not start on {address}: {reason}").format(
+        address=f"{host}:{port}", reason=error.strerror or error
+    )
 
 
 def url_of(host: str, port: int) -> str:

@@ -11,38 +11,43 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.text import Text
 
-from realtime_demo.command_line import TranslatedCommand
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
 from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.doctor.platforms import NGINX, PLATFORMS
 from realtime_demo.doctor.remedies import Finding
 from realtime_demo.progress import progress
+from transports.command_line import TranslatedCommand
 from transports.registry import BY_NAME
 
 
 class Command(TranslatedCommand):
-    help = "Probe a live deployment from outside and report the effects of a proxy."
+    help = gettext_noop("Probe a live deployment from outside and report the effects of a proxy.")
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", help="https://host[:port] of the deployment")
+        parser.add_argument("url", help=_("https://host[:port] of the deployment"))
         parser.add_argument(
             "--idle",
             type=float,
             default=20.0,
-            help=f"seconds to leave connections idle, at most {LONGEST_HOLD:g} (default: 20)",
+            help=_("seconds to leave connections idle, at most {longest} (default: 20)").format(
+                longest=f"{LONGEST_HOLD:g}"
+            ),
         )
         parser.add_argument(
             "--platform",
             action="append",
             choices=PLATFORMS,
-            help="the proxy or platform of the remedies; several if repeated (default: recognised)",
+            help=_(
+                "the proxy or platform of the remedies; several if repeated (default: recognised)"
+            ),
         )
         parser.add_argument(
-            "--json", action="store_true", help="print the findings as JSON, in English"
+            "--json", action="store_true", help=_("print the findings as JSON, in English")
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,12 +56,15 @@ class Command(TranslatedCommand):
             url = root_of(url)
         except ValueError as error:
             raise CommandError(
-                f"A deployment's URL must be as https://host[:port]; got {url!r} ({error})."
+                _("A deployment's URL must be as https://host[:port]; got {url} ({error}).").format(
+                    url=repr(url), error=error
+                )
             ) from error
         if not 0 < options["idle"] <= LONGEST_HOLD:
             raise CommandError(
-                f"--idle must be seconds, above 0 and at most {LONGEST_HOLD:g}; "
-                f"got {options['idle']:g}."
+                _("--idle must be seconds, above 0 and at most {longest}; got {idle}.").format(
+                    longest=f"{LONGEST_HOLD:g}", idle=f"{options['idle']:g}"
+                )
             )
         platforms = [PLATFORMS[name] for name in options["platform"] or ()]
         examination = Examination(url, options["idle"], platforms)

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.markup import escape
 
 from realtime_demo.workshop.exercise import EXERCISES, Exercise, Outcome
+from transports.command_line import TranslatedCommand
 
 
-class Command(BaseCommand):
-    help = "List, start and check the exercises of the workshop."
+class Command(TranslatedCommand):
+    help = gettext_noop("List, start and check the exercises of the workshop.")
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["list", "start", "check", "hint", "solution"])
-        parser.add_argument("name", nargs="?", help="of the exercise; not for list")
+        parser.add_argument("name", nargs="?", help=_("of the exercise; not for list"))
         parser.add_argument(
-            "number", nargs="?", type=int, default=1, help="of the hint (default: 1)"
+            "number", nargs="?", type=int, default=1, help=_("of the hint (default: 1)")
         )
-        parser.add_argument("--directory", type=Path, help="default: exercises/NAME")
-        parser.add_argument(
-            "--language",
-            choices=[code for code, _name in settings.LANGUAGES],
-            default=language_of_terminal(),
-            help="of all texts (default: the terminal's, as in LANG)",
-        )
+        parser.add_argument("--directory", type=Path, help=_("default: exercises/NAME"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.console = Console(file=self.stdout, soft_wrap=True, highlight=False)  # type: ignore[arg-type]
-        self.language: str = options["language"]
-        with translation.override(self.language):
-            if options["action"] == "list":
-                self.list()
-                return
-            if options["name"] not in EXERCISES:
-                names = ", ".join(EXERCISES)
-                raise CommandError(f"NAME must be one of {names}; got {options['name']}.")
-            exercise = EXERCISES[options["name"]]
-            directory = options["directory"] or Path("exercises") / exercise.name
-            match options["action"]:
-                case "start":
-                    self.start(exercise, directory)
-                case "check":
-                    self.check_exercise(exercise, directory)
-                case "hint":
-                    self.hint(exercise, options["number"])
-                case "solution":
-                    self.solution(exercise)
+        self.language = translation.get_language()
+        if options["action"] == "list":
+            self.list()
+            return
+        if options["name"] not in EXERCISES:
+            names = ", ".join(EXERCISES)
+            raise CommandError(
+                _("NAME must be one of {names}; got {name}.").format(
+                    names=names, name=options["name"]
+                )
+            )
+        exercise = EXERCISES[options["name"]]
+        directory = options["directory"] or Path("exercises") / exercise.name
+        match options["action"]:
+            case "start":
+                self.start(exercise, directory)
+            case "check":
+                self.check_exercise(exercise, directory)
+            case "hint":
+                self.hint(exercise, options["number"])
+            case "solution":
+                self.solution(exercise)
 
     def list(self) -> None:
         for number, exercise in enumerate(EXERCISES.values(), 1):
@@ -125,7 +122,11 @@ class Command(BaseCommand):
     def hint(self, exercise: Exercise, number: int) -> None:
         hints = exercise.hints
         if not 1 <= number <= len(hints):
-            raise CommandError(f"The hint must be from 1 to {len(hints)}; got {number}.")
+            raise CommandError(
+                _("The hint must be from 1 to {count}; got {number}.").format(
+                    count=len(hints), number=number
+                )
+            )
         self.console.print(escape(hints[number - 1][self.language].strip()))
         if number < len(hints):
             self.console.print(
@@ -139,12 +140,3 @@ class Command(BaseCommand):
             if file.suffix in (".py", ".js"):
                 self.console.print(f"[bold]# {file.relative_to(exercise.solution)}[/]")
                 self.console.print(escape(file.read_text()))
-
-
-def language_of_terminal() -> str:
-    """Return the language of LC_ALL, LC_MESSAGES or LANG, if there is a translation."""
-    value = next(
-        (os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), ""
-    )
-    language = value.partition("_")[0].partition(".")[0]
-    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

@@ -13,9 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
-from django.utils.translation import gettext, override
+from django.core.management.base import CommandError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from rich.console import Console
 from rich.padding import Padding
@@ -27,27 +26,25 @@ from realtime_demo.notes.laboratory import Laboratory
 from realtime_demo.notes.observation import Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page, verdict
 from realtime_demo.production.programs import Missing
+from transports.command_line import TranslatedCommand
 
 LIMIT = 60.0  # seconds for an experiment
 PACKAGES = ("Django", "channels", "channels-redis", "redis", "daphne", "uvicorn")
 
 
-class Command(BaseCommand):
-    help = "Check the claims of the notes: for each, a verdict and an experiment that runs now."
+class Command(TranslatedCommand):
+    help = _("Check the claims of the notes: for each, a verdict and an experiment that runs now.")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "claims", nargs="*", type=int, metavar="N", help="numbers of claims (all)"
+            "claims", nargs="*", type=int, metavar="N", help=gettext("numbers of claims (all)")
         )
-        parser.add_argument("--list", action="store_true", help="run no experiment")
-        parser.add_argument(
-            "--language", choices=list(LANGUAGES), default=settings.LANGUAGE_CODE, help="(en)"
-        )
+        parser.add_argument("--list", action="store_true", help=gettext("run no experiment"))
         parser.add_argument(
             "--write",
             type=Path,
             metavar="FOLDER",
-            help="write the pages and their measurements into the documentation folder",
+            help=gettext("write the pages and their measurements into the documentation folder"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,20 +52,29 @@ class Command(BaseCommand):
         numbers = options["claims"] or list(known)
         for number in numbers:
             if number not in known:
-                raise CommandError(f"A claim must be from 1 to {len(known)}; got {number}.")
+                raise CommandError(
+                    gettext("A claim must be from 1 to {count}; got {number}.").format(
+                        count=len(known), number=number
+                    )
+                )
         if options["write"] and (options["list"] or options["claims"]):
-            raise CommandError("--write runs all experiments: give no claims and no --list.")
+            raise CommandError(
+                gettext("--write runs all experiments: give no claims and no --list.")
+            )
         console = Console()
         if not console.is_terminal:
             console = Console(width=100)
-        with override(options["language"]):
-            chosen = [known[number] for number in numbers]
-            try:
-                contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
-            except KeyboardInterrupt:
-                raise CommandError("Interrupted.") from None
+        chosen = [known[number] for number in numbers]
+        try:
+            contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
+        except KeyboardInterrupt:
+            raise CommandError(gettext("Interrupted.")) from None
         if contradicted:
-            raise CommandError(f"The experiments of {contradicted} contradict the verdicts.")
+            raise CommandError(
+                gettext("The experiments of {numbers} contradict the verdicts.").format(
+                    numbers=contradicted
+                )
+            )
 
 
 async def show(
@@ -103,7 +109,7 @@ async def show(
                 contradicted.append(claim.number)
     if folder is not None and not contradicted:
         if len(observations) < len(CLAIMS):
-            raise CommandError("An experiment did not run; the pages are not written.")
+            raise CommandError(gettext("An experiment did not run; the pages are not written."))
         write(folder, observations)
     return contradicted
 

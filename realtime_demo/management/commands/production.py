@@ -17,47 +17,54 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from realtime_demo.asgi_servers import command
 from realtime_demo.production import certificate, configuration, programs, readiness
 from realtime_demo.production.paths import Paths
+from transports.command_line import TranslatedCommand
 
 PAUSE = 0.5  # seconds between checks of supervisord and for signals
 
 Commands = dict[str, list[str]]
 
 
-class Command(BaseCommand):
-    help = "Run nginx (HTTPS, HTTP/2), servers, workers and Redis. Ctrl-C stops them."
+class Command(TranslatedCommand):
+    help = gettext_noop("Run nginx (HTTPS, HTTP/2), servers, workers and Redis. Ctrl-C stops them.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address that nginx listens on")
-        parser.add_argument("--port", type=int, default=8443, help="port of HTTPS")
+        parser.add_argument("--host", default="127.0.0.1", help=_("address that nginx listens on"))
+        parser.add_argument("--port", type=int, default=8443, help=_("port of HTTPS"))
         parser.add_argument(
             "--metrics-port",
             type=int,
             default=9180,
-            help="port of the metrics on 127.0.0.1 (0: no metrics)",
+            help=_("port of the metrics on 127.0.0.1 (0: no metrics)"),
         )
-        parser.add_argument("--servers", type=int, default=2, help="number of servers")
-        parser.add_argument("--workers", type=int, default=1, help="number of background workers")
+        parser.add_argument("--servers", type=int, default=2, help=_("number of servers"))
+        parser.add_argument(
+            "--workers", type=int, default=1, help=_("number of background workers")
+        )
         parser.add_argument(
             "--directory",
             type=Path,
             default=settings.DATA_DIR / "build" / "production",
-            help="directory of the generated files and the data",
+            help=_("directory of the generated files and the data"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if find_spec("supervisor") is None:
-            raise CommandError("supervisor is missing; 'make install' installs it.")
+            raise CommandError(_("supervisor is missing; 'make install' installs it."))
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
             most = 65_535 if "port" in name else 1_000
             if not least <= options[name] <= most:
                 option = name.replace("_", "-")
                 raise CommandError(
-                    f"--{option} must be from {least} to {most}; got {options[name]}."
+                    _("--{option} must be from {least} to {most}; got {value}.").format(
+                        option=option, least=least, most=most, value=options[name]
+                    )
                 )
         paths = Paths(
             directory=options["directory"].absolute(),
@@ -71,7 +78,9 @@ class Command(BaseCommand):
             paths.make_directories()
         except OSError as error:
             raise CommandError(
-                f"--directory: cannot create {paths.directory}: {error.strerror}."
+                _("--directory: cannot create {directory}: {strerror}.").format(
+                    directory=paths.directory, strerror=error.strerror
+                )
             ) from error
 
         # Set a variable instead of raising an exception, so that a signal interrupts no step.
@@ -85,10 +94,12 @@ class Command(BaseCommand):
                 self.run(paths, options["workers"], lock)
         except AlreadyRunning as error:
             raise CommandError(
-                f"A production already runs in {paths.directory}, or is still stopping. "
-                "Another one needs its own --directory and ports."
+                _(
+                    "A production already runs in {directory}, or is still stopping. Another one "
+                    "needs its own --directory and ports."
+                ).format(directory=paths.directory)
             ) from error
-        self.write("Stopped.")
+        self.write(_("Stopped."))
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         self.interrupted = True
@@ -110,7 +121,7 @@ class Command(BaseCommand):
         paths.clear()
         environment = {**os.environ, **paths.environment()}
         password = secrets.token_urlsafe()
-        self.write("Preparing the configuration, the database and the static files")
+        self.write(_("Preparing the configuration, the database and the static files"))
         groups = self.prepare(paths, workers, password)
         for arguments in (["migrate"], ["collectstatic", "--no-input"]):
             if self.interrupted:
@@ -125,11 +136,17 @@ class Command(BaseCommand):
                     start_new_session=True,
                 )
             except subprocess.CalledProcessError as error:
-                raise CommandError(f"{arguments[0]} failed: see above.") from error
+                raise CommandError(
+                    _("{command} failed: see above.").format(command=arguments[0])
+                ) from error
         if self.interrupted:
             return
-        names = [name for _, commands in groups for name in commands]
-        self.write(f"Starting {', '.join(names)} in {paths.directory}")
+        names = [name for _group, commands in groups for name in commands]
+        self.write(
+            _("Starting {programs} in {directory}").format(
+                programs=", ".join(names), directory=paths.directory
+            )
+        )
         with Supervisord(
             paths, names[::-1], password, environment, lock, self.write
         ) as supervisord:
@@ -186,5 +203,7 @@ def check_free(host: str, port: int, instead: str) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            message = f"Cannot listen on {host}:{port} ({reason}); try: {instead}"
+            message = _("Cannot listen on {address} ({reason}); try: {command}").format(
+                address=f"{host}:{port}", reason=reason, command=instead
+            )
             raise CommandError(message) from error

@@ -14,7 +14,8 @@ import { Pen } from "./pen.js";
 
 const GUTTER = 14; // pixels to the right of now
 const HATCH = 7; // pixels between two lines
-const NOTE_ROW = 11; // pixels
+const NOTE_TOP = 7; // pixels from the top to the middle of the first row of notes
+const NOTE_ROW = 12; // pixels: Korean is higher than Latin
 const CLICK_RADIUS = 18; // pixels around a tick
 
 /**
@@ -202,7 +203,7 @@ export class Lanes {
       pen.rect(column - 0.75, base - length, 1.5, length);
       if (kind === 3) pen.rect(column - 3, base - length - 3, 6, 6);
     }
-    if (this.isStacked) pen.text(gettext("Published"), 4, top + 10, { colour: pen.colours.ink, weight: 600 });
+    if (this.isStacked) pen.text(gettext("Published"), 4, top + NOTE_TOP, { colour: pen.colours.ink, weight: 600 });
   }
 
   #drawNotes() {
@@ -223,7 +224,7 @@ export class Lanes {
     }
     context.setLineDash([]);
     for (const { text, left, right, row } of placed) {
-      const y = this.published.top + 7 + row * NOTE_ROW;
+      const y = this.published.top + NOTE_TOP + row * NOTE_ROW;
       context.fillStyle = pen.colours.ground; // no line crosses it
       pen.rect(left - 1, y - 6, right - left + 2, NOTE_ROW);
       pen.text(text, left, y, { colour: pen.colours.note, weight: 600 });

@@ -6,7 +6,7 @@ const WIDE = 0.5; // an interval wider than this share of its median does not se
 const NARROW = 50; // milliseconds: an interval as narrow as this always does
 
 /**
- * @typedef {Record<string, { median: number, density: [number, number][], empty_share: number }>} Predictions
+ * @typedef {Record<string, { median: number, p95: number, density: [number, number][], empty_share: number }>} Predictions
  *   by technique; delays in seconds
  */
 
@@ -20,7 +20,7 @@ const NARROW = 50; // milliseconds: an interval as narrow as this always does
 export function scenarioFigures(receivers, predictions, hiddenTime) {
   /** @type {Record<string, any>} */
   const values = { "hidden.total": duration(hiddenTime) };
-  const total = { lost: 0, duplicated: 0, reconnects: 0, requests: 0 };
+  const total = { lost: 0, duplicated: 0, live: 0, reconnects: 0, requests: 0 };
   for (const { technique, delays, deliveries, track, reconnects } of receivers) {
     const predicted = predictions[technique.name];
     const own = {
@@ -32,14 +32,23 @@ export function scenarioFigures(receivers, predictions, hiddenTime) {
       lost: deliveries.lost,
       duplicated: deliveries.duplicated,
       received: deliveries.received,
+      live: delays.count,
       theory: duration((predicted?.median ?? NaN) * 1000),
+      theoryP95: duration((predicted?.p95 ?? NaN) * 1000),
       theoryEmpty: percent(predicted?.empty_share ?? NaN),
     };
     for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
     for (const name of Object.keys(total)) total[name] += own[name];
   }
   for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
+  values["sample.total"] = sampleText(total.live + total.lost);
   return values;
+}
+
+/** The deliveries of the run to all lanes, of which some may be lost. @param {number} count */
+function sampleText(count) {
+  const text = format(ngettext("{n} delivery", "{n} deliveries", count), { n: count });
+  return count < MIN_FOR_P95 ? format(gettext("only {deliveries} (too few to tell)"), { deliveries: text }) : text;
 }
 
 const events = (n) => format(ngettext("{n} event", "{n} events", n), { n });
