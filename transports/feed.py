@@ -30,12 +30,14 @@ from django.utils.module_loading import import_string
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import Store, StoreUnavailable
+from transports.store.redis.url import is_cluster
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
 MEMORY_STORE = "transports.store.memory.MemoryStore"
 REDIS_STORE = "transports.store.redis.store.RedisStore"
+CLUSTER_STORE = "transports.store.redis.cluster.ClusterStore"
 LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only wakes hubs
 RETRY_PAUSES = (0.0, 0.25, 0.5, 1.0)  # seconds before each further attempt of a retried publish
 SYNC_TIMEOUT = 15.0  # seconds after which synchronous code stops waiting for the store
@@ -69,7 +71,9 @@ def store() -> Store:
 
 
 def _store_path() -> str:
-    return conf.STORE or (REDIS_STORE if conf.REDIS_URL else MEMORY_STORE)
+    if conf.STORE or not conf.REDIS_URL:
+        return conf.STORE or MEMORY_STORE
+    return CLUSTER_STORE if is_cluster(conf.REDIS_URL) else REDIS_STORE
 
 
 def serve(accept: Callable[[Event], None] | None = None) -> None:
@@ -184,7 +188,7 @@ async def published(key: str, room: str) -> Event | None:
     Does not wake the hubs: their sweeps deliver the event. Raises `EventTrimmed` and
     `StoreUnavailable`.
     """
-    identity = await store().identity(key)
+    identity = await store().identity(room, key)
     if identity is None:
         return None
     event = await find(room, Cursor.parse(identity))

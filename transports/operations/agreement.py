@@ -138,7 +138,7 @@ class Agreement:
 
         store = feed.store()
         assert isinstance(store, RedisStore)
-        keys = [f"{conf.REDIS_PREFIX}:processes"] if key else []
+        keys = [f"{store.shared_prefix}:processes"] if key else []
         return await reached(getattr(store.redis, command)(*keys, *arguments))
 
 
