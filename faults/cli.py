@@ -64,15 +64,21 @@ def inject(
     faults: Sequence[Fault], clients: int, rate: float, console: Console
 ) -> Iterable[Outcome]:
     """Inject the faults one after another; those of the same environment share a deployment."""
-    ordered = sorted(faults, key=lambda fault: (fault.replicated, sorted(fault.env.items())))
-    for (env, replicated), group in groupby(ordered, key=lambda f: (f.env, f.replicated)):
+    ordered = sorted(
+        faults, key=lambda fault: (fault.clustered, fault.replicated, sorted(fault.env.items()))
+    )
+    groups = groupby(ordered, key=lambda fault: (fault.env, fault.replicated, fault.clustered))
+    for (env, replicated, clustered), group in groups:
         with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
             clock = Path(directory) / "clock"
             clock.write_bytes(struct.pack("d", 0.0))
             clock_env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
             try:
                 deployment = Deployment(
-                    Path(directory), env={**clock_env, **env}, replicated=replicated
+                    Path(directory),
+                    env={**clock_env, **env},
+                    replicated=replicated,
+                    clustered=clustered,
                 )
                 with progress(console) as show_step, deployment_of(deployment, show_step):
                     for fault in group:

@@ -113,6 +113,9 @@ class Cluster:
     def is_master(self, node: Node) -> bool:
         return node.replication().get("role") == "master"
 
+    def other_master(self, master: Node) -> Node:
+        return next(node for node in self.nodes if node is not master and self.is_master(node))
+
     def move(self, slot: int, source: Node, target: Node) -> int:
         """Migrate a slot with its keys, as `redis-cli --cluster reshard`; return their number."""
         names = {node: _identity(node) for node in (source, target)}
