@@ -20,8 +20,9 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, NoScriptError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transports.events import Cursor
 from transports.store.redis.connection import POOL_TIMEOUT
@@ -72,6 +73,7 @@ class ClusterClient(RedisCluster):
             **options,
         )
         self._commands = asyncio.Semaphore(connections)
+        self._failed_node: str | None = None
         self.pipelines = asyncio.Semaphore(connections)
 
     @contextlib.asynccontextmanager
@@ -98,7 +100,13 @@ class ClusterClient(RedisCluster):
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         async with self.turn(self._commands):
-            return await super().execute_command(*arguments, **options)
+            # After an error, load the slots; last from the node that did not answer.
+            await self.initialize(last_failed_node_name=self._failed_node)
+            try:
+                return await super().execute_command(*arguments, **options)
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                self._failed_node = getattr(error, "last_failed_node_name", None)
+                raise
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
         return _Pipeline(self, transaction)  # type: ignore[abstract]
@@ -129,7 +137,11 @@ class _Pipeline(ClusterPipeline):
     ) -> list[Any]:
         client = cast(ClusterClient, self.cluster_client)
         async with client.turn(client.pipelines):
-            return await super().execute(raise_on_error, allow_redirections)
+            try:
+                return await super().execute(raise_on_error, allow_redirections)
+            except (RedisConnectionError, RedisTimeoutError, ClusterDownError):
+                await client.nodes_manager.initialize()  # redis-py does so only before a retry
+                raise
 
 
 class ClusterStore(RedisStore):
