@@ -24,6 +24,7 @@ from realtime_demo.progress import progress
 
 from .deployment import ROOT, Deployment, NotStarted
 from .faults import BY_NAME, FAULTS, Fault
+from .hosts import Unavailable, run_hosts
 from .report import markdown, show
 from .run import Outcome, run
 
@@ -42,6 +43,14 @@ def main() -> int:
         int(options.clients) if options.clients else (SHORT_CLIENTS if options.short else CLIENTS)
     )
     rate = options.rate or (SHORT_RATE if options.short else RATE)
+    if options.hosts:
+        try:
+            results = run_hosts(int(options.clients or SHORT_CLIENTS), options.rate or SHORT_RATE)
+        except Unavailable as error:
+            console.print(f"Skipped: no network namespaces can be made here ({error}).")
+            return 0
+        show(results, console)
+        return int(any(outcome.complaints for outcome in results))
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     outcomes = []
     for outcome in inject(faults, clients, rate, console):
@@ -119,6 +128,11 @@ def parser() -> argparse.ArgumentParser:
         choices=list(BY_NAME),
         metavar="FAULT",
         help=f"a fault to inject (may be repeated): {', '.join(BY_NAME)}",
+    )
+    arguments.add_argument(
+        "--hosts",
+        action="store_true",
+        help="cut the link between two hosts (network namespaces; needs root)",
     )
     arguments.add_argument(
         "--clients", type=at_least(1), help=f"clients of each technique ({CLIENTS})"
