@@ -16,7 +16,7 @@ from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
 from realtime_demo.production import programs
-from tests.support.redis_server import INSTALL, missing
+from tests.support.redis_server import INSTALL, free_port, missing
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person
@@ -95,6 +95,16 @@ async def test_rooms_are_on_all_masters(cluster: Cluster, log: ClusterStore) -> 
     assert {heads.pop("empty").seq} == {0}
     assert {room: head.seq for room, head in heads.items()} == dict.fromkeys(rooms, 4)
     assert await log.heads([]) == {}
+
+
+async def test_an_unreachable_cluster_is_unavailable() -> None:
+    url = f"redis+cluster://127.0.0.1:{free_port()}"
+    store = ClusterStore(url, length=9, backlog=4, expiry=600, prefix="p")
+    calls: list[Any] = [store.read("r", None), store.append(Draft("r", "ada", "x"))]
+    for call in (*calls, store.heads(["r"]), store.heads([]), store.rooms()):
+        with pytest.raises(StoreUnavailable):
+            await call
+    await store.close()
 
 
 async def test_people_share_a_slot(log: ClusterStore) -> None:

@@ -132,6 +132,9 @@ class ClusterClient(RedisCluster):
 
 
 class _Pipeline(ClusterPipeline):
+    async def initialize(self) -> ClusterPipeline:
+        return self  # `execute` connects, and its caller handles the errors
+
     async def execute(
         self, raise_on_error: bool = True, allow_redirections: bool = True
     ) -> list[Any]:
