@@ -24,6 +24,7 @@ from realtime_demo.progress import progress
 
 from .deployment import ROOT, Deployment, NotStarted
 from .faults import BY_NAME, FAULTS, Fault
+from .hosts import Unavailable, run_hosts
 from .report import markdown, show
 from .run import Outcome, run
 
@@ -42,6 +43,14 @@ def main() -> int:
         int(options.clients) if options.clients else (SHORT_CLIENTS if options.short else CLIENTS)
     )
     rate = options.rate or (SHORT_RATE if options.short else RATE)
+    if options.hosts:
+        try:
+            results = run_hosts(int(options.clients or SHORT_CLIENTS), options.rate or SHORT_RATE)
+        except Unavailable as error:
+            console.print(f"Skipped: no network namespaces can be made here ({error}).")
+            return 0
+        show(results, console)
+        return int(any(outcome.complaints for outcome in results))
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     outcomes = []
     for outcome in inject(faults, clients, rate, console):
@@ -64,15 +73,21 @@ def inject(
     faults: Sequence[Fault], clients: int, rate: float, console: Console
 ) -> Iterable[Outcome]:
     """Inject the faults one after another; those of the same environment share a deployment."""
-    ordered = sorted(faults, key=lambda fault: (fault.replicated, sorted(fault.env.items())))
-    for (env, replicated), group in groupby(ordered, key=lambda f: (f.env, f.replicated)):
+    ordered = sorted(
+        faults, key=lambda fault: (fault.clustered, fault.replicated, sorted(fault.env.items()))
+    )
+    groups = groupby(ordered, key=lambda fault: (fault.env, fault.replicated, fault.clustered))
+    for (env, replicated, clustered), group in groups:
         with tempfile.TemporaryDirectory(prefix="realtime-faults-") as directory:
             clock = Path(directory) / "clock"
             clock.write_bytes(struct.pack("d", 0.0))
             clock_env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
             try:
                 deployment = Deployment(
-                    Path(directory), env={**clock_env, **env}, replicated=replicated
+                    Path(directory),
+                    env={**clock_env, **env},
+                    replicated=replicated,
+                    clustered=clustered,
                 )
                 with progress(console) as show_step, deployment_of(deployment, show_step):
                     for fault in group:
@@ -113,6 +128,11 @@ def parser() -> argparse.ArgumentParser:
         choices=list(BY_NAME),
         metavar="FAULT",
         help=f"a fault to inject (may be repeated): {', '.join(BY_NAME)}",
+    )
+    arguments.add_argument(
+        "--hosts",
+        action="store_true",
+        help="cut the link between two hosts (network namespaces; needs root)",
     )
     arguments.add_argument(
         "--clients", type=at_least(1), help=f"clients of each technique ({CLIENTS})"

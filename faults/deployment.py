@@ -19,6 +19,7 @@ import redis
 from realtime_demo.production import configuration, programs
 from realtime_demo.production.paths import Paths
 
+from .cluster import Cluster
 from .failover import Failover
 from .ports import free_ports
 
@@ -82,7 +83,7 @@ class Deployment:
     """nginx, servers, workers and Redis, in `directory`, for the block.
 
     `env` is added to the environment of the processes. `replicated`: Redis is a master with a
-    replica, which clients find through Sentinels.
+    replica, which clients find through Sentinels. `clustered`: it is three of each, a cluster.
     """
 
     def __init__(
@@ -93,12 +94,15 @@ class Deployment:
         workers: int = 1,
         env: Mapping[str, str] | None = None,
         replicated: bool = False,
+        clustered: bool = False,
     ) -> None:
         port, metrics_port = free_ports(2)
         self.paths = Paths(directory, port=port, metrics_port=metrics_port, servers=servers)
         self.paths.make_directories()
         self.redis = Redis(self.paths)
         self.failover = Failover(directory / "failover") if replicated else None
+        self.cluster = Cluster(directory / "cluster") if clustered else None
+        self._store = self.cluster or self.failover or self.redis
         self._staff: dict[str, str] = {}
         self.url = f"https://localhost:{port}"
         self.metrics_url = f"http://127.0.0.1:{metrics_port}"
@@ -111,12 +115,12 @@ class Deployment:
             "DATABASE_PATH": "",
             "DATABASE_URL": "",
             "PYTHONUNBUFFERED": "1",
-            "REDIS_URL": (self.failover or self.redis).url,
+            "REDIS_URL": self._store.url,
             **(env or {}),
         }
 
     def __enter__(self) -> Self:
-        (self.failover or self.redis).start()
+        self._store.start()
         self.process: subprocess.Popen[bytes] | None = None
         try:
             with self.log.open("wb") as output:
@@ -147,7 +151,7 @@ class Deployment:
         finally:
             if self.process is not None:
                 self.process.kill()
-            (self.failover or self.redis).close()
+            self._store.close()
 
     def output(self) -> str:
         """Return the output of the processes so far."""

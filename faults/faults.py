@@ -40,6 +40,7 @@ class Fault:
     forgets: bool = False  # Redis loses acknowledged events
     resets: bool = False  # clients fall behind the history and receive a `reset`
     replicated: bool = False  # Redis is a master and a replica, behind Sentinels
+    clustered: bool = False  # Redis is a cluster of three masters and three replicas
     as_staff: bool = False  # every client has a token, which each request checks
     in_short: bool = False  # part of `--short`
 
@@ -195,6 +196,57 @@ async def redis_failover_planned(testbed: Testbed) -> float:
     promoted = await asyncio.to_thread(testbed.failover.promote_replica)
     await poll_until(lambda: asyncio.to_thread(testbed.failover.promoted, promoted))
     return testbed.now()
+
+
+# --- A Redis Cluster ------------------------------------------------------------------------
+
+
+async def cluster_master_killed(testbed: Testbed) -> float:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.cut_off, master)
+    answered = testbed.publisher.answered
+    await until(lambda: testbed.publisher.answered >= answered + 4)
+    await asyncio.to_thread(master.end, signal.SIGKILL)
+    replica.signal(signal.SIGCONT)
+    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
+    ended = testbed.now()
+    cluster.serve(master)
+    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
+    return ended
+
+
+async def cluster_failover(testbed: Testbed) -> float:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.replica_of, master)
+    await asyncio.to_thread(cluster.promote, replica)
+    return testbed.now()
+
+
+async def cluster_slot_moved(testbed: Testbed) -> float:
+    cluster, slot = testbed.cluster, testbed.slot
+    source = await asyncio.to_thread(cluster.master_of, slot)
+    target = await asyncio.to_thread(cluster.other_master, source)
+    keys = await asyncio.to_thread(cluster.move, slot, source, target)
+    testbed.expect(keys, "the slot had no keys")
+    testbed.notes.append(f"{keys} keys moved")
+    return testbed.now()
+
+
+async def cluster_node_paused(testbed: Testbed) -> float:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.replica_of, master)
+    failed = testbed.publisher.failed
+    master.signal(signal.SIGSTOP)
+    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
+    ended = testbed.now()
+    await asyncio.sleep(OUTAGE)
+    master.signal(signal.SIGCONT)
+    testbed.expect(testbed.publisher.failed > failed, "no publish failed")
+    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
+    return ended
 
 
 # --- The database ---------------------------------------------------------------------------
@@ -381,6 +433,42 @@ FAULTS: tuple[Fault, ...] = (
         "(`min-replicas-to-write 1`); recovery counts from the promotion.",
         redis_failover_planned,
         replicated=True,
+        resets=True,
+    ),
+    Fault(
+        "cluster-master-killed",
+        "a master of the cluster lost, its replica promoted",
+        "As redis-failover, in a Redis Cluster: the replica is disconnected, four events are "
+        "answered 201, and the master of the room's slot is killed (SIGKILL). Recovery counts from "
+        "the promotion.",
+        cluster_master_killed,
+        clustered=True,
+        forgets=True,
+    ),
+    Fault(
+        "cluster-failover",
+        "a replica of the cluster promoted (CLUSTER FAILOVER)",
+        "The master of the room's slot agrees and becomes the replica; recovery counts from the "
+        "promotion.",
+        cluster_failover,
+        clustered=True,
+        resets=True,
+    ),
+    Fault(
+        "cluster-slot-moved",
+        "the room's slot moved to another master",
+        "Its keys are migrated one by one under the feed. Until all of them have moved, an append "
+        "gets TRYAGAIN, and a publish 503 if that takes long.",
+        cluster_slot_moved,
+        clustered=True,
+    ),
+    Fault(
+        "cluster-node-paused",
+        "a master of the cluster paused (SIGSTOP)",
+        "Its replica is promoted; five seconds later it continues, and becomes the replica. "
+        "Recovery counts from the promotion.",
+        cluster_node_paused,
+        clustered=True,
         resets=True,
     ),
     Fault(

@@ -157,7 +157,7 @@ async def run(
             await until(lambda: all(follower.arrivals for follower in followers))
             await asyncio.sleep(calm)
             ended = await fault.inject(testbed)
-            await until(lambda: all(_recovered(each, publisher, ended) for each in followers))
+            await until(lambda: all(is_recovered(each, publisher, ended) for each in followers))
             await asyncio.sleep(calm)
             publisher.stop()
             await publishing
@@ -180,7 +180,7 @@ async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Ba
             await asyncio.sleep(0.2)
 
 
-def _recovered(follower: Follower, publisher: RetryingPublisher, ended: float) -> bool:
+def is_recovered(follower: Follower, publisher: RetryingPublisher, ended: float) -> bool:
     return _recovery(follower, publisher, ended) is not None
 
 

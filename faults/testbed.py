@@ -11,10 +11,13 @@ from typing import Any
 
 import httpx
 import psutil
+from redis.crc import key_slot
 
 from realtime_demo.tap.proxy import Tap
+from transports.store.redis.cluster import bucket_of
 
 from .clients import Follower
+from .cluster import Cluster
 from .deployment import Deployment
 from .failover import Failover
 from .publisher import RetryingPublisher
@@ -39,6 +42,16 @@ class Testbed:
     def failover(self) -> Failover:
         assert self.deployment.failover is not None
         return self.deployment.failover
+
+    @property
+    def cluster(self) -> Cluster:
+        assert self.deployment.cluster is not None
+        return self.deployment.cluster
+
+    @property
+    def slot(self) -> int:
+        """The slot of the room in the cluster."""
+        return key_slot(str(bucket_of(self.publisher.room)).encode())
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -22,7 +22,7 @@ from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.secret_key import kept_secret
 from transports.conf import Conf
 from transports.registry import APPS
-from transports.store.redis.url import layer_host
+from transports.store.redis.url import is_cluster, layer_host
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 IS_INSTALLED = not (BASE_DIR / "manage.py").exists()  # as a package, rather than a clone
@@ -162,7 +162,8 @@ REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key
 HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is kept.
 IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
-# With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not).
+# With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not). A
+# cluster has its own layer, on pub/sub.
 CHANNEL_LAYER = _choice(
     "CHANNEL_LAYER", os.environ.get("CHANNEL_LAYER", "redis"), ("redis", "pubsub")
 )
@@ -172,7 +173,18 @@ LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if REDIS_URL:
+if is_cluster(REDIS_URL):
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "transports.store.redis.cluster_layer.ClusterChannelLayer",
+            "CONFIG": {
+                "url": REDIS_URL,
+                "prefix": f"{REDIS_PREFIX}:layer",
+                "capacity": LAYER_CAPACITY,
+            },
+        }
+    }
+elif REDIS_URL:
     # redis-py 8 times out a read after 5 s, and channels-redis blocks in BRPOP for as long: an
     # idle receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).

@@ -15,9 +15,11 @@ from django.utils.module_loading import import_string
 
 from transports.conf import conf
 from transports.registry import APPS
+from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster, layer_host
 
 Apps = Sequence[AppConfig] | None
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
+ON_CLUSTER = "transports.store.redis.cluster_layer.ClusterChannelLayer"
 DATABASE_ENGINES = (
     "django.contrib.sessions.backends.db",
     "django.contrib.sessions.backends.cached_db",
@@ -105,6 +107,15 @@ def check_channel_layer(app_configs: Apps = None, **_: Any) -> list[CheckMessage
                 id="transports.W003",
             )
         ]
+    if is_cluster(conf.REDIS_URL) and backend.startswith("channels_redis."):
+        return [
+            Error(
+                f"REDIS_URL names a Redis Cluster, which the channel layer {backend} does not "
+                "support.",
+                hint=f"Set CHANNEL_LAYERS to {ON_CLUSTER}, as in realtime_demo/settings.py.",
+                id="transports.E007",
+            )
+        ]
     if not conf.REDIS_URL and not conf.STORE and backend != IN_MEMORY:
         return [
             Warning(
@@ -113,6 +124,16 @@ def check_channel_layer(app_configs: Apps = None, **_: Any) -> list[CheckMessage
                 id="transports.W004",
             )
         ]
+    return []
+
+
+def check_redis_url(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that `REDIS_URL` can be parsed."""
+    if conf.REDIS_URL:
+        try:
+            (cluster_nodes if is_cluster(conf.REDIS_URL) else layer_host)(conf.REDIS_URL)
+        except InvalidRedisURL as error:
+            return [Error(str(error), id="transports.E006")]
     return []
 
 
@@ -144,4 +165,11 @@ def check_processes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
     return messages
 
 
-CHECKS = (check_apps, check_permissions, check_middleware, check_channel_layer, check_processes)
+CHECKS = (
+    check_apps,
+    check_permissions,
+    check_middleware,
+    check_channel_layer,
+    check_redis_url,
+    check_processes,
+)

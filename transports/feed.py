@@ -25,12 +25,14 @@ from django.utils.module_loading import import_string
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import Store, StoreUnavailable
+from transports.store.redis.url import is_cluster
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
 
 MEMORY_STORE = "transports.store.memory.MemoryStore"
 REDIS_STORE = "transports.store.redis.store.RedisStore"
+CLUSTER_STORE = "transports.store.redis.cluster.ClusterStore"
 LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only wakes hubs
 
 _stores: WeakKeyDictionary[asyncio.AbstractEventLoop, Store] = WeakKeyDictionary()
@@ -60,7 +62,9 @@ def store() -> Store:
 
 
 def _store_path() -> str:
-    return conf.STORE or (REDIS_STORE if conf.REDIS_URL else MEMORY_STORE)
+    if conf.STORE or not conf.REDIS_URL:
+        return conf.STORE or MEMORY_STORE
+    return CLUSTER_STORE if is_cluster(conf.REDIS_URL) else REDIS_STORE
 
 
 def serve(accept: Callable[[Event], bool] | None = None) -> None:
@@ -141,7 +145,7 @@ async def published(key: str, room: str) -> Event | None:
     Does not wake the hubs: their sweeps deliver the event. Raises `EventTrimmed` and
     `StoreUnavailable`.
     """
-    identity = await store().identity(key)
+    identity = await store().identity(room, key)
     if identity is None:
         return None
     event = await find(room, Cursor.parse(identity))

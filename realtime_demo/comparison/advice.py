@@ -32,8 +32,8 @@ ASSUMED = (
     gettext_lazy("A process uses at most {utilisation} of a core and {connections} connections."),
     gettext_lazy("Every client follows one room, and every event goes to all of them."),
     gettext_lazy(
-        "Above the measured load, costs grow in proportion to deliveries or requests; several "
-        "processes share one Redis, whose cost is not included."
+        "Above the measured load, costs grow in proportion to deliveries or requests; the cores do "
+        "not include Redis."
     ),
     gettext_lazy(
         "TLS, TCP and IP headers are not counted: add 40 bytes per segment and at least 22 per "

@@ -5,5 +5,6 @@
 - `programs`: the executables of nginx and redis-server;
 - `supervisord`: the instance lock, and the process of supervisord;
 - `child`: the launcher of each process, which prevents orphans;
+- `cluster`: the nodes of a Redis Cluster become one;
 - `readiness`: reports of the deployment's `/readyz`.
 """

@@ -24,6 +24,9 @@ def ensure(certificate: Path, key: Path, host: str) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Realtime Demo, made here")])
+    # A client tells certificates of one name apart by these identifiers (RFC 5280 §4.2.1.1).
+    identifier = x509.SubjectKeyIdentifier.from_public_key(private.public_key())
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     signed = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -33,6 +36,8 @@ def ensure(certificate: Path, key: Path, host: str) -> None:
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + VALID)
         .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(issuer, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(private, hashes.SHA256())

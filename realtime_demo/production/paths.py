@@ -13,11 +13,15 @@ from realtime_demo.secret_key import kept_secret
 # A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
 # Twisted `.lock`.
 LONGEST_SOCKET = 90
+NODES = 6  # of a Redis Cluster: three masters, each with a replica
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The options and files of one production, which runs its own Redis if `redis_url` is empty."""
+    """The options and files of one production, which runs its own Redis if `redis_url` is empty.
+
+    `cluster_port` is the first port of its own Redis Cluster; 0: it runs a single Redis.
+    """
 
     directory: Path
     host: str = "127.0.0.1"
@@ -25,6 +29,7 @@ class Paths:
     metrics_port: int = 9180  # 0: none
     servers: int = 2
     redis_url: str = ""
+    cluster_port: int = 0
 
     @property
     def run(self) -> Path:
@@ -81,12 +86,25 @@ class Paths:
         return self.directory / "redis.conf"
 
     @property
+    def cluster(self) -> list[tuple[str, int]]:
+        """The addresses of the nodes of its own Redis Cluster, on loopback."""
+        ports = range(self.cluster_port, self.cluster_port + NODES) if self.cluster_port else ()
+        return [("127.0.0.1", port) for port in ports]
+
+    @property
+    def _own_redis(self) -> str:
+        if self.cluster_port:
+            return f"redis+cluster://{','.join(f'{host}:{port}' for host, port in self.cluster)}"
+        return f"unix://{self.socket('redis')}?db=0"
+
+    @property
     def url(self) -> str:
         host = "localhost" if self.host in ("127.0.0.1", "::1", "0.0.0.0", "::") else self.host
         return f"https://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def make_directories(self) -> None:
-        for path in (self.directory, self.site, self.directory / "nginx", self.directory / "redis"):
+        names = ["nginx", "redis", *(f"redis-{number}" for number in range(len(self.cluster)))]
+        for path in (self.directory, self.site, *(self.directory / name for name in names)):
             path.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run.lstat().st_uid != os.getuid():
@@ -119,7 +137,7 @@ class Paths:
             "BEHIND_PROXY": "1",
             "DEBUG": "0",
             "PYTHONUNBUFFERED": "1",
-            "REDIS_URL": self.redis_url or f"unix://{self.socket('redis')}?db=0",
+            "REDIS_URL": self.redis_url or self._own_redis,
             "SERVE_STATIC": "0",
             "STATIC_ROOT": str(self.site / "static"),
         }

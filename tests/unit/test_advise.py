@@ -17,6 +17,7 @@ from realtime_demo.comparison.advice import (
     interval_for,
     load,
 )
+from realtime_demo.comparison.scale import GIB, Machine, RedisBasis, redis_basis, scale
 from realtime_demo.comparison.theory import Delay, Sizes
 
 ASKING = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000, 2e-4)
@@ -152,3 +153,39 @@ def test_command_prints_advice_first_then_sources(
     first, *_ = out.splitlines()
     assert ":" in first and "process" in first
     assert "2,000,000 clients" in out and "measurements.json" in out and "Assumptions" in out
+
+
+def test_a_million_clients_need_machines_and_shards() -> None:
+    redis = RedisBasis(append=80e-6, copy=6e-6, read=30e-6)
+    need = Need(10**6, rate=10, tolerated=2)
+    option = next(each for each in advise(need, "a test", KNOWN).options if each.name == "sse")
+    assert option.cores == pytest.approx(500, rel=1e-3)
+    one = scale(need, option, 1, Machine(8, 32 * GIB, 10e9), redis)
+    assert one is not None
+    # 500 cores at 60 % in machines of 8; 10^7 deliveries of 216 bytes need 2.9 networks.
+    assert (one.processes, one.machines, one.bound, one.shards) == (834, 105, "cores", 1)
+    assert one.needs["network"] == pytest.approx(10**7 * 216 * 8 / 6e9, rel=0.05)
+    assert one.room_load == pytest.approx(10 * (80e-6 + 834 * 6e-6))
+    # At 60 % of a core, (0.6/10 - 80 us)/6 us processes follow one room.
+    assert one.fits
+    assert one.wall == pytest.approx((0.06 - 80e-6) / 6e-6 * 10**6 / 834)
+    many = scale(need, option, 1_000, Machine(8, 32 * GIB, 10e9), redis)
+    assert many is not None
+    assert many.publishes == 10_000
+    assert many.shards == pytest.approx(1_000 * many.room_load / 0.6, abs=1), "rooms add up"
+    polling = advise(need, "a test", KNOWN).options[0]
+    polls = scale(need, polling, 1, Machine(), redis)
+    assert polls is not None
+    assert polls.wall == pytest.approx((0.6 - 10 * 80e-6) / (30e-6 * polling.requests / 10**6))
+    assert not polls.fits, "each poll reads the history"
+    assert not scale(Need(10**6, 1_000, 2), option, 1, Machine(), redis).fits  # type: ignore[union-attr]
+
+
+def test_redis_costs_are_separated() -> None:
+    """A publish costs a part for itself, and a part for each process."""
+    each = {"masters": 1, "read_each": 3e-5}
+    costs = [{**each, "processes": n, "cpu_each": 80e-6 + n * 6e-6} for n in (1, 8)]
+    basis = redis_basis({"costs": [*costs, {"masters": 3, "processes": 1, "cpu_each": 1}]})
+    assert basis.append == pytest.approx(80e-6)
+    assert basis.copy == pytest.approx(6e-6)
+    assert basis.read == 3e-5

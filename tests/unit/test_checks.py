@@ -9,9 +9,10 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from transports.checks import CHECKS
+from transports.checks import CHECKS, ON_CLUSTER
 
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+CLUSTER = {"default": {"BACKEND": ON_CLUSTER}}
 SHARED = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}
 TRANSPORTS, AUTH = "transports", "transports.auth"
 DJANGO = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
@@ -55,6 +56,9 @@ def test_the_checks_are_registered() -> None:
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, {"transports.W003"}),
         ({"CHANNEL_LAYERS": SHARED}, {"transports.W004"}),
         ({"CHANNEL_LAYERS": SHARED, "REDIS_URL": "redis://127.0.0.1:1/0"}, set()),
+        ({"CHANNEL_LAYERS": SHARED, "REDIS_URL": "redis+cluster://one:1"}, {"transports.E007"}),
+        ({"CHANNEL_LAYERS": CLUSTER, "REDIS_URL": "redis+cluster://one:1"}, set()),
+        ({"CHANNEL_LAYERS": CLUSTER, "REDIS_URL": "redis+cluster://one:1/3"}, {"transports.E006"}),
     ],
 )
 def test_missing_parts_are_named(changes: dict[str, Any], expected: set[str]) -> None:

@@ -101,7 +101,7 @@ class RedisRegister:
 
         store = feed.store()
         assert isinstance(store, RedisStore)
-        keys = [f"{conf.REDIS_PREFIX}:processes"] if key else []
+        keys = [f"{store.shared_prefix}:processes"] if key else []
         try:
             return await reached(getattr(store.redis, command)(*keys, *arguments))
         except StoreUnavailable as error:

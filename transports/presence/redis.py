@@ -14,7 +14,6 @@ from typing import Any
 from redis.asyncio import Redis
 
 from transports import feed
-from transports.conf import conf
 from transports.presence.base import Everyone, Person
 from transports.store.redis.store import RedisStore, reached
 
@@ -101,7 +100,7 @@ class RedisPeople:
     def from_settings(cls) -> RedisPeople:
         store = feed.store()
         assert isinstance(store, RedisStore)
-        return cls(store.redis, prefix=conf.REDIS_PREFIX)
+        return cls(store.redis, prefix=store.shared_prefix)
 
     async def hold(self, people: Iterable[Person]) -> list[Person]:
         return await self._run(self._hold, self._lease, *map("/".join, people))

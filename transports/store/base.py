@@ -52,8 +52,8 @@ class Store(Protocol):
         """
         ...
 
-    async def identity(self, key: str) -> str | None:
-        """Return the id of the event appended under `key`; None if unknown or expired."""
+    async def identity(self, room: str, key: str) -> str | None:
+        """Return the id of the event appended to `room` under `key`; None if unknown or expired."""
         ...
 
     async def rooms(self) -> list[str]:

@@ -75,7 +75,7 @@ class MemoryStore:
 
     async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
         with self._lock:
-            if await self.identity(key) is not None:
+            if await self.identity(draft.room, key) is not None:
                 return None
             event = await self.append(draft)
             self._once[key] = event.id, time.monotonic() + remember
@@ -83,7 +83,7 @@ class MemoryStore:
                 self._once.popitem(last=False)
             return event
 
-    async def identity(self, key: str) -> str | None:
+    async def identity(self, room: str, key: str) -> str | None:
         with self._lock:
             identity, expires_at = self._once.get(key, (None, 0.0))
             if identity is not None and time.monotonic() >= expires_at:

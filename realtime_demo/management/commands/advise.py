@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from realtime_demo.comparison.output.formatting import (
 )
 from realtime_demo.comparison.output.tables import Cell, Table, Tone
 from realtime_demo.comparison.output.terminal import render
+from realtime_demo.comparison.scale import GIB, Machine, Scale, scale
+from realtime_demo.comparison.scale import load as load_redis
 from transports.command_line import TranslatedCommand
 
 
@@ -53,6 +56,14 @@ class Command(TranslatedCommand):
         parser.add_argument(
             "--talkative", action="store_true", help=_("clients send as often as they receive")
         )
+        parser.add_argument("--rooms", type=int, default=1, help=_("rooms of equal size (1)"))
+        parser.add_argument("--cores", type=int, default=8, help=_("cores of a machine (8)"))
+        parser.add_argument(
+            "--memory", type=float, default=32.0, help=_("memory of a machine, in GiB (32)")
+        )
+        parser.add_argument(
+            "--network", type=float, default=10.0, help=_("network of a machine, in Gbit/s (10)")
+        )
         parser.add_argument(
             "--measurements",
             default=str(REFERENCE),
@@ -73,16 +84,24 @@ class Command(TranslatedCommand):
                 battery=options["battery"],
                 talkative=options["talkative"],
             )
+            machine = Machine(options["cores"], options["memory"] * GIB, options["network"] * 1e9)
+            if options["rooms"] < 1:
+                raise ValueError(f"The rooms must be at least 1; got {options['rooms']}.")
             source, known = load(Path(options["measurements"]))
         except ValueError as error:
             raise CommandError(str(error)) from error
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(width=110, highlight=False)
-        show(console, advise(need, source, known))
+        advice, redis = advise(need, source, known), load_redis()
+        deployments = {
+            option.label: scale(need, option, options["rooms"], machine, redis)
+            for option in advice.options
+        }
+        show(console, advice, deployments)
 
 
-def show(console: Console, advice: Advice) -> None:
+def show(console: Console, advice: Advice, deployments: Mapping[str, Scale | None]) -> None:
     """Print the advice, the costs of each technique, the sources and the assumptions."""
     need = advice.need
     heading = Text(advice.reason, style="bold")
@@ -102,6 +121,7 @@ def show(console: Console, advice: Advice) -> None:
     console.print(heading)
     console.print(f"{workload}\n")
     console.print(render(console, costs(advice)))
+    console.print(render(console, scales(deployments)))
     for option in advice.options:
         for reason in option.against:
             console.print(
@@ -111,6 +131,7 @@ def show(console: Console, advice: Advice) -> None:
     console.print(_("Sources"), style="bold")
     console.print(_("F  a formula of docs/theory.md, with sizes and seconds of work from M"))
     console.print(f"M  {advice.source}")
+    console.print(_("R  Redis' CPU for a publish, measured by benchmarks.cluster_cost"))
     console.print(_("A  an assumption below"))
     console.print()
     console.print(_("Assumptions"), style="bold")
@@ -146,6 +167,37 @@ def costs(advice: Advice) -> Table:
         table.add(*(Cell(text, tone) for text in cells))
     unknown = gettext_noop("not in the measurements (M)")
     return table.explain_dashes(dict.fromkeys(table.columns[6:9], unknown))
+
+
+def scales(deployments: Mapping[str, Scale | None]) -> Table:
+    """Return the table of machines and Redis shards for each technique."""
+    table = Table(
+        _("Machines and Redis, and the limit that is met first"),
+        (
+            *("", _("processes M A"), _("machines A"), _("they lack first")),
+            *(_("Redis shards R"), _("room's shard, % of a core R"), _("clients of a room R")),
+        ),
+    )
+    for label, deployment in deployments.items():
+        if deployment is None:
+            continue
+        most = deployment.wall
+        table.add(
+            Cell(label),
+            Cell(f"{deployment.processes:,}"),
+            Cell(f"{deployment.machines:,}"),
+            Cell(_(deployment.bound)),
+            Cell(f"{deployment.shards:,}"),
+            Cell(f"{deployment.room_load:.1%}", "" if deployment.fits else "bad"),
+            Cell(amount(float(f"{most:.3g}")), "" if deployment.fits else "bad"),
+        )
+    table.notes.append(
+        _(
+            "A room is on one shard. More machines and shards serve more rooms; one room has at "
+            "most the clients of the last column at this rate."
+        )
+    )
+    return table
 
 
 def memory(size: float) -> str:

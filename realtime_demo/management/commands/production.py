@@ -22,10 +22,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from realtime_demo.asgi_servers import command
-from realtime_demo.production import certificate, configuration, programs, readiness
-from realtime_demo.production.paths import Paths
+from realtime_demo.production import certificate, cluster, configuration, programs, readiness
+from realtime_demo.production.paths import NODES, Paths
 from transports.command_line import TranslatedCommand
 
+BUS = 10_000  # added to a node's port: that of the connections between nodes
 PAUSE = 0.5  # seconds between checks of supervisord and for signals
 
 Commands = dict[str, list[str]]
@@ -48,6 +49,17 @@ class Command(TranslatedCommand):
             "--workers", type=int, default=1, help=_("number of background workers")
         )
         parser.add_argument(
+            "--cluster",
+            action="store_true",
+            help=_("run a Redis Cluster of three masters and three replicas"),
+        )
+        parser.add_argument(
+            "--cluster-port",
+            type=int,
+            default=7100,
+            help=_("first of its six ports on 127.0.0.1; each node also uses its port + 10000"),
+        )
+        parser.add_argument(
             "--directory",
             type=Path,
             default=settings.DATA_DIR / "build" / "production",
@@ -66,6 +78,17 @@ class Command(TranslatedCommand):
                         option=option, least=least, most=most, value=options[name]
                     )
                 )
+        if options["cluster"] and settings.REDIS_URL:
+            raise CommandError(_("--cluster starts a Redis of its own: unset REDIS_URL."))
+        if not 1 <= options["cluster_port"] <= 65_535 - BUS - NODES:
+            raise CommandError(
+                _("--{option} must be from {least} to {most}; got {value}.").format(
+                    option="cluster-port",
+                    least=1,
+                    most=65_535 - BUS - NODES,
+                    value=options["cluster_port"],
+                )
+            )
         paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
@@ -73,6 +96,7 @@ class Command(TranslatedCommand):
             metrics_port=options["metrics_port"],
             servers=options["servers"],
             redis_url=settings.REDIS_URL,
+            cluster_port=options["cluster_port"] if options["cluster"] else 0,
         )
         try:
             paths.make_directories()
@@ -118,6 +142,10 @@ class Command(TranslatedCommand):
         if paths.metrics_port:
             instead = f'make production ARGS="--metrics-port {paths.metrics_port + 1}"'
             check_free("127.0.0.1", paths.metrics_port, instead)
+        for host, port in paths.cluster:
+            instead = f'make production ARGS="--cluster --cluster-port {port + 100}"'
+            check_free(host, port, instead)
+            check_free(host, port + BUS, instead)
         paths.clear()
         environment = {**os.environ, **paths.environment()}
         password = secrets.token_urlsafe()
@@ -153,6 +181,8 @@ class Command(TranslatedCommand):
             stopping = threading.Event()
             report_arguments = (paths.url, paths.certificate, self.write, stopping)
             threading.Thread(target=readiness.report, args=report_arguments, daemon=True).start()
+            if paths.cluster:
+                threading.Thread(target=self.form, args=[paths], daemon=True).start()
             try:
                 while not self.interrupted:
                     if problem := supervisord.problem():
@@ -160,6 +190,12 @@ class Command(TranslatedCommand):
                     time.sleep(PAUSE)
             finally:
                 stopping.set()
+
+    def form(self, paths: Paths) -> None:
+        try:
+            cluster.form(paths.cluster)
+        except cluster.NotFormed as error:
+            self.write(f"The Redis Cluster is incomplete: {error}")
 
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.
@@ -176,7 +212,14 @@ class Command(TranslatedCommand):
         version = programs.nginx_version(nginx)
         paths.nginx_conf.write_text(configuration.nginx(paths, version))
         groups: list[tuple[str, Commands]] = []
-        if redis:
+        if redis and paths.cluster:
+            nodes: Commands = {}
+            for number in range(len(paths.cluster)):
+                file = paths.directory / f"redis-{number}.conf"
+                file.write_text(configuration.redis_node(paths, number))
+                nodes[f"redis-{number}"] = [redis, str(file)]
+            groups.append(("data", nodes))
+        elif redis:
             paths.redis_conf.write_text(configuration.redis(paths))
             groups.append(("data", {"redis": [redis, str(paths.redis_conf)]}))
         conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")

@@ -41,7 +41,7 @@ from transports.store.redis.promotion import set_up
 
 # Redis runs a script as one atomic step: no number is used twice, and a reader never sees a
 # number without its event. XADD with `0-*` would need Redis 7.
-_APPEND = """
+APPEND = """
 if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
   return false
 end
@@ -83,6 +83,13 @@ class RedisStore:
         prefix: str,
         connections: int = CONNECTIONS,
     ) -> None:
+        self._length = length
+        self._backlog = backlog
+        self._expiry = expiry
+        self._prefix = prefix
+        self._connect(url, connections)
+
+    def _connect(self, url: str, connections: int) -> None:
         # An append whose response was lost may have happened: do not retry it, or the event could
         # be duplicated. Retry a read once: after a restart of Redis a connection first reports
         # that it was closed.
@@ -91,17 +98,12 @@ class RedisStore:
             "socket_connect_timeout": 2,
             "health_check_interval": 0,
             "max_connections": connections,
-            "redis_connect_func": set_up(f"{prefix}:promotion", f"{prefix}:epoch"),
+            "redis_connect_func": set_up(f"{self._prefix}:promotion", self._store_key("")),
         }
         self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
         self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
         self._pool = cast(Pool, self._reader.connection_pool)
-        self._append = self._redis.register_script(_APPEND)
-        self._length = length
-        self._backlog = backlog
-        self._expiry = expiry
-        self._prefix = prefix
-        self._store_key = f"{prefix}:epoch"
+        self._append = self._redis.register_script(APPEND)
 
     @classmethod
     def from_settings(cls) -> RedisStore:
@@ -122,8 +124,20 @@ class RedisStore:
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{room}"
 
-    def _once_key(self, key: str) -> str:
+    def _once_key(self, room: str, key: str) -> str:
         return f"{self._prefix}:once:{key}"
+
+    def _store_key(self, room: str) -> str:
+        """Return the key of the store's token, the first part of the room's epoch."""
+        return f"{self._prefix}:epoch"
+
+    @property
+    def shared_prefix(self) -> str:
+        """The prefix of keys for data beside the events; one script may use several of them."""
+        return self._prefix
+
+    def _append_keys(self, room: str, once: list[str]) -> list[str]:
+        return [self._key(room), self._store_key(room), *once]
 
     async def append(self, draft: Draft) -> Event:
         event = await self._appended([], draft)
@@ -131,15 +145,15 @@ class RedisStore:
         return event
 
     async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
-        return await self._appended([self._once_key(key)], draft, remember)
+        return await self._appended([self._once_key(draft.room, key)], draft, remember)
 
-    async def identity(self, key: str) -> str | None:
-        event_id: bytes | None = await reached(self._reader.get(self._once_key(key)))
+    async def identity(self, room: str, key: str) -> str | None:
+        event_id: bytes | None = await reached(self._reader.get(self._once_key(room, key)))
         return None if event_id is None else event_id.decode()
 
     async def _appended(self, once: list[str], draft: Draft, remember: int = DAY) -> Event | None:
         event = draft.event("", now())
-        keys = [self._key(draft.room), self._store_key, *once]
+        keys = self._append_keys(draft.room, once)
         arguments = [
             new_token(STORE_TOKEN_LENGTH),
             new_token(ROOM_TOKEN_LENGTH),
@@ -167,16 +181,20 @@ class RedisStore:
     async def rooms(self) -> list[str]:
         # SCAN in steps, not as a snapshot, so that Redis can serve other commands meanwhile.
         start = self._key("")
-        keys = [key async for key in _scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
+        keys = [key async for key in scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
         return sorted({key.decode().removeprefix(start) for key in keys})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         batch = await self._next(room, since)
-        if batch is None and await self._pool.confirm():
+        if batch is None and await self._confirm():
             # A former master does not know the epoch that its promoted replica has begun: it
             # would repeat all events to a subscriber that has read from the replica.
             batch = await self._next(room, since)
         return batch or await self._whole(room, cast(Cursor, since))
+
+    async def _confirm(self) -> bool:
+        """Return whether the reader is now certain to read the present master."""
+        return await self._pool.confirm()
 
     async def _next(self, room: str, since: Cursor | None) -> Batch | None:
         """Return the events after `since`; None if some of them may be missing."""
@@ -188,11 +206,11 @@ class RedisStore:
             pipe.xrevrange(key, count=1 if since else max(1, self._backlog))
             if since is not None:
                 pipe.xrange(key, min=f"{since.seq}-0" if since.seq else "-")
-            pipe.get(self._store_key)
+            pipe.get(self._store_key(room))
             newest, *from_since, token = await reached(pipe.execute())
         store_token = token.decode() if token else ""
         if not store_token and not newest:
-            store_token = await self._begin()
+            store_token = await self._begin(room)
         if since is None:
             return backlog(room, newest[::-1], self._backlog, store_token)
         return next_batch(room, since, from_since[0], newest[0] if newest else None, store_token)
@@ -201,7 +219,7 @@ class RedisStore:
         # The whole log in one command, so that the reset's count matches the events after it.
         async with self._reader.pipeline(transaction=False) as pipe:
             pipe.xrange(self._key(room))
-            pipe.get(self._store_key)
+            pipe.get(self._store_key(room))
             entries, token = await reached(pipe.execute())
         if entries:
             return whole_batch(room, since, entries, token.decode() if token else "")
@@ -213,18 +231,19 @@ class RedisStore:
         async with self._reader.pipeline(transaction=False) as pipe:
             for room in rooms:
                 pipe.xrevrange(self._key(room), count=1)
-            pipe.get(self._store_key)
+            pipe.get(self._store_key(""))
             *newest, token = await reached(pipe.execute())
-        store_token = token.decode() if token else await self._begin()
+        store_token = token.decode() if token else await self._begin("")
         return {
             room: head_of(entries[0] if entries else None, store_token)
             for room, entries in zip(rooms, newest, strict=True)
         }
 
-    async def _begin(self) -> str:
+    async def _begin(self, room: str) -> str:
         """Set and return the store's token, which begins every epoch until Redis is flushed."""
-        await reached(self._reader.set(self._store_key, new_token(STORE_TOKEN_LENGTH), nx=True))
-        store_token: bytes | None = await reached(self._reader.get(self._store_key))
+        key = self._store_key(room)
+        await reached(self._reader.set(key, new_token(STORE_TOKEN_LENGTH), nx=True))
+        store_token: bytes | None = await reached(self._reader.get(key))
         if store_token is None:
             raise StoreUnavailable("Redis deleted the store's epoch as soon as it was set.")
         return store_token.decode()
@@ -242,7 +261,7 @@ async def reached(command: Awaitable[Any]) -> Any:
         raise StoreUnavailable(f"Redis: {error}") from error
 
 
-async def _scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         async for key in keys:
             yield key

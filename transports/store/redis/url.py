@@ -1,9 +1,11 @@
-"""Parser of `REDIS_URL`: one server, with TLS or a password, or a master behind Sentinels.
+"""Parser of `REDIS_URL`: one server, a master behind Sentinels, or a cluster.
 
     redis://[user:password@]host:port/db              rediss:// for TLS
     unix://[user:password@]/path/to/redis.sock?db=0
     redis+sentinel://[user:password@]host:port[,host:port …]/master[/db]
                                                       rediss+sentinel:// for TLS
+    redis+cluster://[user:password@]host:port[,host:port …]
+                                                      rediss+cluster:// for TLS
     … ?sentinel_username=…&sentinel_password=…        for the Sentinels themselves
     … ?ssl_ca_certs=/path&ssl_certfile=/path&ssl_keyfile=/path&ssl_cert_reqs=required
 
@@ -17,7 +19,9 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 SENTINEL_SCHEMES = {"redis+sentinel": False, "rediss+sentinel": True}
+CLUSTER_SCHEMES = {"redis+cluster": False, "rediss+cluster": True}
 SENTINEL_PORT = 26379
+CLUSTER_PORT = 6379
 SENTINEL_TIMEOUT = 2.0  # seconds
 TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
 
@@ -44,9 +48,45 @@ def layer_host(url: str, **options: Any) -> dict[str, Any]:
     }
 
 
+def is_cluster(url: str) -> bool:
+    return urlsplit(url).scheme in CLUSTER_SCHEMES
+
+
+def cluster_nodes(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Return the addresses of a cluster's nodes in `url`, and options of redis-py.
+
+    Raises `InvalidRedisURL`.
+    """
+    parts = _split(url)
+    if parts.scheme not in CLUSTER_SCHEMES:
+        raise InvalidRedisURL("REDIS_URL must begin with redis+cluster or rediss+cluster.")
+    if parts.path.strip("/") not in ("", "0"):
+        raise InvalidRedisURL("REDIS_URL must not name a database: a cluster has only database 0.")
+    options, hosts = _credentials(parts)
+    query = dict(parse_qsl(parts.query))
+    if unknown := query.keys() - TLS_OPTIONS:
+        raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(sorted(unknown))}.")
+    if CLUSTER_SCHEMES[parts.scheme]:
+        options.update(ssl=True, **query)
+    try:
+        return [_address(host, CLUSTER_PORT) for host in hosts.split(",")], options
+    except ValueError as error:
+        raise InvalidRedisURL(
+            "REDIS_URL must be redis+cluster://host:port,host:port, with ports that are numbers."
+        ) from error
+
+
+def _credentials(parts: SplitResult) -> tuple[dict[str, Any], str]:
+    """Return user and password as options of redis-py, and the hosts."""
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    given = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in given.items() if value}, hosts
+
+
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
-    schemes = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+    schemes = ("redis", "rediss", "unix", *SENTINEL_SCHEMES, *CLUSTER_SCHEMES)
     if parts.scheme not in schemes:
         raise InvalidRedisURL(
             f"REDIS_URL must begin with one of {', '.join(schemes)}; got {parts.scheme[:40]!r}."
@@ -58,8 +98,7 @@ def _sentinel(
     parts: SplitResult,
 ) -> tuple[str, list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
     """Return the master's name, the Sentinels, and the connection options of both."""
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = credentials.partition(":")
+    credentials, hosts = _credentials(parts)
     master, _, database = parts.path.strip("/").partition("/")
     if not master or not hosts:
         raise InvalidRedisURL(
@@ -71,14 +110,10 @@ def _sentinel(
     if unknown:
         raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(unknown)}.")
     try:
-        sentinels = [_address(host) for host in hosts.split(",")]
-        master_options: dict[str, Any] = {"db": int(database or 0)}
+        sentinels = [_address(host, SENTINEL_PORT) for host in hosts.split(",")]
+        master_options: dict[str, Any] = {"db": int(database or 0), **credentials}
     except ValueError as error:
         raise InvalidRedisURL("The ports and the database of REDIS_URL must be numbers.") from error
-    if user:
-        master_options["username"] = unquote(user)
-    if password:
-        master_options["password"] = unquote(password)
     sentinel_options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
@@ -94,8 +129,8 @@ def _sentinel(
     return master, sentinels, sentinel_options, master_options
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
         raise ValueError(text)
-    return parts.hostname, parts.port or SENTINEL_PORT
+    return parts.hostname, parts.port or port

@@ -1,0 +1,135 @@
+"""Redis' CPU for a publish, on clusters of one master and of three.
+
+    python -m benchmarks.cluster_cost [--json FILE]
+
+Several channel layers, as of so many processes, follow each of the rooms. Of an append and its
+wake-up, Redis does one part once, and another for each process that follows the room.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from faults.cluster import Cluster
+from realtime_demo.command_line import output_file
+from realtime_demo.comparison.host import environment
+from transports.events import Draft
+from transports.store.redis.cluster import ClusterStore
+from transports.store.redis.cluster_layer import ClusterChannelLayer
+
+MASTERS = (1, 3)
+PROCESSES = (1, 8)
+ROOMS = 24
+PUBLISHES = 4_800
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class ClusterCost:
+    """CPU seconds of Redis for a publish: of all nodes, and of the busiest one's share of all."""
+
+    masters: int
+    processes: int
+    publishes: int
+    received: int
+    cpu_each: float
+    busiest_each: float
+    read_each: float  # CPU seconds for a poll without new events
+
+
+async def measure(cluster: Cluster, processes: int) -> ClusterCost:
+    store = ClusterStore(cluster.url, length=1_000, backlog=50, expiry=600, prefix="cost")
+    layers = [
+        ClusterChannelLayer(cluster.url, prefix="cost", capacity=PUBLISHES)
+        for _ in range(processes)
+    ]
+    rooms = [f"room-{number}" for number in range(ROOMS)]
+    channels = [await layer.new_channel() for layer in layers]
+    for layer, channel in zip(layers, channels, strict=True):
+        for room in rooms:
+            await layer.group_add(room, channel)
+    received, complete = 0, asyncio.Event()
+
+    async def receive(layer: Any, channel: str) -> None:
+        nonlocal received
+        while True:
+            await layer.receive(channel)
+            received += 1
+            if received == PUBLISHES * processes:
+                complete.set()
+
+    async def publish(first: int) -> None:
+        for number in range(first, PUBLISHES, AT_ONCE):
+            event = await store.append(Draft(rooms[number % ROOMS], "load", "x" * 100))
+            message = {"type": "feed.event", "id": event.id, "event": event.encoded.decode()}
+            await layers[0].group_send(event.room, message)
+
+    receiving = [asyncio.create_task(receive(*pair)) for pair in zip(layers, channels, strict=True)]
+    before = _cpu(cluster)
+    await asyncio.gather(*(publish(number) for number in range(AT_ONCE)))
+    spent = [after - start for after, start in zip(_cpu(cluster), before, strict=True)]
+    await asyncio.wait_for(complete.wait(), 30)
+    for task in receiving:
+        task.cancel()
+    await asyncio.wait(receiving)
+    for layer in layers:
+        await layer.flush()
+    heads = await store.heads(rooms)
+    before = _cpu(cluster)
+    for number in range(PUBLISHES):
+        room = rooms[number % ROOMS]
+        await store.read(room, heads[room])
+    reads = sum(_cpu(cluster)) - sum(before)
+    await store.close()
+    return ClusterCost(
+        len(spent),
+        processes,
+        PUBLISHES,
+        received,
+        cpu_each=sum(spent) / PUBLISHES,
+        busiest_each=max(spent) / PUBLISHES,
+        read_each=reads / PUBLISHES,
+    )
+
+
+def _cpu(cluster: Cluster) -> list[float]:
+    processes = [node.process for node in cluster.nodes if node.process is not None]
+    return [sum(psutil.Process(each.pid).cpu_times()[:2]) for each in processes]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        prog="python -m benchmarks.cluster_cost", description="Redis' CPU for a publish."
+    )
+    arguments.add_argument("--json", type=output_file, metavar="FILE")
+    options = arguments.parse_args()
+    costs: list[ClusterCost] = []
+    for masters in MASTERS:
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            Cluster(Path(directory), masters, 0) as one,
+        ):
+            for processes in PROCESSES:
+                cost = asyncio.run(measure(one, processes))
+                costs.append(cost)
+                print(
+                    f"{cost.masters} masters, {cost.processes} processes: "
+                    f"{cost.cpu_each * 1e6:.0f} µs for each publish, "
+                    f"of which the busiest master {cost.busiest_each * 1e6:.0f} µs; "
+                    f"{cost.read_each * 1e6:.0f} µs for each poll"
+                )
+    if options.json:
+        document = {"environment": environment(), "costs": [asdict(cost) for cost in costs]}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

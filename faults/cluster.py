@@ -1,0 +1,151 @@
+"""A Redis Cluster on this machine, whose nodes can be killed, paused and promoted."""
+
+# mypy: allow-untyped-calls
+# (redis-py has few type hints for a cluster.)
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from realtime_demo.production.cluster import form
+
+from .failover import Node, until
+from .ports import free_ports
+
+NODE_TIMEOUT = 1_000  # milliseconds without an answer until a node is considered down
+BUS = 10_000  # added to a node's port: that of the connections between nodes
+
+
+class Cluster:
+    """`masters` masters, each with `replicas` replicas, for the block."""
+
+    def __init__(self, directory: Path, masters: int = 3, replicas: int = 1) -> None:
+        self.masters = masters
+        self.nodes = [
+            Node(directory / f"redis-{number}", _port())
+            for number in range(masters * (1 + replicas))
+        ]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        for node in self.nodes:
+            self.serve(node)
+        form([("127.0.0.1", node.port) for node in self.nodes], self.masters)
+
+    def serve(self, node: Node) -> None:
+        """Start `node`, with the files that it has."""
+        arguments = ["--port", str(node.port), "--bind", "127.0.0.1", "--save", ""]
+        arguments += ["--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+        arguments += ["--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)]
+        arguments += ["--cluster-require-full-coverage", "no"]
+        node.start(*arguments)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.close()
+
+    def master_of(self, slot: int) -> Node:
+        """Return the master of `slot`, according to the first node that answers."""
+        for node in self.nodes:
+            with contextlib.suppress(redis.RedisError, StopIteration):
+                shards: Any = node.client.execute_command("CLUSTER", "SLOTS")
+                return self._at(
+                    next(
+                        int(master[1])
+                        for first, last, master, *_ in shards
+                        if first <= slot <= last
+                    )
+                )
+        raise TimeoutError(f"Slot {slot} has no master.")
+
+    def replica_of(self, master: Node) -> Node:
+        """Return a replica of `master` that is in sync with it."""
+        return next(node for node in self.nodes if self.follows(node, master))
+
+    def follows(self, node: Node, master: Node) -> bool:
+        own, others = node.replication(), master.replication()
+        return (
+            own.get("role") == "slave"
+            and own["master_port"] == master.port
+            and own["master_link_status"] == "up"
+            and own["slave_repl_offset"] >= others.get("master_repl_offset", 0)
+        )
+
+    def _at(self, port: int) -> Node:
+        return next(node for node in self.nodes if node.port == port)
+
+    def cut_off(self, master: Node) -> Node:
+        """Pause the replica of `master`, so that it misses all further commands; return it."""
+        until(lambda: any(self.follows(node, master) for node in self.nodes))
+        replica = self.replica_of(master)
+        replica.signal(signal.SIGSTOP)
+        master.client.client_kill_filter(_type="replica")
+        return replica
+
+    def promote(self, replica: Node) -> None:
+        """Let `replica` take over its master's slots, in agreement with it; wait until it has."""
+        until(lambda: _ok(replica, "CLUSTER", "FAILOVER"))
+        until(lambda: self.is_master(replica))
+
+    def is_master(self, node: Node) -> bool:
+        return node.replication().get("role") == "master"
+
+    def other_master(self, master: Node) -> Node:
+        return next(node for node in self.nodes if node is not master and self.is_master(node))
+
+    def move(self, slot: int, source: Node, target: Node) -> int:
+        """Migrate a slot with its keys, as `redis-cli --cluster reshard`; return their number."""
+        names = {node: _identity(node) for node in (source, target)}
+        target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+        source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+        moved = 0
+        while keys := source.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1):
+            migrate = ["MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys]
+            source.client.execute_command(*migrate)
+            moved += len(keys)
+        for node in (target, source):
+            node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+        return moved
+
+
+def _ok(node: Node, *command: str) -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(node.client.execute_command(*command))
+    return False
+
+
+def _identity(node: Node) -> str:
+    identity = node.client.execute_command("CLUSTER", "MYID")
+    return identity.decode() if isinstance(identity, bytes) else str(identity)
+
+
+def _port() -> int:
+    """Return a free port whose `BUS` port is free too."""
+    while True:
+        (port,) = free_ports(1)
+        with contextlib.suppress(OSError, OverflowError), socket.socket() as bus:
+            bus.bind(("127.0.0.1", port + BUS))
+            return port

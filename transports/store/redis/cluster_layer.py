@@ -1,0 +1,348 @@
+"""Channel layer on the pub/sub of a Redis Cluster.
+
+With sharded pub/sub (Redis 7), a message reaches the masters and replicas of one shard; before, all
+nodes of the cluster (redis.io/docs/latest/develop/pubsub, "Sharded Pub/Sub"). The layer follows
+Channels' specification (channels.readthedocs.io/en/stable/channel_layer_spec.html). Like
+channels-redis' pub/sub layer, it delivers only to channels that are in use: an outage loses
+messages, whose events the hub reads from the history.
+"""
+
+# mypy: allow-untyped-calls
+# (redis-py does not type its cluster client fully.)
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import uuid
+from collections import defaultdict
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from channels.layers import BaseChannelLayer
+from channels_redis.serializers import registry
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import MovedError, RedisClusterException, RedisError
+
+from transports.store.redis.cluster import TIMEOUT, ClusterClient
+from transports.store.redis.url import cluster_nodes
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS = 8  # commands at a time
+SHARDED = 7  # the major version of Redis since which pub/sub is sharded
+PAUSE = 0.2  # seconds between attempts to subscribe again
+
+Message = dict[str, Any]
+
+
+class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+    """A channel layer in the cluster that `url` names; a loop has its own connections.
+
+    A channel keeps the last `capacity` messages.
+    """
+
+    extensions = ["groups", "flush"]
+
+    def __init__(
+        self,
+        url: str,
+        prefix: str = "asgi",
+        expiry: int = 60,
+        capacity: int = 100,
+        channel_capacity: dict[Any, int] | None = None,
+    ) -> None:
+        super().__init__(expiry=expiry, capacity=capacity)
+        cluster_nodes(url)  # raises InvalidRedisURL
+        self.url = url
+        self.prefix = prefix
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self._serializer = registry.get_serializer("msgpack")
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Subscriptions]
+        self._loops = WeakKeyDictionary()
+
+    @property
+    def _current(self) -> Subscriptions:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = Subscriptions(self.url)
+        return self._loops[loop]
+
+    def _topic(self, kind: str, name: str) -> str:
+        return f"{self.prefix}:{kind}:{name}"
+
+    async def send(self, channel: str, message: Message) -> None:
+        assert isinstance(message, dict), "message is not a dict"
+        self.require_valid_channel_name(channel)
+        data = self._serializer.serialize(message)
+        await self._current.publish(self._topic("channel", channel), data)
+
+    async def receive(self, channel: str) -> Message:
+        self.require_valid_channel_name(channel)
+        queue = await self._open(channel)
+        try:
+            data = await queue.get()
+        except asyncio.CancelledError:
+            await self._close(channel)
+            raise
+        return dict(self._serializer.deserialize(data))
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        channel = f"{prefix}.{uuid.uuid4().hex}!{uuid.uuid4().hex}"
+        await self._open(channel)
+        return channel
+
+    async def group_add(self, group: str, channel: str) -> None:
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        queue = await self._open(channel)
+        # Again, even if it is subscribed: the connection may have been lost without an error.
+        await self._current.subscribe(self._topic("group", group), queue)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        queue = self._current.queues.get(channel)
+        if queue is not None:
+            await self._current.unsubscribe(self._topic("group", group), queue)
+
+    async def group_send(self, group: str, message: Message) -> None:
+        assert isinstance(message, dict), "message is not a dict"
+        self.require_valid_group_name(group)
+        data = self._serializer.serialize(message)
+        await self._current.publish(self._topic("group", group), data)
+
+    async def flush(self) -> None:
+        """Forget the channels, groups and messages of the running loop; close its connections."""
+        current = self._loops.pop(asyncio.get_running_loop(), None)
+        if current is not None:
+            await current.aclose()
+
+    async def _open(self, channel: str) -> asyncio.Queue[bytes]:
+        queues = self._current.queues
+        queue = queues.get(channel)
+        if queue is None:
+            queue = queues[channel] = asyncio.Queue(self.get_capacity(channel))
+            try:
+                await self._current.subscribe(self._topic("channel", channel), queue)
+            except BaseException:
+                queues.pop(channel, None)
+                raise
+        return queue
+
+    async def _close(self, channel: str) -> None:
+        current = self._current
+        queue = current.queues.pop(channel, None)
+        if queue is not None:
+            for topic in [topic for topic, queues in current.topics.items() if queue in queues]:
+                await current.unsubscribe(topic, queue)
+
+
+class Subscriptions:
+    """The topics of one event loop, with a reader for each node that has any of them."""
+
+    def __init__(self, url: str) -> None:
+        retry = Retry(NoBackoff(), 0)
+        timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        self._client = ClusterClient(url, CONNECTIONS, retry=retry, **timeouts)
+        self._options = {**cluster_nodes(url)[1], **timeouts, "retry": retry}
+        self.queues: dict[str, asyncio.Queue[bytes]] = {}  # by channel
+        self.topics: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
+        self._readers: dict[str, Reader] = {}  # by node
+        self._sharded: bool | None = None
+        self._lost: set[str] = set()
+        self._repairing: asyncio.Task[None] | None = None
+
+    async def is_sharded(self) -> bool:
+        if self._sharded is None:
+            info = await self._client.info("server", target_nodes=self._client.RANDOM)
+            self._sharded = int(str(info["redis_version"]).split(".")[0]) >= SHARDED
+        return self._sharded
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        if await self.is_sharded():
+            await self._client.spublish(topic, data)
+        else:
+            await self._client.publish(topic, data)
+
+    async def subscribe(self, topic: str, queue: asyncio.Queue[bytes]) -> None:
+        """Subscribe, and return once the node has confirmed it. Raises `redis.RedisError`."""
+        self.topics[topic].add(queue)
+        try:
+            await self._subscribe(topic)
+        except BaseException:
+            self._repair({topic})
+            raise
+
+    async def _subscribe(self, topic: str) -> None:
+        sharded = await self.is_sharded()
+        node = self._node(topic, sharded)
+        for name, reader in list(self._readers.items()):
+            if name != node.name and topic in reader.topics:
+                await reader.unsubscribe(topic)  # of a slot that has moved
+        if node.name not in self._readers:
+            self._readers[node.name] = Reader(self, node, self._options, sharded)
+        await self._readers[node.name].subscribe(topic)
+
+    def _node(self, topic: str, sharded: bool) -> ClusterNode:
+        try:
+            if not sharded:
+                readers = iter(self._readers.values())
+                return next((r.node for r in readers), self._client.get_random_primary_node())
+            if node := self._client.get_node_from_key(topic):
+                return node
+        except (RedisClusterException, LookupError):
+            pass
+        raise RedisConnectionError(f"The slot of {topic} has no node.")
+
+    async def unsubscribe(self, topic: str, queue: asyncio.Queue[bytes]) -> None:
+        self.topics[topic].discard(queue)
+        if not self.topics[topic]:
+            del self.topics[topic]
+            for reader in self._readers.values():
+                if topic in reader.topics:
+                    await reader.unsubscribe(topic)
+
+    def deliver(self, topic: str, data: bytes) -> None:
+        for queue in self.topics.get(topic, ()):
+            if queue.full():
+                queue.get_nowait()  # a lost message shows by a gap, soonest with the latest
+            queue.put_nowait(data)
+
+    def lost(self, reader: Reader, topics: set[str]) -> None:
+        """Subscribe again to topics that `reader` no longer receives."""
+        if reader.ended and self._readers.get(reader.node.name) is reader:
+            del self._readers[reader.node.name]
+        self._repair(topics)
+
+    def _repair(self, topics: set[str]) -> None:
+        self._lost |= topics
+        if self._repairing is None or self._repairing.done():
+            # An empty context: the task outlives the request that started it.
+            self._repairing = asyncio.get_running_loop().create_task(
+                self._resubscribe(), context=contextvars.Context()
+            )
+
+    async def _resubscribe(self) -> None:
+        while self._lost:
+            with contextlib.suppress(RedisError, RedisClusterException, OSError):
+                await self._client.nodes_manager.initialize()
+            for topic in list(self._lost):
+                self._lost.discard(topic)
+                if topic not in self.topics:
+                    continue
+                try:
+                    await self._subscribe(topic)
+                except (RedisError, OSError, TimeoutError) as error:
+                    logger.debug("Not subscribed to %s yet: %s", topic, error)
+                    self._lost.add(topic)
+            if self._lost:
+                await asyncio.sleep(PAUSE)
+
+    async def aclose(self) -> None:
+        self.topics.clear()
+        if self._repairing is not None:
+            self._repairing.cancel()
+        for reader in list(self._readers.values()):
+            await reader.aclose()
+        await self._client.aclose()
+
+
+class Reader:
+    """One connection to `node` that receives the messages of `topics`."""
+
+    def __init__(
+        self, subscriptions: Subscriptions, node: ClusterNode, options: Any, sharded: bool
+    ) -> None:
+        self.node = node
+        self.topics: set[str] = set()
+        self.ended = False
+        self._subscriptions = subscriptions
+        self._sharded = sharded
+        self._redis = Redis(host=node.host, port=int(node.port), **options)
+        self._pubsub: PubSub = self._redis.pubsub()
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def subscribe(self, topic: str) -> None:
+        confirmed = self._confirmations.setdefault(
+            topic, asyncio.get_running_loop().create_future()
+        )
+        self.topics.add(topic)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                async with self._lock:
+                    await (self._pubsub.ssubscribe if self._sharded else self._pubsub.subscribe)(
+                        topic
+                    )
+                if self._task is None:
+                    self._task = asyncio.get_running_loop().create_task(
+                        self._read(), context=contextvars.Context()
+                    )
+                await asyncio.shield(confirmed)
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                self._end()  # the connection may be lost without an error
+            raise
+
+    async def unsubscribe(self, topic: str) -> None:
+        self.topics.discard(topic)
+        with contextlib.suppress(RedisError, OSError):
+            async with self._lock:
+                await (self._pubsub.sunsubscribe if self._sharded else self._pubsub.unsubscribe)(
+                    topic
+                )
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self._pubsub.get_message(timeout=None)
+                if message is not None:
+                    self._take(message)
+        except MovedError as error:
+            logger.info("A slot has moved: %s", error)
+        except (RedisError, OSError) as error:
+            logger.warning("Messages of %s are not received: %s", self.node.name, error)
+        finally:
+            self._end()
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.aclose()
+                await self._redis.aclose()
+
+    def _take(self, message: Message) -> None:
+        topic = message["channel"].decode()
+        kind = message["type"]
+        if kind in ("message", "smessage"):
+            self._subscriptions.deliver(topic, message["data"])
+        elif kind in ("subscribe", "ssubscribe"):
+            if confirmed := self._confirmations.pop(topic, None):
+                confirmed.set_result(None)
+        elif topic in self.topics:  # the slot has moved
+            self.topics.discard(topic)
+            self._subscriptions.lost(self, {topic})
+
+    def _end(self) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        for confirmed in self._confirmations.values():
+            if not confirmed.done():
+                confirmed.set_exception(RedisConnectionError(f"{self.node.name} is unavailable."))
+                confirmed.exception()  # its waiters may have been cancelled
+        topics, self.topics = self.topics, set()
+        if self._task is not None:
+            self._task.cancel()
+        self._subscriptions.lost(self, topics & self._subscriptions.topics.keys())
+
+    async def aclose(self) -> None:
+        self._end()
+        if self._task is not None:
+            await asyncio.wait({self._task})
