@@ -35,7 +35,7 @@ test: install ## Run every test, as CI does
 	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 coverage: install ## Run every test and show the untested branches (takes half as long again)
-	@$(BIN)/python -m pytest -n 3 --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -p pytest_cov --cov --cov-report=term $(ARGS)
 
 test-fast: install ## Run the tests that need no browser, stopping at the first failure
 	@$(BIN)/python -m pytest -x -n 3 -m "not browser" $(ARGS)

@@ -23,6 +23,7 @@ from django.conf import settings
 from django.utils import translation
 
 settings.MAY_ENTER = ""  # in this process: no test of it runs the directory of rooms
+settings.PASSWORD_HASHERS = ["tests.support.hashers.OneIteration"]
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.chromium import ELSEWHERE
@@ -30,8 +31,13 @@ from tests.support.database import migrated_postgresql
 from tests.support.live import SERVER, LiveServer
 from tests.support.postgresql_server import PostgreSQLServer
 from tests.support.redis_server import RedisServer, free_port
+from tests.support.waiting import BOUND
 
 from .server import deviations
+
+# A busy machine may need longer for a response than httpx's five seconds.
+for function in (httpx.Client.__init__, httpx.AsyncClient.__init__, httpx.get, httpx.post):
+    function.__kwdefaults__ = {**(function.__kwdefaults__ or {}), "timeout": BOUND}
 
 # Generated cases must not fail because the machine is busy.
 hypothesis.settings.register_profile("default", deadline=None)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.support.chromium import console_errors
@@ -26,6 +25,7 @@ from tests.support.page import (
     publish,
     received,
     select_latest_event,
+    violations,
     write,
 )
 from tests.support.tabs import tabs
@@ -446,17 +446,9 @@ async def test_axe_finds_no_serious_violation(
 
 
 async def assert_accessible(page: Page) -> None:
-    schemes: list[Literal["light", "dark"]] = ["light", "dark"]
-    for scheme in schemes:
-        await page.emulate_media(color_scheme=scheme)
-        await assert_no_serious_violation(page)
-
-
-async def assert_no_serious_violation(page: Page) -> None:
-    violations = (await Axe().run(page)).response["violations"]
     serious = [
         (violation["id"], [node["html"] for node in violation["nodes"]])
-        for violation in violations
+        for violation in await violations(page)
         if violation["impact"] in ("serious", "critical")
     ]
     assert serious == [], json.dumps(serious, indent=1)

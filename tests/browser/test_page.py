@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import httpx
 import pytest
 import pytest_asyncio
+from django.contrib.auth.hashers import make_password
 from playwright.async_api import BrowserContext, Page, Route, expect
 
+from tests.support.accounts import Accounts
 from tests.support.chromium import ELSEWHERE, console_errors
 from tests.support.live import LiveServer
 from tests.support.page import (
@@ -30,7 +30,6 @@ from tests.support.page import (
     unfold,
     write,
 )
-from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_async
 from transports.registry import TECHNIQUES
@@ -40,8 +39,6 @@ pytestmark = [
     pytest.mark.own_server,
     pytest.mark.asyncio(loop_scope="module"),
 ]
-
-APPLICATION = "realtime_demo.asgi:application"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -560,26 +557,12 @@ async def test_invalid_room_shows_an_error(
     assert "main.js" not in response.text
 
 
-DATABASE = """
-from django.contrib.auth.models import User
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-User.objects.create_user("ada", password="lovelace")
-"""
-
-
 @pytest.fixture
-def database(tmp_path: Path) -> dict[str, str]:
+def database(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return the environment of a server whose database has the user ada, password lovelace."""
-    environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3"), "SECRET_KEY": "secret"}
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-c", DATABASE],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-    )
-    return environment
+    with Accounts(tmp_path) as accounts:
+        accounts.user("ada", password=make_password("lovelace"))
+        yield accounts.env
 
 
 async def change_by_keyboard(page: Page, url: str, room: str) -> None:
@@ -624,7 +607,7 @@ async def change_by_keyboard(page: Page, url: str, room: str) -> None:
 async def test_logged_in_user_publishes_under_their_name(
     context: BrowserContext, database: dict[str, str], room: str
 ) -> None:
-    with LiveServer(env={"REDIS_URL": "", **database}) as server:
+    with LiveServer(env=database) as server:
         page = await open_page(context, server.url, room)
         errors = console_errors(page)
         await page.get_by_role("link", name="Log in").click()

@@ -21,14 +21,13 @@ from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import retry_after_stall_async, until_async
+from tests.support.waiting import BOUND, retry_after_stall_async, until_async
 from transports.auth import tokens
 from transports.client import BackOff, Rejected
 from transports.registry import TECHNIQUES, Technique
 
 pytestmark = [pytest.mark.own_server]
 
-BOUND = 20.0  # seconds
 SOON = 5.0  # seconds within which a connection ends after its permission
 OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
 SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]

@@ -14,28 +14,22 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode
-from schemathesis.checks import load_all_checks, not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from websockets.sync.client import ClientConnection, connect
 
 from tests.contract.test_trusted_headers import CLAIMS
 from tests.support.database import migrated
 from tests.support.live import LiveServer
 from transports.operations.openapi import DESCRIPTION
+
+if TYPE_CHECKING:
+    from schemathesis import Case
 
 CASES = int(os.environ.get("FUZZ_CASES", 150))
 ROOM = "neighbours"
@@ -126,33 +120,47 @@ def server(
 
 # --- HTTP, from the published description ---------------------------------------------------
 
-DOCUMENT = json.loads(DESCRIPTION.read_text())
-schema = schemathesis.openapi.from_dict(DOCUMENT)
 ENDLESS = ("/streaming/{room}/", "/streaming/{room}/sse/")
-load_all_checks()
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 
 
 def described(*, endless: bool) -> st.SearchStrategy[Case[Any]]:
     """Return a strategy of valid and invalid cases of every operation."""
-    operations = [
-        schema[path][method.upper()]
-        for path, operations in DOCUMENT["paths"].items()
-        for method in operations
-        if (path in ENDLESS) == endless
-    ]
-    return st.one_of(
-        [
-            operation.as_strategy(generation_mode=mode)
-            for operation in operations
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-        ]
+
+    def strategy() -> st.SearchStrategy[Case[Any]]:
+        # Imported by the test: it takes a second, and every worker collects this file.
+        import schemathesis
+        from schemathesis import GenerationMode
+
+        document = json.loads(DESCRIPTION.read_text())
+        schema = schemathesis.openapi.from_dict(document)
+        return st.one_of(
+            [
+                schema[path][method.upper()].as_strategy(generation_mode=mode)
+                for path, operations in document["paths"].items()
+                for method in operations
+                if (path in ENDLESS) == endless
+                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+            ]
+        )
+
+    return st.deferred(strategy)
+
+
+def validate(case: Case[Any], response: Any) -> None:
+    """Check the response by the description."""
+    from schemathesis import checks
+    from schemathesis.specs.openapi import checks as described_checks
+
+    checks.load_all_checks()
+    case.validate_response(
+        response,
+        checks=[
+            checks.not_a_server_error,
+            described_checks.status_code_conformance,
+            described_checks.content_type_conformance,
+            described_checks.response_headers_conformance,
+            described_checks.response_schema_conformance,
+        ],
     )
 
 
@@ -172,7 +180,7 @@ def test_http_matches_its_description(server: LiveServer, case: Case[Any]) -> No
     if any("/" in str(value) for value in case.path_parameters.values()):
         assert response.status_code < 500  # another path, which the description lacks
         return
-    case.validate_response(response, checks=CHECKS)
+    validate(case, response)
 
 
 @cases(0.05)
@@ -183,7 +191,7 @@ def test_streams_match_their_description(server: LiveServer, case: Case[Any]) ->
     with session.request(**arguments, timeout=TIMEOUT, stream=True) as response:
         assert response.status_code < 500
         if response.status_code != 200:
-            case.validate_response(response, checks=CHECKS)
+            validate(case, response)
 
 
 # --- HTTP, as bytes -------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from realtime_demo.tap.proxy import Connection, Tap
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import free_port, missing
-from tests.support.waiting import repeated_after_a_stall
+from tests.support.waiting import BOUND, repeated_after_a_stall
 from transports.registry import BY_NAME
 
 pytestmark = [pytest.mark.own_server]
@@ -108,7 +108,7 @@ def nginx(
     )
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + BOUND
         while True:
             try:
                 httpx.get(f"{url}/healthz", verify=False)

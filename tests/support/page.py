@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from transports.registry import TECHNIQUES
@@ -91,3 +92,17 @@ async def write(page: Page, text: str, sender: str | None = "ada") -> None:
 async def select_latest_event(page: Page) -> None:
     await page.evaluate("document.activeElement.blur()")
     await page.keyboard.press("ArrowLeft")
+
+
+async def violations(page: Page) -> list[dict[str, Any]]:
+    """Return what axe finds in the light colours, and about the colours also in the dark."""
+    found = []
+    schemes: dict[Literal["light", "dark"], dict[str, object]] = {
+        "light": {},
+        "dark": {"runOnly": ["color-contrast", "link-in-text-block"]},
+    }
+    for scheme, rules in schemes.items():
+        await page.emulate_media(color_scheme=scheme)
+        options = {"resultTypes": ["violations"], **rules}
+        found += (await Axe().run(page, options=options)).response["violations"]
+    return found

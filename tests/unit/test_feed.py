@@ -122,7 +122,8 @@ async def test_subscribe_yields_a_batch_at_once_then_each_event(room: str) -> No
         first = await feed.publish(Draft(room, "ada", "1"))
         assert (await anext(batches)).events == (first,)
         rest = [await feed.publish(Draft(room, "ada", str(n))) for n in range(2, 9)]
-        await until(lambda: hub.current()._tails[room].head == rest[-1].cursor)
+        async with hub.current().using(room) as tail:
+            await until(lambda: tail.head == rest[-1].cursor)
         assert (await anext(batches)).events == tuple(rest), "all missed events in one batch"
     assert hub.current().users == 0
 
@@ -209,8 +210,9 @@ async def test_a_subscriber_survives_an_outage_of_the_history(
 
             patched.setattr(history, "read", away)
             # The tail lacks the events and the history is unavailable: an empty batch, no error.
-            hub.current()._tails[room].head = Cursor("another", 9)
-            hub.current()._tails[room].wake()
+            async with hub.current().using(room) as tail:
+                tail.head = Cursor("another", 9)
+                tail.wake()
             assert (await anext(batches)).events == ()
         event = await feed.publish(Draft(room, "ada", "back"))
         seen: list[Event] = []

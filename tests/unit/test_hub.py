@@ -82,8 +82,13 @@ async def publish(hub: Hub, text: str, room: str = "r") -> Event:
 
 
 async def head_reaches(hub: Hub, event: Event) -> None:
-    tail = hub._tails[event.room]
-    await until(lambda: tail.head == event.cursor)
+    async with hub.using(event.room) as tail:
+        await until(lambda: tail.head == event.cursor)
+
+
+def channels(hub: Hub) -> set[str]:
+    """Return the channels to which the layer copies the events of room r."""
+    return set(hub.layer.groups.get(group_of("r"), ()))
 
 
 async def test_messages_save_reads_of_the_history(hub: Hub, no_sweep: None) -> None:
@@ -154,10 +159,11 @@ async def test_an_event_between_joining_and_reading_is_kept(hub: Hub) -> None:
 async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sweep: None) -> None:
     monkeypatch.setattr(hub_module, "BACK_OFF", (0.01, 0.02))
     async with hub.using("r"):
+        former = channels(hub)
         hub.layer.broken = True
         events = [await publish(hub, str(n)) for n in range(3)]
         await head_reaches(hub, events[-1])
-        await until(lambda: hub.statistics.rejoins and hub._joined.is_set())
+        await until(lambda: hub.statistics.rejoins and channels(hub) - former)
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "after"))
         assert hub.statistics.refills == refills, "the layer delivered it"
@@ -166,12 +172,12 @@ async def test_a_failing_layer_is_joined_again(hub: Hub, monkeypatch: Any, no_sw
 async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> None:
     monkeypatch.setattr(hub_module, "PING_TIMEOUT", 0.1)
     async with hub.using("r"):
-        former = hub._channel
+        former = channels(hub)
         # Like a pub/sub layer during an outage: no message, no error.
-        hub.layer.channels.pop(former, None)
+        hub.layer.channels.clear()
         hub.layer.groups.clear()
         hub.layer.send = _into_the_void
-        await until(lambda: hub._channel != former)
+        await until(lambda: channels(hub) - former)
         del hub.layer.send
         await head_reaches(hub, await publish(hub, "after"))
 
@@ -197,7 +203,7 @@ async def test_a_lost_group_membership_is_renewed(hub: Hub) -> None:
     async with hub.using("r"):
         hub.layer.groups.clear()
         await head_reaches(hub, await publish(hub, "read by the sweep"))
-        await until(lambda: hub._channel in hub.layer.groups.get(group_of("r"), {}))
+        await until(lambda: channels(hub))
         refills = hub.statistics.refills
         await head_reaches(hub, await publish(hub, "by the layer again"))
         assert hub.statistics.refills == refills
@@ -231,7 +237,7 @@ async def test_a_new_epoch_resets_the_tail(hub: Hub) -> None:
     async with hub.using("r") as tail:
         await head_reaches(hub, await publish(hub, "before"))
         old = tail.head
-        hub.store._rooms.clear()  # type: ignore[attr-defined]
+        hub.store = MemoryStore(length=100, backlog=5, max_rooms=100)
         after = await publish(hub, "after")
         await head_reaches(hub, after)
         assert tail.after(old) is None, "the tail cannot serve a cursor of the former epoch"
@@ -257,14 +263,14 @@ async def test_rooms_are_bounded(hub: Hub) -> None:
                 async with hub.using("d"):
                     pass
         async with hub.using("d"):
-            assert set(hub._tails) == {"a", "b", "d"}, "the idle room was evicted"
+            assert hub.rooms == 3, "the idle room was evicted"
     assert hub.users == 0
 
 
 async def test_an_idle_room_leaves_its_group(hub: Hub, monkeypatch: Any) -> None:
     monkeypatch.setattr(hub_module, "LINGER", 0.0)
     async with hub.using("r"):
-        assert hub._channel in hub.layer.groups[group_of("r")]
+        assert channels(hub)
     await until(lambda: not hub.rooms and not hub.layer.groups.get(group_of("r")))
 
 

@@ -280,7 +280,6 @@ class Unhurried(ModelBackend):
     LOGIN_RATE=3,
     ALLOWED_HOSTS=["testserver"],
     AUTHENTICATION_BACKENDS=[f"{__name__}.{Unhurried.__name__}"],
-    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
 )
 @pytest.mark.parametrize(
     ("password", "statuses", "tried"),
