@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from realtime_demo.tap.proxy import Tap
+from transports.client import batch_of
 from transports.events import Batch, Cursor
 from transports.registry import TECHNIQUES, Technique
 
@@ -176,7 +177,7 @@ async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Ba
             with contextlib.suppress(httpx.TransportError):
                 response = await http.get(f"/polling/{room}/", params={"since": str(since)})
                 if response.status_code == 200:
-                    return Batch.from_document(response.json())
+                    return batch_of(response.json())
             await asyncio.sleep(0.2)
 
 

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 from transports.http.base import reject
 from transports.http.intake import check_hosts, deny, split_target
+from transports.http.origin import client_address
 from transports.http.problems import Problem, unavailable
-from transports.http.scope import Application, Receive, Scope, Send, client_address, header
+from transports.http.scope import Application, Receive, Scope, Send, header
 from transports.http.throttling import counted_as
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)

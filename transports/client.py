@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 import httpx
 from websockets.exceptions import WebSocketException
 
-from transports.events import Batch, Event, InvalidEvent
+from transports.events import Batch, Cursor, Event, InvalidEvent
 
 logger = logging.getLogger(__name__)
 
@@ -143,13 +143,25 @@ async def open_http(
         yield _Httpx(client)
 
 
+def batch_of(document: Mapping[str, Any]) -> Batch:
+    """Return the batch of parsed JSON; raises `InvalidEvent` or `InvalidCursor`."""
+    try:
+        return Batch(
+            room=document["room"],
+            cursor=Cursor.parse(document["cursor"]),
+            events=tuple(Event.from_document(event) for event in document["events"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise InvalidEvent(f"Expected a batch; got {str(document)[:200]}") from error
+
+
 async def get_batch(http: HttpClient, path: str, parameters: Mapping[str, Any]) -> Batch:
     """Return the batch of one request. Raises `Rejected`, `TryLater`, `InvalidEvent`."""
     response = await http.get(f"{path}?{urlencode(parameters)}" if parameters else path)
     if response.status != 200:
         check_status(response.status, response.headers.get("retry-after"), response.body)
     try:
-        return Batch.from_document(json.loads(response.body))
+        return batch_of(json.loads(response.body))
     except ValueError as error:  # invalid JSON or cursor
         raise InvalidEvent(f"Not a batch: {response.body[:200]!r}") from error
 

@@ -17,6 +17,7 @@ EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
 _CURSOR = re.compile(r"([a-z0-9]{1,16})-(0|[1-9][0-9]{0,14})", re.ASCII)
 MAX_CURSOR_LENGTH = 32
+OPTIONAL = ("missed", "of", "name", "data", "traceparent")  # members of an event
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 # Names of events, which Server-Sent Events send as `event:`. `EventSource` itself dispatches
@@ -141,12 +142,8 @@ class Event:
                 sender=document["sender"],
                 text=document["text"],
                 published_at=document["published_at"],
-                missed=document.get("missed"),
-                of=document.get("of"),
                 verified=document.get("verified") is True,
-                name=document.get("name"),
-                data=document.get("data"),
-                traceparent=document.get("traceparent"),
+                **{name: document.get(name) for name in OPTIONAL},
             )
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
@@ -223,18 +220,6 @@ class Batch:
         if framing not in self._encodings:
             self._encodings[framing] = framing(self)
         return cast(Framed, self._encodings[framing])
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Batch:
-        """Return the batch of parsed JSON; raises `InvalidEvent` or `InvalidCursor`."""
-        try:
-            return cls(
-                room=document["room"],
-                cursor=Cursor.parse(document["cursor"]),
-                events=tuple(Event.from_document(event) for event in document["events"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise InvalidEvent(f"Expected a batch; got {str(document)[:200]}") from error
 
 
 def batch_json(batch: Batch) -> bytes:

@@ -25,7 +25,6 @@ from django.utils.module_loading import import_string
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import Store, StoreUnavailable
-from transports.store.redis.url import is_cluster
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def store() -> Store:
 def _store_path() -> str:
     if conf.STORE or not conf.REDIS_URL:
         return conf.STORE or MEMORY_STORE
-    return CLUSTER_STORE if is_cluster(conf.REDIS_URL) else REDIS_STORE
+    return CLUSTER_STORE if "+cluster://" in conf.REDIS_URL else REDIS_STORE
 
 
 def serve(accept: Callable[[Event], bool] | None = None) -> None:

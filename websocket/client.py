@@ -13,12 +13,13 @@ from transports.client import (
     CONNECT_TIMEOUT,
     Arrival,
     BackOff,
+    batch_of,
     check_status,
     query,
     resume,
     tls_for,
 )
-from transports.events import Batch, Event
+from transports.events import Event
 
 LARGEST_MESSAGE = 64 * 1024 * 1024  # bytes: a whole history in one batch
 STATUSES = range(4400, 4600)  # close codes that are 4000 + an HTTP status
@@ -53,7 +54,7 @@ def events(
                 async for message in socket:
                     document = json.loads(message)
                     if "events" in document:
-                        batch = Batch.from_document(document)
+                        batch = batch_of(document)
                         yield batch.events, str(batch.cursor)
         except InvalidStatus as error:
             response = error.response

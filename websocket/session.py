@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -139,7 +140,8 @@ class Session:
             if task is not current:
                 task.cancel()
         self._rooms.clear()
-        await self._end(code, reason)
+        with contextlib.suppress(OSError):  # the client has disconnected
+            await self._end(code, reason)
 
     def _subscribe(self, request: Request, room: str, since: Cursor | None) -> None:
         loop = asyncio.get_running_loop()

@@ -39,7 +39,7 @@ class StateSocket:
                 pass
         finally:
             sending.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, OSError):  # OSError: the client has left
                 await sending
 
     async def _send_states(self, send: Send) -> None:

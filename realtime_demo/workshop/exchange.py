@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import h11
 
+from transports.client import batch_of
 from transports.events import Batch, Event
 
 
@@ -131,7 +132,7 @@ class Exchange:
         await self.head()
         if not await self.until(lambda: self.ended):
             raise NoResponse(self.received, seconds=self._patience)
-        return Batch.from_document(json.loads(self.body))
+        return batch_of(json.loads(self.body))
 
     @property
     def events(self) -> list[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 from collections.abc import Iterator
@@ -97,6 +98,41 @@ async def test_synchronous_code_has_a_thread_of_its_own() -> None:
         await asyncio.gather(blocked_call, next_call)
 
 
+def scope_of(room: str) -> dict[str, Any]:
+    return {
+        "type": "websocket",
+        "path": f"/websocket/{room}/",
+        "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+        "subprotocols": [],
+        "client": ["127.0.0.1", 1],
+        "user": AnonymousUser(),
+        "url_route": {"kwargs": {"room": room}},
+    }
+
+
+async def test_a_stop_ignores_a_client_that_has_left(room: str) -> None:
+    arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    arriving.put_nowait({"type": "websocket.connect"})
+    sent: list[str] = []
+    errors: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message["type"])
+        if message["type"] == "websocket.close":
+            raise ConnectionResetError  # the server has not reported the disconnect yet
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    socket = asyncio.create_task(FeedConsumer.as_asgi()(scope_of(room), arriving.get, send))
+    await until(lambda: "websocket.send" in sent)
+    await hub.aclose()
+    await until(lambda: "websocket.close" in sent)
+    arriving.put_nowait({"type": "websocket.disconnect", "code": 1006})
+    await socket
+    gc.collect()  # reports an exception that nothing has retrieved
+    assert errors == []
+
+
 async def test_backlogs_are_read_one_after_another() -> None:
     """A client that joins rooms but does not read must not make the server read all backlogs."""
     arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -113,17 +149,7 @@ async def test_backlogs_are_read_one_after_another() -> None:
             if "events" in sent[-1]:
                 await may_send.wait()
 
-    scope = {
-        "type": "websocket",
-        "path": "/websocket/backlog-a/",
-        "headers": [(b"host", b"localhost")],
-        "query_string": b"",
-        "subprotocols": [],
-        "client": ["127.0.0.1", 1],
-        "user": AnonymousUser(),
-        "url_route": {"kwargs": {"room": "backlog-a"}},
-    }
-    socket = asyncio.create_task(FeedConsumer.as_asgi()(scope, arriving.get, send))
+    socket = asyncio.create_task(FeedConsumer.as_asgi()(scope_of("backlog-a"), arriving.get, send))
     try:
         await until(lambda: any("code" in message for message in sent))  # "d" is joined already
         for _ in range(100):  # enough turns for the other backlogs

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transports.client import batch_of
 from transports.events import Batch, Cursor, Event, InvalidCursor, InvalidEvent, batch_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -46,7 +47,7 @@ def test_a_batch_is_joined_from_its_events(events: list[Event]) -> None:
     batch = Batch("lobby", Cursor("k3f9", 42), tuple(events))
     document = json.loads(batch_json(batch))
     assert (document["room"], document["cursor"]) == ("lobby", "k3f9-42")
-    assert Batch.from_document(document) == batch
+    assert batch_of(document) == batch
 
 
 def test_a_batch_is_encoded_once_for_all_subscribers() -> None:
@@ -73,6 +74,6 @@ def test_invalid_events_are_rejected(data: bytes) -> None:
 
 def test_invalid_batches_are_rejected() -> None:
     with pytest.raises(InvalidEvent):
-        Batch.from_document({"room": "lobby", "cursor": "a-1"})
+        batch_of({"room": "lobby", "cursor": "a-1"})
     with pytest.raises(InvalidCursor):
-        Batch.from_document({"room": "lobby", "cursor": "?", "events": []})
+        batch_of({"room": "lobby", "cursor": "?", "events": []})

@@ -1,4 +1,4 @@
-"""The origin of a request: its Origin and scheme, and whether it comes from this machine."""
+"""The origin of a request: client address, Origin and scheme."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from django.conf import settings
 
 from transports.conf import conf
 from transports.http.problems import Problem
-from transports.http.scope import Scope, client_address, header
+from transports.http.scope import Scope, header
 
 FORWARDED = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+
+
+def client_address(scope: Scope) -> str:
+    """Return the client's address; with `BEHIND_PROXY`, the one that the proxy reports.
+
+    Empty if unknown, as on a Unix socket without a proxy.
+    """
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def is_on_this_machine(scope: Scope) -> bool:

@@ -60,11 +60,7 @@ class Problem(Exception):
     @property
     def close_reason(self) -> str:
         """`detail`, cut to the length of a close frame."""
-        return close_reason(self.detail)
-
-
-def close_reason(detail: str) -> str:
-    return detail.encode()[:LONGEST_REASON].decode(errors="ignore")
+        return self.detail.encode()[:LONGEST_REASON].decode(errors="ignore")
 
 
 def unavailable(detail: str) -> Problem:
@@ -81,11 +77,9 @@ def problem_of(error: Exception, where: str) -> Problem:
     if isinstance(error, EventTrimmed):
         detail = "The event published under this Idempotency-Key has been trimmed; use a new key."
         return Problem(409, "key", detail)
-    if isinstance(error, FeedUnavailable):
-        logger.warning("%s: %s", where, error)
-        return unavailable("The feed is unavailable; try again.")
-    if isinstance(error, DatabaseError | TimeoutError):
+    if isinstance(error, FeedUnavailable | DatabaseError | TimeoutError):
         logger.warning("%s: %r", where, error)
-        return unavailable("The database is unavailable; try again.")
+        part = "feed" if isinstance(error, FeedUnavailable) else "database"
+        return unavailable(f"The {part} is unavailable; try again.")
     logger.error("%s", where, exc_info=error)
     return Problem(500, "internal", "The server failed to handle this request.")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cached_property
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from channels.db import database_sync_to_async
@@ -24,21 +24,20 @@ NEEDS_STACK = "needs transports.auth.middleware.TokenAuthMiddlewareStack in the 
 _SECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 Action = Literal["read", "publish"]
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-async def permitted(check: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+async def permitted(check: Callable[..., T], *arguments: Any) -> T:
     """Return the result of `check`, or raise its `Problem`; the rule in `MAY_ENTER` may query.
 
     A rule that needs no query costs no thread. Django rejects a query in the event loop; the check
     is then repeated in a thread.
     """
     try:
-        return check(*arguments, **named)
+        return check(*arguments)
     except SynchronousOnlyOperation:
-        in_thread: Any = database_sync_to_async(check, thread_sensitive=False)
-        return cast(T, await in_thread(*arguments, **named))
+        result: T = await database_sync_to_async(check, thread_sensitive=False)(*arguments)
+        return result
 
 
 class Guard(Protocol):

@@ -1,4 +1,4 @@
-"""ASGI's types, and readers of a scope: header, client, Host."""
+"""ASGI's types, and readers of a scope: header, Host."""
 
 from __future__ import annotations
 
@@ -23,15 +23,6 @@ def header(scope: Scope, name: bytes) -> bytes:
         if key == name:
             return bytes(value)
     return b""
-
-
-def client_address(scope: Scope) -> str:
-    """Return the client's address; with `BEHIND_PROXY`, the one that the proxy reports.
-
-    Empty if unknown, as on a Unix socket without a proxy.
-    """
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 def check_host(scope: Scope) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from transports.conf import conf
+from transports.http.origin import client_address
 from transports.http.problems import Problem
 from transports.http.request import Request
-from transports.http.scope import client_address
 
 NETWORK = 64  # bits of an IPv6 address that its host does not choose (RFC 4291 §2.5.1)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from transports.http.origin import scheme_of
-from transports.http.scope import client_address, header
+from transports.http.origin import client_address, scheme_of
+from transports.http.scope import header
 from transports.http.views import api_view, json_response
 
 # No secrets: an echo is easily logged.

@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from realtime_demo.demo.ipc import Document, parent
 from transports.auth.permissions import check_room
 from transports.events import Cursor, InvalidCursor
+from transports.http.origin import client_address
 from transports.http.problems import Problem
 from transports.http.request import Request, permitted
-from transports.http.scope import Scope, client_address
+from transports.http.scope import Scope
 from transports.http.views import api_view, json_response
 from transports.registry import BY_NAME
 
