@@ -40,6 +40,8 @@ _default_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that con
 _serving_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[Event], bool]] = (
     WeakKeyDictionary()
 )
+# By loop and room: the events published in this turn of the loop, and the task that sends them.
+_waking: dict[tuple[asyncio.AbstractEventLoop, str], tuple[list[Event], asyncio.Task[None]]] = {}
 _is_serving = False  # whether this process has endpoints
 
 
@@ -165,31 +167,29 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
 
 
 async def _wake(event: Event) -> None:
-    group, channel_layer = group_of(event.room), layer()
-    accept = _serving_loops.get(asyncio.get_running_loop())
-    if (
-        (accept and accept(event))
-        and isinstance(channel_layer, InMemoryChannelLayer)
-        and len(channel_layer.groups.get(group, ())) == 1
-    ):
-        return  # the layer's only receiver is the hub of this loop, which has the event
-    task = asyncio.current_task()
-    cancellations = task.cancelling() if task else 0
+    channel_layer, loop = layer(), asyncio.get_running_loop()
+    accepted = loop in _serving_loops and _serving_loops[loop](event)
+    if isinstance(channel_layer, InMemoryChannelLayer):
+        receivers = channel_layer.groups.get(group_of(event.room), ())
+        if len(receivers) <= accepted:
+            return  # no receiver, or only the hub of this loop, which has the event
+    if (key := (loop, event.room)) not in _waking:
+        _waking[key] = [], loop.create_task(_send(*key))
+    events, sending = _waking[key]
+    events.append(event)
+    await asyncio.shield(sending)
+
+
+async def _send(loop: asyncio.AbstractEventLoop, room: str) -> None:
+    events = sorted(_waking.pop((loop, room))[0], key=lambda event: event.cursor.seq)
+    lines = b"\n".join([event.encoded for event in events]).decode()
+    message = {"type": "feed.event", "room": room, "id": events[-1].id, "event": lines}
     try:
-        message = {
-            "type": "feed.event",
-            "room": event.room,
-            "id": event.id,
-            "event": event.encoded.decode(),
-        }
         async with asyncio.timeout(LAYER_TIMEOUT):
-            await channel_layer.group_send(group, message)
+            await layer().group_send(group_of(room), message)
     except Exception as error:
-        # The event is in the store: every hub reads it at its next sweep.
+        # The events are in the store: every hub reads them at its next sweep.
         logger.warning("The channel layer did not accept a message (%r).", error)
-    # Before Python 3.12 redis-py can swallow a cancellation.
-    if task and task.cancelling() > cancellations:
-        raise asyncio.CancelledError
 
 
 async def rooms() -> list[str]:

@@ -225,18 +225,23 @@ class Hub:
         self._received_at = asyncio.get_running_loop().time()
         if message["type"] != "feed.event":
             return
-        self.statistics.received += 1
         tail = self._tails.get(message["room"])
-        if tail is None or tail.contains(message["id"]):
+        lines = message["event"].split("\n")  # the events of one turn of the publishing loop
+        self.statistics.received += len(lines)
+        if tail is None or tail.contains(message["id"]):  # of the last one
             return
-        event = Event.decode(message["event"].encode())
-        telemetry().received(now() - event.published_at)
         arrived = self._arrived.get(tail.room)
-        if arrived is not None:
-            arrived.append(event)
-        elif tail.head is not None and not tail.append(event):
-            self.statistics.refills += 1
-            self._load(tail)
+        for line in lines:
+            event = Event.decode(line.encode())
+            if tail.contains(event.id):
+                continue
+            telemetry().received(now() - event.published_at)
+            if arrived is not None:
+                arrived.append(event)
+            elif tail.head is not None and not tail.append(event):
+                self.statistics.refills += 1
+                self._load(tail)
+                return  # the history has the rest
 
     # --- Periodic checks ------------------------------------------------------------------
 
@@ -291,7 +296,8 @@ class Hub:
                 stale = set(self._tails)
             for room in stale & self._tails.keys():
                 await self.layer.group_add(group_of(room), self._channel)
-        await self.layer.send(self._channel, {"type": "hub.ping"})
+        if now - self._received_at > PING_TIMEOUT / 2:
+            await self.layer.send(self._channel, {"type": "hub.ping"})
 
     # --- Stop -----------------------------------------------------------------------------
 

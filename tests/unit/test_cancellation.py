@@ -91,8 +91,10 @@ async def test_a_publish_can_be_cancelled_at_any_step_of_the_layer(
             return
 
     feed.serve()
+    room = uuid.uuid4().hex
+    await feed.layer().group_add(feed.group_of(room), "another-process")
     monkeypatch.setattr(feed.layer(), "group_send", swallow)
-    task = asyncio.create_task(feed.publish(Draft(uuid.uuid4().hex, "ada", "hi")))
+    task = asyncio.create_task(feed.publish(Draft(room, "ada", "hi")))
     await entered.wait()
     task.cancel()
     await asyncio.wait([task])

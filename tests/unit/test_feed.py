@@ -142,6 +142,31 @@ async def test_own_events_need_no_layer(room: str, monkeypatch: pytest.MonkeyPat
         assert hub.current().statistics.refills == refills, "nothing was read from the history"
 
 
+async def test_publishes_of_one_turn_are_one_message(
+    room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for each room, which serves another process without a read of the history."""
+    send, messages = feed.layer().group_send, []
+
+    async def count(group: str, message: dict[str, Any]) -> None:
+        messages.append(message)
+        await send(group, message)
+
+    monkeypatch.setattr(feed.layer(), "group_send", count)
+    async with aclosing(hub.subscribe(room)) as batches, aclosing(hub.subscribe("b")) as others:
+        assert (await anext(batches)).events == ()
+        await anext(others)
+        monkeypatch.setattr(hub.current(), "accept", lambda event: False)
+        feed.serve(hub.current().accept)  # as if another process had published
+        texts = [(room, "1"), ("b", "2"), (room, "3"), (room, "4")]
+        published = await asyncio.gather(*(feed.publish(Draft(r, "ada", t)) for r, t in texts))
+        events = tuple(sorted((e for e in published if e.room == room), key=lambda e: e.cursor))
+        async with asyncio.timeout(BOUND):
+            assert (await anext(batches)).events == events, "in one batch"
+        assert [message["room"] for message in messages] == [room, "b"]
+        assert hub.current().statistics.refills == 0
+
+
 async def test_subscribe_yields_heartbeats(room: str) -> None:
     event = await feed.publish(Draft(room, "ada", "hi"))
     async with aclosing(hub.subscribe(room, event.cursor, heartbeat=0.02)) as batches:

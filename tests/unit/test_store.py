@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis
@@ -44,6 +45,38 @@ async def test_numbers_are_dense_from_one(log: Store) -> None:
 async def test_numbers_are_dense_under_concurrency(log: Store) -> None:
     events = await asyncio.gather(*(log.append(Draft("r", "ada", "x")) for _ in range(10)))
     assert sorted(event.cursor.seq for event in events) == list(range(1, 11))
+
+
+@pytest.mark.redis
+async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer) -> None:
+    """They keep their order; each has its own result; a cancelled caller cancels no other."""
+    wrong_type = "not-a-stream"
+    rooms = ["a", "b", wrong_type, "a", "b", "a"]
+    async with history_of("redis", redis_server.url, prefix=(prefix := uuid.uuid4().hex)) as log:
+        await fill(log, 1)  # opens the connections
+        client: Any = redis_server.client
+        client.set(f"{prefix}:room:{wrong_type}", "string")
+        client.script_flush()
+        with client.monitor() as monitor:
+            appends = [asyncio.create_task(log.append(Draft(room, "ada", ""))) for room in rooms]
+            await asyncio.sleep(0)
+            appends[0].cancel()
+            results = await asyncio.gather(*appends, return_exceptions=True)
+            client.echo("end")
+            clients = []
+            while (command := monitor.next_command())["command"] != "ECHO end":
+                if command["command"].startswith("EVAL") and prefix in command["command"]:
+                    clients.append((command["client_address"], command["client_port"]))
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert isinstance(results[2], StoreUnavailable)
+        events = [result for result in results if isinstance(result, Event)]
+        assert [(event.room, event.cursor.seq) for event in events] == [
+            ("b", 1),
+            ("a", 2),
+            ("b", 2),
+            ("a", 3),
+        ]
+        assert len(clients) == len(rooms) and len(set(clients)) == 1, "one connection"
 
 
 async def test_a_key_is_used_once(log: Store) -> None:

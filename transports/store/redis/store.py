@@ -27,6 +27,7 @@ from transports.store.base import (
     new_token,
     now,
 )
+from transports.store.redis.appends import Appends
 from transports.store.redis.connection import CONNECTIONS, Pool, client
 from transports.store.redis.log import (
     Entry,
@@ -103,7 +104,7 @@ class RedisStore:
         self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
         self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
         self._pool = cast(Pool, self._reader.connection_pool)
-        self._append = self._redis.register_script(APPEND)
+        self._append = Appends(self._redis, APPEND)
 
     @classmethod
     def from_settings(cls) -> RedisStore:
@@ -162,7 +163,7 @@ class RedisStore:
             self._expiry,
             remember,
         ]
-        identity = await reached(self._append(keys=keys, args=cast(Any, arguments)))
+        identity = await reached(self._append(keys=keys, args=arguments))
         if identity is None:
             return None
         return replace(event, id=identity.decode())
