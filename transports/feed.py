@@ -32,16 +32,15 @@ logger = logging.getLogger(__name__)
 MEMORY_STORE = "transports.store.memory.MemoryStore"
 REDIS_STORE = "transports.store.redis.store.RedisStore"
 CLUSTER_STORE = "transports.store.redis.cluster.ClusterStore"
+Loop = asyncio.AbstractEventLoop
 LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only wakes hubs
 
-_stores: WeakKeyDictionary[asyncio.AbstractEventLoop, Store] = WeakKeyDictionary()
+_stores: WeakKeyDictionary[Loop, Store] = WeakKeyDictionary()
 _default_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
 # The loops with a hub, and what accepts each event published on them, ahead of the layer's copy.
-_serving_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Callable[[Event], bool]] = (
-    WeakKeyDictionary()
-)
-# By loop and room: the events published in this turn of the loop, and the task that sends them.
-_waking: dict[tuple[asyncio.AbstractEventLoop, str], tuple[list[Event], asyncio.Task[None]]] = {}
+_serving_loops: WeakKeyDictionary[Loop, Callable[[Event], bool]] = WeakKeyDictionary()
+# The events to send in one message of the channel layer, and the task that sends them.
+_waking: dict[tuple[Loop, str], tuple[list[Event], asyncio.Task[None]]] = {}
 _is_serving = False  # whether this process has endpoints
 
 
@@ -79,7 +78,7 @@ def serve(accept: Callable[[Event], bool] | None = None) -> None:
         _serving_loops[asyncio.get_running_loop()] = accept
 
 
-def serving_loop() -> asyncio.AbstractEventLoop | None:
+def serving_loop() -> Loop | None:
     """Return the loop of this process that serves clients; None if none is running."""
     return next((loop for loop in list(_serving_loops) if loop.is_running()), None)
 
@@ -169,24 +168,26 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
 async def _wake(event: Event) -> None:
     channel_layer, loop = layer(), asyncio.get_running_loop()
     accepted = loop in _serving_loops and _serving_loops[loop](event)
+    key = (loop, event.room)
     if isinstance(channel_layer, InMemoryChannelLayer):
-        receivers = channel_layer.groups.get(group_of(event.room), ())
-        if len(receivers) <= accepted:
+        if len(channel_layer.groups.get(group_of(event.room), ())) <= accepted:
             return  # no receiver, or only the hub of this loop, which has the event
-    if (key := (loop, event.room)) not in _waking:
-        _waking[key] = [], loop.create_task(_send(*key))
+        key = (loop, event.id)  # a message for each event, as it costs no round trip
+    if key not in _waking:
+        _waking[key] = [], loop.create_task(_send(key))
     events, sending = _waking[key]
     events.append(event)
     await asyncio.shield(sending)
 
 
-async def _send(loop: asyncio.AbstractEventLoop, room: str) -> None:
-    events = sorted(_waking.pop((loop, room))[0], key=lambda event: event.cursor.seq)
+async def _send(key: tuple[Loop, str]) -> None:
+    events = sorted(_waking.pop(key)[0], key=lambda event: event.cursor.seq)
+    last = events[-1]
     lines = b"\n".join([event.encoded for event in events]).decode()
-    message = {"type": "feed.event", "room": room, "id": events[-1].id, "event": lines}
+    message = {"type": "feed.event", "room": last.room, "id": last.id, "event": lines}
     try:
         async with asyncio.timeout(LAYER_TIMEOUT):
-            await layer().group_send(group_of(room), message)
+            await layer().group_send(group_of(last.room), message)
     except Exception as error:
         # The events are in the store: every hub reads them at its next sweep.
         logger.warning("The channel layer did not accept a message (%r).", error)
