@@ -153,8 +153,8 @@ CLAIMS = (
         _(
             "Redis is one backend, needed once there are several processes. It keeps a message "
             "only until it is read, so it is not a history. The notes' setting fails with "
-            "redis-py 8: it ends a read after 5 s, and channels-redis waits for 5 s too, so an idle "
-            "socket closes with 1011."
+            "redis-py 8: it ends a read after 5 s, and channels-redis waits for 5 s too, so an "
+            "idle socket closes with 1011."
         ),
         channels_today.redis_setting,
         condition=_("the socket timeout is longer than 5 s"),
