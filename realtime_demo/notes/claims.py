@@ -166,8 +166,8 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "Django runs an `async def` view under WSGI as well, but each request holds a thread "
-            "until it ends. Under ASGI all of them wait in one thread, and a WebSocket is "
-            "possible at all."
+            "until it ends. Under ASGI all of them wait in one thread, and WebSocket "
+            "is possible."
         ),
         channels_today.awaiting,
         condition=_("many clients wait at the same time"),
@@ -190,7 +190,7 @@ CLAIMS = (
         Verdict.HOLDS,
         _(
             "The stack looks the user up once, as the socket opens: a later log-out does not "
-            "close the socket. It knows sessions, not tokens, and does not check the Origin."
+            "close the socket. It supports sessions, not tokens, and does not check the Origin."
         ),
         channels_today.authentication,
         links=(f"{CHANNELS}topics/authentication.html",),
