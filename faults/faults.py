@@ -369,8 +369,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "storm",
-        f"nginx killed, and a storm of {STORM}",
-        "All connections are cut at once; all clients reconnect as soon as nginx listens again.",
+        f"nginx killed, and {STORM} clients reconnect at once",
+        "All connections are cut; all clients reconnect as soon as nginx listens again.",
         nginx_killed,
         clients=STORM // 6,
         rate=1.0,
@@ -399,7 +399,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-flushed",
         "Redis flushed (FLUSHALL)",
-        "As before, but without an outage; the groups of the channel layer are deleted too.",
+        "Like the previous fault, without an outage; the channel layer's groups are deleted too.",
         redis_flushed,
         forgets=True,
         in_short=True,
@@ -489,7 +489,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "clients-stall",
         "clients stall for 10 s",
-        "No bytes cross their connections, which stay open; then all bytes do.",
+        "Their connections stay open, but no bytes cross; then all bytes are delivered.",
         clients_stall,
         tapped=True,
     ),
