@@ -31,7 +31,7 @@ MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads
 
 @dataclass(frozen=True)
 class Hold:
-    """A number to hold, with the measured value."""
+    """A limit, with the measured value."""
 
     what: str
     found: str

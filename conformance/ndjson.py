@@ -38,7 +38,7 @@ def strictly(line: bytes) -> Any:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in members]
         if len(names) != len(set(names)):
-            raise Repeated(f"a member twice: {names}")
+            raise Repeated(f"repeated members: {names}")
         return dict(members)
 
     def constant(name: str) -> NoReturn:
@@ -92,7 +92,7 @@ async def lines_end(probe: Probe) -> None:
         json.loads(last)
     except ValueError:
         return
-    raise Failed(f"{last[:60]!r} is whole, but its line has not ended")
+    raise Failed(f"{last[:60]!r} is complete, but no line feed follows")
 
 
 @case("ndjson/3.1/one-text-on-a-line")

@@ -111,7 +111,7 @@ class Connection:
         self.timeout = timeout
 
     async def send(self, data: bytes) -> None:
-        """Send `data`; the answer to a connection that the server has closed is still read."""
+        """Send `data`; ignore a closed connection, since its answer can still be read."""
         with suppress(OSError):
             self.writer.write(data)
             async with asyncio.timeout(self.timeout):
@@ -249,7 +249,7 @@ class Connection:
 
 @asynccontextmanager
 async def connect(origin: Origin, seconds: float) -> AsyncIterator[Connection]:
-    """Open a connection while the block lasts, whose waits take at most `seconds`.
+    """Open a connection while the block lasts; each wait for the server takes at most `seconds`.
 
     Raises `NoResponse` if the server is unreachable.
     """

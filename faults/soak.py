@@ -2,7 +2,7 @@
 
     python -m faults.soak [--minutes 60] [--rate 10] [--clients 40] [--json FILE] [--markdown FILE]
 
-A production serves clients of every technique, half of them through a tap that cuts all of its
+A deployment serves clients of every technique, half of them through a tap that cuts all of its
 connections every 20 s. Twenty times (in a short soak, every 30 s) all clients leave, and the open
 descriptors, threads and tasks are counted: at rest they do not depend on the clients, so a leak is
 visible. Memory is sampled every ten seconds. Each series' slope is reported with its 95 % interval,

@@ -334,6 +334,6 @@ class DemoRunner:
 
 
 def _is_device(connection: Connection) -> bool:
-    """Return whether the client is another device than this one, by its address."""
+    """Return whether the client's address belongs to another device."""
     address, _port = connection.client
     return bool(address) and not ipaddress.ip_address(address.partition("%")[0]).is_loopback

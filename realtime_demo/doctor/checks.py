@@ -1,4 +1,4 @@
-"""The probes: from outside, over the same URLs as any client, in their own rooms."""
+"""Probes of a deployment from outside, over the same URLs as any client, in their own rooms."""
 
 from __future__ import annotations
 
@@ -350,7 +350,7 @@ class Examination:
         ]
 
     def _in_time(self, delays: list[float | None]) -> bool:
-        """Return whether every event arrived within the time that the network explains."""
+        """Return whether every event arrived, and without more delay than the network causes."""
         allowed = LATE + 4 * self.round_trip
         return all(delay is not None and delay <= allowed for delay in delays)
 

@@ -51,7 +51,7 @@ class Platform:
     def matches(
         self, response: Mapping[str, str], request: Mapping[str, str], rejection: str
     ) -> bool:
-        """Return whether these fields and this response to a malformed request show it."""
+        """Return whether these fields or this response to a malformed request identify it."""
         return (
             any(_shows(response, name, pattern) for name, pattern in self.response.items())
             or (
@@ -93,7 +93,7 @@ class Finding:
         return "\n".join(remedies) or gettext(NOTES[self.what])
 
 
-# What holds on every platform. A platform's own remedy replaces it.
+# The general remedies. A platform's own remedy replaces one of them.
 NOTES = {
     _("address"): _("The proxy must send X-Forwarded-For; run the server with BEHIND_PROXY=1."),
     _("buffers"): _("The proxy must forward each part of a response as it arrives."),

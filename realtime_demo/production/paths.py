@@ -1,4 +1,4 @@
-"""The generated files of a production, and the environment of its processes."""
+"""The generated files of a production deployment, and the environment of its processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_SOCKET = 90
 
 @dataclass(frozen=True)
 class Paths:
-    """The options and files of one production, which runs its own Redis if `redis_url` is empty."""
+    """The options and files of one deployment, which runs its own Redis if `redis_url` is empty."""
 
     directory: Path
     host: str = "127.0.0.1"

@@ -245,7 +245,7 @@ async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer)
 def test_each_resumption_is_complete_or_has_a_reset(
     first: int, count: int, seq: int, epoch: str
 ) -> None:
-    """The events follow the cursor without a gap, or a reset has their number (None: unknown)."""
+    """The events follow the cursor without a gap, or a reset counts the missed (None: unknown)."""
     extent = Extent("sr", first, first + count - 1)
     events = [Event(f"sr-{n}", "message", "r", "", "", 0.0) for n in range(first, first + count)]
     batch = extent.batch("r", Cursor(epoch, seq), events)

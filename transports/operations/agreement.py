@@ -1,7 +1,7 @@
 """Agreement of the processes of one feed on the settings that they must have in common.
 
 Each process with Redis writes digests of these settings under the feed's prefix, and reads those
-of the others: an error is logged for each process that differs, and of two the one that has
+of the others. An error is logged for each process that differs. Of two that differ, the one that
 started later is not ready. Processes with another prefix are another feed.
 """
 
@@ -49,7 +49,7 @@ def digests() -> dict[str, str]:
         "CHANNEL_LAYERS": [layer.get("BACKEND"), layer.get("CONFIG", {}).get("prefix")],
         "HISTORY_LENGTH": conf.HISTORY_LENGTH,
     }
-    # HMAC under SECRET_KEY of a constant; of the others, under a constant.
+    # HMAC: of a constant, with SECRET_KEY as the key; of the other values, with a constant key.
     digest = {"SECRET_KEY": salted_hmac(SALT, "", algorithm="sha256").hexdigest()}
     for name, value in values.items():
         text = json.dumps(value)
