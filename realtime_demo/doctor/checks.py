@@ -287,7 +287,7 @@ class Examination:
         await self._published(room, "fresh")
         after = await fetch(self.target, path, headers=headers)
         if b"fresh" not in after.body:
-            evidence = _("a poll after a publish had the response from before")
+            evidence = _("a poll after a publish received the earlier response")
             self.find(technique.name, "caches", evidence)
 
     # --- Streams --------------------------------------------------------------------------

@@ -332,8 +332,8 @@ SCENARIOS: tuple[Scenario, ...] = (
             "Requests by polling: {requests.polling} in 25 s, of which the tab was hidden for "
             "{hidden.total}; in a visible tab there would have been about 120. A hidden tab's "
             "timers run at most once a second, and after five minutes once a minute. Long polling, "
-            "streams and WebSocket need no timer, and continued. This page leaves hidden time out "
-            "of its delays: the browser causes them, not the technique."
+            "streams and WebSocket need no timer, and continued. This page does not count delays "
+            "while it is hidden: the browser causes them, not the technique."
         ),
         link="https://developer.chrome.com/blog/timer-throttling-in-chrome-88",
         needs_demo=False,
@@ -349,7 +349,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         choices=(
             Choice(_("They are dropped")),
             Choice(_("All clients wait for the slowest")),
-            Choice(_("They wait for this client alone, and arrive all at once"), right=True),
+            Choice(_("Only this client's events wait, and then arrive all at once"), right=True),
         ),
         settings={"rate": 5},
         actions=(
@@ -362,8 +362,8 @@ SCENARIOS: tuple[Scenario, ...] = (
             "the delay is {p95.sse}. Lost: {lost.total}. The other techniques were not affected: "
             "with WebSocket it is {p95.websocket}. The events waited in the buffers between "
             "server and client. Had the buffers filled up, the server would have waited for this "
-            "client alone: it has no queue for each client, only a cursor for each into the "
-            "room's one history."
+            "client alone: it has no queue for each client, only a cursor into the history of the "
+            "room."
         ),
         link=f"{RFC}rfc9293#section-3.8.6",
     ),
