@@ -168,7 +168,7 @@ class Connection:
         return data
 
     async def ends(self) -> bool:
-        """Whether the server closes the connection before the time limit; drops what it sends."""
+        """Return whether the server closes the connection in time; discard what it sends."""
         with suppress(TimedOut, TimeoutError):
             async with asyncio.timeout(self.timeout):
                 size = 0

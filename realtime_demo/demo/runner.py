@@ -131,7 +131,7 @@ class DemoRunner:
     # The child
 
     def _announce_stop(self) -> None:
-        """Tell the child that it will be asked to stop."""
+        """Announce to the child that it will be asked to stop."""
         self._send_state()
         if self._lines is not None:
             self._lines.send({"stopping": True})
@@ -308,7 +308,7 @@ class DemoRunner:
             self._opened[connection.label] += 1
 
     def document(self) -> Document:
-        """The state document."""
+        """Return the state document."""
         return {
             "running_since": self.running_since,
             "server": self.server,

@@ -25,7 +25,7 @@ class Remedy:
     source: str = ""
 
     def __str__(self) -> str:
-        """The lines, each under its block, then the note and the source."""
+        """Return the lines, each under its block, then the note and the source."""
         parts = [f"# {block}\n{text}" for block, text in self.lines.items()]
         parts += [gettext(self.note)] if self.note else []
         return "\n".join([*parts, *([self.source] if self.source else [])])

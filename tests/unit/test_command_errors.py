@@ -32,7 +32,7 @@ RESULT = "expected a.* result of compare --json"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with `FILES`."""
+    """Return the working directory, which contains `FILES`."""
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder").mkdir()

@@ -71,7 +71,7 @@ class Agreement:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to report, if the store is in Redis."""
+        """Start the reports if the store is in Redis."""
         if conf.REDIS_URL and not conf.STORE and self._task is None:
             loop = asyncio.get_running_loop()
             # An empty context: the task outlives a request that has started it.
