@@ -49,14 +49,14 @@ def strictly(line: bytes) -> Any:
 
 async def lines(probe: Probe) -> list[bytes]:
     """Return the complete lines that are not empty; raises `Skipped` without one."""
-    found = [
+    complete = [
         line
         for line in (await streams.received("ndjson", probe)).data.split(b"\n")[:-1]
         if line.strip()
     ]
-    if not found:
+    if not complete:
         raise Skipped(f"no JSON within {probe.timeout:g} s")
-    return found
+    return complete
 
 
 @case("ndjson/3/status")

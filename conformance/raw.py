@@ -129,8 +129,8 @@ class Connection:
             async with asyncio.timeout(self.timeout):
                 return await self.reader.readuntil(end)
         except asyncio.IncompleteReadError as error:
-            came = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
-            raise NoResponse(f"the server closed the connection {came}") from error
+            when = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
+            raise NoResponse(f"the server closed the connection {when}") from error
         except OSError as error:
             raise self._error(error) from error
         except asyncio.LimitOverrunError as error:

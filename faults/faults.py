@@ -347,7 +347,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-flushed",
         "Redis flushed (FLUSHALL)",
-        "As before, but without an outage; the groups of the channel layer are deleted too.",
+        "Every client receives a `reset` without a number, but without an outage; the groups of "
+        "the channel layer are deleted too.",
         redis_flushed,
         forgets=True,
         in_short=True,

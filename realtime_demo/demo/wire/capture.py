@@ -27,8 +27,8 @@ Measure = Callable[[bytearray], int | None]
 class Splitter:
     """A parser that splits the bytes of one direction into a head and carriers.
 
-    `measure` returns the end of the first carrier; if it is given, there is no head. `lost` is
-    true after invalid bytes.
+    `measure` returns the end of the first carrier. Without it, the bytes begin with a head, which
+    determines it. `lost` is true after invalid bytes.
     """
 
     def __init__(self, measure: Measure | None = None) -> None:
