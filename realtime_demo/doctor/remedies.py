@@ -35,10 +35,10 @@ class Remedy:
 class Platform:
     """A proxy or a hosting platform.
 
-    It is recognised by regular expressions: for a field of its responses (`response`, one
-    suffices), for the fields that it adds to requests (`request`, all of them), or for its
-    response to a malformed request (`rejection`). `first_byte` is the documented time, in
-    seconds, after which it ends a request without a response; None without such a default.
+    Regular expressions recognise it: by one of the fields of its responses (`response`), by all
+    fields that it adds to requests (`request`), or by its response to a malformed request
+    (`rejection`). `first_byte` is the documented time, in seconds, after which it ends a request
+    without a response; None without such a default.
     """
 
     name: str

@@ -30,7 +30,7 @@ KOREAN = [file for file in CHAPTERS if file.name.endswith(".ko.md")]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LISTENING = re.compile(r"Uvicorn running on ")
 PORT = "8001"
-SHORT = 2.0  # seconds; for the naive versions, of which something does not arrive
+SHORT = 2.0  # seconds; for the naive versions, some of whose output does not arrive
 
 
 @pytest.fixture
