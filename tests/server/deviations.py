@@ -51,7 +51,7 @@ DEVIATIONS = [
         r"test_large_announced_body_is_rejected|test_absurd_content_length_is_rejected"
         r"|test_chunked_body_is_rejected|test_client_sending_a_rejected_body",
         "A body is read whole, into memory or a file, before the application receives any of it: "
-        "no limit of ours is reached in time.",
+        "the application's limit comes too late.",
         "https://github.com/django/daphne/issues/483",
     ),
     Deviation(
@@ -64,14 +64,14 @@ DEVIATIONS = [
         "daphne",
         r"test_mount_point_is_fixed\[.*[Dd]aphne-[Rr]oot-[Pp]ath-\\xff",
         "`Daphne-Root-Path` is decoded as ASCII before the application is called: other bytes are "
-        "a 500. (Where the application is mounted does not change: it sets that itself.)",
+        "a 500. The mount point does not change: the application sets it.",
         "https://github.com/django/daphne#root-path-script_name",
     ),
     Deviation(
         "daphne",
         r"test_an_incomplete_handshake_.*(1[.]0--|Connection: |Version: )",
         "A handshake of another version, or without Connection, is rejected by Autobahn with 400 "
-        "and no body (one of HTTP/1.0 with 500); it names the versions 13 and 8.",
+        "and no body (one of HTTP/1.0 with 500); the response names the versions 13 and 8.",
         "https://github.com/crossbario/autobahn-python",
     ),
     Deviation(
@@ -84,8 +84,8 @@ DEVIATIONS = [
     Deviation(
         "daphne",
         r"test_half_closed_client_receives",
-        "Twisted closes a connection of which the client has closed its side (a short poll may be "
-        "answered before).",
+        "Twisted closes the connection when the client closes its sending side (a short poll may "
+        "be answered before).",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
         strict=False,
     ),
@@ -147,7 +147,7 @@ DEVIATIONS = [
     Deviation(
         "daphne",
         r"test_memory_is_bounded_if_a_client_does_not_read\[websocket|test_memory_is_bounded_if_pongs_are_not_read",
-        "The same over WebSocket; how much is sent depends on how far the feed is ahead.",
+        "Over WebSocket, unread data stays in memory too; how much depends on the timing.",
         "https://github.com/django/daphne/issues/170",
         strict=False,
     ),
@@ -162,7 +162,7 @@ DEVIATIONS = [
         "hypercorn",
         r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is disconnected without a close frame: wsproto "
-        "leaves sending one to the server.",
+        "leaves it to the server to send one.",
         "https://github.com/python-hyper/wsproto/issues/178",
     ),
     Deviation(
@@ -183,7 +183,7 @@ DEVIATIONS = [
         "hypercorn",
         r"test_other_content_types_are_rejected",
         "Where a body is rejected before it was read, the connection closes after the response "
-        "without saying so: a client that reuses it may fail.",
+        "without `Connection: close`: a client that reuses it may fail.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
         strict=False,
     ),
