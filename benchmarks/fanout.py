@@ -54,7 +54,7 @@ class Fanout:
 
     @property
     def at_a_time(self) -> float:
-        """Mean events that a subscriber received at a time: over 1 if it or the server was late.
+        """Mean number of events that a subscriber received at once: over 1 if either side was late.
 
         Long polling then costs less for each event, since there are fewer requests.
         """

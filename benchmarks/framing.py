@@ -38,9 +38,9 @@ class Parsed(NamedTuple):
 class Framing:
     """The framing of events by one technique.
 
-    `request` opens a connection. `head` is the status of the one response with all events, or
-    None if each response has its own. `confirms`: the server confirms the subscription in a
-    message; otherwise, the head does.
+    `request` opens a connection. `head` is the expected status of the one response with all
+    events; None if there are several responses. `confirms`: the server confirms the subscription
+    in a message; otherwise, the head does.
     """
 
     request: bytes

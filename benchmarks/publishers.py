@@ -83,7 +83,7 @@ class HttpPublisher:
             await self.connect()
 
     async def _listen(self) -> None:
-        # Runs during publishing: a server does not read from a client that does not read.
+        # Read while publishing: a server stops reading from a client that reads no responses.
         while True:
             code, body = await read_response(self._reader)
             if code != 201:

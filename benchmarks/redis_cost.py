@@ -116,7 +116,7 @@ async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Sub
 
 
 async def publish(publishers: list[HttpPublisher], count: int) -> None:
-    """Publish `count` events, by one publisher after the other."""
+    """Publish `count` events, by the publishers in turn."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(count):

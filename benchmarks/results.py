@@ -31,7 +31,7 @@ MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads
 
 @dataclass(frozen=True)
 class Hold:
-    """A number to hold, with the measured value."""
+    """A limit, with the measured value."""
 
     what: str
     found: str
@@ -94,8 +94,8 @@ class Results:
         for stall in self.stalled:
             if CONTESTANT[stall.contestant].is_default:
                 requirement = f"A client that never reads, {stall.contestant}: under 8 MiB"
-                found = f"{stall.growth / MIB:.1f} MiB"
-                holds.append(Hold(requirement, found, stall.growth < MOST_GROWTH))
+                growth = f"{stall.growth / MIB:.1f} MiB"
+                holds.append(Hold(requirement, growth, stall.growth < MOST_GROWTH))
         return holds
 
     def document(self) -> dict[str, Any]:

@@ -28,7 +28,6 @@ class Stalled:
     `sent` bytes were published while it did not read, and memory grew by at most `growth` bytes.
     The ledger is of another client, which reads all the time. The first client reads again at the
     end, and must receive the last event.
-
     """
 
     contestant: str
@@ -52,7 +51,7 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
     async with contestant.open(server.port, room, 1, text) as (listeners, publisher):
 
         async def publish(count: int) -> int:
-            """Publish until an event is lost; return the maximum memory, in bytes."""
+            """Publish `count` events or until one is lost; return the maximum memory, in bytes."""
             most = 0
             for _ in range(count // STEP):
                 for _ in range(STEP):

@@ -272,7 +272,7 @@ async def database_away(testbed: Testbed) -> float:
 
 
 async def _nothing_crosses(testbed: Testbed, seconds: float) -> None:
-    """Wait `seconds`; expect that no event arrives after those under way at the beginning."""
+    """Wait `seconds`; expect no event except those already on their way at the beginning."""
     await asyncio.sleep(UNDER_WAY)
     arrived, published = testbed.arrived, testbed.publisher.answered
     await asyncio.sleep(seconds - UNDER_WAY)
@@ -503,7 +503,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "clients-fall-off",
-        "clients fall off the history",
+        "clients fall behind the history",
         f"They stall while 120 events are published to a history of {HISTORY}, and are then cut.",
         clients_fall_off,
         env={"HISTORY_LENGTH": str(HISTORY)},

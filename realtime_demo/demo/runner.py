@@ -131,7 +131,7 @@ class DemoRunner:
     # The child
 
     def _announce_stop(self) -> None:
-        """Tell the child that it will be asked to stop."""
+        """Announce to the child that it will be asked to stop."""
         self._send_state()
         if self._lines is not None:
             self._lines.send({"stopping": True})
@@ -308,7 +308,7 @@ class DemoRunner:
             self._opened[connection.label] += 1
 
     def document(self) -> Document:
-        """The state document."""
+        """Return the state document."""
         return {
             "running_since": self.running_since,
             "server": self.server,
@@ -334,6 +334,6 @@ class DemoRunner:
 
 
 def _is_device(connection: Connection) -> bool:
-    """Return whether the client is another device than this one, by its address."""
+    """Return whether the client's address belongs to another device."""
     address, _port = connection.client
     return bool(address) and not ipaddress.ip_address(address.partition("%")[0]).is_loopback

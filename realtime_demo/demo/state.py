@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
 from realtime_demo.tap.network import Network
+from transports.http.names import shown
 from transports.http.problems import Problem
 from transports.registry import BY_NAME
 
@@ -74,7 +75,9 @@ class FeedSettings(Setting):
         check_members(document, "running", "rate", "room", "arrivals")
         arrivals = document.get("arrivals", self.arrivals)
         if arrivals not in ("poisson", "fixed"):
-            raise Problem(400, "arrivals", "'arrivals' must be 'poisson' or 'fixed'.")
+            raise Problem(
+                400, "arrivals", f"'arrivals' must be poisson or fixed; got {shown(arrivals)}."
+            )
         return replace(
             self,
             running=boolean(document, "running", self.running),
@@ -116,21 +119,25 @@ def number(
     value = document.get(name, default)
     least, most = between
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise Problem(400, name, f"'{name}' must be a number from {least:g} to {most:g}.")
+        raise Problem(
+            400, name, f"'{name}' must be a number from {least:g} to {most:g}; got {shown(value)}."
+        )
     return float(value)
 
 
 def integer(document: Mapping[str, Any], name: str, most: int) -> int:
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Problem(400, name, f"'{name}' must be an integer from 1 to {most}.")
+        raise Problem(
+            400, name, f"'{name}' must be an integer from 1 to {most}; got {shown(value)}."
+        )
     return value
 
 
 def boolean(document: Mapping[str, Any], name: str, default: bool | None = None) -> bool:
     value = document.get(name, default)
     if not isinstance(value, bool):
-        raise Problem(400, name, f"'{name}' must be true or false.")
+        raise Problem(400, name, f"'{name}' must be true or false; got {shown(value)}.")
     return value
 
 
@@ -138,7 +145,8 @@ def technique(document: Mapping[str, Any]) -> str | None:
     """Return the member `technique`; None: all techniques."""
     name = document.get("technique")
     if name is not None and (not isinstance(name, str) or name not in BY_NAME):
-        raise Problem(400, "technique", f"'technique' must be one of {', '.join(BY_NAME)}.")
+        detail = f"'technique' must be one of {', '.join(BY_NAME)}; got {shown(name)}."
+        raise Problem(400, "technique", detail)
     return name
 
 

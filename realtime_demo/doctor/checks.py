@@ -1,4 +1,4 @@
-"""The probes: from outside, over the same URLs as any client, in their own rooms."""
+"""Probes of a deployment from outside, over the same URLs as any client, in their own rooms."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ class Examination:
         await self._published(room, "fresh")
         after = await fetch(self.target, path, headers=headers)
         if b"fresh" not in after.body:
-            evidence = _("a poll after a publish had the response from before")
+            evidence = _("a poll after a publish received the earlier response")
             self.find(technique.name, "caches", evidence)
 
     # --- Streams --------------------------------------------------------------------------
@@ -350,7 +350,7 @@ class Examination:
         ]
 
     def _in_time(self, delays: list[float | None]) -> bool:
-        """Return whether every event arrived within the time that the network explains."""
+        """Return whether every event arrived, and without more delay than the network causes."""
         allowed = LATE + 4 * self.round_trip
         return all(delay is not None and delay <= allowed for delay in delays)
 

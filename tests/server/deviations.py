@@ -69,9 +69,9 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|Connection: |Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|Connection: |Version: )",
         "A handshake of another version, or without Connection, is rejected by Autobahn with 400 "
-        "and no body (one of HTTP/1.0 with 500); it names the versions 13 and 8.",
+        "and no body (one of HTTP/1.0 with 500); the response names the versions 13 and 8.",
         "https://github.com/crossbario/autobahn-python",
     ),
     Deviation(
@@ -91,7 +91,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "hypercorn",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|h2c|Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|h2c|Version: )",
         "A handshake of another version is rejected with 400, without the version that Hypercorn "
         "supports, although wsproto names it; `Upgrade: h2c` is taken for HTTP/2.",
         "https://github.com/python-hyper/wsproto/pull/96",
@@ -112,7 +112,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "granian",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|Version: )",
         "A handshake of another version is rejected with 400, without the version that Granian "
         "supports; one of HTTP/1.0 is accepted.",
         "https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2",
@@ -162,7 +162,7 @@ DEVIATIONS = [
         "hypercorn",
         r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is disconnected without a close frame: wsproto "
-        "leaves sending one to the server.",
+        "leaves it to the server to send one.",
         "https://github.com/python-hyper/wsproto/issues/178",
     ),
     Deviation(

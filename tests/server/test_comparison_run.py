@@ -137,7 +137,7 @@ async def test_adapters_measure_other_endpoints() -> None:
         assert result.complete and result.same_host
         assert [measurement.technique for measurement in measurements] == list(paths)
         assert all(measurement.cost.cpu is None for measurement in measurements), (
-            "the server is no process of the run"
+            "the server is not a process of the run"
         )
 
 

@@ -27,7 +27,7 @@ from tests.support.waiting import BOUND, retry_after_stall
 pytestmark = [pytest.mark.own_server]
 
 LANGUAGES = {code for code, _ in settings.LANGUAGES}
-SHORT = 1.0  # seconds; enough for a stub, of which something does not arrive
+SHORT = 1.0  # seconds; enough for a stub, some of whose bytes do not arrive
 PLACEHOLDER = re.compile(r"\{(\w+)[^}]*\}")
 LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 

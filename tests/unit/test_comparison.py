@@ -117,7 +117,7 @@ def test_blocks_are_consecutive_in_time() -> None:
 
 
 def test_interval_allows_for_correlation_in_time() -> None:
-    """With a slow wave under the samples, intervals from events are too narrow, from blocks not."""
+    """If the samples drift slowly, intervals from events are too narrow; those from blocks fit."""
     generator, trials, covered = random.Random(7), 300, {"events": 0, "blocks": 0}
     for _ in range(trials):
         wave, clusters = generator.gauss(0, 1), list[list[float]]()
@@ -156,7 +156,7 @@ def test_interval_covers_the_median_at_its_level(shared: float) -> None:
     assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
 
 
-def test_interval_between_runs() -> None:
+def test_interval_between_runs_covers_the_mean() -> None:
     mean, half = between([3.0, 4.0, 5.0])
     assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
     generator, covered = random.Random(11), 0
@@ -189,7 +189,7 @@ def received(*deliveries: tuple[int, int]) -> list[Sample]:
     return [Sample(client, number, 99.0) for client, number in deliveries]
 
 
-def test_ledger_of_known_deliveries() -> None:
+def test_ledger_counts_known_deliveries() -> None:
     samples = received(
         (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # complete; -1 is of the warm-up
         (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 duplicated, 1 late, 99 foreign
@@ -406,7 +406,7 @@ async def test_http_client_reads_every_kind_of_body(
         (b"garbage\r\n\r\n", (ConnectionError, InvalidEvent)),
     ],
 )
-async def test_http_client_errors(
+async def test_http_clients_raise_for_broken_responses(
     response: bytes,
     error: tuple[type[Exception], ...],
     connection: Callable[[str], MeasuredClient],
@@ -560,7 +560,9 @@ def test_scenarios_and_sweeps_are_settings() -> None:
         (Check("x", "", 0, 0.1, 0), False, False),
     ],
 )
-def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
+def test_verdict_follows_deviation_and_uncertainty(
+    check: Check, agrees: bool, consistent: bool
+) -> None:
     assert (check.agrees, check.consistent) == (agrees, consistent)
 
 

@@ -94,8 +94,8 @@ def test_counts_of_rounds_are_added_up() -> None:
 
 
 def test_interval_covers_the_spread_between_rounds() -> None:
-    """Rounds differ by more than their samples show: the intervals of two results of three rounds
-    must still overlap as often as their level says."""
+    """Rounds vary by more than the samples within one do. The intervals of two results, each of
+    three rounds, must still overlap as often as their level states."""
     generator = random.Random(7)
 
     def result() -> Measurement:

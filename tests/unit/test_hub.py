@@ -315,7 +315,7 @@ async def test_a_room_used_again_at_once_gets_a_new_tail() -> None:
     tasks.append(asyncio.create_task(use("room")))
     await asyncio.sleep(0)  # the task that reads its history is about to begin
     tasks[1].cancel()
-    tasks.append(asyncio.create_task(use("third")))  # in the place of the first, which is idle
+    tasks.append(asyncio.create_task(use("third")))  # it replaces the first room, which is idle
     tasks[0].cancel()
     tasks.append(asyncio.create_task(use("room")))
     await until(lambda: "room" in entered, BOUND)

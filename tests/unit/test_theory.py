@@ -124,7 +124,7 @@ def test_bandwidth_limits_and_delays_events() -> None:
         predict("sse", Workload(10), path, Sizes(event=200))
 
 
-def test_bytes_of_known_examples() -> None:
+def test_bytes_match_hand_computed_examples() -> None:
     # 1 event and 1 request a second: 1/e of the responses are empty, so (1 - 1/e) responses carry
     # an event, and each further event in a batch costs a comma.
     prediction = predict("polling", Workload(1), NetworkPath(), Sizes(up=100, down=200, event=50))
@@ -142,7 +142,7 @@ def test_bytes_of_known_examples() -> None:
     assert prediction.idle_down == pytest.approx(240 * 48 + 180 * 20)
 
 
-def test_framing_of_known_examples() -> None:
+def test_framing_matches_hand_computed_examples() -> None:
     event = len('{"id":"k-1"}')  # 12 bytes of JSON, id of 3, room of 1
     assert framed("streaming", event, 3, 1) == len("d\r\n") + 13 + len("\r\n")
     assert (
@@ -175,7 +175,7 @@ def test_silences_match_their_definition(rate: float, length: float) -> None:
     ),
     st.floats(0.01, 0.99),
 )
-def test_distribution_properties(
+def test_distribution_rises_to_one_and_has_the_mean(
     parts: list[tuple[float, float, float, float]], share: float
 ) -> None:
     total = sum(part[0] for part in parts)

@@ -17,7 +17,7 @@ from .parsing import chunk_end, frame_end, header_fields, inflated
 MOST = 1024 * 1024  # bytes recorded of a connection
 LEAST = 64 * 1024  # bytes recorded of a connection if there are many
 TOTAL = 128 * 1024 * 1024  # bytes recorded of all connections, roughly
-CONNECTIONS = 1_000  # number of recordings at which those of closed connections are discarded
+CONNECTIONS = 1_000  # number of recordings; beyond it, closed connections' are discarded
 LONGEST = 16 * 1024 * 1024  # bytes of a carrier
 HEAD = 64 * 1024  # bytes of a head
 
@@ -27,8 +27,8 @@ Measure = Callable[[bytearray], int | None]
 class Splitter:
     """A parser that splits the bytes of one direction into a head and carriers.
 
-    `measure` returns the end of the first carrier; if it is given, there is no head. `lost` is
-    true after invalid bytes.
+    `measure` returns the end of the first carrier. Without it, the bytes begin with a head, which
+    determines it. `lost` is true after invalid bytes.
     """
 
     def __init__(self, measure: Measure | None = None) -> None:
