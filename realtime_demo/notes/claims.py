@@ -63,7 +63,7 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "The server sends each event by itself, but only into a response or a socket that "
-            "the client has opened. A client behind a firewall cannot be called."
+            "the client has opened. It cannot connect to a client behind a firewall."
         ),
         techniques.push,
         condition=_("the client has opened the connection"),
@@ -152,9 +152,9 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "Redis is one backend, needed once there are several processes. It keeps a message "
-            "only until it is read: it is no history. The notes' setting breaks with redis-py 8, "
-            "which ends a read after 5 s, as long as channels-redis waits; an idle socket closes "
-            "with 1011."
+            "only until it is read, so it is not a history. The notes' setting fails with "
+            "redis-py 8: a read times out after 5 s, which is how long channels-redis waits. So "
+            "an idle socket closes with 1011."
         ),
         channels_today.redis_setting,
         condition=_("the socket timeout is longer than 5 s"),
@@ -253,7 +253,7 @@ CLAIMS = (
         _(
             "With two workers on Redis, Channels runs some tasks twice, and it loses the tasks "
             "of a worker that dies. Here a task is a row that one worker claims, and its publish "
-            "has a key. Two names have changed: the router needs `as_asgi()`, and "
+            "has a key. The code differs too: the router needs `as_asgi()`, and "
             "`TokenAuthMiddlewareStack` was never in Channels; this project has its own."
         ),
         workers.exactly_once,
