@@ -63,7 +63,7 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "The server sends each event by itself, but only into a response or a socket that "
-            "the client has opened. A client behind a firewall cannot be called."
+            "the client has opened. It cannot connect to a client behind a firewall."
         ),
         techniques.push,
         condition=_("the client has opened the connection"),

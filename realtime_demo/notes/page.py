@@ -1,4 +1,4 @@
-"""`docs/notes.md` and its Korean sister, from the claims and a recorded run."""
+"""`docs/notes.md` and its Korean translation, made from the claims and a recorded run."""
 
 from __future__ import annotations
 

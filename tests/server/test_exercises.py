@@ -40,7 +40,7 @@ FAULTS = {
     "sse": {"identity": 'the line "id: <cursor>"', "resume": "the first message must be"},
     "chat": {"resume": "received: -", "burst": "100 messages arrived; 50 are lost"},
     "disconnect": {"disconnect": "10 of their requests still wait"},
-    "proxy": {"buffering": "behind the proxy arrived: -", "compressing": "exempts the response"},
+    "proxy": {"buffering": "received through the proxy: -", "compressing": "exempts the response"},
     "token": {
         "bearer": "the server sends: anonymous",
         "subprotocol": "got anonymous and realtime.v1",
