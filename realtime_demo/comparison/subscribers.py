@@ -63,19 +63,10 @@ class SubscriberCounts:
     counted: int = 0  # deliveries of the measured window, whose numbers are not negative
     resets: int = 0
     errors: tuple[str, ...] = ()
-    median: float | None = None  # by two wall clocks: for the screen only
 
     def __add__(self, other: SubscriberCounts) -> SubscriberCounts:
-        return SubscriberCounts(
-            self.wire + other.wire,
-            self.open + other.open,
-            self.empty + other.empty,
-            self.received + other.received,
-            self.counted + other.counted,
-            self.resets + other.resets,
-            self.errors + other.errors,
-            other.median if self.median is None else self.median,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return SubscriberCounts(*(a + b for a, b in pairs))
 
 
 @dataclass(frozen=True)
@@ -90,6 +81,7 @@ class Mark:
     cpu: float
     lags: tuple[float, ...] = ()
     counts: SubscriberCounts = field(default_factory=SubscriberCounts)
+    median: float | None = None  # seconds, by two wall clocks: for the screen only
 
 
 @dataclass(frozen=True)
@@ -198,15 +190,7 @@ class Subscribers:
 
     async def mark(self) -> Mark:
         lags = tuple(sorted(self._lags))
-        counts = self._count()
-        return Mark(self.config.adapter.name, time.monotonic(), time.process_time(), lags, counts)
-
-    async def ready(self) -> int:
-        """Return how many clients have received anything."""
-        return len({sample.client for sample in self.samples})
-
-    def _count(self) -> SubscriberCounts:
-        return SubscriberCounts(
+        counts = SubscriberCounts(
             wire=self.tap.total,
             open=len(self.tap.connections),
             empty=self.empty,
@@ -214,8 +198,14 @@ class Subscribers:
             counted=self.counted,
             resets=self.resets,
             errors=tuple(self.errors),
-            median=statistics.median(self._recent) if self._recent else None,
         )
+        median = statistics.median(self._recent) if self._recent else None
+        now, cpu = time.monotonic(), time.process_time()
+        return Mark(self.config.adapter.name, now, cpu, lags, counts, median)
+
+    async def ready(self) -> int:
+        """Return how many clients have received anything."""
+        return len({sample.client for sample in self.samples})
 
     async def settle(self) -> None:
         """Discard the heartbeats and the event loop's lateness up to now."""
