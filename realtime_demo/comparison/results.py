@@ -421,6 +421,11 @@ class Configuration:
     settings: Settings
     measurements: tuple[Measurement, ...]
 
+    @property
+    def shown(self) -> list[Measurement]:
+        """The measurements whose figures are not withheld."""
+        return [one for one in self.measurements if not one.bottleneck]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -438,10 +443,10 @@ class Result:
     http_cpu: float = 0.0  # CPU seconds of the HTTP client for one publish
 
     @property
+    def measurements(self) -> list[tuple[Configuration, Measurement]]:
+        return [(one, each) for one in self.configurations for each in one.measurements]
+
+    @property
     def complete(self) -> bool:
         """Whether no event was rejected, lost, duplicated or out of order."""
-        return all(
-            measurement.ledger.complete
-            for configuration in self.configurations
-            for measurement in configuration.measurements
-        )
+        return all(measurement.ledger.complete for _, measurement in self.measurements)

@@ -17,7 +17,7 @@ from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
 from realtime_demo.comparison.output.formatting import figure
-from realtime_demo.comparison.output.html import AXIS_TITLES, page
+from realtime_demo.comparison.output.html import SWEEP_TITLES, page
 from realtime_demo.comparison.output.tables import Table, delays, tables
 from realtime_demo.comparison.output.terminal import render, show
 from realtime_demo.comparison.plan import COMPARED, SWEPT, Plan, Settings
@@ -142,8 +142,8 @@ def test_empty_share_tolerates_one_request() -> None:
         assert empty_share.agrees == agrees, empty_share
 
 
-def test_every_swept_setting_has_an_axis_title() -> None:
-    assert AXIS_TITLES.keys() == SWEPT.keys()
+def test_every_swept_setting_has_titles() -> None:
+    assert SWEEP_TITLES.keys() == SWEPT.keys()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,16 +15,7 @@ from realtime_demo.comparison.selfcheck import Added
 from realtime_demo.comparison.statistics import between
 from transports.registry import BY_NAME
 
-from .formatting import (
-    DASH,
-    describe,
-    figure,
-    interval,
-    label,
-    milliseconds,
-    number,
-    size,
-)
+from .formatting import DASH, describe, figure, interval, label, milliseconds, number, size
 
 Tone = Literal["", "good", "fair", "bad"]
 
@@ -117,16 +108,13 @@ def repeated(result: Result) -> list[Table]:
         if len(same) < 2:
             continue
         columns = (
-            "",
-            _("median in ms of each run"),
-            _("mean"),
-            _("95 % between runs"),
-            _("95 % within one"),
+            *("", _("median in ms of each run"), _("mean")),
+            *(_("95 % between runs"), _("95 % within one")),
         )
         title = _("Between runs: {configuration}").format(configuration=describe(same[0]))
         comparisons.append(table := Table(title, columns))
         for name in [measurement.name for measurement in same[0].measurements]:
-            spreads = [m.intended for one in same for m in shown(one) if m.name == name]
+            spreads = [m.intended for one in same for m in one.shown if m.name == name]
             if len(spreads) < 2:
                 continue
             mean, half = between([spread.p50 for spread in spreads])
@@ -139,11 +127,6 @@ def repeated(result: Result) -> list[Table]:
                 f"± {milliseconds(within)}",
             )
     return comparisons
-
-
-def shown(configuration: Configuration) -> list[Measurement]:
-    """Return the measurements whose figures are not withheld."""
-    return [one for one in configuration.measurements if not one.bottleneck]
 
 
 def css_of(technique: str) -> str:
@@ -237,47 +220,45 @@ def delays(configuration: Configuration) -> Table:
 
 
 def costs(configuration: Configuration) -> Table:
-    table = Table(
+    return _of_figures(
+        configuration,
         _("Wire, for one client: requests and bytes an event, bytes an idle hour"),
-        (
-            *("", _("requests"), _("empty"), _("bytes up"), _("bytes down")),
-            *(_("idle up"), _("idle down"), _("reconnects")),
-        ),
+        (_("requests"), TAPPED, lambda m: number(m.cost.requests_per_event)),
+        (_("empty"), TAPPED, lambda m: number(m.cost.empty_share, ".0%")),
+        (_("bytes up"), TAPPED, lambda m: number(m.cost.up_per_event, ",.0f")),
+        (_("bytes down"), TAPPED, lambda m: number(m.cost.down_per_event, ",.0f")),
+        (_("idle up"), IDLE, lambda m: number(m.idle_up, ",.0f")),
+        (_("idle down"), IDLE, lambda m: number(m.idle_down, ",.0f")),
+        (_("reconnects"), TAPPED, lambda m: number(m.cost.reconnects)),
     )
-    for measurement in shown(configuration):
-        cost = measurement.cost
-        table.add(
-            label(measurement.name),
-            number(cost.requests_per_event),
-            number(cost.empty_share, ".0%"),
-            number(cost.up_per_event, ",.0f"),
-            number(cost.down_per_event, ",.0f"),
-            number(measurement.idle_up, ",.0f"),
-            number(measurement.idle_down, ",.0f"),
-            number(cost.reconnects),
-        )
-    reasons = (TAPPED, TAPPED, TAPPED, TAPPED, IDLE, IDLE, TAPPED)
-    return table.explain_dashes(dict(zip(table.columns[1:], reasons, strict=True)))
 
 
 def server(configuration: Configuration) -> Table:
-    columns = (
-        *("", _("connections"), _("KiB a connection"), _("CPU ms for 1,000 deliveries")),
-        *(_("server, an event"), _("clients, an event")),
+    def kibibytes(measurement: Measurement) -> str:
+        memory = measurement.cost.memory
+        return number(None if memory is None else memory / 1024, ",.0f")
+
+    return _of_figures(
+        configuration,
+        _("Server; CPU ms of one event to all clients"),
+        (_("connections"), TAPPED, lambda m: number(m.cost.connections)),
+        (_("KiB a connection"), SMALL, kibibytes),
+        (_("CPU ms for 1,000 deliveries"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
+        (_("server, an event"), PROBED, lambda m: milliseconds(m.event_probe.server)),
+        (_("clients, an event"), PROBED, lambda m: milliseconds(m.event_probe.clients)),
     )
-    table = Table(_("Server; CPU ms of one event to all clients"), columns)
-    for measurement in shown(configuration):
-        cost = measurement.cost
-        table.add(
-            label(measurement.name),
-            number(cost.connections),
-            number(None if cost.memory is None else cost.memory / 1024, ",.0f"),
-            milliseconds(cost.cpu),
-            milliseconds(measurement.event_probe.server),
-            milliseconds(measurement.event_probe.clients),
-        )
-    reasons = (TAPPED, SMALL, LOCAL, PROBED, PROBED)
-    return table.explain_dashes(dict(zip(columns[1:], reasons, strict=True)))
+
+
+def _of_figures(
+    configuration: Configuration,
+    title: str,
+    *columns: tuple[str, str, Callable[[Measurement], str]],
+) -> Table:
+    """Return a table of columns with a title, the reason for unknown figures, and the figure."""
+    table = Table(title, ["", *(name for name, _, _ in columns)])
+    for measurement in configuration.shown:
+        table.add(label(measurement.name), *(figure(measurement) for _, _, figure in columns))
+    return table.explain_dashes({name: reason for name, reason, _ in columns})
 
 
 def predictions(configuration: Configuration) -> Table:
@@ -289,7 +270,7 @@ def predictions(configuration: Configuration) -> Table:
         ),
         text_columns=2,
     )
-    for measurement in shown(configuration):
+    for measurement in configuration.shown:
         name = label(measurement.name)
         for check in measurement.comparison():
             if not (check.predicted or check.measured):
