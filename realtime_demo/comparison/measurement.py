@@ -121,11 +121,8 @@ async def _warm_up(phase: Phase) -> list[float]:
                 for name, count in ready.items()
                 if count < settings.clients
             )
-            raise MeasurementFailed(
-                _("The warm-up's events did not reach every client of {missing}.").format(
-                    missing=missing
-                )
-            )
+            text = _("The warm-up's events did not reach every client of {missing}.")
+            raise MeasurementFailed(text.format(missing=missing))
 
 
 async def _drain(phase: Phase, events: int) -> None:

@@ -119,17 +119,6 @@ class Added:
 
 
 @dataclass(frozen=True)
-class OwnCost:
-    """The result of a self-check.
-
-    `http_cpu` is the CPU seconds of each HTTP client for one publish, by its name.
-    """
-
-    added: tuple[Added, ...]
-    http_cpu: dict[str, float]
-
-
-@dataclass(frozen=True)
 class Trial:
     """The settings of a self-check.
 
@@ -146,9 +135,12 @@ class Trial:
     http_client: str = "httpx"
 
 
-async def self_check(trial: Trial, application: str = APPLICATION) -> OwnCost:
-    """Measure the added delay of each technique of `trial`, and the CPU of each HTTP client.
+async def self_check(
+    trial: Trial, application: str = APPLICATION
+) -> tuple[list[Added], dict[str, float]]:
+    """Return the delay added to each technique of `trial`, and the CPU of each HTTP client.
 
+    The CPU is in seconds for one publish, by the client's name.
     The default omits polling: its delay depends on its phase, and it uses the same client as
     long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
     """
@@ -174,7 +166,7 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> OwnCost:
                 delays += await _round(workers, name, url, publisher, trial, number)
             minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
             added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
-    return OwnCost(tuple(added), http_cpu)
+    return added, http_cpu
 
 
 async def _round(

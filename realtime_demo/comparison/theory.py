@@ -106,15 +106,11 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            raise ValueError(
-                _("A rate must be events a second, above 0; got {rate}.").format(rate=self.rate)
-            )
+            text = _("A rate must be events a second, above 0; got {rate}.")
+            raise ValueError(text.format(rate=self.rate))
         if self.interval < 0 or self.hold <= 0 or self.heartbeat <= 0 or self.ping <= 0:
-            raise ValueError(
-                _("Times must be above 0 s (interval: 0 s or more); got {workload}.").format(
-                    workload=self
-                )
-            )
+            text = _("Times must be above 0 s (interval: 0 s or more); got {workload}.")
+            raise ValueError(text.format(workload=self))
 
 
 @dataclass(frozen=True)
