@@ -73,7 +73,7 @@ class Fanout:
 async def fanout(server: Server, contestant: Contestant, load: Load, room: str) -> Fanout:
     """Publish `load`, wait for every delivery, and count them in the ledger."""
     async with contestant.open(server.port, room, load.subscribers) as (listeners, publisher):
-        await at_rate(publisher, load.warm_up, 10)
+        await at_rate(load.warm_up, 10, publisher)
         await listeners.complete(publisher.published)
         await server.settled()
         receipts = listeners.tally.receipts
@@ -81,7 +81,7 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
         if load.rate is None:
             await at_once(publisher, load.events)
         else:
-            await at_rate(publisher, load.events, load.rate)
+            await at_rate(load.events, load.rate, publisher)
         complete = await listeners.complete(publisher.published)
         seconds = time.perf_counter() - start
         cpu, load_cpu = server.cpu - cpu, time.process_time() - load_cpu

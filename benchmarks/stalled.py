@@ -28,7 +28,6 @@ class Stalled:
     `sent` bytes were published while it did not read, and memory grew by at most `growth` bytes.
     The ledger is of another client, which reads all the time. The first client reads again at the
     end, and must receive the last event.
-
     """
 
     contestant: str
