@@ -106,12 +106,11 @@ class DemoRunner:
             with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # mode 0700
                 path = os.path.join(directory, "parent.sock")
                 listening = await asyncio.start_unix_server(self._serve_child, path, limit=LONGEST)
-                environment = {
-                    **self._environment,
-                    "STAGE_SOCKET": path,
-                    "CLASS_ADDRESS": self._class_address(self.tap.port),
-                }
-                supervising = asyncio.create_task(self.supervisor.run(environment))
+                address = self._class_address(self.tap.port)
+                added = {"STAGE_SOCKET": path, "CLASS_ADDRESS": address}
+                supervising = asyncio.create_task(
+                    self.supervisor.run({**self._environment, **added})
+                )
                 sending = asyncio.create_task(self._send_changes())
                 try:
                     ready = asyncio.create_task(self.supervisor.ready.wait())
@@ -133,12 +132,14 @@ class DemoRunner:
     def _announce_stop(self) -> None:
         """Tell the child that it will be asked to stop."""
         self._send_state()
-        if self._lines is not None:
-            self._lines.send({"stopping": True})
+        self._send({"stopping": True})
 
     def _send_state(self) -> None:
+        self._send({"state": self.document()})
+
+    def _send(self, document: Document) -> None:
         if self._lines is not None:
-            self._lines.send({"state": self.document()})
+            self._lines.send(document)
 
     async def _wait_for_child(self) -> None:
         """Wait until the child answers, with any status, and has connected to this process."""
