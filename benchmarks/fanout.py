@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.ledger import DeliveryLedger
+from benchmarks.ledger import Audited, DeliveryLedger
 from benchmarks.publishers import at_once, at_rate
 from benchmarks.servers import Server
 
@@ -26,7 +26,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Fanout:
+class Fanout(Audited):
     """The figures of one run. `seconds` is from the first publish to the last delivery."""
 
     contestant: str
@@ -64,10 +64,6 @@ class Fanout:
     def server_busy(self) -> float:
         """The share of a core that the server used."""
         return self.cpu / self.seconds
-
-    @property
-    def valid(self) -> bool:
-        return self.ledger.clean and not self.failures
 
 
 async def fanout(server: Server, contestant: Contestant, load: Load, room: str) -> Fanout:

@@ -9,9 +9,8 @@ from rich.console import Console
 from benchmarks import publishing
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
-from benchmarks.idle import IdleCost
+from benchmarks.ledger import Audited
 from benchmarks.results import BURST, FLAT_OUT, HELD_LOAD, KIB, MIB, PUBLISH, STEADY_LOAD, Results
-from benchmarks.stalled import Stalled
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 
@@ -92,7 +91,7 @@ def _times(results: Results, contestant: Contestant) -> str:
     return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
 
 
-def _problem(run: Fanout | IdleCost | Stalled) -> str:
+def _problem(run: Audited) -> str:
     """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:

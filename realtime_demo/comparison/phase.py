@@ -195,9 +195,9 @@ class Clients:
         """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
         samples: defaultdict[str, list[Sample]] = defaultdict(list)
         request_times: defaultdict[str, list[list[float]]] = defaultdict(list)
-        for name, received in await self._ask(Subscribers.close):
-            samples[name] += received.samples
-            request_times[name] += received.request_times
+        for name, (received, requested) in await self._ask(Subscribers.close):
+            samples[name] += received
+            request_times[name] += requested
         return samples, request_times
 
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -152,15 +153,10 @@ def _with_idle(
     Idle clients have the first configuration's interval, hold and network.
     """
 
-    def idle_settings(settings: Settings) -> tuple[object, ...]:
-        return settings.interval, settings.hold, settings.network
-
-    return [
-        replace(
-            one,
-            measurements=tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements),
-        )
-        if idle_settings(one.settings) == idle_settings(configurations[0].settings)
-        else one
-        for one in configurations
-    ]
+    known = attrgetter("settings.interval", "settings.hold", "settings.network")
+    added = list(configurations)
+    for number, one in enumerate(configurations):
+        if known(one) == known(configurations[0]):
+            measured = tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements)
+            added[number] = replace(one, measurements=measured)
+    return added

@@ -203,7 +203,7 @@ async def _round(
         published = await publisher.ask(Publisher.run, room, start, times, 0, SIZE)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_minimal = dict(await minimal.ask(MinimalClient.close))
-        samples = (await tool.ask(Subscribers.close)).samples
+        samples, _ = await tool.ask(Subscribers.close)
         by_tool = {sample.number: sample.received for sample in samples}
     return [
         (by_minimal[event.index] - at, by_tool[event.index] - at)

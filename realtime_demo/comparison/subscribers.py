@@ -98,14 +98,6 @@ class RequestProbe:
     alone: float = 0.0
 
 
-@dataclass(frozen=True)
-class Received:
-    """All deliveries of a process, and the request times of each of its polling clients."""
-
-    samples: list[Sample]
-    request_times: list[list[float]]
-
-
 class Subscribers:
     """The clients of one technique in this process, and the tap between them and the server."""
 
@@ -138,12 +130,13 @@ class Subscribers:
         self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.request_times))]
         self._tasks.append(asyncio.create_task(self._watch_the_loop()))
 
-    async def close(self) -> Received:
+    async def close(self) -> tuple[list[Sample], list[list[float]]]:
+        """Stop; return all deliveries, and the request times of each polling client."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tap.__aexit__()
-        return Received(self.samples, self.request_times)
+        return self.samples, self.request_times
 
     async def _follow(self, number: int) -> None:
         config, settings = self.config, self.config.settings
