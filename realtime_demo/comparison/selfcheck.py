@@ -68,12 +68,6 @@ async def _long_poll(url: str, received: Stamped) -> None:
             parameters = {"since": response.json()["cursor"], "wait": "25"}
 
 
-def _client_of(technique: str) -> Callable[[str, Stamped], Awaitable[None]]:
-    if BY_NAME[technique].scheme == "ws":
-        return _socket
-    return _long_poll if BY_NAME[technique].is_polled else _stream
-
-
 class MinimalClient:
     """A minimal client, in a worker process."""
 
@@ -83,7 +77,9 @@ class MinimalClient:
 
     async def open(self, technique: str, url: str) -> None:
         self._received = []
-        self._client = asyncio.ensure_future(_client_of(technique)(url, self._received))
+        follow = _long_poll if BY_NAME[technique].is_polled else _stream
+        follow = _socket if BY_NAME[technique].scheme == "ws" else follow
+        self._client = asyncio.ensure_future(follow(url, self._received))
 
     async def received(self) -> int:
         """Return how many pieces have arrived. Raises the client's exception if it ended."""

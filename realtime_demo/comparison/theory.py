@@ -264,15 +264,13 @@ def _of_requests(
 
 def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
+        text = _(
+            "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
+            "a second."
+        )
+        bandwidth = f"{path.network.down.bandwidth:g}"
         raise DoesNotFit(
-            _(
-                "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
-                "a second."
-            ).format(
-                rate=f"{workload.rate:g}",
-                size=f"{sizes.event:g}",
-                bandwidth=f"{path.network.down.bandwidth:g}",
-            )
+            text.format(rate=f"{workload.rate:g}", size=f"{sizes.event:g}", bandwidth=bandwidth)
         )
     start, jitter = path.way_down(sizes.event, path.push_work)
     # A heartbeat is sent only after that time without other data, a ping regardless of data.

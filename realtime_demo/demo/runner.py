@@ -20,7 +20,7 @@ from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME
 
 from .ipc import LONGEST, Document, Lines
-from .labels import PAGE, STREAMS, is_technique, label_of
+from .labels import PAGE, STREAMS, label_of
 from .lease import Leases, Saved
 from .stalling import Stalling
 from .state import FaultSettings, FeedSettings, NetworkSettings, Server
@@ -291,7 +291,7 @@ class DemoRunner:
     # The tap
 
     def _network_of(self, label: str) -> Network:
-        return self.network.network if is_technique(label) else Network()
+        return self.network.network if label in BY_NAME else Network()
 
     def _buffer_of(self, label: str) -> int:
         return PROXY_BUFFER if self.faults.buffering and label in STREAMS else 0
@@ -304,7 +304,7 @@ class DemoRunner:
 
     def _count(self, connection: Connection) -> None:
         labels = self._labels.setdefault(connection, set())
-        if is_technique(connection.label) and connection.label not in labels:
+        if connection.label in BY_NAME and connection.label not in labels:
             labels.add(connection.label)
             self._opened[connection.label] += 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from realtime_demo.comparison.results import Configuration, Ledger, Measurement, Result
+from realtime_demo.comparison.results import Configuration, Measurement, Result
 from transports.registry import BY_NAME
 
 from .formatting import basics, figure, interval, label, milliseconds, size, withheld
@@ -38,32 +38,27 @@ def _completeness(result: Result) -> str:
             "Complete: all {sent} deliveries arrived, each once and in order, on every technique.",
             sent,
         ).format(sent=f"{sent:,}")
-    broken = [
-        _(
-            "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
-            "{disordered} out of order"
-        ).format(
-            technique=label(m.name),
-            sent=f"{m.ledger.sent:,}",
-            lost=f"{m.ledger.lost:,}",
-            duplicated=f"{m.ledger.doubled:,}",
-            disordered=f"{m.ledger.disordered:,}",
-        )
-        + _rejected(m.ledger)
-        for m in every
-        if not m.ledger.complete
-    ]
-    return _("NOT complete: {faults}. Delays mean little if events are missing.").format(
-        faults="; ".join(broken)
+    faults = "; ".join(_faults(m) for m in every if not m.ledger.complete)
+    text = _("NOT complete: {faults}. Delays mean little if events are missing.")
+    return text.format(faults=faults)
+
+
+def _faults(measurement: Measurement) -> str:
+    ledger = measurement.ledger
+    text = _(
+        "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
+        "{disordered} out of order"
     )
-
-
-def _rejected(ledger: Ledger) -> str:
-    """Describe the deliveries missing because the server rejected their events."""
-    if not ledger.refused:
-        return ""
-    return _(", and the server rejected {rejected} of {all}").format(
-        rejected=f"{ledger.refused:,}", all=f"{ledger.sent + ledger.refused:,}"
+    if ledger.refused:
+        text += _(", and the server rejected {rejected} of {all}")
+    return text.format(
+        technique=label(measurement.name),
+        sent=f"{ledger.sent:,}",
+        lost=f"{ledger.lost:,}",
+        duplicated=f"{ledger.doubled:,}",
+        disordered=f"{ledger.disordered:,}",
+        rejected=f"{ledger.refused:,}",
+        all=f"{ledger.sent + ledger.refused:,}",
     )
 
 
@@ -114,21 +109,21 @@ def _requests(configuration: Configuration) -> list[str]:
             continue
         requests = _requests_each(cost.requests_per_event)
         if BY_NAME[measurement.technique].response_ends == "at once":
-            sentences.append(
-                _(
-                    "Polling every {interval} s took {requests} an event, {empty} of them without "
-                    "an event; the mean delay was {mean} ms. Theory predicts {predicted} ms at "
-                    "that interval"
-                ).format(
-                    interval=f"{configuration.settings.interval:g}",
-                    requests=requests,
-                    empty=f"{cost.empty_share:.0%}",
-                    mean=milliseconds(measurement.published.mean),
-                    predicted=milliseconds(measurement.prediction.delay.mean),
-                )
-                + _simulated(measurement)
-                + "."
+            text = _(
+                "Polling every {interval} s took {requests} an event, {empty} of them without "
+                "an event; the mean delay was {mean} ms. Theory predicts {predicted} ms at "
+                "that interval"
+            ).format(
+                interval=f"{configuration.settings.interval:g}",
+                requests=requests,
+                empty=f"{cost.empty_share:.0%}",
+                mean=milliseconds(measurement.published.mean),
+                predicted=milliseconds(measurement.prediction.delay.mean),
             )
+            if measurement.simulated is not None:
+                mean = milliseconds(measurement.simulated.mean)
+                text += _(", {ms} ms for the events of this run").format(ms=mean)
+            sentences.append(f"{text}.")
         elif BY_NAME[measurement.technique].response_ends == "with events":
             text = _("Long polling took {requests} an event.")
             if cost.requests_per_event < 0.995:
@@ -181,14 +176,6 @@ def _waiting(measurement: Measurement) -> str:
 
 def _where(configuration: Configuration) -> str:
     return ", ".join(basics(configuration))
-
-
-def _simulated(measurement: Measurement) -> str:
-    if measurement.simulated is None:
-        return ""
-    return _(", {ms} ms for the events of this run").format(
-        ms=milliseconds(measurement.simulated.mean)
-    )
 
 
 def _idle(configuration: Configuration) -> list[str]:

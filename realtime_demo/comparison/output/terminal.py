@@ -97,14 +97,10 @@ def show(console: Console, result: Result) -> None:
         parts.append(Text(f"! {warning}", style="bold red"))
     parts.append(Text(_("HTTP client: {cost}.").format(cost=http_cost(result))))
     if not result.same_host:
-        parts.append(
-            Text(
-                _("The server's clock is {offset} ms ahead, ± {uncertainty} ms.").format(
-                    offset=milliseconds(result.clock_offset),
-                    uncertainty=milliseconds(result.clock_uncertainty),
-                )
-            )
-        )
+        text = _("The server's clock is {offset} ms ahead, ± {uncertainty} ms.")
+        offset = milliseconds(result.clock_offset)
+        uncertainty = milliseconds(result.clock_uncertainty)
+        parts.append(Text(text.format(offset=offset, uncertainty=uncertainty)))
     for part in parts:
         console.print(part)
         console.print()
