@@ -153,10 +153,10 @@ def _with_idle(
     Idle clients have the first configuration's interval, hold and network.
     """
 
-    known = attrgetter("settings.interval", "settings.hold", "settings.network")
+    idle_settings = attrgetter("settings.interval", "settings.hold", "settings.network")
     added = list(configurations)
     for number, one in enumerate(configurations):
-        if known(one) == known(configurations[0]):
+        if idle_settings(one) == idle_settings(configurations[0]):
             measured = tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements)
             added[number] = replace(one, measurements=measured)
     return added

@@ -78,7 +78,8 @@ class MinimalClient:
     async def open(self, technique: str, url: str) -> None:
         self._received = []
         follow = _long_poll if BY_NAME[technique].is_polled else _stream
-        follow = _socket if BY_NAME[technique].scheme == "ws" else follow
+        if BY_NAME[technique].scheme == "ws":
+            follow = _socket
         self._client = asyncio.ensure_future(follow(url, self._received))
 
     async def received(self) -> int:

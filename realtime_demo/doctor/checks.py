@@ -208,12 +208,10 @@ class Examination:
                     "as delivered, {platform} ends a request that is not answered within "
                     "{limit} s; --idle {more} tests it"
                 )
-                values = {
-                    "platform": platform.name,
-                    "limit": f"{limit:g}",
-                    "more": f"{limit + 5:g}",
-                }
-                self.find("longpoll", "times out", evidence, "note", **values)
+                named = evidence.format(
+                    platform=platform.name, limit=f"{limit:g}", more=f"{limit + 5:g}"
+                )
+                self.find("longpoll", "times out", named, "note")
 
     async def _publishing(self) -> None:
         room = _room()
