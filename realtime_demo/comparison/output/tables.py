@@ -20,6 +20,8 @@ from .formatting import DASH, describe, figure, interval, label, milliseconds, n
 Tone = Literal["", "good", "fair", "bad"]
 
 # The reasons for unknown figures.
+TEN = gettext_noop("needs 10 events of each technique")
+THOUSAND = gettext_noop("needs 1,000 events of each technique")
 HUNDRED = gettext_noop("needs 100 events of each technique")
 TAPPED = gettext_noop("counted by the tap, on connections without TLS")
 IDLE = gettext_noop("counted by the tap, over at least two heartbeats")
@@ -135,36 +137,36 @@ def css_of(technique: str) -> str:
 
 def summary(configuration: Configuration) -> Table:
     """Return the table of the report's beginning."""
-    table = Table(
+
+    def wire(measurement: Measurement) -> str:
+        cost = measurement.cost
+        return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
+
+    def idle(measurement: Measurement) -> str:
+        both = _sum(measurement.idle_up, measurement.idle_down)
+        return DASH if both is None else size(both)
+
+    return _of_figures(
+        configuration,
         describe(configuration),
+        (_("Median, ms"), "", lambda m: milliseconds(m.intended.p50)),
         (
-            *("", _("Median, ms"), _("Interval of the median, 95 %, ms")),
-            *(_("99 of 100 within, ms"), _("Requests an event"), _("Bytes an event")),
-            *(_("Bytes an hour without events"), _("Server CPU for 1,000 deliveries, ms")),
+            _("Interval of the median, 95 %, ms"),
+            "",
+            lambda m: interval(m.intended.low, m.intended.high),
         ),
+        (_("99 of 100 within, ms"), HUNDRED, lambda m: milliseconds(m.intended.p99)),
+        (_("Requests an event"), TAPPED, lambda m: number(m.cost.requests_per_event)),
+        (_("Bytes an event"), TAPPED, wire),
+        (_("Bytes an hour without events"), IDLE, idle),
+        (_("Server CPU for 1,000 deliveries, ms"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
+        withheld=_("withheld: see below"),
+        coloured=True,
     )
-    for measurement in configuration.measurements:
-        delay, cost, wire, idle = measurement.intended, measurement.cost, None, DASH
-        name = Cell(label(measurement.name), css=css_of(measurement.technique))
-        if measurement.bottleneck:
-            table.add(name, Cell(_("withheld: see below"), "bad"))
-            continue
-        if cost.up_per_event is not None and cost.down_per_event is not None:
-            wire = cost.up_per_event + cost.down_per_event
-        if measurement.idle_up is not None and measurement.idle_down is not None:
-            idle = size(measurement.idle_up + measurement.idle_down)
-        table.add(
-            name,
-            milliseconds(delay.p50),
-            interval(delay.low, delay.high),
-            milliseconds(delay.p99),
-            number(cost.requests_per_event),
-            number(wire, ",.0f"),
-            idle,
-            milliseconds(cost.cpu),
-        )
-    reasons = HUNDRED, TAPPED, TAPPED, IDLE, LOCAL
-    return table.explain_dashes(dict(zip(table.columns[3:], reasons, strict=True)))
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def ledger(configuration: Configuration) -> Table:
@@ -190,32 +192,18 @@ def ledger(configuration: Configuration) -> Table:
 
 
 def delays(configuration: Configuration) -> Table:
-    table = Table(
+    return _of_figures(
+        configuration,
         _("Delay in ms, from the intended sending (last column: from the actual sending)"),
-        (
-            *("", "n", "p50", _("interval of p50"), "p90", "p99", "p99.9", _("max")),
-            _("actual p50"),
-        ),
-    )
-    for measurement in configuration.measurements:
-        name, delay = label(measurement.name), measurement.intended
-        if measurement.bottleneck:
-            table.add(name, Cell(_("withheld"), "bad"))
-            continue
-        tail = delay.p90, delay.p99, delay.p999, delay.longest, measurement.actual.p50
-        table.add(
-            name,
-            f"{delay.count:,}",
-            milliseconds(delay.p50),
-            interval(delay.low, delay.high),
-            *map(milliseconds, tail),
-        )
-    return table.explain_dashes(
-        {
-            "p90": gettext_noop("needs 10 events of each technique"),
-            "p99": HUNDRED,
-            "p99.9": gettext_noop("needs 1,000 events of each technique"),
-        }
+        ("n", "", lambda m: f"{m.intended.count:,}"),
+        ("p50", "", lambda m: milliseconds(m.intended.p50)),
+        (_("interval of p50"), "", lambda m: interval(m.intended.low, m.intended.high)),
+        ("p90", TEN, lambda m: milliseconds(m.intended.p90)),
+        ("p99", HUNDRED, lambda m: milliseconds(m.intended.p99)),
+        ("p99.9", THOUSAND, lambda m: milliseconds(m.intended.p999)),
+        (_("max"), "", lambda m: milliseconds(m.intended.longest)),
+        (_("actual p50"), "", lambda m: milliseconds(m.actual.p50)),
+        withheld=_("withheld"),
     )
 
 
@@ -253,12 +241,21 @@ def _of_figures(
     configuration: Configuration,
     title: str,
     *columns: tuple[str, str, Callable[[Measurement], str]],
+    withheld: str = "",
+    coloured: bool = False,
 ) -> Table:
-    """Return a table of columns with a title, the reason for unknown figures, and the figure."""
+    """Return a table of columns with a title, the reason for unknown figures, and the figure.
+
+    `withheld` is shown for measurements without figures; by default they are left out.
+    """
     table = Table(title, ["", *(name for name, _, _ in columns)])
-    for measurement in configuration.shown:
-        table.add(label(measurement.name), *(figure(measurement) for _, _, figure in columns))
-    return table.explain_dashes({name: reason for name, reason, _ in columns})
+    for measurement in configuration.measurements if withheld else configuration.shown:
+        css = css_of(measurement.technique) if coloured else ""
+        figures: list[str | Cell] = [figure(measurement) for _, _, figure in columns]
+        if measurement.bottleneck:
+            figures = [Cell(withheld, "bad")]
+        table.add(Cell(label(measurement.name), css=css), *figures)
+    return table.explain_dashes({name: reason for name, reason, _ in columns if reason})
 
 
 def predictions(configuration: Configuration) -> Table:
