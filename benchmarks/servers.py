@@ -28,10 +28,7 @@ class Program:
 
 
 def _ours(server: str) -> Program:
-    def start(port: int) -> list[str]:
-        return command(server, port=port)
-
-    return Program(server, start, "realtime_demo.settings")
+    return Program(server, lambda port: command(server, port=port), "realtime_demo.settings")
 
 
 def _daphne(application: str, settings: str, python: Callable[[], str]) -> Program:

@@ -150,11 +150,7 @@ def summary(configuration: Configuration) -> Table:
         configuration,
         describe(configuration),
         (_("Median, ms"), "", lambda m: milliseconds(m.intended.p50)),
-        (
-            _("Interval of the median, 95 %, ms"),
-            "",
-            lambda m: interval(m.intended.low, m.intended.high),
-        ),
+        (_("Interval of the median, 95 %, ms"), "", _interval),
         (_("99 of 100 within, ms"), HUNDRED, lambda m: milliseconds(m.intended.p99)),
         (_("Requests an event"), TAPPED, lambda m: number(m.cost.requests_per_event)),
         (_("Bytes an event"), TAPPED, wire),
@@ -163,6 +159,10 @@ def summary(configuration: Configuration) -> Table:
         withheld=_("withheld: see below"),
         coloured=True,
     )
+
+
+def _interval(measurement: Measurement) -> str:
+    return interval(measurement.intended.low, measurement.intended.high)
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
@@ -197,7 +197,7 @@ def delays(configuration: Configuration) -> Table:
         _("Delay in ms, from the intended sending (last column: from the actual sending)"),
         ("n", "", lambda m: f"{m.intended.count:,}"),
         ("p50", "", lambda m: milliseconds(m.intended.p50)),
-        (_("interval of p50"), "", lambda m: interval(m.intended.low, m.intended.high)),
+        (_("interval of p50"), "", _interval),
         ("p90", TEN, lambda m: milliseconds(m.intended.p90)),
         ("p99", HUNDRED, lambda m: milliseconds(m.intended.p99)),
         ("p99.9", THOUSAND, lambda m: milliseconds(m.intended.p999)),
