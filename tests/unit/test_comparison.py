@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import socket
@@ -314,17 +315,18 @@ async def test_delay_counts_from_the_intended_time() -> None:
     assert not published.failures and not published.rejected
 
 
-async def test_rejected_events_are_listed_by_number() -> None:
+@pytest.mark.parametrize("http_client", HTTP_CLIENTS)
+async def test_rejected_events_are_listed_by_number(http_client: str) -> None:
     requests = 0
 
     async def reject_alternately(reader: Reader, writer: Writer) -> None:
         nonlocal requests
         while True:
-            await request_of(reader)
+            assert json.loads(await request_of(reader))["sender"] == "compare"
             requests += 1
             writer.write(response(b"{}", b"503 Busy" if requests % 2 else b"201 Created"))
 
-    async with publisher_to(reject_alternately) as publisher:
+    async with publisher_to(reject_alternately, http_client) as publisher:
         published = await publisher.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
     assert published.rejected == [-1, 1, 3]
     assert published.failures == ["Expected 200 or 201; got 503: {}"] * 3
@@ -529,6 +531,22 @@ def test_scenarios_and_sweeps_are_settings() -> None:
         assert Settings(techniques=(other,), hold=90).hold == 90, (
             "the limit of other servers is unknown"
         )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        *((name, 0, "above 0") for name in ("clients", "rate", "duration", "rounds", "hold")),
+        *((name, -1, "0 or more") for name in ("warmup", "interval", "rtt", "jitter", "size")),
+        *((name, math.inf, "finite") for name in ("rate", "duration", "warmup", "interval", "rtt")),
+        ("rtt", math.nan, "0 or more"),
+    ],
+)
+def test_invalid_settings_are_rejected(setting: str, value: float, words: str) -> None:
+    invalid: dict[str, Any] = {setting: value}
+    with pytest.raises(ValueError, match=f"{setting} must be {words}; got {value}"):
+        Settings(**invalid)
+    assert Settings(bandwidth=math.inf).bandwidth == math.inf
 
 
 @pytest.mark.parametrize(

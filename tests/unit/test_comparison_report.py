@@ -171,6 +171,7 @@ def test_charts_name_techniques_despite_withheld_figures() -> None:
         assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
         assert growth.count("<circle") == growth.count("<path") == 1
         assert html.count("Delay from the publication at the server</h3>") == 1
+        assert html.count("withheld: see below") == (order[0][1] is busy)
 
 
 def test_a_narrow_terminal_cuts_no_word() -> None:
