@@ -58,16 +58,11 @@ class Results:
     @property
     def holds(self) -> list[Hold]:
         """The limits of this application; figures are on Uvicorn."""
-        every: list[Fanout | IdleCost | Stalled] = [*self.fanout, *self.idle, *self.stalled]
+        every = (*self.fanout, *self.idle, *self.stalled)
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
-        holds = [
-            Hold(
-                "No delivery lost, duplicated or out of order",
-                f"{len(runs) - len(broken)} of {len(runs)} runs",
-                not broken,
-            )
-        ]
+        valid = f"{len(runs) - len(broken)} of {len(runs)} runs"
+        holds = [Hold("No delivery lost, duplicated or out of order", valid, not broken)]
         if self.errors:
             holds.append(Hold("Every step measured", "; ".join(self.errors), False))
         ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
@@ -78,19 +73,11 @@ class Results:
         for run in self.idle:
             if CONTESTANT[run.contestant].is_default:
                 prefix = f"{run.connections:,} idle, {run.contestant}: "
-                threads, resident = run.threads, run.resident
-                holds += [
-                    Hold(
-                        f"{prefix}at most {MOST_THREADS} threads",
-                        str(threads),
-                        threads <= MOST_THREADS,
-                    ),
-                    Hold(
-                        f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each",
-                        f"{resident / KIB:.1f} KiB",
-                        resident < MOST_RESIDENT,
-                    ),
-                ]
+                requirement = f"{prefix}at most {MOST_THREADS} threads"
+                holds.append(Hold(requirement, str(run.threads), run.threads <= MOST_THREADS))
+                requirement = f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each"
+                found = f"{run.resident / KIB:.1f} KiB"
+                holds.append(Hold(requirement, found, run.resident < MOST_RESIDENT))
         for stall in self.stalled:
             if CONTESTANT[stall.contestant].is_default:
                 requirement = f"A client that never reads, {stall.contestant}: under 8 MiB"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -187,10 +188,8 @@ class RestartingResponse(HttpResponse):
     def close(self) -> None:
         """Schedule the restart. Django calls this after the last byte, in another thread."""
         super().close()
-        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, self._restart)
-
-    def _restart(self) -> None:
-        parent.send("restart", kill=self._kill)
+        restart = partial(parent.send, "restart", kill=self._kill)
+        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, restart)
 
 
 def check_room_of(request: HttpRequest, room: Any) -> None:

@@ -54,12 +54,9 @@ class NetworkSettings(Setting):
         bandwidth = document.get("bandwidth", self.bandwidth)
         if bandwidth is not None:
             bandwidth = number(document, "bandwidth", bandwidth, BANDWIDTH)
-        return replace(
-            self,
-            rtt=number(document, "rtt", self.rtt, (0, ROUND_TRIP)),
-            jitter=number(document, "jitter", self.jitter, (0, ROUND_TRIP)),
-            bandwidth=bandwidth,
-        )
+        rtt = number(document, "rtt", self.rtt, (0, ROUND_TRIP))
+        jitter = number(document, "jitter", self.jitter, (0, ROUND_TRIP))
+        return replace(self, rtt=rtt, jitter=jitter, bandwidth=bandwidth)
 
 
 @dataclass(frozen=True)
@@ -96,21 +93,15 @@ class FaultSettings(Setting):
 
     def changed(self, document: Mapping[str, Any]) -> Self:
         check_members(document, "buffering", "gzip")
-        return replace(
-            self,
-            buffering=boolean(document, "buffering", self.buffering),
-            gzip=boolean(document, "gzip", self.gzip),
-        )
+        return replace(self, **{name: boolean(document, name) for name in document})
 
 
 # --- Members of a JSON object -------------------------------------------------------------
 def check_members(document: Mapping[str, Any], *names: str) -> None:
     """Raise `Problem` for an unknown member, which is most often a typing error."""
-    for name in document:
-        if name not in names:
-            raise Problem(
-                400, "member", f"Expected only the members {', '.join(names)}; got {name[:40]!r}."
-            )
+    for name in document.keys() - set(names):
+        expected = ", ".join(names)
+        raise Problem(400, "member", f"Expected only the members {expected}; got {name[:40]!r}.")
 
 
 def number(

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from realtime_demo.demo.labels import is_technique
 from realtime_demo.tap.proxy import Connection, Direction
+from transports.registry import BY_NAME
 
 from .parsing import chunk_end, frame_end, header_fields, inflated
 
@@ -171,13 +171,13 @@ class Recorder:
         """Record bytes as they cross the tap (its `observe`)."""
         recording = self.recordings.get(connection)
         if recording is None:
-            if not is_technique(connection.label):
+            if connection.label not in BY_NAME:
                 return
             recording = self._add(connection)
         if recording.requests != connection.counts.requests:  # `data` begins a request
             recording.requests = connection.counts.requests
             recording.current = None
-            if is_technique(connection.label):
+            if connection.label in BY_NAME:
                 recording.begin(connection.label, connection.target)
         if recording.current is not None:
             recording.add(recording.current, direction, data)
@@ -194,11 +194,9 @@ class Recorder:
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
         """Return the exchange and the carrier that last brought `needle` to `address`."""
         for recording in reversed(self.recordings.values()):
-            if recording.address == address:
-                for exchange in reversed(recording.exchanges):
-                    if exchange.technique != technique:
-                        continue
-                    carrier = exchange.carrier_of(needle)
-                    if carrier is not None:
-                        return exchange, carrier
+            for exchange in reversed(recording.exchanges):
+                if (recording.address, exchange.technique) != (address, technique):
+                    continue
+                if (carrier := exchange.carrier_of(needle)) is not None:
+                    return exchange, carrier
         return None
