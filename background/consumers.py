@@ -19,7 +19,7 @@ CHANNEL = "background-tasks"
 
 
 class TaskConsumer(AsyncConsumer):  # type: ignore[misc]
-    """Handler of `{"type": "task.wake"}`: there is a task to claim."""
+    """A handler of `{"type": "task.wake"}`, sent when there is a task to claim."""
 
     channel_layer_alias = ""  # do not open a channel for each instance
 

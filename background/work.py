@@ -42,7 +42,7 @@ LINES = (
     ("서연", "스트리밍은 응답이 끝나지 않아요. Content-Length도 없고요."),
     ("tim", "Server-Sent Events are that, with a framing browsers know."),
     ("ada", "And a WebSocket stops being HTTP after the handshake."),
-    ("민준", "웹소켓은 악수만 HTTP로 하고, 그다음은 양방향이에요. 🙌"),
+    ("민준", "웹소켓은 핸드셰이크만 HTTP로 하고, 그다음은 양방향이에요. 🙌"),
     ("grace", "Look at the delays: which one is late, and by how much?"),
     ("서연", "폴링이 제일 늦네요. 평균은 간격의 절반쯤!"),
     ("tim", "Cut the network for a moment. Nothing gets lost."),
@@ -111,7 +111,7 @@ async def _converse(job: Job) -> Any:
 
 def _check_announcement(arguments: Arguments) -> Arguments:
     checked = {"text": text_of(arguments, "text", conf.TEXT_LENGTH)}
-    if "\0" in checked["text"]:  # PostgreSQL stores it in no JSON column ("JSON Types")
+    if "\0" in checked["text"]:  # PostgreSQL's JSON columns reject it ("JSON Types")
         raise Problem(400, "text", "'text' of a task must not contain U+0000.")
     if "sender" in arguments:
         checked["sender"] = name_in(arguments, "sender")

@@ -1,4 +1,4 @@
-"""The cost of a delivery by server and technique, beside peers, in one run.
+"""Measurements of the cost of a delivery, by server and technique, with peers in the same run.
 
     python -m benchmarks [--quick] [--only NAME] [--json FILE] [--publish]     (or: make bench)
 

@@ -30,7 +30,7 @@ PEERS = ("python-socketio", "django-eventstream")
 
 
 def main() -> None:
-    """Measure and print; exit with 1 if a number to hold does not hold."""
+    """Measure and print; exit with 1 if a limit is not met."""
     options = parser().parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
     raise_open_files(OPEN_FILES)

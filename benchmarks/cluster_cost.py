@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks import publishing
 from faults.cluster import Cluster
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
@@ -128,7 +128,7 @@ def main() -> None:
                 )
     if options.json:
         document = {"environment": environment(), "costs": [asdict(cost) for cost in costs]}
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+        publishing.write(options.json, document)
 
 
 if __name__ == "__main__":

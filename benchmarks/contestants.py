@@ -16,7 +16,7 @@ from benchmarks.framing import (
     WebSocketFraming,
     text_of,
 )
-from benchmarks.publishers import LoadPublisher, MessagePublisher, Text, http_publisher
+from benchmarks.publishers import HttpPublisher, LoadPublisher, MessagePublisher, Text
 from benchmarks.servers import EVENTSTREAM, OURS, SOCKET_IO, TUTORIAL, Program
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from transports.registry import BY_NAME
@@ -68,10 +68,8 @@ class Contestant:
         return self.program is OURS[DEFAULT_SERVER]
 
 
-def by_post(
-    port: int, room: str, listeners: SubscriberGroup, text: Text
-) -> AbstractAsyncContextManager[LoadPublisher]:
-    return http_publisher(port, room, text)
+def by_post(port: int, room: str, listeners: SubscriberGroup, text: Text) -> HttpPublisher:
+    return HttpPublisher(port, room, text)
 
 
 @asynccontextmanager

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import resource
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import django
 from django.conf import settings
 
+from benchmarks import publishing
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
 from transports.conf import Conf
@@ -100,7 +99,9 @@ def main() -> int:
     arguments.add_argument("--json", type=output_file, metavar="FILE")
     options = arguments.parse_args()
     if not settings.configured:
-        settings.configure(INSTALLED_APPS=["transports"], **_defaults())
+        settings.configure(
+            INSTALLED_APPS=["transports"], REDIS_URL=Conf.REDIS_URL, BACKLOG_LENGTH=0
+        )
         django.setup()
     cost = asyncio.run(measure(int(options.subscribers), int(options.events)))
     print(
@@ -110,13 +111,8 @@ def main() -> int:
         f"{cost.memory_each:,.0f} bytes for each subscriber"
     )
     if options.json:
-        document: dict[str, Any] = {"environment": environment(), **asdict(cost)}
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+        publishing.write(options.json, {"environment": environment(), **asdict(cost)})
     return int(bool(cost.lost or cost.out_of_order))
-
-
-def _defaults() -> dict[str, Any]:
-    return {"REDIS_URL": Conf.REDIS_URL, "BACKLOG_LENGTH": 0}
 
 
 if __name__ == "__main__":

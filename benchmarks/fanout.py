@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.ledger import DeliveryLedger
+from benchmarks.ledger import Audited, DeliveryLedger
 from benchmarks.publishers import at_once, at_rate
 from benchmarks.servers import Server
 
@@ -26,7 +26,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Fanout:
+class Fanout(Audited):
     """The figures of one run. `seconds` is from the first publish to the last delivery."""
 
     contestant: str
@@ -54,7 +54,7 @@ class Fanout:
 
     @property
     def at_a_time(self) -> float:
-        """Mean events that a subscriber received at a time: over 1 if it or the server was late.
+        """Mean number of events that a subscriber received at once: over 1 if either side was late.
 
         Long polling then costs less for each event, since there are fewer requests.
         """
@@ -65,15 +65,11 @@ class Fanout:
         """The share of a core that the server used."""
         return self.cpu / self.seconds
 
-    @property
-    def valid(self) -> bool:
-        return self.ledger.clean and not self.failures
-
 
 async def fanout(server: Server, contestant: Contestant, load: Load, room: str) -> Fanout:
     """Publish `load`, wait for every delivery, and count them in the ledger."""
     async with contestant.open(server.port, room, load.subscribers) as (listeners, publisher):
-        await at_rate(publisher, load.warm_up, 10)
+        await at_rate(load.warm_up, 10, publisher)
         await listeners.complete(publisher.published)
         await server.settled()
         receipts = listeners.tally.receipts
@@ -81,7 +77,7 @@ async def fanout(server: Server, contestant: Contestant, load: Load, room: str) 
         if load.rate is None:
             await at_once(publisher, load.events)
         else:
-            await at_rate(publisher, load.events, load.rate)
+            await at_rate(load.events, load.rate, publisher)
         complete = await listeners.complete(publisher.published)
         seconds = time.perf_counter() - start
         cpu, load_cpu = server.cpu - cpu, time.process_time() - load_cpu

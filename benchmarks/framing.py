@@ -38,20 +38,24 @@ class Parsed(NamedTuple):
 class Framing:
     """The framing of events by one technique.
 
-    `request` opens a connection. `head` is the status of the one response with all events, or
-    None if each response has its own. `confirms`: the server confirms the subscription in a
-    message; otherwise, the head does.
+    `request` opens a connection. `head` is the expected status of the one response with all
+    events; None if there are several responses. `confirms`: the server confirms the subscription
+    in a message; otherwise, the head does.
     """
 
-    request: bytes
     head: int | None = None
     confirms = False
+
+    def __init__(self, path: str, host: str) -> None:
+        self.path, self.host = path, host
+        self.request = get(path, host)
+        self.parse: Callable[[bytes], Parsed] = lru_cache(CACHED)(self._parse)
 
     def connection(self) -> Framing:
         """Return a framing for one more connection: this one, unless it holds a session."""
         return self
 
-    def parse(self, data: bytes) -> Parsed:
+    def _parse(self, data: bytes) -> Parsed:
         """Parse the complete events at the start of `data`. Raises `Unexpected`."""
         raise NotImplementedError
 
@@ -138,6 +142,7 @@ class WebSocketFraming(Framing):
     head = 101
 
     def __init__(self, path: str, host: str) -> None:
+        super().__init__(path, host)
         self.request = get(
             path,
             host,
@@ -147,7 +152,6 @@ class WebSocketFraming(Framing):
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
         )
-        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
         self._message = lru_cache(CACHED)(self._parse_message)
 
     def _parse(self, data: bytes) -> Parsed:
@@ -196,11 +200,11 @@ class LineFraming(Framing):
 
     head = 200
 
-    def __init__(self, path: str, host: str, prefix: bytes = b"", end: bytes = b"\n") -> None:
-        self.request = get(path, host)
-        self._prefix = prefix
-        self._end = end
-        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
+    prefix = b""
+    end = b"\n"
+
+    def __init__(self, path: str, host: str) -> None:
+        super().__init__(path, host)
         self._line = lru_cache(CACHED)(self._parse_line)
 
     def _parse(self, data: bytes) -> Parsed:
@@ -210,22 +214,22 @@ class LineFraming(Framing):
             if not chunk:
                 raise Unexpected("the stream ended")
             payload += chunk
-            if payload.endswith(self._end):  # otherwise an event continues in the next chunk
+            if payload.endswith(self.end):  # otherwise an event continues in the next chunk
                 for text in payload.splitlines():
                     numbers += self._line(text)
                 payload, used = b"", end
         return Parsed(tuple(numbers), used)
 
     def _parse_line(self, line: bytes) -> tuple[int, ...]:
-        document = line.removeprefix(self._prefix)
+        document = line.removeprefix(self.prefix)
         return _numbers(json.loads(document)) if document.startswith(b"{") else ()
 
 
 class ServerSentEventsFraming(LineFraming):
     """WHATWG HTML §9.2: the events' JSON is in `data:` lines; an empty line ends an event."""
 
-    def __init__(self, path: str, host: str) -> None:
-        super().__init__(path, host, b"data: ", b"\n\n")
+    prefix = b"data: "
+    end = b"\n\n"
 
 
 class EventStreamFraming(ServerSentEventsFraming):
@@ -241,19 +245,13 @@ class EventStreamFraming(ServerSentEventsFraming):
 class LongPollFraming(Framing):
     """A response to each request; the next request follows at once, from the new cursor."""
 
-    def __init__(self, path: str, host: str) -> None:
-        self.request = get(path, host)
-        self._path = path
-        self._host = host
-        self.parse = lru_cache(CACHED)(self._parse)  # type: ignore[method-assign]
-
     def _parse(self, data: bytes) -> Parsed:
         response = whole_response(data)
         if response is None:
             return Parsed((), 0)
         body, end = response
         batch = json.loads(body)
-        following = get(f"{self._path}?since={batch['cursor']}&wait=55", self._host)
+        following = get(f"{self.path}?since={batch['cursor']}&wait=55", self.host)
         return Parsed(_numbers(batch), end, following)
 
 
@@ -298,27 +296,27 @@ class SocketIOPollingFraming(Framing):
     confirms = True
 
     def __init__(self, path: str, host: str) -> None:
-        self.request = get(f"{ENGINE}polling", host)
+        super().__init__(f"{ENGINE}polling", host)
         self._room = path
-        self._host = host
-        self._path = f"{ENGINE}polling"
         self._payload = lru_cache(CACHED)(self._parse_payload)
 
     def connection(self) -> SocketIOPollingFraming:
-        return copy.copy(self)  # the cache is shared, the session is not
+        framing = copy.copy(self)  # the cache of packets is shared, the session is not
+        framing.parse = framing._parse
+        return framing
 
-    def parse(self, data: bytes) -> Parsed:
+    def _parse(self, data: bytes) -> Parsed:
         response = whole_response(data)
         if response is None:
             return Parsed((), 0)
         body, end = response
         if body.startswith(b"0"):
-            self._path = f"{ENGINE}polling&sid={json.loads(body.split(SEPARATOR)[0][1:])['sid']}"
+            self.path = f"{ENGINE}polling&sid={json.loads(body.split(SEPARATOR)[0][1:])['sid']}"
         payload = self._payload(body)
         if payload.reply:
-            request = post(self._path, self._host, payload.reply, "text/plain;charset=UTF-8")
+            request = post(self.path, self.host, payload.reply, "text/plain;charset=UTF-8")
         else:
-            request = get(self._path, self._host)
+            request = get(self.path, self.host)
         return Parsed(payload.numbers, end, request, payload.joined)
 
     def _parse_payload(self, body: bytes) -> Parsed:

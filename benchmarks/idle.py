@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
-from benchmarks.ledger import DeliveryLedger
+from benchmarks.ledger import Audited, DeliveryLedger
 from benchmarks.servers import Server
 
 FIRST = 100  # connections opened before the measurement, for one-time allocations
 
 
 @dataclass(frozen=True)
-class IdleCost:
+class IdleCost(Audited):
     """The figures of `connections` idle connections. Memory is in bytes for each."""
 
     contestant: str
@@ -22,10 +22,6 @@ class IdleCost:
     threads: int
     ledger: DeliveryLedger
     failures: tuple[str, ...] = ()
-
-    @property
-    def valid(self) -> bool:
-        return self.ledger.clean and not self.failures
 
 
 async def idle(server: Server, contestant: Contestant, connections: int, room: str) -> IdleCost:

@@ -56,6 +56,18 @@ class DeliveryLedger:
         return f"{self.lost} lost, {self.doubled} duplicated, {self.disordered} out of order"
 
 
+class Audited:
+    """A run with a ledger, and the failures of its connections."""
+
+    contestant: str
+    ledger: DeliveryLedger
+    failures: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        return self.ledger.clean and not self.failures
+
+
 class Tally:
     """A counter of deliveries that callers can wait for."""
 

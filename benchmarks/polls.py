@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
 from benchmarks.framing import Unexpected, get
-from benchmarks.publishers import http_publisher, read_response
+from benchmarks.publishers import HttpPublisher, read_response
 from benchmarks.servers import Server
 
 CLIENTS = 8  # connections; each polls again after its response
@@ -32,7 +32,7 @@ async def empty_polls(server: Server, contestant: Contestant, polls: int, room: 
     """Poll from the room's head, after a tenth as warm-up; check that each poll is empty."""
     path = f"/polling/{room}/"
     if contestant.is_ours:
-        async with http_publisher(server.port, room) as publisher:
+        async with HttpPublisher(server.port, room) as publisher:
             await publisher.publish()
             await publisher.accepted()
     cursor = (await _poll(server.port, get(path, server.host), 1))["cursor"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from asyncio import FIRST_COMPLETED
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, Self
 
 from benchmarks.framing import Unexpected, client_frame, length, post, status, text_of
 from benchmarks.subscribers import Subscriber
@@ -30,13 +29,13 @@ class LoadPublisher(Protocol):
         ...
 
 
-async def at_rate(publisher: LoadPublisher, count: int, rate: float) -> None:
-    """Publish `count` events at a fixed `rate` a second, independent of the server."""
+async def at_rate(count: int, rate: float, *publishers: LoadPublisher) -> None:
+    """Publish `count` events at a fixed `rate` a second, by one publisher after the other."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for number in range(count):
         await asyncio.sleep(start + number / rate - loop.time())
-        await publisher.publish()
+        await publishers[number % len(publishers)].publish()
 
 
 async def at_once(publisher: LoadPublisher, count: int) -> None:
@@ -46,7 +45,7 @@ async def at_once(publisher: LoadPublisher, count: int) -> None:
 
 
 class HttpPublisher:
-    """A publisher by `POST /publish/<room>/` on one persistent connection."""
+    """A publisher by `POST /publish/<room>/` on one persistent connection, for the block."""
 
     def __init__(self, port: int, room: str, text: Text = text_of) -> None:
         self.published = 0
@@ -57,7 +56,14 @@ class HttpPublisher:
         self._sent = 0  # requests on this connection
         self._all_answered = asyncio.Event()
 
-    async def connect(self) -> None:
+    async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _connect(self) -> None:
         self._sent = 0
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._listening = asyncio.create_task(self._listen())
@@ -79,11 +85,11 @@ class HttpPublisher:
         if self._listening.done():
             await self._listening  # raises
         if self._sent >= REQUESTS:
-            await self.close()
-            await self.connect()
+            await self._close()
+            await self._connect()
 
     async def _listen(self) -> None:
-        # Runs during publishing: a server does not read from a client that does not read.
+        # Read while publishing: a server stops reading from a client that reads no responses.
         while True:
             code, body = await read_response(self._reader)
             if code != 201:
@@ -92,7 +98,7 @@ class HttpPublisher:
             if self._answered == self.published:
                 self._all_answered.set()
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         self._listening.cancel()
         await asyncio.wait([self._listening])
         self._writer.transport.abort()
@@ -110,24 +116,11 @@ class MessagePublisher:
         self._text = text
 
     async def publish(self) -> None:
-        self._member.send(client_frame(self._payload(self._text(self.published))))
+        self._member.transport.write(client_frame(self._payload(self._text(self.published))))
         self.published += 1
 
     async def accepted(self) -> None:
         """Return at once: neither the tutorial's chat nor Socket.IO confirms messages."""
-
-
-@asynccontextmanager
-async def http_publisher(
-    port: int, room: str, text: Text = text_of
-) -> AsyncIterator[HttpPublisher]:
-    """Open a publisher on its own connection, for the block."""
-    publisher = HttpPublisher(port, room, text)
-    await publisher.connect()
-    try:
-        yield publisher
-    finally:
-        await publisher.close()
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:

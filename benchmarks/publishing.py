@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ def provenance(measured: dict[str, Any]) -> str:
         f"cores, load average {machine['load']:.1f} at the start, {machine['system']}, Python "
         f"{machine['python']}{', ' if packages else ''}{packages}).\n"
     )
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; columns after the first are figures."""
+    lines = [head, ("---", *("--:" for _ in head[1:])), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def replace_part(text: str, name: str, part: str) -> str:

@@ -29,7 +29,7 @@ from rich.console import Console
 
 from benchmarks import publishing
 from benchmarks.framing import FRAMINGS, text_of
-from benchmarks.publishers import HttpPublisher, http_publisher
+from benchmarks.publishers import HttpPublisher, at_rate
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
 from realtime_demo.command_line import output_file
@@ -115,15 +115,6 @@ async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Sub
         yield groups
 
 
-async def publish(publishers: list[HttpPublisher], count: int) -> None:
-    """Publish `count` events, by one publisher after the other."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    for number in range(count):
-        await asyncio.sleep(start + number / RATE - loop.time())
-        await publishers[number % len(publishers)].publish()
-
-
 def numbered(first: int) -> Callable[[int], str]:
     """Return the texts of a publisher of every fourth event (for four servers), from `first`."""
     return lambda own: text_of(first + SERVERS * own)
@@ -132,7 +123,7 @@ def numbered(first: int) -> Callable[[int], str]:
 async def measure(client: redis.Redis, servers: list[Server], connections: int) -> RedisCost:
     async with listening(servers, connections) as groups, AsyncExitStack() as stack:
         publishers = [
-            await stack.enter_async_context(http_publisher(server.port, ROOM, numbered(first)))
+            await stack.enter_async_context(HttpPublisher(server.port, ROOM, numbered(first)))
             for first, server in enumerate(servers)
         ]
         for server in servers:
@@ -142,7 +133,7 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         idle, idle_cpu = commands(client) - before, cpu(client) - cpu_before
         before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
-        await publish(publishers, count)
+        await at_rate(count, RATE, *publishers)
         for each in groups:
             await each.complete(count)
         for publisher in publishers:
@@ -233,9 +224,7 @@ def part(measured: dict[str, Any]) -> str:
     names = {each.name for each in fields(RedisCost)}
     records = [{k: v for k, v in cost.items() if k in names} for cost in measured["costs"]]
     head, *body = rows([RedisCost(**record) for record in records])
-    lines = [head, ("---", *("--:" for _ in head[1:])), *body]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{publishing.provenance(measured)}\n{table}\n"
+    return f"{publishing.provenance(measured)}\n{publishing.markdown(head, body)}"
 
 
 def main() -> int:

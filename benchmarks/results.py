@@ -31,7 +31,7 @@ MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads
 
 @dataclass(frozen=True)
 class Hold:
-    """A number to hold, with the measured value."""
+    """A limit, with the measured value."""
 
     what: str
     found: str
@@ -58,16 +58,11 @@ class Results:
     @property
     def holds(self) -> list[Hold]:
         """The limits of this application; figures are on Uvicorn."""
-        every: list[Fanout | IdleCost | Stalled] = [*self.fanout, *self.idle, *self.stalled]
+        every = (*self.fanout, *self.idle, *self.stalled)
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
-        holds = [
-            Hold(
-                "No delivery lost, duplicated or out of order",
-                f"{len(runs) - len(broken)} of {len(runs)} runs",
-                not broken,
-            )
-        ]
+        valid = f"{len(runs) - len(broken)} of {len(runs)} runs"
+        holds = [Hold("No delivery lost, duplicated or out of order", valid, not broken)]
         if self.errors:
             holds.append(Hold("Every step measured", "; ".join(self.errors), False))
         ours, theirs = (self.fanout_of(n, HELD_LOAD) for n in ("websocket", BASELINE.name))
@@ -78,24 +73,16 @@ class Results:
         for run in self.idle:
             if CONTESTANT[run.contestant].is_default:
                 prefix = f"{run.connections:,} idle, {run.contestant}: "
-                threads, resident = run.threads, run.resident
-                holds += [
-                    Hold(
-                        f"{prefix}at most {MOST_THREADS} threads",
-                        str(threads),
-                        threads <= MOST_THREADS,
-                    ),
-                    Hold(
-                        f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each",
-                        f"{resident / KIB:.1f} KiB",
-                        resident < MOST_RESIDENT,
-                    ),
-                ]
+                requirement = f"{prefix}at most {MOST_THREADS} threads"
+                holds.append(Hold(requirement, str(run.threads), run.threads <= MOST_THREADS))
+                requirement = f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each"
+                found = f"{run.resident / KIB:.1f} KiB"
+                holds.append(Hold(requirement, found, run.resident < MOST_RESIDENT))
         for stall in self.stalled:
             if CONTESTANT[stall.contestant].is_default:
                 requirement = f"A client that never reads, {stall.contestant}: under 8 MiB"
-                found = f"{stall.growth / MIB:.1f} MiB"
-                holds.append(Hold(requirement, found, stall.growth < MOST_GROWTH))
+                growth = f"{stall.growth / MIB:.1f} MiB"
+                holds.append(Hold(requirement, growth, stall.growth < MOST_GROWTH))
         return holds
 
     def document(self) -> dict[str, Any]:

@@ -28,10 +28,7 @@ class Program:
 
 
 def _ours(server: str) -> Program:
-    def start(port: int) -> list[str]:
-        return command(server, port=port)
-
-    return Program(server, start, "realtime_demo.settings")
+    return Program(server, lambda port: command(server, port=port), "realtime_demo.settings")
 
 
 def _daphne(application: str, settings: str, python: Callable[[], str]) -> Program:
@@ -106,21 +103,14 @@ class Server:
 
 def _cpu(process: psutil.Process) -> float:
     fine = cpu_seconds(process.pid)
-    if fine is not None:
-        return fine
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    return float(sum(process.cpu_times()[:2])) if fine is None else fine
 
 
 @asynccontextmanager
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
     """Run a server on a free port, bound to `core`, for the block. Raises `ServerFailed`."""
     port = free_port()
-    environment = {
-        "DJANGO_SETTINGS_MODULE": program.settings,
-        "DEBUG": "0",
-        "PUBLISH_RATE": "0",
-    }
+    environment = {"DJANGO_SETTINGS_MODULE": program.settings, "DEBUG": "0", "PUBLISH_RATE": "0"}
     forked = partial(bind, core=core)
     async with server_process(program.command(port), port, environment, forked) as pid:
         yield Server(pid, port)

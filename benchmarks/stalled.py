@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.contestants import Contestant
 from benchmarks.framing import Framing, text_of
-from benchmarks.ledger import DeliveryLedger, Tally
+from benchmarks.ledger import Audited, DeliveryLedger, Tally
 from benchmarks.servers import Server
 from benchmarks.subscribers import Subscriber
 
@@ -22,13 +22,12 @@ CATCHING_UP = 20.0  # seconds until a client that reads again must have caught u
 
 
 @dataclass(frozen=True)
-class Stalled:
+class Stalled(Audited):
     """The figures of a client that does not read.
 
     `sent` bytes were published while it did not read, and memory grew by at most `growth` bytes.
     The ledger is of another client, which reads all the time. The first client reads again at the
     end, and must receive the last event.
-
     """
 
     contestant: str
@@ -36,10 +35,6 @@ class Stalled:
     growth: int
     ledger: DeliveryLedger
     failures: tuple[str, ...] = ()
-
-    @property
-    def valid(self) -> bool:
-        return self.ledger.clean and not self.failures
 
 
 async def stalled(server: Server, contestant: Contestant, events: int, room: str) -> Stalled:
@@ -52,7 +47,7 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
     async with contestant.open(server.port, room, 1, text) as (listeners, publisher):
 
         async def publish(count: int) -> int:
-            """Publish until an event is lost; return the maximum memory, in bytes."""
+            """Publish `count` events or until one is lost; return the maximum memory, in bytes."""
             most = 0
             for _ in range(count // STEP):
                 for _ in range(STEP):

@@ -84,9 +84,6 @@ class Subscriber(asyncio.Protocol):
         if not self.opened.done():
             self.opened.set_exception(Unexpected(reason))
 
-    def send(self, data: bytes) -> None:
-        self.transport.write(data)
-
     def close(self) -> None:
         self._closed = True
         self.transport.abort()
@@ -106,23 +103,19 @@ class SubscriberGroup:
 
         Raises an `ExceptionGroup` of `Unexpected` if the server rejects one.
         """
-        slots = asyncio.Semaphore(AT_ONCE)
+        slots, loop = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop()
 
         async def open_one() -> None:
             async with slots, asyncio.timeout(OPENING):
-                await self._join_one()
+                _, member = await loop.create_connection(
+                    lambda: Subscriber(self._framing, self.tally), "127.0.0.1", self._port
+                )
+                self.members.append(member)
+                await member.opened
 
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(open_one())
-
-    async def _join_one(self) -> None:
-        loop = asyncio.get_running_loop()
-        _, member = await loop.create_connection(
-            lambda: Subscriber(self._framing, self.tally), "127.0.0.1", self._port
-        )
-        self.members.append(member)
-        await member.opened
 
     async def complete(self, published: int, patience: float = 10.0) -> bool:
         """Wait until each member has `published` events; return False if they stop arriving."""

@@ -6,20 +6,11 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
+from benchmarks import publishing
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
-from benchmarks.idle import IdleCost
-from benchmarks.results import (
-    BURST,
-    FLAT_OUT,
-    HELD_LOAD,
-    KIB,
-    MIB,
-    PUBLISH,
-    STEADY_LOAD,
-    Results,
-)
-from benchmarks.stalled import Stalled
+from benchmarks.ledger import Audited
+from benchmarks.results import BURST, FLAT_OUT, HELD_LOAD, KIB, MIB, PUBLISH, STEADY_LOAD, Results
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 
@@ -58,8 +49,7 @@ def show(results: Results, console: Console) -> None:
 
 def markdown(results: Results) -> str:
     """Return the table in Markdown, with its caption."""
-    lines = [COLUMNS, ("---", *("--:" for _ in COLUMNS[1:])), *rows(results)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{CAPTION}\n"
+    return f"{publishing.markdown(COLUMNS, rows(results))}\n{CAPTION}\n"
 
 
 def rows(results: Results) -> Iterable[tuple[str, ...]]:
@@ -101,7 +91,7 @@ def _times(results: Results, contestant: Contestant) -> str:
     return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
 
 
-def _problem(run: Fanout | IdleCost | Stalled) -> str:
+def _problem(run: Audited) -> str:
     """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:

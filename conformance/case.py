@@ -40,7 +40,7 @@ SENTENCES: dict[Level, dict[str, str]] = tomllib.loads(
 
 
 def sentence_of(id: str) -> tuple[Level, str]:
-    """Return the level and the sentence of a case: those of the longest pattern."""
+    """Return the level and the sentence of a case: from the longest pattern that matches."""
     matching = [
         (len(pattern), level, sentence)
         for level, sentences in SENTENCES.items()
@@ -52,16 +52,16 @@ def sentence_of(id: str) -> tuple[Level, str]:
 
 
 class Failed(Exception):
-    """The server does not do what the case requires: what was expected, and what came."""
+    """The server violates the case; the message says what was expected and what came."""
 
 
 class Skipped(Exception):
-    """The case does not apply to this server, or cannot be judged: the reason."""
+    """The case does not apply to this server, or cannot be judged; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A case: `check` returns, or raises `Failed` or `Skipped`.
+    """A case: `check` returns if the server passes, and otherwise raises `Failed` or `Skipped`.
 
     `id` is `<standard>/<section>/<name>`. `kind` is the kind of endpoint that it needs ("http",
     "sse", "ndjson", "longpoll", "websocket" or "ours"). A case that `publishes` sends data that
@@ -107,7 +107,7 @@ class Case:
         return LINKS.get(f"{self.standard}/{self.paragraph}", LINKS.get(self.standard, ""))
 
     def is_in(self, selection: str) -> bool:
-        """Whether `selection`, such as "rfc9112" or "rfc9112/3.2", names this case."""
+        """Return whether `selection`, such as "rfc9112" or "rfc9112/3.2", names this case."""
         return self.id == selection or self.id.startswith(f"{selection.rstrip('/')}/")
 
 
@@ -136,9 +136,10 @@ class Cases(list[Case]):
         *,
         publishes: bool = False,
     ) -> None:
-        """Add a case for each row: `check` with the row's value, or its name without one.
+        """Add a case for each row, named `prefix` and the row's name.
 
-        A tuple is several values. The names follow `prefix`.
+        It calls `check` with the row's value, or with the name if the rows have no values. A
+        tuple is several arguments.
         """
         for name in rows:
             value = rows[name] if isinstance(rows, Mapping) else name

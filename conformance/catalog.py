@@ -1,4 +1,4 @@
-"""All cases, and the selection of those that a profile and sections name."""
+"""All cases, and their selection by profile and section."""
 
 from __future__ import annotations
 

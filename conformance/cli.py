@@ -28,8 +28,8 @@ DESCRIPTION = gettext_noop(
     """\
 Check a realtime HTTP endpoint against the standards, from outside.
 
-Each case sends bytes to URL and compares the answer with one sentence of a standard. The report has
-each sentence that the server breaks, and where it stands.
+Each case sends bytes to URL and compares the answer with one sentence of a standard. The report
+quotes each sentence that the server violates, with its section.
 """
 )
 EPILOG = f"""\
@@ -43,9 +43,9 @@ examples:
 A SECTION is a standard (rfc9112, rfc9110, rfc6455, rfc6202, rfc8259, sse, ndjson, headers,
 contract), a paragraph of it (rfc9112/3.2) or one case (rfc9112/3.2/host-missing).
 
-The report begins with the sentences of your endpoint's own standard; those of HTTP, which your
-server rather than your code has to keep, follow. A MUST that fails breaks a standard. A SHOULD that
-fails is advice, with the reason.
+The report begins with the sentences of your endpoint's own standard. Those of HTTP follow: your
+server is responsible for them rather than your code. A MUST that fails violates a standard. A
+SHOULD that fails is advice, with the reason.
 
 profiles:
   http       any URL; each of the others includes these cases, sent to URL
@@ -204,7 +204,7 @@ def progress(result: Result) -> None:
 
 
 def write(options: argparse.Namespace, profile: str, results: Sequence[Result]) -> None:
-    """Write each report that was asked for; the text unless stdout has another."""
+    """Write each requested report, and the text unless another report goes to stdout."""
     if sys.stderr.isatty():
         print(file=sys.stderr)
     reports: tuple[tuple[str | None, Callable[[], str]], ...] = (

@@ -22,7 +22,7 @@ async def rejects(data: bytes, probe: Probe, statuses: tuple[int, ...] = (400,))
     """Check that `data` is answered with one of `statuses`."""
     response = await probe.exchange(data, body=False)
     response.expect(*statuses)
-    with suppress(Unanswered):  # the status was not a plain GET's
+    with suppress(Unanswered):  # a plain GET does not have this status
         if (await probe.ordinary()).status in statuses:
             raise Skipped(f"a plain GET is answered {response.status}, too")
 
@@ -91,7 +91,7 @@ async def empty_line_before_request(probe: Probe) -> None:
 
 @case("rfc9112/2.2/space-before-first-field")
 async def space_before_first_field(probe: Probe) -> None:
-    # Consumed, the Host is missing: both ways end in 400.
+    # A server may reject the line or ignore it; without it, the Host is missing: 400 either way.
     version = f"HTTP/1.1\r\n Host: {probe.origin.authority}"
     await rejects(probe.request(version=version, host=""), probe)
 
@@ -195,13 +195,13 @@ async def space_before_colon(probe: Probe) -> None:
 
 @case("rfc9112/5.2/folded-host")
 async def folded_host(probe: Probe) -> None:
-    # With spaces, the Host is invalid: both ways end in 400.
+    # A server may reject the fold or replace it by spaces: an invalid Host, so 400 either way.
     await rejects(probe.request(host=f"{probe.origin.authority}\r\n folded"), probe)
 
 
 @case("rfc9110/5.5/nul-in-field")
 async def nul_in_field(probe: Probe) -> None:
-    # With a space, the Host is invalid: both ways end in 400.
+    # A server may reject NUL or replace it by a space: an invalid Host, so 400 either way.
     await rejects(probe.request(host=f"{probe.origin.host}\0.invalid"), probe)
 
 
@@ -283,7 +283,7 @@ async def not_both_in_response(probe: Probe) -> None:
 @case("rfc9112/6.3/response-is-framed")
 async def response_is_framed(probe: Probe) -> None:
     await probe.ordinary()
-    # Everything after the body, up to the end of the connection, must be nothing.
+    # No byte may follow the body before the connection ends.
     async with probe.connect() as connection:
         await connection.send(probe.request(CLOSE))
         response = await connection.response()
@@ -301,13 +301,13 @@ async def _rest(connection: Connection) -> bytes:
 
 
 async def _reads_chunks(body: bytes, probe: Probe) -> None:
-    """Check that a chunked body ends where it ends: the next request is answered as usual."""
+    """Check that the server finds the end of a chunked body: it answers the next request."""
     expected = await probe.finite()
     async with probe.connect() as connection:
         await connection.send(probe.request("Transfer-Encoding: chunked", body=body))
         first = await connection.response()
         if first.status in (411, 413, 501):
-            raise Skipped(f"the server takes no chunked body with GET: {first.status}")
+            raise Skipped(f"the server accepts no chunked body with GET: {first.status}")
         if "close" in first.tokens("connection"):
             raise Skipped("the server announces that it closes the connection")
         await connection.send(probe.request(CLOSE))
@@ -366,7 +366,7 @@ CASES.table("rfc9112/9.3/chunk-", _broken_chunks, BROKEN_CHUNKS)
 
 
 async def _overflow(field: str, body: bytes, probe: Probe) -> None:
-    """Check that a length of 2 modulo 2**64 is not taken for 2: the next request gets no answer."""
+    """Check that a length of 2**64 + 2 does not overflow to 2: the next request gets no answer."""
     await probe.finite()
     async with probe.connect() as connection:
         await connection.send(probe.request(field, body=body) + probe.request())

@@ -38,7 +38,7 @@ def strictly(line: bytes) -> Any:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in members]
         if len(names) != len(set(names)):
-            raise Repeated(f"a member twice: {names}")
+            raise Repeated(f"repeated members: {names}")
         return dict(members)
 
     def constant(name: str) -> NoReturn:
@@ -49,14 +49,14 @@ def strictly(line: bytes) -> Any:
 
 async def lines(probe: Probe) -> list[bytes]:
     """Return the complete lines that are not empty; raises `Skipped` without one."""
-    found = [
+    complete = [
         line
         for line in (await streams.received("ndjson", probe)).data.split(b"\n")[:-1]
         if line.strip()
     ]
-    if not found:
+    if not complete:
         raise Skipped(f"no JSON within {probe.timeout:g} s")
-    return found
+    return complete
 
 
 @case("ndjson/3/status")
@@ -92,7 +92,7 @@ async def lines_end(probe: Probe) -> None:
         json.loads(last)
     except ValueError:
         return
-    raise Failed(f"{last[:60]!r} is whole, but its line has not ended")
+    raise Failed(f"{last[:60]!r} is complete, but no line feed follows")
 
 
 @case("ndjson/3.1/one-text-on-a-line")

@@ -18,7 +18,7 @@ STREAMS = {"text/event-stream": "sse", "application/x-ndjson": "ndjson"}
 
 
 class Unanswered(Skipped):
-    """A plain GET is not answered within the time limit, such as a long poll."""
+    """A plain GET, such as a long poll, is not answered within the time limit."""
 
 
 @dataclass

@@ -111,7 +111,7 @@ class Connection:
         self.timeout = timeout
 
     async def send(self, data: bytes) -> None:
-        """Send `data`; the answer to a connection that the server has closed is still read."""
+        """Send `data`; ignore a closed connection, since its answer can still be read."""
         with suppress(OSError):
             self.writer.write(data)
             async with asyncio.timeout(self.timeout):
@@ -129,8 +129,8 @@ class Connection:
             async with asyncio.timeout(self.timeout):
                 return await self.reader.readuntil(end)
         except asyncio.IncompleteReadError as error:
-            came = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
-            raise NoResponse(f"the server closed the connection {came}") from error
+            when = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
+            raise NoResponse(f"the server closed the connection {when}") from error
         except OSError as error:
             raise self._error(error) from error
         except asyncio.LimitOverrunError as error:
@@ -168,7 +168,7 @@ class Connection:
         return data
 
     async def ends(self) -> bool:
-        """Whether the server closes the connection before the time limit; drops what it sends."""
+        """Return whether the server closes the connection in time; discard what it sends."""
         with suppress(TimedOut, TimeoutError):
             async with asyncio.timeout(self.timeout):
                 size = 0
@@ -249,7 +249,7 @@ class Connection:
 
 @asynccontextmanager
 async def connect(origin: Origin, seconds: float) -> AsyncIterator[Connection]:
-    """Open a connection while the block lasts, whose waits take at most `seconds`.
+    """Open a connection while the block lasts; each wait for the server takes at most `seconds`.
 
     Raises `NoResponse` if the server is unreachable.
     """

@@ -1,4 +1,4 @@
-"""Runs cases against a server, a few at once."""
+"""Runner of cases against a server, a few at once."""
 
 from __future__ import annotations
 

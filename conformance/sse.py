@@ -125,7 +125,7 @@ async def known_fields(probe: Probe) -> None:
     unknown = {name for name, _ in await fields(probe)} - {"", *FIELDS}
     if unknown:
         shown = ", ".join(repr(name[:40]) for name in sorted(unknown))
-        raise Failed(f"clients ignore these lines, which are no field: {shown}")
+        raise Failed(f"clients ignore these lines, which are not fields: {shown}")
 
 
 @case("sse/9.2.6/blank-line-after-event")
@@ -162,7 +162,7 @@ async def retry_is_not_hasty(probe: Probe) -> None:
         raise Skipped("the stream has no retry field")
     hasty = [value for value in values if value.isdigit() and int(value) < 100]
     if hasty:
-        raise Failed(f"below 100 ms, clients of a stopped server are a flood; got {hasty[0]}")
+        raise Failed(f"below 100 ms, clients flood a server that restarts; got {hasty[0]}")
 
 
 @case("sse/9.2.6/id-without-nul")

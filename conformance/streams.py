@@ -1,4 +1,4 @@
-"""Requirements of every response that does not end, in either framing."""
+"""Requirements on every response that does not end, in either framing."""
 
 from __future__ import annotations
 

@@ -438,7 +438,7 @@ CASES.table("rfc6455/5.2/", _size, SIZES, publishes=True)
 @case("rfc6455/10.4/too-large")
 async def too_large(probe: Probe) -> None:
     async with opened(probe) as socket:
-        # Only the head of a frame of 1 TiB: a limit is known before the payload arrives.
+        # Send only the head of a frame of 1 TiB: a limit applies before the payload arrives.
         await socket.send(bytes([FIN | BINARY, 0xFF]) + (1 << 40).to_bytes(8, "big") + b"\0" * 4)
         answer = await socket.close_frame()
         if answer is not None and answer.code != 1009:

@@ -118,7 +118,7 @@ def deployment_of(deployment: Deployment, show_step: Callable[[str], None]) -> I
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m faults",
-        description="Inject faults into a production, and check every client's events.",
+        description="Inject faults into a deployment, and check every client's events.",
     )
     arguments.add_argument("--short", action="store_true", help="a few faults, few clients")
     arguments.add_argument(

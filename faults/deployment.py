@@ -1,4 +1,4 @@
-"""A production of `manage.py production`, and a Redis that can be stopped and started."""
+"""A deployment by `manage.py production`, and a Redis that can be stopped and started."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NotStarted(Exception):
 
 
 class Redis:
-    """redis-server with the production's own configuration, append-only file included."""
+    """redis-server as `manage.py production` configures it, with its append-only file."""
 
     def __init__(self, paths: Paths) -> None:
         self.path = paths.socket("redis")

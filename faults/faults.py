@@ -272,7 +272,7 @@ async def database_away(testbed: Testbed) -> float:
 
 
 async def _nothing_crosses(testbed: Testbed, seconds: float) -> None:
-    """Wait `seconds`; expect that no event arrives after those under way at the beginning."""
+    """Wait `seconds`; expect no event except those already on their way at the beginning."""
     await asyncio.sleep(UNDER_WAY)
     arrived, published = testbed.arrived, testbed.publisher.answered
     await asyncio.sleep(seconds - UNDER_WAY)
@@ -369,8 +369,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "storm",
-        f"nginx killed, and a storm of {STORM}",
-        "All connections are cut at once; all clients reconnect as soon as nginx listens again.",
+        f"nginx killed, and {STORM} clients reconnect at once",
+        "All connections are cut; all clients reconnect as soon as nginx listens again.",
         nginx_killed,
         clients=STORM // 6,
         rate=1.0,
@@ -399,7 +399,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "redis-flushed",
         "Redis flushed (FLUSHALL)",
-        "As before, but without an outage; the groups of the channel layer are deleted too.",
+        "Like the previous fault, without an outage; the channel layer's groups are deleted too.",
         redis_flushed,
         forgets=True,
         in_short=True,
@@ -489,7 +489,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "clients-stall",
         "clients stall for 10 s",
-        "No bytes cross their connections, which stay open; then all bytes do.",
+        "Their connections stay open, but no bytes cross; then all bytes are delivered.",
         clients_stall,
         tapped=True,
     ),
@@ -503,7 +503,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "clients-fall-off",
-        "clients fall off the history",
+        "clients fall behind the history",
         f"They stall while 120 events are published to a history of {HISTORY}, and are then cut.",
         clients_fall_off,
         env={"HISTORY_LENGTH": str(HISTORY)},

@@ -11,9 +11,9 @@ from transports.events import Cursor, Event
 class ClientLedger:
     """Counts of one client's events, lost, duplicated and out of order.
 
-    `position` is the cursor of the client: at first, the one it starts from. `lost` does not
-    include events whose number a `reset` reports. It includes the difference if that number is
-    wrong, and all of them if a `reset` within one epoch reports no number.
+    `position` is the cursor of the client: at first, the one it starts from. `lost` excludes the
+    events that a `reset` counts as missed. If that count is wrong, it includes the difference; if
+    a `reset` within one epoch has no count, it includes all of them.
     """
 
     position: Cursor

@@ -2,7 +2,7 @@
 
     python -m faults.soak [--minutes 60] [--rate 10] [--clients 40] [--json FILE] [--markdown FILE]
 
-A production serves clients of every technique, half of them through a tap that cuts all of its
+A deployment serves clients of every technique, half of them through a tap that cuts all of its
 connections every 20 s. Twenty times (in a short soak, every 30 s) all clients leave, and the open
 descriptors, threads and tasks are counted: at rest they do not depend on the clients, so a leak is
 visible. Memory is sampled every ten seconds. Each series' slope is reported with its 95 % interval,
@@ -52,7 +52,7 @@ INTERVAL = 10.0  # seconds between samples
 ROUNDS, ROUND = 20, 30.0  # rounds; minimum seconds of a round
 # A round ends with DISCONNECT seconds in which nginx closes its connections to the servers
 # (`keepalive_timeout 3s`), and REST seconds of sampling. The readiness check every 5 s
-# (`production.readiness`) keeps a connection open for 3 s of them, so some samples are without it.
+# (`production.readiness`) keeps a connection open for 3 s, so some samples are without it.
 DISCONNECT, REST = 4.0, 6.0
 STAY = 30.0  # mean seconds that a client stays
 CUT = 20.0  # seconds between cuts of the tap's connections

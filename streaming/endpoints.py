@@ -11,7 +11,7 @@ from transports.http.scope import Receive, Send
 from transports.http.stream import StreamEndpoint
 
 RETRY = (500, 1_500)  # milliseconds: spreads the clients that a restart disconnects
-FOREIGN = Cursor("", 1)  # in no room's numbering
+FOREIGN = Cursor("", 1)  # of no room's epoch
 
 
 class StreamingEndpoint(StreamEndpoint):
@@ -52,7 +52,7 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     @staticmethod
     def since(request: Request) -> Cursor | None:
         # EventSource never reconnects after a 400 (§9.2.3), and sends the id of any server that
-        # it was connected to before: answer one that is no cursor with a reset.
+        # it was connected to before: answer an id that is not a cursor with a reset.
         try:
             return request.since
         except Problem:

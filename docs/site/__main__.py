@@ -37,7 +37,7 @@ def build(language: Language, target: Path) -> int:
 
 
 def link_slides(source: Path, page: str, language: Language) -> None:
-    """Link a chapter's slides beside its link to all chapters, in HTML: Sphinx has no such page."""
+    """Add the link to a chapter's slides in HTML, since Sphinx does not know the slides."""
     title, _, rest = source.read_text().partition("\n")
     link = f'<a href="{name_of_slides(page)}">{TEXTS[language]["slides"]}</a>'
     source.write_text(f"{title}\n\n{link} · {rest.lstrip()}")

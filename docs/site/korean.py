@@ -1,4 +1,4 @@
-"""Korean for Sphinx's search, which has no tokenizer for it."""
+"""Korean tokenizer for Sphinx's search, which has none."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ HANGUL = re.compile("[가-힣]{2,}")
 
 
 class SearchKorean(SearchEnglish):
-    """Index each beginning of a Korean word, since particles follow the noun: 폴링, 폴링은, 폴링을.
+    """Search index of each beginning of a Korean word: particles follow the noun (폴링은, 폴링을).
 
-    Latin words are indexed as in English. The browser needs nothing: it finds whole terms.
+    Latin words are indexed as in English. The browser needs no change: it searches for whole terms.
     """
 
     lang = "ko"

@@ -32,7 +32,7 @@ TEXTS = {
         "settings": "Settings",
         "settings introduction": "Each setting is an environment variable of the same name, read "
         "by `realtime_demo/settings.py`, from which this page is made. Lists are separated by "
-        "commas; an invalid value stops the start with a message.",
+        "commas; a server with an invalid value does not start, and prints a message.",
         "setting": "Setting",
         "kind": "Type",
         "default": "Default",
@@ -44,7 +44,7 @@ TEXTS = {
         "option": "Option",
         "command": "Command",
         "schemas": "JSON Schemas",
-        "schemas introduction": "A server has these descriptions at `/openapi.json` (OpenAPI 3.1) "
+        "schemas introduction": "Servers have these descriptions at `/openapi.json` (OpenAPI 3.1) "
         "and `/asyncapi.json` (AsyncAPI 3.0), for generators of clients and documentation. "
         "The tests compare them with the server's messages. [The wire contract](contract.md) "
         "explains them.",
@@ -54,8 +54,8 @@ TEXTS = {
     "ko": {
         "settings": "설정",
         "settings introduction": "설정은 모두 같은 이름의 환경 변수입니다. 이 페이지는 설정을 읽는 "
-        "`realtime_demo/settings.py`에서 만듭니다. 목록은 쉼표로 나눕니다. 값이 잘못되면 메시지를 "
-        "내고 시작하지 않습니다.",
+        "`realtime_demo/settings.py`에서 만듭니다. 목록은 쉼표로 나눕니다. 값이 잘못되면 서버가 "
+        "메시지를 내고 시작하지 않습니다.",
         "setting": "설정",
         "kind": "형식",
         "default": "기본값",
@@ -67,8 +67,8 @@ TEXTS = {
         "command": "명령",
         "schemas": "JSON Schema",
         "schemas introduction": "서버의 `/openapi.json`(OpenAPI 3.1)과 `/asyncapi.json`(AsyncAPI "
-        "3.0)에 있는 설명입니다. 클라이언트와 문서를 만드는 프로그램이 씁니다. 테스트가 서버의 "
-        "메시지와 비교합니다. 뜻은 [전송 규약](contract.md)에 있습니다.",
+        "3.0)에 있는 설명입니다. 클라이언트와 문서를 만드는 도구가 읽습니다. 테스트가 이 설명을 "
+        "서버의 메시지와 비교합니다. 뜻은 [전송 규약](contract.md)에 있습니다.",
         "socket": "웹소켓의 메시지",
         "channel": "AsyncAPI로 쓴 웹소켓",
     },
@@ -90,14 +90,14 @@ def settings() -> list[Setting]:
     """Return the settings in the order of the source."""
     source = SETTINGS.read_text()
     lines = source.splitlines()
-    found: dict[str, Setting] = {}
+    settings_by_name: dict[str, Setting] = {}
     for statement in ast.parse(source).body:
         if not isinstance(statement, ast.Assign | ast.AnnAssign):
             continue
         for call in ast.walk(statement):
             if isinstance(call, ast.Call) and (setting := _setting(call, statement, lines)):
-                found.setdefault(setting.name, setting)
-    return list(found.values())
+                settings_by_name.setdefault(setting.name, setting)
+    return list(settings_by_name.values())
 
 
 def _setting(call: ast.Call, statement: ast.stmt, lines: list[str]) -> Setting | None:

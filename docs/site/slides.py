@@ -49,7 +49,7 @@ def name_of_slides(page: str) -> str:
 def slides_of(page: str, language: Language) -> str:
     """Return the slides of a chapter: one for its title and questions, one for each section."""
     text = NAVIGATION.sub("", source_of(page, language).read_text(), count=1)
-    # Of the links only those to the running demo stay: a slide is not for reading on.
+    # Keep only links to the running demo: slides are not for further reading.
     text = "".join(
         part if part.startswith("```") else LINK.sub(_link, part) for part in FENCE.split(text)
     )

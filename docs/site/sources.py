@@ -27,16 +27,16 @@ def pages_of(section: Section) -> list[str]:
     pages: list[str] = []
     for pattern in section.pages:
         if pattern.endswith("*"):
-            found = [path for path in ROOT.glob(f"{pattern}.md") if not path.match("*.ko.md")]
-            found.sort(key=_position)
-            pages += [str(path.relative_to(ROOT).with_suffix("")) for path in found]
+            paths = [path for path in ROOT.glob(f"{pattern}.md") if not path.match("*.ko.md")]
+            paths.sort(key=_position)
+            pages += [str(path.relative_to(ROOT).with_suffix("")) for path in paths]
         else:
             pages.append(pattern)
     return pages
 
 
 def _position(path: Path) -> tuple[float, str]:
-    """Return the position of the first link to a page in its folder's README, which is first."""
+    """Return the position of a page's first link in its folder's README, which comes first."""
     readme = path.with_name("README.md")
     if path == readme:
         return -1, ""
@@ -64,7 +64,7 @@ def source_of(page: str, language: Language) -> Path:
 
 
 def write_sources(language: Language, folder: Path) -> None:
-    """Write all sources of a site into `folder`. Raises `ValueError` for a link without target."""
+    """Write all sources of a site into `folder`. Raises `ValueError` for a broken link."""
     for page in all_pages():
         if page in PAGES:
             text = PAGES[page](language)

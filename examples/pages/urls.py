@@ -19,7 +19,7 @@ async def page(request: HttpRequest, name: str) -> HttpResponse:
 
 
 async def messages(request: HttpRequest) -> HttpResponse:
-    """The list of the room's messages, as a fragment."""
+    """Return the list of the room's messages, as a fragment."""
     return render(request, "pages/messages.html", {"events": (await feed.history(ROOM)).events})
 
 

@@ -16,10 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from realtime_demo.tap.network import Network
-from transports.registry import BY_NAME, TECHNIQUES
+from transports.registry import BY_NAME
 
 from .output.formatting import clients, label, milliseconds, rate
 from .output.json_csv import read
+from .plan import COMPARED
 from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 
 REFERENCE = Path(__file__).with_name("measurements.json")
@@ -74,18 +75,15 @@ class Need:
     talkative: bool = False
 
     def __post_init__(self) -> None:
-        above = {
-            "clients": self.clients,
-            "rate": self.rate,
-            "tolerated delay in ms": self.tolerated * 1e3,
-        }
-        least = {"round trip in ms": self.rtt * 1e3, "size": self.size or 0}
-        for name, value in above.items():
-            if not 0 < value < math.inf:
-                raise ValueError(f"The {name} must be finite and above 0; got {value:g}.")
-        for name, value in least.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"The {name} must be finite and 0 or more; got {value:g}.")
+        for name, value, least in (
+            ("clients", self.clients, "above 0"),
+            ("rate", self.rate, "above 0"),
+            ("tolerated delay in ms", self.tolerated * 1e3, "above 0"),
+            ("round trip in ms", self.rtt * 1e3, "0 or more"),
+            ("size", self.size or 0, "0 or more"),
+        ):
+            if not 0 <= value < math.inf or (value == 0 and least == "above 0"):
+                raise ValueError(f"The {name} must be finite and {least}; got {value:g}.")
 
 
 @dataclass(frozen=True)
@@ -147,14 +145,14 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
     for name, one in configuration["techniques"].items():
         if one["withheld"]:
             continue
-        cost, sizes = one["cost"], Sizes(**one["sizes"])
-        total = None if cost["cpu"] is None else cost["cpu"] / 1_000 * cost["deliveries"]
+        cost, cpu = one["cost"], one["cost"]["cpu"]
+        total = cpu and cpu / 1_000 * cost["deliveries"]
         costs[name] = Basis(
-            sizes=sizes,
+            sizes=Sizes(**one["sizes"]),
             # Not `service`, which is probed with all of a process's clients at once.
             service=one["request"],
             event=one["event_bytes"],
-            cpu_per_delivery=None if total is None else total / cost["deliveries"],
+            cpu_per_delivery=None if cpu is None else cpu / 1_000,
             cpu_per_request=total / cost["requests"] if total and cost["requests"] else None,
             memory=cost["memory"],
             work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
@@ -172,11 +170,7 @@ def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
 
 def advise(need: Need, source: str, known: Mapping[str, Basis]) -> Advice:
     """Return every technique in `known` as an option, and the one advised."""
-    options = [
-        _option(technique.name, label(technique.name), need, known[technique.name])
-        for technique in TECHNIQUES
-        if technique.on_page and technique.name in known
-    ]
+    options = [_option(name, need, known[name]) for name in COMPARED if name in known]
     choice, reason = _choose(need, options)
     return Advice(need, source, tuple(options), choice, reason)
 
@@ -186,16 +180,15 @@ def interval_for(need: Need, service: float) -> float:
 
     0.99·(I + R) + d ≤ tolerated (docs/theory.md, Polling).
     """
-    path = NetworkPath(service=service)
-    down = need.rtt / 2 + path.service / 2
-    return max(LEAST_INTERVAL, (need.tolerated - down) / 0.99 - need.rtt - service)
+    round_trip = need.rtt + service
+    return max(LEAST_INTERVAL, (need.tolerated - round_trip / 2) / 0.99 - round_trip)
 
 
-def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
+def _option(name: str, need: Need, basis: Basis) -> Option:
     path = NetworkPath(Network.of(rtt=need.rtt), basis.service)
-    interval = (
-        interval_for(need, basis.service) if BY_NAME[name].response_ends == "at once" else None
-    )
+    interval = None
+    if BY_NAME[name].response_ends == "at once":
+        interval = interval_for(need, basis.service)
     workload = Workload(need.rate, interval=interval or 1.0)
     sizes = basis.sizes
     if need.size is not None:
@@ -207,13 +200,12 @@ def _option(name: str, label: str, need: Need, basis: Basis) -> Option:
         processes = max(1, math.ceil(cores / UTILISATION), math.ceil(need.clients / CONNECTIONS))
         path = _fanned(name, path, need.clients / processes * (basis.work or 0.0))
         prediction = predict(name, workload, path, sizes)
-    requests = need.clients * prediction.requests_per_second
     return Option(
         name=name,
-        label=label,
+        label=label(name),
         interval=interval,
         prediction=prediction,
-        requests=requests,
+        requests=need.clients * prediction.requests_per_second,
         down=need.clients * need.rate * prediction.down_per_event,
         up=need.clients * need.rate * prediction.up_per_event,
         cores=cores,
@@ -265,23 +257,21 @@ def _wakes(name: str, workload: Workload, prediction: Prediction) -> float:
 
 def _against(name: str, need: Need, prediction: Prediction, fan: float) -> tuple[str, ...]:
     reasons: list[str] = []
-    late = prediction.delay.quantile(0.99)
-    if late > need.tolerated * 1.001:
+    late, tolerated = prediction.delay.quantile(0.99), need.tolerated * 1.001
+    if late > tolerated:
+        part, text = 0.0, _("99 of 100 events need up to {ms} ms")
         if need.rtt / 2 > need.tolerated:
             part = need.rtt / 2
             text = _(
                 "99 of 100 events need up to {ms} ms, of which the one-way network delay is "
                 "{part} ms"
             )
-        elif late - 0.99 * fan <= need.tolerated * 1.001:
+        elif late - 0.99 * fan <= tolerated:
             part = fan
             text = _(
                 "99 of 100 events need up to {ms} ms, since a process takes {part} ms to write to "
                 "its clients"
             )
-        else:
-            part = 0.0
-            text = _("99 of 100 events need up to {ms} ms")
         reasons.append(text.format(ms=milliseconds(late), part=milliseconds(part)))
     if need.buffering and BY_NAME[name].is_stream:
         reasons.append(_("a buffering proxy holds a stream back until it ends (RFC 6202 §3.2)"))

@@ -74,11 +74,8 @@ async def server_process(
             if not await _listens(process, port):
                 output.seek(0)
                 printed = output.read().decode("utf-8", "replace")
-                raise ServerFailed(
-                    _("The server to measure does not start: {arguments}\n{printed}").format(
-                        arguments=" ".join(arguments), printed=printed
-                    )
-                )
+                text = _("The server to measure does not start: {arguments}\n{printed}")
+                raise ServerFailed(text.format(arguments=" ".join(arguments), printed=printed))
             yield process.pid
         finally:
             await _stop(process)

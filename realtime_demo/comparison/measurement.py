@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from django.utils.translation import gettext as _
 
 from transports.events import Cursor, InvalidCursor
 
-from .host import resident_bytes
 from .phase import Clients, MeasuredServer, MeasurementFailed, Phase
 from .plan import Report, Settings
 from .publisher import Accepted, Published, Publisher
@@ -75,10 +75,10 @@ async def measure(
 async def _measure(phase: Phase) -> list[Measurement]:
     phase.report_progress("connecting")
     clients, target = phase.clients, phase.target
-    before = resident_bytes(target.pid) if target.pid else None
+    before = target.memory()
     await clients.open(target)
     warmed = await _warm_up(phase)
-    after = resident_bytes(target.pid) if target.pid else None
+    after = target.memory()
     probes = await clients.probe()
     silent = await silence(phase)
     event_probe = await probe_events(phase, 0, silent)
@@ -121,11 +121,8 @@ async def _warm_up(phase: Phase) -> list[float]:
                 for name, count in ready.items()
                 if count < settings.clients
             )
-            raise MeasurementFailed(
-                _("The warm-up's events did not reach every client of {missing}.").format(
-                    missing=missing
-                )
-            )
+            text = _("The warm-up's events did not reach every client of {missing}.")
+            raise MeasurementFailed(text.format(missing=missing))
 
 
 async def _drain(phase: Phase, events: int) -> None:
@@ -211,12 +208,11 @@ def _generator_figures(
 
 
 def _show(phase: Phase, marks: Sequence[Mark], done: float) -> None:
-    received: dict[str, int] = {}
-    medians: dict[str, float] = {}
+    received, medians = Counter[str](), dict[str, float]()
     for mark in marks:
-        received[mark.name] = received.get(mark.name, 0) + mark.counts.received
-        if mark.counts.median is not None:
-            medians[mark.name] = mark.counts.median + phase.target.clock.offset
+        received[mark.name] += mark.counts.received
+        if mark.median is not None:
+            medians[mark.name] = mark.median + phase.target.clock.offset
     phase.report_progress("measuring", min(1.0, done), received=received, medians=medians)
 
 

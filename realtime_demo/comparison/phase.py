@@ -6,12 +6,13 @@ import asyncio
 import secrets
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
-from .host import cpu_seconds
+from .host import cpu_seconds, resident_bytes
 from .plan import Adapter, Progress, Report, Settings, phases
 from .publisher import Accepted, Publisher
 from .results import Sample
@@ -95,6 +96,10 @@ class MeasuredServer:
         """Return the CPU seconds that the server has used; None if unknown."""
         return None if self.pid is None else cpu_seconds(self.pid)
 
+    def memory(self) -> int | None:
+        """Return the server's resident bytes; None if unknown."""
+        return None if self.pid is None else resident_bytes(self.pid)
+
     async def open(
         self, publisher: Worker[Publisher], http_client: str = "httpx", connections: int = 1
     ) -> None:
@@ -144,14 +149,9 @@ class Clients:
         for adapter in self.adapters:
             turns = polling if adapter.ends == "at once" else [0.0] * settings.clients
             for first in range(0, settings.clients, PER_PROCESS):
+                part = tuple(turns[first : first + PER_PROCESS])
                 config = ClientsConfig(
-                    adapter,
-                    settings,
-                    target.url,
-                    target.tapped,
-                    self.room,
-                    tuple(turns[first : first + PER_PROCESS]),
-                    first,
+                    adapter, settings, target.url, target.tapped, self.room, part, first
                 )
                 worker = self._workers.worker(Subscribers, config)
                 await self._stack.enter_async_context(worker)
@@ -193,13 +193,11 @@ class Clients:
 
     async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
         """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
-        samples: dict[str, list[Sample]] = {adapter.name: [] for adapter in self.adapters}
-        request_times: dict[str, list[list[float]]] = {
-            adapter.name: [] for adapter in self.adapters
-        }
-        for name, received in await self._ask(Subscribers.close):
-            samples[name] += received.samples
-            request_times[name] += received.request_times
+        samples: defaultdict[str, list[Sample]] = defaultdict(list)
+        request_times: defaultdict[str, list[list[float]]] = defaultdict(list)
+        for name, (received, requested) in await self._ask(Subscribers.close):
+            samples[name] += received
+            request_times[name] += requested
         return samples, request_times
 
 

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate, count, takewhile
 from typing import Any
 
 from django.utils.translation import gettext
@@ -22,6 +23,8 @@ SEED_STEP = 1_000_003  # between rounds: a prime, so that rounds of neighbouring
 FEWEST_EVENTS = 4  # in each round
 MOST_EVENTS = 1_000_000  # in all, on average: a schedule is held in memory
 LONGEST_HOLD = 55.0  # seconds: the contract's maximum of `wait`
+ABOVE_0 = ("clients", "rate", "duration", "rounds", "hold", "bandwidth")
+NOT_NEGATIVE = ("warmup", "interval", "rtt", "jitter", "size")
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 # Techniques whose framing the adapters read.
 FRAMINGS = tuple(
@@ -49,12 +52,8 @@ class Adapter:
         name, equals, path = text.partition("=")
         if not equals:
             if name not in BY_NAME:
-                known = ", ".join(BY_NAME)
-                raise ValueError(
-                    gettext("A technique must be one of {known}; got {name}.").format(
-                        known=known, name=repr(name)
-                    )
-                )
+                message = gettext("A technique must be one of {known}; got {name}.")
+                raise ValueError(message.format(known=", ".join(BY_NAME), name=repr(name)))
             return cls(name, name)
         if name not in FRAMINGS or not is_path(path):
             raise ValueError(
@@ -111,59 +110,35 @@ class Settings:
     http_client: str = "httpx"
 
     def __post_init__(self) -> None:
-        for name in ("clients", "rate", "duration", "rounds", "hold", "bandwidth"):
-            if not getattr(self, name) > 0:
-                raise ValueError(
-                    gettext("{name} must be above 0; got {value}.").format(
-                        name=name, value=getattr(self, name)
-                    )
-                )
-        for name in ("warmup", "interval", "rtt", "jitter", "size"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    gettext("{name} must be 0 or more; got {value}.").format(
-                        name=name, value=getattr(self, name)
-                    )
-                )
-        for name in ("rate", "duration", "warmup", "interval", "hold", "rtt", "jitter"):
-            if math.isinf(getattr(self, name)):
-                raise ValueError(
-                    gettext("{name} must be finite; got {value}.").format(
-                        name=name, value=getattr(self, name)
-                    )
-                )
+        for name, value in vars(self).items():
+            if name in ABOVE_0 and not value > 0:
+                text = gettext("{name} must be above 0; got {value}.")
+            elif name in NOT_NEGATIVE and not value >= 0:
+                text = gettext("{name} must be 0 or more; got {value}.")
+            elif value == math.inf and name != "bandwidth":
+                text = gettext("{name} must be finite; got {value}.")
+            else:
+                continue
+            raise ValueError(text.format(name=name, value=value))
         if (events := self.rate * (self.duration + self.warmup * self.rounds)) > MOST_EVENTS:
-            raise ValueError(
-                gettext("A run may have at most {most} events; got {events}.").format(
-                    most=f"{MOST_EVENTS:,}", events=f"{events:.3g}"
-                )
-            )
+            text = gettext("A run may have at most {most} events; got {events}.")
+            raise ValueError(text.format(most=f"{MOST_EVENTS:,}", events=f"{events:.3g}"))
         if self.arrivals not in ("poisson", "fixed"):
-            raise ValueError(
-                gettext("arrivals must be poisson or fixed; got {arrivals}.").format(
-                    arrivals=repr(self.arrivals)
-                )
-            )
+            text = gettext("arrivals must be poisson or fixed; got {arrivals}.")
+            raise ValueError(text.format(arrivals=repr(self.arrivals)))
         if self.http_client not in HTTP_CLIENTS:
-            raise ValueError(
-                gettext("http_client must be one of {clients}; got {http_client}.").format(
-                    clients=", ".join(HTTP_CLIENTS), http_client=repr(self.http_client)
-                )
-            )
+            text = gettext("http_client must be one of {clients}; got {http_client}.")
+            known, given = ", ".join(HTTP_CLIENTS), repr(self.http_client)
+            raise ValueError(text.format(clients=known, http_client=given))
         if not self.techniques:
             raise ValueError(gettext("At least one technique is required."))
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
-            names = ", ".join(self.techniques)
-            raise ValueError(
-                gettext("Each technique can be measured once; got {names}.").format(names=names)
-            )
+            text = gettext("Each technique can be measured once; got {names}.")
+            raise ValueError(text.format(names=", ".join(self.techniques)))
         held = any(one.ends == "with events" and one.path is None for one in self.adapters)
         if held and self.hold > LONGEST_HOLD:
-            raise ValueError(
-                gettext("hold must be at most {longest} s; got {hold}.").format(
-                    longest=f"{LONGEST_HOLD:g}", hold=f"{self.hold:g}"
-                )
-            )
+            text = gettext("hold must be at most {longest} s; got {hold}.")
+            raise ValueError(text.format(longest=f"{LONGEST_HOLD:g}", hold=f"{self.hold:g}"))
 
     @property
     def adapters(self) -> list[Adapter]:
@@ -183,15 +158,8 @@ class Settings:
         There are fewer rounds if one of them would have too few events.
         """
         for rounds in range(self.rounds, 1, -1):
-            split = [
-                replace(
-                    self,
-                    duration=self.duration / rounds,
-                    rounds=1,
-                    seed=self.seed + SEED_STEP * number,
-                )
-                for number in range(rounds)
-            ]
+            each = replace(self, duration=self.duration / rounds, rounds=1)
+            split = [replace(each, seed=self.seed + SEED_STEP * n) for n in range(rounds)]
             if all(one.events() >= FEWEST_EVENTS for one in split):
                 return split
         return [replace(self, rounds=1)]
@@ -225,10 +193,8 @@ class Settings:
 
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON (an unlimited bandwidth is null)."""
-        document = asdict(self)
-        document["techniques"] = list(self.techniques)
-        document["bandwidth"] = None if math.isinf(self.bandwidth) else self.bandwidth
-        return document
+        bandwidth = None if math.isinf(self.bandwidth) else self.bandwidth
+        return {**asdict(self), "techniques": list(self.techniques), "bandwidth": bandwidth}
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Settings:
@@ -259,31 +225,21 @@ SWEPT = {"interval": 1.0, "rtt": 0.001, "rate": 1.0, "clients": 1.0, "jitter": 0
 def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Settings]:
     """Return `settings` once for each value of `name`, in the command line's unit (rtt: ms)."""
     if name not in SWEPT:
-        raise ValueError(
-            gettext("A sweep must be of {names}; got {name}.").format(
-                names=", ".join(SWEPT), name=repr(name)
-            )
-        )
+        message = gettext("A sweep must be of {names}; got {name}.")
+        raise ValueError(message.format(names=", ".join(SWEPT), name=repr(name)))
     if not values:
         raise ValueError(gettext("A sweep needs values, such as {name}=1,2,5.").format(name=name))
-    scaled = [value * SWEPT[name] for value in values]
-    whole = name in ("clients", "size")
-    if not all(map(math.isfinite, scaled)):
+    whole, got = name in ("clients", "size"), ", ".join(map(str, values))
+    if not all(map(math.isfinite, values)):
         raise ValueError(
-            gettext("{name} must be finite; got {values}.").format(
-                name=name, values=", ".join(map(str, values))
-            )
+            gettext("{name} must be finite; got {values}.").format(name=name, values=got)
         )
-    if whole and any(value % 1 for value in scaled):
+    if whole and any(value % 1 for value in values):
         raise ValueError(
-            gettext("{name} must be an integer; got {values}.").format(
-                name=name, values=", ".join(map(str, values))
-            )
+            gettext("{name} must be an integer; got {values}.").format(name=name, values=got)
         )
-    return [
-        replace(settings, **{name: int(value) if whole else value})  # type: ignore[arg-type]
-        for value in scaled
-    ]
+    scaled: list[Any] = [int(each) if whole else each * SWEPT[name] for each in values]
+    return [replace(settings, **{name: value}) for value in scaled]
 
 
 def arrival_times(rate: float, seconds: float, arrivals: Arrivals, seed: int) -> list[float]:
@@ -294,12 +250,10 @@ def arrival_times(rate: float, seconds: float, arrivals: Arrivals, seed: int) ->
     """
     chance = random.Random(f"times {seed}")
     gap = 1 / rate
-    now = chance.expovariate(rate) if arrivals == "poisson" else chance.uniform(0, gap)
-    times: list[float] = []
-    while now < seconds:
-        times.append(now)
-        now += chance.expovariate(rate) if arrivals == "poisson" else gap
-    return times
+    if arrivals == "fixed":
+        return list(takewhile(lambda time: time < seconds, count(chance.uniform(0, gap), gap)))
+    gaps = (chance.expovariate(rate) for _ in count())
+    return list(takewhile(lambda time: time < seconds, accumulate(gaps)))
 
 
 def phases(clients: int, period: float, seed: int) -> list[float]:

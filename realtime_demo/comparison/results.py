@@ -16,7 +16,7 @@ from transports.registry import BY_NAME
 
 from .plan import Plan, Settings
 from .simulation import Simulated
-from .statistics import Spread
+from .statistics import Spread, mean_of_known
 from .theory import Delay, Prediction, Sizes
 
 LEAST = 0.0005  # seconds: a probe's events with less work than three times this always count
@@ -80,15 +80,9 @@ class Ledger:
             if seen[sample.client, sample.number] == 1:
                 disordered += seq < latest.get(sample.client, 0)
                 latest[sample.client] = max(seq, latest.get(sample.client, 0))
-        due = len(sent) * clients
-        return cls(
-            sent=due,
-            received=len(seen),
-            lost=due - len(seen),
-            doubled=seen.total() - len(seen),
-            disordered=disordered,
-            refused=refused * clients,
-        )
+        due, received = len(sent) * clients, len(seen)
+        doubled = seen.total() - received
+        return cls(due, received, due - received, doubled, disordered, refused * clients)
 
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
@@ -119,8 +113,8 @@ class EventProbe:
         return replace(
             self,
             published=self.published | other.published,
-            server=_mean(self.server, other.server),
-            clients=_mean(self.clients, other.clients),
+            server=mean_of_known([self.server, other.server]),
+            clients=mean_of_known([self.clients, other.clients]),
         )
 
     @property
@@ -147,11 +141,6 @@ class EventProbe:
         means = {number: fmean(work) for number, work in events.items()}
         most = 3 * max(LEAST, median(means.values())) + jitter
         return [work for number in events if means[number] <= most for work in events[number]]
-
-
-def _mean(*values: float | None) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -421,16 +410,8 @@ class Check:
         return abs(self.difference) <= self.allowed + chance
 
     def document(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "predicted": self.predicted,
-            "for_these_events": self.simulated,
-            "measured": self.measured,
-            "difference": self.difference,
-            "agrees": self.agrees,
-            "consistent": self.consistent,
-        }
+        names = "name", "unit", "predicted", "measured", "difference", "agrees", "consistent"
+        return {name: getattr(self, name) for name in names} | {"for_these_events": self.simulated}
 
 
 @dataclass(frozen=True)
@@ -439,6 +420,11 @@ class Configuration:
 
     settings: Settings
     measurements: tuple[Measurement, ...]
+
+    @property
+    def shown(self) -> list[Measurement]:
+        """The measurements whose figures are not withheld."""
+        return [one for one in self.measurements if not one.bottleneck]
 
 
 @dataclass(frozen=True)
@@ -457,10 +443,10 @@ class Result:
     http_cpu: float = 0.0  # CPU seconds of the HTTP client for one publish
 
     @property
+    def measurements(self) -> list[tuple[Configuration, Measurement]]:
+        return [(one, each) for one in self.configurations for each in one.measurements]
+
+    @property
     def complete(self) -> bool:
         """Whether no event was rejected, lost, duplicated or out of order."""
-        return all(
-            measurement.ledger.complete
-            for configuration in self.configurations
-            for measurement in configuration.measurements
-        )
+        return all(measurement.ledger.complete for _, measurement in self.measurements)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -29,7 +30,6 @@ from .subscribers import ClientsConfig, Subscribers
 from .summary import merged
 from .workers import ForkServer, Worker, WorkerFailed
 
-CONNECTIONS = 1  # of the publisher, if the server is on this host
 CONNECT_TIMEOUT = 30.0  # seconds until every idle client must be connected
 SETTLING = 0.5  # seconds until a handshake's bytes have arrived
 
@@ -63,8 +63,8 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
         configurations: list[Configuration] = []
         warnings: list[str] = []
         for settings in plan.configurations:
-            connections = 1 if same_host else round(settings.rate)
-            await target.open(publisher, settings.http_client, max(CONNECTIONS, connections))
+            connections = 1 if same_host else max(1, round(settings.rate))
+            await target.open(publisher, settings.http_client, connections)
             await target.calibrate(publisher, settings.size, same_host)
             rounds = [
                 await measure(target, workers, publisher, one, report, fresh)
@@ -105,11 +105,8 @@ async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer)
     try:
         await target.open(publisher)
     except WorkerFailed as error:
-        raise ServerFailed(
-            _("The server at {url} cannot be reached: {reason}").format(
-                url=target.url, reason=error.reason
-            )
-        ) from error
+        text = _("The server at {url} cannot be reached: {reason}")
+        raise ServerFailed(text.format(url=target.url, reason=error.reason)) from error
 
 
 async def _watch_idle(
@@ -133,12 +130,9 @@ async def _watch_idle(
     waiting = settings.adapters
     while waiting:
         if time.monotonic() > deadline:
-            names = ", ".join(adapter.name for adapter in waiting)
-            raise MeasurementFailed(
-                _("{url} sent no response to {names} within {seconds} s.").format(
-                    url=target.url, names=names, seconds=f"{CONNECT_TIMEOUT:g}"
-                )
-            )
+            text = _("{url} sent no response to {names} within {seconds} s.")
+            names, seconds = ", ".join(each.name for each in waiting), f"{CONNECT_TIMEOUT:g}"
+            raise MeasurementFailed(text.format(url=target.url, names=names, seconds=seconds))
         await asyncio.sleep(0.1)
         for adapter in list(waiting):
             wire = (await idle_workers[adapter.name].ask(Subscribers.mark)).counts.wire
@@ -159,15 +153,10 @@ def _with_idle(
     Idle clients have the first configuration's interval, hold and network.
     """
 
-    def idle_settings(settings: Settings) -> tuple[object, ...]:
-        return settings.interval, settings.hold, settings.network
-
-    return [
-        replace(
-            one,
-            measurements=tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements),
-        )
-        if idle_settings(one.settings) == idle_settings(configurations[0].settings)
-        else one
-        for one in configurations
-    ]
+    idle_settings = attrgetter("settings.interval", "settings.hold", "settings.network")
+    added = list(configurations)
+    for number, one in enumerate(configurations):
+        if idle_settings(one) == idle_settings(configurations[0]):
+            measured = tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements)
+            added[number] = replace(one, measurements=measured)
+    return added

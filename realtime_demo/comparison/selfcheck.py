@@ -68,12 +68,6 @@ async def _long_poll(url: str, received: Stamped) -> None:
             parameters = {"since": response.json()["cursor"], "wait": "25"}
 
 
-def _client_of(technique: str) -> Callable[[str, Stamped], Awaitable[None]]:
-    if BY_NAME[technique].scheme == "ws":
-        return _socket
-    return _long_poll if BY_NAME[technique].is_polled else _stream
-
-
 class MinimalClient:
     """A minimal client, in a worker process."""
 
@@ -83,7 +77,10 @@ class MinimalClient:
 
     async def open(self, technique: str, url: str) -> None:
         self._received = []
-        self._client = asyncio.ensure_future(_client_of(technique)(url, self._received))
+        follow = _long_poll if BY_NAME[technique].is_polled else _stream
+        if BY_NAME[technique].scheme == "ws":
+            follow = _socket
+        self._client = asyncio.ensure_future(follow(url, self._received))
 
     async def received(self) -> int:
         """Return how many pieces have arrived. Raises the client's exception if it ended."""
@@ -119,17 +116,6 @@ class Added:
 
 
 @dataclass(frozen=True)
-class OwnCost:
-    """The result of a self-check.
-
-    `http_cpu` is the CPU seconds of each HTTP client for one publish, by its name.
-    """
-
-    added: tuple[Added, ...]
-    http_cpu: dict[str, float]
-
-
-@dataclass(frozen=True)
 class Trial:
     """The settings of a self-check.
 
@@ -146,9 +132,12 @@ class Trial:
     http_client: str = "httpx"
 
 
-async def self_check(trial: Trial, application: str = APPLICATION) -> OwnCost:
-    """Measure the added delay of each technique of `trial`, and the CPU of each HTTP client.
+async def self_check(
+    trial: Trial, application: str = APPLICATION
+) -> tuple[list[Added], dict[str, float]]:
+    """Return the delay added to each technique of `trial`, and the CPU of each HTTP client.
 
+    The CPU is in seconds for one publish, by the client's name.
     The default omits polling: its delay depends on its phase, and it uses the same client as
     long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
     """
@@ -174,7 +163,7 @@ async def self_check(trial: Trial, application: str = APPLICATION) -> OwnCost:
                 delays += await _round(workers, name, url, publisher, trial, number)
             minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
             added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
-    return OwnCost(tuple(added), http_cpu)
+    return added, http_cpu
 
 
 async def _round(
@@ -211,7 +200,7 @@ async def _round(
         published = await publisher.ask(Publisher.run, room, start, times, 0, SIZE)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_minimal = dict(await minimal.ask(MinimalClient.close))
-        samples = (await tool.ask(Subscribers.close)).samples
+        samples, _ = await tool.ask(Subscribers.close)
         by_tool = {sample.number: sample.received for sample in samples}
     return [
         (by_minimal[event.index] - at, by_tool[event.index] - at)

@@ -6,7 +6,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from itertools import chain, pairwise
+from statistics import NormalDist, fmean, stdev
 
 CONFIDENCE = 0.95
 BLOCKS, FEWEST_BLOCKS = 30, 5
@@ -55,14 +56,13 @@ class Spread:
         `tail`, and `median_interval` over `blocks`.
         """
         groups = [cluster for cluster in clusters if cluster]
-        merged = sorted(sample for group in groups for sample in group)
+        merged = sorted(chain.from_iterable(groups))
         if not merged:
-            nan = math.nan
-            return cls(0, nan, nan, nan, nan, nan, nan, nan, nan)
+            return cls(0, *[math.nan] * 8)
         low, high = median_interval(blocks(groups), merged)
         return cls(
             len(merged),
-            math.fsum(merged) / len(merged),
+            fmean(merged),
             quantile(merged, 0.5),
             tail(merged, 0.9, len(groups)),
             tail(merged, 0.99, len(groups)),
@@ -82,16 +82,9 @@ def blocks(clusters: Iterable[Sequence[float]]) -> list[list[float]]:
     many blocks as events in each, and 30 at most.
     """
     groups = [cluster for cluster in clusters if cluster]
-    number = min(BLOCKS, max(FEWEST_BLOCKS, round(math.sqrt(len(groups)))))
-    number = min(number, len(groups))
-    return [
-        [
-            sample
-            for group in groups[len(groups) * k // number : len(groups) * (k + 1) // number]
-            for sample in group
-        ]
-        for k in range(number)
-    ]
+    number = min(BLOCKS, max(FEWEST_BLOCKS, round(math.sqrt(len(groups)))), len(groups))
+    edges = [len(groups) * k // number for k in range(number + 1)] if groups else []
+    return [list(chain.from_iterable(groups[a:b])) for a, b in pairwise(edges)]
 
 
 def median_interval(
@@ -132,9 +125,12 @@ def between(medians: Sequence[float]) -> tuple[float, float]:
     runs; three or more are useful.
     """
     number = len(medians)
-    mean = math.fsum(medians) / number
-    variance = math.fsum((median - mean) ** 2 for median in medians) / (number - 1)
-    return mean, student(number - 1) * math.sqrt(variance / number)
+    return fmean(medians), student(number - 1) * stdev(medians) / math.sqrt(number)
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def student(freedom: int) -> float:

@@ -63,19 +63,10 @@ class SubscriberCounts:
     counted: int = 0  # deliveries of the measured window, whose numbers are not negative
     resets: int = 0
     errors: tuple[str, ...] = ()
-    median: float | None = None  # by two wall clocks: for the screen only
 
     def __add__(self, other: SubscriberCounts) -> SubscriberCounts:
-        return SubscriberCounts(
-            self.wire + other.wire,
-            self.open + other.open,
-            self.empty + other.empty,
-            self.received + other.received,
-            self.counted + other.counted,
-            self.resets + other.resets,
-            self.errors + other.errors,
-            other.median if self.median is None else self.median,
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return SubscriberCounts(*(a + b for a, b in pairs))
 
 
 @dataclass(frozen=True)
@@ -90,6 +81,7 @@ class Mark:
     cpu: float
     lags: tuple[float, ...] = ()
     counts: SubscriberCounts = field(default_factory=SubscriberCounts)
+    median: float | None = None  # seconds, by two wall clocks: for the screen only
 
 
 @dataclass(frozen=True)
@@ -104,14 +96,6 @@ class RequestProbe:
     down: float = 0.0
     cursor: int = 0
     alone: float = 0.0
-
-
-@dataclass(frozen=True)
-class Received:
-    """All deliveries of a process, and the request times of each of its polling clients."""
-
-    samples: list[Sample]
-    request_times: list[list[float]]
 
 
 class Subscribers:
@@ -146,12 +130,13 @@ class Subscribers:
         self._tasks = [asyncio.create_task(self._follow(n)) for n in range(len(self.request_times))]
         self._tasks.append(asyncio.create_task(self._watch_the_loop()))
 
-    async def close(self) -> Received:
+    async def close(self) -> tuple[list[Sample], list[list[float]]]:
+        """Stop; return all deliveries, and the request times of each polling client."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tap.__aexit__()
-        return Received(self.samples, self.request_times)
+        return self.samples, self.request_times
 
     async def _follow(self, number: int) -> None:
         config, settings = self.config, self.config.settings
@@ -198,15 +183,7 @@ class Subscribers:
 
     async def mark(self) -> Mark:
         lags = tuple(sorted(self._lags))
-        counts = self._count()
-        return Mark(self.config.adapter.name, time.monotonic(), time.process_time(), lags, counts)
-
-    async def ready(self) -> int:
-        """Return how many clients have received anything."""
-        return len({sample.client for sample in self.samples})
-
-    def _count(self) -> SubscriberCounts:
-        return SubscriberCounts(
+        counts = SubscriberCounts(
             wire=self.tap.total,
             open=len(self.tap.connections),
             empty=self.empty,
@@ -214,8 +191,14 @@ class Subscribers:
             counted=self.counted,
             resets=self.resets,
             errors=tuple(self.errors),
-            median=statistics.median(self._recent) if self._recent else None,
         )
+        median = statistics.median(self._recent) if self._recent else None
+        now, cpu = time.monotonic(), time.process_time()
+        return Mark(self.config.adapter.name, now, cpu, lags, counts, median)
+
+    async def ready(self) -> int:
+        """Return how many clients have received anything."""
+        return len({sample.client for sample in self.samples})
 
     async def settle(self) -> None:
         """Discard the heartbeats and the event loop's lateness up to now."""

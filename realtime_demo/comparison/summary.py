@@ -8,8 +8,7 @@ is at least the interval between its rounds.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -21,11 +20,12 @@ from .phase import Phase
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
-from .statistics import Spread, between
+from .statistics import Spread, between, mean_of_known
 from .subscribers import Mark, RequestProbe, SubscriberCounts
 from .theory import NetworkPath, Sizes, open_sizes, predict
 
 WEIGHED = 50  # clients: with fewer, a server's other memory hides that of its connections
+ORIGINS = ("intended", "actual", "published")  # of delays: times of `Sent`
 # Figures that are added up over rounds.
 ADDED = ("seconds", "published", "deliveries", "requests", "empty", "up", "down", "reconnects")
 
@@ -56,7 +56,6 @@ class Evidence:
     `warmed` has the publication times of the events before the window, `memory` the bytes by
     which the server grew with its clients. `probes`, `samples` and `request_times` are by the
     adapter's name, as from `phase.Clients`.
-
     """
 
     warmed: Sequence[float]
@@ -68,13 +67,11 @@ class Evidence:
     samples: Mapping[str, Sequence[Sample]]
     request_times: Mapping[str, Sequence[Sequence[float]]]
 
-    def counted(self, marks: Sequence[Mark], name: str) -> SubscriberCounts:
-        """Return the sum of the counts of the processes of `name`."""
-        return sum((mark.counts for mark in marks if mark.name == name), SubscriberCounts())
 
-    def time(self, marks: Sequence[Mark], name: str) -> float:
-        """Return the mean time of the marks of `name`."""
-        return fmean(mark.time for mark in marks if mark.name == name)
+def _counted(marks: Sequence[Mark], name: str) -> tuple[float, SubscriberCounts]:
+    """Return the mean time and the sum of the counts of the processes of `name`."""
+    own = [mark for mark in marks if mark.name == name]
+    return fmean(mark.time for mark in own), sum((m.counts for m in own), SubscriberCounts())
 
 
 def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:
@@ -95,20 +92,19 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     observed = Observed(
         published=published,
         first=len(published) - len(window.sent),
-        window=(evidence.time(window.began, name), evidence.time(window.ended, name)),
+        window=(_counted(window.began, name)[0], _counted(window.ended, name)[0]),
         clients=settings.clients,
         request_times=evidence.request_times[name],
         work=work,
         busy=evidence.event_probe.busy / cores(),
     )
+    delays: dict[str, Any] = {origin: spread(window.sent, samples, origin) for origin in ORIGINS}
     return Measurement(
         name=name,
         technique=adapter.technique,
         clients=settings.clients,
         ledger=Ledger.of(window.sent, samples, settings.clients, window.refused),
-        intended=spread(window.sent, samples, "intended"),
-        actual=spread(window.sent, samples, "actual"),
-        published=spread(window.sent, samples, "published"),
+        **delays,
         cost=_cost(phase, evidence, name),
         generator=window.generator,
         prediction=predict(adapter.technique, workload, path, sizes),
@@ -120,7 +116,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         event_probe=evidence.event_probe,
         cores=cores(),
         event_bytes=window.event_size,
-        resets=evidence.counted(evidence.ends, name).resets,
+        resets=_counted(evidence.ends, name)[1].resets,
         sent=window.sent,
         samples=tuple(samples),
     )
@@ -129,13 +125,9 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
 def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
     """Return the costs between the window's beginning and its end."""
     clients, window = phase.settings.clients, evidence.window
-    began, ended = (evidence.counted(marks, name) for marks in (window.began, window.ended))
+    (start, began), (end, ended) = _counted(window.began, name), _counted(window.ended, name)
     deliveries = ended.received - began.received
-    cost = Cost(
-        seconds=evidence.time(window.ended, name) - evidence.time(window.began, name),
-        published=len(window.sent) * clients,
-        deliveries=deliveries,
-    )
+    cost = Cost(end - start, len(window.sent) * clients, deliveries)
     if phase.alone and window.cpu is not None and deliveries:
         cost = replace(cost, cpu=window.cpu / deliveries * 1_000)
     if phase.alone and evidence.memory is not None and clients >= WEIGHED:
@@ -195,15 +187,14 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         return first
     sent, samples = _renumbered(rounds)
     service = fmean(one.service for one in rounds)
-    path = NetworkPath(network, service, _mean(one.push for one in rounds))
+    path = NetworkPath(network, service, mean_of_known(one.push for one in rounds))
     sizes = Sizes(*map(fmean, zip(*(astuple(one.sizes) for one in rounds), strict=True)))
     workload = replace(settings.workload, rate=len(sent) / settings.duration)
+    delays: dict[str, Any] = {origin: _spread(rounds, sent, samples, origin) for origin in ORIGINS}
     return replace(
         first,
         ledger=Ledger(*map(sum, zip(*(astuple(one.ledger) for one in rounds), strict=True))),
-        intended=_spread([one.intended for one in rounds], sent, samples, "intended"),
-        actual=_spread([one.actual for one in rounds], sent, samples, "actual"),
-        published=_spread([one.published for one in rounds], sent, samples, "published"),
+        **delays,
         cost=_merged_cost([one.cost for one in rounds]),
         generator=_worst([one.generator for one in rounds]),
         prediction=predict(first.technique, workload, path, sizes),
@@ -213,8 +204,8 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         request=fmean(one.request for one in rounds),
         push=path.push,
         event_probe=EventProbe(
-            server=_mean(one.event_probe.server for one in rounds),
-            clients=_mean(one.event_probe.clients for one in rounds),
+            server=mean_of_known(one.event_probe.server for one in rounds),
+            clients=mean_of_known(one.event_probe.clients for one in rounds),
         ),
         event_bytes=fmean(one.event_bytes for one in rounds),
         resets=sum(one.resets for one in rounds),
@@ -237,10 +228,10 @@ def _renumbered(rounds: Sequence[Measurement]) -> tuple[list[Sent], list[Sample]
 
 
 def _spread(
-    rounds: Sequence[Spread], sent: Sequence[Sent], samples: Sequence[Sample], origin: str
+    rounds: Sequence[Measurement], sent: Sequence[Sent], samples: Sequence[Sample], origin: str
 ) -> Spread:
     within = spread(sent, samples, origin)
-    medians = [one.p50 for one in rounds if one.count]
+    medians = [one.p50 for each in rounds if (one := getattr(each, origin)).count]
     if len(medians) < 2:
         return within
     _, half = between(medians)
@@ -258,39 +249,31 @@ def _merged_cost(rounds: Sequence[Cost]) -> Cost:
         values = [getattr(one, name) for one in rounds]
         return None if None in values else sum(values)
 
-    added = {name: total(name) for name in ADDED}
-    cpu = [one.cpu * one.deliveries for one in rounds if one.cpu is not None]
-    return Cost(
-        **added,
+    cost = Cost(
+        **{name: total(name) for name in ADDED},
         connections=rounds[-1].connections,
-        cpu=sum(cpu) / added["deliveries"]
-        if len(cpu) == len(rounds) and added["deliveries"]
-        else None,
-        memory=_mean(one.memory for one in rounds),
+        memory=mean_of_known(one.memory for one in rounds),
     )
+    cpu = [one.cpu * one.deliveries for one in rounds if one.cpu is not None]
+    if len(cpu) < len(rounds) or not cost.deliveries:
+        return cost
+    return replace(cost, cpu=sum(cpu) / cost.deliveries)
 
 
 def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
     """Return the highest of each figure: one round with late load makes the result doubtful."""
-    failures = tuple(failure for one in rounds for failure in one.failures)
-    errors = tuple(error for one in rounds for error in one.errors)
-    busy, subscribers, late, behind, _, _ = zip(*map(astuple, rounds), strict=True)
-    return GeneratorFigures(max(busy), max(subscribers), max(late), max(behind), failures, errors)
+    busy, subscribers, late, behind, failures, errors = zip(*map(astuple, rounds), strict=True)
+    texts = sum(failures, ()), sum(errors, ())
+    return GeneratorFigures(max(busy), max(subscribers), max(late), max(behind), *texts)
 
 
 def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:
     known = [one for one in rounds if one is not None]
     if len(known) < len(rounds):
         return None
-    requests = [one.requests for one in known if one.requests is not None]
-    empty = [(one.empty or 0.0) * (one.requests or 0.0) for one in known]
     delays = tuple(sorted(delay for one in known for delay in one.delays))
-    if len(requests) < len(known):  # a technique without requests
+    if known[0].requests is None:  # a technique without requests
         return Simulated(delays)
-    total = math.fsum(requests)
-    return Simulated(delays, total, math.fsum(empty) / total if total else 0.0)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    requests = sum(one.requests or 0.0 for one in known)
+    empty = sum((one.empty or 0.0) * (one.requests or 0.0) for one in known)
+    return Simulated(delays, requests, empty / requests if requests else 0.0)

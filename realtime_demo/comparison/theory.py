@@ -106,15 +106,11 @@ class Workload:
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            raise ValueError(
-                _("A rate must be events a second, above 0; got {rate}.").format(rate=self.rate)
-            )
+            text = _("A rate must be events a second, above 0; got {rate}.")
+            raise ValueError(text.format(rate=self.rate))
         if self.interval < 0 or self.hold <= 0 or self.heartbeat <= 0 or self.ping <= 0:
-            raise ValueError(
-                _("Times must be above 0 s (interval: 0 s or more); got {workload}.").format(
-                    workload=self
-                )
-            )
+            text = _("Times must be above 0 s (interval: 0 s or more); got {workload}.")
+            raise ValueError(text.format(workload=self))
 
 
 @dataclass(frozen=True)
@@ -199,7 +195,6 @@ def predict(
 def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     rate = workload.rate
     period = workload.interval + path.round_trip
-    per_event = 1 / (rate * period)
     if workload.arrivals == "poisson":
         empty = math.exp(-rate * period)
     else:
@@ -207,18 +202,9 @@ def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
     start, jitter = path.way_down(
         sizes.down + sizes.event * max(1.0, rate * period), path.service / 2
     )
-    return Prediction(
-        technique=technique,
-        # A request arrives every T seconds; an event falls anywhere between two requests.
-        delay=Delay((Component(1.0, start, (period, jitter)),)),
-        requests_per_second=1 / period,
-        empty_share=empty,
-        requests_per_event=per_event,
-        up_per_event=per_event * sizes.up,
-        down_per_event=_batched(per_event, empty, sizes),
-        idle_up=3600 / period * sizes.up,
-        idle_down=3600 / period * sizes.down,
-    )
+    # A request arrives every T seconds; an event falls anywhere between two requests.
+    delay = Delay((Component(1.0, start, (period, jitter)),))
+    return _of_requests(technique, delay, rate, period, empty, period, sizes)
 
 
 def _long_polling(
@@ -243,47 +229,48 @@ def _long_polling(
         # Every gap contains an event, at a uniform time in it, unless R is a multiple of the
         # interval between events.
         cycle, empty, at_once = away, 0.0, 0.0
-    per_event = 1 / (rate * cycle)
     start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle, path.push_work)
+    waited = Component(at_once, start, (path.fan, jitter))
+    between = Component(1 - at_once, start + path.fan / 2, (away, jitter))
+    delay = Delay((waited, between))
+    return _of_requests(technique, delay, rate, cycle, empty, away + hold, sizes)
+
+
+def _of_requests(
+    technique: str,
+    delay: Delay,
+    rate: float,
+    cycle: float,
+    empty: float,
+    idle_cycle: float,
+    sizes: Sizes,
+) -> Prediction:
+    """Predict a technique with a request in each `cycle`; without events, in each `idle_cycle`."""
+    per_event = 1 / (rate * cycle)
+    # An event has its share of heads and wrapping, and a comma unless it is the first of its batch.
+    commas = max(0.0, 1 - per_event * (1 - empty))
     return Prediction(
         technique=technique,
-        delay=Delay(
-            (
-                Component(at_once, start, (path.fan, jitter)),
-                Component(1 - at_once, start + path.fan / 2, (away, jitter)),
-            )
-        ),
+        delay=delay,
         requests_per_second=1 / cycle,
         empty_share=empty,
         requests_per_event=per_event,
         up_per_event=per_event * sizes.up,
-        down_per_event=_batched(per_event, empty, sizes),
-        idle_up=3600 / (away + hold) * sizes.up,
-        idle_down=3600 / (away + hold) * sizes.down,
+        down_per_event=per_event * sizes.down + sizes.event + commas,
+        idle_up=3600 / idle_cycle * sizes.up,
+        idle_down=3600 / idle_cycle * sizes.down,
     )
-
-
-def _batched(per_event: float, empty: float, sizes: Sizes) -> float:
-    """Return the bytes down per event.
-
-    The event itself, its share of heads and wrapping, and a comma unless it is the first of its
-    batch.
-    """
-    answers = per_event * (1 - empty)
-    return per_event * sizes.down + sizes.event + max(0.0, 1 - answers)
 
 
 def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
+        text = _(
+            "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
+            "a second."
+        )
+        bandwidth = f"{path.network.down.bandwidth:g}"
         raise DoesNotFit(
-            _(
-                "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
-                "a second."
-            ).format(
-                rate=f"{workload.rate:g}",
-                size=f"{sizes.event:g}",
-                bandwidth=f"{path.network.down.bandwidth:g}",
-            )
+            text.format(rate=f"{workload.rate:g}", size=f"{sizes.event:g}", bandwidth=bandwidth)
         )
     start, jitter = path.way_down(sizes.event, path.push_work)
     # A heartbeat is sent only after that time without other data, a ping regardless of data.

@@ -127,6 +127,7 @@ class ForkServer:
 
     async def __aenter__(self) -> Self:
         self._control, theirs = socket.socketpair()
+        python_path = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules),
@@ -137,7 +138,7 @@ class ForkServer:
                 # (urllib.request.getproxies_environment).
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join([str(ROOT), *_python_path()]),
+                    "PYTHONPATH": os.pathsep.join(python_path),
                     "no_proxy": "*",
                 },
             )
@@ -205,10 +206,6 @@ def _work(name: str, connection: socket.socket) -> NoReturn:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # skip the cleanup of imported modules in every worker
-
-
-def _python_path() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _serve_forks(control: socket.socket) -> None:

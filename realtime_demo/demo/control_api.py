@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from django.urls import get_script_prefix
 
 from transports.auth.permissions import check_room
 from transports.events import encode
+from transports.http.names import shown
 from transports.http.origin import is_on_this_machine
 from transports.http.problems import Problem
 from transports.http.publish import check_content_type, parse_json
@@ -152,7 +154,9 @@ async def lease(request: HttpRequest, document: Document) -> HttpResponse:
     check_members(document, "holder", "held")
     holder = document.get("holder")
     if not isinstance(holder, str) or not 1 <= len(holder) <= 64:
-        raise Problem(400, "holder", "'holder' must be a string of 1 to 64 characters.")
+        raise Problem(
+            400, "holder", f"'holder' must be a string of 1 to 64 characters; got {shown(holder)}."
+        )
     return json_response(await parent.ask("lease", holder=holder, held=boolean(document, "held")))
 
 
@@ -184,15 +188,13 @@ class RestartingResponse(HttpResponse):
     def close(self) -> None:
         """Schedule the restart. Django calls this after the last byte, in another thread."""
         super().close()
-        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, self._restart)
-
-    def _restart(self) -> None:
-        parent.send("restart", kill=self._kill)
+        restart = partial(parent.send, "restart", kill=self._kill)
+        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, restart)
 
 
 def check_room_of(request: HttpRequest, room: Any) -> None:
     if not isinstance(room, str):
-        raise Problem(400, "room", "'room' must be a string, the name of a room.")
+        raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
     check_room(room, user_of(request))
 
 

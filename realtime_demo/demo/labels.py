@@ -6,7 +6,7 @@ import re
 
 from django.conf import settings
 
-from transports.registry import BY_NAME, TECHNIQUES
+from transports.registry import TECHNIQUES
 
 PAGE = "page"  # the connection that each open page keeps for the demo's state
 OTHER = "other"  # the page, its scripts, publishing, the demo's controls
@@ -29,7 +29,3 @@ def label_of(target: str) -> str:
         if pattern.fullmatch(path):
             return name
     return OTHER
-
-
-def is_technique(label: str) -> bool:
-    return label in BY_NAME

@@ -1,4 +1,4 @@
-"""Leases of pages that run a scenario, and the settings from before the first of them."""
+"""Leases of pages that run a scenario, and the settings from before the first lease."""
 
 from __future__ import annotations
 

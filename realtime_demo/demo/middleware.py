@@ -10,9 +10,10 @@ from django.utils.text import compress_string
 
 from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, header
+from transports.registry import BY_NAME
 
 from .ipc import parent
-from .labels import STREAMS, is_technique, label_of
+from .labels import STREAMS, label_of
 
 _ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
 
@@ -69,7 +70,7 @@ def with_client_addresses(application: Application) -> Application:
         if scope["type"] in ("http", "websocket"):
             port = scope["client"][1] if scope.get("client") else 0
             scope["client"] = None
-            if scope["type"] == "websocket" or not is_technique(label_of(scope["path"])):
+            if scope["type"] == "websocket" or label_of(scope["path"]) not in BY_NAME:
                 try:
                     answer = await parent.ask("client", port=port)
                 except Problem:  # the demo is stopping

@@ -20,7 +20,7 @@ from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME
 
 from .ipc import LONGEST, Document, Lines
-from .labels import PAGE, STREAMS, is_technique, label_of
+from .labels import PAGE, STREAMS, label_of
 from .lease import Leases, Saved
 from .stalling import Stalling
 from .state import FaultSettings, FeedSettings, NetworkSettings, Server
@@ -106,12 +106,11 @@ class DemoRunner:
             with tempfile.TemporaryDirectory(prefix="stage-") as directory:  # mode 0700
                 path = os.path.join(directory, "parent.sock")
                 listening = await asyncio.start_unix_server(self._serve_child, path, limit=LONGEST)
-                environment = {
-                    **self._environment,
-                    "STAGE_SOCKET": path,
-                    "CLASS_ADDRESS": self._class_address(self.tap.port),
-                }
-                supervising = asyncio.create_task(self.supervisor.run(environment))
+                address = self._class_address(self.tap.port)
+                added = {"STAGE_SOCKET": path, "CLASS_ADDRESS": address}
+                supervising = asyncio.create_task(
+                    self.supervisor.run({**self._environment, **added})
+                )
                 sending = asyncio.create_task(self._send_changes())
                 try:
                     ready = asyncio.create_task(self.supervisor.ready.wait())
@@ -131,14 +130,16 @@ class DemoRunner:
     # The child
 
     def _announce_stop(self) -> None:
-        """Tell the child that it will be asked to stop."""
+        """Announce to the child that it will be asked to stop."""
         self._send_state()
-        if self._lines is not None:
-            self._lines.send({"stopping": True})
+        self._send({"stopping": True})
 
     def _send_state(self) -> None:
+        self._send({"state": self.document()})
+
+    def _send(self, document: Document) -> None:
         if self._lines is not None:
-            self._lines.send({"state": self.document()})
+            self._lines.send(document)
 
     async def _wait_for_child(self) -> None:
         """Wait until the child answers, with any status, and has connected to this process."""
@@ -290,7 +291,7 @@ class DemoRunner:
     # The tap
 
     def _network_of(self, label: str) -> Network:
-        return self.network.network if is_technique(label) else Network()
+        return self.network.network if label in BY_NAME else Network()
 
     def _buffer_of(self, label: str) -> int:
         return PROXY_BUFFER if self.faults.buffering and label in STREAMS else 0
@@ -303,12 +304,12 @@ class DemoRunner:
 
     def _count(self, connection: Connection) -> None:
         labels = self._labels.setdefault(connection, set())
-        if is_technique(connection.label) and connection.label not in labels:
+        if connection.label in BY_NAME and connection.label not in labels:
             labels.add(connection.label)
             self._opened[connection.label] += 1
 
     def document(self) -> Document:
-        """The state document."""
+        """Return the state document."""
         return {
             "running_since": self.running_since,
             "server": self.server,
@@ -334,6 +335,6 @@ class DemoRunner:
 
 
 def _is_device(connection: Connection) -> bool:
-    """Return whether the client is another device than this one, by its address."""
+    """Return whether the client's address belongs to another device."""
     address, _port = connection.client
     return bool(address) and not ipaddress.ip_address(address.partition("%")[0]).is_loopback

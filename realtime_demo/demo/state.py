@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self, cast
 
 from realtime_demo.tap.network import Network
+from transports.http.names import shown
 from transports.http.problems import Problem
 from transports.registry import BY_NAME
 
@@ -53,12 +54,9 @@ class NetworkSettings(Setting):
         bandwidth = document.get("bandwidth", self.bandwidth)
         if bandwidth is not None:
             bandwidth = number(document, "bandwidth", bandwidth, BANDWIDTH)
-        return replace(
-            self,
-            rtt=number(document, "rtt", self.rtt, (0, ROUND_TRIP)),
-            jitter=number(document, "jitter", self.jitter, (0, ROUND_TRIP)),
-            bandwidth=bandwidth,
-        )
+        rtt = number(document, "rtt", self.rtt, (0, ROUND_TRIP))
+        jitter = number(document, "jitter", self.jitter, (0, ROUND_TRIP))
+        return replace(self, rtt=rtt, jitter=jitter, bandwidth=bandwidth)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,9 @@ class FeedSettings(Setting):
         check_members(document, "running", "rate", "room", "arrivals")
         arrivals = document.get("arrivals", self.arrivals)
         if arrivals not in ("poisson", "fixed"):
-            raise Problem(400, "arrivals", "'arrivals' must be 'poisson' or 'fixed'.")
+            raise Problem(
+                400, "arrivals", f"'arrivals' must be poisson or fixed; got {shown(arrivals)}."
+            )
         return replace(
             self,
             running=boolean(document, "running", self.running),
@@ -93,21 +93,15 @@ class FaultSettings(Setting):
 
     def changed(self, document: Mapping[str, Any]) -> Self:
         check_members(document, "buffering", "gzip")
-        return replace(
-            self,
-            buffering=boolean(document, "buffering", self.buffering),
-            gzip=boolean(document, "gzip", self.gzip),
-        )
+        return replace(self, **{name: boolean(document, name) for name in document})
 
 
 # --- Members of a JSON object -------------------------------------------------------------
 def check_members(document: Mapping[str, Any], *names: str) -> None:
     """Raise `Problem` for an unknown member, which is most often a typing error."""
-    for name in document:
-        if name not in names:
-            raise Problem(
-                400, "member", f"Expected only the members {', '.join(names)}; got {name[:40]!r}."
-            )
+    for name in document.keys() - set(names):
+        expected = ", ".join(names)
+        raise Problem(400, "member", f"Expected only the members {expected}; got {name[:40]!r}.")
 
 
 def number(
@@ -116,21 +110,25 @@ def number(
     value = document.get(name, default)
     least, most = between
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise Problem(400, name, f"'{name}' must be a number from {least:g} to {most:g}.")
+        raise Problem(
+            400, name, f"'{name}' must be a number from {least:g} to {most:g}; got {shown(value)}."
+        )
     return float(value)
 
 
 def integer(document: Mapping[str, Any], name: str, most: int) -> int:
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise Problem(400, name, f"'{name}' must be an integer from 1 to {most}.")
+        raise Problem(
+            400, name, f"'{name}' must be an integer from 1 to {most}; got {shown(value)}."
+        )
     return value
 
 
 def boolean(document: Mapping[str, Any], name: str, default: bool | None = None) -> bool:
     value = document.get(name, default)
     if not isinstance(value, bool):
-        raise Problem(400, name, f"'{name}' must be true or false.")
+        raise Problem(400, name, f"'{name}' must be true or false; got {shown(value)}.")
     return value
 
 
@@ -138,7 +136,8 @@ def technique(document: Mapping[str, Any]) -> str | None:
     """Return the member `technique`; None: all techniques."""
     name = document.get("technique")
     if name is not None and (not isinstance(name, str) or name not in BY_NAME):
-        raise Problem(400, "technique", f"'technique' must be one of {', '.join(BY_NAME)}.")
+        detail = f"'technique' must be one of {', '.join(BY_NAME)}; got {shown(name)}."
+        raise Problem(400, "technique", detail)
     return name
 
 

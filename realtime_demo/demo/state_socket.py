@@ -33,7 +33,7 @@ class StateSocket:
             await send(_close(problem.close_code, problem.close_reason))
             return
         await send({"type": "websocket.accept"})
-        sending = asyncio.create_task(self._send_states(send))
+        sending = asyncio.create_task(_send_states(send))
         try:
             while (await receive())["type"] != "websocket.disconnect":
                 pass
@@ -42,10 +42,11 @@ class StateSocket:
             with suppress(asyncio.CancelledError, OSError):  # OSError: the client has left
                 await sending
 
-    async def _send_states(self, send: Send) -> None:
-        async for state in parent.states():
-            await send({"type": "websocket.send", "text": encode(state).decode()})
-        await send(_close(SERVICE_RESTART, "service restart"))
+
+async def _send_states(send: Send) -> None:
+    async for state in parent.states():
+        await send({"type": "websocket.send", "text": encode(state).decode()})
+    await send(_close(SERVICE_RESTART, "service restart"))
 
 
 def _close(code: int, reason: str) -> dict[str, object]:

@@ -78,9 +78,8 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             if not self.ready.is_set():
-                raise ChildFailed(
-                    _("The server ended ({reason}) before it listened.").format(reason=ending(code))
-                )
+                text = _("The server ended ({reason}) before it listened.")
+                raise ChildFailed(text.format(reason=ending(code)))
             self._ended()
             if not self._restarting:
                 self._write(f"The server ended ({ending(code)}); restarting it.")
@@ -100,10 +99,8 @@ class Supervisor:
     def restart(self, *, kill: bool) -> None:
         """End the child by SIGTERM or SIGKILL; `run` starts the next."""
         self._restarting = True
-        if kill:
-            self._kill()
-        else:
-            self._ask_to_stop()
+        end = self._kill if kill else self._ask_to_stop
+        end()
 
     async def _wait_until_ready(self) -> None:
         await self._serving()

@@ -1,4 +1,4 @@
-"""The probes: from outside, over the same URLs as any client, in their own rooms."""
+"""Probes of a deployment from outside, over the same URLs as any client, in their own rooms."""
 
 from __future__ import annotations
 
@@ -64,8 +64,15 @@ class Examination:
         self.echo: dict[str, Any] = {}  # a request as the application received it
 
     def find(
-        self, technique: str, what: str, evidence: str, severity: Severity = "problem"
+        self,
+        technique: str,
+        what: str,
+        evidence: str,
+        severity: Severity = "problem",
+        **values: object,
     ) -> None:
+        """Add a finding; `values` fill the placeholders of `evidence`."""
+        evidence = evidence.format(**values) if values else evidence
         self.findings.append(Finding(technique, what, evidence, severity))
 
     async def run(self) -> list[Finding]:
@@ -121,29 +128,20 @@ class Examination:
             self.round_trip = now() - start
             self.health = response
         except (OSError, TimeoutError) as error:
-            raise Unreachable(
-                _("Cannot reach {url}: {reason}").format(
-                    url=self.target.url, reason=str(error) or _("no response")
-                )
-            ) from error
-        if 300 <= response.status < 400:
-            raise Unreachable(
-                _(
-                    "{url} redirects to {location} ({status}); examine that deployment instead."
-                ).format(
-                    url=self.target.url,
-                    location=response.headers.get("location", _("an unknown location")),
-                    status=response.status,
-                )
+            text, reason = _("Cannot reach {url}: {reason}"), str(error) or _("no response")
+            raise Unreachable(text.format(url=self.target.url, reason=reason)) from error
+        url, status = self.target.url, response.status
+        if 300 <= status < 400:
+            location = response.headers.get("location", _("an unknown location"))
+            text = _("{url} redirects to {location} ({status}); examine that deployment instead.")
+            raise Unreachable(text.format(url=url, location=location, status=status))
+        if status == 404 or (status == 200 and not _is_health(response)):
+            text = _(
+                "{url} is not a server of this project: expected the JSON of /healthz; "
+                "got {response}."
             )
-        if response.status == 404 or (response.status == 200 and not _is_health(response)):
-            raise Unreachable(
-                _(
-                    "{url} is not a server of this project: expected the JSON of /healthz; "
-                    "got {response}."
-                ).format(url=self.target.url, response=_describe(response))
-            )
-        if response.status != 200:
+            raise Unreachable(text.format(url=url, response=_describe(response)))
+        if status != 200:
             self.find("all", "refuses", f"GET /healthz: {_describe(response)}")
 
     async def _trust(self) -> ssl.SSLContext:
@@ -175,19 +173,18 @@ class Examination:
             self.find("all", "downgrades", _("the application received HTTP/1.0"))
         if headers.get("host") != self.target.parts.netloc:
             evidence = _("the application received Host: {host}")
-            self.find("all", "host", evidence.format(host=headers.get("host")))
+            self.find("all", "host", evidence, host=headers.get("host"))
         if echo["scheme"] != self.target.parts.scheme:
             evidence = _("the application received the scheme {scheme}")
-            self.find("all", "scheme", evidence.format(scheme=echo["scheme"]))
+            self.find("all", "scheme", evidence, scheme=echo["scheme"])
         if not echo["client"]:
             self.find("all", "address", _("the application has no client address"), "note")
         if echo["path"] != "/mirror/" or echo["query"] != query:
-            evidence = _("the URL became {url}").format(url=f"{echo['path']}?{echo['query']}")
-            self.find("all", "rewrites", evidence)
+            url = f"{echo['path']}?{echo['query']}"
+            self.find("all", "rewrites", _("the URL became {url}"), url=url)
         for name, value in sent.items():
             if headers.get(name.lower()) != value:
-                evidence = _("the application did not receive {name}").format(name=name)
-                self.find("all", "strips", evidence)
+                self.find("all", "strips", _("the application did not receive {name}"), name=name)
 
     async def _recognise(self) -> None:
         """Recognise the platforms between this client and the application."""
@@ -210,19 +207,22 @@ class Examination:
                 evidence = _(
                     "as delivered, {platform} ends a request that is not answered within "
                     "{limit} s; --idle {more} tests it"
-                ).format(platform=platform.name, limit=f"{limit:g}", more=f"{limit + 5:g}")
-                self.find("longpoll", "times out", evidence, "note")
+                )
+                named = evidence.format(
+                    platform=platform.name, limit=f"{limit:g}", more=f"{limit + 5:g}"
+                )
+                self.find("longpoll", "times out", named, "note")
 
     async def _publishing(self) -> None:
         room = _room()
         response = await self._publish(room, "hi", headers={"Origin": self.target.origin})
         if response.status != 201:
             evidence = _("POST /publish/ with its own Origin: {response}")
-            self.find("all", "refuses", evidence.format(response=_describe(response)))
+            self.find("all", "refuses", evidence, response=_describe(response))
         large = await self._publish(room, "hi", padding=60_000)
         if large.status == 413 or not large.status:
-            evidence = _("a body of 60 kB: {response}").format(response=_describe(large))
-            self.find("all", "limits bodies", evidence)
+            evidence = _("a body of 60 kB: {response}")
+            self.find("all", "limits bodies", evidence, response=_describe(large))
 
     async def _publish(
         self,
@@ -267,7 +267,7 @@ class Examination:
         writer.transport.abort()
         if chosen != "h2":
             evidence = _("ALPN chose {protocol}: six connections a host")
-            self.find("all", "http/1.1", evidence.format(protocol=chosen), "note")
+            self.find("all", "http/1.1", evidence, "note", protocol=chosen)
 
     async def _exposed(self) -> None:
         response = await fetch(self.target, "/metrics")
@@ -287,7 +287,7 @@ class Examination:
         await self._published(room, "fresh")
         after = await fetch(self.target, path, headers=headers)
         if b"fresh" not in after.body:
-            evidence = _("a poll after a publish had the response from before")
+            evidence = _("a poll after a publish received the earlier response")
             self.find(technique.name, "caches", evidence)
 
     # --- Streams --------------------------------------------------------------------------
@@ -309,22 +309,17 @@ class Examination:
                 if None in delays or self._in_time(delays):
                     break
             if not has_head and stream.head_at is None:
-                evidence = _("no head after {seconds} s")
                 seconds = f"{now() - stream.began:.1f}"
-                self.find(name, "buffers", evidence.format(seconds=seconds))
+                self.find(name, "buffers", _("no head after {seconds} s"), seconds=seconds)
                 return
             if missing := delays.count(None):
                 evidence = _("{missing} of {events} events did not arrive within {seconds} s")
-                seconds = f"{PATIENCE + APART:.1f}"
-                self.find(
-                    name,
-                    "buffers",
-                    evidence.format(missing=missing, events=EVENTS, seconds=seconds),
-                )
+                wait = f"{PATIENCE + APART:.1f}"
+                self.find(name, "buffers", evidence, missing=missing, events=EVENTS, seconds=wait)
             elif not self._in_time(delays):
                 evidence = _("an event arrived {seconds} s after its publish")
-                seconds = f"{max(filter(None, delays)):.2f}"
-                self.find(name, "buffers", evidence.format(seconds=seconds))
+                latest = f"{max(filter(None, delays)):.2f}"
+                self.find(name, "buffers", evidence, seconds=latest)
             self._check_head(technique, stream)
             received = stream.chunks - chunks
             if None not in delays and stream.chunks and received != published:
@@ -350,7 +345,7 @@ class Examination:
         ]
 
     def _in_time(self, delays: list[float | None]) -> bool:
-        """Return whether every event arrived within the time that the network explains."""
+        """Return whether every event arrived, and without more delay than the network causes."""
         allowed = LATE + 4 * self.round_trip
         return all(delay is not None and delay <= allowed for delay in delays)
 
@@ -365,10 +360,9 @@ class Examination:
             self.find(name, "downgrades", evidence.format(version=stream.version))
         content_type = stream.headers.get("content-type", _("none"))
         if content_type.partition(";")[0] != technique.media_type:
-            evidence = _("expected Content-Type {expected}; got {received}").format(
-                expected=technique.media_type, received=content_type
-            )
-            self.find(name, "strips", evidence)
+            evidence = _("expected Content-Type {expected}; got {received}")
+            media_type = technique.media_type
+            self.find(name, "strips", evidence, expected=media_type, received=content_type)
         if "cursor" not in stream.headers:
             self.find(name, "strips", _("the response's Cursor did not arrive"), "note")
         if stream.headers.get("incremental") != "?1":  # RFC 10036: for the next intermediary
@@ -390,8 +384,8 @@ class Examination:
             elif self.idle > HEARTBEAT + PATIENCE:
                 latest = max((moment for moment, data in stream.pieces if data), default=0.0)
                 if latest < HEARTBEAT - 1:
-                    evidence = _("no heartbeat in {seconds} s")
-                    self.find(name, "buffers", evidence.format(seconds=f"{self.idle:.0f}"))
+                    seconds = f"{self.idle:.0f}"
+                    self.find(name, "buffers", _("no heartbeat in {seconds} s"), seconds=seconds)
 
     # --- Long polling ---------------------------------------------------------------------
 
@@ -405,17 +399,14 @@ class Examination:
             evidence = _("no response after {seconds} s").format(seconds=f"{end:.1f}")
             self.find(name, "times out", f"{evidence} {poll.ending}".strip())
         elif poll.status in (502, 503, 504) and poll.head_at and poll.head_at > SHORTER:
-            evidence = _("{status} after {seconds} s, with a poll timeout of {idle} s").format(
-                status=poll.status, seconds=f"{poll.head_at:.1f}", idle=idle
-            )
-            self.find(name, "times out", evidence)
+            evidence = _("{status} after {seconds} s, with a poll timeout of {idle} s")
+            seconds = f"{poll.head_at:.1f}"
+            self.find(name, "times out", evidence, status=poll.status, seconds=seconds, idle=idle)
         elif poll.status != 200:
             self.find(name, "refuses", _describe(poll))
         elif (poll.head_at or 0) < self.idle - SHORTER:
-            evidence = _("answered after {seconds} s, with a poll timeout of {idle} s").format(
-                seconds=f"{poll.head_at:.1f}", idle=idle
-            )
-            self.find(name, "times out", evidence)
+            evidence = _("answered after {seconds} s, with a poll timeout of {idle} s")
+            self.find(name, "times out", evidence, seconds=f"{poll.head_at:.1f}", idle=idle)
 
     # --- WebSocket ------------------------------------------------------------------------
 
@@ -442,8 +433,8 @@ class Examination:
                     await socket.recv()  # the backlog
                 if socket.protocol.extensions:
                     names = ", ".join(extension.name for extension in socket.protocol.extensions)
-                    evidence = _("negotiated {extensions}").format(extensions=names)
-                    self.find(name, "compresses", evidence, "note")
+                    evidence = _("negotiated {extensions}")
+                    self.find(name, "compresses", evidence, "note", extensions=names)
                 for _attempt in range(TRIES):
                     published_at = await self._published(room, "to the socket")
                     async with asyncio.timeout(PATIENCE):
@@ -455,10 +446,9 @@ class Examination:
                     evidence = _("an event arrived {seconds} s after its publish")
                     self.find(name, "buffers", evidence.format(seconds=f"{delay:.2f}"))
         except InvalidStatus as error:
-            evidence = _("expected 101 to the handshake; got {status}").format(
-                status=error.response.status_code
-            )
-            if error.response.status_code in REJECTED:
+            status = error.response.status_code
+            evidence = _("expected 101 to the handshake; got {status}").format(status=status)
+            if status in REJECTED:
                 self.find(name, "refuses", evidence)
                 return
             if self.echo.get("http_version") == "1.0":
@@ -480,10 +470,9 @@ class Examination:
                     pass
                 except ConnectionClosed as error:
                     code = error.rcvd.code if error.rcvd else 1006
-                    evidence = _("closed ({code}) after {seconds} s").format(
-                        code=code, seconds=f"{now() - start:.1f}"
-                    )
-                    self.find(technique.name, "drops idle", evidence)
+                    evidence = _("closed ({code}) after {seconds} s")
+                    seconds = f"{now() - start:.1f}"
+                    self.find(technique.name, "drops idle", evidence, code=code, seconds=seconds)
         except (InvalidHandshake, OSError, TimeoutError):
             pass  # `_socket` reports it
 

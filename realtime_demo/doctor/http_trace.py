@@ -26,15 +26,11 @@ def root_of(url: str) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError(
-            _("expected http:// or https://; got the scheme {scheme}").format(
-                scheme=repr(parts.scheme)
-            )
-        )
+        text = _("expected http:// or https://; got the scheme {scheme}")
+        raise ValueError(text.format(scheme=repr(parts.scheme)))
     if not parts.hostname or parts.port == 0:
-        raise ValueError(
-            _("expected a host and a valid port; got {netloc}").format(netloc=repr(parts.netloc))
-        )
+        text = _("expected a host and a valid port; got {netloc}")
+        raise ValueError(text.format(netloc=repr(parts.netloc)))
     if parts.username is not None:
         raise ValueError(_("expected no user name and password: they are not sent"))
     if parts.path.strip("/") or parts.query or parts.fragment:
@@ -42,9 +38,8 @@ def root_of(url: str) -> str:
     try:
         host = parts.hostname.encode("idna").decode()
     except UnicodeError as error:
-        raise ValueError(
-            _("expected a host name; got {hostname}").format(hostname=repr(parts.hostname))
-        ) from error
+        text = _("expected a host name; got {hostname}")
+        raise ValueError(text.format(hostname=repr(parts.hostname))) from error
     host = f"[{host}]" if ":" in host else host
     default = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{host}{'' if default else f':{parts.port}'}"

@@ -25,7 +25,7 @@ class Remedy:
     source: str = ""
 
     def __str__(self) -> str:
-        """The lines, each under its block, then the note and the source."""
+        """Return the lines, each under its block, then the note and the source."""
         parts = [f"# {block}\n{text}" for block, text in self.lines.items()]
         parts += [gettext(self.note)] if self.note else []
         return "\n".join([*parts, *([self.source] if self.source else [])])
@@ -35,10 +35,10 @@ class Remedy:
 class Platform:
     """A proxy or a hosting platform.
 
-    It is recognised by regular expressions: for a field of its responses (`response`, one
-    suffices), for the fields that it adds to requests (`request`, all of them), or for its
-    response to a malformed request (`rejection`). `first_byte` is the documented time, in
-    seconds, after which it ends a request without a response; None without such a default.
+    Regular expressions recognise it: by one of the fields of its responses (`response`), by all
+    fields that it adds to requests (`request`), or by its response to a malformed request
+    (`rejection`). `first_byte` is the documented time, in seconds, after which it ends a request
+    without a response; None without such a default.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Platform:
     def matches(
         self, response: Mapping[str, str], request: Mapping[str, str], rejection: str
     ) -> bool:
-        """Return whether these fields and this response to a malformed request show it."""
+        """Return whether these fields or this response to a malformed request identify it."""
         return (
             any(_shows(response, name, pattern) for name, pattern in self.response.items())
             or (
@@ -93,7 +93,7 @@ class Finding:
         return "\n".join(remedies) or gettext(NOTES[self.what])
 
 
-# What holds on every platform. A platform's own remedy replaces it.
+# The general remedies. A platform's own remedy replaces one of them.
 NOTES = {
     _("address"): _("The proxy must send X-Forwarded-For; run the server with BEHIND_PROXY=1."),
     _("buffers"): _("The proxy must forward each part of a response as it arrives."),

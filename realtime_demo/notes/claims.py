@@ -63,7 +63,7 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "The server sends each event by itself, but only into a response or a socket that "
-            "the client has opened. A client behind a firewall cannot be called."
+            "the client has opened. It cannot connect to a client behind a firewall."
         ),
         techniques.push,
         condition=_("the client has opened the connection"),
@@ -152,9 +152,9 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "Redis is one backend, needed once there are several processes. It keeps a message "
-            "only until it is read: it is no history. The notes' setting breaks with redis-py 8, "
-            "which ends a read after 5 s, as long as channels-redis waits; an idle socket closes "
-            "with 1011."
+            "only until it is read, so it is not a history. The notes' setting fails with "
+            "redis-py 8: it ends a read after 5 s, and channels-redis waits for 5 s too, so an "
+            "idle socket closes with 1011."
         ),
         channels_today.redis_setting,
         condition=_("the socket timeout is longer than 5 s"),
@@ -166,8 +166,8 @@ CLAIMS = (
         Verdict.CONDITIONAL,
         _(
             "Django runs an `async def` view under WSGI as well, but each request holds a thread "
-            "until it ends. Under ASGI all of them wait in one thread, and a WebSocket is "
-            "possible at all."
+            "until it ends. Under ASGI all of them wait in one thread, and WebSocket "
+            "is possible."
         ),
         channels_today.awaiting,
         condition=_("many clients wait at the same time"),
@@ -190,7 +190,7 @@ CLAIMS = (
         Verdict.HOLDS,
         _(
             "The stack looks the user up once, as the socket opens: a later log-out does not "
-            "close the socket. It knows sessions, not tokens, and does not check the Origin."
+            "close the socket. It supports sessions, not tokens, and does not check the Origin."
         ),
         channels_today.authentication,
         links=(f"{CHANNELS}topics/authentication.html",),
@@ -224,8 +224,8 @@ CLAIMS = (
         ),
         Verdict.HOLDS,
         _(
-            "Each message to a synchronous consumer changes threads, and all of them share one "
-            "thread: if one blocks, all wait."
+            "Each message to a synchronous consumer is handed to another thread, which all "
+            "synchronous consumers share: if one of them blocks, all wait."
         ),
         channels_today.consumers,
         links=(f"{CHANNELS}topics/consumers.html",),
@@ -253,8 +253,8 @@ CLAIMS = (
         _(
             "With two workers on Redis, Channels runs some tasks twice, and it loses the tasks "
             "of a worker that dies. Here a task is a row that one worker claims, and its publish "
-            "has a key. Two names have changed: the router needs `as_asgi()`, and "
-            "`TokenAuthMiddlewareStack` was never in Channels; this project has its own."
+            "has a key. The notes' code fails in two places: the router needs `as_asgi()`, and "
+            "Channels never had a `TokenAuthMiddlewareStack`; this project has its own."
         ),
         workers.exactly_once,
         condition=_("a task may run twice"),

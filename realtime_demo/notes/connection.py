@@ -1,4 +1,4 @@
-"""One TCP connection to a server, without an HTTP library, so that its silence is visible."""
+"""TCP connection without an HTTP library, so that its idle time can be observed."""
 
 from __future__ import annotations
 

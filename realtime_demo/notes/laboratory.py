@@ -147,7 +147,7 @@ class Laboratory:
 async def process(
     command: list[str], folder: Path, port: int = 0, environment: dict[str, str] | None = None
 ) -> AsyncIterator[None]:
-    """Run `command` in `folder` for the block, which starts once `port` accepts connections."""
+    """Run `command` in `folder` while the block runs; enter it once `port` accepts connections."""
     running = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,

@@ -1,4 +1,4 @@
-"""`docs/notes.md` and its Korean sister, from the claims and a recorded run."""
+"""`docs/notes.md` and its Korean translation, made from the claims and a recorded run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUN = _(
 )
 RECORDED = _(
     "The outputs below are those of {date}, with {versions}, on {machine} (`manage.py notes "
-    "--write docs` renews this page). Yours differ in the times."
+    "--write docs` renews this page). The times differ on other machines."
 )
 EVIDENCE = _(
     "[`test_a_verdict_is_observed`]({file}) runs each experiment and fails if it contradicts the "

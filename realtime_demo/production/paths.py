@@ -1,4 +1,4 @@
-"""The generated files of a production, and the environment of its processes."""
+"""The generated files of a production deployment, and the environment of its processes."""
 
 from __future__ import annotations
 

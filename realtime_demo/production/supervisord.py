@@ -1,7 +1,7 @@
 """The process of supervisord, which ends with the command that started it.
 
-At most one production runs in a directory: the command locks it, and supervisord inherits the
-lock. The lock is released when both have ended, even if they were killed (flock(2)).
+At most one deployment runs in a directory: the command locks the directory, and supervisord
+inherits the lock. It is released when both have ended, even if they were killed (flock(2)).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STOPPING = 30.0  # seconds until a stopping supervisord is killed: PATIENCE for 
 
 
 class AlreadyRunning(Exception):
-    """Another command runs a production in this directory, or its processes are still ending."""
+    """Another command runs a deployment in this directory, or its processes are still ending."""
 
 
 @contextmanager
@@ -105,7 +105,7 @@ class Supervisord:
             end_group(self.paths.pid_file(name), PATIENCE)
 
     def problem(self) -> str:
-        """Return the reason why the production cannot continue; empty if it can."""
+        """Return the reason why the deployment cannot continue; empty if it can."""
         code = self.process.poll()
         if code is not None:
             errors = self.paths.supervisor_errors.read_text(errors="replace")

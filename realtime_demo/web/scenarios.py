@@ -359,7 +359,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         choices=(
             Choice(_("They are dropped")),
             Choice(_("All clients wait for the slowest")),
-            Choice(_("They wait for this client alone, and arrive all at once"), right=True),
+            Choice(_("Only this client's events wait, and then arrive all at once"), right=True),
         ),
         settings={"rate": 5},
         actions=(

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from realtime_demo.comparison.theory import NetworkPath, Sizes, Workload, predict
 from realtime_demo.demo.state import BANDWIDTH, RATE, ROUND_TRIP
 from realtime_demo.tap.network import Network
+from transports.http.names import shown
 from transports.http.problems import Problem
 from transports.http.views import api_view, json_response
 from transports.registry import TECHNIQUES
@@ -44,7 +45,9 @@ async def theory(request: HttpRequest) -> HttpResponse:
 def _parameters(query: Query) -> tuple[Workload, NetworkPath]:
     arrivals = query.get("arrivals", "poisson")
     if arrivals not in ("poisson", "fixed"):
-        raise Problem(400, "arrivals", "'arrivals' must be poisson or fixed.")
+        raise Problem(
+            400, "arrivals", f"'arrivals' must be poisson or fixed; got {shown(arrivals)}."
+        )
     workload = Workload(
         rate=_number(query, "rate", 1.0, RATE),
         arrivals="fixed" if arrivals == "fixed" else "poisson",
@@ -71,7 +74,9 @@ def _number(query: Query, name: str, default: float, bounds: tuple[float, float]
     except ValueError:
         value = math.nan
     if not least <= value <= most:  # also rejects NaN
-        raise Problem(400, name, f"'{name}' must be a number from {least:g} to {most:g}.")
+        raise Problem(
+            400, name, f"'{name}' must be a number from {least:g} to {most:g}; got {shown(text)}."
+        )
     return value
 
 

@@ -1,6 +1,6 @@
-"""A server of an exercise's application for its check, in a thread, over real sockets.
+"""Server of an exercise's application for its check, in a thread, over real sockets.
 
-Its store and its channel layer are instruments: they pause, lose a message and count readers.
+Its store can pause; its channel layer can lose messages and counts readers.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LosingLayer(InMemoryChannelLayer):  # type: ignore[misc]
 
 
 class SendCounter:
-    """ASGI middleware that counts the sends that wait at a time for one client."""
+    """ASGI middleware that records the most sends that wait for one client at a time."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -163,7 +163,7 @@ class Bench:
     def get(
         self, target: str, headers: Sequence[tuple[str, str]] = (), **options: Any
     ) -> AbstractAsyncContextManager[Exchange]:
-        """Send a request on a connection of its own; options as of `Exchange.open`."""
+        """Send a request on a connection of its own; `options` are those of `Exchange.open`."""
         options.setdefault("patience", self.patience)
         return Exchange.open(options.pop("port", self.port), target, headers, **options)
 
@@ -201,7 +201,7 @@ class Bench:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
 
     async def until(self, condition: Callable[[], object]) -> bool:
-        """Wait until `condition()`, or what it awaits, is true; return False after `patience`."""
+        """Wait until `condition()`, or its awaited result, is true; return False on timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.patience):
                 while True:
@@ -214,7 +214,7 @@ class Bench:
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Let modules of `folder` be imported while the block lasts, and forget them after it."""
+    """Make the modules of `folder` importable for the block; unload them after it."""
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
@@ -228,7 +228,7 @@ def importable(folder: Path) -> Iterator[None]:
 
 
 def load(file: Path) -> ModuleType:
-    """Import `file` anew, whatever has been imported by its name."""
+    """Import `file` again, even if a module of its name is loaded."""
     specification = importlib.util.spec_from_file_location(f"exercise_{next(_numbers)}", file)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)

@@ -16,7 +16,7 @@ from transports.events import Batch, Event
 
 
 class Unexpected(Exception):
-    """A response other than a case requires.
+    """A response that does not meet a case's requirement.
 
     `received` has the bytes of the response; `values` fill the placeholders of the case's text.
     """

@@ -1,4 +1,4 @@
-"""The exercises in order of difficulty, with their texts in every language and their cases."""
+"""The exercises in the order of the chapters, with their texts in each language and their cases."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Outcome:
 
     @property
     def received(self) -> str:
-        """The end of what was received, with the bytes that do not print escaped."""
+        """The end of what was received, with unprintable bytes escaped."""
         data = self.fault.received if isinstance(self.fault, Unexpected) else b""
         text = data[-SHOWN:].decode("utf-8", "backslashreplace")
         return text.replace("\r\n", "\\r\\n\n").replace("\u2028", "\\u2028")

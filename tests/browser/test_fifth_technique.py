@@ -91,6 +91,6 @@ def test_comparison_measures_a_new_technique() -> None:
 
 
 def test_doctor_examines_a_new_technique(memory_live_server: LiveServer) -> None:
-    """The doctor misses it on a server without it."""
+    """On a server without the technique, the doctor reports it as missing."""
     output = run("manage.py", "doctor", memory_live_server.url, "--idle", "1", code=1)
     assert "Multipart: refuses" in output

@@ -470,7 +470,7 @@ async def test_control_problems_are_in_the_pages_language(
     )
     await page.locator('[data-do="cut"]').click()
     await expect(page.locator("#outcome")).to_have_text(
-        "지금은 서버가 할 수 없어요. 다시 시도해 주세요."
+        "지금은 서버가 처리할 수 없어요. 다시 시도해 주세요."
     )
 
 

@@ -240,7 +240,7 @@ async def test_page_works_by_keyboard_alone(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
     await page.get_by_label("Name", exact=True).focus()
-    await page.keyboard.type("ada 1")  # digits typed into a field are no shortcuts
+    await page.keyboard.type("ada 1")  # digits typed into a field are not shortcuts
     await page.keyboard.press("Tab")
     await page.keyboard.type("Good morning")
     await page.keyboard.press("Enter")

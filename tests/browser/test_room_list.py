@@ -1,4 +1,4 @@
-"""The list of rooms on the page, and events that are no chat lines."""
+"""The list of rooms on the page, and events that are not chat lines."""
 
 from __future__ import annotations
 

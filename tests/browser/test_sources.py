@@ -627,7 +627,7 @@ async def test_back_off_doubles_up_to_a_limit_and_resets(
     assert delays[:8] == [5, 10, 20, 20, 20, 20, 5, 10]
 
 
-async def test_the_jitter_is_full(source: PageSource, server: ScriptedServer) -> None:
+async def test_back_off_has_full_jitter(source: PageSource, server: ScriptedServer) -> None:
     async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
         exchange.writer.close()
 

@@ -17,9 +17,10 @@ from .feeds import BOUND, events_of, publish
 
 pytestmark = pytest.mark.own_server
 CLIENTS = 20
-# Tasks: the hub's two, the lifespan's, this request's, the room directory's; over Redis also the
-# layer's own and the agreement's, in memory the embedded worker's five.
-QUIET = 14
+# Tasks: the server's two, the hub's two, this request's, and one each of the lifespan, the room
+# directory, the agreement and, after a client with a name, presence; over Redis also the layer's
+# own, in memory the embedded worker's five.
+QUIET = 15
 
 
 async def health(http: httpx.AsyncClient) -> dict[str, Any]:

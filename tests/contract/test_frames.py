@@ -109,7 +109,7 @@ async def test_protocol_violation_closes_the_socket(
         ("1.1", "Sec-WebSocket-Version: 13", "X: y"),
     ],
 )
-async def test_request_that_is_no_handshake_receives_what_one_needs(
+async def test_an_incomplete_handshake_gets_426_with_the_version(
     server_url: str, path: str, version: str, old: str, new: str
 ) -> None:
     """RFC 6455 §4.2.2, §4.4; RFC 9110 §15.5.22."""

@@ -228,7 +228,7 @@ async def test_a_target_that_is_too_long_gets_414(server_url: str) -> None:
         assert (await connection.head())[0].split()[1] in ("404", "414", "431")
 
 
-async def test_options_of_the_whole_server(server_url: str) -> None:
+async def test_options_of_the_whole_server_gets_200(server_url: str) -> None:
     """RFC 9110 §9.3.7."""
     async with await RawConnection.open(server_url) as connection:
         connection.request("*", method="OPTIONS")
@@ -238,7 +238,7 @@ async def test_options_of_the_whole_server(server_url: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/polling/{room}/", "/longpoll/{room}/?wait=0", "/healthz", "/login/"]
 )
-async def test_half_closed_client_receives_a_response_that_ends_by_itself(
+async def test_half_closed_client_receives_a_finite_response(
     server_url: str, room: str, target: str
 ) -> None:
     """RFC 9112 §9.6; with two requests, both."""

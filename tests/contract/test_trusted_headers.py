@@ -52,7 +52,9 @@ async def echoed(server_url: str, *headers: str) -> Any:
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES.keys())
-async def test_claims_of_a_client_are_ignored(server_url: str, upgrade: tuple[str, ...]) -> None:
+async def test_proxy_headers_of_a_client_are_ignored(
+    server_url: str, upgrade: tuple[str, ...]
+) -> None:
     plain = await echoed(server_url)
     claims = [f"{name}: {value}" for name, value in CLAIMS.items()]
     for headers in ([*claims], *([claim] for claim in claims)):
@@ -78,7 +80,7 @@ async def test_mount_point_is_fixed(
             assert int(received_status) in (status, 400), (path, received_status)
 
 
-async def test_claims_do_not_move_a_socket(
+async def test_client_headers_do_not_change_a_sockets_path(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
     url = f"ws{server_url.removeprefix('http')}/websocket/{room}/"

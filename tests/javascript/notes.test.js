@@ -7,7 +7,7 @@ const SPACE = { starts: [0, 0], width: 600, widthOf: (text) => 6 * text.length }
 const place = (notes, space = SPACE) =>
   placeNotes(notes.map(([x, text]) => ({ x, text })), space);
 
-test("notes apart from each other are in the first row, to the right of their lines", () => {
+test("distant notes are in the first row, right of their lines", () => {
   const placed = place([[10, "Stalled"], [100, "gzip on"]]);
   assert.deepEqual(placed.map(({ row, left }) => [row, left]), [[0, 15], [0, 105]]);
 });
@@ -16,13 +16,13 @@ test("a note that would cover another is in the second row", () => {
   assert.deepEqual(place([[10, "Stalled"], [30, "gzip on"]]).map(({ row }) => row), [0, 1]);
 });
 
-test("no note vanishes: without space in any row, it is appended to the one before", () => {
+test("a note without space in any row is appended to the last", () => {
   const notes = [[10, "Stalled"], [20, "gzip on"], [32, "Burst of 30"], [33, "Feed on"]];
   const placed = place(notes);
   assert.deepEqual(placed.map(({ text }) => text), ["Stalled", "gzip on · Burst of 30 · Feed on"]);
 });
 
-test("notes never overlap, nor leave the picture", () => {
+test("notes neither overlap nor leave the picture", () => {
   const notes = Array.from({ length: 60 }, (_, index) => [index * 10, `note ${index}`]);
   const placed = place(notes);
   assert.equal(placed.flatMap(({ text }) => text.split(" · ")).length, 60);

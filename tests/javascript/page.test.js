@@ -6,7 +6,7 @@ import { Session } from "/static/realtime_demo/chat/session.js";
 import { Clock, now } from "/static/realtime_demo/lib/clock.js";
 import { Settings } from "/static/realtime_demo/lib/settings.js";
 
-test("staff may change every message and announcement, a user their own messages", () => {
+test("staff may change all messages, a user only their own", () => {
   const allowed = (permission, ...events) => events.map((event) => new Changes(permission).allows(event));
   const types = ["message", "announcement", "join"].map((type) => ({ type, sender: "ada" }));
   assert.deepEqual(allowed({ name: "eve", isStaff: true }, ...types), [true, true, false]);
@@ -16,7 +16,7 @@ test("staff may change every message and announcement, a user their own messages
   assert.deepEqual(allowed({ name: "", isStaff: false }, { type: "message", sender: "", verified: true }), [false]);
 });
 
-test("an event under a user's name is theirs only if it is verified", () => {
+test("an event is the user's own only if it is verified", () => {
   const event = { type: "message", sender: "ada" };
   const sender = { value: " ada " };
   const user = new Session({ name: "ada", changes: { name: "ada", isStaff: false } }, null, sender);
@@ -37,7 +37,7 @@ test("settings are read from the address, within bounds", () => {
   assert.equal(new Settings(DEFAULTS, [], "?window=11").get("window"), 30);
 });
 
-test("unknown parameters and invalid values are reported with the valid ones", () => {
+test("invalid parameters are reported with the valid ones", () => {
   const problems = (query) => new Settings(DEFAULTS, ["race", "burst"], query).problems;
   assert.deepEqual(problems("?window=60&rtt=100&lanes=none&scene=race&room=kitchen&lang=ko"), []);
   assert.deepEqual(problems("?lanes=a,sse&scene="), []);

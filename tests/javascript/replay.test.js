@@ -51,7 +51,7 @@ const state = ({ timeline, recipients }) => ({
   figures: recipients.map(({ delays, deliveries }) => [delays.figures.median, deliveries.received, deliveries.lost]),
 });
 
-test("a recording that was saved and read again shows what the page showed", () => {
+test("a saved recording shows what the page showed", () => {
   const page = live();
   const recording = parseRecording(JSON.stringify(recordingOf(page)));
   assert.deepEqual(recording.settings, { rtt: 20 });
@@ -62,7 +62,7 @@ test("a recording that was saved and read again shows what the page showed", () 
   assert.deepEqual(state(replay), state(page));
 });
 
-test("a replay has only what had happened by its position, also after going back", () => {
+test("a replay has only what had happened by its position", () => {
   const replay = replayOf(recordingOf(live()));
   const received = () => replay.recipients.map(({ deliveries }) => deliveries.received);
   replay.advance(120);

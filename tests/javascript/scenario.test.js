@@ -17,7 +17,7 @@ const figuresOf = (values, predictions = {}) => {
   return scenarioFigures([receiver], predictions, 12_000);
 };
 
-test("the interval on the median has the ranks of the binomial distribution", () => {
+test("the median's interval has the ranks of the binomial", () => {
   const interval = (count) => delaysOf(Array.from({ length: count }, (_, index) => index + 1)).medianInterval;
   // The ranks of Conover, Practical Nonparametric Statistics, for 95 %.
   assert.deepEqual([0, 5, 6, 10, 20, 50].map(interval), [null, null, [1, 6], [2, 9], [6, 15], [18, 33]]);

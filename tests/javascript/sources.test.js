@@ -20,7 +20,7 @@ async function linesOf(...pieces) {
   return read;
 }
 
-test("lines are complete however the bytes are split, and only a line feed ends one", async () => {
+test("lines are complete in any chunks; only a line feed ends one", async () => {
   const text = "ascii\n\n한국어 👋🏽\nline\u2028separator\u2029\x00\r\ntail";
   const complete = text.split("\n").slice(0, -1); // the incomplete last line is discarded
   const bytes = new TextEncoder().encode(text);
@@ -44,7 +44,7 @@ test("a source uses the `fetch` of its options", async () => {
   assert.deepEqual(requests, [["/feed/", "no-store"]]);
 });
 
-test("a failure has the problem's detail, and is final or temporary", async () => {
+test("a failure has the detail, and is final or temporary", async () => {
   const headers = { "Content-Type": "application/problem+json", "Retry-After": "2" };
   const problem = (status) => new Response('{"detail": "Because."}', { status, headers });
   const { code, message, final } = await Failure.of(problem(404));
@@ -107,7 +107,7 @@ async function until(condition) {
   assert.ok(condition());
 }
 
-test("a source ends its request on pagehide, and resumes on pageshow", () =>
+test("a source ends its request on pagehide, resumes on pageshow", () =>
   onAPage(
     (number, signal) => (number === 1 ? never(signal) : batchAfter(number)),
     async ({ source, requests, errors, page }) => {
@@ -141,7 +141,7 @@ test("a pause ends when the network or the page comes back", () =>
     },
   ));
 
-test("a connection that may have died while the device slept is replaced at once", (context) =>
+test("a connection is replaced at once after the device slept", (context) =>
   onAPage(
     (number, signal) => (number === 1 ? batchAfter(1) : never(signal)),
     async ({ source, requests, errors, page, document }) => {
@@ -160,7 +160,7 @@ test("a connection that may have died while the device slept is replaced at once
     },
   ));
 
-test("neither the network nor the page ends the server's Retry-After", () =>
+test("network and page do not shorten the server's Retry-After", () =>
   onAPage(
     (number) =>
       number === 1 ? new Response("", { status: 503, headers: { "Retry-After": "1" } }) : batchAfter(2),

@@ -11,7 +11,7 @@ const delaysOf = (values) => {
 const upTo = (number) => Array.from({ length: number }, (_, index) => index + 1);
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-test("the figures are those of the last 500 delays, and the percentile needs 20", () => {
+test("figures are of the last 500 delays; the percentile needs 20", () => {
   for (const [number, count, median, p95] of [
     [0, 0, NaN, NaN],
     [19, 19, 10, NaN],
@@ -33,7 +33,7 @@ test("cleared delays have no figures", () => {
   assert.ok(Number.isNaN(delays.figures.median));
 });
 
-test("the histogram's shares add up to one, and its outer bins have all delays beyond the scale", () => {
+test("the outer bins have all delays beyond the histogram's scale", () => {
   const { shares } = delaysOf([0.1, 1, 100, 1e6]);
   assert.equal(shares.length, BINS);
   assert.equal(sum(shares), 1);

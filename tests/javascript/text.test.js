@@ -55,7 +55,7 @@ test("a known code has a text of its own, with the limits", () => {
   assert.equal(problemText(problem, { text: 2000 }), "The text must have 1 to 2000 characters.");
 });
 
-test("the server's detail is shown only in its own language, or if there is no other text", () => {
+test("a detail is shown in English, or if there is no other text", () => {
   const problem = { code: "forbidden", status: 403, detail: "Not for you." };
   setLanguage("en");
   assert.equal(problemText(problem), "Not for you.");

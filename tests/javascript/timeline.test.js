@@ -17,7 +17,7 @@ const columnsOf = (timeline) => {
   return toColumns(timeline, rows, COLUMNS, (time) => Math.floor(time / 10), 0);
 };
 
-test("an event is one occurrence, whichever track delivers it first", () => {
+test("an event is one occurrence on all tracks", () => {
   const timeline = running(2);
   const [first, second] = timeline.tracks;
   assert.ok(timeline.arrive(second, event(1), 120, 100).isNew);
@@ -83,7 +83,7 @@ test("an event from before the track started is not on its way", () => {
   assert.ok(piles.every((pile) => pile === 0));
 });
 
-test("a column shows an announcement before a message, and a message before a join", () => {
+test("a column prefers an announcement, then a message, to a join", () => {
   const timeline = running();
   for (const [seq, type] of [[1, "join"], [2, "message"], [3, "announcement"], [4, "message"]]) {
     timeline.arrive(timeline.tracks[0], event(seq, type), 300, 200);

@@ -102,7 +102,7 @@ def benchmark(quick: bool) -> dict[str, Any]:
         for only, more in ((costs, ["--quick"] if quick else []), (memory, [])):
             command = [sys.executable, "-m", "benchmarks", "--json", str(report), *more]
             command += [f"--only={name}" for name in only]
-            # Its exit code is about the figures required of Uvicorn.
+            # Its exit code depends on the figures required of Uvicorn.
             subprocess.run(command, cwd=ROOT, check=False)
             figures = json.loads(report.read_text())
             for name in ("fanout", "empty_polls", "idle", "stalled", "errors"):

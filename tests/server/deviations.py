@@ -35,8 +35,8 @@ DEVIATIONS = [
     Deviation(
         "daphne",
         r"test_protocol_violation_closes_the_socket",
-        "A client that violates the protocol is reset without a close frame (Autobahn's "
-        "`failByDrop`, which Daphne has no option for).",
+        "The connection of a client that violates the protocol is reset without a close frame "
+        "(Autobahn's `failByDrop`, for which Daphne has no option).",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",
     ),
     Deviation(
@@ -51,7 +51,7 @@ DEVIATIONS = [
         r"test_large_announced_body_is_rejected|test_absurd_content_length_is_rejected"
         r"|test_chunked_body_is_rejected|test_client_sending_a_rejected_body",
         "A body is read whole, into memory or a file, before the application receives any of it: "
-        "no limit of ours is reached in time.",
+        "the application's limits apply too late.",
         "https://github.com/django/daphne/issues/483",
     ),
     Deviation(
@@ -63,35 +63,35 @@ DEVIATIONS = [
     Deviation(
         "daphne",
         r"test_mount_point_is_fixed\[.*[Dd]aphne-[Rr]oot-[Pp]ath-\\xff",
-        "`Daphne-Root-Path` is decoded as ASCII before the application is called: other bytes are "
-        "a 500. (Where the application is mounted does not change: it sets that itself.)",
+        "`Daphne-Root-Path` is decoded as ASCII before the application is called: other bytes get "
+        "500. (The mount point does not change, since the application sets it itself.)",
         "https://github.com/django/daphne#root-path-script_name",
     ),
     Deviation(
         "daphne",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|Connection: |Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|Connection: |Version: )",
         "A handshake of another version, or without Connection, is rejected by Autobahn with 400 "
-        "and no body (one of HTTP/1.0 with 500); it names the versions 13 and 8.",
+        "and no body (one of HTTP/1.0 with 500); the response names the versions 13 and 8.",
         "https://github.com/crossbario/autobahn-python",
     ),
     Deviation(
         "daphne",
         r"test_handshake_needs_exactly_one_valid_host|test_handshake_may_offer_other_protocols",
-        "Autobahn accepts an empty Host in a handshake; and Daphne takes `Upgrade` for a "
-        "WebSocket's only if it has no other protocol.",
+        "Autobahn accepts an empty Host in a handshake, and Daphne recognises a WebSocket's "
+        "`Upgrade` only if it names no other protocol.",
         "https://github.com/django/daphne/blob/main/daphne/http_protocol.py",
     ),
     Deviation(
         "daphne",
         r"test_half_closed_client_receives",
-        "Twisted closes a connection of which the client has closed its side (a short poll may be "
-        "answered before).",
+        "Twisted closes the connection when the client has closed its sending side (a short poll "
+        "may be answered before).",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
         strict=False,
     ),
     Deviation(
         "hypercorn",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|h2c|Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|h2c|Version: )",
         "A handshake of another version is rejected with 400, without the version that Hypercorn "
         "supports, although wsproto names it; `Upgrade: h2c` is taken for HTTP/2.",
         "https://github.com/python-hyper/wsproto/pull/96",
@@ -99,7 +99,7 @@ DEVIATIONS = [
     Deviation(
         "hypercorn",
         r"test_handshake_may_offer_other_protocols",
-        "`Upgrade` is taken for a WebSocket's only if it has no other protocol.",
+        "A WebSocket's `Upgrade` is recognised only if it names no other protocol.",
         "https://www.rfc-editor.org/rfc/rfc9110#section-7.8",
     ),
     Deviation(
@@ -112,7 +112,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "granian",
-        r"test_request_that_is_no_handshake_.*(1[.]0--|Version: )",
+        r"test_an_incomplete_handshake_.*(1[.]0--|Version: )",
         "A handshake of another version is rejected with 400, without the version that Granian "
         "supports; one of HTTP/1.0 is accepted.",
         "https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2",
@@ -141,13 +141,13 @@ DEVIATIONS = [
     Deviation(
         "daphne",
         r"test_memory_is_bounded_if_a_client_does_not_read\[(streaming|sse)",
-        "`send` does not wait for the client: what it does not read stays in memory.",
+        "`send` does not wait for the client: unread data stays in memory.",
         "https://github.com/django/daphne/issues/170",
     ),
     Deviation(
         "daphne",
         r"test_memory_is_bounded_if_a_client_does_not_read\[websocket|test_memory_is_bounded_if_pongs_are_not_read",
-        "The same over WebSocket; how much is sent depends on how far the feed is ahead.",
+        "The same over WebSocket; the amount depends on how far the client is behind the feed.",
         "https://github.com/django/daphne/issues/170",
         strict=False,
     ),
@@ -162,7 +162,7 @@ DEVIATIONS = [
         "hypercorn",
         r"test_protocol_violation_closes_the_socket",
         "A client that violates the protocol is disconnected without a close frame: wsproto "
-        "leaves sending one to the server.",
+        "leaves it to the server to send one.",
         "https://github.com/python-hyper/wsproto/issues/178",
     ),
     Deviation(
@@ -174,7 +174,7 @@ DEVIATIONS = [
     Deviation(
         "granian",
         r"test_client_sending_a_rejected_body|test_large_bodies_are_rejected",
-        "Where a body is rejected before it was read, the connection may be reset before the "
+        "If a body is rejected before it has been read, the connection may be reset before the "
         "client has read the problem.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
         strict=False,
@@ -182,8 +182,8 @@ DEVIATIONS = [
     Deviation(
         "hypercorn",
         r"test_other_content_types_are_rejected",
-        "Where a body is rejected before it was read, the connection closes after the response "
-        "without saying so: a client that reuses it may fail.",
+        "If a body is rejected before it has been read, the connection closes after a response "
+        "without `Connection: close`: a client that reuses it may fail.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
         strict=False,
     ),

@@ -72,7 +72,7 @@ def _figures(measured: dict[str, Any], results: Results) -> str:
         "CPU ms per 1,000 empty polls",
         "KiB for each idle connection, the same three",
         "MiB of growth with a client that does not read: WebSocket · SSE",
-        "seconds of a stop with every kind of connection open",
+        "seconds to stop with every kind of connection open",
     ]
     return _table(head, rows)
 

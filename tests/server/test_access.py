@@ -512,7 +512,7 @@ async def test_only_author_and_staff_may_change_an_event(
         assert await delete(own, author) == 201
         for id in (own, borrowed):
             assert await delete(id, accounts.token(staff)) == 201
-        # A change cannot be changed, nor an event that does not exist.
+        # Neither a change nor an event that does not exist can be changed.
         epoch, _, seq = own.rpartition("-")
         for id in (f"{epoch}-{int(seq) + 2}", f"{epoch}-999", f"{epoch}-0", "zzzz-1"):
             assert await delete(id, accounts.token(staff)) == 404

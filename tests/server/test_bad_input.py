@@ -349,7 +349,7 @@ class MessageClient:
         self.socket = opened
 
     def exchange(self, message: str | bytes) -> list[dict[str, Any]]:
-        """Send the message, then an invalid one; return the errors, up to that of the second."""
+        """Send the message, then an invalid one; return the errors up to the second one's."""
         if isinstance(message, str):
             # UTF-8 cannot encode half a surrogate pair; escaped in JSON it is sent.
             self.socket.send(message.encode(errors="replace"), text=True)

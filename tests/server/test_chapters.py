@@ -30,7 +30,7 @@ KOREAN = [file for file in CHAPTERS if file.name.endswith(".ko.md")]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LISTENING = re.compile(r"Uvicorn running on ")
 PORT = "8001"
-SHORT = 2.0  # seconds; for the naive versions, of which something does not arrive
+SHORT = 2.0  # seconds; for the naive versions, some of whose output does not arrive
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def code_of(page: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if not page.name.endswith(".ko.md")], ids=lambda page: page.stem
 )
-def test_a_korean_page_has_the_code_and_the_commands_of_the_english_one(page: Path) -> None:
-    """So the commands of both run, as those of the English page are run above."""
+def test_a_korean_page_has_the_code_of_the_english_one(page: Path) -> None:
+    """The test above runs the commands of the English page; these are the same."""
     assert code_of(page.with_suffix(".ko.md")) == code_of(page) != []
 
 

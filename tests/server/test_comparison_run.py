@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import Plan, Settings
-from realtime_demo.comparison.results import Ledger, Measurement, Sample, Sent
+from realtime_demo.comparison.results import Ledger, Measurement, Result, Sample, Sent
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from tests.support import broken_server, skewed_server
@@ -31,26 +32,22 @@ from tests.support.waiting import repeated_after_a_stall
 pytestmark = pytest.mark.timeout(180)
 
 
-def by_technique(measurements: tuple[Measurement, ...]) -> dict[str, Measurement]:
-    return {measurement.technique: measurement for measurement in measurements}
+SHORT = Settings(clients=2, rate=20, duration=1, rounds=1, warmup=0.2, together=True)
+
+
+def by_technique(result: Result) -> dict[str, Measurement]:
+    return {each.technique: each for each in result.configurations[0].measurements}
 
 
 @repeated_after_a_stall(0.3)
 async def test_faults_of_a_server_are_detected() -> None:
     """Drop every 50th event, duplicate every 70th, and delay one technique by 30 ms."""
-    settings = Settings(
-        techniques=("streaming", "sse", "websocket", "polling"),
-        clients=2,
-        rate=60,
-        arrivals="fixed",
-        duration=3,
-        rounds=1,
-        warmup=0.3,
-        interval=0.3,
-        together=True,
+    techniques = ("streaming", "sse", "websocket", "polling")
+    settings = replace(
+        SHORT, techniques=techniques, rate=60, arrivals="fixed", duration=3, interval=0.3
     )
     result = await run(Plan((settings,), application="tests.support.broken_server:application"))
-    measurements = by_technique(result.configurations[0].measurements)
+    measurements = by_technique(result)
     assert not result.complete
     for measurement in measurements.values():
         seqs = [event.seq for event in measurement.sent]
@@ -65,26 +62,18 @@ async def test_faults_of_a_server_are_detected() -> None:
     late = measurements["sse"]
     assert min(late.delays()) >= broken_server.LATE
     assert measurements["websocket"].published.p50 < late.published.p50
-    assert [check.consistent for check in late.comparison() if check.name == "mean delay"] == [
-        False
-    ]
+    (mean_delay,) = [check for check in late.comparison() if check.name == "mean delay"]
+    assert not mean_delay.consistent
 
 
 @repeated_after_a_stall(0.3)
 async def test_every_technique_is_complete() -> None:
-    settings = Settings(
-        techniques=(*Settings().techniques, "websocket-sync"),
-        clients=3,
-        rate=20,
-        duration=4,
-        rounds=2,
-        warmup=0.3,
-        interval=0.25,
-        rtt=0.02,
-        together=True,
+    techniques = (*Settings().techniques, "websocket-sync")
+    settings = replace(
+        SHORT, techniques=techniques, clients=3, duration=4, rounds=2, interval=0.25, rtt=0.02
     )
     result = await run(Plan((settings,)))
-    measurements = by_technique(result.configurations[0].measurements)
+    measurements = by_technique(result)
     assert result.complete
     for name, measurement in measurements.items():
         assert measurement.ledger.received == len(measurement.sent) * 3 > 0
@@ -121,37 +110,21 @@ async def test_adapters_measure_other_endpoints() -> None:
         "sse": "/streaming/{room}/sse/",
         "websocket": "/websocket/{room}/",
     }
-    settings = Settings(
-        techniques=tuple(f"{framing}={path}" for framing, path in paths.items()),
-        clients=2,
-        rate=20,
-        duration=1,
-        rounds=1,
-        warmup=0.2,
-        interval=0.2,
-        together=True,
-    )
+    techniques = tuple(f"{framing}={path}" for framing, path in paths.items())
+    settings = replace(SHORT, techniques=techniques, interval=0.2)
     with LiveServer() as server:
         result = await run(Plan((settings,), server=server.url, publish_path="/publish/{room}/"))
         measurements = result.configurations[0].measurements
         assert result.complete and result.same_host
         assert [measurement.technique for measurement in measurements] == list(paths)
         assert all(measurement.cost.cpu is None for measurement in measurements), (
-            "the server is no process of the run"
+            "the server is not a process of the run"
         )
 
 
 async def test_a_remote_servers_clock_offset_is_measured() -> None:
     """A non-loopback address counts as remote; there is no tap, as with TLS."""
-    settings = Settings(
-        techniques=("longpoll", "sse"),
-        clients=2,
-        rate=20,
-        duration=0.5,
-        rounds=1,
-        warmup=0.2,
-        together=True,
-    )
+    settings = replace(SHORT, techniques=("longpoll", "sse"), duration=0.5)
     with LiveServer(
         "tests.support.skewed_server:application", env={"ALLOWED_HOSTS": "0.0.0.0"}
     ) as server:
@@ -208,9 +181,8 @@ async def test_unreachable_server_is_reported_at_once(
 @repeated_after_a_stall(0.1)
 async def test_self_check_measures_an_added_delay() -> None:
     trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
-    cost = await self_check(trial)
-    (added,) = cost.added
-    assert 0 < cost.http_cpu["lean"] < cost.http_cpu["httpx"]
+    (added,), http_cpu = await self_check(trial)
+    assert 0 < http_cpu["lean"] < http_cpu["httpx"]
     assert added.later.count >= 8 and added.minimal > 0
     assert added.tool - added.minimal > 0.05 and not added.within, (
         "the tool's client has 100 ms more"
@@ -240,26 +212,20 @@ def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
     for word in ("Ledger", "WebSocket", "Polling", "rtt 10 ms"):
         assert word in completed.stdout
     saved: dict[str, Any] = json.loads(Path(files["json"]).read_text())
-    assert [configuration["settings"]["interval"] for configuration in saved["configurations"]] == [
-        0.1,
-        0.3,
-    ]
+    assert [each["settings"]["interval"] for each in saved["configurations"]] == [0.1, 0.3]
     assert saved["complete"] is True and saved["environment"]["packages"]["Django"]
-    rows = list(csv.DictReader(Path(files["csv"]).read_text().splitlines()))
-    assert [(row["technique"], row["lost"]) for row in rows] == [
-        ("websocket", "0"),
-        ("polling", "0"),
-    ] * 2
+    rows = csv.DictReader(Path(files["csv"]).read_text().splitlines())
+    written = [(row["technique"], row["lost"]) for row in rows]
+    assert written == [("websocket", "0"), ("polling", "0")] * 2
     page = Path(files["html"]).read_text()
     assert "<script" not in page and not re.search(r"(src|href)=|url\(|@import", page)
     assert "Findings" in page and "prefers-color-scheme" in page
     # A chart for each figure that was not withheld, which depends on the machine.
-    saved_techniques = [
-        technique
+    drawn = sum(
+        technique["withheld"] is None
         for configuration in saved["configurations"]
         for technique in configuration["techniques"].values()
-    ]
-    drawn = sum(technique["withheld"] is None for technique in saved_techniques)
+    )
     assert ("Predicted and measured" in completed.stdout) == bool(drawn)
     assert page.count('aria-label="Mean delay against polling interval"') == 1
     assert page.count("share of events within a delay</text>") == drawn

@@ -30,7 +30,7 @@ from .wrong_servers import WrongServer, wrong_servers
 
 # The cases of level MUST that this project fails on Uvicorn: fix one, and remove its line.
 KNOWN_FAILURES: set[str] = set()
-# Reasons that say nothing about the case's own sentence, except where silence is the fault.
+# Reasons unrelated to the case's own sentence, unless silence is the fault.
 NO_ANSWER = ("no connection", "the server sent nothing", "the server closed", "the server reset")
 SILENCE_IS_THE_FAULT = {"rfc9112/9.6/half-close", "rfc9112/9.6/half-closed-poll"}
 
@@ -54,7 +54,7 @@ def test_ids_are_unique_and_cases_are_many() -> None:
 
 @pytest.mark.own_server
 @pytest.mark.skipif(SERVER != "uvicorn", reason="the table of known failures is Uvicorn's")
-async def test_this_server_fails_only_what_is_known(memory_live_server: LiveServer) -> None:
+async def test_this_server_fails_only_known_cases(memory_live_server: LiveServer) -> None:
     origin, target = split(memory_live_server.url)
     probe = Probe.of(origin, target, "ours", timeout=5, publish=True)
     results = await runner.run(probe, select("ours"), at_once=8)
@@ -77,7 +77,7 @@ async def test_every_case_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
     monkeypatch.setattr(streams, "MARGIN", 0.01)
     shown: set[str] = set()
-    # The first limit is enough unless the machine is busy; then only what is missing runs again.
+    # The first limit is enough unless the machine is busy; then only the missing cases run again.
     for seconds in (0.2, 1.0, 3.0, 3.0):
         running = [run_against(server, shown, seconds) for server in wrong_servers()]
         for results in await asyncio.gather(*running):
@@ -182,7 +182,7 @@ def test_a_ten_line_server_is_shown_what_it_does_wrong(
     assert cases["sse/9.2.6/retry-has-digits"]["outcome"] == "skipped"
     output = capsys.readouterr().out
     assert "expected text/event-stream; got 'text/plain'" in output
-    assert "clients ignore these lines, which are no field: 'message'" in output
+    assert "clients ignore these lines, which are not fields: 'message'" in output
     assert output.startswith("MUST (WHATWG HTML §9.2.2)"), "its own standard comes first"
     suite = ElementTree.parse(junit).getroot()
     assert suite.get("tests") == str(len(cases))
@@ -198,7 +198,7 @@ def test_a_good_server_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0 MUST failed, 0 SHOULD failed" in capsys.readouterr().out
 
 
-def test_over_tls(
+def test_a_tls_server_is_checked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"

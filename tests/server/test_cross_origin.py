@@ -39,7 +39,7 @@ def listed(response: httpx.Response, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_preflight_of_an_allowed_origin(
+async def test_preflight_of_an_allowed_origin_is_accepted(
     http: httpx.AsyncClient, room: str, target: str
 ) -> None:
     asked = preflight("authorization", "content-type", "idempotency-key", "last-event-id")

@@ -27,7 +27,7 @@ from tests.support.waiting import BOUND, retry_after_stall
 pytestmark = [pytest.mark.own_server]
 
 LANGUAGES = {code for code, _ in settings.LANGUAGES}
-SHORT = 1.0  # seconds; enough for a stub, of which something does not arrive
+SHORT = 1.0  # seconds; enough for a stub, some of whose bytes do not arrive
 PLACEHOLDER = re.compile(r"\{(\w+)[^}]*\}")
 LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 
@@ -40,7 +40,7 @@ FAULTS = {
     "sse": {"identity": 'the line "id: <cursor>"', "resume": "the first message must be"},
     "chat": {"resume": "received: -", "burst": "100 messages arrived; 50 are lost"},
     "disconnect": {"disconnect": "10 of their requests still wait"},
-    "proxy": {"buffering": "behind the proxy arrived: -", "compressing": "exempts the response"},
+    "proxy": {"buffering": "received through the proxy: -", "compressing": "exempts the response"},
     "token": {
         "bearer": "the server sends: anonymous",
         "subprotocol": "got anonymous and realtime.v1",

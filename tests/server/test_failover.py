@@ -60,7 +60,7 @@ async def outdated(failover: Failover, prefix: str) -> AsyncIterator[RedisStore]
 
 
 async def promote(failover: Failover) -> None:
-    """Promote the replica; the former master is still running, and does not know."""
+    """Promote the replica; the former master is still running, and not yet demoted."""
     replica = await asyncio.to_thread(failover.promote_replica)
     await asyncio.to_thread(until, lambda: failover.promoted(replica))
 
@@ -147,7 +147,7 @@ async def test_a_planned_failover_loses_nothing(
 async def test_a_former_master_repeats_no_events(
     failover: Failover, log: RedisStore, outdated: RedisStore
 ) -> None:
-    """A client moves from a server that knows of the failover to one that does not."""
+    """A client moves from a server at the new master to one that is still at the former."""
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
@@ -197,7 +197,7 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
 
 
 async def test_the_channel_layer_follows_the_master(failover: Failover) -> None:
-    """The layer's reader waits at the former master, which is running and does not know."""
+    """The layer's reader waits at the former master, which is running and not yet demoted."""
     host = layer_host(failover.url, socket_timeout=3600)
     layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
     layer.brpop_timeout = 3600  # seconds until it would reconnect by itself

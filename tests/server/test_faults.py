@@ -106,7 +106,7 @@ def feed_event(place: str) -> Event:
     return Event(place, "message", "r", SENDER, place, 0.0)
 
 
-def test_trend_verdicts() -> None:
+def test_a_trend_is_flat_only_with_evidence() -> None:
     def noisy(slope: float) -> list[tuple[float, float]]:
         """Return an hour of samples, one every ten seconds, with noise of amplitude one."""
         return [(t, 100 + slope * t / 3600 + math.sin(t * 12.9)) for t in range(0, 3600, 10)]

@@ -27,7 +27,7 @@ from tests.contract.test_replay import (
     test_an_unknown_epoch_gets_a_reset_and_all_events,
     test_resume_at_every_event,
 )
-from tests.contract.test_trusted_headers import test_claims_of_a_client_are_ignored
+from tests.contract.test_trusted_headers import test_proxy_headers_of_a_client_are_ignored
 from tests.support.live import SERVER, LiveServer
 from transports.registry import TECHNIQUES, Technique
 
@@ -36,9 +36,9 @@ __all__ = [
     "technique",
     "test_a_rejected_handshake_closes_with_a_reason",
     "test_an_unknown_epoch_gets_a_reset_and_all_events",
-    "test_claims_of_a_client_are_ignored",
     "test_invalid_bodies_are_rejected",
     "test_large_bodies_are_rejected",
+    "test_proxy_headers_of_a_client_are_ignored",
     "test_resume_at_every_event",
 ]
 pytestmark = pytest.mark.own_server

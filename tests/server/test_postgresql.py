@@ -28,7 +28,7 @@ PROCESSES = 3  # two servers and a worker
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgreSQLServer]:
-    """A server that this module may stop."""
+    """Yield a server that this module may stop."""
     with PostgreSQLServer() as server:
         yield server
 

@@ -59,7 +59,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
 
 
 def _running(running: Production) -> Iterator[Production]:
-    """Yield the production; then interrupt it, and check the order in which it stops."""
+    """Yield the deployment; then interrupt it, and check the order in which it stops."""
     yield running
     url = running.url.replace("http", "ws", 1) + "/websocket/lobby/"
     with connect(url, ssl=running.tls) as websocket:
@@ -104,7 +104,7 @@ async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
 def _certificate_is_trusted(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """Let the clients trust the certificate of this production."""
+    """Let the clients trust the certificate of this deployment."""
     monkeypatch.setenv("SSL_CERT_FILE", str(production.directory / "certificate.pem"))
     client.default_tls.cache_clear()
     yield

@@ -32,7 +32,7 @@ from tests.support.waiting import BOUND, until
 
 
 class Starting(Production):
-    """A production that counts as started once it has printed `until`."""
+    """A deployment that counts as started once it has printed `until`."""
 
     def __init__(self, directory: Path, until: str) -> None:
         super().__init__(directory, servers=1)
@@ -44,7 +44,7 @@ class Starting(Production):
 
 @contextmanager
 def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Production]:
-    """Yield a production that has printed `until`; kill all its processes afterwards."""
+    """Yield a deployment that has printed `until`; kill all its processes afterwards."""
     try:
         with Starting(directory, until) as production:
             yield production
@@ -55,7 +55,7 @@ def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Produ
 
 
 def processes(directory: Path) -> list[psutil.Process]:
-    """Return the processes of the production in `directory`, except nginx's workers.
+    """Return the processes of the deployment in `directory`, except nginx's workers.
 
     nginx overwrites their environment with the process title.
     """
@@ -83,7 +83,7 @@ async def test_nothing_is_orphaned_when_the_command_ends(number: int, tmp_path: 
         running.process.send_signal(number)
         running.process.wait(BOUND)
         await until(lambda: not processes(tmp_path) and not listens(running.port))
-        with instance_lock(Paths(tmp_path)):  # another production may run there
+        with instance_lock(Paths(tmp_path)):  # another deployment may run there
             pass
 
 
@@ -107,7 +107,7 @@ async def test_an_early_interrupt_ends_what_has_started(until_printed: str, tmp_
 
 
 @pytest.mark.own_server
-def test_a_server_that_cannot_start_ends_the_production(
+def test_a_server_that_cannot_start_ends_the_deployment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERVER", "hypercorn")
@@ -182,7 +182,7 @@ def production(*arguments: str) -> str:
     return completed.stderr
 
 
-def test_one_production_runs_in_a_directory(tmp_path: Path) -> None:
+def test_one_deployment_runs_in_a_directory(tmp_path: Path) -> None:
     directory = tmp_path / "it"
     Paths(directory).make_directories()
     ports = ["--port", str(free_port()), "--metrics-port", str(free_port())]

@@ -42,10 +42,10 @@ MANAGE = [sys.executable, "manage.py"]
 def recipes(page: Path, language: str) -> dict[str, str]:
     """Return the code of the page, by section's number."""
     sections = re.split(r"^## .*$", page.read_text(), flags=re.M)
-    found = {
+    blocks = {
         n: re.search(rf"```{language}\n(.*?)```", part, re.S) for n, part in enumerate(sections)
     }
-    return {str(n): match[1] for n, match in found.items() if match}
+    return {str(n): match[1] for n, match in blocks.items() if match}
 
 
 INTRODUCTION, ASYNC_VIEW, VIEW, SIGNAL, THREAD, SHELL, PROGRAM, RENDERED = map(str, range(8))

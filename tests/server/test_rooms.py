@@ -46,7 +46,7 @@ async def http(server: LiveServer) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def admin(server: LiveServer, accounts: Accounts) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser in which a superuser is logged in."""
+    """Yield an HTTP client that is logged in as a superuser."""
     session = accounts.session("root")["Cookie"].partition("=")
     async with httpx.AsyncClient(base_url=server.url, cookies={session[0]: session[2]}) as client:
         yield client

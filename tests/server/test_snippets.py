@@ -31,7 +31,7 @@ def at_server(program: str, server: LiveServer, folder: Path) -> list[str]:
     return [sys.executable, "-c", f"exec(compile(open({str(file)!r}).read(), 'program', 'exec'))"]
 
 
-def test_there_are_programs() -> None:
+def test_programs_are_found() -> None:
     assert len(PROGRAMS) >= 3
 
 

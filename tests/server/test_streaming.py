@@ -30,7 +30,7 @@ async def test_ndjson_is_chunked_with_an_event_per_line(
         assert "content-length" not in headers
         assert headers["transfer-encoding"] == "chunked"
         assert headers["content-type"] == "application/x-ndjson"
-        assert "content-encoding" not in headers, "identity is no coding (RFC 9110 §8.4.1)"
+        assert "content-encoding" not in headers, "identity is not a coding (RFC 9110 §8.4.1)"
         assert headers["cache-control"] == "no-store, no-transform"
         assert headers["incremental"] == "?1"
         assert headers["x-accel-buffering"] == "no"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tests.support.raw_server import serving
 
-# Returns the bytes to send for what was received at once, the n-th time on a connection.
+# Returns the bytes to send in response to the n-th bytes received on a connection.
 Answer = Callable[[bytes, int], bytes]
 DELAY = 0.05  # seconds
 
@@ -25,9 +25,9 @@ class Last(bytes):
 
 @dataclass(frozen=True)
 class WrongServer:
-    """A server of `answer`, and the beginnings of the ids of cases to run against it.
+    """A server that responds with `answer`, and the prefixes of the ids of cases to run against it.
 
-    One that notices a `half_close` does not answer after it.
+    With `half_close`, it does not respond to a client that has closed its direction.
     """
 
     name: str
@@ -149,7 +149,7 @@ def echoing_socket(data: bytes, count: int) -> bytes:
 
 
 def careless_socket(data: bytes, count: int) -> bytes:
-    """Open a WebSocket for every request, with what the client has not offered."""
+    """Open a WebSocket for every request, with an extension and a subprotocol not offered."""
     extras = ("Sec-WebSocket-Extensions: x-extra", "Sec-WebSocket-Protocol: x-extra")
     return switching(data, *extras, accept="wrong")
 
@@ -198,8 +198,8 @@ SILENT = ("rfc6202/5.5", "rfc9110/10.1.1/continue")
 END = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
-# Together they fail every case. A socket that does not open is no test of frames, and a publish
-# that fails is no test of the events: so each server is asked only about its own sections.
+# Together they fail every case. A socket that does not open does not test frames, and a publish
+# that fails does not test events: so only the cases of its own sections run against each server.
 def wrong_servers() -> list[WrongServer]:
     """Return the servers, which count from the start."""
     return [

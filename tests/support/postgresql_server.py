@@ -24,10 +24,10 @@ USER = "realtime"
 def executable(name: str) -> str:
     """Return the path of a PostgreSQL program. Debian keeps them out of PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name)
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, debian[::-1])]))
-    if found is None:
+    path = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, debian[::-1])]))
+    if path is None:
         missing("PostgreSQL", INSTALL)
-    return str(found)
+    return str(path)
 
 
 class PostgreSQLServer:

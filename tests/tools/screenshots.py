@@ -209,9 +209,9 @@ def main() -> None:
     print(f"The pictures are in {TAKEN}")
     if options.publish:
         PUBLISHED.mkdir(parents=True, exist_ok=True)
-        for name, taken in DOCUMENTED.items():
-            if (TAKEN / taken).exists():
-                shutil.copy(TAKEN / taken, PUBLISHED / name)
+        for name, picture in DOCUMENTED.items():
+            if (TAKEN / picture).exists():
+                shutil.copy(TAKEN / picture, PUBLISHED / name)
 
 
 if __name__ == "__main__":

@@ -145,9 +145,7 @@ def test_a_measurement_without_figures_is_rejected() -> None:
         bases(saved)
 
 
-def test_command_prints_advice_first_then_sources(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_command_prints_advice_first_then_sources(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("advise", "--clients", "2000000", "--rate", "0.5", "--tolerate", "1000")
     out = capsys.readouterr().out
     first, *_ = out.splitlines()

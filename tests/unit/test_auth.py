@@ -51,7 +51,7 @@ def scope(scheme: str = "http", **headers: str) -> dict[str, Any]:
     ],
 )
 @override_settings(ALLOWED_ORIGINS=["https://partner.test"])
-def test_allowed_origins(origin: str, host: str, scheme: str) -> None:
+def test_allowed_origins_are_accepted(origin: str, host: str, scheme: str) -> None:
     check_origin(scope(scheme, origin=origin, host=host))
 
 
@@ -72,7 +72,7 @@ def test_allowed_origins(origin: str, host: str, scheme: str) -> None:
     ],
 )
 @override_settings(ALLOWED_ORIGINS=["https://partner.test"])
-def test_rejected_origins(origin: str, host: str, scheme: str) -> None:
+def test_origins_of_other_sites_are_rejected(origin: str, host: str, scheme: str) -> None:
     with pytest.raises(Problem) as rejection:
         check_origin(scope(scheme, origin=origin, host=host))
     assert rejection.value.status == 403
@@ -164,7 +164,7 @@ def test_may_enter_decides_by_room_and_action() -> None:
         assert (forbidden.value.status, forbidden.value.code) == (403, "room")
 
 
-def test_a_user_without_staff_is_no_staff() -> None:
+def test_a_user_model_without_is_staff_has_no_staff() -> None:
     with pytest.raises(Problem):
         check_room("staff-lounge", object())
     check_room("lobby", object())

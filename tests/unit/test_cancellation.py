@@ -1,6 +1,6 @@
 """Cancellation in any turn of a Redis command: the task ends, and no other exception is raised.
 
-A client that leaves, a right that ends and a server that stops are cancellations, and redis-py's
+A disconnected client, a lost permission and a stopping server cause cancellations, and redis-py's
 `asyncio.wait_for` swallows some of them before Python 3.12.
 """
 

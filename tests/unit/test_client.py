@@ -57,7 +57,7 @@ async def test_resume_continues_after_the_last_whole_event() -> None:
     assert cursors == ["e-0", "e-2", "e-9"]
 
 
-def test_temporary_and_final_statuses() -> None:
+def test_a_status_is_final_or_temporary() -> None:
     for status in (400, 403, 404, 405, 410):
         with pytest.raises(Rejected) as rejection:
             check_status(status, None, b'{"detail": "why"}')

@@ -32,7 +32,7 @@ RESULT = "expected a.* result of compare --json"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with `FILES`."""
+    """Return the working directory, which contains `FILES`."""
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "folder").mkdir()
@@ -50,7 +50,7 @@ def run(command: str, *arguments: str) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        # Files: the name, and why it cannot be used.
+        # Files: the name, and the reason why it cannot be used.
         *((f"advise --measurements {name}", f"{name}: {RESULT}") for name in FILES),
         *((f"compare --rerun {name}", f"{name}: {RESULT}") for name in FILES),
         ("advise --measurements absent.json", f"absent.json: {RESULT}.*No such file"),
@@ -62,7 +62,7 @@ def run(command: str, *arguments: str) -> None:
             for option in ("json", "summary", "csv", "report")
         ),
         ("compare --report folder", "--report: expected a file to write; got 'folder'"),
-        # Names: those there are.
+        # Names: the existing ones.
         ("compare --techniques smoke", "one of polling, .*websocket-sync; got 'smoke'"),
         ("compare --techniques ,", "one of polling, .*websocket-sync; got ''"),
         ("compare --techniques sse,sse", "once; got sse, sse"),

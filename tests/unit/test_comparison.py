@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import socket
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
@@ -56,6 +57,9 @@ from realtime_demo.comparison.subscribers import ClientsConfig, Subscribers
 from tests.support.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
+
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
 
 # --- Figures -----------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ def test_blocks_are_consecutive_in_time() -> None:
 
 
 def test_interval_allows_for_correlation_in_time() -> None:
-    """With a slow wave under the samples, intervals from events are too narrow, from blocks not."""
+    """If the samples drift slowly, intervals from events are too narrow; those from blocks fit."""
     generator, trials, covered = random.Random(7), 300, {"events": 0, "blocks": 0}
     for _ in range(trials):
         wave, clusters = generator.gauss(0, 1), list[list[float]]()
@@ -156,7 +160,7 @@ def test_interval_covers_the_median_at_its_level(shared: float) -> None:
     assert statistics.fmean(widths) > 2 * 1.25 * 1.96 * shared / math.sqrt(40) * 0.85
 
 
-def test_interval_between_runs() -> None:
+def test_interval_between_runs_covers_the_mean() -> None:
     mean, half = between([3.0, 4.0, 5.0])
     assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
     generator, covered = random.Random(11), 0
@@ -167,14 +171,8 @@ def test_interval_between_runs() -> None:
 
 
 def test_student_t_matches_the_table() -> None:
-    for freedom, value in (
-        (1, 12.706),
-        (3, 3.182),
-        (4, 2.776),
-        (10, 2.228),
-        (30, 2.042),
-        (1_000, 1.962),
-    ):
+    table = {1: 12.706, 3: 3.182, 4: 2.776, 10: 2.228, 30: 2.042, 1_000: 1.962}
+    for freedom, value in table.items():
         assert student(freedom) == pytest.approx(value, rel=0.005)
 
 
@@ -189,7 +187,7 @@ def received(*deliveries: tuple[int, int]) -> list[Sample]:
     return [Sample(client, number, 99.0) for client, number in deliveries]
 
 
-def test_ledger_of_known_deliveries() -> None:
+def test_ledger_counts_known_deliveries() -> None:
     samples = received(
         (0, -1), (0, 0), (0, 1), (0, 2), (0, 3),  # complete; -1 is of the warm-up
         (1, 0), (1, 2), (1, 1), (1, 2), (1, 99),  # 3 lost, 2 duplicated, 1 late, 99 foreign
@@ -267,27 +265,47 @@ def test_clock_uncertainty_is_half_the_round_trip() -> None:
 # --- The load ----------------------------------------------------------------------------
 
 
+def response(body: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+BATCH = response(b'{"room":"r","cursor":"a-7","events":[]}')
+
+
+def once(answer: bytes) -> Handler:
+    async def handle(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    return handle
+
+
+@asynccontextmanager
+async def publisher_to(handler: Handler, http_client: str = "httpx") -> AsyncIterator[Publisher]:
+    async with serving_at(handler) as url:
+        publisher = Publisher()
+        await publisher.open(url, "/publish/{room}/", http_client=http_client)
+        yield publisher
+        await publisher.close()
+
+
 async def test_delay_counts_from_the_intended_time() -> None:
     """No coordinated omission: a stall of 0.4 s delays the events that waited for it."""
     requests = 0
 
-    async def stalling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def stalling(reader: Reader, writer: Writer) -> None:
         nonlocal requests
         while True:
             await request_of(reader)
             requests += 1
             if requests == 5:
                 await asyncio.sleep(0.4)
-            body = b'{"id":"a-%d","published_at":1.0}' % requests
-            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            writer.write(response(b'{"id":"a-%d","published_at":1.0}' % requests, b"201 Created"))
 
-    async with serving_at(stalling) as url:
-        publisher = Publisher()
-        await publisher.open(url, "/publish/{room}/")
-        start = time.monotonic() + 0.05
-        times = [number * 0.02 for number in range(15)]
+    start = time.monotonic() + 0.1
+    times = [number * 0.02 for number in range(15)]
+    async with publisher_to(stalling) as publisher:
         published = await publisher.run("room", start, times, first=-2, size=20)
-        await publisher.close()
     events = published.events
     assert [event.index for event in events] == list(range(-2, 13))
     assert [event.intended - start for event in events] == pytest.approx(times)
@@ -297,54 +315,38 @@ async def test_delay_counts_from_the_intended_time() -> None:
     assert not published.failures and not published.rejected
 
 
-async def test_rejected_events_are_listed_by_number() -> None:
+@pytest.mark.parametrize("http_client", HTTP_CLIENTS)
+async def test_rejected_events_are_listed_by_number(http_client: str) -> None:
     requests = 0
 
-    async def reject_alternately(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def reject_alternately(reader: Reader, writer: Writer) -> None:
         nonlocal requests
         while True:
-            await request_of(reader)
+            assert json.loads(await request_of(reader))["sender"] == "compare"
             requests += 1
-            status = b"503 Busy" if requests % 2 else b"201 Created"
-            writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+            writer.write(response(b"{}", b"503 Busy" if requests % 2 else b"201 Created"))
 
-    async with serving_at(reject_alternately) as url:
-        publisher = Publisher()
-        await publisher.open(url, "/publish/{room}/")
+    async with publisher_to(reject_alternately, http_client) as publisher:
         published = await publisher.run("room", time.monotonic(), [0.0] * 5, first=-1, size=20)
-        await publisher.close()
-    assert (
-        published.rejected == [-1, 1, 3]
-        and published.failures == ["Expected 200 or 201; got 503: {}"] * 3
-    )
+    assert published.rejected == [-1, 1, 3]
+    assert published.failures == ["Expected 200 or 201; got 503: {}"] * 3
     assert [event.index for event in published.events] == [0, 2]
 
 
 @pytest.mark.parametrize("http_client", HTTP_CLIENTS)
 @pytest.mark.parametrize(
-    ("response", "words"),
+    ("answer", "words"),
     [
-        (b"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", "503: busy"),
+        (response(b"busy", b"503 No"), "503: busy"),
         (b"HTTP/1.1 201 Created\r\n\r\n", "No response"),
         (b"nonsense\r\n\r\n", "not HTTP|illegal status line"),
         (b"", "closed before the end|disconnected"),
     ],
 )
-async def test_publish_failure_has_its_reason(
-    response: bytes, words: str, http_client: str
-) -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(response)
-
-    async with serving_at(once) as url:
-        publisher = Publisher()
-        await publisher.open(url, "/publish/{room}/", http_client=http_client)
+async def test_publish_failure_has_its_reason(answer: bytes, words: str, http_client: str) -> None:
+    async with publisher_to(once(answer), http_client) as publisher:
         with pytest.raises(PublishFailed, match=words):
             await publisher.publish("room", 1, 10)
-        await publisher.close()
 
 
 async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,35 +372,32 @@ async def test_connect_timeout_has_a_message(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("connection", HTTP_CLIENTS.values())
 @pytest.mark.parametrize(
-    ("response", "content"),
+    "answer",
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
-        (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
-            b"hello",
-        ),
-        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", b"hello"),
+        response(b"hello"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello",
     ],
 )
 async def test_http_client_reads_every_kind_of_body(
-    response: bytes, content: bytes, connection: Callable[[str], MeasuredClient]
+    answer: bytes, connection: Callable[[str], MeasuredClient]
 ) -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: Reader, writer: Writer) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(response)
-            if b"close" in response:
+            writer.write(answer)
+            if b"close" in answer:
                 return
 
-    async with serving_at(once) as url, connection(url) as http:
-        assert (await http.get("/x")).body == content
-        assert (await http.get("/x")).body == content  # again, over the same or a new connection
+    async with serving_at(serve) as url, connection(url) as http:
+        for _ in range(2):  # the second time over the same or a new connection
+            assert (await http.get("/x")).body == b"hello"
 
 
 @pytest.mark.parametrize("connection", HTTP_CLIENTS.values())
 @pytest.mark.parametrize(
-    ("response", "error"),
+    ("answer", "error"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", ConnectionError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", (ConnectionError, InvalidEvent)),
@@ -406,30 +405,28 @@ async def test_http_client_reads_every_kind_of_body(
         (b"garbage\r\n\r\n", (ConnectionError, InvalidEvent)),
     ],
 )
-async def test_http_client_errors(
-    response: bytes,
-    error: tuple[type[Exception], ...],
-    connection: Callable[[str], MeasuredClient],
+async def test_http_clients_raise_for_broken_responses(
+    answer: bytes, error: tuple[type[Exception], ...], connection: Callable[[str], MeasuredClient]
 ) -> None:
-    async with serving_at(once(response)) as url, connection(url) as http:
+    async with serving_at(once(answer)) as url, connection(url) as http:
         with pytest.raises(error):
             await http.get("/x")
 
 
 @pytest.mark.parametrize("open_client", [open_http, *HTTP_CLIENTS.values()])
 @pytest.mark.parametrize(
-    ("response", "error"),
+    ("answer", "error"),
     [
-        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", Rejected),
-        (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n", TryLater),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", InvalidEvent),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews", InvalidEvent),
+        (response(b"", b"404 No"), Rejected),
+        (response(b"", b"503 No\r\nRetry-After: 1"), TryLater),
+        (response(b"{}"), InvalidEvent),
+        (response(b"news"), InvalidEvent),
     ],
 )
 async def test_http_clients_raise_for_bad_responses(
-    open_client: OpenHttp, response: bytes, error: type[Exception]
+    open_client: OpenHttp, answer: bytes, error: type[Exception]
 ) -> None:
-    async with serving_at(once(response)) as url, open_client(url, {"X-One": "1"}) as client:
+    async with serving_at(once(answer)) as url, open_client(url, {"X-One": "1"}) as client:
         with pytest.raises(error):
             await get_batch(client, "/x", {"since": "a-1"})
 
@@ -438,10 +435,9 @@ async def test_http_clients_raise_for_bad_responses(
 async def test_http_clients_send_query_and_fields(open_client: OpenHttp) -> None:
     heads: list[bytes] = []
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: Reader, writer: Writer) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
-        body = b'{"room":"r","cursor":"a-7","events":[]}'
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(BATCH)
 
     async with serving_at(answer) as url, open_client(url, {"X-One": "1"}) as client:
         batch = await get_batch(client, "/x/", {"since": "a-1", "wait": "25"})
@@ -454,7 +450,7 @@ async def test_http_clients_send_query_and_fields(open_client: OpenHttp) -> None
 async def test_request_probe_with_and_without_load(technique: str, crowd: int) -> None:
     waiting, concurrent = 0, list[int]()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: Reader, writer: Writer) -> None:
         nonlocal waiting
         while True:
             await reader.readuntil(b"\r\n\r\n")
@@ -462,14 +458,12 @@ async def test_request_probe_with_and_without_load(technique: str, crowd: int) -
             concurrent.append(waiting)
             await asyncio.sleep(0.01)
             waiting -= 1
-            body = b'{"room":"r","cursor":"a-7","events":[]}'
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            writer.write(BATCH)
 
     settings = Settings(techniques=(technique,), rtt=0.01)
     async with serving_at(answer) as url:
-        subscribers = Subscribers(
-            ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
-        )
+        config = ClientsConfig(settings.adapters[0], settings, url, True, "r", (0.0,) * 4)
+        subscribers = Subscribers(config)
         assert await subscribers.probe() is not None and max(concurrent) == crowd
         concurrent.clear()
         assert await subscribers.probe_alone() is not None and set(concurrent) == {1}
@@ -482,7 +476,7 @@ async def test_two_hundred_httpx_clients_have_a_connection_each(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     connections, everybody = 0, asyncio.Event()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: Reader, writer: Writer) -> None:
         nonlocal connections
         connections += 1
         if connections == 200:
@@ -490,7 +484,7 @@ async def test_two_hundred_httpx_clients_have_a_connection_each(
         while await reader.readuntil(b"\r\n\r\n"):
             async with asyncio.timeout(30):
                 await everybody.wait()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            writer.write(response(b""))
 
     async def ask_twice(url: str) -> None:
         async with HttpxConnection(url) as http:
@@ -504,14 +498,6 @@ async def test_two_hundred_httpx_clients_have_a_connection_each(
 
 def test_http_clients_wait_longer_than_the_longest_poll() -> None:
     assert TIMEOUT > LONGEST_POLL_TIMEOUT
-
-
-def once(response: bytes) -> Handler:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(response)
-
-    return handle
 
 
 def test_adapters_read_events_lists_and_batches() -> None:
@@ -538,16 +524,29 @@ def test_scenarios_and_sweeps_are_settings() -> None:
         scenario.check_predictable()
     swept = sweep(Settings(), "rtt", (0, 50, 200))
     assert [configuration.rtt for configuration in swept] == [0, 0.05, 0.2]
-    assert [configuration.clients for configuration in sweep(Settings(), "clients", (1, 2))] == [
-        1,
-        2,
-    ]
+    assert [each.clients for each in sweep(Settings(), "clients", (1, 2))] == [1, 2]
     with pytest.raises(ValueError, match="A sweep must be of"):
         sweep(Settings(), "seed", (1,))
     for other in ("sse", "longpoll=/news/{room}/"):
         assert Settings(techniques=(other,), hold=90).hold == 90, (
             "the limit of other servers is unknown"
         )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        *((name, 0, "above 0") for name in ("clients", "rate", "duration", "rounds", "hold")),
+        *((name, -1, "0 or more") for name in ("warmup", "interval", "rtt", "jitter", "size")),
+        *((name, math.inf, "finite") for name in ("rate", "duration", "warmup", "interval", "rtt")),
+        ("rtt", math.nan, "0 or more"),
+    ],
+)
+def test_invalid_settings_are_rejected(setting: str, value: float, words: str) -> None:
+    invalid: dict[str, Any] = {setting: value}
+    with pytest.raises(ValueError, match=f"{setting} must be {words}; got {value}"):
+        Settings(**invalid)
+    assert Settings(bandwidth=math.inf).bandwidth == math.inf
 
 
 @pytest.mark.parametrize(
@@ -560,7 +559,9 @@ def test_scenarios_and_sweeps_are_settings() -> None:
         (Check("x", "", 0, 0.1, 0), False, False),
     ],
 )
-def test_verdicts(check: Check, agrees: bool, consistent: bool) -> None:
+def test_verdict_follows_deviation_and_uncertainty(
+    check: Check, agrees: bool, consistent: bool
+) -> None:
     assert (check.agrees, check.consistent) == (agrees, consistent)
 
 

@@ -17,7 +17,7 @@ from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
 from realtime_demo.comparison.output.formatting import figure
-from realtime_demo.comparison.output.html import AXIS_TITLES, page
+from realtime_demo.comparison.output.html import SWEEP_TITLES, page
 from realtime_demo.comparison.output.tables import Table, delays, tables
 from realtime_demo.comparison.output.terminal import render, show
 from realtime_demo.comparison.plan import COMPARED, SWEPT, Plan, Settings
@@ -53,15 +53,9 @@ def crowded(seconds: float) -> Measurement:
 def test_only_the_worst_crowding_is_a_finding() -> None:
     """A sweep must not repeat the same finding for each configuration."""
     few, many = (replace(SETTINGS, clients=clients) for clients in (20, 60))
-    texts = [
-        text
-        for text in findings(result_of((few, crowded(0.02)), (many, crowded(0.03))))
-        if "wait" in text
-    ]
-    assert len(texts) == 1
-    assert (
-        texts[0].startswith("At 60 clients, 10 events/s") and "1 more configuration has" in texts[0]
-    )
+    texts = findings(result_of((few, crowded(0.02)), (many, crowded(0.03))))
+    (text,) = [text for text in texts if "wait" in text]
+    assert text.startswith("At 60 clients, 10 events/s") and "1 more configuration has" in text
     alone = findings(result_of((few, crowded(0.02)), (many, crowded(0.0))))
     (text,) = [text for text in alone if "wait" in text]
     assert text.startswith("At 20 clients") and "more configurations" not in text
@@ -142,8 +136,8 @@ def test_empty_share_tolerates_one_request() -> None:
         assert empty_share.agrees == agrees, empty_share
 
 
-def test_every_swept_setting_has_an_axis_title() -> None:
-    assert AXIS_TITLES.keys() == SWEPT.keys()
+def test_every_swept_setting_has_titles() -> None:
+    assert SWEEP_TITLES.keys() == SWEPT.keys()
 
 
 @pytest.mark.parametrize(
@@ -177,6 +171,7 @@ def test_charts_name_techniques_despite_withheld_figures() -> None:
         assert growth.count(">Long polling<") == trade.count(">Long polling<") == 1
         assert growth.count("<circle") == growth.count("<path") == 1
         assert html.count("Delay from the publication at the server</h3>") == 1
+        assert html.count("withheld: see below") == (order[0][1] is busy)
 
 
 def test_a_narrow_terminal_cuts_no_word() -> None:

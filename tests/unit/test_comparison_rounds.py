@@ -65,24 +65,17 @@ def test_one_round_is_unchanged() -> None:
 
 
 def test_counts_of_rounds_are_added_up() -> None:
-    rounds = [
-        a_round([0.1] * 20),
-        a_round([0.2] * 30, lost=3),
-        a_round([0.3] * 10, cpu=0.004, refused=1),
-    ]
+    late = a_round([0.3] * 10, cpu=0.004, refused=1)
+    rounds = [a_round([0.1] * 20), a_round([0.2] * 30, lost=3), late]
     measurement = merged(rounds, SETTINGS, Network())
     assert measurement.rounds == 3
     assert measurement.ledger == Ledger(sent=120, received=117, lost=3, refused=2)
     assert Ledger.of(measurement.sent, measurement.samples, 2, refused=1) == measurement.ledger, (
         "the ledger can be recomputed"
     )
-    assert (measurement.cost.requests, measurement.cost.empty, measurement.cost.seconds) == (
-        12,
-        3,
-        6.0,
-    )
-    assert measurement.cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
-    assert measurement.cost.memory is None
+    cost = measurement.cost
+    assert (cost.requests, cost.empty, cost.seconds, cost.memory) == (12, 3, 6.0, None)
+    assert cost.cpu == pytest.approx((0.002 * 97 + 0.004 * 20) / 117)
     assert measurement.request == pytest.approx(0.001 + 0.008 / 3)
     assert measurement.generator.subscriber_late == 0.004, "the worst round"
     assert measurement.published.count == 117
@@ -94,8 +87,8 @@ def test_counts_of_rounds_are_added_up() -> None:
 
 
 def test_interval_covers_the_spread_between_rounds() -> None:
-    """Rounds differ by more than their samples show: the intervals of two results of three rounds
-    must still overlap as often as their level says."""
+    """Rounds vary by more than the samples within one do. The intervals of two results, each of
+    three rounds, must still overlap as often as their level states."""
     generator = random.Random(7)
 
     def result() -> Measurement:

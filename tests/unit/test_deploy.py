@@ -21,7 +21,7 @@ from transports.operations.metrics import registry
 
 SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
 PROMETHEUS = ROOT / "deploy" / "prometheus"
-# As Debian's own nginx.conf, of which the site is a part.
+# Like Debian's own nginx.conf, which includes the site.
 DEBIAN = """
 events {{ worker_connections 768; }}
 http {{

@@ -182,6 +182,28 @@ async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> Non
         await head_reaches(hub, await publish(hub, "after"))
 
 
+async def test_a_layer_is_pinged_only_after_a_silence(hub: Hub, monkeypatch: Any) -> None:
+    sweeps, pings, send, heads = [], [], hub.layer.send, hub.store.heads
+
+    async def ping(channel: str, message: dict[str, Any]) -> None:
+        pings.append(message)
+        await send(channel, message)
+
+    async def sweep(rooms: Any) -> dict[str, Cursor]:
+        sweeps.append(len(pings))
+        return await heads(rooms)
+
+    monkeypatch.setattr(hub.layer, "send", ping)
+    monkeypatch.setattr(hub.store, "heads", sweep)
+    monkeypatch.setattr(hub_module, "PING_TIMEOUT", 8 * BOUND)
+    async with hub.using("r"):
+        await until(lambda: len(sweeps) == 4)
+        assert not pings
+        hub._received_at -= 5 * BOUND
+        await until(lambda: len(pings) == 1)
+        assert hub.statistics.rejoins == 0
+
+
 async def test_a_hung_layer_does_not_stop_the_sweeps(hub: Hub, monkeypatch: Any) -> None:
     """The sweeps read from the history what a layer with a hung connection does not deliver."""
     monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
@@ -315,7 +337,7 @@ async def test_a_room_used_again_at_once_gets_a_new_tail() -> None:
     tasks.append(asyncio.create_task(use("room")))
     await asyncio.sleep(0)  # the task that reads its history is about to begin
     tasks[1].cancel()
-    tasks.append(asyncio.create_task(use("third")))  # in the place of the first, which is idle
+    tasks.append(asyncio.create_task(use("third")))  # it replaces the first room, which is idle
     tasks[0].cancel()
     tasks.append(asyncio.create_task(use("room")))
     await until(lambda: "room" in entered, BOUND)

@@ -113,7 +113,7 @@ def sentinel(master: RedisServer) -> Iterator[int]:
 
 
 @pytest.mark.redis
-async def test_the_master_behind_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_master_is_found_through_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
     # channels-redis' own leaves the connections to the Sentinels open until the process ends.
     monkeypatch.setattr("redis.asyncio.sentinel.SentinelConnectionPool", MasterPool)
     url = "redis://:of-master@127.0.0.1:{port}/0"

@@ -18,7 +18,7 @@ SHAPE = ["README.md", "client.py", "routing.py"]
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_apps_are_alike(app: str) -> None:
+def test_the_apps_have_the_same_files(app: str) -> None:
     server = "consumers.py" if app == "websocket" else "endpoints.py"
     for name in [*SHAPE, server, f"static/{app}/source.js"]:
         assert (ROOT / app / name).is_file(), f"{app} has its {name}"

@@ -26,13 +26,11 @@ def simulated(
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 5, 50])
 def test_long_polling_matches_a_simulation_per_event(rate: float) -> None:
-    events = [
-        1 + event for event in arrivals(rate, 400 / rate)
-    ]  # the client already waits for the first
+    # The client already waits for the first event.
+    events = [1 + event for event in arrivals(rate, 400 / rate)]
     delays, requests, empty = simulate(events, None, 25.0, events[-1] + 1)
-    simulation = simulated(
-        "longpoll", Workload(rate), NetworkPath(NETWORK), Observed(events, 0, EVER, clients=1)
-    )
+    observed = Observed(events, 0, EVER, clients=1)
+    simulation = simulated("longpoll", Workload(rate), NetworkPath(NETWORK), observed)
     assert simulation.delays == pytest.approx(sorted(delays))
     assert simulation.requests == pytest.approx(requests, rel=0.01, abs=1 + 1 / rate / 25)
     assert simulation.empty == pytest.approx(empty / requests, abs=0.01)
@@ -62,9 +60,8 @@ def test_simulation_converges_to_the_formula(technique: str) -> None:
     events, path = arrivals(5.0, 4_000), NetworkPath(NETWORK, service=0.004, push=0.003)
     workload = Workload(5.0, interval=0.7)
     request_times = [[k * (0.7 + path.round_trip) for k in range(6_000)]]
-    simulation = simulated(
-        technique, workload, path, Observed(events, 0, (0, 4_000), 1, request_times)
-    )
+    observed = Observed(events, 0, (0, 4_000), 1, request_times)
+    simulation = simulated(technique, workload, path, observed)
     predicted = predict(technique, workload, path)
     assert simulation.mean == pytest.approx(predicted.delay.mean, rel=0.02)
     for share in (0.5, 0.99):
@@ -97,26 +94,20 @@ def test_work_is_drawn_from_the_probe() -> None:
     simulation = simulated("websocket", Workload(1), NetworkPath(NETWORK, push=0.002), observed)
     assert {round(delay - DOWN, 6) for delay in simulation.delays} == {0.001, 0.003}
     assert simulation.mean == pytest.approx(DOWN + 0.002, rel=0.01)
-    assert (
-        run_simulation("sse", Workload(1), NetworkPath(), Sizes(), Observed([], 0, EVER, 1)) is None
-    )
-    assert (
-        run_simulation("polling", Workload(1), NetworkPath(), Sizes(), Observed([1.0], 0, EVER, 1))
-        is None
-    )
+    for technique, published in (("sse", list[float]()), ("polling", [1.0])):
+        observed = Observed(published, 0, EVER, 1)
+        assert run_simulation(technique, Workload(1), NetworkPath(), Sizes(), observed) is None
 
 
 def test_event_waits_for_the_previous_event() -> None:
     observed = Observed([0.0, 0.001, 0.002, 1.0], 0, EVER, clients=1, busy=0.004)
     expected = [DOWN, DOWN, DOWN + 0.003, DOWN + 0.006]
-    assert simulated("sse", Workload(1), NetworkPath(NETWORK), observed).delays == pytest.approx(
-        expected
-    )
+    simulation = simulated("sse", Workload(1), NetworkPath(NETWORK), observed)
+    assert simulation.delays == pytest.approx(expected)
     # M/D/1: half of rho / (1 - rho) times the work.
     events, busy = arrivals(50, 2_000), 0.01
-    simulation = simulated(
-        "sse", Workload(50), NetworkPath(NETWORK), Observed(events, 0, EVER, 1, busy=busy)
-    )
+    observed = Observed(events, 0, EVER, 1, busy=busy)
+    simulation = simulated("sse", Workload(50), NetworkPath(NETWORK), observed)
     assert simulation.mean - DOWN == pytest.approx(0.5 * 0.5 / (1 - 0.5) * busy, rel=0.05)
 
 

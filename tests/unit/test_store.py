@@ -260,9 +260,9 @@ async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer)
         try:
             with pytest.raises(StoreUnavailable):
                 await log.append(Draft("r", "ada", "x"))
-            (kept,) = (await log.read("r", None)).events
-            assert (await log.read("r", kept.cursor)).events == (), "reads still work"
-            assert (await log.heads(["r"]))["r"] == kept.cursor
+            (event,) = (await log.read("r", None)).events
+            assert (await log.read("r", event.cursor)).events == (), "reads still work"
+            assert (await log.heads(["r"]))["r"] == event.cursor
         finally:
             client.config_set("maxmemory", "0")
         (event,) = await fill(log, 1)
@@ -278,20 +278,20 @@ async def test_a_full_redis_raises_and_uses_no_number(redis_server: RedisServer)
 def test_each_resumption_is_complete_or_has_a_reset(
     first: int, count: int, seq: int, epoch: str
 ) -> None:
-    """The events follow the cursor without a gap, or a reset has their number (None: unknown)."""
+    """The events follow the cursor without a gap, or a reset counts the missed (None: unknown)."""
     extent = Extent("sr", first, first + count - 1)
     events = [Event(f"sr-{n}", "message", "r", "", "", 0.0) for n in range(first, first + count)]
     batch = extent.batch("r", Cursor(epoch, seq), events)
-    got = [event.cursor.seq for event in batch.events if event.type != "reset"]
+    numbers = [event.cursor.seq for event in batch.events if event.type != "reset"]
     resets = [event for event in batch.events if event.type == "reset"]
     assert batch.cursor == Cursor("sr", extent.last)
     ours = epoch == "sr" or (epoch == "s" and seq == 0)
     if not ours or seq > extent.last:
         assert [reset.missed for reset in resets] == [None]
-        assert got == list(range(first, first + count))
+        assert numbers == list(range(first, first + count))
     else:
         missed = resets[0].missed if resets else 0
         assert missed is not None
         assert missed >= 0
-        assert got == list(range(seq + missed + 1, extent.last + 1))
+        assert numbers == list(range(seq + missed + 1, extent.last + 1))
         assert not (resets and missed == 0)

@@ -201,7 +201,7 @@ async def test_network_keeps_data_complete_and_in_order(network: Network) -> Non
         assert loop.time() - began >= network.rtt * 0.9 or network.up.jitter or network.down.jitter
 
 
-async def test_many_pieces_are_in_transit_at_once() -> None:
+async def test_many_pieces_are_in_flight_at_once() -> None:
     """All hundred pieces have left before the first comes back, and all come back."""
     async with (
         serving(echo) as port,
@@ -270,7 +270,7 @@ async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.004])
-async def test_cuts_after_every_byte(rtt: float) -> None:
+async def test_a_cut_is_exact_after_every_byte(rtt: float) -> None:
     cuts = dict(enumerate(range(len(RESPONSE) + 1)))
     async with (
         serving(respond) as port,

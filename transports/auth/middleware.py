@@ -97,7 +97,7 @@ def check_query(scope: Scope) -> None:
 
 
 async def look_up(query: Callable[[], Any]) -> Any:
-    """Return the result of `query`, run in a thread. Raises `TimeoutError`, and what it raises."""
+    """Return the result of `query`, run in a thread. Raises its errors, and `TimeoutError`."""
 
     def run_query() -> Any:
         try:

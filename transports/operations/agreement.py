@@ -165,7 +165,7 @@ def digests(names: Iterable[str] = tuple(EFFECTS)) -> dict[str, str]:
         "CHANNEL_LAYERS": [layer.get("BACKEND"), layer.get("CONFIG", {}).get("prefix")],
         "HISTORY_LENGTH": conf.HISTORY_LENGTH,
     }
-    # HMAC under SECRET_KEY of a constant; of the others, under a constant.
+    # HMAC: of a constant, with SECRET_KEY as the key; of the other values, with a constant key.
     digest = {"SECRET_KEY": salted_hmac(SALT, "", algorithm="sha256").hexdigest()}
     for name, value in values.items():
         text = json.dumps(value)

@@ -18,7 +18,7 @@ def validate_name(name: str) -> None:
 
 
 class Room(models.Model):
-    """A room with a title. Rooms without a row have none, and are open."""
+    """A room's title, and whether only staff may enter it."""
 
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[validate_name])
     title = models.CharField(_("title"), max_length=100, blank=True)

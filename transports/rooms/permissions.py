@@ -10,7 +10,7 @@ from transports.rooms.directory import directory
 
 
 def may_enter(user: Any, room: str, action: Action) -> bool:
-    """Return whether `user` may: a row's `staff_only` counts, and the prefix `staff-`."""
+    """Return whether `user` may enter `room`: only staff may if its row is `staff_only`."""
     listing = directory.listings().get(room)
     if listing is not None and listing.staff_only and not permissions.is_staff(user):
         return False

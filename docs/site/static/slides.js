@@ -1,4 +1,4 @@
-// Turns the slides by the keys; without it they scroll.
+// Keyboard navigation of the slides; without this script they scroll.
 const slides = [...document.querySelectorAll("section")];
 const steps = { ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 };
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .formatting import amount
 
@@ -74,9 +74,6 @@ class Line:
     predicted: bool = False
     marks: bool = False
     named: bool = True
-
-    def with_point(self, x: float, y: float) -> Line:
-        return replace(self, points=[*self.points, (x, y)])
 
 
 @dataclass(frozen=True)

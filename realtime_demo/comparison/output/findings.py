@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from realtime_demo.comparison.results import Configuration, Ledger, Measurement, Result
+from realtime_demo.comparison.results import Configuration, Measurement, Result
 from transports.registry import BY_NAME
 
 from .formatting import basics, figure, interval, label, milliseconds, size, withheld
@@ -19,10 +17,8 @@ def findings(result: Result) -> list[str]:
     """Return the findings, the most important first: completeness, then delays, then costs."""
     sentences = [_completeness(result), *result.warnings, *withheld(result)]
     first = result.configurations[0]
-    shown = [measurement for measurement in first.measurements if not measurement.bottleneck]
-    if len(shown) > 1:
-        of_first = _delays(shown, of_all=len(shown) == len(first.measurements))
-        of_first += [*_requests(first, shown), *_idle(shown)]
+    if len(first.shown) > 1:
+        of_first = [*_delays(first), *_requests(first), *_idle(first)]
         # The other configurations of a sweep are in the tables and charts.
         if any(one.settings != first.settings for one in result.configurations):
             where = _where(first)
@@ -42,49 +38,42 @@ def _completeness(result: Result) -> str:
             "Complete: all {sent} deliveries arrived, each once and in order, on every technique.",
             sent,
         ).format(sent=f"{sent:,}")
-    broken = [
-        _(
-            "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
-            "{disordered} out of order"
-        ).format(
-            technique=label(m.name),
-            sent=f"{m.ledger.sent:,}",
-            lost=f"{m.ledger.lost:,}",
-            duplicated=f"{m.ledger.doubled:,}",
-            disordered=f"{m.ledger.disordered:,}",
-        )
-        + _rejected(m.ledger)
-        for m in every
-        if not m.ledger.complete
-    ]
-    return _("NOT complete: {faults}. Delays mean little if events are missing.").format(
-        faults="; ".join(broken)
+    faults = "; ".join(_faults(m) for m in every if not m.ledger.complete)
+    text = _("NOT complete: {faults}. Delays mean little if events are missing.")
+    return text.format(faults=faults)
+
+
+def _faults(measurement: Measurement) -> str:
+    ledger = measurement.ledger
+    text = _(
+        "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
+        "{disordered} out of order"
+    )
+    if ledger.refused:
+        text += _(", and the server rejected {rejected} of {all}")
+    return text.format(
+        technique=label(measurement.name),
+        sent=f"{ledger.sent:,}",
+        lost=f"{ledger.lost:,}",
+        duplicated=f"{ledger.doubled:,}",
+        disordered=f"{ledger.disordered:,}",
+        rejected=f"{ledger.refused:,}",
+        all=f"{ledger.sent + ledger.refused:,}",
     )
 
 
-def _rejected(ledger: Ledger) -> str:
-    """Describe the deliveries missing because the server rejected their events."""
-    if not ledger.refused:
-        return ""
-    return _(", and the server rejected {rejected} of {all}").format(
-        rejected=f"{ledger.refused:,}", all=f"{ledger.sent + ledger.refused:,}"
-    )
-
-
-def _delays(shown: Sequence[Measurement], *, of_all: bool) -> list[str]:
-    ordered = sorted(shown, key=lambda measurement: measurement.intended.p50)
+def _delays(configuration: Configuration) -> list[str]:
+    ordered = sorted(configuration.shown, key=lambda measurement: measurement.intended.p50)
     best, worst = ordered[0], ordered[-1]
-    text = (
-        _(
-            "{best} had the lowest median delay, {lowest}; {worst} the highest, {highest}: "
-            "{times} times as long."
-        )
-        if of_all
-        else _(
+    text = _(
+        "{best} had the lowest median delay, {lowest}; {worst} the highest, {highest}: "
+        "{times} times as long."
+    )
+    if len(ordered) < len(configuration.measurements):
+        text = _(
             "Among techniques with figures, {best} had the lowest median delay, {lowest}; "
             "{worst} the highest, {highest}: {times} times as long."
         )
-    )
     sentences = [
         text.format(
             best=label(best.name),
@@ -112,37 +101,36 @@ def _median(measurement: Measurement) -> str:
     )
 
 
-def _requests(configuration: Configuration, shown: Sequence[Measurement]) -> list[str]:
+def _requests(configuration: Configuration) -> list[str]:
     sentences: list[str] = []
-    for measurement in shown:
+    for measurement in configuration.shown:
         cost = measurement.cost
         if cost.requests_per_event is None or cost.empty_share is None:
             continue
         requests = _requests_each(cost.requests_per_event)
         if BY_NAME[measurement.technique].response_ends == "at once":
-            sentences.append(
-                _(
-                    "Polling every {interval} s took {requests} an event, {empty} of them without "
-                    "an event; the mean delay was {mean} ms. Theory predicts {predicted} ms at "
-                    "that interval"
-                ).format(
-                    interval=f"{configuration.settings.interval:g}",
-                    requests=requests,
-                    empty=f"{cost.empty_share:.0%}",
-                    mean=milliseconds(measurement.published.mean),
-                    predicted=milliseconds(measurement.prediction.delay.mean),
-                )
-                + _simulated(measurement)
-                + "."
+            text = _(
+                "Polling every {interval} s took {requests} an event, {empty} of them without "
+                "an event; the mean delay was {mean} ms. Theory predicts {predicted} ms at "
+                "that interval"
+            ).format(
+                interval=f"{configuration.settings.interval:g}",
+                requests=requests,
+                empty=f"{cost.empty_share:.0%}",
+                mean=milliseconds(measurement.published.mean),
+                predicted=milliseconds(measurement.prediction.delay.mean),
             )
+            if measurement.simulated is not None:
+                mean = milliseconds(measurement.simulated.mean)
+                text += _(", {ms} ms for the events of this run").format(ms=mean)
+            sentences.append(f"{text}.")
         elif BY_NAME[measurement.technique].response_ends == "with events":
+            text = _("Long polling took {requests} an event.")
             if cost.requests_per_event < 0.995:
                 text = _(
                     "Long polling took {requests} an event: fewer than 1, since events published "
                     "between two requests share a response."
                 )
-            else:
-                text = _("Long polling took {requests} an event.")
             sentences.append(text.format(requests=requests))
     return sentences
 
@@ -158,24 +146,12 @@ def _crowding(result: Result) -> list[str]:
     crowded = [
         (configuration, some)
         for configuration in result.configurations
-        if (some := [m for m in configuration.measurements if m.crowded and not m.bottleneck])
+        if (some := [m for m in configuration.shown if m.crowded])
     ]
     if not crowded:
         return []
     worst, measurements = max(crowded, key=lambda item: max(m.crowding for m in item[1]))
-    parts = [
-        _("{technique} about {waiting} of {mean} ms").format(
-            technique=label(m.name),
-            waiting=milliseconds(m.crowding),
-            mean=milliseconds(m.published.mean),
-        )
-        + (
-            ""
-            if m.event_probe.server is None
-            else _(" (server {ms} ms)").format(ms=milliseconds(m.event_probe.server / 2))
-        )
-        for m in measurements
-    ]
+    parts = [_waiting(measurement) for measurement in measurements]
     text = _(
         "At {where}, deliveries wait for the work of other clients on this machine: {parts}. "
         "Clients on separate machines do not wait for each other, only for the server to write "
@@ -190,45 +166,38 @@ def _crowding(result: Result) -> list[str]:
     return [text]
 
 
+def _waiting(measurement: Measurement) -> str:
+    text, server = _("{technique} about {waiting} of {mean} ms"), measurement.event_probe.server
+    if server is not None:
+        text += _(" (server {ms} ms)").format(ms=milliseconds(server / 2))
+    waiting, mean = milliseconds(measurement.crowding), milliseconds(measurement.published.mean)
+    return text.format(technique=label(measurement.name), waiting=waiting, mean=mean)
+
+
 def _where(configuration: Configuration) -> str:
     return ", ".join(basics(configuration))
 
 
-def _simulated(measurement: Measurement) -> str:
-    if measurement.simulated is None:
-        return ""
-    return _(", {ms} ms for the events of this run").format(
-        ms=milliseconds(measurement.simulated.mean)
-    )
-
-
-def _idle(shown: Sequence[Measurement]) -> list[str]:
-    known = [
-        (measurement.idle_up + measurement.idle_down, measurement)
-        for measurement in shown
+def _idle(configuration: Configuration) -> list[str]:
+    known = sorted(
+        (measurement.idle_up + measurement.idle_down, label(measurement.name))
+        for measurement in configuration.shown
         if measurement.idle_up is not None and measurement.idle_down is not None
-    ]
+    )
     if len(known) < 2:
         return []
-    least, most = min(known, key=lambda item: item[0]), max(known, key=lambda item: item[0])
-    return [
-        _(
-            "In an hour without events a client of {most} transfers {more}, one of {least} {less}."
-        ).format(
-            most=label(most[1].name),
-            more=size(most[0]),
-            least=label(least[1].name),
-            less=size(least[0]),
-        )
-    ]
+    (less, least), (more, most) = known[0], known[-1]
+    text = _(
+        "In an hour without events a client of {most} transfers {more}, one of {least} {less}."
+    )
+    return [text.format(most=most, more=size(more), least=least, less=size(less))]
 
 
 def _agreement(result: Result) -> list[str]:
     checks = [
         (configuration, measurement, check)
         for configuration in result.configurations
-        for measurement in configuration.measurements
-        if not measurement.bottleneck
+        for measurement in configuration.shown
         for check in measurement.comparison()
         if check.predicted or check.measured
     ]
@@ -250,20 +219,21 @@ def _agreement(result: Result) -> list[str]:
         )
     ]
     wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
-    for configuration, measurement, check in wrong[:WORST]:
-        sentences.append(
-            _(
-                "Theory disagrees: {technique}, {figure}, at {where}: predicted {predicted}, "
-                "measured {measured}."
-            ).format(
-                technique=label(measurement.name),
-                figure=_(check.name),
-                where=_where(configuration),
-                predicted=_with_unit(check.expected, check.unit),
-                measured=_with_unit(check.measured, check.unit),
-            )
+    text = _(
+        "Theory disagrees: {technique}, {figure}, at {where}: predicted {predicted}, "
+        "measured {measured}."
+    )
+    sentences += [
+        text.format(
+            technique=label(measurement.name),
+            figure=_(check.name),
+            where=_where(configuration),
+            predicted=f"{figure(check.expected)} {check.unit}".strip(),
+            measured=f"{figure(check.measured)} {check.unit}".strip(),
         )
-    if more := len(wrong) - WORST if len(wrong) > WORST else 0:
+        for configuration, measurement, check in wrong[:WORST]
+    ]
+    if (more := len(wrong) - WORST) > 0:
         sentences.append(
             ngettext(
                 "The tables have {number} more disagreement.",
@@ -272,7 +242,3 @@ def _agreement(result: Result) -> list[str]:
             ).format(number=more)
         )
     return sentences
-
-
-def _with_unit(value: float, unit: str) -> str:
-    return f"{figure(value)} {unit}".strip()

@@ -58,14 +58,10 @@ def amount(value: float) -> str:
 
 def describe(configuration: Configuration) -> str:
     """Describe the settings of a configuration."""
-    settings = configuration.settings
+    settings, measured = configuration.settings, _("{seconds} s measured, {arrivals} arrivals")
     arrivals = _("Poisson") if settings.arrivals == "poisson" else _("fixed")
-    parts = [
-        *basics(configuration),
-        _("{seconds} s measured, {arrivals} arrivals").format(
-            seconds=f"{settings.duration:g}", arrivals=arrivals
-        ),
-    ]
+    parts = basics(configuration)
+    parts.append(measured.format(seconds=f"{settings.duration:g}", arrivals=arrivals))
     if settings.jitter:
         parts.append(_("jitter {ms} ms").format(ms=f"{settings.jitter * 1e3:g}"))
     if not math.isinf(settings.bandwidth):
@@ -105,29 +101,19 @@ def http_cost(result: Result) -> str:
 def withheld(result: Result) -> list[str]:
     """Return warnings about withheld figures, failed publishes and clients that stopped."""
     warnings: list[str] = []
-    for configuration in result.configurations:
-        for measurement in configuration.measurements:
-            name, generator = label(measurement.name), measurement.generator
-            if measurement.bottleneck:
-                warnings.append(
-                    _("{name}: figures withheld: {reason}.").format(
-                        name=name, reason=measurement.bottleneck
-                    )
-                )
-            if generator.failures:
-                number = len(generator.failures)
-                failed = ngettext(
-                    "{name}: {number} publish failed: {error}",
-                    "{name}: {number} publishes failed: {error}",
-                    number,
-                )
-                warnings.append(
-                    failed.format(name=name, number=number, error=generator.failures[0])
-                )
-            if generator.errors:
-                warnings.append(
-                    _("{name}: a client stopped: {error}").format(
-                        name=name, error=generator.errors[0]
-                    )
-                )
+    for _configuration, measurement in result.measurements:
+        name, generator = label(measurement.name), measurement.generator
+        if reason := measurement.bottleneck:
+            text = _("{name}: figures withheld: {reason}.")
+            warnings.append(text.format(name=name, reason=reason))
+        if number := len(generator.failures):
+            text = ngettext(
+                "{name}: {number} publish failed: {error}",
+                "{name}: {number} publishes failed: {error}",
+                number,
+            )
+            warnings.append(text.format(name=name, number=number, error=generator.failures[0]))
+        if generator.errors:
+            text = _("{name}: a client stopped: {error}")
+            warnings.append(text.format(name=name, error=generator.errors[0]))
     return warnings

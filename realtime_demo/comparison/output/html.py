@@ -20,24 +20,22 @@ from transports.registry import BY_NAME, TECHNIQUES
 from .charts import Chart, Line, chart, curve, distribution, spaced
 from .findings import findings
 from .formatting import describe, http_cost, label, rate
-from .tables import css_of, repeated, shown, summary, tables
+from .tables import css_of, repeated, summary, tables
 
-# Axis titles of the settings that can be swept.
-AXIS_TITLES = {
-    "interval": gettext_lazy("polling interval in s"),
-    "rtt": gettext_lazy("round trip in ms"),
-    "rate": gettext_lazy("events a second"),
-    "clients": gettext_lazy("clients"),
-    "jitter": gettext_lazy("jitter in ms"),
-    "size": gettext_lazy("size of the text in characters"),
-}
+# Titles of the axis and of the chart of the settings that can be swept.
 SWEEP_TITLES = {
-    "interval": gettext_lazy("Mean delay against polling interval"),
-    "rtt": gettext_lazy("Mean delay against round trip"),
-    "rate": gettext_lazy("Mean delay against events a second"),
-    "clients": gettext_lazy("Mean delay against clients"),
-    "jitter": gettext_lazy("Mean delay against jitter"),
-    "size": gettext_lazy("Mean delay against size of the text"),
+    "interval": (
+        gettext_lazy("polling interval in s"),
+        gettext_lazy("Mean delay against polling interval"),
+    ),
+    "rtt": (gettext_lazy("round trip in ms"), gettext_lazy("Mean delay against round trip")),
+    "rate": (gettext_lazy("events a second"), gettext_lazy("Mean delay against events a second")),
+    "clients": (gettext_lazy("clients"), gettext_lazy("Mean delay against clients")),
+    "jitter": (gettext_lazy("jitter in ms"), gettext_lazy("Mean delay against jitter")),
+    "size": (
+        gettext_lazy("size of the text in characters"),
+        gettext_lazy("Mean delay against size of the text"),
+    ),
 }
 LONG = 12  # rows: a longer table may be split between printed pages
 TEMPLATES = Engine(
@@ -62,7 +60,7 @@ def page(result: Result) -> str:
         "configurations": [
             {
                 "title": _keep_units(describe(one)),
-                "charts": [drawn for each in shown(one) if (drawn := _distribution(each))],
+                "charts": [drawn for each in one.shown if (drawn := _distribution(each))],
                 "tables": tables(one),
             }
             for one in result.configurations
@@ -86,22 +84,23 @@ def _overview(result: Result) -> list[Chart]:
 
 def _sweep(result: Result, name: str) -> Chart:
     """Return the chart of mean delay against the swept setting `name`."""
-    measured, predicted = dict[str, Line](), dict[str, Line]()
+    points: defaultdict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     for configuration in result.configurations:
         value = getattr(configuration.settings, name) / SWEPT[name]
-        for one in shown(configuration):
-            css, line_name = css_of(one.technique), label(one.name)
-            line = measured.setdefault(one.name, Line(line_name, css, (), marks=True))
-            dashed = predicted.setdefault(
-                one.name, Line(line_name, f"{css} own", (), predicted=True, named=False)
-            )
-            measured[one.name] = line.with_point(value, one.published.mean * 1e3)
-            predicted[one.name] = dashed.with_point(value, one.prediction.delay.mean * 1e3)
+        for one in configuration.shown:
+            means = one.published.mean * 1e3, one.prediction.delay.mean * 1e3
+            points[label(one.name), css_of(one.technique)].append((value, *means))
+    measured, predicted = list[Line](), list[Line]()
+    for (line_name, css), places in points.items():
+        of_theory = [(value, mean) for value, _, mean in places]
+        predicted.append(Line(line_name, f"{css} own", of_theory, predicted=True, named=False))
+        measured.append(Line(line_name, css, [place[:2] for place in places], marks=True))
+    axis_title, title = SWEEP_TITLES[name]
     return chart(
-        str(SWEEP_TITLES[name]),
-        str(AXIS_TITLES[name]),
+        str(title),
+        str(axis_title),
         _("mean delay in ms"),
-        [*predicted.values(), *measured.values()],
+        [*predicted, *measured],
         caption=_("Points are measured, dashed lines predicted."),
         log_y=True,
     )
@@ -117,7 +116,7 @@ def _trade(result: Result) -> Chart:
         points.append((polled.requests_per_second * 3600, polled.delay.mean * 1e3))
     lines = [Line(_("polling, 60 s to 0.05 s"), "polling own", points, predicted=True)]
     for configuration in result.configurations:
-        for measurement in shown(configuration):
+        for measurement in configuration.shown:
             cost = measurement.cost
             if cost.requests is None:
                 continue
@@ -155,7 +154,7 @@ def _growth(result: Result) -> list[Chart]:
     """Return the chart of server CPU against clients, at the run's rate."""
     points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for configuration in result.configurations:
-        for one in shown(configuration):
+        for one in configuration.shown:
             if one.cost.cpu is not None:
                 share = one.cost.cpu / 1_000 * one.cost.deliveries / one.cost.seconds * 100
                 points[one.name].append((one.clients, share))

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from django.utils.translation import gettext as _
 
 from realtime_demo.comparison.results import Measurement, Result
-from realtime_demo.comparison.statistics import Spread
 
 T = TypeVar("T")
 
@@ -42,8 +41,8 @@ def document(result: Result, *, samples: bool = True) -> dict[str, Any]:
                 {
                     "settings": configuration.settings.document(),
                     "techniques": {
-                        measurement.name: _measurement(measurement, samples)
-                        for measurement in configuration.measurements
+                        each.name: _measurement(each, samples)
+                        for each in configuration.measurements
                     },
                 }
                 for configuration in result.configurations
@@ -62,17 +61,11 @@ def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ValueError(
-            _("{path}: expected a readable result of compare --json; got {strerror}.").format(
-                path=path, strerror=error.strerror
-            )
-        ) from error
+        message = _("{path}: expected a readable result of compare --json; got {strerror}.")
+        raise ValueError(message.format(path=path, strerror=error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise ValueError(
-            _("{path}: expected a result of compare --json; got bytes that are not UTF-8.").format(
-                path=path
-            )
-        ) from error
+        message = _("{path}: expected a result of compare --json; got bytes that are not UTF-8.")
+        raise ValueError(message.format(path=path)) from error
     try:
         document = json.loads(text)
         if not document["configurations"]:
@@ -139,41 +132,34 @@ SWEPT_COLUMNS = ("clients", "rate", "interval", "rtt", "jitter", "bandwidth", "s
 def rows(result: Result) -> list[dict[str, Any]]:
     """Return a row for each technique and configuration; delays are in milliseconds."""
     result_rows: list[dict[str, Any]] = []
-    for configuration in result.configurations:
-        settings = configuration.settings.document()
-        for measurement in configuration.measurements:
-            row: dict[str, Any] = {"technique": measurement.name}
-            row |= {name: settings[name] for name in SWEPT_COLUMNS}
-            row |= asdict(measurement.ledger)
-            row["withheld"] = measurement.bottleneck or ""
-            if not row["withheld"]:
-                for origin, prefix in ORIGINS.items():
-                    row |= _delays(prefix, getattr(measurement, origin))
-                cost = measurement.cost
-                row |= {name: getattr(cost, name) for name in PER_EVENT}
-                row |= {
-                    "idle_up_per_hour": measurement.idle_up,
-                    "idle_down_per_hour": measurement.idle_down,
-                    "connections": cost.connections,
-                    "reconnects": cost.reconnects,
-                    "cpu_ms_per_1000": None if cost.cpu is None else cost.cpu * 1e3,
-                    "memory_per_connection": cost.memory,
-                    "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
-                    "predicted_requests_per_event": measurement.prediction.requests_per_event,
-                }
-            result_rows.append(row)
+    for configuration, measurement in result.measurements:
+        settings, cost = configuration.settings.document(), measurement.cost
+        row: dict[str, Any] = {"technique": measurement.name}
+        row |= {name: settings[name] for name in SWEPT_COLUMNS}
+        row |= asdict(measurement.ledger)
+        row["withheld"] = measurement.bottleneck or ""
+        result_rows.append(row)
+        if row["withheld"]:
+            continue
+        for origin, prefix in ORIGINS.items():
+            for name, value in asdict(getattr(measurement, origin)).items():
+                row[f"{prefix}{name}"] = value if name == "count" else value * 1e3
+        row |= {name: getattr(cost, name) for name in PER_EVENT}
+        row |= {
+            "idle_up_per_hour": measurement.idle_up,
+            "idle_down_per_hour": measurement.idle_down,
+            "connections": cost.connections,
+            "reconnects": cost.reconnects,
+            "cpu_ms_per_1000": None if cost.cpu is None else cost.cpu * 1e3,
+            "memory_per_connection": cost.memory,
+            "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
+            "predicted_requests_per_event": measurement.prediction.requests_per_event,
+        }
     return result_rows
 
 
-def _delays(prefix: str, spread: Spread) -> dict[str, Any]:
-    return {
-        f"{prefix}{name}": None if math.isnan(value) else value if name == "count" else value * 1e3
-        for name, value in asdict(spread).items()
-    }
-
-
 def as_csv(result: Result) -> str:
-    result_rows = rows(result)
+    result_rows: list[dict[str, Any]] = _plain(rows(result))
     columns = list(dict.fromkeys(column for row in result_rows for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,20 +15,13 @@ from realtime_demo.comparison.selfcheck import Added
 from realtime_demo.comparison.statistics import between
 from transports.registry import BY_NAME
 
-from .formatting import (
-    DASH,
-    describe,
-    figure,
-    interval,
-    label,
-    milliseconds,
-    number,
-    size,
-)
+from .formatting import DASH, describe, figure, interval, label, milliseconds, number, size
 
 Tone = Literal["", "good", "fair", "bad"]
 
 # The reasons for unknown figures.
+TEN = gettext_noop("needs 10 events of each technique")
+THOUSAND = gettext_noop("needs 1,000 events of each technique")
 HUNDRED = gettext_noop("needs 100 events of each technique")
 TAPPED = gettext_noop("counted by the tap, on connections without TLS")
 IDLE = gettext_noop("counted by the tap, over at least two heartbeats")
@@ -117,16 +110,13 @@ def repeated(result: Result) -> list[Table]:
         if len(same) < 2:
             continue
         columns = (
-            "",
-            _("median in ms of each run"),
-            _("mean"),
-            _("95 % between runs"),
-            _("95 % within one"),
+            *("", _("median in ms of each run"), _("mean")),
+            *(_("95 % between runs"), _("95 % within one")),
         )
         title = _("Between runs: {configuration}").format(configuration=describe(same[0]))
         comparisons.append(table := Table(title, columns))
         for name in [measurement.name for measurement in same[0].measurements]:
-            spreads = [m.intended for one in same for m in shown(one) if m.name == name]
+            spreads = [m.intended for one in same for m in one.shown if m.name == name]
             if len(spreads) < 2:
                 continue
             mean, half = between([spread.p50 for spread in spreads])
@@ -141,47 +131,42 @@ def repeated(result: Result) -> list[Table]:
     return comparisons
 
 
-def shown(configuration: Configuration) -> list[Measurement]:
-    """Return the measurements whose figures are not withheld."""
-    return [one for one in configuration.measurements if not one.bottleneck]
-
-
 def css_of(technique: str) -> str:
     return technique if technique in BY_NAME else "plain"
 
 
 def summary(configuration: Configuration) -> Table:
     """Return the table of the report's beginning."""
-    table = Table(
+
+    def wire(measurement: Measurement) -> str:
+        cost = measurement.cost
+        return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
+
+    def idle(measurement: Measurement) -> str:
+        both = _sum(measurement.idle_up, measurement.idle_down)
+        return DASH if both is None else size(both)
+
+    return _of_figures(
+        configuration,
         describe(configuration),
-        (
-            *("", _("Median, ms"), _("Interval of the median, 95 %, ms")),
-            *(_("99 of 100 within, ms"), _("Requests an event"), _("Bytes an event")),
-            *(_("Bytes an hour without events"), _("Server CPU for 1,000 deliveries, ms")),
-        ),
+        (_("Median, ms"), "", lambda m: milliseconds(m.intended.p50)),
+        (_("Interval of the median, 95 %, ms"), "", _interval),
+        (_("99 of 100 within, ms"), HUNDRED, lambda m: milliseconds(m.intended.p99)),
+        (_("Requests an event"), TAPPED, lambda m: number(m.cost.requests_per_event)),
+        (_("Bytes an event"), TAPPED, wire),
+        (_("Bytes an hour without events"), IDLE, idle),
+        (_("Server CPU for 1,000 deliveries, ms"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
+        withheld=_("withheld: see below"),
+        coloured=True,
     )
-    for measurement in configuration.measurements:
-        delay, cost, wire, idle = measurement.intended, measurement.cost, None, DASH
-        name = Cell(label(measurement.name), css=css_of(measurement.technique))
-        if measurement.bottleneck:
-            table.add(name, Cell(_("withheld: see below"), "bad"))
-            continue
-        if cost.up_per_event is not None and cost.down_per_event is not None:
-            wire = cost.up_per_event + cost.down_per_event
-        if measurement.idle_up is not None and measurement.idle_down is not None:
-            idle = size(measurement.idle_up + measurement.idle_down)
-        table.add(
-            name,
-            milliseconds(delay.p50),
-            interval(delay.low, delay.high),
-            milliseconds(delay.p99),
-            number(cost.requests_per_event),
-            number(wire, ",.0f"),
-            idle,
-            milliseconds(cost.cpu),
-        )
-    reasons = HUNDRED, TAPPED, TAPPED, IDLE, LOCAL
-    return table.explain_dashes(dict(zip(table.columns[3:], reasons, strict=True)))
+
+
+def _interval(measurement: Measurement) -> str:
+    return interval(measurement.intended.low, measurement.intended.high)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def ledger(configuration: Configuration) -> Table:
@@ -207,77 +192,70 @@ def ledger(configuration: Configuration) -> Table:
 
 
 def delays(configuration: Configuration) -> Table:
-    table = Table(
+    return _of_figures(
+        configuration,
         _("Delay in ms, from the intended sending (last column: from the actual sending)"),
-        (
-            *("", "n", "p50", _("interval of p50"), "p90", "p99", "p99.9", _("max")),
-            _("actual p50"),
-        ),
-    )
-    for measurement in configuration.measurements:
-        name, delay = label(measurement.name), measurement.intended
-        if measurement.bottleneck:
-            table.add(name, Cell(_("withheld"), "bad"))
-            continue
-        tail = delay.p90, delay.p99, delay.p999, delay.longest, measurement.actual.p50
-        table.add(
-            name,
-            f"{delay.count:,}",
-            milliseconds(delay.p50),
-            interval(delay.low, delay.high),
-            *map(milliseconds, tail),
-        )
-    return table.explain_dashes(
-        {
-            "p90": gettext_noop("needs 10 events of each technique"),
-            "p99": HUNDRED,
-            "p99.9": gettext_noop("needs 1,000 events of each technique"),
-        }
+        ("n", "", lambda m: f"{m.intended.count:,}"),
+        ("p50", "", lambda m: milliseconds(m.intended.p50)),
+        (_("interval of p50"), "", _interval),
+        ("p90", TEN, lambda m: milliseconds(m.intended.p90)),
+        ("p99", HUNDRED, lambda m: milliseconds(m.intended.p99)),
+        ("p99.9", THOUSAND, lambda m: milliseconds(m.intended.p999)),
+        (_("max"), "", lambda m: milliseconds(m.intended.longest)),
+        (_("actual p50"), "", lambda m: milliseconds(m.actual.p50)),
+        withheld=_("withheld"),
     )
 
 
 def costs(configuration: Configuration) -> Table:
-    table = Table(
+    return _of_figures(
+        configuration,
         _("Wire, for one client: requests and bytes an event, bytes an idle hour"),
-        (
-            *("", _("requests"), _("empty"), _("bytes up"), _("bytes down")),
-            *(_("idle up"), _("idle down"), _("reconnects")),
-        ),
+        (_("requests"), TAPPED, lambda m: number(m.cost.requests_per_event)),
+        (_("empty"), TAPPED, lambda m: number(m.cost.empty_share, ".0%")),
+        (_("bytes up"), TAPPED, lambda m: number(m.cost.up_per_event, ",.0f")),
+        (_("bytes down"), TAPPED, lambda m: number(m.cost.down_per_event, ",.0f")),
+        (_("idle up"), IDLE, lambda m: number(m.idle_up, ",.0f")),
+        (_("idle down"), IDLE, lambda m: number(m.idle_down, ",.0f")),
+        (_("reconnects"), TAPPED, lambda m: number(m.cost.reconnects)),
     )
-    for measurement in shown(configuration):
-        cost = measurement.cost
-        table.add(
-            label(measurement.name),
-            number(cost.requests_per_event),
-            number(cost.empty_share, ".0%"),
-            number(cost.up_per_event, ",.0f"),
-            number(cost.down_per_event, ",.0f"),
-            number(measurement.idle_up, ",.0f"),
-            number(measurement.idle_down, ",.0f"),
-            number(cost.reconnects),
-        )
-    reasons = (TAPPED, TAPPED, TAPPED, TAPPED, IDLE, IDLE, TAPPED)
-    return table.explain_dashes(dict(zip(table.columns[1:], reasons, strict=True)))
 
 
 def server(configuration: Configuration) -> Table:
-    columns = (
-        *("", _("connections"), _("KiB a connection"), _("CPU ms for 1,000 deliveries")),
-        *(_("server, an event"), _("clients, an event")),
+    def kibibytes(measurement: Measurement) -> str:
+        memory = measurement.cost.memory
+        return number(None if memory is None else memory / 1024, ",.0f")
+
+    return _of_figures(
+        configuration,
+        _("Server; CPU ms of one event to all clients"),
+        (_("connections"), TAPPED, lambda m: number(m.cost.connections)),
+        (_("KiB a connection"), SMALL, kibibytes),
+        (_("CPU ms for 1,000 deliveries"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
+        (_("server, an event"), PROBED, lambda m: milliseconds(m.event_probe.server)),
+        (_("clients, an event"), PROBED, lambda m: milliseconds(m.event_probe.clients)),
     )
-    table = Table(_("Server; CPU ms of one event to all clients"), columns)
-    for measurement in shown(configuration):
-        cost = measurement.cost
-        table.add(
-            label(measurement.name),
-            number(cost.connections),
-            number(None if cost.memory is None else cost.memory / 1024, ",.0f"),
-            milliseconds(cost.cpu),
-            milliseconds(measurement.event_probe.server),
-            milliseconds(measurement.event_probe.clients),
-        )
-    reasons = (TAPPED, SMALL, LOCAL, PROBED, PROBED)
-    return table.explain_dashes(dict(zip(columns[1:], reasons, strict=True)))
+
+
+def _of_figures(
+    configuration: Configuration,
+    title: str,
+    *columns: tuple[str, str, Callable[[Measurement], str]],
+    withheld: str = "",
+    coloured: bool = False,
+) -> Table:
+    """Return a table of columns with a title, the reason for unknown figures, and the figure.
+
+    `withheld` is shown for measurements without figures; by default they are left out.
+    """
+    table = Table(title, ["", *(name for name, _, _ in columns)])
+    for measurement in configuration.measurements if withheld else configuration.shown:
+        css = css_of(measurement.technique) if coloured else ""
+        figures: list[str | Cell] = [figure(measurement) for _, _, figure in columns]
+        if measurement.bottleneck:
+            figures = [Cell(withheld, "bad")]
+        table.add(Cell(label(measurement.name), css=css), *figures)
+    return table.explain_dashes({name: reason for name, reason, _ in columns if reason})
 
 
 def predictions(configuration: Configuration) -> Table:
@@ -289,7 +267,7 @@ def predictions(configuration: Configuration) -> Table:
         ),
         text_columns=2,
     )
-    for measurement in shown(configuration):
+    for measurement in configuration.shown:
         name = label(measurement.name)
         for check in measurement.comparison():
             if not (check.predicted or check.measured):

@@ -56,16 +56,15 @@ def render(console: Console, table: Table) -> RenderableType:
 
     rich would cut words instead: it narrows the widest columns first, to less than a word.
     """
-    figures = len(table.columns) - table.text_columns
+    unlimited = console.options.update_width(WIDEST)
     for is_narrow in (False, True):
         rendered = _rendered(table, is_narrow)
-        unlimited = console.options.update_width(WIDEST)
         if Measurement.get(console, unlimited, rendered).maximum <= console.width:
             return rendered
-    if figures < 2:
-        return rendered
     columns = range(table.text_columns, len(table.columns))
-    halves = columns[: figures // 2], columns[figures // 2 :]
+    if len(columns) < 2:
+        return rendered
+    halves = columns[: len(columns) // 2], columns[len(columns) // 2 :]
     return Group(*(render(console, table.part(half)) for half in halves))
 
 
@@ -98,14 +97,10 @@ def show(console: Console, result: Result) -> None:
         parts.append(Text(f"! {warning}", style="bold red"))
     parts.append(Text(_("HTTP client: {cost}.").format(cost=http_cost(result))))
     if not result.same_host:
-        parts.append(
-            Text(
-                _("The server's clock is {offset} ms ahead, ± {uncertainty} ms.").format(
-                    offset=milliseconds(result.clock_offset),
-                    uncertainty=milliseconds(result.clock_uncertainty),
-                )
-            )
-        )
+        text = _("The server's clock is {offset} ms ahead, ± {uncertainty} ms.")
+        offset = milliseconds(result.clock_offset)
+        uncertainty = milliseconds(result.clock_uncertainty)
+        parts.append(Text(text.format(offset=offset, uncertainty=uncertainty)))
     for part in parts:
         console.print(part)
         console.print()

@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from realtime_demo.demo.labels import is_technique
 from realtime_demo.tap.proxy import Connection, Direction
+from transports.registry import BY_NAME
 
 from .parsing import chunk_end, frame_end, header_fields, inflated
 
 MOST = 1024 * 1024  # bytes recorded of a connection
 LEAST = 64 * 1024  # bytes recorded of a connection if there are many
 TOTAL = 128 * 1024 * 1024  # bytes recorded of all connections, roughly
-CONNECTIONS = 1_000  # number of recordings at which those of closed connections are discarded
+CONNECTIONS = 1_000  # number of recordings; beyond it, closed connections' are discarded
 LONGEST = 16 * 1024 * 1024  # bytes of a carrier
 HEAD = 64 * 1024  # bytes of a head
 
@@ -27,8 +27,8 @@ Measure = Callable[[bytearray], int | None]
 class Splitter:
     """A parser that splits the bytes of one direction into a head and carriers.
 
-    `measure` returns the end of the first carrier; if it is given, there is no head. `lost` is
-    true after invalid bytes.
+    `measure` returns the end of the first carrier. Without it, the bytes begin with a head, which
+    determines it. `lost` is true after invalid bytes.
     """
 
     def __init__(self, measure: Measure | None = None) -> None:
@@ -171,13 +171,13 @@ class Recorder:
         """Record bytes as they cross the tap (its `observe`)."""
         recording = self.recordings.get(connection)
         if recording is None:
-            if not is_technique(connection.label):
+            if connection.label not in BY_NAME:
                 return
             recording = self._add(connection)
         if recording.requests != connection.counts.requests:  # `data` begins a request
             recording.requests = connection.counts.requests
             recording.current = None
-            if is_technique(connection.label):
+            if connection.label in BY_NAME:
                 recording.begin(connection.label, connection.target)
         if recording.current is not None:
             recording.add(recording.current, direction, data)
@@ -194,11 +194,9 @@ class Recorder:
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
         """Return the exchange and the carrier that last brought `needle` to `address`."""
         for recording in reversed(self.recordings.values()):
-            if recording.address == address:
-                for exchange in reversed(recording.exchanges):
-                    if exchange.technique != technique:
-                        continue
-                    carrier = exchange.carrier_of(needle)
-                    if carrier is not None:
-                        return exchange, carrier
+            for exchange in reversed(recording.exchanges):
+                if (recording.address, exchange.technique) != (address, technique):
+                    continue
+                if (carrier := exchange.carrier_of(needle)) is not None:
+                    return exchange, carrier
         return None

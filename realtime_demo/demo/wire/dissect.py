@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .parsing import frame_at_start, header_fields, inflated, unmasked
+from .parsing import Frame, frame_at_start, header_fields, inflated, unmasked
 
 CHUNKED = "https://www.rfc-editor.org/rfc/rfc9112#section-7.1"
 LENGTH = "https://www.rfc-editor.org/rfc/rfc9112#section-6.2"
@@ -74,7 +74,8 @@ def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
     fields = header_fields(response_head)
     if b"chunked" not in fields.get(b"transfer-encoding", b""):
         return batch(data, identity)
-    size, content, end = split_chunk(data)
+    start = data.index(b"\r\n") + 2  # RFC 9112 §7.1: the size, the data, a line break
+    size, content, end = data[:start], data[start:-2], data[-2:]
     if b"gzip" in fields.get(b"content-encoding", b""):
         text = inflated(content).decode("utf-8", "replace")
         inner = [Part("gzip", content, "wire.gzip", GZIP, event=True, text=text)]
@@ -87,12 +88,6 @@ def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
         *inner,
         Part("chunk-end", end, "wire.chunkEnd", CHUNKED),
     ]
-
-
-def split_chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return a chunk's size line, its data and its end (RFC 9112 §7.1)."""
-    start = data.index(b"\r\n") + 2
-    return data[:start], data[start:-2], data[-2:]
 
 
 def lines(content: bytes, identity: str) -> list[Part]:
@@ -139,23 +134,23 @@ def batch(content: bytes, identity: str) -> list[Part]:
 
 def frame(data: bytes, identity: str) -> list[Part]:
     """Dissect a frame from the server: not masked, with a batch."""
-    return [*_header(data), *batch(_payload(data), identity)]
+    header, parts = _header(data)
+    return [*parts, *batch(data[header.mask :], identity)]
 
 
 def sent(data: bytes) -> list[Part]:
     """Dissect a frame from a client: masked."""
     text = unmasked(data).decode("utf-8", "replace")
-    header = frame_at_start(data)
-    assert header is not None
+    header, parts = _header(data)
     key = data[header.extended : header.mask]
     return [
-        *_header(data),
+        *parts,
         Part("frame-mask", key, "wire.frameMask", MASKING, text=key.hex(" ")),
         Part("frame-payload", data[header.mask :], "wire.framePayload", MASKING, True, text),
     ]
 
 
-def _header(data: bytes) -> list[Part]:
+def _header(data: bytes) -> tuple[Frame, list[Part]]:
     frame = frame_at_start(data)
     if frame is None:
         raise ValueError(f"expected a WebSocket frame; got {data[:80]!r}")
@@ -165,13 +160,7 @@ def _header(data: bytes) -> list[Part]:
         length = str(frame.end - frame.mask)
         extended = data[2 : frame.extended]
         parts.append(Part("frame-length", extended, "wire.frameLength", FRAME, text=length))
-    return parts
-
-
-def _payload(data: bytes) -> bytes:
-    frame = frame_at_start(data)
-    assert frame is not None
-    return data[frame.mask :]
+    return frame, parts
 
 
 def others(data: bytes) -> Part:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from realtime_demo.demo.ipc import Document, parent
 from transports.auth.permissions import check_room
 from transports.events import Cursor, InvalidCursor
+from transports.http.names import shown
 from transports.http.origin import client_address
 from transports.http.problems import Problem
 from transports.http.request import Request, permitted
@@ -34,7 +35,8 @@ async def wire(request: HttpRequest) -> HttpResponse:
     user = Request(scope).user
     technique = request.GET.get("technique", "")
     if technique not in BY_NAME:
-        raise Problem(400, "technique", f"'technique' must be one of {', '.join(BY_NAME)}.")
+        detail = f"'technique' must be one of {', '.join(BY_NAME)}; got {shown(technique)}."
+        raise Problem(400, "technique", detail)
     try:
         identity = str(Cursor.parse(request.GET.get("id", "")))
     except InvalidCursor as error:

@@ -28,42 +28,35 @@ from realtime_demo.comparison.scale import GIB, Machine, Scale, scale
 from realtime_demo.comparison.scale import load as load_redis
 from transports.command_line import TranslatedCommand
 
+# Option, type, default, help text.
+OPTIONS: tuple[tuple[str, type, float | None, str], ...] = (
+    ("clients", int, 1_000, gettext_noop("simultaneous clients (1,000)")),
+    ("rate", float, 1.0, gettext_noop("events a second to each client (1)")),
+    ("tolerate", float, 1e3, gettext_noop("tolerated delay of 99 of 100 events, in ms (1,000)")),
+    ("rtt", float, 50.0, gettext_noop("round trip in ms (50)")),
+    ("size", int, None, gettext_noop("bytes of an event's JSON")),
+    ("rooms", int, 1, gettext_noop("rooms of equal size (1)")),
+    ("cores", int, 8, gettext_noop("cores of a machine (8)")),
+    ("memory", float, 32.0, gettext_noop("memory of a machine, in GiB (32)")),
+    ("network", float, 10.0, gettext_noop("network of a machine, in Gbit/s (10)")),
+)
+CONDITIONS = (
+    ("buffering", gettext_noop("proxies buffer responses")),
+    ("no-websocket", gettext_noop("proxies reject upgrades")),
+    ("battery", gettext_noop("clients run on a battery")),
+    ("talkative", gettext_noop("clients send as often as they receive")),
+)
+
 
 class Command(TranslatedCommand):
     help = gettext_noop("Advise a technique for a workload, with the cost of each technique.")
     requires_system_checks: list[str] = []  # they would import the page
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--clients", type=int, default=1_000, help=_("simultaneous clients (1,000)")
-        )
-        parser.add_argument(
-            "--rate", type=float, default=1.0, help=_("events a second to each client (1)")
-        )
-        parser.add_argument(
-            "--tolerate",
-            type=float,
-            default=1_000.0,
-            help=_("tolerated delay of 99 of 100 events, in ms (1,000)"),
-        )
-        parser.add_argument("--rtt", type=float, default=50.0, help=_("round trip in ms (50)"))
-        parser.add_argument("--size", type=int, help=_("bytes of an event's JSON"))
-        parser.add_argument("--buffering", action="store_true", help=_("proxies buffer responses"))
-        parser.add_argument(
-            "--no-websocket", action="store_true", help=_("proxies reject upgrades")
-        )
-        parser.add_argument("--battery", action="store_true", help=_("clients run on a battery"))
-        parser.add_argument(
-            "--talkative", action="store_true", help=_("clients send as often as they receive")
-        )
-        parser.add_argument("--rooms", type=int, default=1, help=_("rooms of equal size (1)"))
-        parser.add_argument("--cores", type=int, default=8, help=_("cores of a machine (8)"))
-        parser.add_argument(
-            "--memory", type=float, default=32.0, help=_("memory of a machine, in GiB (32)")
-        )
-        parser.add_argument(
-            "--network", type=float, default=10.0, help=_("network of a machine, in Gbit/s (10)")
-        )
+        for name, kind, default, text in OPTIONS:
+            parser.add_argument(f"--{name}", type=kind, default=default, help=_(text))
+        for name, text in CONDITIONS:
+            parser.add_argument(f"--{name}", action="store_true", help=_(text))
         parser.add_argument(
             "--measurements",
             default=str(REFERENCE),
@@ -122,11 +115,10 @@ def show(console: Console, advice: Advice, deployments: Mapping[str, Scale | Non
     console.print(f"{workload}\n")
     console.print(render(console, costs(advice)))
     console.print(render(console, scales(deployments)))
+    against = _("Not {technique}: {reason}.")
     for option in advice.options:
         for reason in option.against:
-            console.print(
-                _("Not {technique}: {reason}.").format(technique=option.label, reason=reason)
-            )
+            console.print(against.format(technique=option.label, reason=reason))
     console.print()
     console.print(_("Sources"), style="bold")
     console.print(_("F  a formula of docs/theory.md, with sizes and seconds of work from M"))
@@ -181,15 +173,15 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
     for label, deployment in deployments.items():
         if deployment is None:
             continue
-        most = deployment.wall
+        tone: Tone = "" if deployment.fits else "bad"
         table.add(
-            Cell(label),
-            Cell(f"{deployment.processes:,}"),
-            Cell(f"{deployment.machines:,}"),
-            Cell(_(deployment.bound)),
-            Cell(f"{deployment.shards:,}"),
-            Cell(f"{deployment.room_load:.1%}", "" if deployment.fits else "bad"),
-            Cell(amount(float(f"{most:.3g}")), "" if deployment.fits else "bad"),
+            label,
+            f"{deployment.processes:,}",
+            f"{deployment.machines:,}",
+            _(deployment.bound),
+            f"{deployment.shards:,}",
+            Cell(f"{deployment.room_load:.1%}", tone),
+            Cell(amount(float(f"{deployment.wall:.3g}")), tone),
         )
     table.notes.append(
         _(

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.live import Live
 
+from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.local_server import ServerFailed
@@ -43,37 +45,23 @@ from realtime_demo.comparison.selfcheck import Trial, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 from realtime_demo.progress import progress
+from realtime_demo.tap.network import Network
 from transports.command_line import TranslatedCommand
 
-# Option, setting, unit of the option, help text.
+# Setting, unit of its option, help text.
 OPTIONS = (
-    ("clients", "clients", 1, gettext_noop("clients of each technique")),
-    ("rate", "rate", 1, gettext_noop("events a second")),
-    ("duration", "duration", 1, gettext_noop("seconds measured, for each technique")),
-    (
-        "rounds",
-        "rounds",
-        1,
-        gettext_noop("rounds that the duration is split into, each with new clients"),
-    ),
-    (
-        "warmup",
-        "warmup",
-        1,
-        gettext_noop("seconds of load before each round that are not measured"),
-    ),
-    (
-        "interval",
-        "interval",
-        1,
-        gettext_noop("seconds that a polling client pauses after a response"),
-    ),
-    ("hold", "hold", 1, gettext_noop("poll timeout of a long poll, in seconds")),
-    ("size", "size", 1, gettext_noop("characters of an event's text")),
-    ("rtt", "rtt", 1e-3, gettext_noop("simulated round trip between client and server, in ms")),
-    ("jitter", "jitter", 1e-3, gettext_noop("maximum of a random additional one-way delay, in ms")),
-    ("bandwidth", "bandwidth", 1e3, gettext_noop("kB a second in each direction of a connection")),
-    ("seed", "seed", 1, gettext_noop("seed of the schedule")),
+    ("clients", 1, gettext_noop("clients of each technique")),
+    ("rate", 1, gettext_noop("events a second")),
+    ("duration", 1, gettext_noop("seconds measured, for each technique")),
+    ("rounds", 1, gettext_noop("rounds that the duration is split into, each with new clients")),
+    ("warmup", 1, gettext_noop("seconds of load before each round that are not measured")),
+    ("interval", 1, gettext_noop("seconds that a polling client pauses after a response")),
+    ("hold", 1, gettext_noop("poll timeout of a long poll, in seconds")),
+    ("size", 1, gettext_noop("characters of an event's text")),
+    ("rtt", 1e-3, gettext_noop("simulated round trip between client and server, in ms")),
+    ("jitter", 1e-3, gettext_noop("maximum of a random additional one-way delay, in ms")),
+    ("bandwidth", 1e3, gettext_noop("kB a second in each direction of a connection")),
+    ("seed", 1, gettext_noop("seed of the schedule")),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
 OUTPUT_OPTIONS = {
@@ -82,7 +70,7 @@ OUTPUT_OPTIONS = {
     "csv": gettext_noop("write a table"),
     "report": gettext_noop("write a self-contained HTML page"),
 }
-INTEGER_OPTIONS = ("clients", "rounds", "size", "seed")
+FAILURES = (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError)
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
 
 
@@ -95,9 +83,8 @@ class Command(TranslatedCommand):
             "--scenario", choices=SCENARIOS, help=_("a named workload to start from")
         )
         parser.add_argument("--paper", choices=PAPERS, help=_("a paper's workload, and its table"))
-        for option, _setting, _unit, text in OPTIONS:
-            kind = int if option in INTEGER_OPTIONS else float
-            parser.add_argument(f"--{option}", type=kind, help=_(text))
+        for name, _unit, text in OPTIONS:
+            parser.add_argument(f"--{name}", type=type(getattr(Settings, name)), help=_(text))
         parser.add_argument(
             "--arrivals", choices=("poisson", "fixed"), help=_("distribution of the events in time")
         )
@@ -169,7 +156,7 @@ class Command(TranslatedCommand):
             return
         try:
             result = self.run_with_progress(plan)
-        except (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError) as error:
+        except FAILURES as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError(_("Interrupted: no figures.")) from None
@@ -208,13 +195,13 @@ class Command(TranslatedCommand):
         try:
             with progress(Console(stderr=True)) as show_step:
                 show_step(_("Measuring the tool's own cost for about 90 s …"))
-                cost = asyncio.run(self_check(trial, plan.application))
-        except (ServerFailed, WorkerFailed, MeasurementFailed, OSError) as error:
+                added, http_cpu = asyncio.run(self_check(trial, plan.application))
+        except FAILURES as error:
             raise CommandError(str(error)) from error
         console = self.printer()
-        console.print(screen.render(console, tables.self_check(cost.added)))
-        console.print(screen.render(console, tables.http_clients(cost.http_cpu)))
-        if not all(added.within for added in cost.added):
+        console.print(screen.render(console, tables.self_check(added)))
+        console.print(screen.render(console, tables.http_clients(http_cpu)))
+        if not all(one.within for one in added):
             raise CommandError(_("The comparison adds 0.5 ms or more: the machine may be busy."))
 
     def plan(self, options: dict[str, Any]) -> Plan:
@@ -230,14 +217,12 @@ class Command(TranslatedCommand):
         saved: tuple[Settings, ...] = ()
         if options["rerun"]:
             saved = self.saved(options["rerun"])
+        units = {name: unit for name, unit, _help in OPTIONS}
         given: dict[str, Any] = {
-            setting: options[option] * unit
-            for option, setting, unit, _help in OPTIONS
-            if options[option] is not None
+            name: options[name] * units[name] if name in units else options[name]
+            for name in (*units, "arrivals", "together", "http_client")
+            if options[name] is not None
         }
-        for name in ("arrivals", "together", "http_client"):
-            if options[name] is not None:
-                given[name] = options[name]
         techniques = list(settings.techniques)
         if options["techniques"]:
             techniques = [name.strip() for name in options["techniques"].split(",")]
@@ -246,11 +231,8 @@ class Command(TranslatedCommand):
         if saved:
             changed = [*given, *(name for name in CHOOSING if options[name])]
             if changed:
-                raise ValueError(
-                    _("--rerun takes all settings from the file; also got {changed}.").format(
-                        changed=", ".join(changed)
-                    )
-                )
+                text = _("--rerun takes all settings from the file; also got {changed}.")
+                raise ValueError(text.format(changed=", ".join(changed)))
         given["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **given)]
         names: list[str] = []
@@ -277,35 +259,25 @@ class Command(TranslatedCommand):
             except ValueError:  # an invalid address or port
                 usable = False
             if not usable:
-                raise ValueError(
-                    _("--server must be as http://host:port; got {server}.").format(
-                        server=repr(options["server"])
-                    )
-                )
+                text = _("--server must be as http://host:port; got {server}.")
+                raise ValueError(text.format(server=repr(options["server"])))
         if options["repeat"] < 1:
-            raise ValueError(
-                _("--repeat must be 1 or more; got {repeat}.").format(repeat=options["repeat"])
-            )
+            text = _("--repeat must be 1 or more; got {repeat}.")
+            raise ValueError(text.format(repeat=options["repeat"]))
         if not is_path(options["publish"]):
-            raise ValueError(
-                _("--publish must be as /publish/{{room}}/; got {publish}.").format(
-                    publish=repr(options["publish"])
-                )
-            )
+            text = _("--publish must be as /publish/{{room}}/; got {publish}.")
+            raise ValueError(text.format(publish=repr(options["publish"])))
         plan = Plan(
             configurations=tuple(configurations * options["repeat"]),
             server=options["server"],
             publish_path=options["publish"],
             tapped=not options["no_tap"],
+            application=options["application"] or APPLICATION,
             command=shlex.join(["manage.py", *sys.argv[1:]]),
             swept=" ".join(names) or None,
         )
-        if options["application"]:
-            plan = replace(plan, application=options["application"])
-        if any(
-            not math.isinf(configuration.bandwidth) or configuration.rtt or configuration.jitter
-            for configuration in configurations
-        ) and (not plan.tapped or (plan.server or "").startswith("https:")):
+        simulated = any(configuration.network != Network() for configuration in configurations)
+        if simulated and (not plan.tapped or (plan.server or "").startswith("https:")):
             raise ValueError(
                 _(
                     "rtt, jitter and bandwidth need the tap: they cannot be used with --no-tap or "
@@ -333,25 +305,18 @@ class Command(TranslatedCommand):
             len(settings.each_round()) * (1 if settings.together else len(settings.techniques))
             for settings in plan.configurations
         )
-        done = -1
-        if not console.is_terminal:
-            printed_at = -math.inf
+        done, printed_at = -1, -math.inf
+        live = Live(console=console, refresh_per_second=4, transient=True)
 
-            def print_progress(progress: Progress) -> None:
-                nonlocal done, printed_at
-                done += progress.phase == "connecting"
-                if time.monotonic() - printed_at > PROGRESS_INTERVAL:
-                    printed_at = time.monotonic()
-                    self.stderr.write(
-                        screen.progress_line(progress, max(0, done), phases), self.style.NOTICE
-                    )
-
-            return asyncio.run(run(plan, print_progress))
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-
-            def show(progress: Progress) -> None:
-                nonlocal done
-                done += progress.phase == "connecting"
+        def show(progress: Progress) -> None:
+            nonlocal done, printed_at
+            done += progress.phase == "connecting"
+            if console.is_terminal:
                 live.update(screen.progress(progress, max(0, done), phases))
+            elif time.monotonic() - printed_at > PROGRESS_INTERVAL:
+                printed_at = time.monotonic()
+                line = screen.progress_line(progress, max(0, done), phases)
+                self.stderr.write(line, self.style.NOTICE)
 
+        with live if console.is_terminal else nullcontext():
             return asyncio.run(run(plan, show))

@@ -40,7 +40,7 @@ async def installation(laboratory: Laboratory) -> Observation:
     observation = Observation()
     lines = [line for line in requires("channels") or [] if line.startswith("daphne")]
     observation.add(
-        _("Channels {version} requires Daphne only so: {lines}"),
+        _("Channels {version} requires Daphne only as an extra: {lines}"),
         version=version("channels"),
         lines="; ".join(lines),
     )
@@ -207,7 +207,7 @@ def default_layer() -> Iterator[None]:
 
 
 async def chat(consumer: Any, number: int) -> int:
-    """Send messages to a room of one member, each after the last has come back; return how many."""
+    """Send messages to a room of one member, each after the last was echoed; return the number."""
     incoming: asyncio.Queue[Any] = asyncio.Queue()
     outgoing: asyncio.Queue[Any] = asyncio.Queue()
     incoming.put_nowait({"type": "websocket.connect"})
@@ -243,7 +243,7 @@ async def consumers(laboratory: Laboratory) -> Observation:
     sent = SOCKETS * MESSAGES
     complete = True
     with default_layer():
-        for _round in range(ROUNDS):  # in turn, so that both meet the same load of the machine
+        for _round in range(ROUNDS):  # alternate, so that both run under the same load
             for base in (ChatConsumer, AsyncChatConsumer):
                 consumer = recording(base)
                 wall, cpu = time.monotonic(), time.process_time()

@@ -43,7 +43,7 @@ def milliseconds(seconds: float) -> str:
 
 
 async def idle_connection(laboratory: Laboratory) -> Observation:
-    """Publish while a keep-alive connection is idle, then ask on it."""
+    """Publish while a keep-alive connection is idle, then send a request on it."""
     observation, url, room = Observation(), await laboratory.server(), new_room()
     async with connect(url) as connection:
         connection.get(f"/polling/{room}/")
@@ -56,12 +56,12 @@ async def idle_connection(laboratory: Laboratory) -> Observation:
             seconds=f"{SILENCE:g}",
             count=len(silence),
         )
-        asked, before = time.monotonic(), connection.received
+        sent_at, before = time.monotonic(), connection.received
         connection.get(f"/polling/{room}/?since={batch['cursor']}")
         answer = json.loads(await connection.body(await connection.head()))
         observation.add(
             _("A second request on it receives the event after {time} ms, in {count} bytes."),
-            time=milliseconds(time.monotonic() - asked),
+            time=milliseconds(time.monotonic() - sent_at),
             count=connection.received - before,
         )
     observation.expect(silence == b"" and len(answer["events"]) == 1)
@@ -86,7 +86,7 @@ async def push(laboratory: Laboratory) -> Observation:
         count=len(delays),
     )
     observation.add(
-        _("The slowest arrives {time} ms after its publisher began to send it."),
+        _("The slowest arrives {time} ms after its publisher began to send the request."),
         time=milliseconds(max(delays)),
     )
     return observation
@@ -130,7 +130,7 @@ async def long_polling(laboratory: Laboratory) -> Observation:
     observation, url, room = Observation(), await laboratory.server(), new_room()
     cursor = await start_cursor(url, room)
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:
-        asked = time.monotonic()
+        sent_at = time.monotonic()
         poll = asyncio.create_task(http.get(f"/longpoll/{room}/?since={cursor}&wait=10"))
         await asyncio.sleep(0.5)
         held = not poll.done()
@@ -138,13 +138,13 @@ async def long_polling(laboratory: Laboratory) -> Observation:
         batch = (await poll).json()
         observation.add(
             _("A poll is held until an event is published, then answered: after {time} ms."),
-            time=milliseconds(time.monotonic() - asked),
+            time=milliseconds(time.monotonic() - sent_at),
         )
-        asked = time.monotonic()
+        sent_at = time.monotonic()
         empty = (await http.get(f"/longpoll/{room}/?since={batch['cursor']}&wait=1")).json()
         observation.add(
             _("A poll with `wait=1` and no event is answered too, empty: after {time} ms."),
-            time=milliseconds(time.monotonic() - asked),
+            time=milliseconds(time.monotonic() - sent_at),
         )
     observation.expect(held and len(batch["events"]) == 1 and not empty["events"])
     return observation

@@ -24,7 +24,7 @@ CHANNEL = "background-tasks"
 TASKS = 40
 WORKERS = 2
 FINISHED = 40.0  # seconds until all tasks must be done
-PAUSE = 0.05  # seconds between two looks at a task's state
+PAUSE = 0.05  # seconds between two checks of a task's state
 
 
 class PlainWorkers:
@@ -132,7 +132,7 @@ async def exactly_once(laboratory: Laboratory) -> Observation:
 
 
 async def from_a_view(laboratory: Laboratory) -> Observation:
-    """Start a task by a view before a worker runs, then start the worker."""
+    """Start a task from a view while no worker runs, then start a worker."""
     observation = Observation()
     url, room = await laboratory.task_server(), f"notes-{uuid.uuid4().hex[:8]}"
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:

@@ -1,1 +1,1 @@
-"""The notes' code, as it stands there; the experiments run it."""
+"""Code of the notes, unchanged; the experiments run it."""

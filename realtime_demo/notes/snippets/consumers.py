@@ -1,4 +1,4 @@
-"""A chat's consumers, in the form of the notes: synchronous by `async_to_sync`, and awaiting."""
+"""Chat consumers in the form of the notes: synchronous with `async_to_sync`, and asynchronous."""
 
 from __future__ import annotations
 

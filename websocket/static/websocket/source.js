@@ -19,7 +19,7 @@ const SERVICE_RESTART = 1012;
 export class WebSocketSource extends Source {
   /** @type {WebSocket | undefined} */
   #socket;
-  /** Cursors of the rooms joined besides the URL's. @type {Map<string, string>} */
+  /** Cursors of the joined rooms other than the URL's. @type {Map<string, string>} */
   #joined = new Map();
   #room;
   #protocols;

@@ -20,7 +20,7 @@ export class Changes {
     this.send = send;
   }
 
-  /** Whether the server allows it: the rule of `changeable` in transports/http/publish.py. */
+  /** Whether the server allows a change of the event, as `changeable` in transports/http/publish.py. */
   allows({ type, sender, verified }) {
     const { name, isStaff } = this.permission;
     if (isStaff) return type === "message" || type === "announcement";

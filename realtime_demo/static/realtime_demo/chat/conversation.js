@@ -103,7 +103,7 @@ export class Conversation {
     if (this.#isAtEnd) this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** Returns the item of an event; null for an edit, which changes an earlier item, for a program's event, which has a name, and for an unknown type. */
+  /** Returns the item of an event. Null for an edit, for an event with a name, and for an unknown type. */
   #show({ event }) {
     if (event.type === "edit" || event.type === "delete") return this.#change(event);
     if (!isKnown(event) || event.name !== undefined) return null;

@@ -64,7 +64,7 @@ export class Playback {
     this.onSelect(occurrence);
   }
 
-  /** Selects the next event to either side; the newest if none is selected. @param {number} step */
+  /** Selects the event `step` away from the selected one; the newest if none is selected. @param {number} step */
   move(step) {
     if (this.#frozenAt === null) {
       this.freeze(true);

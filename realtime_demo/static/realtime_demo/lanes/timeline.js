@@ -94,7 +94,7 @@ export class Track {
     return this.isStream ? NaN : this.empty / this.answered;
   }
 
-  /** Counts the last request once the next begins: its events arrive after its last byte. */
+  /** Counts a request when the next one begins: the request's events arrive after its last byte. */
   #countLast() {
     const last = this.exchanges.at(-1);
     if (!last?.answered) return;

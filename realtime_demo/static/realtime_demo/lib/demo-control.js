@@ -9,7 +9,7 @@ const FIRST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 const LEASE_INTERVAL = 1_500; // a lease that is not renewed ends after four seconds
 
-/** Only the `code` of a 403 has a message of its own: another may name a member of the request. */
+/** Uses `code` only with a 403: with other statuses, it may name a member of the request. */
 const message = ({ status }, { code, detail }) =>
   problemText({ status, detail, code: status === 403 ? code : undefined });
 

@@ -46,7 +46,7 @@ function byLock(onHeld, onDenied) {
 }
 
 /**
- * By messages between the tabs: over plain http from another machine, browsers have no locks. A
+ * Uses messages between the tabs: over plain http from another machine, browsers have no locks. A
  * waiting tab repeats its request, and runs once no tab answers; of two running tabs, the one that
  * sent the last message continues.
  */

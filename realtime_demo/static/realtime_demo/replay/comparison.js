@@ -9,8 +9,8 @@ export const isComparison = (document) => Array.isArray(document?.configurations
 
 /**
  * Returns the deliveries of each technique's first client in the first configuration. Techniques
- * were measured one after the other with the same schedule, so an event is the one with the same
- * number by each technique. Throws an error in the page's language if there are no deliveries.
+ * were measured one after the other with the same schedule, so events
+ * with the same number are one event. Throws an error in the page's language if there are no deliveries.
  *
  * @param {any} document
  * @returns {Omit<import("./recording.js").Recording, "format" | "version">}

@@ -40,7 +40,7 @@ async function open(file) {
   await showingProblem(file.name, async () => (shown = show(parseRecording(await file.text()))));
 }
 
-/** Acts; shows the error if that fails. @param {string} subject @param {() => Promise<unknown>} act */
+/** Calls `act`; shows the error if it fails. @param {string} subject @param {() => Promise<unknown>} act */
 async function showingProblem(subject, act) {
   const problem = byId("problem");
   problem.hidden = true;

@@ -85,7 +85,7 @@ export function toRecording(timeline, lanes, { from, to, room, settings }) {
 
 /**
  * Reads a recording, or the output of `compare --json`. Throws an error in the page's language that
- * has what was expected.
+ * says what was expected.
  *
  * @param {string} text
  * @returns {Recording}

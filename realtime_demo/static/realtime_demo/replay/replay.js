@@ -75,7 +75,7 @@ export class Replay {
       const { track } = recipient;
       for (const { start, head, end, answered } of lane.requests) {
         let exchange;
-        // After what else arrived at that time: an event counts for the request before.
+        // After everything else at that time: an event counts for the request that began before it.
         schedule(start, () => (exchange = track.begin(began + start)), 1);
         schedule(head, () => (exchange.head = began + head), head === start ? 2 : 0);
         schedule(end, () => track.finish(exchange, began + end, answered), end === start ? 2 : 0);

@@ -40,7 +40,7 @@ export class Receiver extends Recipient {
    * @param {() => object} page.options of a source
    * @param {() => string} page.presenceName "": none
    * @param {(occurrence: object, isNew: boolean) => void} page.arrived
-   * @param {(receiver: Receiver, isNewState: boolean) => void} page.changed called when its state or text changes
+   * @param {(receiver: Receiver, isNewState: boolean) => void} page.changed called when the state or the text of a receiver changes
    * @param {(time: number) => boolean} page.isVisibleSince
    * @param {() => void} page.onUnauthenticated called when the server rejects the user's session
    */

@@ -20,7 +20,7 @@ def boundary(response: Exchange) -> str:
 
 
 def parts(response: Exchange, delimiter: str) -> list[tuple[str, bytes]]:
-    """Return the media type and the body of each part that a delimiter has ended."""
+    """Return the media type and the body of each complete part."""
     _preamble, *complete = (b"\r\n" + response.body).split(f"\r\n--{delimiter}\r\n".encode())
     pairs = []
     for part in complete[:-1]:
@@ -58,7 +58,7 @@ async def resume(bench: Bench) -> None:
 
 
 async def check(response: Exchange, expected: list[Event]) -> None:
-    """Check that `expected` arrive, each in a part of its own that has been ended."""
+    """Check that `expected` arrive, each in a complete part of its own."""
     await response.head()
     last = expected[-1].encoded
     await response.until(lambda: last in response.body)

@@ -15,7 +15,7 @@ async def nothing(bench: Bench) -> None:
 
 
 async def poll(bench: Bench, *expected: str) -> None:
-    """Publish the `expected` texts after an earlier event; a poll must return just them."""
+    """Publish the `expected` texts after an earlier event; a poll must return only these."""
     room = bench.room()
     (earlier,) = await bench.publish(room, "earlier")
     await bench.publish(room, *expected)

@@ -1,4 +1,4 @@
-"""Cases of a stream behind a proxy that buffers and compresses, as nginx does by default."""
+"""Cases of a stream behind a proxy that buffers, as nginx does by default, or compresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task: `POST /run/<room>/` publishes its lines, also if an earlier attempt was interrupted."""
+"""A task: `POST /run/<room>/` publishes its lines, even if an earlier attempt was interrupted."""
 
 from realtime_demo.workshop.application import build_application  # isort: skip
 
@@ -15,7 +15,7 @@ from transports.http.scope import Receive, Send
 
 
 class Run(Endpoint):
-    """Runs `{"task", "lines", "dies_after"}`; the worker dies after so many lines."""
+    """Runs `{"task", "lines", "dies_after"}`; the worker dies after `dies_after` lines."""
 
     methods = ("POST",)
 
