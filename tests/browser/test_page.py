@@ -236,6 +236,12 @@ async def test_retried_publish_is_published_once(page: Page) -> None:
     assert len(set(keys)) == 2
 
 
+BOTH_KEYS = """(keys) => {
+  const press = (key) => new KeyboardEvent("keydown", { key, bubbles: true });
+  for (const key of keys) document.body.dispatchEvent(press(key));
+}"""
+
+
 async def test_page_works_by_keyboard_alone(
     page: Page, memory_live_server: LiveServer, room: str
 ) -> None:
@@ -253,6 +259,11 @@ async def test_page_works_by_keyboard_alone(
         await page.keyboard.press(str(number))
         await expect(lane(page, name)).to_have_attribute("data-state", "open")
 
+    await page.evaluate(BOTH_KEYS, [" ", "ArrowLeft"])  # before a frame is drawn
+    await expect(page.locator(".picked")).to_have_text("ada 1: Good morning")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "false")
     await page.keyboard.press("Space")
     await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", "true")
     await page.keyboard.press("ArrowLeft")

@@ -66,10 +66,8 @@ export class Playback {
 
   /** Selects the event `step` away from the selected one; the newest if none is selected. @param {number} step */
   move(step) {
-    if (this.#frozenAt === null) {
-      this.freeze(true);
-      this.lanes.draw(this.#frozenAt);
-    }
+    if (this.#frozenAt === null) this.freeze(true);
+    if (this.lanes.isStale) this.lanes.draw(this.#frozenAt); // the picture has the visible events
     const { visible, selected } = this.lanes;
     const index = selected ? visible.indexOf(selected) + step : visible.length - 1;
     if (visible[index]) this.select(visible[index]);
