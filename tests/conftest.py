@@ -184,7 +184,8 @@ def own_server(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def language() -> Iterator[None]:
-    """Leave the language that a page or a command of the test has activated."""
+    """Begin in the default language, and leave the one that a page or a command activates."""
+    translation.deactivate()
     yield
     translation.deactivate()
 

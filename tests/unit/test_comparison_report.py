@@ -86,7 +86,7 @@ def test_disagreement_names_its_configuration() -> None:
     texts = findings(result_of((few, a_round([0.5] * 20)), (many, late)))
     assert any(
         text.startswith("Theory disagrees: Polling, ") and "at 60 clients" in text for text in texts
-    )
+    ), texts
 
 
 def test_long_table_splits_between_techniques() -> None:
