@@ -9,21 +9,20 @@ import contextlib
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 
 from realtime_demo.production.cluster import form
 
-from .failover import Node, until
+from .failover import Group, Node, until
 from .ports import free_ports
 
 NODE_TIMEOUT = 1_000  # milliseconds without an answer until a node is considered down
 BUS = 10_000  # added to a node's port: that of the connections between nodes
 
 
-class Cluster:
+class Cluster(Group):
     """`masters` masters, each with `replicas` replicas, for the block."""
 
     def __init__(self, directory: Path, masters: int = 3, replicas: int = 1) -> None:
@@ -33,22 +32,6 @@ class Cluster:
             for number in range(masters * (1 + replicas))
         ]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         for node in self.nodes:

@@ -10,6 +10,7 @@ import math
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -67,17 +68,14 @@ class Node:
         return {}
 
 
-class Failover:
-    """A master, a replica and three Sentinels, for the block."""
+class Group(ABC):
+    """Redis servers that are started together, for the block."""
 
-    def __init__(self, directory: Path) -> None:
-        first, second, *others = free_ports(5)
-        self.nodes = [
-            Node(directory / f"redis-{n}", port) for n, port in enumerate((first, second))
-        ]
-        self.sentinels = [Node(directory / f"sentinel-{n}", p) for n, p in enumerate(others)]
-        addresses = ",".join(f"127.0.0.1:{port}" for port in others)
-        self.url = f"redis+sentinel://{addresses}/{NAME}/0"
+    @abstractmethod
+    def start(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
 
     def __enter__(self) -> Self:
         try:
@@ -94,6 +92,19 @@ class Failover:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class Failover(Group):
+    """A master, a replica and three Sentinels, for the block."""
+
+    def __init__(self, directory: Path) -> None:
+        first, second, *others = free_ports(5)
+        self.nodes = [
+            Node(directory / f"redis-{n}", port) for n, port in enumerate((first, second))
+        ]
+        self.sentinels = [Node(directory / f"sentinel-{n}", p) for n, p in enumerate(others)]
+        addresses = ",".join(f"127.0.0.1:{port}" for port in others)
+        self.url = f"redis+sentinel://{addresses}/{NAME}/0"
 
     def start(self) -> None:
         """Start all; return once the replica is in sync and each Sentinel knows the others."""

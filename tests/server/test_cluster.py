@@ -15,8 +15,7 @@ from redis.crc import key_slot
 from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
-from realtime_demo.production import programs
-from tests.support.redis_server import INSTALL, free_port, missing
+from tests.support.redis_server import free_port, need_redis_server
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person
@@ -31,10 +30,7 @@ pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    try:
-        programs.redis_server()
-    except programs.Missing:
-        missing("redis-server", INSTALL)
+    need_redis_server()
     with Cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 

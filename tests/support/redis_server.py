@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from faults.ports import free_ports
+from realtime_demo.production import programs
 
 from .waiting import BOUND
 
@@ -31,6 +32,14 @@ def redis_executable() -> str:
     except ImportError:
         missing("redis-server", INSTALL)
     return str(__redis_executable__)
+
+
+def need_redis_server() -> None:
+    """Skip the test, or in CI fail it, if the deployments' redis-server is missing."""
+    try:
+        programs.redis_server()
+    except programs.Missing:
+        missing("redis-server", INSTALL)
 
 
 def missing(part: str, install: str) -> None:

@@ -111,7 +111,8 @@ class RedisRegister:
 class DatabaseRegister:
     """A table. Only reports that have been renewed count.
 
-    A process that is replaced, as at each restart without a `SECRET_KEY`, reports no more.
+    Otherwise a restart without a `SECRET_KEY` would disagree with the last report of the process
+    that it replaces.
     """
 
     compared: tuple[str, ...] = ("SECRET_KEY",)
