@@ -250,6 +250,40 @@ async def test_events_lost_with_a_master_cause_a_reset(cluster: Cluster, log: Cl
     await asyncio.to_thread(until, lambda: cluster.follows(master, replica))
 
 
+async def test_a_slot_that_moves_to_a_promoted_node_causes_no_reset(
+    cluster: Cluster, log: ClusterStore
+) -> None:
+    slot = slot_of("r")
+    target = await asyncio.to_thread(cluster.other_master, cluster.master_of(slot))
+    promoted = await asyncio.to_thread(cluster.replica_of, target)
+    await asyncio.to_thread(cluster.promote, promoted)
+    (first,) = await publish(log, "1")
+    await asyncio.to_thread(cluster.move, slot, cluster.master_of(slot), promoted)
+    (second,) = await publish(log, "2")
+    assert (await log.read("r", first.cursor)).events == (second,)
+
+
+async def test_a_promoted_node_that_restarts_begins_an_epoch(
+    cluster: Cluster, log: ClusterStore
+) -> None:
+    slot = slot_of("r")
+    (first,) = await publish(log, "1")
+    master = cluster.master_of(slot)
+    replica = await asyncio.to_thread(cluster.cut_off, master)
+    (lost,) = await publish(log, "2")
+    master.end(signal.SIGKILL)
+    replica.signal(signal.SIGCONT)
+    await asyncio.to_thread(until, lambda: cluster.is_master(replica))
+    replica.end(signal.SIGTERM)  # `INFO replication` forgets the promotion
+    cluster.serve(replica)
+    (second,) = await publish(log, "3")
+    assert second.cursor.seq == lost.cursor.seq
+    assert not second.cursor.belongs_to(lost.cursor.epoch)
+    events = (await log.read("r", first.cursor)).events
+    assert [event.type for event in events] == ["reset", "message"]
+    cluster.serve(master)
+
+
 # --- The URL ------------------------------------------------------------------------------------
 
 

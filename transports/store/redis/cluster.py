@@ -20,7 +20,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ClusterDownError, NoScriptError, RedisClusterException
+from redis.exceptions import ClusterDownError, MovedError, NoScriptError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -33,20 +33,32 @@ from transports.store.redis.url import cluster_nodes
 BUCKETS = 1_024  # hash tags: many more than masters, and few enough for a key each
 TIMEOUT = 2.0  # seconds for a response: a paused node must not delay the rooms of the others
 
-# Before an append: begin a new epoch if this server has been promoted since the last one, as
-# `promotion` explains. Connections outlive a failover here, so it is checked by each append. A
-# reader needs no check: a lost event that it has read is after the last one in the stream.
+# Before an append: begin a new epoch if a replica has been promoted since the last append of the
+# bucket, of which a key notes the node and its replication ID. Connections outlive a failover here,
+# so it is checked by each append. A reader needs no check: a lost event that it has read is after
+# the last one in the stream. A node that differs and still is a master has not been replaced: the
+# slot has moved from it, with its keys. `promotion` explains the fields of `INFO replication`.
 _PROMOTION = """
-local promotion = table.remove(KEYS)
+local key = table.remove(KEYS)
 local replication = redis.pcall('INFO', 'replication')
 if type(replication) == 'string' then
-  local offset = string.match(replication, 'second_repl_offset:(%S+)')
-  local marker = string.match(replication, 'master_replid2:(%S+)') .. ':' .. offset
-  if redis.call('GET', promotion) ~= marker then
-    if offset ~= '-1' and redis.call('EXISTS', KEYS[2]) == 1 then
+  local id = string.match(replication, 'master_replid:(%S+)')
+  local former_id = string.match(replication, 'master_replid2:(%S+)')
+  local was_replica = string.match(replication, 'second_repl_offset:(%S+)') ~= '-1'
+  local noted_node, noted_id = string.match(redis.call('GET', key) or '', '(%S+) (%S+)')
+  if noted_id ~= id then
+    local node, promoted = redis.call('CLUSTER', 'MYID'), was_replica
+    if noted_id == former_id then
+      promoted = true
+    elseif noted_id and noted_node ~= node then
+      local nodes = redis.call('CLUSTER', 'NODES')
+      local flags = ',' .. (string.match(nodes, noted_node .. ' %S+@%S+ (%S+)') or '') .. ','
+      promoted = not string.find(flags, ',master,') or string.find(flags, ',fail,')
+    end
+    if promoted and redis.call('EXISTS', KEYS[2]) == 1 then
       redis.call('SET', KEYS[2], ARGV[1])
     end
-    redis.call('SET', promotion, marker)
+    redis.call('SET', key, node .. ' ' .. id)
   end
 end
 """
@@ -176,8 +188,29 @@ class ClusterStore(RedisStore):
         promotion = f"{self._prefix}:promotion:{{{bucket_of(room)}}}"
         return [*super()._append_keys(room, once), promotion]
 
-    async def _confirm(self) -> bool:
-        return False
+    async def _confirm(self, room: str) -> bool:
+        # A former master claims its slots until it has heard of the promotion. Of all claims, the
+        # one of the greatest configuration epoch is valid (cluster-spec, "Configuration epoch").
+        client = cast(ClusterClient, self._reader)
+        slot = client.keyslot(self._key(room))
+        answers = await asyncio.gather(
+            *(
+                client.execute_command("CLUSTER NODES", target_nodes=[node])
+                for node in client.get_nodes()
+            ),
+            return_exceptions=True,
+        )
+        claims = [
+            (int(node["epoch"]), address)
+            for nodes in answers
+            if not isinstance(nodes, BaseException)
+            for address, node in nodes.items()
+            if any(int(slots[0]) <= slot <= int(slots[-1]) for slots in node["slots"])
+        ]
+        if claims:
+            _, address = max(claims)
+            await client.nodes_manager.move_slot(MovedError(f"{slot} {address}"))
+        return bool(claims)
 
     async def rooms(self) -> list[str]:
         keys = self._reader.scan_iter(f"{self._prefix}:room:*", count=1_000)

@@ -187,13 +187,13 @@ class RedisStore:
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         batch = await self._next(room, since)
-        if batch is None and await self._confirm():
+        if batch is None and await self._confirm(room):
             # A former master does not know the epoch that its promoted replica has begun: it
             # would repeat all events to a subscriber that has read from the replica.
             batch = await self._next(room, since)
         return batch or await self._whole(room, cast(Cursor, since))
 
-    async def _confirm(self) -> bool:
+    async def _confirm(self, room: str) -> bool:
         """Return whether the reader is now certain to read the present master."""
         return await self._pool.confirm()
 
