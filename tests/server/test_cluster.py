@@ -263,6 +263,17 @@ async def test_a_slot_that_moves_to_a_promoted_node_causes_no_reset(
     assert (await log.read("r", first.cursor)).events == (second,)
 
 
+async def test_a_promoted_node_begins_no_epoch_in_a_new_room(
+    cluster: Cluster, log: ClusterStore
+) -> None:
+    master = cluster.master_of(slot_of("r"))
+    replica = await asyncio.to_thread(cluster.replica_of, master)
+    await asyncio.to_thread(cluster.promote, replica)
+    start = (await log.read("r", None)).cursor
+    (event,) = await publish(log, "1")
+    assert (await log.read("r", start)).events == (event,)
+
+
 async def test_a_promoted_node_that_restarts_begins_an_epoch(
     cluster: Cluster, log: ClusterStore
 ) -> None:

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transports.events import Cursor
+from transports.store.base import STORE_TOKEN_LENGTH, new_token
 from transports.store.redis.connection import POOL_TIMEOUT
 from transports.store.redis.log import head_of
 from transports.store.redis.store import APPEND, RedisStore, reached, scanned
@@ -33,11 +34,12 @@ from transports.store.redis.url import cluster_nodes
 BUCKETS = 1_024  # hash tags: many more than masters, and few enough for a key each
 TIMEOUT = 2.0  # seconds for a response: a paused node must not delay the rooms of the others
 
-# Before an append: begin a new epoch if a replica has been promoted since the last append of the
-# bucket, of which a key notes the node and its replication ID. Connections outlive a failover here,
-# so it is checked by each append. A reader needs no check: a lost event that it has read is after
-# the last one in the stream. A node that differs and still is a master has not been replaced: the
-# slot has moved from it, with its keys. `promotion` explains the fields of `INFO replication`.
+# Before an append: begin a new epoch if a replica has been promoted since the bucket's last append,
+# or first epoch, of which a key notes the node and its replication ID. Connections outlive a
+# failover here, so it is checked by each append. A reader needs no check: a lost event that it has
+# read is after the last one in the stream. Another node that is a master still has not been
+# replaced: the slot has moved from it, with its keys. `promotion` explains the fields of
+# `INFO replication`.
 _PROMOTION = """
 local key = table.remove(KEYS)
 local replication = redis.pcall('INFO', 'replication')
@@ -47,10 +49,12 @@ if type(replication) == 'string' then
   local was_replica = string.match(replication, 'second_repl_offset:(%S+)') ~= '-1'
   local noted_node, noted_id = string.match(redis.call('GET', key) or '', '(%S+) (%S+)')
   if noted_id ~= id then
-    local node, promoted = redis.call('CLUSTER', 'MYID'), was_replica
+    local node, promoted = redis.call('CLUSTER', 'MYID'), false
     if noted_id == former_id then
       promoted = true
-    elseif noted_id and noted_node ~= node then
+    elseif noted_node == node then
+      promoted = was_replica
+    elseif noted_node then
       local nodes = redis.call('CLUSTER', 'NODES')
       local flags = ',' .. (string.match(nodes, noted_node .. ' %S+@%S+ (%S+)') or '') .. ','
       promoted = not string.find(flags, ',master,') or string.find(flags, ',fail,')
@@ -61,6 +65,11 @@ if type(replication) == 'string' then
     redis.call('SET', key, node .. ' ' .. id)
   end
 end
+"""
+
+_BEGIN = """
+redis.call('SET', KEYS[2], ARGV[1], 'NX')
+return redis.call('GET', KEYS[2])
 """
 
 
@@ -170,6 +179,7 @@ class ClusterStore(RedisStore):
         reader = ClusterClient(url, connections, retry=Retry(NoBackoff(), 1), **options)
         self._redis, self._reader = cast(Redis, writer), cast(Redis, reader)
         self._append = writer.register_script(_PROMOTION + APPEND)
+        self._begin_epoch = reader.register_script(_PROMOTION + _BEGIN)
 
     def _key(self, room: str) -> str:
         return f"{self._prefix}:room:{{{bucket_of(room)}}}:{room}"
@@ -211,6 +221,13 @@ class ClusterStore(RedisStore):
             _, address = max(claims)
             await client.nodes_manager.move_slot(MovedError(f"{slot} {address}"))
         return bool(claims)
+
+    async def _begin(self, room: str) -> str:
+        token = new_token(STORE_TOKEN_LENGTH)
+        store_token: bytes = await reached(
+            self._begin_epoch(keys=self._append_keys(room, []), args=[token])
+        )
+        return store_token.decode()
 
     async def rooms(self) -> list[str]:
         keys = self._reader.scan_iter(f"{self._prefix}:room:*", count=1_000)
