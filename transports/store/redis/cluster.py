@@ -199,7 +199,7 @@ class ClusterStore(RedisStore):
         return [*super()._append_keys(room, once), promotion]
 
     async def _confirm(self, room: str) -> bool:
-        # A former master claims its slots until it has heard of the promotion. Of all claims, the
+        # A former master claims its slots until it learns of the promotion. Of all claims, the
         # one of the greatest configuration epoch is valid (cluster-spec, "Configuration epoch").
         client = cast(ClusterClient, self._reader)
         slot = client.keyslot(self._key(room))
