@@ -99,7 +99,7 @@ class Boundary:
     # Requests
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Daphne, which alone names no version of the specification, sends no Date.
+        # Daphne, the only server without a `spec_version`, sends no Date.
         if scope["type"] == "http" and "spec_version" not in scope.get("asgi", {}):
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.

@@ -203,7 +203,7 @@ async def test_memory_distinguishes_evicted_from_new_rooms(
     many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even after more evictions than the store keeps."""
-    monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
+    monkeypatch.setattr(history, "EVICTED_LENGTH", 1 if many else 10)
     log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=1)
     empty = (await log.read("a", None)).cursor
     await fill(log, 2, "a")

@@ -1,10 +1,10 @@
 """Agreement of the processes of one feed on the settings that they must have in common.
 
-Each process writes digests of these settings to a register, and reads those of the others: an
-error is logged for each process that differs, and of two the one that has started later is not
-ready. With Redis the register is a hash under the feed's prefix: processes with another prefix
-are another feed. Without Redis it is a table of the database, for the setting that signs sessions
-and tokens: each of these processes has a feed of its own.
+Each process writes digests of these settings to a register, and reads those of the others. It logs
+an error for each process that differs, and is not ready if that process started earlier. With
+Redis the register is a hash under the feed's prefix: processes with another prefix have another
+feed. Without Redis each process has its own feed; the register is then a table of the database,
+and compares only `SECRET_KEY`, which signs sessions and tokens.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Register(Protocol):
 
     @property
     def shared(self) -> str:
-        """What the processes share, as a sentence's object."""
+        """The resource that the processes share, as the object of a sentence."""
 
     async def now(self) -> float: ...
 
