@@ -226,9 +226,8 @@ def account(
     delays: defaultdict[str, list[float]] = defaultdict(list)
     for follower in followers:
         name = follower.technique.name
-        row = rows.setdefault(
-            name, Row(fault.name, name, 0, history.cursor.seq + len(lost_by_redis))
-        )
+        sent = history.cursor.seq + len(lost_by_redis)
+        row = rows.setdefault(name, Row(fault.name, name, 0, sent))
         ledger = follower.ledger
         ledger.close(history.cursor)
         row.clients += 1

@@ -8,7 +8,7 @@ import logging
 class WithoutSecrets(logging.Filter):
     """Removes query strings (cursors, names) and credentials from Uvicorn's log.
 
-    A client's faults are no errors of the server: a text frame that is not UTF-8 is logged without
+    A client's faults are not errors of the server: a text frame that is not UTF-8 is logged without
     a traceback, and a handshake that the application has rejected with a response is not logged.
     """
 

@@ -111,7 +111,7 @@ class LeanConnection(MeasuredClient):
 
     def __init__(self, base_url: str, *args: Any, **options: Any) -> None:
         super().__init__(base_url, *args, **options)
-        # The same fields as httpx, so that requests have a common client's size.
+        # The same fields as httpx, so that requests have the size of a common client's.
         fields = {
             "Host": urlsplit(base_url).netloc,
             "Accept": "*/*",

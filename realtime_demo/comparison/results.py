@@ -1,4 +1,4 @@
-"""Results of a run: events, deliveries and their ledger, costs, and the theory's predictions."""
+"""Results of a run: events, the ledger of their deliveries, costs, and predictions."""
 
 from __future__ import annotations
 
@@ -68,21 +68,21 @@ class Ledger:
         cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int, refused: int = 0
     ) -> Ledger:
         """Count `samples`, which are in each client's order of receipt; `refused` is in events."""
-        order: Mapping[int, int] = {event.number: event.seq for event in sent}
-        seen: Counter[tuple[int, int]] = Counter()
+        seqs: Mapping[int, int] = {event.number: event.seq for event in sent}
+        deliveries: Counter[tuple[int, int]] = Counter()
         latest: dict[int, int] = {}
         disordered = 0
         for sample in samples:
-            seq = order.get(sample.number)
+            seq = seqs.get(sample.number)
             if seq is None:
                 continue  # of the warm-up, or from another publisher
-            seen[sample.client, sample.number] += 1
-            if seen[sample.client, sample.number] == 1:
+            deliveries[sample.client, sample.number] += 1
+            if deliveries[sample.client, sample.number] == 1:
                 disordered += seq < latest.get(sample.client, 0)
                 latest[sample.client] = max(seq, latest.get(sample.client, 0))
-        due, received = len(sent) * clients, len(seen)
-        doubled = seen.total() - received
-        return cls(due, received, due - received, doubled, disordered, refused * clients)
+        expected, received = len(sent) * clients, len(deliveries)
+        doubled = deliveries.total() - received
+        return cls(expected, received, expected - received, doubled, disordered, refused * clients)
 
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:

@@ -18,12 +18,12 @@ def findings(result: Result) -> list[str]:
     sentences = [_completeness(result), *result.warnings, *withheld(result)]
     first = result.configurations[0]
     if len(first.shown) > 1:
-        of_first = [*_delays(first), *_requests(first), *_idle(first)]
+        details = [*_delays(first), *_requests(first), *_idle(first)]
         # The other configurations of a sweep are in the tables and charts.
-        if any(one.settings != first.settings for one in result.configurations):
+        if any(each.settings != first.settings for each in result.configurations):
             where = _where(first)
-            of_first = [_("At {where}: {text}").format(where=where, text=text) for text in of_first]
-        sentences += of_first
+            details = [_("At {where}: {text}").format(where=where, text=text) for text in details]
+        sentences += details
     sentences += _crowding(result)
     sentences += _agreement(result)
     return sentences
@@ -144,9 +144,9 @@ def _requests_each(number: float) -> str:
 def _crowding(result: Result) -> list[str]:
     """Describe the configuration in which deliveries wait longest for other clients' work."""
     crowded = [
-        (configuration, some)
+        (configuration, measurements)
         for configuration in result.configurations
-        if (some := [m for m in configuration.shown if m.crowded])
+        if (measurements := [m for m in configuration.shown if m.crowded])
     ]
     if not crowded:
         return []

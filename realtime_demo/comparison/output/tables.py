@@ -23,15 +23,14 @@ Tone = Literal["", "good", "fair", "bad"]
 TEN = gettext_noop("needs 10 events of each technique")
 THOUSAND = gettext_noop("needs 1,000 events of each technique")
 HUNDRED = gettext_noop("needs 100 events of each technique")
-TAPPED = gettext_noop("counted by the tap, on connections without TLS")
-IDLE = gettext_noop("counted by the tap, over at least two heartbeats")
-LOCAL = gettext_noop("known for one technique at a time, of a server on this machine, with Linux")
+TAPPED = gettext_noop("needs the tap, on connections without TLS")
+IDLE = gettext_noop("needs the tap, for at least two heartbeats")
+LOCAL = gettext_noop("needs one technique at a time, and a server on this machine with Linux")
 PROBED = gettext_noop(
-    "probed of techniques that wait for events, one at a time; the server's on this machine"
+    "needs one technique at a time, one that waits for events; for the server, also a server on "
+    "this machine"
 )
-SMALL = gettext_noop(
-    "known with 50 clients of each technique or more, of a server on this machine, with Linux"
-)
+SMALL = gettext_noop("needs 50 clients of each technique, and a server on this machine with Linux")
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
     table = Table(
         _("Machines and Redis, and the limit that is met first"),
         (
-            *("", _("processes M A"), _("machines A"), _("they lack first")),
+            *("", _("processes M A"), _("machines A"), _("first limit")),
             *(_("Redis shards R"), _("room's shard, % of a core R"), _("clients of a room R")),
         ),
     )

@@ -63,7 +63,7 @@ export class Replay {
     this.advance(position);
   }
 
-  /** All that happened, by time. */
+  /** Returns the actions of the recording, by time. */
   #schedule() {
     const { began, lanes, events, notes, hidden } = this.recording;
     const { timeline } = this;
