@@ -76,7 +76,7 @@ def test_delays_are_predicted_and_measured() -> None:
 
 
 @pytest.mark.parametrize("name", PAPERS)
-def test_a_paper_is_predictable_and_says_what_it_leaves_out(name: str) -> None:
+def test_a_paper_is_predictable_and_names_its_omissions(name: str) -> None:
     PAPERS[name].settings.check_predictable()
     console = Console(width=100, record=True, file=None)
     cost = Cost(10.0, 20, 20, cpu=1.0)

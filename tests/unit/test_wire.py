@@ -271,7 +271,7 @@ def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
     assert recording.size <= capture.MOST + len(filler)
 
 
-def test_polls_are_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_whole_polls_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST", 10_000)
     monkeypatch.setattr(capture, "LEAST", 1_000)
     recorder, connection = Recorder(), FakeConnection()
