@@ -52,7 +52,7 @@ async def test_faults_of_a_server_are_detected() -> None:
     for measurement in measurements.values():
         seqs = [event.seq for event in measurement.sent]
         dropped = [seq for seq in seqs if seq % broken_server.DROPPED == 0]
-        doubled = [
+        duplicated = [
             seq for seq in seqs if seq % broken_server.DUPLICATED == 0 and seq not in dropped
         ]
         assert len(dropped) >= 3 and len(duplicated) >= 2, "the window has faults"
