@@ -65,10 +65,12 @@ class Results:
         limits = [Limit("No delivery lost, duplicated or out of order", valid, not broken)]
         if self.errors:
             limits.append(Limit("Every step measured", "; ".join(self.errors), False))
-        ours, theirs = (self.fanout_of(n, LIMITED_LOAD) for n in ("websocket", BASELINE.name))
-        if ours and theirs:
-            times = theirs.cost / ours.cost
-            requirement = f"WebSocket, {ours.load.name}: {TIMES_BELOW:g} times below the tutorial"
+        websocket, baseline = (
+            self.fanout_of(n, LIMITED_LOAD) for n in ("websocket", BASELINE.name)
+        )
+        if websocket and baseline:
+            times = baseline.cost / websocket.cost
+            requirement = f"WebSocket, {LIMITED_LOAD}: {TIMES_BELOW:g} times below the tutorial"
             limits.append(Limit(requirement, f"{times:.1f} times", times >= TIMES_BELOW))
         for run in self.idle:
             if CONTESTANT[run.contestant].is_default:

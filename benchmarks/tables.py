@@ -96,8 +96,8 @@ def _capacity(run: Fanout | None) -> str:
 
 
 def _times(results: Results, contestant: Contestant) -> str:
-    ours, theirs = (results.fanout_of(each.name, LIMITED_LOAD) for each in (contestant, BASELINE))
-    return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
+    run, baseline = (results.fanout_of(each.name, LIMITED_LOAD) for each in (contestant, BASELINE))
+    return f"{baseline.cost / run.cost:.1f}" if run and baseline and run is not baseline else ""
 
 
 def _problem(run: Audited) -> str:

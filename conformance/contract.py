@@ -139,13 +139,13 @@ class Reader:
             response = await connection.response(body=False)
             self.connected.set()
             response.expect(200)
-            seen = 0
+            yielded = 0
             async for data in connection.pieces(response):
                 self.raw += data
                 events = self.framed()
-                for event in events[seen:]:
+                for event in events[yielded:]:
                     yield event
-                seen = len(events)
+                yielded = len(events)
 
     def request(self, path: str) -> bytes:
         if self.technique == "sse" and self.since is not None:

@@ -163,8 +163,8 @@ class Connection:
     async def rest(self) -> bytes:
         """Return the bytes up to the end of the connection."""
         data = b""
-        while len(data) < LONGEST and (more := await self.some()):
-            data += more
+        while len(data) < LONGEST and (received := await self.some()):
+            data += received
         return data
 
     async def ends(self) -> bool:

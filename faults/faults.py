@@ -66,21 +66,23 @@ async def server_stopped(testbed: Testbed) -> float:
 
 
 async def nginx_reloaded(testbed: Testbed) -> float:
-    old = [
+    old_workers = [
         process
         for process in testbed.deployment.processes()["nginx"]
         if "worker" in " ".join(process.cmdline())
     ]
-    testbed.expect(old, "nginx has no worker")
+    testbed.expect(old_workers, "nginx has no worker")
     testbed.process("nginx").send_signal(signal.SIGHUP)
-    await until(lambda: not any(map(_runs, old)))
+    await until(lambda: not any(map(_runs, old_workers)))
     return testbed.now()
 
 
 async def nginx_killed(testbed: Testbed) -> float:
-    old = testbed.deployment.processes()["nginx"]
+    old_processes = testbed.deployment.processes()["nginx"]
     testbed.process("nginx").kill()
-    await until(lambda: not any(map(_runs, old)))  # the workers go on listening until they end
+    await until(
+        lambda: not any(map(_runs, old_processes))
+    )  # the workers go on listening until they end
     await poll_until(lambda: _answers(testbed.deployment.paths.port))
     return testbed.now()
 

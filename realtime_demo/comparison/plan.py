@@ -128,8 +128,8 @@ class Settings:
             raise ValueError(text.format(arrivals=repr(self.arrivals)))
         if self.http_client not in HTTP_CLIENTS:
             text = gettext("http_client must be one of {clients}; got {http_client}.")
-            known, given = ", ".join(HTTP_CLIENTS), repr(self.http_client)
-            raise ValueError(text.format(clients=known, http_client=given))
+            clients, value = ", ".join(HTTP_CLIENTS), repr(self.http_client)
+            raise ValueError(text.format(clients=clients, http_client=value))
         if not self.techniques:
             raise ValueError(gettext("At least one technique is required."))
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
@@ -229,16 +229,16 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
         raise ValueError(message.format(names=", ".join(SWEPT), name=repr(name)))
     if not values:
         raise ValueError(gettext("A sweep needs values, such as {name}=1,2,5.").format(name=name))
-    whole, got = name in ("clients", "size"), ", ".join(map(str, values))
+    needs_integer, shown = name in ("clients", "size"), ", ".join(map(str, values))
     if not all(map(math.isfinite, values)):
         raise ValueError(
-            gettext("{name} must be finite; got {values}.").format(name=name, values=got)
+            gettext("{name} must be finite; got {values}.").format(name=name, values=shown)
         )
-    if whole and any(value % 1 for value in values):
+    if needs_integer and any(value % 1 for value in values):
         raise ValueError(
-            gettext("{name} must be an integer; got {values}.").format(name=name, values=got)
+            gettext("{name} must be an integer; got {values}.").format(name=name, values=shown)
         )
-    scaled: list[Any] = [int(each) if whole else each * SWEPT[name] for each in values]
+    scaled: list[Any] = [int(each) if needs_integer else each * SWEPT[name] for each in values]
     return [replace(settings, **{name: value}) for value in scaled]
 
 

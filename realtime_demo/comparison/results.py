@@ -87,11 +87,11 @@ class Ledger:
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
     """Return each event's first delivery to each client, by the event's number."""
-    seen: set[tuple[int, int]] = set()
+    delivered: set[tuple[int, int]] = set()
     deliveries: dict[int, list[Sample]] = {}
     for sample in samples:
-        if (sample.client, sample.number) not in seen:
-            seen.add((sample.client, sample.number))
+        if (sample.client, sample.number) not in delivered:
+            delivered.add((sample.client, sample.number))
             deliveries.setdefault(sample.number, []).append(sample)
     return deliveries
 

@@ -104,8 +104,8 @@ def chart(
 ) -> Chart:
     """Lay out a chart. `most` is the maximum of the vertical axis."""
     points = [point for line in lines for point in line.points]
-    right = NAMES if any(line.named for line in lines) else RIGHT
-    x = axis([point[0] for point in points], LEFT, WIDTH - right, log=log_x)
+    margin = NAMES if any(line.named for line in lines) else RIGHT
+    x = axis([point[0] for point in points], LEFT, WIDTH - margin, log=log_x)
     if most is not None:
         y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
     else:

@@ -105,17 +105,17 @@ def repeated(result: Result) -> list[Table]:
     for configuration in result.configurations:
         runs.setdefault(configuration.settings, []).append(configuration)
     comparisons: list[Table] = []
-    for same in runs.values():
-        if len(same) < 2:
+    for repetitions in runs.values():
+        if len(repetitions) < 2:
             continue
         columns = (
             *("", _("median in ms of each run"), _("mean")),
             *(_("95 % between runs"), _("95 % within one")),
         )
-        title = _("Between runs: {configuration}").format(configuration=describe(same[0]))
+        title = _("Between runs: {configuration}").format(configuration=describe(repetitions[0]))
         comparisons.append(table := Table(title, columns))
-        for name in [measurement.name for measurement in same[0].measurements]:
-            spreads = [m.intended for one in same for m in one.shown if m.name == name]
+        for name in [measurement.name for measurement in repetitions[0].measurements]:
+            spreads = [m.intended for each in repetitions for m in each.shown if m.name == name]
             if len(spreads) < 2:
                 continue
             mean, half = between([spread.p50 for spread in spreads])
@@ -142,8 +142,8 @@ def summary(configuration: Configuration) -> Table:
         return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
 
     def idle(measurement: Measurement) -> str:
-        both = _sum(measurement.idle_up, measurement.idle_down)
-        return DASH if both is None else size(both)
+        total = _sum(measurement.idle_up, measurement.idle_down)
+        return DASH if total is None else size(total)
 
     return _of_figures(
         configuration,
