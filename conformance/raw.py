@@ -168,7 +168,7 @@ class Connection:
         return data
 
     async def ends(self) -> bool:
-        """Return whether the server closes the connection in time; discard what it sends."""
+        """Return whether the server closes the connection in time; discard its data."""
         with suppress(TimedOut, TimeoutError):
             async with asyncio.timeout(self.timeout):
                 size = 0

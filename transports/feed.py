@@ -84,7 +84,7 @@ def serving_loop() -> Loop | None:
 
 
 def _forked() -> None:
-    """Forget a parent's loops. Its child is a server only if it was forked before serving."""
+    """Drop a parent's loops. Its child is a server only if it was forked before serving."""
     global _is_serving
     _is_serving = _is_serving and not _serving_loops
     _serving_loops.clear()

@@ -56,7 +56,7 @@ class MeasuredClient(ABC):
         return await self._exchange("GET", target)
 
     async def post(self, target: str, document: bytes) -> Response:
-        """Post `document`, which is JSON, to `target`; otherwise as `get`."""
+        """Post the JSON `document` to `target` and return the response, with any status."""
         await self._connect()
         return await self._exchange("POST", target, document)
 

@@ -16,7 +16,7 @@ from .results import Configuration, Measurement
 MEGABIT = 2**20 / 8  # bytes, as in Lubbers and Greco
 CLIENTS = (1_000, 10_000, 100_000)
 
-Row = tuple[str, str, str, str]  # what is measured; in the paper; by theory; here
+Row = tuple[str, str, str, str]  # name of a figure; paper, theory, measurement
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Worker(Generic[T]):
         return self
 
     def dismiss(self) -> None:
-        """Tell the process to end; leaving the block waits for its end."""
+        """Request the end of the process; leaving the block waits for it."""
         if self._writer.can_write_eof():
             self._writer.write_eof()
 

@@ -97,7 +97,7 @@ def messages(*numbers: int) -> bytes:
 
 
 class RecordingTransport(asyncio.Transport):
-    """A transport that keeps what is written to it."""
+    """A transport that stores the written data."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from faults.database import away
+from faults.database import unavailable
 from tests.contract.feeds import cursor_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
@@ -57,7 +57,7 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                 ]
                 assert (await publish("before", token)).status_code == 201
                 await until(lambda: all(len(events) == 1 for events in received.values()), BOUND)
-                with away(accounts.path):
+                with unavailable(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
                         for technique in TECHNIQUES:

@@ -349,7 +349,7 @@ def test_only_robust_publishing_survives_an_outage(
     accounts: Accounts, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*arguments: Any) -> Event:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("unavailable")
 
     monkeypatch.setattr(synchronous, "publish_sync", unavailable)
 

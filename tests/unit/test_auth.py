@@ -251,7 +251,7 @@ def test_a_rotated_secret_key_ends_no_session(accounts: Accounts) -> None:
 
 
 def fail_in_the_database(credentials: set[Credential]) -> Any:
-    raise DatabaseError("away")
+    raise DatabaseError("unavailable")
 
 
 def fail(credentials: set[Credential]) -> Any:

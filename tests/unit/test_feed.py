@@ -232,10 +232,10 @@ async def test_a_subscriber_survives_an_outage_of_the_history(
         start = (await anext(batches)).cursor
         with monkeypatch.context() as patched:
 
-            async def away(room: str, since: Cursor | None) -> None:
-                raise StoreUnavailable("away")
+            async def unavailable(room: str, since: Cursor | None) -> None:
+                raise StoreUnavailable("unavailable")
 
-            patched.setattr(history, "read", away)
+            patched.setattr(history, "read", unavailable)
             # The tail lacks the events and the history is unavailable: an empty batch, no error.
             async with hub.current().using(room) as tail:
                 tail.head = Cursor("another", 9)

@@ -38,7 +38,7 @@ class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
 
 
 class UnreliableHistory(MemoryStore):
-    """A history that can be unavailable, or slow to return what it has read."""
+    """A history that can be unavailable, or return a batch late."""
 
     is_unavailable = False
     gate: asyncio.Event | None = None
@@ -46,7 +46,7 @@ class UnreliableHistory(MemoryStore):
 
     async def read(self, room: str, since: Cursor | None) -> Any:
         if self.is_unavailable:
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("unavailable")
         batch = await super().read(room, since)
         if self.gate is not None:
             self.reading.set()
@@ -205,7 +205,7 @@ async def test_a_layer_is_pinged_only_after_a_silence(hub: Hub, monkeypatch: Any
 
 
 async def test_a_hung_layer_does_not_stop_the_sweeps(hub: Hub, monkeypatch: Any) -> None:
-    """The sweeps read from the history what a layer with a hung connection does not deliver."""
+    """The sweeps read the events that a hung layer does not deliver from the history."""
     monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
     async with hub.using("r"):
         called = asyncio.Event()
@@ -322,7 +322,7 @@ async def test_the_sweep_survives_any_error_of_the_history(
 
 @pytest.mark.timeout(20)
 async def test_a_room_used_again_at_once_gets_a_new_tail() -> None:
-    """A new user does not busily wait for the finished read of the former tail."""
+    """A new user must not loop on the finished read of the former tail."""
     history = MemoryStore(length=9, backlog=9, max_rooms=9)
     hub = Hub(layer=InMemoryChannelLayer(), store=history, backlog=9, max_rooms=2)
 

@@ -301,7 +301,7 @@ async def test_a_large_cut_is_exact_for_a_client_that_reads() -> None:
 
 
 async def test_a_cut_waits_for_the_bytes_before_it() -> None:
-    """A reset drops what the kernel has not sent yet (RFC 9293 §3.10.5)."""
+    """A reset drops the bytes that the kernel has not sent yet (RFC 9293 §3.10.5)."""
     limit = 1_000_000
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -200,7 +200,7 @@ def test_masking_is_its_own_inverse(data: bytes, key: bytes) -> None:
 
 # --- The recorder -------------------------------------------------------------------------------
 class FakeConnection:
-    """A substitute for a connection of the tap, with what the recorder uses."""
+    """A substitute for a connection of the tap, with the attributes that the recorder uses."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.label, self.target, self.open = "", "", True

@@ -19,11 +19,11 @@ from transports.store.redis.store import RedisStore, reached
 
 LEASE = 20.0  # seconds: four reports
 
-# Each script is one atomic step, on Redis' own clock, so that exactly one process learns that a
-# person joined or left. `people` has a field for each person, "room/name": the processes that
-# have them, with their expiry; `here` has a field for each process. A report removes expired
-# processes. If the reporting process itself has expired, no process could report: Redis was
-# unavailable. The leases are then renewed, so that the other processes have time to report.
+# Each script is one atomic step, on Redis' own clock, so that exactly one process receives each
+# join and leave. `people` has a field for each person, "room/name": the processes that have them,
+# with their expiry; `here` has a field for each process. A report removes expired processes. If the
+# reporting process itself has expired, no process could report: Redis was unavailable. The leases
+# are then renewed, so that the other processes have time to report.
 _HOLD = """
 local now, new = tonumber(redis.call('TIME')[1]), {}
 for i = 3, #ARGV do

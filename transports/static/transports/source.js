@@ -106,7 +106,7 @@ export class Source extends EventTarget {
   /**
    * Makes one attempt and dispatches what arrives. Called again at once when it resolves; after a
    * back-off when it throws. `signal` aborts it on `close()`, after `silenceTimeout`, and when the
-   * page is hidden for good.
+   * page is left.
    *
    * @param {AbortSignal} signal
    * @returns {Promise<void>}
