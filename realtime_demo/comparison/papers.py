@@ -74,7 +74,7 @@ def _pimentel(configuration: Configuration) -> Iterator[Row]:
         )
 
 
-def late(measurement: Measurement, interval: float) -> tuple[float, float]:
+def late_shares(measurement: Measurement, interval: float) -> tuple[float, float]:
     """Return the shares of deliveries later than `interval`, as predicted and as measured."""
     delays = measurement.delays()
     share = sum(delay > interval for delay in delays) / max(1, len(delays))
@@ -87,7 +87,7 @@ def _bozdag(configuration: Configuration) -> Iterator[Row]:
     for measurement in configuration.measurements:
         name = label(measurement.technique)
         text = gettext(_("{technique}: deliveries after the next publish"))
-        predicted, measured = late(measurement, interval)
+        predicted, measured = late_shares(measurement, interval)
         paper = gettext(_("some")) if measurement.technique == "polling" else DASH
         yield text.format(technique=name), paper, f"{predicted:.0%}", f"{measured:.0%}"
     pull = cpu["polling"]

@@ -20,7 +20,7 @@ from .phase import Phase
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
-from .statistics import Spread, between, mean_of_known
+from .statistics import Spread, interval_between_runs, mean_of_known
 from .subscribers import Mark, RequestProbe, SubscriberCounts
 from .theory import NetworkPath, Sizes, open_sizes, predict
 
@@ -234,7 +234,7 @@ def _spread(
     medians = [one.p50 for each in rounds if (one := getattr(each, origin)).count]
     if len(medians) < 2:
         return within
-    _, half = between(medians)
+    _, half = interval_between_runs(medians)
     # Delays are not below 0 (except for errors of two hosts' clocks), so cutting the interval at 0
     # is safe. Cutting it at the longest delay is not: another start's median may exceed that.
     return replace(

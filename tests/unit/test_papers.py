@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from realtime_demo.comparison.output.terminal import render
-from realtime_demo.comparison.papers import PAPERS, late, overhead, table
+from realtime_demo.comparison.papers import PAPERS, late_shares, overhead, table
 from realtime_demo.comparison.results import Configuration, Cost, Measurement
 from realtime_demo.comparison.theory import NetworkPath, Sizes, predict
 from tests.unit.test_comparison_rounds import a_round
@@ -58,9 +58,9 @@ def test_bytes_without_a_tap_are_unknown() -> None:
 def test_events_after_the_next_publish_are_late() -> None:
     cost = Cost(10.0, 20, 20, cpu=2.0)
     on_time = measured("bozdag2007", "polling", cost, delay=0.9)
-    assert late(on_time, 1.0)[1] == 0.0
+    assert late_shares(on_time, 1.0)[1] == 0.0
     too_late = measured("bozdag2007", "polling", cost, delay=1.1)
-    assert late(too_late, 1.0) == pytest.approx((2 / 3, 1.0)), "of an interval of 3 s"
+    assert late_shares(too_late, 1.0) == pytest.approx((2 / 3, 1.0)), "of an interval of 3 s"
     push = [
         measured("bozdag2007", each, replace(cost, cpu=1.0)) for each in ("longpoll", "streaming")
     ]

@@ -102,14 +102,14 @@ def test_a_frame_of_every_length_is_dissected(size: int) -> None:
 
 def test_a_masked_frame_is_dissected() -> None:
     """Dissect the masked "Hello" of RFC 6455 §5.7."""
-    parts = dissect.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
+    parts = dissect.client_frame(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
     assert [(part.kind, part.data.hex(), part.text) for part in parts] == [
         ("frame-header", "8185", "FIN=1 opcode=1 MASK=1 length=5"),
         ("frame-mask", "37fa213d", "37 fa 21 3d"),
         ("frame-payload", "7f9f4d5158", "Hello"),
     ]
     with pytest.raises(ValueError, match="masked"):
-        dissect.sent(b"\x81\x05Hello")
+        dissect.client_frame(b"\x81\x05Hello")
 
 
 def test_a_compressed_chunk_is_decompressed() -> None:

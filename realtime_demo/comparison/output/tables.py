@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.selfcheck import Added
-from realtime_demo.comparison.statistics import between
+from realtime_demo.comparison.statistics import interval_between_runs
 from transports.registry import BY_NAME
 
 from .formatting import DASH, describe, figure, interval, label, milliseconds, number, size
@@ -118,7 +118,7 @@ def repeated(result: Result) -> list[Table]:
             spreads = [m.intended for each in repetitions for m in each.shown if m.name == name]
             if len(spreads) < 2:
                 continue
-            mean, half = between([spread.p50 for spread in spreads])
+            mean, half = interval_between_runs([spread.p50 for spread in spreads])
             within = sum(spread.high - spread.low for spread in spreads) / 2 / len(spreads)
             table.add(
                 label(name),
