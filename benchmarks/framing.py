@@ -1,7 +1,7 @@
 """Parsers of each technique's responses, which return the numbers of the events.
 
-A broadcast sends the same bytes to every subscriber, so the result of each parse is cached: the
-load is far cheaper than the server, and still reads every byte.
+A broadcast sends the same bytes to every subscriber, so each result is cached. The load is far
+cheaper than the server, but still reads every byte.
 """
 
 from __future__ import annotations

@@ -212,8 +212,8 @@ class Hub:
     def accept(self, event: Event) -> bool:
         """Append an event that this process has published; return whether a tail has it.
 
-        If not, the layer's copy delivers the event: it is not the next one of its room, as
-        concurrent publishes may return in another order than that of their numbers.
+        Otherwise the channel layer delivers the event: its tail lacks an earlier one, since
+        concurrent publishes may return out of order.
         """
         tail = self._tails.get(event.room)
         if tail is None or tail.head is None or event.room in self._arrived:

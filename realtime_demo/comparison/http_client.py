@@ -1,8 +1,8 @@
 """The HTTP clients of a measurement, for repeated requests to one server over one connection.
 
-`HttpxConnection` is the default. `LeanConnection` takes about a tenth of its CPU for a request,
-which matters if many clients of one process request at once: of ten long polls answered
-together, the tenth waits for the work of nine others. `compare --self-check` measures both.
+`HttpxConnection` is the default. `LeanConnection` takes about a tenth of its CPU for a request.
+That matters if many clients of one process request at once: of ten long polls answered together,
+the tenth waits for the work of nine others. `compare --self-check` measures both.
 """
 
 from __future__ import annotations

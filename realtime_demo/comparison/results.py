@@ -44,20 +44,14 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Counts of deliveries; a delivery is one event to one client.
+    """Counts of deliveries, each of one event to one client. The fields are members of the JSON."""
 
-    `sent` is the accepted events times clients, `refused` the rejected events times clients;
-    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` duplicates;
-    `disordered` first deliveries out of order: after one with a later seq. The fields are
-    members of the JSON.
-    """
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    doubled: int = 0
-    disordered: int = 0
-    refused: int = 0
+    sent: int = 0  # accepted events times clients
+    received: int = 0  # distinct deliveries
+    lost: int = 0  # `sent` - `received`
+    doubled: int = 0  # duplicates
+    disordered: int = 0  # first deliveries out of order: after one with a later seq
+    refused: int = 0  # rejected events times clients
 
     @property
     def complete(self) -> bool:

@@ -119,9 +119,9 @@ class NetworkPath:
 
     `service` (seconds) is the time of a request without network delay, half of it each way.
     `push` is the time of an event to a waiting client without network delay, averaged over the
-    event's deliveries; None counts as half of `service`. `fan` is the time between the first and
-    the last delivery of an event leaving the server, unless `push` includes it: deliveries times
-    the cost of one, since one process writes them one by one.
+    event's deliveries; None counts as half of `service`. `fan` is the time from an event's first
+    delivery to its last, which one process writes one by one: deliveries times the cost of one. It
+    is 0 if `push` includes it.
     """
 
     network: Network = field(default_factory=Network)
