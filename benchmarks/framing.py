@@ -128,7 +128,7 @@ def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
 def _numbers(document: Any) -> tuple[int, ...]:
     """Return the numbers in a batch, in an event, or in a peer's message.
 
-    An event from another publisher counts as -1, which no ledger expects.
+    An event from another publisher has the number -1, which a ledger counts as a duplicate.
     """
     if "events" in document:
         return tuple(number for event in document["events"] for number in _numbers(event))

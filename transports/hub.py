@@ -212,7 +212,7 @@ class Hub:
     def accept(self, event: Event) -> bool:
         """Append an event that this process has published; return whether a tail has it.
 
-        Otherwise the channel layer delivers the event: its tail lacks an earlier one, since
+        Otherwise the channel layer delivers the event: the tail lacks an earlier one, since
         concurrent publishes may return out of order.
         """
         tail = self._tails.get(event.room)

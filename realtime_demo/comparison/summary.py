@@ -70,8 +70,9 @@ class Evidence:
 
 def _counted(marks: Sequence[Mark], name: str) -> tuple[float, SubscriberCounts]:
     """Return the mean time and the sum of the counts of the processes of `name`."""
-    own = [mark for mark in marks if mark.name == name]
-    return fmean(mark.time for mark in own), sum((m.counts for m in own), SubscriberCounts())
+    matching = [mark for mark in marks if mark.name == name]
+    counts = sum((mark.counts for mark in matching), SubscriberCounts())
+    return fmean(mark.time for mark in matching), counts
 
 
 def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:

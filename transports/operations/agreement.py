@@ -83,19 +83,19 @@ class RedisRegister:
         return _("one Redis with the prefix {prefix}").format(prefix=repr(conf.REDIS_PREFIX))
 
     async def now(self) -> float:
-        seconds, microseconds = await self._reached("time", key=False)
+        seconds, microseconds = await self._execute("time", key=False)
         return float(seconds) + float(microseconds) / 1e6
 
     async def exchange(self, process: str, report: Report) -> dict[str, Report]:
-        await self._reached("hset", process, json.dumps(report))
-        await self._reached("expire", KEPT)
-        reports = await self._reached("hgetall")
+        await self._execute("hset", process, json.dumps(report))
+        await self._execute("expire", KEPT)
+        reports = await self._execute("hgetall")
         return {key.decode(): json.loads(text) for key, text in reports.items()}
 
     async def remove(self, process: str) -> None:
-        await self._reached("hdel", process)
+        await self._execute("hdel", process)
 
-    async def _reached(self, command: str, *arguments: str | int, key: bool = True) -> Any:
+    async def _execute(self, command: str, *arguments: str | int, key: bool = True) -> Any:
         # Not at the top: redis-py is imported only where a Redis is used.
         from transports.store.redis.store import RedisStore, reached
 
