@@ -65,11 +65,11 @@ class Adapter:
         return cls(f"{name} {path}", name, path)
 
     @property
-    def ends(self) -> ResponseEnds:
+    def response_ends(self) -> ResponseEnds:
         return BY_NAME[self.technique].response_ends
 
     @property
-    def asks(self) -> bool:
+    def is_polled(self) -> bool:
         return BY_NAME[self.technique].is_polled
 
 
@@ -135,8 +135,9 @@ class Settings:
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             text = gettext("Each technique can be measured once; got {names}.")
             raise ValueError(text.format(names=", ".join(self.techniques)))
-        held = any(one.ends == "with events" and one.path is None for one in self.adapters)
-        if held and self.hold > LONGEST_HOLD:
+        of_project = [adapter for adapter in self.adapters if adapter.path is None]
+        has_long_polls = any(adapter.response_ends == "with events" for adapter in of_project)
+        if has_long_polls and self.hold > LONGEST_HOLD:
             text = gettext("hold must be at most {longest} s; got {hold}.")
             raise ValueError(text.format(longest=f"{LONGEST_HOLD:g}", hold=f"{self.hold:g}"))
 

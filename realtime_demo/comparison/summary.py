@@ -83,7 +83,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     path, work = NetworkPath(settings.network if phase.target.tapped else Network()), list[float]()
     if probe is not None:
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
-    if adapter.ends != "at once":
+    if adapter.response_ends != "at once":
         path, work = _push(path, sizes, evidence.event_probe, samples)
     # The first responses in the window may still have events published before it.
     begin = window.sent[0].published
@@ -165,7 +165,7 @@ def _push(
 
 def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
     event, identity = evidence.window.event_size, evidence.window.identity
-    if not adapter.asks:
+    if not adapter.is_polled:
         return open_sizes(adapter.technique, event, identity, len(phase.clients.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
