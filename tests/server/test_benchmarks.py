@@ -313,7 +313,7 @@ def table_of(results: Results) -> str:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "ours", "held", "words"),
+    ("baseline", "ledger", "are_met", "words"),
     [
         (0.4, CLEAN, [True, True], "100.0"),  # ms of CPU for 1,000 deliveries
         (0.39, CLEAN, [True, False], "100.0"),
@@ -321,13 +321,13 @@ def table_of(results: Results) -> str:
     ],
 )
 def test_cost_is_compared_within_one_run(
-    baseline: float, ours: DeliveryLedger, held: list[bool], words: str
+    baseline: float, ledger: DeliveryLedger, are_met: list[bool], words: str
 ) -> None:
-    runs = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ours)]
+    runs = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ledger)]
     results = Results(runs)
-    assert [limit.is_met for limit in results.limits] == held
+    assert [limit.is_met for limit in results.limits] == are_met
     assert words in table_of(results)
-    assert ("100.0" in table_of(results)) == ours.clean, "a run with losses has no figure"
+    assert ("100.0" in table_of(results)) == ledger.clean, "a run with losses has no figure"
 
 
 def test_a_peer_may_lose_events() -> None:

@@ -301,15 +301,15 @@ def self_check(added: Sequence[Added]) -> Table:
         ),
     )
     for one in added:
-        later = one.later
+        lateness = one.later
         table.add(
             label(one.technique),
-            f"{later.count:,}",
+            f"{lateness.count:,}",
             f"{one.minimal * 1e3:.2f}",
             f"{one.tool * 1e3:.2f}",
             Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
-            f"{later.p50 * 1e3:+.2f}",
-            f"{later.low * 1e3:+.2f} … {later.high * 1e3:+.2f}",
+            f"{lateness.p50 * 1e3:+.2f}",
+            f"{lateness.low * 1e3:+.2f} … {lateness.high * 1e3:+.2f}",
         )
     return table
 
