@@ -127,8 +127,8 @@ class Tap:
     def client_of(self, port: int) -> tuple[str, int] | None:
         """Return the address of the client whose connection leaves the tap from `port`.
 
-        The server sees `port` as its peer's port. The client is known from before its first byte
-        reaches the server until the connection to the server is closed.
+        For the server, `port` is its peer's port. The address is available from before the
+        client's first byte reaches the server until the connection to the server is closed.
         """
         connection = self._upstream.get(port)
         return connection.client if connection is not None else None
@@ -246,7 +246,7 @@ class Connection:
         try:
             await loop.create_connection(lambda: End(self, "down"), *self.tap.target)
         except OSError:
-            self.cut()  # the client sees an unreachable server
+            self.cut()  # for the client, the server is unreachable
 
     def connected(self, server: asyncio.Transport) -> None:
         up = self.pipes["up"]
