@@ -103,12 +103,12 @@ lock: ## Rewrite the locks in requirements/ from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --extra production -c requirements/development.lock pyproject.toml -o requirements/production.lock $(ARGS)
 	@uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group pyproject.toml:peers -c requirements/runtime.lock -o requirements/peers.lock $(ARGS)
 
-clean: ## Remove what the commands above made
+clean: ## Remove the files that the commands above have made
 	rm -rf $(VENV) node_modules .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* db.sqlite3 .hypothesis
 
 # Stamps: an install is repeated only if its lock has changed.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=/path/to/python3")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; add PYTHON=/path/to/python3")'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python

@@ -17,7 +17,7 @@ from channels.worker import Worker
 
 from transports import feed
 from transports.command_line import environment_language
-from transports.hub import ended
+from transports.hub import cancel_all
 from transports.operations.agreement import agreement
 
 from .conf import conf
@@ -54,7 +54,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
 
     async def stop(self, working: asyncio.Task[None]) -> None:
         await runner().stop()
-        await ended({working})
+        await cancel_all({working})
 
     async def handle(self) -> None:
         runner().start()

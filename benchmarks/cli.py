@@ -53,7 +53,7 @@ def main() -> None:
         publishing.write(options.json, measured)
     if options.publish:
         publishing.publish("benchmarks", measured, part(measured))
-    sys.exit(not all(hold.held for hold in results.holds))
+    sys.exit(not all(limit.is_met for limit in results.limits))
 
 
 def parser() -> argparse.ArgumentParser:

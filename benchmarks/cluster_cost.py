@@ -2,8 +2,8 @@
 
     python -m benchmarks.cluster_cost [--json FILE]
 
-Several channel layers, as of so many processes, follow each of the rooms. Of an append and its
-wake-up, Redis does one part once, and another for each process that follows the room.
+Several channel layers, one for each simulated process, subscribe to each room. Redis does one part
+of a publish once, and the other part once for each process.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def measure(cluster: Cluster, processes: int) -> ClusterCost:
     receiving = [asyncio.create_task(receive(*pair)) for pair in zip(layers, channels, strict=True)]
     before = _cpu(cluster)
     await asyncio.gather(*(publish(number) for number in range(AT_ONCE)))
-    spent = [after - start for after, start in zip(_cpu(cluster), before, strict=True)]
+    cpu = [after - start for after, start in zip(_cpu(cluster), before, strict=True)]
     await asyncio.wait_for(complete.wait(), 30)
     for task in receiving:
         task.cancel()
@@ -90,12 +90,12 @@ async def measure(cluster: Cluster, processes: int) -> ClusterCost:
     reads = sum(_cpu(cluster)) - sum(before)
     await store.close()
     return ClusterCost(
-        len(spent),
+        len(cpu),
         processes,
         PUBLISHES,
         received,
-        cpu_each=sum(spent) / PUBLISHES,
-        busiest_each=max(spent) / PUBLISHES,
+        cpu_each=sum(cpu) / PUBLISHES,
+        busiest_each=max(cpu) / PUBLISHES,
         read_each=reads / PUBLISHES,
     )
 
@@ -115,10 +115,10 @@ def main() -> None:
     for masters in MASTERS:
         with (
             tempfile.TemporaryDirectory() as directory,
-            Cluster(Path(directory), masters, 0) as one,
+            Cluster(Path(directory), masters, 0) as cluster,
         ):
             for processes in PROCESSES:
-                cost = asyncio.run(measure(one, processes))
+                cost = asyncio.run(measure(cluster, processes))
                 costs.append(cost)
                 print(
                     f"{cost.masters} masters, {cost.processes} processes: "

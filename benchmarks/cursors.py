@@ -2,8 +2,8 @@
 
     python -m benchmarks.cursors [--subscribers 100000] [--events 20] [--json FILE]
 
-Each subscriber is a cursor in one process, which encodes each batch as its technique would. What
-`compare` measures above this is the socket's: the server, the kernel and TLS.
+Each subscriber is a cursor in one process, which encodes each batch as its technique would.
+`compare` also measures the cost of sockets: the server, the kernel and TLS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOM = "cursors"
 
 @dataclass(frozen=True)
 class Cost:
-    """What `events` to `subscribers` took; `lost` and `out_of_order` must be 0."""
+    """The cost of `events` to `subscribers`; `lost` and `out_of_order` must be 0."""
 
     subscribers: int
     events: int
@@ -40,7 +40,7 @@ class Cost:
 
 
 async def measure(subscribers: int, events: int) -> Cost:
-    """Publish `events` one after another, each as soon as all have received the last one."""
+    """Publish `events`, each as soon as every subscriber has received the one before it."""
     from transports import feed, hub  # after Django is set up
 
     received = [0] * subscribers

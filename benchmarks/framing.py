@@ -1,7 +1,7 @@
 """Parsers of each technique's responses, which return the numbers of the events.
 
-A broadcast sends the same bytes to every subscriber, so the result of each parse is cached: the
-load is far cheaper than the server, and still reads every byte.
+A broadcast sends the same bytes to every subscriber, so each result is cached. The load is far
+cheaper than the server, but still reads every byte.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
 def _numbers(document: Any) -> tuple[int, ...]:
     """Return the numbers in a batch, in an event, or in a peer's message.
 
-    An event from another publisher counts as -1, which no ledger expects.
+    An event from another publisher has the number -1, which a ledger counts as a duplicate.
     """
     if "events" in document:
         return tuple(number for event in document["events"] for number in _numbers(event))

@@ -1,4 +1,4 @@
-"""Counts of published and received events, without which no figure is valid."""
+"""Ledgers: counts of deliveries that were lost, duplicated or out of order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DeliveryLedger:
-    """Deliveries of events 0, 1, 2 …, of all subscribers together."""
+    """Counts of a run's deliveries of events 0, 1, 2 …, over all subscribers."""
 
     expected: int = 0
     received: int = 0

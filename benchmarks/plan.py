@@ -18,13 +18,13 @@ from benchmarks.contestants import (
 from benchmarks.fanout import Load, fanout
 from benchmarks.idle import idle
 from benchmarks.polls import empty_polls
-from benchmarks.results import BURST, FLAT_OUT, HELD_LOAD, PUBLISH, STEADY_LOAD, Results
+from benchmarks.results import BURST, FLAT_OUT, LIMITED_LOAD, PUBLISH, STEADY_LOAD, Results
 from benchmarks.servers import OURS, Server, running
 from benchmarks.stalled import stalled
 
 LOADS = (
     Load(STEADY_LOAD, subscribers=100, rate=20, events=50),
-    Load(HELD_LOAD, subscribers=500, rate=10, events=25),
+    Load(LIMITED_LOAD, subscribers=500, rate=10, events=25),
     Load(FLAT_OUT, subscribers=500, rate=None, events=0),  # a contestant's own burst
     Load(BURST, subscribers=100, rate=None, events=300),
     Load(PUBLISH, subscribers=1, rate=None, events=900),
@@ -51,7 +51,7 @@ QUICK = Size(
     polls=400,
     connections=300,
     unread=1_000,
-    loads=tuple(replace(load, warm_up=3) for load in LOADS if load.name in (HELD_LOAD, BURST)),
+    loads=tuple(replace(load, warm_up=3) for load in LOADS if load.name in (LIMITED_LOAD, BURST)),
     contestants=(
         *(BASELINE.name, "eventstream", "socketio", "websocket", "sse", "longpoll", "polling"),
         *(f"websocket-{server}" for server in OURS if server != "uvicorn"),

@@ -67,8 +67,8 @@ class RedisCost:
     def by_command(self) -> dict[str, float]:
         """Commands of each kind per publish."""
         names = sorted(self.commands, key=lambda name: -self.commands[name])
-        each = {n: (self.commands[n] - self.idle.get(n, 0)) / self.publishes for n in names}
-        return {name: count for name, count in each.items() if round(count, 2)}
+        rates = {n: (self.commands[n] - self.idle.get(n, 0)) / self.publishes for n in names}
+        return {name: count for name, count in rates.items() if round(count, 2)}
 
     @property
     def commands_each(self) -> float:
@@ -83,12 +83,12 @@ class RedisCost:
 def commands(client: redis.Redis) -> Counter[str]:
     """Return how often each command was called, including calls within scripts."""
     stats: dict[str, Any] = client.info("commandstats")
-    own = ("cmdstat_info", "cmdstat_ping", "cmdstat_client|", "cmdstat_command|")
+    of_this_client = ("cmdstat_info", "cmdstat_ping", "cmdstat_client|", "cmdstat_command|")
     return Counter(
         {
             name.removeprefix("cmdstat_"): int(values["calls"])
             for name, values in stats.items()
-            if not name.startswith(own)
+            if not name.startswith(of_this_client)
         }
     )
 
@@ -117,7 +117,7 @@ async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Sub
 
 def numbered(first: int) -> Callable[[int], str]:
     """Return the texts of a publisher of every fourth event (for four servers), from `first`."""
-    return lambda own: text_of(first + SERVERS * own)
+    return lambda number: text_of(first + SERVERS * number)
 
 
 async def measure(client: redis.Redis, servers: list[Server], connections: int) -> RedisCost:
@@ -134,8 +134,8 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
         await at_rate(count, RATE, *publishers)
-        for each in groups:
-            await each.complete(count)
+        for group in groups:
+            await group.complete(count)
         for publisher in publishers:
             await publisher.accepted()
         await asyncio.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
@@ -143,11 +143,11 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         return RedisCost(
             connections,
             count,
-            sum(each.tally.count for each in groups),
+            sum(group.tally.count for group in groups),
             # The order of events from four publishers is not defined.
             all(
-                not (each.ledger(count).lost or each.ledger(count).doubled or each.failures)
-                for each in groups
+                not (group.ledger(count).lost or group.ledger(count).doubled or group.failures)
+                for group in groups
             ),
             dict(used),
             dict(idle),

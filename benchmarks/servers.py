@@ -102,8 +102,8 @@ class Server:
 
 
 def _cpu(process: psutil.Process) -> float:
-    fine = cpu_seconds(process.pid)
-    return float(sum(process.cpu_times()[:2])) if fine is None else fine
+    seconds = cpu_seconds(process.pid)
+    return float(sum(process.cpu_times()[:2])) if seconds is None else seconds
 
 
 @asynccontextmanager

@@ -48,25 +48,25 @@ async def stalled(server: Server, contestant: Contestant, events: int, room: str
 
         async def publish(count: int) -> int:
             """Publish `count` events or until one is lost; return the maximum memory, in bytes."""
-            most = 0
+            maximum = 0
             for _ in range(count // STEP):
                 for _ in range(STEP):
                     await publisher.publish()
                 await publisher.accepted()
                 if not await listeners.complete(publisher.published):
                     break
-                most = max(most, server.resident)
-            return most
+                maximum = max(maximum, server.resident)
+            return maximum
 
         before = await publish(HISTORY_FILLED)
         async with _paused(contestant.framed(server.port, room), server.port) as client:
-            most = await publish(events)
+            maximum = await publish(events)
             if not await _catches_up(client, publisher.published - 1):
                 failures.append(client.failure or "the last event did not arrive")
         return Stalled(
             contestant.name,
             events * len(text(0).encode()),
-            max(0, most - before),
+            max(0, maximum - before),
             listeners.ledger(publisher.published),
             (*failures, *listeners.failures),
         )

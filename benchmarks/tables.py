@@ -10,7 +10,16 @@ from benchmarks import publishing
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.fanout import Fanout
 from benchmarks.ledger import Audited
-from benchmarks.results import BURST, FLAT_OUT, HELD_LOAD, KIB, MIB, PUBLISH, STEADY_LOAD, Results
+from benchmarks.results import (
+    BURST,
+    FLAT_OUT,
+    KIB,
+    LIMITED_LOAD,
+    MIB,
+    PUBLISH,
+    STEADY_LOAD,
+    Results,
+)
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 
@@ -19,7 +28,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 COLUMNS = (
     "",
     f"{STEADY_LOAD}, ms",
-    f"{HELD_LOAD}, ms",
+    f"{LIMITED_LOAD}, ms",
     TIMES,
     f"{FLAT_OUT}, /s",
     f"{BURST}, /s",
@@ -42,9 +51,9 @@ def show(results: Results, console: Console) -> None:
     for row in rows(results):
         table.add(*row)
     console.print(render(console, table))
-    for hold in results.holds:
-        mark = "[green]held[/green]    " if hold.held else "[bold red]NOT HELD[/bold red]"
-        console.print(f"{mark}  {hold.what}  [bold]{hold.found}[/bold]")
+    for limit in results.limits:
+        mark = "[green]met[/green]    " if limit.is_met else "[bold red]NOT MET[/bold red]"
+        console.print(f"{mark}  {limit.requirement}  [bold]{limit.measured}[/bold]")
 
 
 def markdown(results: Results) -> str:
@@ -67,7 +76,7 @@ def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
     return (
         contestant.label,
         _cost(loads.get(STEADY_LOAD)),
-        _cost(loads.get(HELD_LOAD)),
+        _cost(loads.get(LIMITED_LOAD)),
         _times(results, contestant),
         *(_capacity(loads.get(name)) for name in (FLAT_OUT, BURST, PUBLISH)),
         "".join(f"{run.cost:.0f}" for run in polls),
@@ -87,8 +96,8 @@ def _capacity(run: Fanout | None) -> str:
 
 
 def _times(results: Results, contestant: Contestant) -> str:
-    ours, theirs = (results.fanout_of(each.name, HELD_LOAD) for each in (contestant, BASELINE))
-    return f"{theirs.cost / ours.cost:.1f}" if ours and theirs and ours is not theirs else ""
+    run, baseline = (results.fanout_of(each.name, LIMITED_LOAD) for each in (contestant, BASELINE))
+    return f"{baseline.cost / run.cost:.1f}" if run and baseline and run is not baseline else ""
 
 
 def _problem(run: Audited) -> str:

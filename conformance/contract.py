@@ -127,7 +127,7 @@ class Reader:
         path = target(self.probe, self.technique, self.room, **query)
         async with self.probe.connect() as connection:
             if self.technique == "websocket":
-                socket = await opened(self.probe, connection, path)
+                socket = await open_socket(self.probe, connection, path)
                 self.connected.set()
                 while True:
                     self.raw = (await socket.next(TEXT)).payload
@@ -139,13 +139,13 @@ class Reader:
             response = await connection.response(body=False)
             self.connected.set()
             response.expect(200)
-            seen = 0
+            yielded = 0
             async for data in connection.pieces(response):
                 self.raw += data
                 events = self.framed()
-                for event in events[seen:]:
+                for event in events[yielded:]:
                     yield event
-                seen = len(events)
+                yielded = len(events)
 
     def request(self, path: str) -> bytes:
         if self.technique == "sse" and self.since is not None:
@@ -163,7 +163,7 @@ class Reader:
         return [parsed(line) for line in self.raw.split(b"\n")[:-1] if line.strip()]
 
 
-async def opened(probe: Probe, connection: Connection, path: str) -> Socket:
+async def open_socket(probe: Probe, connection: Connection, path: str) -> Socket:
     """Open a WebSocket on `connection`."""
     await connection.send(probe.request(*HANDSHAKE, target=path))
     response = await connection.response()
@@ -171,7 +171,7 @@ async def opened(probe: Probe, connection: Connection, path: str) -> Socket:
     return Socket(connection, response)
 
 
-def same(received: list[Event], published: list[Event]) -> None:
+def check_same(received: list[Event], published: list[Event]) -> None:
     """Check that the events are those that were published, in order."""
     if received != published:
         ids = [event.get("id") for event in received]
@@ -195,7 +195,7 @@ def check_problem(response: Response, *statuses: int) -> Event:
 async def _replay(technique: str, probe: Probe) -> None:
     room = fresh_room()
     published = await publish(probe, room, *map(str, range(COUNT)))
-    same(await Reader(probe, technique, room, None).read(COUNT), published)
+    check_same(await Reader(probe, technique, room, None).read(COUNT), published)
 
 
 async def _every_cut(technique: str, probe: Probe) -> None:
@@ -204,7 +204,7 @@ async def _every_cut(technique: str, probe: Probe) -> None:
     for cut in range(COUNT - 1):
         rest = published[cut + 1 :]
         reader = Reader(probe, technique, room, str(published[cut]["id"]))
-        same(await reader.read(len(rest)), rest)
+        check_same(await reader.read(len(rest)), rest)
 
 
 async def _foreign_epoch(technique: str, probe: Probe) -> None:
@@ -212,7 +212,7 @@ async def _foreign_epoch(technique: str, probe: Probe) -> None:
     published = await publish(probe, room, "a", "b")
     reset, *rest = await Reader(probe, technique, room, "gone-7").read(3)
     check_reset(reset)
-    same(rest, published)
+    check_same(rest, published)
 
 
 async def _ahead(technique: str, probe: Probe) -> None:
@@ -222,7 +222,7 @@ async def _ahead(technique: str, probe: Probe) -> None:
     reader = Reader(probe, technique, room, f"{epoch}-{int(sequence) + 5}")
     reset, *rest = await reader.read(2)
     check_reset(reset)
-    same(rest, published)
+    check_same(rest, published)
 
 
 def check_reset(event: Event) -> None:
@@ -236,13 +236,13 @@ async def _live(technique: str, probe: Probe) -> None:
     reader = Reader(probe, technique, room, str(first["id"]))
     if technique == "polling":  # receives it with its next request
         published = await publish(probe, room, "live")
-        same(await reader.read(1), published)
+        check_same(await reader.read(1), published)
         return
     reading = asyncio.create_task(reader.read(1))
     connecting = asyncio.create_task(reader.connected.wait())
     try:
         await asyncio.wait({reading, connecting}, return_when=asyncio.FIRST_COMPLETED)
-        same(*await asyncio.gather(reading, publish(probe, room, "live")))
+        check_same(*await asyncio.gather(reading, publish(probe, room, "live")))
     finally:
         reading.cancel()
         connecting.cancel()
@@ -254,7 +254,7 @@ async def _text(technique: str, probe: Probe) -> None:
     (received,) = await Reader(probe, technique, room, None).read(1)
     if received.get("text") != TEXT_OF_ALL_KINDS:
         raise Failed(f"the text arrived as {received.get('text')!r}")
-    same([received], published)
+    check_same([received], published)
 
 
 async def _rooms(technique: str, probe: Probe) -> None:
@@ -263,7 +263,7 @@ async def _rooms(technique: str, probe: Probe) -> None:
     for number in range(3):
         published += await publish(probe, room, f"here {number}")
         await publish(probe, f"{room}-other", f"there {number}")
-    same(await Reader(probe, technique, room, None).read(3), published)
+    check_same(await Reader(probe, technique, room, None).read(3), published)
 
 
 REPLAY = {
@@ -307,7 +307,7 @@ async def _get(technique: str, room: str, status: int, query: dict[str, str], pr
 async def _close_code(room: str, code: int, query: dict[str, str], probe: Probe) -> None:
     async with probe.connect() as connection:
         path = target(probe, "websocket", room, **query)
-        socket = await opened(probe, connection, path)
+        socket = await open_socket(probe, connection, path)
         answer = await socket.close_frame()
     if answer is None or answer.code != code:
         raise Failed(f"expected close code {code}; got {answer.code if answer else 'none'}")
@@ -340,7 +340,7 @@ async def foreign_last_event_id(probe: Probe) -> None:
     published = await publish(probe, room, "a")
     reset, *rest = await Reader(probe, "sse", room, "not a cursor").read(2)
     check_reset(reset)
-    same(rest, published)
+    check_same(rest, published)
 
 
 async def _method(technique: str, probe: Probe) -> None:
@@ -398,7 +398,7 @@ async def two_polls(probe: Probe) -> None:
     try:
         published = await publish(probe, room, "second")
         for received in await asyncio.gather(*polls):
-            same(received, published)
+            check_same(received, published)
     finally:
         for poll in polls:
             poll.cancel()
@@ -408,9 +408,9 @@ async def two_polls(probe: Probe) -> None:
 async def event_between_polls(probe: Probe) -> None:
     room = fresh_room()
     (first, second) = await publish(probe, room, "first", "second")
-    same(await Reader(probe, "longpoll", room, str(first["id"])).read(1), [second])
+    check_same(await Reader(probe, "longpoll", room, str(first["id"])).read(1), [second])
     third = await publish(probe, room, "between")
-    same(await Reader(probe, "longpoll", room, str(second["id"])).read(1), third)
+    check_same(await Reader(probe, "longpoll", room, str(second["id"])).read(1), third)
 
 
 # Publishing
@@ -500,7 +500,7 @@ async def retry(probe: Probe) -> None:
     first, second = [await post(probe, room, GOOD % b"once", key) for _ in range(2)]
     if (first.status, second.status) != (201, 201):
         raise Failed(f"expected 201 twice; got {first.status}, {second.status}")
-    same([parsed(second.body)], [parsed(first.body)])
+    check_same([parsed(second.body)], [parsed(first.body)])
 
 
 @case("contract/publish/retry-of-another-document", publishes=True)
@@ -533,7 +533,7 @@ BAD_COMMANDS = {
 
 async def _command(data: bytes, probe: Probe) -> None:
     async with probe.connect() as connection:
-        socket = await opened(probe, connection, target(probe, "websocket", fresh_room()))
+        socket = await open_socket(probe, connection, target(probe, "websocket", fresh_room()))
         await socket.send(data)
         while (message := parsed((await socket.next(TEXT)).payload)).get("type") != "error":
             pass

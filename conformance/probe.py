@@ -156,6 +156,6 @@ class Probe:
         """Return the result of `make()`, which is called by the first case that needs it."""
         if name not in self._shared:
             self._shared[name] = asyncio.create_task(make())
-        # A case that times out must not cancel what the others share.
+        # A case that times out must not cancel a result that the others share.
         result: T = await asyncio.shield(self._shared[name])
         return result

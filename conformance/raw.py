@@ -163,12 +163,12 @@ class Connection:
     async def rest(self) -> bytes:
         """Return the bytes up to the end of the connection."""
         data = b""
-        while len(data) < LONGEST and (more := await self.some()):
-            data += more
+        while len(data) < LONGEST and (received := await self.some()):
+            data += received
         return data
 
     async def ends(self) -> bool:
-        """Return whether the server closes the connection in time; discard what it sends."""
+        """Return whether the server closes the connection in time; discard its data."""
         with suppress(TimedOut, TimeoutError):
             async with asyncio.timeout(self.timeout):
                 size = 0

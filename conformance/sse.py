@@ -189,10 +189,10 @@ async def event_has_data(probe: Probe) -> None:
 
 @case("sse/9.2.6/events-have-ids")
 async def events_have_ids(probe: Probe) -> None:
-    seen = False
+    has_id = False
     for name, _ in await fields(probe):
-        seen = seen or name == "id"
-        if name == "data" and not seen:
+        has_id = has_id or name == "id"
+        if name == "data" and not has_id:
             raise Failed("an event before any id: a client that loses it cannot resume")
 
 

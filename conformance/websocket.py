@@ -114,7 +114,7 @@ class Socket:
 
 
 @asynccontextmanager
-async def opened(probe: Probe, *fields: str) -> AsyncIterator[Socket]:
+async def open_socket(probe: Probe, *fields: str) -> AsyncIterator[Socket]:
     """Open a WebSocket while the block lasts."""
     async with probe.connect() as connection:
         await connection.send(probe.request(*HANDSHAKE, *fields, kind="websocket"))
@@ -152,7 +152,7 @@ CASES.table("", _accepted, {name: (fields,) for name, fields in HANDSHAKES.items
 
 @case("rfc6455/4.2.2/accept")
 async def accept(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         expected = base64.b64encode(hashlib.sha1(f"{KEY}{GUID}".encode()).digest()).decode()
         if socket.response.get("sec-websocket-accept") != expected:
             value = socket.response.get("sec-websocket-accept")
@@ -161,7 +161,7 @@ async def accept(probe: Probe) -> None:
 
 @case("rfc6455/4.2.2/upgrade-fields")
 async def upgrade_fields(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         upgrade = socket.response.tokens("upgrade")
         connection = socket.response.tokens("connection")
         if upgrade != ["websocket"] or "upgrade" not in connection:
@@ -170,14 +170,14 @@ async def upgrade_fields(probe: Probe) -> None:
 
 @case("rfc6455/4.1/no-extension-without-an-offer")
 async def no_extension_without_an_offer(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         if socket.response.all("sec-websocket-extensions"):
             raise Failed(f"got {socket.response.get('sec-websocket-extensions')}")
 
 
 @case("rfc6455/4.1/no-subprotocol-without-an-offer")
 async def no_subprotocol_without_an_offer(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         if socket.response.all("sec-websocket-protocol"):
             raise Failed(f"got {socket.response.get('sec-websocket-protocol')}")
 
@@ -197,7 +197,7 @@ async def unknown_subprotocol(probe: Probe) -> None:
 @case("rfc6455/4.1/deflate-or-nothing")
 async def deflate_or_nothing(probe: Probe) -> None:
     offer = "permessage-deflate; client_max_window_bits"
-    async with opened(probe, f"Sec-WebSocket-Extensions: {offer}") as socket:
+    async with open_socket(probe, f"Sec-WebSocket-Extensions: {offer}") as socket:
         chosen = socket.response.get("sec-websocket-extensions")
         if chosen and chosen.partition(";")[0].strip() != "permessage-deflate":
             raise Failed(f"got {chosen!r}, which was not offered")
@@ -301,7 +301,7 @@ VIOLATIONS = {
 
 async def _violation(data: bytes, probe: Probe) -> None:
     """Check that the server ends the connection, other than by the echo of a close."""
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(data)
         answer = await socket.close_frame()
         if answer and data[0] & 0x0F == CLOSE and answer.code not in (1002, 1007, NO_CODE):
@@ -314,7 +314,7 @@ CASES.table("rfc6455/", _violation, VIOLATIONS)
 
 
 async def _code(data: bytes, code: int, probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(data)
         answer = await socket.close_frame()
         if answer is None:
@@ -341,7 +341,7 @@ CASES.table(
 
 @case("rfc6455/8.1/fails-fast")
 async def fails_fast(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(TEXT, b"\xff"))
         await socket.close_frame()
 
@@ -350,7 +350,7 @@ async def fails_fast(probe: Probe) -> None:
 
 
 async def _ping(payload: bytes, mask: bytes, probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(FIN | PING, payload, mask=mask))
         pong = await socket.next(PONG)
         if pong.payload != payload:
@@ -375,7 +375,7 @@ CASES.table(
 
 @case("rfc6455/5.2/byte-by-byte")
 async def byte_by_byte(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         for byte in frame(FIN | PING, b"parts"):
             await socket.send(bytes([byte]))
         if (await socket.next(PONG)).payload != b"parts":
@@ -384,7 +384,7 @@ async def byte_by_byte(probe: Probe) -> None:
 
 @case("rfc6455/5.5.3/several-pings")
 async def several_pings(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(b"".join(frame(FIN | PING, bytes([n])) for n in range(5)))
         last = -1
         while last < 4:
@@ -396,21 +396,21 @@ async def several_pings(probe: Probe) -> None:
 
 @case("rfc6455/5.5.3/unsolicited-pong")
 async def unsolicited_pong(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(FIN | PONG, b"unsolicited"))
         await socket.is_open()
 
 
 @case("rfc6455/5.4/ping-within-a-message")
 async def ping_within_a_message(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(TEXT, b"{"))
         await socket.is_open()
 
 
 @case("rfc6455/5.4/fragments", publishes=True)
 async def fragments(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         parts = [frame(TEXT, b'{"type"'), frame(CONTINUATION, b": "), frame(CONTINUATION)]
         await socket.send(b"".join([*parts, frame(FIN | CONTINUATION, b'"conformance"}')]))
         await socket.is_open()
@@ -419,13 +419,13 @@ async def fragments(probe: Probe) -> None:
 @case("rfc6455/5.6/character-across-fragments", publishes=True)
 async def character_across_fragments(probe: Probe) -> None:
     euro = '{"type": "€"}'.encode()
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(TEXT, euro[:10]) + frame(FIN | CONTINUATION, euro[10:]))
         await socket.is_open()
 
 
 async def _size(size: int, probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         text = b'{"type": "%s"}' % (b"x" * (size - len(b'{"type": ""}')))
         await socket.send(frame(FIN | TEXT, text))
         await socket.is_open()
@@ -437,7 +437,7 @@ CASES.table("rfc6455/5.2/", _size, SIZES, publishes=True)
 
 @case("rfc6455/10.4/too-large")
 async def too_large(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         # Send only the head of a frame of 1 TiB: a limit applies before the payload arrives.
         await socket.send(bytes([FIN | BINARY, 0xFF]) + (1 << 40).to_bytes(8, "big") + b"\0" * 4)
         answer = await socket.close_frame()
@@ -449,7 +449,7 @@ async def too_large(probe: Probe) -> None:
 
 
 async def _echo(code: int, reason: bytes, probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(close(code, reason))
         answer = await socket.close_frame()
         if answer is None:
@@ -465,7 +465,7 @@ CASES.table("rfc6455/5.5.1/answers-", _echo, ECHOES)
 
 @case("rfc6455/5.5.1/answers-an-empty-close")
 async def answers_an_empty_close(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(frame(FIN | CLOSE))
         answer = await socket.close_frame()
         if answer is None:
@@ -474,7 +474,7 @@ async def answers_an_empty_close(probe: Probe) -> None:
 
 @case("rfc6455/5.5.1/same-code")
 async def same_code(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(close(4321))
         answer = await socket.close_frame()
         if answer is None or answer.code != 4321:
@@ -483,7 +483,7 @@ async def same_code(probe: Probe) -> None:
 
 @case("rfc6455/5.5.1/closes-the-connection")
 async def closes_the_connection(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(close(1000))
         await socket.close_frame()
         if not await socket.connection.ends():
@@ -492,7 +492,7 @@ async def closes_the_connection(probe: Probe) -> None:
 
 @case("rfc6455/5.5.1/nothing-after-close")
 async def nothing_after_close(probe: Probe) -> None:
-    async with opened(probe) as socket:
+    async with open_socket(probe) as socket:
         await socket.send(close(1000) + frame(FIN | PING, b"late"))
         if await socket.close_frame() is None:
             raise Failed("the connection ended without a close frame")

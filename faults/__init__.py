@@ -3,7 +3,7 @@
 - `deployment`: nginx, servers, worker, and a Redis that can be stopped;
 - `faults`: the faults, and how each is injected;
 - `publisher`, `clients`: a steady feed, and the project's own clients that follow it;
-- `ledger`: the events that one client received, compared with the events of the feed;
+- `ledger`: counts of the events that one client lost, or received twice or out of order;
 - `soak`: an hour with clients that come and go, and the trend of the deployment's resources.
 """
 

@@ -69,12 +69,12 @@ class Cluster(Group):
         return next(node for node in self.nodes if self.follows(node, master))
 
     def follows(self, node: Node, master: Node) -> bool:
-        own, others = node.replication(), master.replication()
+        of_node, of_master = node.replication(), master.replication()
         return (
-            own.get("role") == "slave"
-            and own["master_port"] == master.port
-            and own["master_link_status"] == "up"
-            and own["slave_repl_offset"] >= others.get("master_repl_offset", 0)
+            of_node.get("role") == "slave"
+            and of_node["master_port"] == master.port
+            and of_node["master_link_status"] == "up"
+            and of_node["slave_repl_offset"] >= of_master.get("master_repl_offset", 0)
         )
 
     def _at(self, port: int) -> Node:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def away(database: Path) -> Iterator[None]:
+def unavailable(database: Path) -> Iterator[None]:
     """Make the database impossible to open for the block.
 
     A dangling symbolic link replaces the file in one step: if the path were free for a moment,

@@ -107,7 +107,7 @@ class Failover(Group):
         self.url = f"redis+sentinel://{addresses}/{NAME}/0"
 
     def start(self) -> None:
-        """Start all; return once the replica is in sync and each Sentinel knows the others."""
+        """Start all; return once the replica is in sync and each Sentinel has found the others."""
         master = self.nodes[0]
         for node in self.nodes:
             self.serve(node, master)

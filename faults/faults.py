@@ -37,7 +37,7 @@ class Fault:
     rate: float | None = None  # events a second; None: from the command line
     env: Mapping[str, str] = field(default_factory=dict)  # added to the deployment's environment
     tapped: bool = False  # the clients connect through the tap
-    forgets: bool = False  # Redis loses acknowledged events
+    loses_events: bool = False  # Redis loses acknowledged events
     resets: bool = False  # clients fall behind the history and receive a `reset`
     replicated: bool = False  # Redis is a master and a replica, behind Sentinels
     clustered: bool = False  # Redis is a cluster of three masters and three replicas
@@ -66,21 +66,23 @@ async def server_stopped(testbed: Testbed) -> float:
 
 
 async def nginx_reloaded(testbed: Testbed) -> float:
-    old = [
+    old_workers = [
         process
         for process in testbed.deployment.processes()["nginx"]
         if "worker" in " ".join(process.cmdline())
     ]
-    testbed.expect(old, "nginx has no worker")
+    testbed.expect(old_workers, "nginx has no worker")
     testbed.process("nginx").send_signal(signal.SIGHUP)
-    await until(lambda: not any(map(_runs, old)))
+    await until(lambda: not any(map(_runs, old_workers)))
     return testbed.now()
 
 
 async def nginx_killed(testbed: Testbed) -> float:
-    old = testbed.deployment.processes()["nginx"]
+    old_processes = testbed.deployment.processes()["nginx"]
     testbed.process("nginx").kill()
-    await until(lambda: not any(map(_runs, old)))  # the workers go on listening until they end
+    await until(
+        lambda: not any(map(_runs, old_processes))
+    )  # the workers go on listening until they end
     await poll_until(lambda: _answers(testbed.deployment.paths.port))
     return testbed.now()
 
@@ -142,35 +144,35 @@ async def redis_flushed(testbed: Testbed) -> float:
 
 
 async def redis_paused(testbed: Testbed) -> float:
-    failed = testbed.publisher.failed
+    failed_before = testbed.publisher.failed
     testbed.deployment.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(PAUSE)
-    testbed.expect(testbed.publisher.failed > failed, "no publish failed")
+    testbed.expect(testbed.publisher.failed > failed_before, "no publish failed")
     testbed.deployment.redis.signal(signal.SIGCONT)
     return testbed.now()
 
 
 async def redis_full(testbed: Testbed) -> float:
     client = testbed.deployment.redis.client
-    before = str(client.config_get("maxmemory")["maxmemory"])
+    limit = str(client.config_get("maxmemory")["maxmemory"])
     client.config_set("maxmemory", "1mb")
-    failed = testbed.publisher.failed
+    failed_before = testbed.publisher.failed
     await asyncio.sleep(OUTAGE)
-    failed = testbed.publisher.failed - failed
+    failed = testbed.publisher.failed - failed_before
     testbed.notes.append(f"{failed} publishes failed")
     testbed.expect(failed, "no publish failed")
-    client.config_set("maxmemory", before)
+    client.config_set("maxmemory", limit)
     return testbed.now()
 
 
 async def layer_overflows(testbed: Testbed) -> float:
-    before = await testbed.counters("realtime_hub_refills_total")
-    received = await testbed.counters("realtime_hub_received_total")
+    refills_before = await testbed.counters("realtime_hub_refills_total")
+    received_before = await testbed.counters("realtime_hub_received_total")
     await testbed.publisher.burst(300)
     ended = testbed.now()
     await asyncio.sleep(1)
-    refills = await testbed.counters("realtime_hub_refills_total") - before
-    received = await testbed.counters("realtime_hub_received_total") - received
+    refills = await testbed.counters("realtime_hub_refills_total") - refills_before
+    received = await testbed.counters("realtime_hub_received_total") - received_before
     dropped = 300 * len(testbed.deployment.paths.names) - received
     testbed.expect(dropped > 0 and refills, "the layer dropped nothing")
     testbed.notes.append(
@@ -238,13 +240,13 @@ async def cluster_node_paused(testbed: Testbed) -> float:
     cluster = testbed.cluster
     master = await asyncio.to_thread(cluster.master_of, testbed.slot)
     replica = await asyncio.to_thread(cluster.replica_of, master)
-    failed = testbed.publisher.failed
+    failed_before = testbed.publisher.failed
     master.signal(signal.SIGSTOP)
     await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
     ended = testbed.now()
     await asyncio.sleep(OUTAGE)
     master.signal(signal.SIGCONT)
-    testbed.expect(testbed.publisher.failed > failed, "no publish failed")
+    testbed.expect(testbed.publisher.failed > failed_before, "no publish failed")
     await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
     return ended
 
@@ -255,23 +257,24 @@ async def cluster_node_paused(testbed: Testbed) -> float:
 async def database_away(testbed: Testbed) -> float:
     file = testbed.deployment.paths.directory / "db.sqlite3"
     before = testbed.publisher.failed
-    with database.away(file):
+    with database.unavailable(file):
         await asyncio.sleep(OUTAGE)
-    while_gone = testbed.publisher.failed - before
+    while_unavailable = testbed.publisher.failed - before
     before = testbed.publisher.failed
     await asyncio.to_thread(database.lock, file, PAUSE)
     while_locked = testbed.publisher.failed - before
     testbed.notes.append(
-        f"{while_gone} publishes failed while the database was gone, {while_locked} while locked"
+        f"{while_unavailable} publishes failed while the database was gone, "
+        f"{while_locked} while it was locked"
     )
-    testbed.expect(while_gone and while_locked, "no publish failed")
+    testbed.expect(while_unavailable and while_locked, "no publish failed")
     return testbed.now()
 
 
 # --- Clients --------------------------------------------------------------------------------
 
 
-async def _nothing_crosses(testbed: Testbed, seconds: float) -> None:
+async def _expect_no_traffic(testbed: Testbed, seconds: float) -> None:
     """Wait `seconds`; expect no event except those already on their way at the beginning."""
     await asyncio.sleep(UNDER_WAY)
     arrived, published = testbed.arrived, testbed.publisher.answered
@@ -282,7 +285,7 @@ async def _nothing_crosses(testbed: Testbed, seconds: float) -> None:
 
 async def clients_stall(testbed: Testbed) -> float:
     testbed.tap.stall()
-    await _nothing_crosses(testbed, PAUSE)
+    await _expect_no_traffic(testbed, PAUSE)
     testbed.tap.resume()
     return testbed.now()
 
@@ -290,14 +293,14 @@ async def clients_stall(testbed: Testbed) -> float:
 async def clients_half_open(testbed: Testbed) -> float:
     start = testbed.now()
     testbed.tap.stall()
-    await _nothing_crosses(testbed, PAUSE)
+    await _expect_no_traffic(testbed, PAUSE)
     return start + SILENCE
 
 
 async def clients_fall_off(testbed: Testbed) -> float:
     testbed.tap.stall()
     await testbed.publisher.burst(3 * HISTORY)
-    await _nothing_crosses(testbed, OUTAGE)
+    await _expect_no_traffic(testbed, OUTAGE)
     testbed.tap.resume()
     # A resumed connection still delivers the bytes sent before the stall, so it may catch up.
     # Cut it: its client then resumes from a cursor that the history no longer has.
@@ -394,14 +397,14 @@ FAULTS: tuple[Fault, ...] = (
         "Redis killed, and its file lost",
         "Redis restarts empty: every client receives a `reset` without a number.",
         redis_lost,
-        forgets=True,
+        loses_events=True,
     ),
     Fault(
         "redis-flushed",
         "Redis flushed (FLUSHALL)",
         "Like the previous fault, without an outage; the channel layer's groups are deleted too.",
         redis_flushed,
-        forgets=True,
+        loses_events=True,
         in_short=True,
     ),
     Fault(
@@ -424,7 +427,7 @@ FAULTS: tuple[Fault, ...] = (
         "epoch. Every client receives a `reset`; recovery counts from the promotion.",
         redis_failover,
         replicated=True,
-        forgets=True,
+        loses_events=True,
     ),
     Fault(
         "redis-failover-planned",
@@ -443,7 +446,7 @@ FAULTS: tuple[Fault, ...] = (
         "the promotion.",
         cluster_master_killed,
         clustered=True,
-        forgets=True,
+        loses_events=True,
     ),
     Fault(
         "cluster-failover",

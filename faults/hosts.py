@@ -121,16 +121,16 @@ async def _feed(certificate: Path, clients: int, rate: float) -> list[Outcome]:
             await asyncio.sleep(CALM)
             publisher.stop()
             await publishing
-            truth = await history_after(http, room, since)
+            history = await history_after(http, room, since)
             with suppress(TimeoutError):
-                await until(lambda: all(each.position == truth.cursor for each in followers), 20)
+                await until(lambda: all(each.position == history.cursor for each in followers), 20)
             for task in following:
                 task.cancel()
     unproven = [] if answered else ["the first host did not continue"]
     if publish.status_code != 503:
         unproven.append("the second host accepted a publish")
     return [
-        account(_fault(number), side, publisher, truth, ended, notes, unproven)
+        account(_fault(number), side, publisher, history, ended, notes, unproven)
         for number, side in enumerate(sides)
     ]
 
@@ -166,9 +166,9 @@ def _namespaces() -> Iterator[None]:
     try:
         for name in HOSTS:
             command = ["ip", "netns", "add", name]
-            made = subprocess.run(command, capture_output=True, text=True, check=False)
-            if made.returncode:
-                raise Unavailable(made.stderr.strip())
+            completed = subprocess.run(command, capture_output=True, text=True, check=False)
+            if completed.returncode:
+                raise Unavailable(completed.stderr.strip())
         pair = ["peer", "name", LINK, "netns", HOSTS[1]]
         _run("ip", "link", "add", LINK, "netns", HOSTS[0], "type", "veth", *pair)
         for place, name in enumerate(HOSTS):

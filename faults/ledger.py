@@ -1,4 +1,4 @@
-"""A check of one client's events against the feed's dense numbering."""
+"""Ledger of one client: counts of events that were lost, duplicated or out of order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transports.events import Cursor, Event
 
 @dataclass
 class ClientLedger:
-    """Counts of one client's events, lost, duplicated and out of order.
+    """Counts of one client's events, by the feed's dense numbering.
 
     `position` is the cursor of the client: at first, the one it starts from. `lost` excludes the
     events that a `reset` counts as missed. If that count is wrong, it includes the difference; if

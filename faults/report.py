@@ -38,7 +38,7 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(render(console, table))
     for outcome in outcomes:
         complaints = outcome.complaints
-        mark = "[bold red]NOT HELD[/bold red]" if complaints else "[green]held[/green]    "
+        mark = "[bold red]FAILED[/bold red]" if complaints else "[green]passed[/green]"
         console.print(f"{mark} {outcome.fault.title}: {publishes(outcome)}", highlight=False)
         for complaint in complaints:
             console.print(f"         {complaint}", style="red")
@@ -64,10 +64,10 @@ def cells(row: Row) -> list[str]:
 def publishes(outcome: Outcome) -> str:
     """Return the results of the publishes, and the fault's notes."""
     results = f"{outcome.acknowledged:,} answered 201"
-    if outcome.refused:
-        results += f", {outcome.refused:,} failed, {outcome.repeated:,} of them repeated"
-    if outcome.forgotten:
-        results += f"; Redis itself lost {outcome.forgotten:,} that were answered 201"
+    if outcome.failed:
+        results += f", {outcome.failed:,} failed, {outcome.retried:,} of them repeated"
+    if outcome.lost_by_redis:
+        results += f"; Redis itself lost {outcome.lost_by_redis:,} that were answered 201"
     return "; ".join([results, *outcome.notes])
 
 

@@ -62,10 +62,10 @@ class Outcome:
     fault: Fault
     rows: list[Row]
     acknowledged: int  # publishes answered 201
-    refused: int  # attempts without 201
-    repeated: int  # failed attempts that were repeated with the same key
-    false: int  # answered 201, but missing in the feed although Redis lost nothing
-    forgotten: int  # answered 201, but lost by Redis itself
+    failed: int  # attempts without 201
+    retried: int  # failed attempts that were repeated with the same key
+    missing: int  # answered 201, but missing in the feed although Redis lost nothing
+    lost_by_redis: int  # answered 201, but lost by Redis itself
     published_twice: int  # texts that are in the feed more than once
     notes: list[str] = field(default_factory=list)
     unproven: list[str] = field(default_factory=list)  # expected effects that were not observed
@@ -88,17 +88,17 @@ class Outcome:
             for row in self.rows
             if not row.recovery < RECOVERY
         ]
-        if self.false:
-            complaints.append(f"{self.false} answered 201, but missing in the feed")
-        if self.forgotten and not self.fault.forgets:
-            complaints.append(f"Redis lost {self.forgotten}")
+        if self.missing:
+            complaints.append(f"{self.missing} answered 201, but missing in the feed")
+        if self.lost_by_redis and not self.fault.loses_events:
+            complaints.append(f"Redis lost {self.lost_by_redis}")
         if self.published_twice:
             complaints.append(f"{self.published_twice} published twice")
-        if self.fault.forgets and any(row.resets < row.clients for row in self.rows):
+        if self.fault.loses_events and any(row.resets < row.clients for row in self.rows):
             complaints.append("not every client received a reset")
         complaints += [f"the fault did not occur: {reason}" for reason in self.unproven]
         resets = any(row.resets for row in self.rows)
-        if resets != (self.fault.resets or self.fault.forgets):
+        if resets != (self.fault.resets or self.fault.loses_events):
             complaints.append("unexpected resets" if resets else "no reset")
         return complaints
 
@@ -108,10 +108,11 @@ class Outcome:
             "title": self.fault.title,
             "recovery": self.recovery,
             "complaints": self.complaints,
-            **{
-                name: getattr(self, name)
-                for name in ("acknowledged", "refused", "repeated", "false", "forgotten")
-            },
+            "acknowledged": self.acknowledged,
+            "refused": self.failed,
+            "repeated": self.retried,
+            "false": self.missing,
+            "forgotten": self.lost_by_redis,
             "published_twice": self.published_twice,
             "notes": self.notes,
             "rows": [asdict(row) for row in self.rows],
@@ -162,12 +163,12 @@ async def run(
             await asyncio.sleep(calm)
             publisher.stop()
             await publishing
-            truth = await history_after(http, room, since)
+            history = await history_after(http, room, since)
             with contextlib.suppress(TimeoutError):
-                await until(lambda: all(each.position == truth.cursor for each in followers), 20)
+                await until(lambda: all(each.position == history.cursor for each in followers), 20)
             for task in following:
                 task.cancel()
-    return account(fault, followers, publisher, truth, ended, testbed.notes, testbed.unproven)
+    return account(fault, followers, publisher, history, ended, testbed.notes, testbed.unproven)
 
 
 async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
@@ -197,37 +198,38 @@ def account(
     fault: Fault,
     followers: list[Follower],
     publisher: RetryingPublisher,
-    truth: Batch,
+    history: Batch,
     ended: float,
     notes: list[str],
     unproven: list[str],
 ) -> Outcome:
-    """Compare each follower with the history `truth`, by the events' numbers and texts."""
-    history = {event.id: event for event in truth.events if event.type != "reset"}
-    first = min((event.cursor.seq for event in history.values()), default=1)
-    epoch = truth.cursor.epoch
+    """Compare each follower with `history`, by the events' numbers and texts."""
+    events = {event.id: event for event in history.events if event.type != "reset"}
+    first = min((event.cursor.seq for event in events.values()), default=1)
+    epoch = history.cursor.epoch
     acknowledged = publisher.acknowledged.values()
-    forgotten = [
-        event for event in acknowledged if event.cursor.epoch != epoch and event.id not in history
+    lost_by_redis = [
+        event for event in acknowledged if event.cursor.epoch != epoch and event.id not in events
     ]
-    false = [
+    missing = [
         event
         for event in acknowledged
         if event.cursor.epoch == epoch
         and event.cursor.seq >= first
-        and history.get(event.id) != event
+        and events.get(event.id) != event
     ]
-    texts = Counter(event.text for event in history.values() if event.sender == SENDER)
-    lines = [event.text for event in history.values() if event.sender != SENDER]
+    texts = Counter(event.text for event in events.values() if event.sender == SENDER)
+    lines = [event.text for event in events.values() if event.sender != SENDER]
     if lines and len(lines) != TASK_LINES:
         notes.append(f"the task published {len(lines)} lines instead of {TASK_LINES}")
     rows: dict[str, Row] = {}
     delays: defaultdict[str, list[float]] = defaultdict(list)
     for follower in followers:
         name = follower.technique.name
-        row = rows.setdefault(name, Row(fault.name, name, 0, truth.cursor.seq + len(forgotten)))
+        sent = history.cursor.seq + len(lost_by_redis)
+        row = rows.setdefault(name, Row(fault.name, name, 0, sent))
         ledger = follower.ledger
-        ledger.close(truth.cursor)
+        ledger.close(history.cursor)
         row.clients += 1
         for count in (
             "delivered",
@@ -241,7 +243,7 @@ def account(
             total = getattr(row, count) + getattr(ledger, count)
             setattr(row, count, total)
         row.altered += sum(
-            event.id in history and history[event.id] != event for _, event in follower.arrivals
+            event.id in events and events[event.id] != event for _, event in follower.arrivals
         )
         received = Counter(event.text for _, event in follower.arrivals if event.sender == SENDER)
         row.duplicated += sum(count - 1 for count in received.values())
@@ -260,10 +262,10 @@ def account(
         fault,
         list(rows.values()),
         acknowledged=publisher.answered,
-        refused=publisher.failed,
-        repeated=publisher.retried,
-        false=len(false),
-        forgotten=len(forgotten),
+        failed=publisher.failed,
+        retried=publisher.retried,
+        missing=len(missing),
+        lost_by_redis=len(lost_by_redis),
         published_twice=sum(count > 1 for count in texts.values()),
         notes=notes,
         unproven=unproven,

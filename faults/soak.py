@@ -4,9 +4,9 @@
 
 A deployment serves clients of every technique, half of them through a tap that cuts all of its
 connections every 20 s. Twenty times (in a short soak, every 30 s) all clients leave, and the open
-descriptors, threads and tasks are counted: at rest they do not depend on the clients, so a leak is
-visible. Memory is sampled every ten seconds. Each series' slope is reported with its 95 % interval,
-for memory over the second half of the time, for the others without the first quarter. A series is
+descriptors, threads and tasks are counted. At rest they do not depend on the clients, so a leak is
+visible. Memory is sampled every ten seconds. Each series' slope is reported with its 95 % interval:
+of memory over the second half of the time, of the others without the first quarter. A series is
 flat if the whole interval is within the tolerance.
 
 `--leak 50` makes each server leak a descriptor for every fiftieth connection; the soak must fail.

@@ -1,4 +1,4 @@
-"""The ASGI application: limits, then the protocol, then authentication, then the address.
+"""The ASGI application: limits, then routes by protocol, then authentication, then routes by path.
 
 The techniques are mounted ahead of Django's own application, all in the same way.
 """
@@ -66,11 +66,11 @@ application: Any = ProtocolTypeRouter(
         "channel": channels,
     }
 )
-application = announced = PresenceMiddleware(application)
+application = presence = PresenceMiddleware(application)
 services: list[Service] = [
     FeedService(),
     directory,
-    announced,
+    presence,
     EmbeddedWorker(channels),
     agreement,
 ]

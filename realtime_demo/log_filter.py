@@ -8,8 +8,8 @@ import logging
 class WithoutSecrets(logging.Filter):
     """Removes query strings (cursors, names) and credentials from Uvicorn's log.
 
-    A client's faults are no errors of the server: a text frame that is not UTF-8 is logged without
-    a traceback, and a handshake that the application has rejected with a response is not logged.
+    A client's faults are not errors of the server. A text frame that is not UTF-8 is logged without
+    a traceback; a handshake that the application has rejected with a response is not logged.
     """
 
     CREDENTIALS = frozenset({"authorization", "cookie", "sec-websocket-protocol"})

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
 
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
-LONGEST_TARGET = 65_535  # bytes: httptools parses no longer one (RFC 9112 §3)
+LONGEST_TARGET = 65_535  # bytes: httptools rejects a longer one (RFC 9112 §3)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -22,10 +22,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     The host of an absolute target replaces the Host (RFC 9112 §3.2.2). Only a WebSocket handshake
     of HTTP/1.1 is an upgrade, also in a list (RFC 9110 §7.8). A response to HTTP/1.0 is not
-    chunked (RFC 9112 §6.1), but ends with the connection. A client that closes its sending side
-    receives a response that ends within `HALF_CLOSED`: a FIN may be all that is left of it. A
-    request without a version is malformed (RFC 9112 §3), and an unknown transfer coding is answered
-    501 (§6.1).
+    chunked (RFC 9112 §6.1), but ends with the connection. After a client's FIN, the response may
+    take `HALF_CLOSED` seconds: the client may have closed only its sending side. A request without
+    a version is malformed (RFC 9112 §3), and an unknown transfer coding is answered 501 (§6.1).
     """
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -62,8 +61,8 @@ class HttpProtocol(HttpToolsProtocol):
         return [token.strip().lower() for token in b",".join(lines).split(b",")]
 
     def handle_websocket_upgrade(self) -> None:
-        others = [field for field in self.headers if field[0] != b"upgrade"]
-        self.headers[:] = [*others, (b"upgrade", b"websocket")]  # websockets accepts no list
+        fields = [field for field in self.headers if field[0] != b"upgrade"]
+        self.headers[:] = [*fields, (b"upgrade", b"websocket")]  # websockets accepts no list
         super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:

@@ -40,8 +40,8 @@ def _boolean(name: str, default: bool) -> bool:
 
 def _choice(name: str, value: str, choices: Iterable[str]) -> str:
     if value not in choices:
-        known = ", ".join(filter(None, choices))
-        raise ImproperlyConfigured(f"{name} must be one of {known}; got {value!r}.")
+        expected = ", ".join(filter(None, choices))
+        raise ImproperlyConfigured(f"{name} must be one of {expected}; got {value!r}.")
     return value
 
 

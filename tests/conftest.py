@@ -88,7 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Expect other servers than Uvicorn to fail what the table of deviations lists."""
+    """Expect servers other than Uvicorn to fail the tests in the table of deviations."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         server = str(parameters.get("other_server", "" if SERVER_URL else SERVER))

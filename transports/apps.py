@@ -1,4 +1,4 @@
-"""Django app of what the techniques share."""
+"""Django app of the parts that the techniques share."""
 
 from django.apps import AppConfig
 from django.core.checks import register

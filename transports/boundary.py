@@ -1,8 +1,8 @@
 """ASGI middleware for limits, and for an orderly start and stop, on any ASGI server.
 
-ASGI servers differ in what they limit, in whether they support the lifespan protocol (Daphne does
-not), and in whether a stop waits for open streams before it notifies the application (Uvicorn
-does). This middleware keeps the wire contract independent of the server.
+ASGI servers differ in their limits, in their support of the lifespan protocol (Daphne has none) and
+in the order of a stop: Uvicorn waits for open streams before it notifies the application. This
+middleware keeps the wire contract independent of the server.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Boundary:
     # Requests
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Daphne, which alone names no version of the specification, sends no Date.
+        # Daphne, the only server without a `spec_version`, sends no Date.
         if scope["type"] == "http" and "spec_version" not in scope.get("asgi", {}):
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.

@@ -27,7 +27,7 @@ DATABASE_ENGINES = (
 
 
 def check_apps(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
-    """Check that the apps are installed that the installed ones need."""
+    """Check that the apps that an installed app needs are installed too."""
     messages: list[CheckMessage] = []
     if apps.is_installed("transports.auth"):
         needed = ["django.contrib.auth", "django.contrib.contenttypes"]

@@ -37,7 +37,7 @@ LAYER_TIMEOUT = 2.0  # seconds a publish waits for the channel layer, which only
 
 _stores: WeakKeyDictionary[Loop, Store] = WeakKeyDictionary()
 _default_layer = InMemoryChannelLayer(capacity=10_000)  # for a project that configures none
-# The loops with a hub, and what accepts each event published on them, ahead of the layer's copy.
+# The loops with a hub, and the callback for each event published there, ahead of the layer.
 _serving_loops: WeakKeyDictionary[Loop, Callable[[Event], bool]] = WeakKeyDictionary()
 # The events to send in one message of the channel layer, and the task that sends them.
 _waking: dict[tuple[Loop, str], tuple[list[Event], asyncio.Task[None]]] = {}
@@ -70,7 +70,7 @@ def _store_path() -> str:
 def serve(accept: Callable[[Event], bool] | None = None) -> None:
     """Note that this process serves clients.
 
-    With `accept`, the running loop does: call it with each event that is published on that loop.
+    With `accept`, the running loop serves them: `accept` is called with each event published on it.
     """
     global _is_serving
     _is_serving = True
@@ -84,7 +84,7 @@ def serving_loop() -> Loop | None:
 
 
 def _forked() -> None:
-    """Forget a parent's loops. Its child is a server only if it was forked before serving."""
+    """Drop a parent's loops. Its child is a server only if it was forked before serving."""
     global _is_serving
     _is_serving = _is_serving and not _serving_loops
     _serving_loops.clear()

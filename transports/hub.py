@@ -212,8 +212,8 @@ class Hub:
     def accept(self, event: Event) -> bool:
         """Append an event that this process has published; return whether a tail has it.
 
-        The layer's copy is dropped then. It serves an event that is not the next one of its room:
-        concurrent publishes may return in another order than that of their numbers.
+        Otherwise the channel layer delivers the event: the tail lacks an earlier one, since
+        concurrent publishes may return out of order.
         """
         tail = self._tails.get(event.room)
         if tail is None or tail.head is None or event.room in self._arrived:
@@ -228,7 +228,7 @@ class Hub:
         tail = self._tails.get(message["room"])
         lines = message["event"].split("\n")  # the events of one turn of the publishing loop
         self.statistics.received += len(lines)
-        if tail is None or tail.contains(message["id"]):  # of the last one
+        if tail is None or tail.contains(message["id"]):  # the last event's id
             return
         arrived = self._arrived.get(tail.room)
         for line in lines:
@@ -283,7 +283,7 @@ class Hub:
         if now - self._received_at > PING_TIMEOUT:
             # A pub/sub layer reports no outage: messages just stop arriving.
             self._joined.clear()
-            await ended({self._tasks[0]})  # never two readers at once
+            await cancel_all({self._tasks[0]})  # never two readers at once
             self.statistics.rejoins += 1
             self._received_at = now
             self._tasks[0] = self._spawn(self._listen())
@@ -326,7 +326,7 @@ class Hub:
         await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT)
 
     async def _leave_all(self) -> None:
-        await ended({*self._tasks})
+        await cancel_all({*self._tasks})
         if self._loading:  # these tasks may still join a group
             await asyncio.wait(self._loading.values())
         with contextlib.suppress(Exception):
@@ -336,7 +336,7 @@ class Hub:
     async def aclose(self) -> None:
         await self.leave()
         tasks = {*self._tasks, *self._loading.values(), *self._leaving}
-        await ended(tasks)
+        await cancel_all(tasks)
         self._tasks = []
 
 
@@ -432,7 +432,7 @@ async def aclose() -> None:
     await feed.aclose()
 
 
-async def ended(tasks: set[asyncio.Task[None]]) -> None:
+async def cancel_all(tasks: set[asyncio.Task[None]]) -> None:
     """Cancel `tasks` every half second until all have ended.
 
     channels-redis and redis-py can swallow a cancellation.

@@ -1,4 +1,4 @@
-"""Interface for counting what the feed and the techniques do.
+"""Interface for counting the work of the feed and the techniques.
 
 Discards everything unless `TELEMETRY` names a class (`transports.operations.metrics.Prometheus`).
 """

@@ -47,7 +47,7 @@ def follow(
         "at once": {"interval": interval, "http": http},
         "with events": {"hold": hold, "http": http},
         "never": {},
-    }[adapter.ends]
+    }[adapter.response_ends]
     if adapter.path is None:
         return BY_NAME[adapter.technique].events(base_url, room, **options)
     receive, path = _RECEIVERS[BY_NAME[adapter.technique].framing], adapter.path.format(room=room)

@@ -168,9 +168,9 @@ def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
     return f"{source} ({path.name})", costs
 
 
-def advise(need: Need, source: str, known: Mapping[str, Basis]) -> Advice:
-    """Return every technique in `known` as an option, and the one advised."""
-    options = [_option(name, need, known[name]) for name in COMPARED if name in known]
+def advise(need: Need, source: str, costs: Mapping[str, Basis]) -> Advice:
+    """Return every technique in `costs` as an option, and the one advised."""
+    options = [_option(name, need, costs[name]) for name in COMPARED if name in costs]
     choice, reason = _choose(need, options)
     return Advice(need, source, tuple(options), choice, reason)
 
@@ -305,12 +305,12 @@ def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
             round(choice.wakes),
         )
         return choice, text.format(number=f"{choice.wakes:,.0f}")
-    known = [(option.cores, option) for option in fit if option.cores is not None]
-    if not known:
+    measured = [(option.cores, option) for option in fit if option.cores is not None]
+    if not measured:
         choice = min(fit, key=simplicity)
         return choice, _("it is the simplest that fits; its cost was not measured.")
-    least_cores = min(cores for cores, _ in known)
-    near = [option for cores, option in known if cores <= least_cores * 1.5 + NEGLIGIBLE]
+    least_cores = min(cores for cores, _ in measured)
+    near = [option for cores, option in measured if cores <= least_cores * 1.5 + NEGLIGIBLE]
     choice = min(near, key=simplicity)
     text = ngettext(
         "it fits, with {cores} cores in {number} process; no simpler technique that fits is about "

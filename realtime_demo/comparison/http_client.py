@@ -1,8 +1,8 @@
 """The HTTP clients of a measurement, for repeated requests to one server over one connection.
 
-`HttpxConnection` is the default. `LeanConnection` takes about a tenth of its CPU for a request,
-which matters if many clients of one process request at once: of ten long polls answered
-together, the tenth waits for the work of nine others. `compare --self-check` measures both.
+`HttpxConnection` is the default. `LeanConnection` takes about a tenth of its CPU for a request.
+That matters if many clients of one process request at once: of ten long polls answered together,
+the tenth waits for the work of nine others. `compare --self-check` measures both.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MeasuredClient(ABC):
         return await self._exchange("GET", target)
 
     async def post(self, target: str, document: bytes) -> Response:
-        """Post `document`, which is JSON, to `target`; otherwise as `get`."""
+        """Post the JSON `document` to `target` and return the response, with any status."""
         await self._connect()
         return await self._exchange("POST", target, document)
 
@@ -111,7 +111,7 @@ class LeanConnection(MeasuredClient):
 
     def __init__(self, base_url: str, *args: Any, **options: Any) -> None:
         super().__init__(base_url, *args, **options)
-        # The same fields as httpx, so that requests have a common client's size.
+        # The same fields as httpx, so that requests have the size of a common client's.
         fields = {
             "Host": urlsplit(base_url).netloc,
             "Accept": "*/*",

@@ -2,8 +2,8 @@
 
 The theory needs two figures of the machine: how long an empty request takes
 (`Subscribers.probe`), and how long an event takes to waiting clients when nothing else is in
-progress. The latter includes that the server writes to one client after another, and that the
-clients of one process read one after another.
+progress. The latter includes the waits while the server writes to one client after another, and
+while the clients of one process read one after another.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from .results import Configuration, Measurement
 MEGABIT = 2**20 / 8  # bytes, as in Lubbers and Greco
 CLIENTS = (1_000, 10_000, 100_000)
 
-Row = tuple[str, str, str, str]  # what is measured; in the paper; by theory; here
+Row = tuple[str, str, str, str]  # name of a figure; paper, theory, measurement
 
 
 @dataclass(frozen=True)
@@ -33,32 +33,32 @@ class Paper:
     omitted: str
 
 
-def around_events(measurement: Measurement) -> tuple[float, float | None]:
-    """Return the bytes a second around one client's events, as predicted and as measured."""
-    predicted, cost = measurement.prediction, measurement.cost
+def overhead(measurement: Measurement) -> tuple[float, float | None]:
+    """Return the bytes a second of one client beside its events' JSON: predicted, measured."""
+    prediction, cost = measurement.prediction, measurement.cost
     rate = cost.published / measurement.clients / cost.seconds
-    each_way = predicted.up_per_event + predicted.down_per_event
-    by_theory = rate * (each_way - measurement.event_bytes)
+    per_event = prediction.up_per_event + prediction.down_per_event
+    predicted = rate * (per_event - measurement.event_bytes)
     if cost.up is None or cost.down is None:
-        return by_theory, None
+        return predicted, None
     content = cost.deliveries * measurement.event_bytes
-    return by_theory, (cost.up + cost.down - content) / cost.seconds / measurement.clients
+    return predicted, (cost.up + cost.down - content) / cost.seconds / measurement.clients
 
 
 def _lubbers(configuration: Configuration) -> Iterator[Row]:
-    in_paper = {"polling": 871, "websocket": 2}
+    published = {"polling": 871, "websocket": 2}
     for measurement in configuration.measurements:
-        by_theory, measured = around_events(measurement)
-        name, of_paper = label(measurement.technique), in_paper[measurement.technique]
-        text = gettext(_("{technique}: bytes a second around a client's events"))
-        here = DASH if measured is None else figure(measured)
-        yield text.format(technique=name), figure(of_paper), figure(by_theory), here
+        predicted, measured = overhead(measurement)
+        name, of_paper = label(measurement.technique), published[measurement.technique]
+        text = gettext(_("{technique}: overhead of one client, bytes a second"))
+        shown = DASH if measured is None else figure(measured)
+        yield text.format(technique=name), figure(of_paper), figure(predicted), shown
         for count in CLIENTS:
             text = gettext(_("{technique}: Mbit/s for {count} clients"))
             yield (
                 text.format(technique=name, count=f"{count:,}"),
                 figure(count * of_paper / MEGABIT),
-                figure(count * by_theory / MEGABIT),
+                figure(count * predicted / MEGABIT),
                 DASH if measured is None else figure(count * measured / MEGABIT),
             )
 
@@ -74,7 +74,7 @@ def _pimentel(configuration: Configuration) -> Iterator[Row]:
         )
 
 
-def late(measurement: Measurement, interval: float) -> tuple[float, float]:
+def late_shares(measurement: Measurement, interval: float) -> tuple[float, float]:
     """Return the shares of deliveries later than `interval`, as predicted and as measured."""
     delays = measurement.delays()
     share = sum(delay > interval for delay in delays) / max(1, len(delays))
@@ -87,9 +87,9 @@ def _bozdag(configuration: Configuration) -> Iterator[Row]:
     for measurement in configuration.measurements:
         name = label(measurement.technique)
         text = gettext(_("{technique}: deliveries after the next publish"))
-        by_theory, here = late(measurement, interval)
+        predicted, measured = late_shares(measurement, interval)
         paper = gettext(_("some")) if measurement.technique == "polling" else DASH
-        yield text.format(technique=name), paper, f"{by_theory:.0%}", f"{here:.0%}"
+        yield text.format(technique=name), paper, f"{predicted:.0%}", f"{measured:.0%}"
     pull = cpu["polling"]
     for technique in ("longpoll", "streaming"):
         push = cpu[technique]

@@ -147,7 +147,7 @@ class Clients:
         settings = self.settings
         polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
         for adapter in self.adapters:
-            turns = polling if adapter.ends == "at once" else [0.0] * settings.clients
+            turns = polling if adapter.response_ends == "at once" else [0.0] * settings.clients
             for first in range(0, settings.clients, PER_PROCESS):
                 part = tuple(turns[first : first + PER_PROCESS])
                 config = ClientsConfig(
@@ -223,7 +223,7 @@ class Phase:
     @property
     def waited(self) -> bool:
         """Whether any clients wait for events, rather than poll."""
-        return any(adapter.ends != "at once" for adapter in self.clients.adapters)
+        return any(adapter.response_ends != "at once" for adapter in self.clients.adapters)
 
     async def publish(self, number: int) -> float:
         """Publish event `number` now; return when the server published it.

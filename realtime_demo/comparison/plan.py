@@ -65,11 +65,11 @@ class Adapter:
         return cls(f"{name} {path}", name, path)
 
     @property
-    def ends(self) -> ResponseEnds:
+    def response_ends(self) -> ResponseEnds:
         return BY_NAME[self.technique].response_ends
 
     @property
-    def asks(self) -> bool:
+    def is_polled(self) -> bool:
         return BY_NAME[self.technique].is_polled
 
 
@@ -128,15 +128,16 @@ class Settings:
             raise ValueError(text.format(arrivals=repr(self.arrivals)))
         if self.http_client not in HTTP_CLIENTS:
             text = gettext("http_client must be one of {clients}; got {http_client}.")
-            known, given = ", ".join(HTTP_CLIENTS), repr(self.http_client)
-            raise ValueError(text.format(clients=known, http_client=given))
+            clients, value = ", ".join(HTTP_CLIENTS), repr(self.http_client)
+            raise ValueError(text.format(clients=clients, http_client=value))
         if not self.techniques:
             raise ValueError(gettext("At least one technique is required."))
         if len({adapter.name for adapter in self.adapters}) < len(self.techniques):
             text = gettext("Each technique can be measured once; got {names}.")
             raise ValueError(text.format(names=", ".join(self.techniques)))
-        held = any(one.ends == "with events" and one.path is None for one in self.adapters)
-        if held and self.hold > LONGEST_HOLD:
+        of_project = [adapter for adapter in self.adapters if adapter.path is None]
+        has_long_polls = any(adapter.response_ends == "with events" for adapter in of_project)
+        if has_long_polls and self.hold > LONGEST_HOLD:
             text = gettext("hold must be at most {longest} s; got {hold}.")
             raise ValueError(text.format(longest=f"{LONGEST_HOLD:g}", hold=f"{self.hold:g}"))
 
@@ -229,16 +230,16 @@ def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Sett
         raise ValueError(message.format(names=", ".join(SWEPT), name=repr(name)))
     if not values:
         raise ValueError(gettext("A sweep needs values, such as {name}=1,2,5.").format(name=name))
-    whole, got = name in ("clients", "size"), ", ".join(map(str, values))
+    needs_integer, shown = name in ("clients", "size"), ", ".join(map(str, values))
     if not all(map(math.isfinite, values)):
         raise ValueError(
-            gettext("{name} must be finite; got {values}.").format(name=name, values=got)
+            gettext("{name} must be finite; got {values}.").format(name=name, values=shown)
         )
-    if whole and any(value % 1 for value in values):
+    if needs_integer and any(value % 1 for value in values):
         raise ValueError(
-            gettext("{name} must be an integer; got {values}.").format(name=name, values=got)
+            gettext("{name} must be an integer; got {values}.").format(name=name, values=shown)
         )
-    scaled: list[Any] = [int(each) if whole else each * SWEPT[name] for each in values]
+    scaled: list[Any] = [int(each) if needs_integer else each * SWEPT[name] for each in values]
     return [replace(settings, **{name: value}) for value in scaled]
 
 

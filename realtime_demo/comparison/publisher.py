@@ -28,21 +28,16 @@ class PublishFailed(Exception):
 
 @dataclass(frozen=True)
 class Accepted:
-    """An event that the server has accepted.
-
-    `sent`, `acknowledged` and `intended` are on the monotonic clock, `published_at` on the
-    server's (None: not reported); `size` is the bytes of the event's JSON, `cpu` this process's
-    CPU seconds meanwhile.
-    """
+    """An event that the server has accepted. Times are seconds of the monotonic clock."""
 
     id: str
     sent: float
     acknowledged: float
-    published_at: float | None
-    size: int
+    published_at: float | None  # on the server's clock; None: not reported
+    size: int  # bytes of the event's JSON
     index: int = 0
     intended: float = 0.0
-    cpu: float = 0.0
+    cpu: float = 0.0  # CPU seconds of this process from `sent` to `acknowledged`
 
 
 @dataclass

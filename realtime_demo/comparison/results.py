@@ -1,4 +1,4 @@
-"""Results of a run: events, deliveries and their ledger, costs, and the theory's predictions."""
+"""Results of a run: events, the ledger of their deliveries, costs, and predictions."""
 
 from __future__ import annotations
 
@@ -44,20 +44,14 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Ledger:
-    """Counts of deliveries; a delivery is one event to one client.
+    """Counts of deliveries, each of one event to one client. The fields are members of the JSON."""
 
-    `sent` is the accepted events times clients, `refused` the rejected events times clients;
-    `received` distinct deliveries; `lost` = `sent` - `received`; `doubled` duplicates;
-    `disordered` first deliveries out of order: after one with a later seq. The fields are
-    members of the JSON.
-    """
-
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    doubled: int = 0
-    disordered: int = 0
-    refused: int = 0
+    sent: int = 0  # accepted events times clients
+    received: int = 0  # distinct deliveries
+    lost: int = 0  # `sent` - `received`
+    doubled: int = 0  # duplicates
+    disordered: int = 0  # first deliveries out of order: after one with a later seq
+    refused: int = 0  # rejected events times clients
 
     @property
     def complete(self) -> bool:
@@ -68,30 +62,30 @@ class Ledger:
         cls, sent: Sequence[Sent], samples: Iterable[Sample], clients: int, refused: int = 0
     ) -> Ledger:
         """Count `samples`, which are in each client's order of receipt; `refused` is in events."""
-        order: Mapping[int, int] = {event.number: event.seq for event in sent}
-        seen: Counter[tuple[int, int]] = Counter()
+        seqs: Mapping[int, int] = {event.number: event.seq for event in sent}
+        deliveries: Counter[tuple[int, int]] = Counter()
         latest: dict[int, int] = {}
         disordered = 0
         for sample in samples:
-            seq = order.get(sample.number)
+            seq = seqs.get(sample.number)
             if seq is None:
                 continue  # of the warm-up, or from another publisher
-            seen[sample.client, sample.number] += 1
-            if seen[sample.client, sample.number] == 1:
+            deliveries[sample.client, sample.number] += 1
+            if deliveries[sample.client, sample.number] == 1:
                 disordered += seq < latest.get(sample.client, 0)
                 latest[sample.client] = max(seq, latest.get(sample.client, 0))
-        due, received = len(sent) * clients, len(seen)
-        doubled = seen.total() - received
-        return cls(due, received, due - received, doubled, disordered, refused * clients)
+        expected, received = len(sent) * clients, len(deliveries)
+        doubled = deliveries.total() - received
+        return cls(expected, received, expected - received, doubled, disordered, refused * clients)
 
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:
     """Return each event's first delivery to each client, by the event's number."""
-    seen: set[tuple[int, int]] = set()
+    delivered: set[tuple[int, int]] = set()
     deliveries: dict[int, list[Sample]] = {}
     for sample in samples:
-        if (sample.client, sample.number) not in seen:
-            seen.add((sample.client, sample.number))
+        if (sample.client, sample.number) not in delivered:
+            delivered.add((sample.client, sample.number))
             deliveries.setdefault(sample.number, []).append(sample)
     return deliveries
 

@@ -137,7 +137,7 @@ async def _watch_idle(
         for adapter in list(waiting):
             wire = (await idle_workers[adapter.name].ask(Subscribers.mark)).counts.wire
             # A long poll in a quiet room receives no byte until its timeout.
-            if wire.up if adapter.ends == "with events" else wire.down:
+            if wire.up if adapter.response_ends == "with events" else wire.down:
                 waiting.remove(adapter)
     await asyncio.sleep(SETTLING)
     for worker in idle_workers.values():

@@ -100,7 +100,7 @@ def scale(
         gettext_noop("memory"): option.memory / machine.memory,
         gettext_noop("network"): 8 * max(option.down, option.up) / (UTILISATION * machine.network),
     }
-    # A load balancer does not know of rooms: a room of many clients has some in each process.
+    # A load balancer ignores rooms: a room of many clients has some in each process.
     members = need.clients / rooms
     by_client = need.rate * redis.copy * option.processes / need.clients
     room_load = need.rate * (redis.append + redis.copy * min(option.processes, members))

@@ -145,22 +145,22 @@ class _Model:
         """
         path, sizes, observed = self.path, self.sizes, self.observed
         arrival = self._down(observed.work or (path.push_work,), seed)
-        away = path.network.up.mean_delay + path.service / 2
+        request_delay = path.network.up.mean_delay + path.service / 2
         delays, request_times, empty = list[float](), list[float](), 0
         published, turns = observed.published, observed.turns()
         index, ready = 0, published[0] if published else 0.0
         while index < len(published):
             # A poll that timed out without events is followed by another request.
             while ready + self.workload.hold < turns[index]:
-                request_times.append(ready + self.workload.hold + path.again - away)
+                request_times.append(ready + self.workload.hold + path.again - request_delay)
                 empty += observed.within(request_times[-1])
-                ready = request_times[-1] + away
+                ready = request_times[-1] + request_delay
             answered = max(ready, turns[index])
             previous, index = index, bisect_right(turns, answered)
             arrived = arrival(answered, sizes.down + (index - previous) * sizes.event)
             delays += [arrived - published[n] for n in range(max(previous, observed.first), index)]
             request_times.append(arrived)
-            ready = arrived + away
+            ready = arrived + request_delay
         return Simulated(tuple(delays), sum(map(observed.within, request_times)), empty)
 
     def open(self, seed: int) -> Simulated:

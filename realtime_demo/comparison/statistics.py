@@ -117,7 +117,7 @@ def median_interval(
     return quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
 
 
-def between(medians: Sequence[float]) -> tuple[float, float]:
+def interval_between_runs(medians: Sequence[float]) -> tuple[float, float]:
     """Return the mean of several runs' medians, and the half-width of its 95 % interval.
 
     Memory layout, scheduling and other load differ between runs; more samples of one run do not

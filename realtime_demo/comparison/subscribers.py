@@ -166,7 +166,7 @@ class Subscribers:
         """Count the responses without events, from the bytes as they cross the tap."""
         if direction == "down":
             self._heartbeats[1:] = [(time.monotonic(), self.tap.total)]
-            if self.config.adapter.asks:
+            if self.config.adapter.is_polled:
                 response = self._responses.setdefault(connection.number, bytearray())
                 before = EMPTY in response
                 response += data[: max(0, SCANNED - len(response))]
@@ -212,8 +212,8 @@ class Subscribers:
         (began, before), (ended, after) = self._heartbeats
         if (seconds := ended - began) < 1:
             return None
-        crossed = after - before
-        return Idle(crossed.up / seconds, crossed.down / seconds, seconds)
+        traffic = after - before
+        return Idle(traffic.up / seconds, traffic.down / seconds, seconds)
 
     async def probe(self) -> RequestProbe | None:
         """Measure one empty request.
@@ -224,20 +224,20 @@ class Subscribers:
         """
         if not self._can_be_probed:
             return None
-        held = self.config.adapter.ends == "with events"
+        is_long_poll = self.config.adapter.response_ends == "with events"
         # A separate tap, so that the clients' traffic is not counted with it.
         async with Tap(*self.tap.target, network=self.tap.network) as tap:
-            times = await self._time(self._url(tap), len(self.config.phases) if held else 1)
+            times = await self._time(self._url(tap), len(self.config.phases) if is_long_poll else 1)
             probe = RequestProbe(statistics.median(times))
             if self.config.tapped:  # measure the bytes of one further request
                 async with self._http(tap.url) as http:
                     path, cursor = await self._first(http)
                     before = tap.total
                     await http.get(path)
-                crossed = tap.total - before
+                traffic = tap.total - before
                 # "wait=0" has one digit; the clients' `wait` may have more.
-                extra = len(f"{self.config.settings.hold:g}") - 1 if held else 0
-                up, down = crossed.up + extra, crossed.down
+                extra = len(f"{self.config.settings.hold:g}") - 1 if is_long_poll else 0
+                up, down = traffic.up + extra, traffic.down
                 probe = RequestProbe(probe.seconds, up, down, len(cursor))
         return probe
 
@@ -253,18 +253,18 @@ class Subscribers:
 
     @property
     def _can_be_probed(self) -> bool:
-        return self.config.adapter.asks or self.config.adapter.path is None
+        return self.config.adapter.is_polled or self.config.adapter.path is None
 
     async def _first(self, http: HttpClient) -> tuple[str, str]:
         """Request the room's events; return the target of the next, empty request and its cursor.
 
         With "wait=0" the server responds to a long poll at once.
         """
-        held = self.config.adapter.ends == "with events"
+        is_long_poll = self.config.adapter.response_ends == "with events"
         technique = BY_NAME[self.config.adapter.technique]
         path = self.config.adapter.path or (technique if technique.is_polled else POLLED).path
         path = path.format(room=self.config.room.replace("compare-", "probing-"))
-        parameters = {"wait": "0"} if held else {}
+        parameters = {"wait": "0"} if is_long_poll else {}
         batch = json.loads((await http.get(target(path, parameters))).body)
         cursor = batch.get("cursor") if isinstance(batch, dict) else None
         return target(path, query(cursor, **parameters)), cursor or ""

@@ -20,7 +20,7 @@ from .phase import Phase
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
-from .statistics import Spread, between, mean_of_known
+from .statistics import Spread, interval_between_runs, mean_of_known
 from .subscribers import Mark, RequestProbe, SubscriberCounts
 from .theory import NetworkPath, Sizes, open_sizes, predict
 
@@ -70,8 +70,9 @@ class Evidence:
 
 def _counted(marks: Sequence[Mark], name: str) -> tuple[float, SubscriberCounts]:
     """Return the mean time and the sum of the counts of the processes of `name`."""
-    own = [mark for mark in marks if mark.name == name]
-    return fmean(mark.time for mark in own), sum((m.counts for m in own), SubscriberCounts())
+    matching = [mark for mark in marks if mark.name == name]
+    counts = sum((mark.counts for mark in matching), SubscriberCounts())
+    return fmean(mark.time for mark in matching), counts
 
 
 def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:
@@ -82,7 +83,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     path, work = NetworkPath(settings.network if phase.target.tapped else Network()), list[float]()
     if probe is not None:
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
-    if adapter.ends != "at once":
+    if adapter.response_ends != "at once":
         path, work = _push(path, sizes, evidence.event_probe, samples)
     # The first responses in the window may still have events published before it.
     begin = window.sent[0].published
@@ -164,7 +165,7 @@ def _push(
 
 def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
     event, identity = evidence.window.event_size, evidence.window.identity
-    if not adapter.asks:
+    if not adapter.is_polled:
         return open_sizes(adapter.technique, event, identity, len(phase.clients.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
@@ -234,7 +235,7 @@ def _spread(
     medians = [one.p50 for each in rounds if (one := getattr(each, origin)).count]
     if len(medians) < 2:
         return within
-    _, half = between(medians)
+    _, half = interval_between_runs(medians)
     # Delays are not below 0 (except for errors of two hosts' clocks), so cutting the interval at 0
     # is safe. Cutting it at the longest delay is not: another start's median may exceed that.
     return replace(

@@ -119,9 +119,9 @@ class NetworkPath:
 
     `service` (seconds) is the time of a request without network delay, half of it each way.
     `push` is the time of an event to a waiting client without network delay, averaged over the
-    event's deliveries; None counts as half of `service`. `fan` is the time between the first and
-    the last delivery of an event leaving the server, unless `push` includes it: deliveries times
-    the cost of one, since one process writes them one by one.
+    event's deliveries; None counts as half of `service`. `fan` is the time from an event's first
+    delivery to its last, which one process writes one by one: deliveries times the cost of one. It
+    is 0 if `push` includes it.
     """
 
     network: Network = field(default_factory=Network)
@@ -210,30 +210,30 @@ def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
 def _long_polling(
     technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
 ) -> Prediction:
-    rate, away, hold = workload.rate, path.again, workload.hold
+    rate, gap, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
         # For R between a response and the next request's arrival no request waits. The
         # probability of no event in that time is e^(-λR). The request then waits for an event,
         # at most H.
-        quiet = math.exp(-rate * away)
+        quiet = math.exp(-rate * gap)
         answered = quiet * -math.expm1(-rate * hold)
-        cycle = away + answered / rate
+        cycle = gap + answered / rate
         empty = quiet * math.exp(-rate * hold)
         at_once = answered / (rate * cycle)  # the share of events that find a request waiting
-    elif rate * away < 1:
+    elif rate * gap < 1:
         # Events further apart than R never fall into the gap after an event, and rarely (R of
         # every R + H) into the gap after an empty response; the latter is neglected.
-        answers = 1 + math.floor(1 / rate / (away + hold))
+        answers = 1 + math.floor(1 / rate / (gap + hold))
         cycle, empty, at_once = 1 / rate / answers, 1 - 1 / answers, 1.0
     else:
         # Every gap contains an event, at a uniform time in it, unless R is a multiple of the
         # interval between events.
-        cycle, empty, at_once = away, 0.0, 0.0
+        cycle, empty, at_once = gap, 0.0, 0.0
     start, jitter = path.way_down(sizes.down + sizes.event * rate * cycle, path.push_work)
     waited = Component(at_once, start, (path.fan, jitter))
-    between = Component(1 - at_once, start + path.fan / 2, (away, jitter))
+    between = Component(1 - at_once, start + path.fan / 2, (gap, jitter))
     delay = Delay((waited, between))
-    return _of_requests(technique, delay, rate, cycle, empty, away + hold, sizes)
+    return _of_requests(technique, delay, rate, cycle, empty, gap + hold, sizes)
 
 
 def _of_requests(

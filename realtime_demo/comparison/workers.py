@@ -61,10 +61,10 @@ class Worker(Generic[T]):
         self._fork = fork
 
     async def __aenter__(self) -> Self:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._fork(self.name, theirs.fileno())
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        parent_end, worker_end = socket.socketpair()
+        with worker_end:
+            self._fork(self.name, worker_end.fileno())
+        self._reader, self._writer = await asyncio.open_connection(sock=parent_end)
         self._lock = asyncio.Lock()
         try:
             self.process = await self._answer("start")
@@ -75,7 +75,7 @@ class Worker(Generic[T]):
         return self
 
     def dismiss(self) -> None:
-        """Tell the process to end; leaving the block waits for its end."""
+        """Request the end of the process; leaving the block waits for it."""
         if self._writer.can_write_eof():
             self._writer.write_eof()
 
@@ -126,13 +126,13 @@ class ForkServer:
         self._modules = {kind.__module__ for kind in kinds}
 
     async def __aenter__(self) -> Self:
-        self._control, theirs = socket.socketpair()
+        self._control, server_end = socket.socketpair()
         python_path = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-        with theirs:
+        with server_end:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", __name__, str(theirs.fileno()), *self._modules),
+                *(sys.executable, "-m", __name__, str(server_end.fileno()), *self._modules),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[server_end.fileno()],
                 cwd=ROOT,
                 # Measured connections take no proxy of the environment; lower case comes first
                 # (urllib.request.getproxies_environment).

@@ -66,14 +66,14 @@ class Examination:
     def find(
         self,
         technique: str,
-        what: str,
+        kind: str,
         evidence: str,
         severity: Severity = "problem",
         **values: object,
     ) -> None:
         """Add a finding; `values` fill the placeholders of `evidence`."""
         evidence = evidence.format(**values) if values else evidence
-        self.findings.append(Finding(technique, what, evidence, severity))
+        self.findings.append(Finding(technique, kind, evidence, severity))
 
     async def run(self) -> list[Finding]:
         """Run all probes; return the findings, problems first. Raise `Unreachable`."""

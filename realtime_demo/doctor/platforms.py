@@ -1,7 +1,7 @@
-"""The platforms that the doctor knows: how each is recognised, its limits, and its remedies.
+"""The platforms of the doctor: the signs by which each is recognised, its limits, its remedies.
 
 Each remedy has the page of the vendor's documentation that describes it. In the lines,
-127.0.0.1:8000 stands for the application.
+127.0.0.1:8000 is the application's address.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def ensure(certificate: Path, key: Path, host: str) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Realtime Demo, made here")])
-    # A client tells certificates of one name apart by these identifiers (RFC 5280 §4.2.1.1).
+    # Clients distinguish certificates of one name by these identifiers (RFC 5280 §4.2.1.1).
     identifier = x509.SubjectKeyIdentifier.from_public_key(private.public_key())
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     signed = (

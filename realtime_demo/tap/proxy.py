@@ -127,8 +127,8 @@ class Tap:
     def client_of(self, port: int) -> tuple[str, int] | None:
         """Return the address of the client whose connection leaves the tap from `port`.
 
-        The server sees `port` as its peer's port. The client is known from before its first byte
-        reaches the server until the connection to the server is closed.
+        For the server, `port` is its peer's port. The address is available from before the
+        client's first byte reaches the server until the connection to the server is closed.
         """
         connection = self._upstream.get(port)
         return connection.client if connection is not None else None
@@ -246,7 +246,7 @@ class Connection:
         try:
             await loop.create_connection(lambda: End(self, "down"), *self.tap.target)
         except OSError:
-            self.cut()  # the client sees an unreachable server
+            self.cut()  # for the client, the server is unreachable
 
     def connected(self, server: asyncio.Transport) -> None:
         up = self.pipes["up"]
@@ -265,7 +265,7 @@ class Connection:
     def _simulate_handshake(self) -> None:
         self.pipes["up"].not_before = self.opened + self.tap.network_of(self.label).rtt
 
-    def begins(self, data: bytes) -> None:
+    def record_request(self, data: bytes) -> None:
         """Record the request that starts with `data` from the client, if any."""
         match = _REQUEST_LINE.match(data)
         if match is None:
@@ -281,11 +281,11 @@ class Connection:
         self.counts.requests += 1
         self.tap.count(self.label).requests += 1
 
-    def crossed(self, direction: Direction, data: bytes) -> None:
+    def record(self, direction: Direction, data: bytes) -> None:
         """Count and record bytes at the client's end of the connection."""
         size = len(data)
         if direction == "up":
-            self.begins(data)
+            self.record_request(data)
             self.counts.up += size
             self.tap.count(self.label).up += size
             self.up.add(asyncio.get_running_loop().time(), data)
@@ -303,7 +303,7 @@ class Connection:
                 size = min(size, max(0, limit - self.counts.down))
         return size
 
-    def lost(self, direction: Direction, error: Exception | None) -> None:
+    def handle_loss(self, direction: Direction, error: Exception | None) -> None:
         """Handle the loss of the client's end ("up") or the server's end ("down")."""
         pipe = self.pipes.get(direction)
         if pipe is not None:
@@ -344,7 +344,7 @@ class End(asyncio.Protocol):
         return True  # the other direction may continue
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.connection.lost(self.direction, exc)
+        self.connection.handle_loss(self.direction, exc)
 
     def pause_writing(self) -> None:
         self._inbound().set_writable(False)
@@ -388,7 +388,7 @@ class Pipe:
     def receive(self, data: bytes) -> None:
         """Receive bytes from `source`; empty: the end of its stream."""
         if self.direction == "up" and data:
-            self.connection.crossed("up", data)
+            self.connection.record("up", data)
         if self.direction == "down":
             most = self.connection.tap.hold_back(self.connection.label)
             if most or self._buffer.holds:
@@ -456,7 +456,7 @@ class Pipe:
             self._deliver_up_to_limit(data)
         else:
             sink.write(data)
-            connection.crossed("down", data)
+            connection.record("down", data)
 
     def _deliver_up_to_limit(self, data: bytes) -> None:
         connection, stall_after = self.connection, self.connection.tap.stall_after
@@ -464,7 +464,7 @@ class Pipe:
         size = connection.allowed(len(data))
         if size:
             self.sink.write(data[:size])
-            connection.crossed("down", data[:size])
+            connection.record("down", data[:size])
         self.cut_if_due()
         limit = stall_after.get(connection.number)
         if not connection.cutting and limit is not None and connection.counts.down >= limit:

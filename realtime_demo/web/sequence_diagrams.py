@@ -59,18 +59,18 @@ class Down:
 
 @dataclass(frozen=True)
 class DiagramEvent:
-    """An event: published on the server at `at`, received by the browser at `seen`.
+    """An event: published on the server at `at`, received by the browser at `received`.
 
     `column` moves its delay's bar to the left, beside the bar of an earlier event.
     """
 
     at: float
-    seen: float
+    received: float
     name: Text
     column: int = 0
 
     def draw(self) -> Iterator[SafeString]:
-        top, bottom, bar = _y(self.at), _y(self.seen), DELAY - 14 * self.column
+        top, bottom, bar = _y(self.at), _y(self.received), DELAY - 14 * self.column
         yield format_html(
             '<path class="event" d="M{} {}l7 7-7 7-7-7z"/>'
             '<text class="name" x="{}" y="{}">{}</text>',
@@ -85,7 +85,7 @@ class DiagramEvent:
         )  # fmt: skip
 
     def describe(self) -> str:
-        delays = f"{self.seen - self.at:g}"
+        delays = f"{self.received - self.at:g}"
         return ngettext(
             "{name} is published on the server. It arrives {delays} one-way delay later.",
             "{name} is published on the server. It arrives {delays} one-way delays later.",
@@ -187,7 +187,7 @@ def _y(at: float) -> float:
 
 def _end(step: Step) -> float:
     if isinstance(step, DiagramEvent):
-        return step.seen
+        return step.received
     if isinstance(step, Span):
         return step.end
     return step.at + 1

@@ -55,8 +55,8 @@ async def test_cuts_while_events_flow_lose_no_event(
     since = await cursor_of(http, room)
     total = 30
     target = httpx.URL(server_url)
-    later = {number: 300 + 37 * number for number in range(30)}
-    async with Tap(target.host, target.port or 80, cut_after=later) as tap:
+    cut_after = {number: 300 + 37 * number for number in range(30)}
+    async with Tap(target.host, target.port or 80, cut_after=cut_after) as tap:
         collecting = asyncio.create_task(collect(technique, tap.url, room, since, count=total))
         published = await publish(http, room, map(str, range(total)))
         assert await collecting == published

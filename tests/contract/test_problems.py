@@ -233,9 +233,9 @@ NEAR_MISSES = [
 
 
 async def test_near_misses_name_the_right_path(http: httpx.AsyncClient) -> None:
-    for path, right in NEAR_MISSES:
+    for path, expected in NEAR_MISSES:
         url = str(http.base_url).rstrip("/") + path
-        check_problem(await http.get(url), 404, f"must be {right};")
+        check_problem(await http.get(url), 404, f"must be {expected};")
 
 
 async def test_near_misses_of_a_socket_name_the_right_path(http: httpx.AsyncClient) -> None:

@@ -151,10 +151,10 @@ async def test_slow_readers_receive_a_whole_burst(
     """A slow client of each technique reads the same burst."""
     burst = 400  # more than a room's tail holds
     since = await cursor_of(http, room)
-    first_seen = asyncio.Event()
+    one_is_ready = asyncio.Event()
     ready = 0
 
-    async def dawdle(technique: Technique) -> list[int]:
+    async def read_slowly(technique: Technique) -> list[int]:
         nonlocal ready
         received: list[int] = []
         async with aclosing(events_of(technique, server_url, room, since)) as events:
@@ -162,7 +162,7 @@ async def test_slow_readers_receive_a_whole_burst(
                 received.append(event.cursor.seq)
                 if len(received) == 1:
                     ready += 1
-                    first_seen.set()
+                    one_is_ready.set()
                 if len(received) % 50 == 0:
                     await asyncio.sleep(0.01)
                 if len(received) == 1 + burst:
@@ -170,11 +170,11 @@ async def test_slow_readers_receive_a_whole_burst(
         return received
 
     async with asyncio.timeout(200):
-        reading = [asyncio.create_task(dawdle(technique)) for technique in TECHNIQUES]
+        reading = [asyncio.create_task(read_slowly(technique)) for technique in TECHNIQUES]
         await publish(http, room, ["first"])
         while ready < len(TECHNIQUES):
-            await first_seen.wait()
-            first_seen.clear()
+            await one_is_ready.wait()
+            one_is_ready.clear()
         publishers = (
             publish(http, room, (f"{publisher}-{n}" for n in range(burst // 5)))
             for publisher in "abcde"

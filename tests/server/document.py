@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.publishing import provenance
-from benchmarks.results import BURST, HELD_LOAD, KIB, MIB, Results
+from benchmarks.results import BURST, KIB, LIMITED_LOAD, MIB, Results
 from realtime_demo.asgi_servers import SERVERS
 
 from .deviations import DEVIATIONS
@@ -31,7 +31,7 @@ def _figures(measured: dict[str, Any], results: Results) -> str:
     polls = {run.contestant: run for run in results.polls}
 
     def cost(name: str) -> str:
-        run = results.fanout_of(name, HELD_LOAD)
+        run = results.fanout_of(name, LIMITED_LOAD)
         return f"{run.cost:.1f}" if run else MISSING
 
     def burst(name: str) -> str:
@@ -67,7 +67,7 @@ def _figures(measured: dict[str, Any], results: Results) -> str:
     head = [
         "",
         "suite: passed / expected failures",
-        f"CPU ms per 1,000 deliveries, {HELD_LOAD}: WebSocket · SSE · long poll",
+        f"CPU ms per 1,000 deliveries, {LIMITED_LOAD}: WebSocket · SSE · long poll",
         f"{BURST}: deliveries in a second of CPU, the same three",
         "CPU ms per 1,000 empty polls",
         "KiB for each idle connection, the same three",

@@ -504,13 +504,13 @@ async def test_only_author_and_staff_may_change_an_event(
 
         author, stranger = accounts.session(user), accounts.token(other)
         own = await publish("mine", **author)
-        borrowed = await publish("not really theirs", sender=user)
+        unverified = await publish("under the author's name", sender=user)
         assert await delete(own, {}) == 401
         assert await delete(own, stranger) == 403
         # The same name without verification is not enough.
-        assert await delete(borrowed, author) == 403
+        assert await delete(unverified, author) == 403
         assert await delete(own, author) == 201
-        for id in (own, borrowed):
+        for id in (own, unverified):
             assert await delete(id, accounts.token(staff)) == 201
         # Neither a change nor an event that does not exist can be changed.
         epoch, _, seq = own.rpartition("-")

@@ -48,7 +48,7 @@ async def test_a_later_process_with_other_settings_is_not_ready(
         assert "differ in SECRET_KEY" in server.output()
 
 
-async def test_processes_of_one_database_without_redis_compare_their_secrets(
+async def test_processes_of_one_database_compare_their_secret_keys(
     tmp_path: Path,
 ) -> None:
     environment = {

@@ -29,7 +29,7 @@ SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    """Run a server whose history is much smaller than what is published."""
+    """Run a server whose history is much smaller than the published data."""
     with LiveServer(env={**SERVER_ENVIRONMENT, "HISTORY_LENGTH": "100"}) as server:
         yield server
 

@@ -33,7 +33,7 @@ from benchmarks.framing import (
 from benchmarks.ledger import DeliveryLedger, Tally
 from benchmarks.plan import FULL, QUICK, steps
 from benchmarks.polls import empty_polls
-from benchmarks.results import HELD_LOAD, Results
+from benchmarks.results import LIMITED_LOAD, Results
 from benchmarks.servers import running
 from benchmarks.stalled import stalled
 from benchmarks.subscribers import Subscriber, subscriber_group
@@ -97,7 +97,7 @@ def messages(*numbers: int) -> bytes:
 
 
 class RecordingTransport(asyncio.Transport):
-    """A transport that keeps what is written to it."""
+    """A transport that stores the written data."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +304,7 @@ CLEAN = DeliveryLedger(1_000, 1_000)
 
 
 def run_of(contestant: Contestant, cpu: float, ledger: DeliveryLedger = CLEAN) -> Fanout:
-    load = Load(HELD_LOAD, subscribers=500, rate=10, events=2)
+    load = Load(LIMITED_LOAD, subscribers=500, rate=10, events=2)
     return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
 
 
@@ -313,7 +313,7 @@ def table_of(results: Results) -> str:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "ours", "held", "words"),
+    ("baseline", "ledger", "are_met", "words"),
     [
         (0.4, CLEAN, [True, True], "100.0"),  # ms of CPU for 1,000 deliveries
         (0.39, CLEAN, [True, False], "100.0"),
@@ -321,19 +321,19 @@ def table_of(results: Results) -> str:
     ],
 )
 def test_cost_is_compared_within_one_run(
-    baseline: float, ours: DeliveryLedger, held: list[bool], words: str
+    baseline: float, ledger: DeliveryLedger, are_met: list[bool], words: str
 ) -> None:
-    runs = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ours)]
+    runs = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ledger)]
     results = Results(runs)
-    assert [hold.held for hold in results.holds] == held
+    assert [limit.is_met for limit in results.limits] == are_met
     assert words in table_of(results)
-    assert ("100.0" in table_of(results)) == ours.clean, "a run with losses has no figure"
+    assert ("100.0" in table_of(results)) == ledger.clean, "a run with losses has no figure"
 
 
 def test_a_peer_may_lose_events() -> None:
     lossy = run_of(CONTESTANT["eventstream"], 0.1, DeliveryLedger(1_000, 750, lost=250))
     results = Results([lossy, run_of(CONTESTANT["websocket"], 0.1)])
-    assert [hold.held for hold in results.holds] == [True]
+    assert [limit.is_met for limit in results.limits] == [True]
     assert "25% lost" in table_of(results)
 
 

@@ -26,7 +26,7 @@ def test_documented_commands_are_found() -> None:
 
 @pytest.mark.parametrize("module", OURS)
 def test_a_documented_command_starts(module: str) -> None:
-    """Run `--help`, or import the module: other tests cover what it does."""
+    """Run `--help`, or import the module: other tests cover its function."""
     arguments = ["-m", module, "--help"]
     if module.startswith("tests."):
         arguments = ["-c", f"import {module}"]

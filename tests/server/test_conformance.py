@@ -161,7 +161,7 @@ def served(
         server.server_close()
 
 
-def test_a_ten_line_server_is_shown_what_it_does_wrong(
+def test_a_ten_line_server_gets_a_report_of_its_faults(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
@@ -169,16 +169,16 @@ def test_a_ten_line_server_is_shown_what_it_does_wrong(
         options = ["--profile", "sse", "--json", str(report), "--junit", str(junit)]
         assert main([url, "sse", "headers", *options]) == 1
     cases = {case["id"]: case for case in json.loads(report.read_text())["cases"]}
-    wrong = {identifier for identifier, case in cases.items() if case["outcome"] == "failed"}
-    assert wrong == {
+    failures = {identifier for identifier, case in cases.items() if case["outcome"] == "failed"}
+    assert failures == {
         "sse/9.2.2/content-type",
         "sse/9.2.2/does-not-end",
         "sse/9.2.7/heartbeat",
         "sse/9.2.6/known-fields",
         "sse/9.2.6/event-has-data",
-        *(case.id for case in select("sse", ["headers"]) if case.id in wrong),
+        *(case.id for case in select("sse", ["headers"]) if case.id in failures),
     }
-    assert "headers/no-store/sse" in wrong
+    assert "headers/no-store/sse" in failures
     assert cases["sse/9.2.6/retry-has-digits"]["outcome"] == "skipped"
     output = capsys.readouterr().out
     assert "expected text/event-stream; got 'text/plain'" in output
@@ -260,7 +260,7 @@ def test_a_section_selects_its_cases(capsys: pytest.CaptureFixture[str]) -> None
     assert all(identifier.startswith("rfc9112/3.2/") for identifier in listed)
 
 
-def test_a_terminal_gets_whole_words(
+def test_output_on_a_terminal_cuts_no_word(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["--list", "sse"])

@@ -42,8 +42,8 @@ def listed(response: httpx.Response, name: str) -> set[str]:
 async def test_preflight_of_an_allowed_origin_is_accepted(
     http: httpx.AsyncClient, room: str, target: str
 ) -> None:
-    asked = preflight("authorization", "content-type", "idempotency-key", "last-event-id")
-    response = await http.options(target.format(room=room), headers=asked)
+    request_headers = preflight("authorization", "content-type", "idempotency-key", "last-event-id")
+    response = await http.options(target.format(room=room), headers=request_headers)
     assert response.is_success
     assert response.headers["access-control-allow-origin"] == http.headers["origin"]
     assert response.headers["access-control-allow-credentials"] == "true"

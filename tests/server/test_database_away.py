@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from faults.database import away
+from faults.database import unavailable
 from tests.contract.feeds import cursor_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
@@ -35,13 +35,13 @@ def check_problem(response: httpx.Response) -> None:
 
 async def test_connections_survive_a_database_outage(accounts: Accounts, room: str) -> None:
     token, session = accounts.token("ada"), accounts.session("ada")
-    ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
+    received: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
     room = f"staff-{room}"
 
     async def follow(technique: Technique, url: str, since: str) -> None:
         options = {"interval": 0.1} if technique.response_ends == "at once" else {}
         async for event in technique.events(url, room, since, headers=token, **options):
-            ledgers[technique.name].append(event)
+            received[technique.name].append(event)
 
     async def publish(text: str, headers: dict[str, str]) -> httpx.Response:
         return await http.post(f"/publish/{room}/", json={"text": text}, headers=headers)
@@ -56,8 +56,8 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                     for technique in TECHNIQUES
                 ]
                 assert (await publish("before", token)).status_code == 201
-                await until(lambda: all(len(ledger) == 1 for ledger in ledgers.values()), BOUND)
-                with away(accounts.path):
+                await until(lambda: all(len(events) == 1 for events in received.values()), BOUND)
+                with unavailable(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
                         for technique in TECHNIQUES:
@@ -78,12 +78,12 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                     await until(lambda: "could not be re-checked" in server.output(), BOUND)
                 for headers in (token, session):
                     assert (await publish("after", headers)).status_code == 201
-                await until(lambda: all(len(ledger) == 3 for ledger in ledgers.values()), BOUND)
+                await until(lambda: all(len(events) == 3 for events in received.values()), BOUND)
                 for follower in following:
                     follower.cancel()
             metrics = (await http.get("/metrics")).text
-    for name, ledger in ledgers.items():
-        assert [event.text for event in ledger] == ["before", "after", "after"], name
+    for name, events in received.items():
+        assert [event.text for event in events] == ["before", "after", "after"], name
     for name in (technique.name for technique in TECHNIQUES if not technique.is_polled):
         assert f'realtime_opened_total{{technique="{name}"}} 1.0' in metrics, (
             "the connection stayed open"

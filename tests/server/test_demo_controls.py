@@ -166,7 +166,7 @@ def test_the_server_always_listens_on_loopback() -> None:
 
 
 async def test_clients_that_bypass_the_tap_cannot_control(demo: Demo) -> None:
-    """Only the tap knows a client's address: a client that bypasses it has none."""
+    """Clients' addresses come from the tap: a client that bypasses it has none."""
     async with demo.page() as page:
         url = f"http://127.0.0.1:{demo.child_port}"
         async with httpx.AsyncClient(base_url=url, cookies=page.http.cookies) as client:

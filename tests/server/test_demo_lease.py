@@ -1,4 +1,4 @@
-"""Leases: what a page changes for a scenario is restored once the page is gone."""
+"""Leases: a page's changes for a scenario are restored after the page has closed."""
 
 from __future__ import annotations
 

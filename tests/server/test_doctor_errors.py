@@ -78,7 +78,7 @@ async def test_buffering_is_not_reported_without_publishing(
 async def test_only_the_rejection_is_reported_behind_a_login(
     server: LiveServer, tmp_path: Path
 ) -> None:
-    """Behind a login, what the proxy does with accepted requests is unknown."""
+    """Behind a login, the proxy's treatment of accepted requests is unknown."""
     with nginx(tmp_path, server.url, "return 401;") as url:
         findings = await examined(url)
     everything = {"all", *(technique.name for technique in TECHNIQUES)} - {"websocket-sync"}

@@ -158,7 +158,7 @@ def test_an_exercise_from_its_start_to_its_solution(tmp_path: Path) -> None:
     assert "✓" in exercise_command(*shlex.split(check[1]))
 
 
-def test_a_check_shows_what_is_wrong_and_the_bytes() -> None:
+def test_a_check_shows_the_fault_and_the_bytes() -> None:
     folder = EXERCISES["lines"].stub
     output = io.StringIO()
     with pytest.raises(SystemExit, match="1"):

@@ -133,7 +133,7 @@ async def test_a_planned_failover_loses_nothing(
     assert (await log.read("r", batch.cursor)).events == (third,)
     assert await texts(log, before[0]) == ["2", "", "3"]
 
-    # Later connections read the stored epoch, and start no other.
+    # Later connections read the stored epoch, and begin no new one.
     reopened = RedisStore(failover.url, length=9, backlog=4, expiry=600, prefix=prefix)
     assert [event.cursor for event in await publish(reopened, "4")] == [(third.cursor.epoch, 4)]
     await reopened.close()
@@ -143,7 +143,7 @@ async def test_a_planned_failover_loses_nothing(
 async def test_a_former_master_repeats_no_events(
     failover: Failover, log: RedisStore, outdated: RedisStore
 ) -> None:
-    """A client moves from a server at the new master to one that is still at the former."""
+    """A client moves from a server at the new master to a server at the former master."""
     before = await publish(log, "1", "2")
     former = failover.master
     await promote(failover)
@@ -172,11 +172,11 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
 
         monkeypatch.setattr(sentinels.sentinels[sentinel], "sentinel_masters", masters)
 
-    async def away() -> None:
-        raise RedisError("away")
+    async def unavailable() -> None:
+        raise RedisError("unavailable")
 
     monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", never.wait)
-    monkeypatch.setattr(sentinels.sentinels[1], "sentinel_masters", away)
+    monkeypatch.setattr(sentinels.sentinels[1], "sentinel_masters", unavailable)
     answer(2, 1)
     answer(3, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
@@ -185,9 +185,9 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
         await sentinels.discover_master("mine")
     answer(2, 2)
     assert await sentinels.discover_master("mine") == ("127.0.0.1", 7002)
-    monkeypatch.setattr(sentinels.sentinels[2], "sentinel_masters", away)
-    monkeypatch.setattr(sentinels.sentinels[3], "sentinel_masters", away)
-    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", away)
+    monkeypatch.setattr(sentinels.sentinels[2], "sentinel_masters", unavailable)
+    monkeypatch.setattr(sentinels.sentinels[3], "sentinel_masters", unavailable)
+    monkeypatch.setattr(sentinels.sentinels[0], "sentinel_masters", unavailable)
     with pytest.raises(RedisError, match="0 of 4 Sentinels responded"):
         await sentinels.discover_master("mine")
 

@@ -125,7 +125,7 @@ def proxied(
 
 @pytest.mark.parametrize("path", ["/", "/streaming/", "/longpoll/", "/websocket/", "/publish/"])
 def test_nginx_empties_headers_that_clients_could_spoof(path: str, client: httpx.Client) -> None:
-    """The upstream returns what it received of these headers."""
+    """The upstream returns the values of these headers that it received."""
     assert client.get(path, headers={**SPOOFED, "Upgrade": "x"}).text == ""
     upgraded = client.get(path, headers={**SPOOFED, "Upgrade": "WebSocket"}).text
     assert upgraded == ("WebSocket" if path == "/websocket/" else "")

@@ -77,12 +77,12 @@ async def cause_outage(fault: str, redis: RedisServer, http: httpx.AsyncClient, 
 @pytest.mark.parametrize("layer", ["redis", "pubsub"])
 @pytest.mark.parametrize("fault", ["paused", "restarted", "flushed"])
 async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str, room: str) -> None:
-    ledgers: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
+    received: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
 
     async def follow(technique: Technique, url: str, since: str) -> None:
         options = {"interval": 0.1} if technique.name == "polling" else {}
         async for event in technique.events(url, room, since, **options):
-            ledgers[technique.name].append(event)
+            received[technique.name].append(event)
 
     with (
         RedisServer() as redis,
@@ -98,7 +98,7 @@ async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str,
                     for technique in TECHNIQUES
                 ]
                 before = await publish(http, room, [f"before {n}" for n in range(10)])
-                await until(lambda: all(len(ledger) == 10 for ledger in ledgers.values()), BOUND)
+                await until(lambda: all(len(events) == 10 for events in received.values()), BOUND)
                 connections = await opened_connections(http)
                 await cause_outage(fault, redis, http, room)
                 after: list[Event] = []
@@ -106,18 +106,18 @@ async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str,
                     after += await publish_again(http, room, f"after {number}")
                 last = after[-1].id
                 await until(
-                    lambda: all(ledger[-1].id == last for ledger in ledgers.values()), BOUND
+                    lambda: all(events[-1].id == last for events in received.values()), BOUND
                 )
                 assert await opened_connections(http) == connections, "streams and sockets stay"
                 for task in following:
                     task.cancel()
-    for name, ledger in ledgers.items():
-        assert ledger[:10] == before, name
-        reset, rest = ledger[10], ledger[10:]
+    for name, events in received.items():
+        assert events[:10] == before, name
+        reset, rest = events[10], events[10:]
         if fault == "paused":
             # When resumed, Redis may have executed appends that were answered with 503.
             assert [event.cursor.seq for event in rest] == list(range(11, 11 + len(rest))), name
             assert [event for event in rest if event.text != "refused"] == after, name
         else:
             assert (reset.type, reset.missed) == ("reset", None), name
-            assert ledger[11:] == after, name
+            assert events[11:] == after, name

@@ -176,7 +176,7 @@ def test_each_command_runs_in_an_empty_folder(
 def test_a_missing_extra_is_named(
     installed: Path, environment: dict[str, str], folder: Path
 ) -> None:
-    """The site packages are hidden: Python without an environment sees only the wheel."""
+    """The site packages are hidden: Python without an environment imports only the wheel."""
     completed = subprocess.run(
         [sys.executable, "-S", "-m", "realtime_demo", "demo"],
         env={**environment, "PYTHONPATH": str(installed)},

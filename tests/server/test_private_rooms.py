@@ -1,4 +1,4 @@
-"""The setting `MAY_ENTER`: private rooms, with the rule of docs/access.md, on each technique."""
+"""The setting `MAY_ENTER`: private rooms, with the function of docs/access.md, by technique."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_a_socket_publishes_only_where_that_is_allowed(
 
 
 @by_technique
-async def test_a_rule_may_query_the_database(
+async def test_may_enter_may_query_the_database(
     technique: Technique, querying_server: LiveServer, accounts: Accounts, room: str
 ) -> None:
     from django.contrib.auth.models import Group, User

@@ -220,19 +220,19 @@ async def test_no_events_are_lost_when_a_process_is_killed(
     victim: str, number: int, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
-    ledgers: list[list[Event]] = []
+    received: list[list[Event]] = []
 
-    async def follow(technique: Technique, ledger: list[Event]) -> None:
+    async def follow(technique: Technique, events: list[Event]) -> None:
         options = {"interval": 0.1} if technique.name == "polling" else {}
         async for event in technique.events(production.url, room, since, **options):
-            ledger.append(event)
+            events.append(event)
 
     async with asyncio.TaskGroup() as group:
         following = []
         for technique in TECHNIQUES:
             for _ in range(2):
-                ledgers.append([])
-                following.append(group.create_task(follow(technique, ledgers[-1])))
+                received.append([])
+                following.append(group.create_task(follow(technique, received[-1])))
         acknowledged = [await publish_until_accepted(http, room, f"before {n}") for n in range(20)]
         (process,) = production.processes(victim)
         process.send_signal(number)
@@ -240,12 +240,12 @@ async def test_no_events_are_lost_when_a_process_is_killed(
         await until(lambda: production.processes(victim), BOUND)
         acknowledged += [await publish_until_accepted(http, room, f"after {n}") for n in range(20)]
         last = acknowledged[-1].id
-        await until(lambda: all(ledger and ledger[-1].id == last for ledger in ledgers), BOUND)
+        await until(lambda: all(events and events[-1].id == last for events in received), BOUND)
         for task in following:
             task.cancel()
-    first = ledgers[0]
+    first = received[0]
     assert [event.cursor.seq for event in first] == list(range(1, len(first) + 1))
-    assert all(ledger == first for ledger in ledgers)
+    assert all(events == first for events in received)
     assert set(acknowledged) <= set(first)
 
 

@@ -272,7 +272,7 @@ def test_threads_of_a_process_number_their_events_without_gaps(room: str) -> Non
 
 
 @pytest.mark.redis
-def test_500_publishes_leave_what_one_leaves(redis_server: RedisServer) -> None:
+def test_publishing_leaks_no_descriptor_and_no_thread(redis_server: RedisServer) -> None:
     output = run(
         """
 import os, threading
@@ -324,7 +324,7 @@ def test_without_redis_another_process_cannot_publish() -> None:
 
 @pytest.mark.redis
 @pytest.mark.usefixtures("redis_feed")
-def test_a_publish_whose_response_was_lost_exists_once(
+def test_a_publish_whose_response_was_lost_is_not_duplicated(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transports.store.redis.store import RedisStore
@@ -345,11 +345,11 @@ def test_a_publish_whose_response_was_lost_exists_once(
 
 
 @pytest.mark.usefixtures("memory")
-def test_an_outage_after_a_commit_is_the_callers_choice(
+def test_only_robust_publishing_survives_an_outage(
     accounts: Accounts, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*arguments: Any) -> Event:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("unavailable")
 
     monkeypatch.setattr(synchronous, "publish_sync", unavailable)
 

@@ -131,8 +131,8 @@ def switching(data: bytes, *fields: str, accept: str = "") -> bytes:
     """Return a 101; `accept` replaces the right Sec-WebSocket-Accept."""
     key = re.search(rb"Sec-WebSocket-Key: (\S+)", data, re.IGNORECASE)
     text = (key[1] if key else b"") + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-    right = base64.b64encode(hashlib.sha1(text).digest()).decode()
-    lines = ["HTTP/1.1 101 X", f"Sec-WebSocket-Accept: {accept or right}", *fields, "", ""]
+    expected = base64.b64encode(hashlib.sha1(text).digest()).decode()
+    lines = ["HTTP/1.1 101 X", f"Sec-WebSocket-Accept: {accept or expected}", *fields, "", ""]
     return "\r\n".join(lines).encode()
 
 

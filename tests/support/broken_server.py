@@ -12,38 +12,38 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from realtime_demo.asgi import application as honest_application
+from realtime_demo.asgi import application as real_application
 from transports import feed, hub
 from transports.events import Batch, Cursor, Event
 
-DROPPED, DOUBLED, LATE = 50, 70, 0.030  # every n-th event; seconds
+DROPPED, DUPLICATED, LATE = 50, 70, 0.030  # every n-th event; seconds
 
 
 def broken(batch: Batch) -> Batch:
     events: list[Event] = []
     for event in batch.events:
         seq = event.cursor.seq
-        events += [event] * (0 if seq % DROPPED == 0 else 2 if seq % DOUBLED == 0 else 1)
+        events += [event] * (0 if seq % DROPPED == 0 else 2 if seq % DUPLICATED == 0 else 1)
     return Batch(batch.room, batch.cursor, tuple(events))
 
 
-honest_history, honest_subscribe = feed.history, hub.subscribe
+real_history, real_subscribe = feed.history, hub.subscribe
 
 
 async def history(room: str, since: Cursor | None = None) -> Batch:
-    return broken(await honest_history(room, since))
+    return broken(await real_history(room, since))
 
 
 async def subscribe(
     room: str, since: Cursor | None = None, heartbeat: float = 15.0, lifetime: float = 0.0
 ) -> AsyncGenerator[Batch, None]:
-    async with aclosing(honest_subscribe(room, since, heartbeat, lifetime)) as batches:
+    async with aclosing(real_subscribe(room, since, heartbeat, lifetime)) as batches:
         async for batch in batches:
             yield broken(batch)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    # Here, not on import: tests import this module for its constants.
+    # Not on import: tests import this module for its constants.
     feed.history = history
     hub.subscribe = subscribe
 
@@ -51,9 +51,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if message["type"] == "http.response.body":
             end = time.monotonic() + LATE
             # uvloop's timers may end early.
-            while (rest := end - time.monotonic()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(rest)
+            while (seconds := end - time.monotonic()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(seconds)
         await send(message)
 
     late = "/sse/" in scope.get("path", "")
-    await honest_application(scope, receive, send_late if late else send)
+    await real_application(scope, receive, send_late if late else send)

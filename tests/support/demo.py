@@ -72,7 +72,7 @@ class Demo(Program):
 
 
 class Page:
-    """A client with what the controls require of a browser's page: cookie, token and Origin."""
+    """A client with the cookie, token and Origin that the controls require."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self.http = http

@@ -95,11 +95,11 @@ async def select_latest_event(page: Page) -> None:
 
 
 async def violations(page: Page) -> list[dict[str, Any]]:
-    """Return what axe finds in the light and in the dark colours."""
-    found = []
+    """Return the violations that axe reports in the light and in the dark colours."""
+    violations = []
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
         options = {"resultTypes": ["violations"]}
-        found += (await Axe().run(page, options=options)).response["violations"]
-    return found
+        violations += (await Axe().run(page, options=options)).response["violations"]
+    return violations

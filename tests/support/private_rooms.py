@@ -1,4 +1,4 @@
-"""The rule for private rooms in docs/access.md, and one that queries, for `MAY_ENTER` to name."""
+"""Functions for `MAY_ENTER`: the one of docs/access.md, and one that queries the database."""
 
 import re
 from typing import Any

@@ -92,7 +92,7 @@ class Program:
             self._leave(error)
 
     def output(self) -> str:
-        """Return what the process has written to stdout and stderr so far."""
+        """Return the process's output on stdout and stderr so far."""
         # pread: the file's offset is shared with the process, which writes there.
         descriptor = self._output.fileno()
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")

@@ -6,7 +6,7 @@ same Chromium counts its own frames, which is the most that this machine allows 
 Prints for each page:
 
 `frames`   frames a second
-`made`     the share of the screen's refreshes (60 a second) that had a frame, by the frames' own
+`drawn`    the share of the screen's refreshes (60 a second) that had a frame, by the frames' own
            times: the argument of `requestAnimationFrame`'s callback
 `in time`  the share that began within 17 ms of the previous frame, by the clock when the callback
            ran: this also counts delays too small to miss a refresh
@@ -93,11 +93,11 @@ FRAMES = """(seconds) => new Promise((resolve) => {
     }
     [before, last] = [time, at];
     if (at < until) return requestAnimationFrame(frame);
-    const made = gaps.length / due;
+    const drawn = gaps.length / due;
     const inTime = gaps.filter((gap) => gap < 17).length / gaps.length;
     gaps.sort((a, b) => a - b);
     const share = (part) => Number(gaps[Math.floor(part * (gaps.length - 1))].toFixed(1));
-    resolve({ count: gaps.length, perSecond: (1000 * gaps.length) / (last - first), made, inTime,
+    resolve({ count: gaps.length, perSecond: (1000 * gaps.length) / (last - first), drawn, inTime,
               gaps: [share(0.5), share(0.95), share(0.99), share(1)] });
   });
 })"""
@@ -121,22 +121,22 @@ async def main(rate: float, seconds: float) -> None:
                 await page.locator(f'[name=window][value="{window}"]').check(force=True)
                 before = await script_seconds(devtools)
                 # In separate windows, so that both are visible.
-                ours, theirs = await asyncio.gather(
+                beside, alone = await asyncio.gather(
                     page.evaluate(FRAMES, 10), empty.evaluate(FRAMES, 10)
                 )
-                script_time = 1000 * (await script_seconds(devtools) - before) / ours["count"]
-                show(f"the page, {window} s; JavaScript {script_time:.1f} ms a frame", ours)
-                show("an empty page beside it", theirs)
+                script_time = 1000 * (await script_seconds(devtools) - before) / beside["count"]
+                show(f"the page, {window} s; JavaScript {script_time:.1f} ms a frame", beside)
+                show("an empty page beside it", alone)
                 ratios = [
-                    100 * ours[name] / theirs[name] for name in ("perSecond", "made", "inTime")
+                    100 * beside[name] / alone[name] for name in ("perSecond", "drawn", "inTime")
                 ]
                 print("  ratio of the two: " + ", ".join(f"{ratio:.0f} %" for ratio in ratios))
 
 
 def show(page: str, measured: dict[str, Any]) -> None:
-    made, in_time = 100 * measured["made"], 100 * measured["inTime"]
+    drawn, in_time = 100 * measured["drawn"], 100 * measured["inTime"]
     print(
-        f"{page}: {measured['perSecond']:.1f} frames a second, made {made:.1f} %, "
+        f"{page}: {measured['perSecond']:.1f} frames a second, drawn {drawn:.1f} %, "
         f"in time {in_time:.1f} %, gaps {measured['gaps']} ms",
         flush=True,
     )

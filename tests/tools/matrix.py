@@ -3,7 +3,7 @@
 python -m tests.tools.matrix [--python 3.11 --python 3.13] [--django 5.2]
 
 Makes an environment for each pair, with the extra `test`, and prints one line for it. A pair that
-Django does not support is skipped, and so is a Python that is not here.
+Django does not support is skipped, and so is a Python that is not installed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
             if PYTHONS.index(version) < PYTHONS.index(oldest):
                 results[pair] = f"unsupported by Django {django}"
             elif python is None:
-                results[pair] = "not tried: this Python is not here"
+                results[pair] = "not tried: this Python is not installed"
             else:
                 results[pair] = "passed" if run(python, django) else "failed"
     print("\n".join(f"{pair}: {result}" for pair, result in results.items()))

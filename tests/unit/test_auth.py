@@ -176,7 +176,7 @@ def request_scope(**members: Any) -> dict[str, Any]:
 
 
 @override_settings(MAY_ENTER=f"{__name__}.only_readers")
-def test_a_rule_that_no_middleware_applies_closes_every_room() -> None:
+def test_may_enter_without_the_middleware_closes_every_room() -> None:
     with pytest.raises(Problem) as forbidden:
         Request(request_scope())
     assert "TokenAuthMiddlewareStack" in forbidden.value.detail
@@ -251,7 +251,7 @@ def test_a_rotated_secret_key_ends_no_session(accounts: Accounts) -> None:
 
 
 def fail_in_the_database(credentials: set[Credential]) -> Any:
-    raise DatabaseError("away")
+    raise DatabaseError("unavailable")
 
 
 def fail(credentials: set[Credential]) -> Any:

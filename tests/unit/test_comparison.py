@@ -34,10 +34,10 @@ from realtime_demo.comparison.output.charts import (
     WIDTH,
     Axis,
     Line,
-    apart,
     axis,
     chart,
     distribution,
+    separate,
 )
 from realtime_demo.comparison.output.formatting import amount
 from realtime_demo.comparison.output.html import TEMPLATES
@@ -47,8 +47,8 @@ from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFaile
 from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent
 from realtime_demo.comparison.statistics import (
     Spread,
-    between,
     blocks,
+    interval_between_runs,
     median_interval,
     quantile,
     student,
@@ -161,11 +161,11 @@ def test_interval_covers_the_median_at_its_level(shared: float) -> None:
 
 
 def test_interval_between_runs_covers_the_mean() -> None:
-    mean, half = between([3.0, 4.0, 5.0])
+    mean, half = interval_between_runs([3.0, 4.0, 5.0])
     assert mean == 4.0 and half == pytest.approx(4.303 / math.sqrt(3))
     generator, covered = random.Random(11), 0
     for _ in range(500):
-        mean, half = between([generator.gauss(7, 2) for _ in range(4)])
+        mean, half = interval_between_runs([generator.gauss(7, 2) for _ in range(4)])
         covered += abs(mean - 7) <= half
     assert 0.92 <= covered / 500 <= 0.98
 
@@ -593,7 +593,7 @@ def test_chart_escapes_the_names_of_lines() -> None:
 
 @given(st.lists(st.floats(0, 300), max_size=12).map(sorted))
 def test_line_names_do_not_overlap(positions: list[float]) -> None:
-    placed = apart(positions, 34.0, 218.0)
+    placed = separate(positions, 34.0, 218.0)
     assert len(placed) == len(positions)
     assert all(b - a >= LINE - 1e-9 for a, b in pairwise(placed))
     assert all(34 <= height <= 218 for height in placed)

@@ -78,20 +78,20 @@ async def test_wait_times_out_with_an_empty_batch_and_a_cursor(room: str) -> Non
 
 async def test_wait_ends_once_the_client_has_disconnected(room: str) -> None:
     start = (await feed.history(room)).cursor
-    left = asyncio.Event()
+    has_left = asyncio.Event()
 
     async def disconnected() -> None:
-        await left.wait()
+        await has_left.wait()
 
     def wait() -> asyncio.Task[Batch]:
         return asyncio.create_task(hub.wait(room, start, 60, disconnected))
 
     leaving = wait()
     await until(lambda: hub.current().users == 1)
-    left.set()
+    has_left.set()
     async with asyncio.timeout(BOUND):
         assert (await leaving).events == ()
-    left.clear()
+    has_left.clear()
     waiting, cancelled = wait(), wait()
     await until(lambda: hub.current().users == 2)
     hub.current().end(room)
@@ -107,7 +107,7 @@ async def test_wait_ends_once_the_client_has_disconnected(room: str) -> None:
 async def test_wait_accepts_a_cursor_ahead_of_this_process(room: str) -> None:
     """Another process may be ahead of this one: that causes no reset."""
     async with hub.current().using(room) as tail:
-        event = await feed.store().append(Draft(room, "ada", "no news of it yet"))
+        event = await feed.store().append(Draft(room, "ada", "not announced yet"))
         behind = tail.head
         waiting = asyncio.create_task(hub.wait(room, event.cursor, 60))
         following = await feed.publish(Draft(room, "ada", "next"))
@@ -232,21 +232,21 @@ async def test_a_subscriber_survives_an_outage_of_the_history(
         start = (await anext(batches)).cursor
         with monkeypatch.context() as patched:
 
-            async def away(room: str, since: Cursor | None) -> None:
-                raise StoreUnavailable("away")
+            async def unavailable(room: str, since: Cursor | None) -> None:
+                raise StoreUnavailable("unavailable")
 
-            patched.setattr(history, "read", away)
+            patched.setattr(history, "read", unavailable)
             # The tail lacks the events and the history is unavailable: an empty batch, no error.
             async with hub.current().using(room) as tail:
                 tail.head = Cursor("another", 9)
                 tail.wake()
             assert (await anext(batches)).events == ()
         event = await feed.publish(Draft(room, "ada", "back"))
-        seen: list[Event] = []
+        received: list[Event] = []
         async with asyncio.timeout(BOUND):
-            while not seen:
-                seen += [e for e in (await anext(batches)).events if e.type == "message"]
-        assert seen == [event]
+            while not received:
+                received += [e for e in (await anext(batches)).events if e.type == "message"]
+        assert received == [event]
         assert start.seq == 0
 
 

@@ -37,16 +37,16 @@ class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
         return message
 
 
-class AwayHistory(MemoryStore):
-    """A history that can be unavailable, or slow to return what it has read."""
+class UnreliableHistory(MemoryStore):
+    """A history that can be unavailable, or return a batch late."""
 
-    away = False
+    is_unavailable = False
     gate: asyncio.Event | None = None
     reading: asyncio.Event
 
     async def read(self, room: str, since: Cursor | None) -> Any:
-        if self.away:
-            raise StoreUnavailable("away")
+        if self.is_unavailable:
+            raise StoreUnavailable("unavailable")
         batch = await super().read(room, since)
         if self.gate is not None:
             self.reading.set()
@@ -55,19 +55,19 @@ class AwayHistory(MemoryStore):
 
 
 @pytest.fixture(autouse=True)
-def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+def _frequent_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "SWEEP_INTERVAL", 0.05)
 
 
 @pytest.fixture
-def no_sweep(_brisk: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_sweep(_frequent_sweeps: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable the sweeps, which would read events before the layer delivers them."""
     monkeypatch.setattr(hub_module, "SWEEP_INTERVAL", 2 * BOUND)
 
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Hub]:
-    history = AwayHistory(length=100, backlog=5, max_rooms=100)
+    history = UnreliableHistory(length=100, backlog=5, max_rooms=100)
     faulty_hub = Hub(layer=FaultyLayer(capacity=100), store=history, backlog=5, max_rooms=3)
     yield faulty_hub
     await faulty_hub.aclose()
@@ -136,7 +136,7 @@ async def test_duplicated_and_late_messages_are_dropped(hub: Hub) -> None:
 async def test_an_event_between_joining_and_reading_is_kept(hub: Hub) -> None:
     """The layer delivers it before the tail has a head; the hub keeps it until then."""
     before = await publish(hub, "before")
-    history: AwayHistory = hub.store  # type: ignore[assignment]
+    history: UnreliableHistory = hub.store  # type: ignore[assignment]
     history.gate = asyncio.Event()
     history.reading = asyncio.Event()
 
@@ -176,7 +176,7 @@ async def test_a_silent_layer_is_joined_again(hub: Hub, monkeypatch: Any) -> Non
         # Like a pub/sub layer during an outage: no message, no error.
         hub.layer.channels.clear()
         hub.layer.groups.clear()
-        hub.layer.send = _into_the_void
+        hub.layer.send = _lose
         await until(lambda: channels(hub) - former)
         del hub.layer.send
         await head_reaches(hub, await publish(hub, "after"))
@@ -205,7 +205,7 @@ async def test_a_layer_is_pinged_only_after_a_silence(hub: Hub, monkeypatch: Any
 
 
 async def test_a_hung_layer_does_not_stop_the_sweeps(hub: Hub, monkeypatch: Any) -> None:
-    """The sweeps read from the history what a layer with a hung connection does not deliver."""
+    """The sweeps read the events that a hung layer does not deliver from the history."""
     monkeypatch.setattr(hub_module, "LAYER_TIMEOUT", 0.05)
     async with hub.using("r"):
         called = asyncio.Event()
@@ -251,29 +251,29 @@ async def test_a_hung_layer_does_not_delay_the_stop(hub: Hub, monkeypatch: Any) 
     released.set()
 
 
-async def _into_the_void(channel: str, message: dict[str, Any]) -> None:
+async def _lose(channel: str, message: dict[str, Any]) -> None:
     """Accept a message and lose it."""
 
 
 async def test_a_new_epoch_resets_the_tail(hub: Hub) -> None:
     async with hub.using("r") as tail:
         await head_reaches(hub, await publish(hub, "before"))
-        old = tail.head
+        old_head = tail.head
         hub.store = MemoryStore(length=100, backlog=5, max_rooms=100)
         after = await publish(hub, "after")
         await head_reaches(hub, after)
-        assert tail.after(old) is None, "the tail cannot serve a cursor of the former epoch"
+        assert tail.after(old_head) is None, "the tail cannot serve a cursor of the former epoch"
         batch = tail.after(None)
         assert batch is not None
         assert batch.events == (after,)
 
 
 async def test_a_room_cannot_be_used_without_the_history(hub: Hub) -> None:
-    hub.store.away = True  # type: ignore[attr-defined]
+    hub.store.is_unavailable = True  # type: ignore[attr-defined]
     with pytest.raises(StoreUnavailable):
         async with hub.using("r"):
             pass
-    hub.store.away = False  # type: ignore[attr-defined]
+    hub.store.is_unavailable = False  # type: ignore[attr-defined]
     async with hub.using("r") as tail:
         assert tail.head is not None
 
@@ -322,7 +322,7 @@ async def test_the_sweep_survives_any_error_of_the_history(
 
 @pytest.mark.timeout(20)
 async def test_a_room_used_again_at_once_gets_a_new_tail() -> None:
-    """A new user does not busily wait for the finished read of the former tail."""
+    """A new user must not loop on the finished read of the former tail."""
     history = MemoryStore(length=9, backlog=9, max_rooms=9)
     hub = Hub(layer=InMemoryChannelLayer(), store=history, backlog=9, max_rooms=2)
 

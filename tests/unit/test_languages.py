@@ -195,7 +195,7 @@ def own_texts(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_the_help_of_a_command_is_in_the_language_of_the_environment(
+def test_the_help_of_a_command_follows_the_locale(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for language, locale in (("ko", "ko_KR.UTF-8"), ("en", "C")):
@@ -224,7 +224,7 @@ def test_the_help_of_a_command_is_in_the_language_of_the_environment(
         ("token issue ada --expires 3y", "ko"),
     ],
 )
-def test_the_error_of_a_command_is_in_the_language_of_its_output(
+def test_the_error_of_a_command_follows_its_language(
     line: str,
     language: str,
     monkeypatch: pytest.MonkeyPatch,

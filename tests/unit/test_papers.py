@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from rich.console import Console
 
 from realtime_demo.comparison.output.terminal import render
-from realtime_demo.comparison.papers import PAPERS, around_events, late, table
+from realtime_demo.comparison.papers import PAPERS, late_shares, overhead, table
 from realtime_demo.comparison.results import Configuration, Cost, Measurement
 from realtime_demo.comparison.theory import NetworkPath, Sizes, predict
 from tests.unit.test_comparison_rounds import a_round
@@ -41,10 +41,10 @@ def test_the_bytes_of_a_paper_are_per_client_and_second() -> None:
     cost = Cost(10.0, 20, 20, 20, 0, up=4_000, down=5_600)
     polling = measured("lubbers2010", "polling", cost)
     socket = measured("lubbers2010", "websocket", replace(cost, up=0, down=2_700))
-    assert around_events(polling)[1] == pytest.approx((9_600 - 2_600) / 10 / 2)
+    assert overhead(polling)[1] == pytest.approx((9_600 - 2_600) / 10 / 2)
     rows = rows_of("lubbers2010", polling, socket)
-    assert rows["Polling: bytes a second around a client's events"] == ["871", "370", "350"]
-    assert rows["WebSocket: bytes a second around a client's events"][2] == "5"
+    assert rows["Polling: overhead of one client, bytes a second"] == ["871", "370", "350"]
+    assert rows["WebSocket: overhead of one client, bytes a second"][2] == "5"
     assert rows["Polling: Mbit/s for 100,000 clients"][0] == "665"
     assert rows["WebSocket: Mbit/s for 1,000 clients"][0] == "0.0153"
 
@@ -58,9 +58,9 @@ def test_bytes_without_a_tap_are_unknown() -> None:
 def test_events_after_the_next_publish_are_late() -> None:
     cost = Cost(10.0, 20, 20, cpu=2.0)
     on_time = measured("bozdag2007", "polling", cost, delay=0.9)
-    assert late(on_time, 1.0)[1] == 0.0
+    assert late_shares(on_time, 1.0)[1] == 0.0
     too_late = measured("bozdag2007", "polling", cost, delay=1.1)
-    assert late(too_late, 1.0) == pytest.approx((2 / 3, 1.0)), "of an interval of 3 s"
+    assert late_shares(too_late, 1.0) == pytest.approx((2 / 3, 1.0)), "of an interval of 3 s"
     push = [
         measured("bozdag2007", each, replace(cost, cpu=1.0)) for each in ("longpoll", "streaming")
     ]
@@ -76,7 +76,7 @@ def test_delays_are_predicted_and_measured() -> None:
 
 
 @pytest.mark.parametrize("name", PAPERS)
-def test_a_paper_is_predictable_and_says_what_it_leaves_out(name: str) -> None:
+def test_a_paper_is_predictable_and_names_its_omissions(name: str) -> None:
     PAPERS[name].settings.check_predictable()
     console = Console(width=100, record=True, file=None)
     cost = Cost(10.0, 20, 20, cpu=1.0)

@@ -41,7 +41,7 @@ def test_on_a_terminal_the_step_is_shown(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
-def test_the_faults_of_a_narrow_terminal_are_whole() -> None:
+def test_the_table_of_faults_cuts_no_word_on_a_narrow_terminal() -> None:
     row = Row("a", "websocket-sync", 50, 12_345, 12_345, resets=50, uncounted=50, recovery=1.5)
     outcome = Outcome(FAULTS[0], [row], 1, 0, 0, 0, 0, 0)
     screen = io.StringIO()

@@ -34,15 +34,15 @@ async def layer(redis_server: RedisServer) -> AsyncIterator[Any]:
 async def test_a_hung_connection_does_not_block_the_reader(
     layer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs, cleaned = Theirs._clean_receive_backup, 0
+    clean, calls = Theirs._clean_receive_backup, 0
 
     async def silent_at_first(self: Any, index: int, channel: str) -> None:
-        nonlocal cleaned
-        cleaned += 1
-        if cleaned == 1:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
             monkeypatch.setattr(redis_layer, "CLEANING", BOUND)  # timeout of the later ones
             await asyncio.Event().wait()
-        await theirs(self, index, channel)
+        await clean(self, index, channel)
 
     monkeypatch.setattr(redis_layer, "CLEANING", 0.05)
     monkeypatch.setattr(Theirs, "_clean_receive_backup", silent_at_first)

@@ -203,7 +203,7 @@ async def test_memory_distinguishes_evicted_from_new_rooms(
     many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even after more evictions than the store keeps."""
-    monkeypatch.setattr(history, "GONE_LENGTH", 1 if many else 10)
+    monkeypatch.setattr(history, "EVICTED_LENGTH", 1 if many else 10)
     log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=1)
     empty = (await log.read("a", None)).cursor
     await fill(log, 2, "a")
@@ -285,8 +285,8 @@ def test_each_resumption_is_complete_or_has_a_reset(
     numbers = [event.cursor.seq for event in batch.events if event.type != "reset"]
     resets = [event for event in batch.events if event.type == "reset"]
     assert batch.cursor == Cursor("sr", extent.last)
-    ours = epoch == "sr" or (epoch == "s" and seq == 0)
-    if not ours or seq > extent.last:
+    is_of_epoch = epoch == "sr" or (epoch == "s" and seq == 0)
+    if not is_of_epoch or seq > extent.last:
         assert [reset.missed for reset in resets] == [None]
         assert numbers == list(range(first, first + count))
     else:

@@ -59,7 +59,7 @@ async def read_to_end(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
 # --- Counts ------------------------------------------------------------------------------
 
 
-async def test_counts_a_hand_computed_exchange() -> None:
+async def test_counts_match_a_hand_computed_exchange() -> None:
     request = b"GET /polling/lobby/ HTTP/1.1\r\nHost: x\r\n\r\n"  # 30 + 9 + 2 bytes
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"  # 17 + 19 + 2 + 2 bytes
 
@@ -107,7 +107,7 @@ async def test_counts_match_the_kernels(rtt: float) -> None:
         assert tap.total.up in (acked, acked - 1)
 
 
-async def test_labels_each_request_of_a_connection_by_its_target() -> None:
+async def test_each_request_is_labelled_by_its_target() -> None:
     async with (
         serving(echo) as port,
         Tap("127.0.0.1", port, label=lambda target: target.split("/")[1]) as tap,
@@ -154,7 +154,7 @@ def test_delay_does_not_limit_throughput() -> None:
     ]
 
 
-def test_bandwidth_serialises() -> None:
+def test_bandwidth_delays_later_pieces() -> None:
     schedule, link = Schedule(), Link(delay=0.5, bandwidth=1_000)
     assert schedule.arrival(link, 10.0, 100) == pytest.approx(10.6)
     assert schedule.arrival(link, 10.0, 100) == pytest.approx(10.7)
@@ -301,7 +301,7 @@ async def test_a_large_cut_is_exact_for_a_client_that_reads() -> None:
 
 
 async def test_a_cut_waits_for_the_bytes_before_it() -> None:
-    """A reset drops what the kernel has not sent yet (RFC 9293 §3.10.5)."""
+    """A reset drops the bytes that the kernel has not sent yet (RFC 9293 §3.10.5)."""
     limit = 1_000_000
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -394,7 +394,7 @@ async def test_a_stall_sends_nothing_and_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("rtt", [0.0, 0.02])
-async def test_stalls_after_an_exact_number_of_bytes(rtt: float) -> None:
+async def test_a_stall_begins_after_an_exact_number_of_bytes(rtt: float) -> None:
     async with (
         serving(respond) as port,
         Tap("127.0.0.1", port, network=Network.of(rtt), stall_after={0: 20}) as tap,
@@ -411,7 +411,7 @@ async def test_stalls_after_an_exact_number_of_bytes(rtt: float) -> None:
 # --- Clients of connections ----------------------------------------------------------------
 
 
-async def test_names_the_client_behind_an_upstream_connection() -> None:
+async def test_the_client_behind_an_upstream_connection_is_known() -> None:
     """The client is known from before the server's first byte until its end is closed."""
     clients_of_ports: list[tuple[int, tuple[str, int] | None]] = []
 
@@ -509,7 +509,7 @@ async def test_a_client_that_does_not_read_slows_the_server(network: Network) ->
 # --- Recorded bytes ----------------------------------------------------------------------
 
 
-async def test_keeps_heads_and_the_last_pieces_with_their_times() -> None:
+async def test_a_tap_keeps_heads_and_the_last_pieces() -> None:
     async with (
         serving(echo) as port,
         Tap("127.0.0.1", port, keep=1_000) as tap,

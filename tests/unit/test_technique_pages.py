@@ -107,12 +107,14 @@ def test_a_diagram_stays_within_its_frame(diagram: Diagram, language: str) -> No
 @each_diagram
 def test_each_event_arrives_with_a_later_response(diagram: Diagram) -> None:
     events = [step for step in diagram.steps if isinstance(step, DiagramEvent)]
-    assert [event.seen for event in events] == sorted(event.seen for event in events)
+    assert [event.received for event in events] == sorted(event.received for event in events)
     for event in events:
         carrier = [
             step
             for step in diagram.steps
-            if isinstance(step, Down) and not step.empty and abs(step.at + 1 - event.seen) < 1e-9
+            if isinstance(step, Down)
+            and not step.empty
+            and abs(step.at + 1 - event.received) < 1e-9
         ]
         assert len(carrier) == 1
         assert carrier[0].at >= event.at

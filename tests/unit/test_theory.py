@@ -94,11 +94,11 @@ def test_fixed_arrivals_match_a_simulation(rate: float) -> None:
 
 def test_delays_follow_rfc_6202() -> None:
     """Check long polling's mean delay in its usual form, with R the round trip."""
-    rate, away = 5.0, UP + DOWN
+    rate, gap = 5.0, UP + DOWN
     prediction = predict("longpoll", Workload(rate, hold=1e9), NetworkPath(NETWORK))
-    cycle = away + math.exp(-rate * away) / rate
+    cycle = gap + math.exp(-rate * gap) / rate
     assert prediction.requests_per_second == pytest.approx(1 / cycle)
-    assert prediction.delay.mean == pytest.approx(DOWN + away / 2 * away / cycle)
+    assert prediction.delay.mean == pytest.approx(DOWN + gap / 2 * gap / cycle)
     # Section 2.2: an event just after a response waits for at most three one-way delays.
     assert prediction.delay.longest == pytest.approx(DOWN + UP + DOWN)
 

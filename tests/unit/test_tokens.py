@@ -256,14 +256,14 @@ def test_failed_log_ins_are_limited(accounts: Accounts) -> None:
     for _ in range(5):  # successful log-ins are not limited
         assert log_in("right", "192.0.2.1").status_code == 302
     assert [log_in("wrong", "192.0.2.1").status_code for _ in range(4)] == [200, 200, 200, 429]
-    worn_out = log_in("right", "192.0.2.1")
-    assert worn_out.status_code == 429
-    assert int(worn_out.headers["Retry-After"]) > 1
+    limited = log_in("right", "192.0.2.1")
+    assert limited.status_code == 429
+    assert int(limited.headers["Retry-After"]) > 1
     assert log_in("right", "192.0.2.2").status_code == 302
 
 
 class Unhurried(ModelBackend):
-    """A password hasher slow enough for attempts to overlap."""
+    """An authentication backend slow enough for attempts to overlap."""
 
     tried: ClassVar[list[str]] = []
     are_many: ClassVar[threading.Event] = threading.Event()

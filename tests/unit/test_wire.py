@@ -102,14 +102,14 @@ def test_a_frame_of_every_length_is_dissected(size: int) -> None:
 
 def test_a_masked_frame_is_dissected() -> None:
     """Dissect the masked "Hello" of RFC 6455 §5.7."""
-    parts = dissect.sent(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
+    parts = dissect.client_frame(bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"))
     assert [(part.kind, part.data.hex(), part.text) for part in parts] == [
         ("frame-header", "8185", "FIN=1 opcode=1 MASK=1 length=5"),
         ("frame-mask", "37fa213d", "37 fa 21 3d"),
         ("frame-payload", "7f9f4d5158", "Hello"),
     ]
     with pytest.raises(ValueError, match="masked"):
-        dissect.sent(b"\x81\x05Hello")
+        dissect.client_frame(b"\x81\x05Hello")
 
 
 def test_a_compressed_chunk_is_decompressed() -> None:
@@ -200,7 +200,7 @@ def test_masking_is_its_own_inverse(data: bytes, key: bytes) -> None:
 
 # --- The recorder -------------------------------------------------------------------------------
 class FakeConnection:
-    """A substitute for a connection of the tap, with what the recorder uses."""
+    """A substitute for a connection of the tap, with the attributes that the recorder uses."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.label, self.target, self.open = "", "", True
@@ -271,7 +271,7 @@ def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
     assert recording.size <= capture.MOST + len(filler)
 
 
-def test_polls_are_removed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_whole_polls_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST", 10_000)
     monkeypatch.setattr(capture, "LEAST", 1_000)
     recorder, connection = Recorder(), FakeConnection()

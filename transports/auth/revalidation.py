@@ -135,7 +135,7 @@ class UserConnection:
     def revalidate(self, active_users: ActiveUsers, closed: ClosedRooms = _NONE_CLOSED) -> None:
         """End the connection if its user is inactive or may no longer enter one of its rooms.
 
-        `active_users` are by session key or token id; `closed` has the problems of their rooms.
+        `active_users` is keyed by session key or token id; `closed` also by room.
         """
         token = self.credential.token
         user = active_users.get(self.key)
@@ -167,11 +167,11 @@ class Watch:
         return len(self._open)
 
     def add(self, connection: UserConnection) -> None:
-        """Check the connection at each sweep. A rule that queries calls this in a thread."""
+        """Check the connection at each sweep. Called in a thread if `MAY_ENTER` queries."""
         self._loop.call_soon_threadsafe(self._add, connection)
 
     def _add(self, connection: UserConnection) -> None:
-        if connection.has_ended:  # while the rule queried
+        if connection.has_ended:  # during the query of `MAY_ENTER`
             return
         self._open.add(connection)
         if self._task is None:
@@ -195,7 +195,7 @@ class Watch:
                     active_users = await asyncio.to_thread(look_up, credentials)
                     closed = await asyncio.to_thread(closed_rooms, rooms, active_users)
                     checked_at = time.monotonic()
-                # An outage neither ends nor grants rights, unless it lasts.
+                # A short outage neither ends nor grants rights.
                 except DatabaseError as error:
                     logger.warning("Open connections could not be re-checked (%r).", error)
                     if time.monotonic() - checked_at < GRACE:
@@ -222,7 +222,7 @@ def watch() -> Watch:
 
 
 def closed_rooms(rooms: set[tuple[str | UUID, str]], users: ActiveUsers) -> ClosedRooms:
-    """Return the problem of each of the users' rooms that its user may not enter any more."""
+    """Return a problem for each room that its user may no longer enter."""
     closed = {}
     try:
         for key, room in rooms:

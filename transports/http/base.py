@@ -18,7 +18,7 @@ from transports.telemetry import telemetry
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-# Fetch §3.6 and §3.7: no other type than announced, and no other site but by CORS.
+# Fetch §3.6 and §3.7: browsers must not guess the type, and other sites need CORS.
 PROTECTED = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),

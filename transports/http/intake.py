@@ -1,4 +1,4 @@
-"""Target and Host of a request, and rejections of what reaches no technique."""
+"""Target and Host of a request, and rejections before any technique."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ NEAR_MISS = rf"^/*(?i:{'|'.join(sorted(_first | BY_NAME.keys()))})/.+$"
 class NearMiss(Endpoint):
     """Rejects a request with the path that the client may have meant.
 
-    A request for a WebSocket's path that is no handshake receives 426 with what a handshake must
-    have (RFC 9110 §15.5.22, RFC 6455 §4.4).
+    An HTTP request to a WebSocket's path without a handshake receives 426, with the fields that a
+    handshake needs (RFC 9110 §15.5.22, RFC 6455 §4.4).
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,10 +61,10 @@ def paths_near(path: str) -> list[str]:
         check_room_name(room)
     except Problem:
         room = "<room>"
-    named = BY_NAME.get(first)
+    technique = BY_NAME.get(first)
     templates = [template for template in PATHS if template.startswith(f"/{first}/")]
-    if not templates and named is not None:  # a name such as "sse", which is in no path's place
-        templates = [named.path]
+    if not templates and technique is not None:  # a name that begins no path, such as "sse"
+        templates = [technique.path]
     paths = [template.format(room=room) for template in templates]
     with_slash = f"{path}/".lower()
     return [with_slash] if with_slash in paths else paths

@@ -33,8 +33,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _InvalidMember(f"the member {shown(twice)} occurs twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise _InvalidMember(f"the member {shown(duplicate)} occurs twice")
     return members
 
 
@@ -55,7 +55,7 @@ def parse_json(data: bytes | str) -> dict[str, Any]:
     """Return the JSON object in `data`; raises `Problem`.
 
     Accepts exactly RFC 8259: UTF-8 without a byte order mark (§8.1), no infinity or NaN (§6), and
-    no member twice, which parsers read differently (§4).
+    no duplicate member, which parsers read differently (§4).
     """
     try:
         document = _decode(data.decode() if isinstance(data, bytes) else data)
@@ -64,7 +64,7 @@ def parse_json(data: bytes | str) -> dict[str, Any]:
             reason = "not UTF-8"
         elif isinstance(error, json.JSONDecodeError | _InvalidMember):
             reason = str(error)
-        else:  # the parser's own message is no help
+        else:  # the parser's own message does not help
             reason = "nested too deep, or a number too long"
         raise Problem(400, "json", f"Invalid JSON: {reason}.") from error
     if not isinstance(document, dict):

@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 async def permitted(check: Callable[..., T], *arguments: Any) -> T:
-    """Return the result of `check`, or raise its `Problem`; the rule in `MAY_ENTER` may query.
+    """Return the result of `check`, or raise its `Problem`; `MAY_ENTER` may query the database.
 
-    A rule that needs no query costs no thread. Django rejects a query in the event loop; the check
-    is then repeated in a thread.
+    Only a query costs a thread: Django rejects it in the event loop, and the check is then
+    repeated in a thread.
     """
     try:
         return check(*arguments)
@@ -64,7 +64,7 @@ class Unguarded:
     """The guard of a project without authentication: every room is open."""
 
     def check(self, room: str, action: Action = "read") -> None:
-        """Raise `Problem` if there is a rule that nothing here can apply."""
+        """Raise `Problem` if `MAY_ENTER` is set, which only the middleware can apply."""
         if conf.MAY_ENTER:
             raise Problem(403, "room", f"The setting MAY_ENTER {NEEDS_STACK}")
 
@@ -98,7 +98,7 @@ class Request:
         self.user: Any = scope.get("user", ANONYMOUS)
         self._guard: Guard = scope.get("guard", UNGUARDED)
         if self._guard is UNGUARDED and self.user.is_authenticated:
-            # Their connection would go on after they log out.
+            # Without a guard, the connection would outlive a log-out.
             raise Problem(403, "user", f"A user's connection {NEEDS_STACK}")
         self.query = self.parse_query(scope["query_string"])
         self.room: str = scope["url_route"]["kwargs"].get("room", "")

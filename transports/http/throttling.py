@@ -34,7 +34,7 @@ def counted_as(address: str) -> str:
 class RateLimit:
     """A token bucket for each client: `rate` a second, a burst of two seconds' worth.
 
-    Holds the buckets of the `most` clients seen last.
+    Holds the buckets of the `most` most recent clients.
     """
 
     most: int = 10_000

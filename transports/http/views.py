@@ -60,7 +60,7 @@ def json_response(document: object, status: int = 200, **headers: str) -> HttpRe
 def response(
     body: bytes, status: int, content_type: str, headers: dict[str, str] | None = None
 ) -> HttpResponse:
-    """Return a response that caches do not store, and other sites read only by CORS."""
+    """Return a response that caches may not store, and that other sites may read only by CORS."""
     fields = {
         "Cache-Control": "no-store",
         "Cross-Origin-Resource-Policy": "same-origin",

@@ -1,10 +1,10 @@
 """Agreement of the processes of one feed on the settings that they must have in common.
 
-Each process writes digests of these settings to a register, and reads those of the others: an
-error is logged for each process that differs, and of two the one that has started later is not
-ready. With Redis the register is a hash under the feed's prefix: processes with another prefix
-are another feed. Without Redis it is a table of the database, for the setting that signs sessions
-and tokens: each of these processes has a feed of its own.
+Each process writes digests of these settings to a register, and reads those of the others. It logs
+an error for each process that differs, and is not ready if that process started earlier. With
+Redis the register is a hash under the feed's prefix: processes with another prefix have another
+feed. Without Redis each process has its own feed; the register is then a table of the database,
+and compares only `SECRET_KEY`, which signs sessions and tokens.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Register(Protocol):
 
     @property
     def shared(self) -> str:
-        """What the processes share, as a sentence's object."""
+        """The resource that the processes share, as the object of a sentence."""
 
     async def now(self) -> float: ...
 
@@ -83,19 +83,19 @@ class RedisRegister:
         return _("one Redis with the prefix {prefix}").format(prefix=repr(conf.REDIS_PREFIX))
 
     async def now(self) -> float:
-        seconds, microseconds = await self._reached("time", key=False)
+        seconds, microseconds = await self._execute("time", key=False)
         return float(seconds) + float(microseconds) / 1e6
 
     async def exchange(self, process: str, report: Report) -> dict[str, Report]:
-        await self._reached("hset", process, json.dumps(report))
-        await self._reached("expire", KEPT)
-        reports = await self._reached("hgetall")
+        await self._execute("hset", process, json.dumps(report))
+        await self._execute("expire", KEPT)
+        reports = await self._execute("hgetall")
         return {key.decode(): json.loads(text) for key, text in reports.items()}
 
     async def remove(self, process: str) -> None:
-        await self._reached("hdel", process)
+        await self._execute("hdel", process)
 
-    async def _reached(self, command: str, *arguments: str | int, key: bool = True) -> Any:
+    async def _execute(self, command: str, *arguments: str | int, key: bool = True) -> Any:
         # Not at the top: redis-py is imported only where a Redis is used.
         from transports.store.redis.store import RedisStore, reached
 

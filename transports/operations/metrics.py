@@ -43,7 +43,7 @@ UNPUBLISHED = Counter(
 )
 HUB_LAG = Histogram(
     "realtime_hub_lag_seconds",
-    "From an event's publication to this process: at once, or through the channel layer.",
+    "From an event's publication to its arrival in this process.",
     registry=registry,
     buckets=BOUNDS,
 )

@@ -16,9 +16,8 @@ from transports.rooms.directory import directory
 async def rooms(request: HttpRequest) -> HttpResponse:
     """Return `{"rooms": [{"room", "title", "connections", "people": [name, ...]}, ...]}`, by name.
 
-    `connections` counts streams, sockets and waiting requests; `people` are those who gave a
-    name; `title` is there if staff gave one. Lists the `MAX_ROOMS` rooms with
-    most people.
+    `connections` counts streams, sockets and waiting requests; `people` are the clients with a
+    name; `title` is there if staff gave one. Lists the `MAX_ROOMS` rooms with the most people.
     """
     user = Request(request.scope).user  # type: ignore[attr-defined]
     connections, people = await presence().everyone()

@@ -19,17 +19,17 @@ from transports.store.redis.store import RedisStore, reached
 
 LEASE = 20.0  # seconds: four reports
 
-# Each script is one atomic step, on Redis' own clock, so that exactly one process learns that a
-# person joined or left. `people` has a field for each person, "room/name": the processes that
-# have them, with their expiry; `here` has a field for each process. A report removes expired
-# processes. If the reporting process itself has expired, no process could report: Redis was
-# unavailable. The leases are then renewed, so that the other processes have time to report.
+# Each script is one atomic step, on Redis' own clock, so that exactly one process receives each
+# join and leave. `people` has a field for each person, "room/name": the processes that have them,
+# with their expiry; `here` has a field for each process. A report removes expired processes. If the
+# reporting process itself has expired, no process could report: Redis was unavailable. The leases
+# are then renewed, so that the other processes have time to report.
 _HOLD = """
 local now, new = tonumber(redis.call('TIME')[1]), {}
 for i = 3, #ARGV do
-  local held = redis.call('HGET', KEYS[1], ARGV[i])
-  local processes = held and cjson.decode(held) or {}
-  if not held then new[#new + 1] = ARGV[i] end
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local processes = stored and cjson.decode(stored) or {}
+  if not stored then new[#new + 1] = ARGV[i] end
   processes[ARGV[1]] = now + tonumber(ARGV[2])
   redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(processes))
 end
@@ -37,24 +37,24 @@ redis.call('EXPIRE', KEYS[1], 86400)  -- a day: longer than an outage
 return new
 """
 _RELEASE = """
-local gone = {}
+local removed = {}
 for i = 2, #ARGV do
-  local held = redis.call('HGET', KEYS[1], ARGV[i])
-  if held then
-    local processes = cjson.decode(held)
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  if stored then
+    local processes = cjson.decode(stored)
     processes[ARGV[1]] = nil
     if next(processes) then
       redis.call('HSET', KEYS[1], ARGV[i], cjson.encode(processes))
     else
       redis.call('HDEL', KEYS[1], ARGV[i])
-      gone[#gone + 1] = ARGV[i]
+      removed[#removed + 1] = ARGV[i]
     end
   end
 end
-return gone
+return removed
 """
 _REPORT = """
-local now, gone = tonumber(redis.call('TIME')[1]), {}
+local now, removed = tonumber(redis.call('TIME')[1]), {}
 local renewed = now + tonumber(ARGV[2])
 local last = redis.call('HGET', KEYS[2], ARGV[1])
 local was_away = last and tonumber(string.match(last, '^%d+')) < now
@@ -68,19 +68,19 @@ for i = 1, #reports, 2 do
 end
 local people = redis.call('HGETALL', KEYS[1])
 for i = 1, #people, 2 do
-  local processes, kept, ended = cjson.decode(people[i + 1]), {}, false
+  local processes, remaining, ended = cjson.decode(people[i + 1]), {}, false
   for process, expires in pairs(processes) do
     if was_away and expires < now then expires, ended = renewed, true end
-    if expires < now then ended = true else kept[process] = expires end
+    if expires < now then ended = true else remaining[process] = expires end
   end
-  if not next(kept) then
+  if not next(remaining) then
     redis.call('HDEL', KEYS[1], people[i])
-    gone[#gone + 1] = people[i]
+    removed[#removed + 1] = people[i]
   elseif ended then
-    redis.call('HSET', KEYS[1], people[i], cjson.encode(kept))
+    redis.call('HSET', KEYS[1], people[i], cjson.encode(remaining))
   end
 end
-return gone
+return removed
 """
 
 

@@ -1,4 +1,4 @@
-"""The rule of rooms with rows, for the setting `MAY_ENTER`."""
+"""Permissions of rooms with rows: the function for the setting `MAY_ENTER`."""
 
 from __future__ import annotations
 

@@ -107,13 +107,13 @@ class Extent:
 
 def reset(room: str, cursor: Cursor, missed: int | None) -> Event:
     """Return a `reset`: `missed` events up to `cursor` were trimmed (None: unknown)."""
-    what = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
+    events = "Events" if missed is None else f"{missed} event{'' if missed == 1 else 's'}"
     return Event(
         id=str(cursor),
         type="reset",
         room=room,
         sender="",
-        text=f"{what} before this point can no longer be given.",
+        text=f"{events} before this point can no longer be sent.",
         published_at=now(),
         missed=missed,
     )

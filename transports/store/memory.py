@@ -21,7 +21,7 @@ from transports.store.base import (
 )
 
 ONCE_LENGTH = 100_000  # keys of `append_once` kept
-GONE_LENGTH = 10_000  # evicted rooms kept, to distinguish them from rooms that never existed
+EVICTED_LENGTH = 10_000  # evicted rooms kept, to distinguish them from rooms that never existed
 
 
 @dataclass
@@ -49,7 +49,7 @@ class MemoryStore:
     max_rooms: int
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
-    _gone: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
+    _evicted: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms
     # By key: the event's id, and its expiry in seconds on `time.monotonic`.
     _once: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -125,14 +125,14 @@ class MemoryStore:
 
     def _empty(self, room: str) -> Cursor:
         """Return the cursor of an empty room."""
-        return Cursor(self._gone.get(room, self._token), 0)
+        return Cursor(self._evicted.get(room, self._token), 0)
 
     def _evict(self) -> None:
         room, _ = self._rooms.popitem(last=False)
-        if len(self._gone) == GONE_LENGTH:  # full: start a new epoch for every empty room
-            self._gone.clear()
+        if len(self._evicted) == EVICTED_LENGTH:  # full: start a new epoch for every empty room
+            self._evicted.clear()
             self._token = new_token(STORE_TOKEN_LENGTH)
-        self._gone[room] = new_token(STORE_TOKEN_LENGTH)
+        self._evicted[room] = new_token(STORE_TOKEN_LENGTH)
 
     def _touch(self, room: str) -> _Room | None:
         log = self._rooms.get(room)

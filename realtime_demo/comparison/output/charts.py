@@ -104,8 +104,8 @@ def chart(
 ) -> Chart:
     """Lay out a chart. `most` is the maximum of the vertical axis."""
     points = [point for line in lines for point in line.points]
-    right = NAMES if any(line.named for line in lines) else RIGHT
-    x = axis([point[0] for point in points], LEFT, WIDTH - right, log=log_x)
+    margin = NAMES if any(line.named for line in lines) else RIGHT
+    x = axis([point[0] for point in points], LEFT, WIDTH - margin, log=log_x)
     if most is not None:
         y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
     else:
@@ -159,14 +159,14 @@ def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[dict[str, str]]:
         _text(f"name {line.css}", at + 8, place, line.name, "start")
         for column in columns
         for place, (_, at, line) in zip(
-            apart([height + 4 for height, _, _ in column], TOP + 8, HEIGHT - BOTTOM),
+            separate([height + 4 for height, _, _ in column], TOP + 8, HEIGHT - BOTTOM),
             column,
             strict=True,
         )
     ]
 
 
-def apart(wanted: Sequence[float], low: float, high: float) -> list[float]:
+def separate(wanted: Sequence[float], low: float, high: float) -> list[float]:
     """Return heights near the `wanted` ones, in the same order and at least a line apart.
 
     They lie within `low` and `high` as far as there is room. `wanted` is sorted.
@@ -196,6 +196,6 @@ def curve(function: Callable[[float], float], high: float, *, steps: int = 160) 
     return [(high * k / steps, function(high * k / steps)) for k in range(steps + 1)]
 
 
-def spaced(low: float, high: float, *, steps: int = 60) -> list[float]:
+def geometric_steps(low: float, high: float, *, steps: int = 60) -> list[float]:
     """Return values from `low` to `high`, each a fixed factor above the previous one."""
     return [low * (high / low) ** (k / steps) for k in range(steps + 1)]

@@ -18,12 +18,12 @@ def findings(result: Result) -> list[str]:
     sentences = [_completeness(result), *result.warnings, *withheld(result)]
     first = result.configurations[0]
     if len(first.shown) > 1:
-        of_first = [*_delays(first), *_requests(first), *_idle(first)]
+        details = [*_delays(first), *_requests(first), *_idle(first)]
         # The other configurations of a sweep are in the tables and charts.
-        if any(one.settings != first.settings for one in result.configurations):
+        if any(each.settings != first.settings for each in result.configurations):
             where = _where(first)
-            of_first = [_("At {where}: {text}").format(where=where, text=text) for text in of_first]
-        sentences += of_first
+            details = [_("At {where}: {text}").format(where=where, text=text) for text in details]
+        sentences += details
     sentences += _crowding(result)
     sentences += _agreement(result)
     return sentences
@@ -144,9 +144,9 @@ def _requests_each(number: float) -> str:
 def _crowding(result: Result) -> list[str]:
     """Describe the configuration in which deliveries wait longest for other clients' work."""
     crowded = [
-        (configuration, some)
+        (configuration, measurements)
         for configuration in result.configurations
-        if (some := [m for m in configuration.shown if m.crowded])
+        if (measurements := [m for m in configuration.shown if m.crowded])
     ]
     if not crowded:
         return []
@@ -179,14 +179,14 @@ def _where(configuration: Configuration) -> str:
 
 
 def _idle(configuration: Configuration) -> list[str]:
-    known = sorted(
+    transfers = sorted(
         (measurement.idle_up + measurement.idle_down, label(measurement.name))
         for measurement in configuration.shown
         if measurement.idle_up is not None and measurement.idle_down is not None
     )
-    if len(known) < 2:
+    if len(transfers) < 2:
         return []
-    (less, least), (more, most) = known[0], known[-1]
+    (less, least), (more, most) = transfers[0], transfers[-1]
     text = _(
         "In an hour without events a client of {most} transfers {more}, one of {least} {less}."
     )
@@ -203,7 +203,7 @@ def _agreement(result: Result) -> list[str]:
     ]
     if not checks:
         return []
-    wrong = [item for item in checks if not item[2].consistent]
+    disagreements = [item for item in checks if not item[2].consistent]
     sentences = [
         ngettext(
             "Theory: of {number} predicted figure {agreeing} agree with the measured ones, "
@@ -215,10 +215,10 @@ def _agreement(result: Result) -> list[str]:
             number=len(checks),
             agreeing=sum(check.agrees for *_others, check in checks),
             consistent=sum(check.consistent and not check.agrees for *_others, check in checks),
-            wrong=len(wrong),
+            wrong=len(disagreements),
         )
     ]
-    wrong.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
+    disagreements.sort(key=lambda item: -abs(item[2].difference) / max(abs(item[2].expected), 1e-9))
     text = _(
         "Theory disagrees: {technique}, {figure}, at {where}: predicted {predicted}, "
         "measured {measured}."
@@ -231,14 +231,14 @@ def _agreement(result: Result) -> list[str]:
             predicted=f"{figure(check.expected)} {check.unit}".strip(),
             measured=f"{figure(check.measured)} {check.unit}".strip(),
         )
-        for configuration, measurement, check in wrong[:WORST]
+        for configuration, measurement, check in disagreements[:WORST]
     ]
-    if (more := len(wrong) - WORST) > 0:
+    if (omitted := len(disagreements) - WORST) > 0:
         sentences.append(
             ngettext(
                 "The tables have {number} more disagreement.",
                 "The tables have {number} more disagreements.",
-                more,
-            ).format(number=more)
+                omitted,
+            ).format(number=omitted)
         )
     return sentences

@@ -17,7 +17,7 @@ from realtime_demo.comparison.statistics import quantile
 from realtime_demo.comparison.theory import NetworkPath, predict
 from transports.registry import BY_NAME, TECHNIQUES
 
-from .charts import Chart, Line, chart, curve, distribution, spaced
+from .charts import Chart, Line, chart, curve, distribution, geometric_steps
 from .findings import findings
 from .formatting import describe, http_cost, label, rate
 from .tables import css_of, repeated, summary, tables
@@ -111,7 +111,7 @@ def _trade(result: Result) -> Chart:
     first = result.configurations[0]
     path = NetworkPath(first.settings.network, _service(first))
     points = []
-    for pause in spaced(0.05, 60.0):
+    for pause in geometric_steps(0.05, 60.0):
         polled = predict("polling", replace(first.settings.workload, interval=pause), path)
         points.append((polled.requests_per_second * 3600, polled.delay.mean * 1e3))
     lines = [Line(_("polling, 60 s to 0.05 s"), "polling own", points, predicted=True)]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from realtime_demo.comparison.selfcheck import Added
-from realtime_demo.comparison.statistics import between
+from realtime_demo.comparison.statistics import interval_between_runs
 from transports.registry import BY_NAME
 
 from .formatting import DASH, describe, figure, interval, label, milliseconds, number, size
@@ -23,15 +23,14 @@ Tone = Literal["", "good", "fair", "bad"]
 TEN = gettext_noop("needs 10 events of each technique")
 THOUSAND = gettext_noop("needs 1,000 events of each technique")
 HUNDRED = gettext_noop("needs 100 events of each technique")
-TAPPED = gettext_noop("counted by the tap, on connections without TLS")
-IDLE = gettext_noop("counted by the tap, over at least two heartbeats")
-LOCAL = gettext_noop("known for one technique at a time, of a server on this machine, with Linux")
+TAPPED = gettext_noop("needs the tap, on connections without TLS")
+IDLE = gettext_noop("needs the tap, for at least two heartbeats")
+LOCAL = gettext_noop("needs one technique at a time, and a server on this machine with Linux")
 PROBED = gettext_noop(
-    "probed of techniques that wait for events, one at a time; the server's on this machine"
+    "needs one technique at a time, one that waits for events; for the server, also a server on "
+    "this machine"
 )
-SMALL = gettext_noop(
-    "known with 50 clients of each technique or more, of a server on this machine, with Linux"
-)
+SMALL = gettext_noop("needs 50 clients of each technique, and a server on this machine with Linux")
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,20 @@ def repeated(result: Result) -> list[Table]:
     for configuration in result.configurations:
         runs.setdefault(configuration.settings, []).append(configuration)
     comparisons: list[Table] = []
-    for same in runs.values():
-        if len(same) < 2:
+    for repetitions in runs.values():
+        if len(repetitions) < 2:
             continue
         columns = (
             *("", _("median in ms of each run"), _("mean")),
             *(_("95 % between runs"), _("95 % within one")),
         )
-        title = _("Between runs: {configuration}").format(configuration=describe(same[0]))
+        title = _("Between runs: {configuration}").format(configuration=describe(repetitions[0]))
         comparisons.append(table := Table(title, columns))
-        for name in [measurement.name for measurement in same[0].measurements]:
-            spreads = [m.intended for one in same for m in one.shown if m.name == name]
+        for name in [measurement.name for measurement in repetitions[0].measurements]:
+            spreads = [m.intended for each in repetitions for m in each.shown if m.name == name]
             if len(spreads) < 2:
                 continue
-            mean, half = between([spread.p50 for spread in spreads])
+            mean, half = interval_between_runs([spread.p50 for spread in spreads])
             within = sum(spread.high - spread.low for spread in spreads) / 2 / len(spreads)
             table.add(
                 label(name),
@@ -143,8 +142,8 @@ def summary(configuration: Configuration) -> Table:
         return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
 
     def idle(measurement: Measurement) -> str:
-        both = _sum(measurement.idle_up, measurement.idle_down)
-        return DASH if both is None else size(both)
+        total = _sum(measurement.idle_up, measurement.idle_down)
+        return DASH if total is None else size(total)
 
     return _of_figures(
         configuration,
@@ -302,15 +301,15 @@ def self_check(added: Sequence[Added]) -> Table:
         ),
     )
     for one in added:
-        later = one.later
+        lateness = one.later
         table.add(
             label(one.technique),
-            f"{later.count:,}",
+            f"{lateness.count:,}",
             f"{one.minimal * 1e3:.2f}",
             f"{one.tool * 1e3:.2f}",
             Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
-            f"{later.p50 * 1e3:+.2f}",
-            f"{later.low * 1e3:+.2f} … {later.high * 1e3:+.2f}",
+            f"{lateness.p50 * 1e3:+.2f}",
+            f"{lateness.low * 1e3:+.2f} … {lateness.high * 1e3:+.2f}",
         )
     return table
 

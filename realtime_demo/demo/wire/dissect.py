@@ -94,10 +94,10 @@ def lines(content: bytes, identity: str) -> list[Part]:
     """Dissect newline-delimited JSON."""
     start, end = span_of(content, identity)
     return present(
-        others(content[:start]),
+        other_events(content[:start]),
         Part("json", content[start:end], "wire.event", JSON, event=True),
         Part("line-end", content[end : end + 1], "wire.lineEnd", NDJSON),
-        others(content[end + 1 :]),
+        other_events(content[end + 1 :]),
     )
 
 
@@ -108,12 +108,12 @@ def sse(content: bytes, identity: str) -> list[Part]:
     blank_line = content.rfind(b"\n\n", 0, start)
     event_start = blank_line + 2 if blank_line >= 0 else 0
     return present(
-        others(content[:event_start]),
+        other_events(content[:event_start]),
         Part("sse-field", content[event_start:data_start], "wire.sseId", SSE),
         Part("sse-field", content[data_start:start], "wire.sseData", SSE),
         Part("json", content[start:end], "wire.event", JSON, event=True),
         Part("sse-end", content[end : end + 2], "wire.sseEnd", SSE),
-        others(content[end + 2 :]),
+        other_events(content[end + 2 :]),
     )
 
 
@@ -125,9 +125,9 @@ def batch(content: bytes, identity: str) -> list[Part]:
         raise ValueError(f"expected a batch of events; got {content[:80]!r}")
     return present(
         Part("batch", content[: head.end()], "wire.batch", JSON),
-        others(content[head.end() : start]),
+        other_events(content[head.end() : start]),
         Part("json", content[start:end], "wire.event", JSON, event=True),
-        others(content[end:tail]),
+        other_events(content[end:tail]),
         Part("batch", content[tail:], "wire.batch", JSON),
     )
 
@@ -138,7 +138,7 @@ def frame(data: bytes, identity: str) -> list[Part]:
     return [*parts, *batch(data[header.mask :], identity)]
 
 
-def sent(data: bytes) -> list[Part]:
+def client_frame(data: bytes) -> list[Part]:
     """Dissect a frame from a client: masked."""
     text = unmasked(data).decode("utf-8", "replace")
     header, parts = _header(data)
@@ -163,7 +163,7 @@ def _header(data: bytes) -> tuple[Frame, list[Part]]:
     return frame, parts
 
 
-def others(data: bytes) -> Part:
+def other_events(data: bytes) -> Part:
     """Return the part before or after the event: other events, or the start of an SSE stream."""
     if b'{"id":"' in data:
         return Part("others", data, "wire.others", JSON)

@@ -74,7 +74,9 @@ def described(captured: Document, identity: str) -> dict[str, Any]:
         "carrier": [part.document for part in parts],
     }
     if captured["sent"]:
-        document["sent"] = [part.document for part in dissect.sent(b64decode(captured["sent"]))]
+        document["sent"] = [
+            part.document for part in dissect.client_frame(b64decode(captured["sent"]))
+        ]
     if key := dissect.note(parts):
         document["note"] = key
     return document

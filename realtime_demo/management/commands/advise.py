@@ -80,13 +80,13 @@ class Command(TranslatedCommand):
             machine = Machine(options["cores"], options["memory"] * GIB, options["network"] * 1e9)
             if options["rooms"] < 1:
                 raise ValueError(f"The rooms must be at least 1; got {options['rooms']}.")
-            source, known = load(Path(options["measurements"]))
+            source, measured = load(Path(options["measurements"]))
         except ValueError as error:
             raise CommandError(str(error)) from error
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(width=110, highlight=False)
-        advice, redis = advise(need, source, known), load_redis()
+        advice, redis = advise(need, source, measured), load_redis()
         deployments = {
             option.label: scale(need, option, options["rooms"], machine, redis)
             for option in advice.options
@@ -166,7 +166,7 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
     table = Table(
         _("Machines and Redis, and the limit that is met first"),
         (
-            *("", _("processes M A"), _("machines A"), _("they lack first")),
+            *("", _("processes M A"), _("machines A"), _("first limit")),
             *(_("Redis shards R"), _("room's shard, % of a core R"), _("clients of a room R")),
         ),
     )

@@ -218,7 +218,7 @@ class Command(TranslatedCommand):
         if options["rerun"]:
             saved = self.saved(options["rerun"])
         units = {name: unit for name, unit, _help in OPTIONS}
-        given: dict[str, Any] = {
+        changes: dict[str, Any] = {
             name: options[name] * units[name] if name in units else options[name]
             for name in (*units, "arrivals", "together", "http_client")
             if options[name] is not None
@@ -229,12 +229,12 @@ class Command(TranslatedCommand):
         elif options["adapter"] and options["server"]:
             techniques = []  # another project's server: only the given adapters
         if saved:
-            changed = [*given, *(name for name in CHOOSING if options[name])]
+            changed = [*changes, *(name for name in CHOOSING if options[name])]
             if changed:
                 text = _("--rerun takes all settings from the file; also got {changed}.")
                 raise ValueError(text.format(changed=", ".join(changed)))
-        given["techniques"] = tuple(techniques + options["adapter"])
-        configurations = list(saved) or [replace(settings, **given)]
+        changes["techniques"] = tuple(techniques + options["adapter"])
+        configurations = list(saved) or [replace(settings, **changes)]
         names: list[str] = []
         for text in options["sweep"]:
             name, _equals, values = text.partition("=")

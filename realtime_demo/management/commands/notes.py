@@ -48,13 +48,13 @@ class Command(TranslatedCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        known = {claim.number: claim for claim in CLAIMS}
-        numbers = options["claims"] or list(known)
+        claims = {claim.number: claim for claim in CLAIMS}
+        numbers = options["claims"] or list(claims)
         for number in numbers:
-            if number not in known:
+            if number not in claims:
                 raise CommandError(
                     gettext("A claim must be from 1 to {count}; got {number}.").format(
-                        count=len(known), number=number
+                        count=len(claims), number=number
                     )
                 )
         if options["write"] and (options["list"] or options["claims"]):
@@ -64,7 +64,7 @@ class Command(TranslatedCommand):
         console = Console()
         if not console.is_terminal:
             console = Console(width=100)
-        chosen = [known[number] for number in numbers]
+        chosen = [claims[number] for number in numbers]
         try:
             contradicted = asyncio.run(show(console, chosen, options["list"], options["write"]))
         except KeyboardInterrupt:

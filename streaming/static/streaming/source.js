@@ -47,7 +47,7 @@ export async function* lines(body, received) {
 
 /**
  * Server-Sent Events through the browser's `EventSource`, which parses the stream, reconnects
- * after `retry:` and resumes with Last-Event-ID. It closes for good on a status other than 200 or
+ * after `retry:` and resumes with Last-Event-ID. It stops on a status other than 200 or
  * a wrong content type, without reporting which. This source then requests the stream itself to
  * get the reason, and reopens it if the problem is temporary.
  *

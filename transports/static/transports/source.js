@@ -106,7 +106,7 @@ export class Source extends EventTarget {
   /**
    * Makes one attempt and dispatches what arrives. Called again at once when it resolves; after a
    * back-off when it throws. `signal` aborts it on `close()`, after `silenceTimeout`, and when the
-   * page is hidden for good.
+   * page is left.
    *
    * @param {AbortSignal} signal
    * @returns {Promise<void>}
@@ -282,7 +282,7 @@ export class Source extends EventTarget {
     on(document, "visibilitychange", () => {
       if (document.visibilityState !== "visible") return;
       const silence = Date.now() - this.#receivedAt;
-      // Half of the timeout is longer than a heartbeat's interval, and than a poll is held.
+      // Half of the timeout is longer than the interval of heartbeats, and than a long poll waits.
       if (this.#isPausing) this.#endPause();
       else if (silence > this.silenceTimeout / 2) this.#interrupt("silent", "The device was asleep.");
     });

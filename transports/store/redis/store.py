@@ -40,8 +40,8 @@ from transports.store.redis.log import (
 )
 from transports.store.redis.promotion import set_up
 
-# Redis runs a script as one atomic step: no number is used twice, and a reader never sees a
-# number without its event. XADD with `0-*` would need Redis 7.
+# Redis runs a script as one atomic step: no number is used twice, and no number can be read
+# without its event. XADD with `0-*` would need Redis 7.
 APPEND = """
 if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
   return false

@@ -80,8 +80,8 @@ def _credentials(parts: SplitResult) -> tuple[dict[str, Any], str]:
     """Return user and password as options of redis-py, and the hosts."""
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    given = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in given.items() if value}, hosts
+    options = {"username": unquote(user), "password": unquote(password)}
+    return {name: value for name, value in options.items() if value}, hosts
 
 
 def _split(url: str) -> SplitResult:

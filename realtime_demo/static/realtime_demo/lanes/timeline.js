@@ -137,12 +137,12 @@ export class Timeline {
   arrive(track, event, at, published) {
     const exchange = track.exchanges.at(-1);
     if (exchange) exchange.count += 1;
-    const known = this.#byId.get(keyOf(event));
-    const occurrence = known ?? this.#add(event, published);
+    const existing = this.#byId.get(keyOf(event));
+    const occurrence = existing ?? this.#add(event, published);
     if (occurrence.arrivals[track.index] > 0) pushBounded(track.duplicates, at);
     else occurrence.arrivals[track.index] = at;
     if (published >= track.since) occurrence.live |= track.bit;
-    return { occurrence, isNew: !known };
+    return { occurrence, isNew: !existing };
   }
 
   /** Marks the events that a track misses because of a reset. @param {Track} track */

@@ -23,7 +23,7 @@ export function scenarioFigures(receivers, predictions, hiddenTime) {
   const total = { lost: 0, duplicated: 0, live: 0, reconnects: 0, requests: 0 };
   for (const { technique, delays, deliveries, track, reconnects } of receivers) {
     const predicted = predictions[technique.name];
-    const own = {
+    const figures = {
       median: medianText(delays),
       p95: p95Text(delays),
       requests: track.requests,
@@ -37,8 +37,8 @@ export function scenarioFigures(receivers, predictions, hiddenTime) {
       theoryP95: duration((predicted?.p95 ?? NaN) * 1000),
       theoryEmpty: percent(predicted?.empty_share ?? NaN),
     };
-    for (const [name, value] of Object.entries(own)) values[`${name}.${technique.name}`] = value;
-    for (const name of Object.keys(total)) total[name] += own[name];
+    for (const [name, value] of Object.entries(figures)) values[`${name}.${technique.name}`] = value;
+    for (const name of Object.keys(total)) total[name] += figures[name];
   }
   for (const [name, value] of Object.entries(total)) values[`${name}.total`] = value;
   values["sample.total"] = sampleText(total.live + total.lost);

@@ -9,8 +9,8 @@ export const isComparison = (document) => Array.isArray(document?.configurations
 
 /**
  * Returns the deliveries of each technique's first client in the first configuration. Techniques
- * were measured one after the other with the same schedule, so events
- * with the same number are one event. Throws an error in the page's language if there are no deliveries.
+ * were measured one after the other with the same schedule, so events with the same number are one
+ * event. Throws an error in the page's language if there are no deliveries.
  *
  * @param {any} document
  * @returns {Omit<import("./recording.js").Recording, "format" | "version">}
@@ -26,8 +26,8 @@ export function fromComparison({ began, configurations }) {
   const lanes = measurements.map(({ technique, events, samples }) => {
     const sentAt = new Map(events.map(({ number, published: at }) => [number, at]));
     const client = Math.min(...samples.map(([each]) => each));
-    const own = samples.filter(([each, number]) => each === client && sentAt.has(number) && published.has(number));
-    const deliveries = own.map(([, number, received]) => ({
+    const ofClient = samples.filter(([each, number]) => each === client && sentAt.has(number) && published.has(number));
+    const deliveries = ofClient.map(([, number, received]) => ({
       event: numbers.indexOf(number),
       at: published.get(number) + (received - sentAt.get(number)) * 1000,
     }));

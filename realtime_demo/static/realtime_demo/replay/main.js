@@ -19,10 +19,10 @@ const dates = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle
 
 /** @returns {any} */
 const byId = (id) => document.getElementById(id);
-const known = Object.fromEntries(
+const techniques = Object.fromEntries(
   JSON.parse(byId("configuration").textContent).techniques.map((technique) => [technique.name, technique]),
 );
-/** What is shown: null before the first file. @type {ReturnType<typeof show> | null} */
+/** The recording shown; null before the first file. @type {ReturnType<typeof show> | null} */
 let shown = null;
 
 // --- The file --------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ byId("save").addEventListener("click", () =>
 
 /** @param {import("./recording.js").Recording} recording */
 function show(recording) {
-  const lanes = recording.lanes.map((lane) => ({ ...lane, ...pick(known[lane.name]) }));
+  const lanes = recording.lanes.map((lane) => ({ ...lane, ...pick(techniques[lane.name]) }));
   const timeline = new Timeline(lanes.length);
   timeline.maxAge = Infinity;
   const replay = new Replay({ ...recording, lanes }, timeline);

@@ -1,5 +1,5 @@
 /**
- * Recordings: what the lanes of a page showed, as a JSON file. Times are milliseconds from the
+ * Recordings: the content of a page's lanes, as a JSON file. Times are milliseconds from the
  * start of the recording.
  *
  * @typedef {object} RecordedLane

@@ -1,4 +1,4 @@
-/** Plays a recording: repeats on the timeline, in time, what the page had received. */
+/** Plays a recording: repeats the recorded arrivals on the timeline, at their times. */
 import { gettext } from "../lib/text.js";
 import { Delays } from "../lib/statistics.js";
 import { Deliveries } from "../sources/deliveries.js";
@@ -63,7 +63,7 @@ export class Replay {
     this.advance(position);
   }
 
-  /** All that happened, by time. */
+  /** Returns the actions of the recording, by time. */
   #schedule() {
     const { began, lanes, events, notes, hidden } = this.recording;
     const { timeline } = this;

@@ -1,4 +1,4 @@
-/** One HTML file with a recording and what plays it: styles, messages and scripts. */
+/** One HTML file with a recording and its player: styles, messages and scripts. */
 
 const IMPORT = /(\bfrom |\bimport )"(\.{1,2}\/[^"]+)"/g;
 

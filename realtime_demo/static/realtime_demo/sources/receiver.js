@@ -1,4 +1,4 @@
-/** One technique's source, with the delays and the completeness of what it delivers. */
+/** One technique's source, with the delays and the completeness of its deliveries. */
 import { now } from "../lib/clock.js";
 import { problemText } from "../lib/problem-text.js";
 import { format, gettext } from "../lib/text.js";

@@ -1,4 +1,4 @@
-/** What one technique delivers: its events on the timeline, their delays, and those missing. */
+/** The events that one technique delivers: on the timeline, with their delays, and those missing. */
 import { Delays } from "../lib/statistics.js";
 import { Deliveries } from "./deliveries.js";
 
