@@ -441,9 +441,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "cluster-master-killed",
         "a master of the cluster lost, its replica promoted",
-        "As redis-failover, in a Redis Cluster: the replica is disconnected, four events are "
-        "answered 201, and the master of the room's slot is killed (SIGKILL). Recovery counts from "
-        "the promotion.",
+        "Like the loss of Redis's master, in a Redis Cluster: the replica is disconnected, four "
+        "events are answered 201, and the master of the room's slot is killed (SIGKILL). Recovery "
+        "counts from the promotion.",
         cluster_master_killed,
         clustered=True,
         loses_events=True,

@@ -13,7 +13,11 @@ from .sources import FENCE, LINK, Language, all_pages, name_on_site, source_of
 # The line of links below a chapter's title.
 NAVIGATION = re.compile(r"^\[(?:English|한국어)\]\(.*\n\n", re.MULTILINE)
 TEXTS = {
-    "en": {"slides": "Slides", "chapter": "The chapter", "keys": "Arrow keys turn the slides."},
+    "en": {
+        "slides": "Slides",
+        "chapter": "The chapter",
+        "keys": "The arrow keys change the slide.",
+    },
     "ko": {"slides": "슬라이드", "chapter": "이 장의 글", "keys": "화살표 키로 넘겨요."},
 }
 PAGE = """<!doctype html>

@@ -123,7 +123,10 @@ CLAIMS = (
     ),
     Claim(
         7,
-        _("Installing Channels installs Daphne, the web server that speaks with the browser."),
+        _(
+            "Installing Channels also installs Daphne, the web server that communicates with the "
+            "browser."
+        ),
         Verdict.OUTDATED,
         _(
             "Since Channels 4, Daphne comes with `pip install channels[daphne]`, and its "
@@ -136,11 +139,11 @@ CLAIMS = (
     ),
     Claim(
         8,
-        _("nginx may stand in front, for HTTP alone."),
+        _("nginx can be placed in front, but only for HTTP."),
         Verdict.CONDITIONAL,
         _(
-            "nginx forwards WebSocket too, once it passes the fields `Upgrade` and `Connection` "
-            "on; by default it removes them."
+            "nginx also forwards WebSocket if it is configured to pass on the fields `Upgrade` "
+            "and `Connection`; by default it removes them."
         ),
         techniques.nginx,
         condition=_("nginx does not forward `Upgrade`"),
@@ -148,13 +151,16 @@ CLAIMS = (
     ),
     Claim(
         9,
-        _("Redis is where Channels keeps the messages between sockets, by `CHANNEL_LAYERS`."),
+        _(
+            "With the setting `CHANNEL_LAYERS`, Channels passes messages between sockets through "
+            "Redis."
+        ),
         Verdict.CONDITIONAL,
         _(
-            "Redis is one backend, needed once there are several processes. It keeps a message "
-            "only until it is read, so it is not a history. The notes' setting fails with "
-            "redis-py 8: it ends a read after 5 s, and channels-redis waits for 5 s too, so an "
-            "idle socket closes with 1011."
+            "Redis is one of several backends, and is needed once there are several processes. It "
+            "keeps a message only until it is read, so it is not a history. The setting in the "
+            "notes fails with redis-py 8, which ends a read after 5 s: channels-redis also waits "
+            "for 5 s, so an idle socket closes with 1011."
         ),
         channels_today.redis_setting,
         condition=_("the socket timeout is longer than 5 s"),
@@ -162,12 +168,12 @@ CLAIMS = (
     ),
     Claim(
         10,
-        _("ASGI makes `async` and `await` possible, which WSGI lacks; Channels stands on it."),
+        _("ASGI allows `async` and `await`, which WSGI does not; Channels is built on ASGI."),
         Verdict.CONDITIONAL,
         _(
             "Django runs an `async def` view under WSGI as well, but each request holds a thread "
-            "until it ends. Under ASGI all of them wait in one thread, and WebSocket "
-            "is possible."
+            "until it ends. Under ASGI all requests wait in one thread, and WebSocket is "
+            "possible."
         ),
         channels_today.awaiting,
         condition=_("many clients wait at the same time"),
@@ -175,7 +181,10 @@ CLAIMS = (
     ),
     Claim(
         11,
-        _("`ProtocolTypeRouter` gives each protocol its application; HTTP is Django's by default."),
+        _(
+            "`ProtocolTypeRouter` chooses the application for each protocol; for HTTP the default "
+            "is Django."
+        ),
         Verdict.OUTDATED,
         _(
             'The router has had no default since Channels 3: without `"http": '
@@ -189,8 +198,9 @@ CLAIMS = (
         _("`AuthMiddlewareStack` around a `URLRouter` gives the consumers the user."),
         Verdict.HOLDS,
         _(
-            "The stack looks the user up once, as the socket opens: a later log-out does not "
-            "close the socket. It supports sessions, not tokens, and does not check the Origin."
+            "The stack reads the user once, when the socket opens, so a later log-out does not "
+            "close the socket. The stack supports sessions but not tokens, and does not check the "
+            "Origin."
         ),
         channels_today.authentication,
         links=(f"{CHANNELS}topics/authentication.html",),
@@ -202,14 +212,14 @@ CLAIMS = (
     Claim(
         13,
         _(
-            "A chat's user speaks at any moment, so a channel layer, a letterbox, takes each "
-            "message."
+            "A chat user may write at any moment, so the channel layer receives each message, "
+            "like a letterbox."
         ),
         Verdict.CONDITIONAL,
         _(
-            "A full letterbox (100 messages) drops what is sent to its group, and neither sender "
-            "nor receiver is notified. So here events have numbers, and a gap is read from the "
-            "history."
+            "A full letterbox (100 messages) drops further messages to its group, and neither "
+            "sender nor receiver is notified. So the events of this project have numbers, and "
+            "missing ones are read from the history."
         ),
         channels_today.full_letterbox,
         condition=_("the letterbox is not full"),
@@ -236,8 +246,8 @@ CLAIMS = (
         _("multichat is a very good example of chat rooms."),
         Verdict.OUTDATED,
         _(
-            "Its design can still be read, but it was written for Channels 2: an import is gone, "
-            "and a route needs `ChatConsumer.as_asgi()`."
+            "Its design can still be studied, but it was written for Channels 2. A module that it "
+            "imports no longer exists, and a route needs `ChatConsumer.as_asgi()`."
         ),
         channels_today.multichat,
         links=("https://github.com/andrewgodwin/channels-examples",),
@@ -251,10 +261,11 @@ CLAIMS = (
         ),
         Verdict.CONDITIONAL,
         _(
-            "With two workers on Redis, Channels runs some tasks twice, and it loses the tasks "
-            "of a worker that dies. Here a task is a row that one worker claims, and its publish "
-            "has a key. The notes' code fails in two places: the router needs `as_asgi()`, and "
-            "Channels never had a `TokenAuthMiddlewareStack`; this project has its own."
+            "With two workers on Redis, Channels runs some tasks twice, and it loses the tasks of "
+            "a worker that dies. In this project a task is a row that one worker claims, and its "
+            "publish has a key. The code in the notes fails in two places: the router needs "
+            "`as_asgi()`, and Channels never had a `TokenAuthMiddlewareStack`. This project has "
+            "its own."
         ),
         workers.exactly_once,
         condition=_("a task may run twice"),
@@ -269,8 +280,8 @@ CLAIMS = (
         _("A worker can be started from a view."),
         Verdict.CONDITIONAL,
         _(
-            "A view sends a task; it starts no process. Without a running worker the task waits. "
-            "In Channels a message expires after 60 s; here the row stays."
+            "A view sends a task and starts no process. Without a running worker the task waits. "
+            "In Channels its message expires after 60 s; in this project its row stays."
         ),
         workers.from_a_view,
         condition=_("a worker process is running already"),

@@ -24,13 +24,14 @@ VERDICTS, VERDICT = _("Verdicts"), _("Verdict")
 CLAIM = _("Claim {number}")
 FURTHER_TESTS, SOURCES = _("Further tests"), _("Sources")
 INTRODUCTION = _(
-    "This project grew from a student's notes on real-time web protocols. This page takes their "
-    "claims in order: what each says, whether it holds with today's versions, an experiment that "
-    "shows it on your machine in less than a minute, and the test that keeps the verdict true."
+    "This project grew from a student's notes on real-time web protocols. This page "
+    "checks the claims of the notes in order: what each claim says, whether it holds with "
+    "today's versions, an experiment that shows it on your machine in less than a minute, "
+    "and the test of the verdict."
 )
 RUN = _(
-    "The command runs all experiments; with numbers, only those. It starts its own servers, "
-    "Redis and nginx on free ports, and stops them."
+    "The command runs all experiments, or only those whose numbers it is given. It starts "
+    "its own servers, Redis and nginx on free ports, and stops them."
 )
 RECORDED = _(
     "The outputs below are those of {date}, with {versions}, on {machine} (`manage.py notes "

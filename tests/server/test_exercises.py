@@ -44,7 +44,7 @@ FAULTS = {
     "token": {
         "bearer": "the server sends: anonymous",
         "subprotocol": "got anonymous and realtime.v1",
-        "url": "logged ada in",
+        "url": "authenticated ada",
         "forged": "the socket opened",
     },
     "once": {

@@ -87,6 +87,15 @@ def test_every_text_is_translated(renewed: Path, language: str, domain: str) -> 
 
 @each_catalog
 @each_language
+def test_make_messages_compiles_the_catalog(renewed: Path, language: str, domain: str) -> None:
+    """`% o` in a message is a format to msgfmt, which then checks its translation."""
+    path = catalog(renewed, language, domain)
+    command = ["msgfmt", "--check-format", f"--output-file={os.devnull}", str(path)]
+    assert subprocess.run(command, capture_output=True, text=True).stderr == ""
+
+
+@each_catalog
+@each_language
 def test_the_compiled_catalog_matches_its_source(language: str, domain: str) -> None:
     path = catalog(ROOT, language, domain)
     assert translations(path.with_suffix(".mo")) == translations(path)

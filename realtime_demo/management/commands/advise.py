@@ -167,7 +167,7 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
         _("Machines and Redis, and the limit that is met first"),
         (
             *("", _("processes M A"), _("machines A"), _("first limit")),
-            *(_("Redis shards R"), _("room's shard, % of a core R"), _("clients of a room R")),
+            *(_("Redis shards R"), _("room's shard, share of a core R"), _("clients of a room R")),
         ),
     )
     for label, deployment in deployments.items():

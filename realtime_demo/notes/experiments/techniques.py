@@ -137,13 +137,13 @@ async def long_polling(laboratory: Laboratory) -> Observation:
         await publish(url, room, "news")
         batch = (await poll).json()
         observation.add(
-            _("A poll is held until an event is published, then answered: after {time} ms."),
+            _("A poll waits until an event is published; the response comes after {time} ms."),
             time=milliseconds(time.monotonic() - sent_at),
         )
         sent_at = time.monotonic()
         empty = (await http.get(f"/longpoll/{room}/?since={batch['cursor']}&wait=1")).json()
         observation.add(
-            _("A poll with `wait=1` and no event is answered too, empty: after {time} ms."),
+            _("Without an event, a poll with `wait=1` gets an empty response after {time} ms."),
             time=milliseconds(time.monotonic() - sent_at),
         )
     observation.expect(held and len(batch["events"]) == 1 and not empty["events"])
