@@ -157,7 +157,7 @@ async def redis_full(testbed: Testbed) -> float:
     failed = testbed.publisher.failed
     await asyncio.sleep(OUTAGE)
     failed = testbed.publisher.failed - failed
-    testbed.notes.append(f"{failed} publishes failed")
+    testbed.notes.append(f"failed publishes: {failed}")
     testbed.expect(failed, "no publish failed")
     client.config_set("maxmemory", before)
     return testbed.now()
@@ -174,7 +174,7 @@ async def layer_overflows(testbed: Testbed) -> float:
     dropped = 300 * len(testbed.deployment.paths.names) - received
     testbed.expect(dropped > 0 and refills, "the layer dropped nothing")
     testbed.notes.append(
-        f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
+        f"the layer dropped about {dropped:.0f} of 600 messages; refills: {refills:.0f}"
     )
     return ended
 
@@ -230,7 +230,7 @@ async def cluster_slot_moved(testbed: Testbed) -> float:
     target = await asyncio.to_thread(cluster.other_master, source)
     keys = await asyncio.to_thread(cluster.move, slot, source, target)
     testbed.expect(keys, "the slot had no keys")
-    testbed.notes.append(f"{keys} keys moved")
+    testbed.notes.append(f"moved keys: {keys}")
     return testbed.now()
 
 
@@ -262,7 +262,7 @@ async def database_away(testbed: Testbed) -> float:
     await asyncio.to_thread(database.lock, file, PAUSE)
     while_locked = testbed.publisher.failed - before
     testbed.notes.append(
-        f"{while_gone} publishes failed while the database was gone, {while_locked} while locked"
+        f"failed publishes while the database was gone: {while_gone}; while locked: {while_locked}"
     )
     testbed.expect(while_gone and while_locked, "no publish failed")
     return testbed.now()

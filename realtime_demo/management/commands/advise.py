@@ -79,7 +79,11 @@ class Command(TranslatedCommand):
             )
             machine = Machine(options["cores"], options["memory"] * GIB, options["network"] * 1e9)
             if options["rooms"] < 1:
-                raise ValueError(f"The rooms must be at least 1; got {options['rooms']}.")
+                raise ValueError(
+                    _("{option} must be {least} or more; got {value}.").format(
+                        option="--rooms", least=1, value=options["rooms"]
+                    )
+                )
             source, known = load(Path(options["measurements"]))
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -167,7 +171,7 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
         _("Machines and Redis, and the limit that is met first"),
         (
             *("", _("processes M A"), _("machines A"), _("they lack first")),
-            *(_("Redis shards R"), _("room's shard, % of a core R"), _("clients of a room R")),
+            *(_("Redis shards R"), _("room's shard, share of a core R"), _("clients of a room R")),
         ),
     )
     for label, deployment in deployments.items():
