@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import gettext as standard
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,7 +76,11 @@ class TranslatedCommand(BaseCommand):
         chosen.add_argument("--language", nargs="?")
         options, _ = chosen.parse_known_args(argv)
         with speaking(language(options.language)):
-            super().run_from_argv(argv)
+            try:
+                super().run_from_argv(argv)
+            except KeyboardInterrupt:
+                self.stderr.write(gettext("Interrupted."))
+                sys.exit(128 + signal.SIGINT)
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         options.setdefault("formatter_class", ColumnHelpFormatter)

@@ -68,6 +68,7 @@ def run(command: str, *arguments: str) -> None:
         ("compare --techniques sse,sse", "once; got sse, sse"),
         ("compare --scenario picnic", "--scenario: invalid choice: 'picnic' .*chat.*mobile"),
         ("compare --adapter carrier=/x", "framing of polling, .*websocket; got 'carrier=/x'"),
+        ("compare --adapter sse", "An adapter must be FRAMING=PATH.*got 'sse'"),
         ("compare --adapter sse=/x/{rom}/", r"as sse=/events/{room}/.*got 'sse=/x/{rom}/'"),
         ("compare --publish /x/{rom}/", r"--publish must be as /publish/{room}/; got '/x/{rom}/'"),
         ("compare --publish publish", r"--publish must be as /publish/{room}/; got 'publish'"),
@@ -168,6 +169,20 @@ def test_an_error_in_the_settings_has_no_traceback() -> None:
         "Error in the settings: SERVER must be one of uvicorn, daphne, hypercorn, granian; "
         "got 'apache'.\n"
     )
+
+
+def test_an_interrupted_command_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    command = load_command_class("realtime_demo", "advise")
+    monkeypatch.setattr(command, "handle", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        command.run_from_argv(["manage.py", "advise"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 @pytest.mark.parametrize(("secret", "warned"), [("", True), ("a secret", False)])

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from realtime_demo.command_line import output_directory
@@ -123,7 +124,10 @@ def indent(console: Console, text: str, style: str = "") -> None:
 
 
 def print_claim(console: Console, claim: Claim) -> None:
-    console.print(Text(f"{claim.number:>2}  {gettext(claim.text)}", style="bold"))
+    row = Table.grid(padding=(0, 2))
+    row.add_column(justify="right", width=2)
+    row.add_row(str(claim.number), Text(gettext(claim.text)), style="bold")
+    console.print(row)
     indent(console, verdict(claim), "green")
 
 
