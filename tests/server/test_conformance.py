@@ -266,6 +266,15 @@ def test_the_management_command_speaks_korean(
     assert not re.search("[가-힣]", file.read_text()), "a program's input is in English"
 
 
+def test_without_a_terminal_progress_is_in_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.cli.PROGRESS_INTERVAL", 0.001)
+    with served(TenLines) as url:
+        main([url, "rfc9112/3.2", "--profile", "sse"])
+    assert re.search(r"^… \d+/\d+$", capsys.readouterr().err, re.MULTILINE)
+
+
 def test_every_reason_of_a_case_is_in_the_catalog() -> None:
     marks = {*EXCEPTIONS, "gettext_noop"}
     messages = [
