@@ -284,10 +284,11 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")  # such as postgres://user:pas
 # Connections of a process to PostgreSQL; further requests wait for a free one.
 DATABASE_CONNECTIONS = _integer("DATABASE_CONNECTIONS", 8)
 # The SQLite file, without DATABASE_URL.
-DATABASE_PATH = Path(os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3"))
-if not DATABASE_URL and (DATABASE_PATH.is_dir() or not DATABASE_PATH.parent.is_dir()):
+DATABASE_PATH = os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3")
+_file = Path(DATABASE_PATH)
+if DATABASE_PATH and not DATABASE_URL and (_file.is_dir() or not _file.parent.is_dir()):
     _text = _("DATABASE_PATH must be a file in an existing directory; got {path}.")
-    raise ImproperlyConfigured(_text.format(path=repr(str(DATABASE_PATH))))
+    raise ImproperlyConfigured(_text.format(path=repr(str(_file))))
 DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL:
     import dj_database_url

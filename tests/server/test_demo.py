@@ -128,7 +128,8 @@ async def test_the_demo_announces_with_redis_too(
             assert started.status_code == 202
 
             async def is_done() -> bool:
-                return (await http.get(started.headers["location"])).json()["status"] == "done"
+                task = (await http.get(started.headers["location"])).json()
+                return bool(task["status"] == "done")
 
             await until_async(is_done)
             (event,) = (await http.get(f"/polling/{room}/")).json()["events"]

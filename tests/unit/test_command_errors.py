@@ -77,7 +77,7 @@ def run(command: str, *arguments: str) -> None:
         ("compare --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("advise --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("doctor http://localhost --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
-        ("exercise check bogus", "NAME must be one of .*longpoll.*; got 'bogus'"),
+        ("exercise check bogus", "NAME must be one of .*longpoll.*; got bogus"),
         ("exercise check", "NAME must be one of .*longpoll.*; got None"),
         ("exercise list poll", "list shows all exercises: give no NAME"),
         ("exercise start poll --directory table.csv/x", "cannot create .*Not a directory"),

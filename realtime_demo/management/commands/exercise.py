@@ -42,7 +42,7 @@ class Command(TranslatedCommand):
             names = ", ".join(EXERCISES)
             raise CommandError(
                 _("NAME must be one of {names}; got {name}.").format(
-                    names=names, name=repr(options["name"])
+                    names=names, name=options["name"]
                 )
             )
         if options["action"] == "list":
