@@ -16,8 +16,6 @@ from importlib.util import find_spec
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
-
 from transports.events import Event
 
 # The wheel installs `websocket/` under another name: websocket-client on PyPI owns `websocket`.
@@ -118,14 +116,14 @@ def _additional() -> tuple[Technique, ...]:
     for name in os.environ.get("ADDITIONAL_TECHNIQUES", "").split():
         module, _, attribute = name.partition(":")
         try:
-            technique = getattr(import_module(module), attribute)
+            techniques.append(getattr(import_module(module), attribute))
         except (ImportError, AttributeError, ValueError) as error:
+            from django.core.exceptions import ImproperlyConfigured  # clients need no Django
+
             text = gettext(
-                "ADDITIONAL_TECHNIQUES must have module:attribute for each technique; got {name} "
-                "({error})."
+                "ADDITIONAL_TECHNIQUES must have module:attribute; got {name} ({error})."
             )
             raise ImproperlyConfigured(text.format(name=repr(name), error=error)) from error
-        techniques.append(technique)
     return tuple(techniques)
 
 

@@ -68,5 +68,5 @@ def test_a_missing_additional_technique_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADDITIONAL_TECHNIQUES", name)
-    with pytest.raises(ImproperlyConfigured, match=f"must have module:attribute .*got '{name}'"):
+    with pytest.raises(ImproperlyConfigured, match=f"must have module:attribute; got '{name}'"):
         runpy.run_path(str(ROOT / "transports/registry.py"))
