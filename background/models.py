@@ -32,6 +32,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
             status__in=(Task.Status.WAITING, Task.Status.RUNNING),
         )
 
+    def is_unattended(self, seconds: float) -> bool:
+        """Return whether a task has been due for `seconds`, and no worker holds a task."""
+        due = self.filter(status=Task.Status.WAITING, claimable_at__lt=_in(-seconds))
+        held = self.filter(status=Task.Status.RUNNING, claimable_at__gt=timezone.now())
+        return due.exists() and not held.exists()
+
     def retry(self) -> int:
         """Return failed tasks to the queue, with new attempts; return how many."""
         return self.filter(status=Task.Status.FAILED).update(

@@ -24,6 +24,10 @@ from .consumers import wake_worker
 from .models import Task
 from .work import WORK
 
+UNATTENDED = 60.0  # seconds that a task may be due until the lack of a worker is reported
+
+is_unattended = database_sync_to_async(Task.objects.is_unattended)
+
 
 async def start(kind: str, arguments: dict[str, Any]) -> Task:
     """Save a new task, and wake a worker. Raise `Problem`."""
@@ -31,6 +35,14 @@ async def start(kind: str, arguments: dict[str, Any]) -> Task:
     if work is None:
         raise Problem(400, "kind", f"'kind' must be one of {', '.join(WORK)}; got {shown(kind)}.")
     task = Task(kind=kind, arguments=work.check(arguments))
+    if await is_unattended(UNATTENDED):
+        raise Problem(
+            503,
+            "worker",
+            f"No worker has claimed the tasks that are due for {UNATTENDED:g} s; start one: "
+            "manage.py runworker background-tasks",
+            {"Retry-After": "5"},
+        )
     await database_sync_to_async(task.save)()
     await wake_worker()
     return task

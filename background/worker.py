@@ -2,7 +2,8 @@
 
 manage.py runworker background-tasks    with Redis: any number of processes
 EmbeddedWorker                          without Redis: inside the server, since other processes
-                                        cannot reach its channel layer in memory
+                                        cannot reach its channel layer in memory; with Redis: in
+                                        the demo's server, which is alone
 """
 
 from __future__ import annotations
@@ -75,15 +76,19 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
 
 
 class EmbeddedWorker:
-    """A worker inside a server without Redis, as a service of `Boundary`."""
+    """A worker inside a server without Redis, as a service of `Boundary`.
 
-    def __init__(self, application: Any) -> None:
+    `with_redis`: also with Redis, where workers are processes of their own otherwise.
+    """
+
+    def __init__(self, application: Any, *, with_redis: bool = False) -> None:
         self.application = application
+        self.with_redis = with_redis
         self._worker: BackgroundWorker | None = None
         self._working: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        if conf.REDIS_URL:
+        if conf.REDIS_URL and not self.with_redis:
             return
         self._worker = BackgroundWorker(self.application, [CHANNEL], feed.layer())
         self._working = asyncio.create_task(self._worker.arun(), context=contextvars.Context())

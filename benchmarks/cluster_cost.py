@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
 
 from benchmarks import publishing
 from faults.cluster import Cluster
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.progress import progress
 from transports.events import Draft
 from transports.store.redis.cluster import ClusterStore
 from transports.store.redis.cluster_layer import ClusterChannelLayer
@@ -112,16 +114,19 @@ def main() -> None:
     arguments.add_argument("--json", type=output_file, metavar="FILE")
     options = arguments.parse_args()
     costs: list[ClusterCost] = []
+    console = Console()
     for masters in MASTERS:
         with (
+            progress(console) as show_step,
             tempfile.TemporaryDirectory() as directory,
             Cluster(Path(directory), masters, 0) as cluster,
         ):
             for processes in PROCESSES:
+                show_step(f"Masters: {masters}, processes: {processes} …")
                 cost = asyncio.run(measure(cluster, processes))
                 costs.append(cost)
-                print(
-                    f"{cost.masters} masters, {cost.processes} processes: "
+                console.print(
+                    f"Masters: {cost.masters}, processes: {cost.processes}: "
                     f"{cost.cpu_each * 1e6:.0f} µs for each publish, "
                     f"of which the busiest master {cost.busiest_each * 1e6:.0f} µs; "
                     f"{cost.read_each * 1e6:.0f} µs for each poll"

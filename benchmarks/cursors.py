@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 
 import django
 from django.conf import settings
+from rich.console import Console
 
 from benchmarks import publishing
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
+from realtime_demo.progress import progress
 from transports.conf import Conf
 from transports.events import Draft, batch_json
 
@@ -103,7 +105,10 @@ def main() -> int:
             INSTALLED_APPS=["transports"], REDIS_URL=Conf.REDIS_URL, BACKLOG_LENGTH=0
         )
         django.setup()
-    cost = asyncio.run(measure(int(options.subscribers), int(options.events)))
+    # Lines rather than a spinner, whose thread would cost CPU in the measured process.
+    with progress(Console(force_terminal=False)) as show_step:
+        show_step(f"Subscribers: {options.subscribers:,.0f} …")
+        cost = asyncio.run(measure(int(options.subscribers), int(options.events)))
     print(
         f"{cost.subscribers:,} subscribers, {cost.events} events: {cost.lost} lost, "
         f"{cost.out_of_order} out of order; {cost.cpu_each * 1e6:.2f} µs of CPU for each delivery, "

@@ -1,7 +1,11 @@
 """`python -m conformance`."""
 
+import signal
 import sys
 
 from .cli import main
 
-sys.exit(main(sys.argv[1:]))
+try:
+    sys.exit(main(sys.argv[1:]))
+except KeyboardInterrupt:
+    sys.exit(128 + signal.SIGINT)

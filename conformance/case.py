@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from gettext import gettext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,11 +52,36 @@ def sentence_of(id: str) -> tuple[Level, str]:
     return level, sentence
 
 
-class Failed(Exception):
+def gettext_noop(text: str) -> str:
+    """Mark `text` for the catalog of `manage.py conform`."""
+    return text
+
+
+class Reason(Exception):
+    """The reason of an outcome: a message of the catalog, and its values.
+
+    `make messages` finds the message in a call of this class or its subclasses. As a string, the
+    reason is English: reports for programs do not depend on the reader's language.
+    """
+
+    def __init__(self, message: str, **values: object) -> None:
+        super().__init__(message, values)
+        self.message = message
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.message.format(**self.values)
+
+    @property
+    def translated(self) -> str:
+        return gettext(self.message).format(**self.values)
+
+
+class Failed(Reason):
     """The server violates the case; the message says what was expected and what came."""
 
 
-class Skipped(Exception):
+class Skipped(Reason):
     """The case does not apply to this server, or cannot be judged; the message is the reason."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from gettext import gettext as _
 
 from . import contract, headers, http1, longpoll, ndjson, sse, websocket
 from .case import Case
@@ -39,8 +40,13 @@ def select(profile: str, sections: Sequence[str] = ()) -> list[Case]:
                 for name, kinds in KINDS.items()
                 if any(case.is_in(section) and case.kind in kinds for case in CASES)
             ]
-            hint = f"; it needs --profile {' or '.join(elsewhere)}" if elsewhere else ""
-            raise ValueError(f"no case of profile {profile} is in {section!r}{hint}")
+            message = _("no case of profile {profile} is in {section!r}")
+            if elsewhere:
+                message = _(
+                    "no case of profile {profile} is in {section!r}; it needs --profile {profiles}"
+                )
+            profiles = _(" or ").join(elsewhere)
+            raise ValueError(message.format(profile=profile, section=section, profiles=profiles))
     if not sections:
         return cases
     return [case for case in cases if any(case.is_in(section) for section in sections)]

@@ -69,7 +69,7 @@ async def publish(probe: Probe, room: str, *texts: str) -> list[Event]:
         body = json.dumps({"sender": "conformance", "text": text}).encode()
         response = await post(probe, room, body)
         if response.status != 201:
-            raise Failed(f"a publish was answered {response.status}, not 201")
+            raise Failed("a publish was answered {status}, not 201", status=response.status)
         events.append(parsed(response.body))
     return events
 
@@ -83,16 +83,16 @@ def parsed(body: bytes | str) -> Event:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise Failed(f"expected JSON; got {body[:60]!r}") from error
+        raise Failed("expected JSON; got {body!r}", body=body[:60]) from error
     if not isinstance(document, dict):
-        raise Failed(f"expected a JSON object; got {body[:60]!r}")
+        raise Failed("expected a JSON object; got {body!r}", body=body[:60])
     return document
 
 
 def events_in(batch: Event) -> list[Event]:
     events = batch.get("events")
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise Failed(f"expected a batch with events; got {str(batch)[:60]}")
+        raise Failed("expected a batch with events; got {batch}", batch=str(batch)[:60])
     return events
 
 
@@ -118,7 +118,9 @@ class Reader:
                         return received
         except TimedOut:
             pass
-        raise Failed(f"expected {count} events; got {len(received)}")
+        raise Failed(
+            "events expected: {count}; got {received}", count=count, received=len(received)
+        )
 
     async def events(self) -> AsyncGenerator[Event, None]:
         query = {} if self.since is None else {"since": self.since}
@@ -175,17 +177,23 @@ def check_same(received: list[Event], published: list[Event]) -> None:
     """Check that the events are those that were published, in order."""
     if received != published:
         ids = [event.get("id") for event in received]
-        raise Failed(f"expected {[event.get('id') for event in published]}; got {ids}")
+        raise Failed(
+            "expected {expected}; got {ids}",
+            expected=[event.get("id") for event in published],
+            ids=ids,
+        )
 
 
 def check_problem(response: Response, *statuses: int) -> Event:
     """Check that the response is problem+json (RFC 9457) with one of the statuses."""
     response.expect(*statuses)
     if response.media_type != "application/problem+json":
-        raise Failed(f"expected application/problem+json; got {response.media_type!r}")
+        raise Failed(
+            "expected application/problem+json; got {media_type!r}", media_type=response.media_type
+        )
     problem = parsed(response.body)
     if problem.get("status") != response.status or not problem.get("title"):
-        raise Failed(f"expected status and title; got {response.body[:80]!r}")
+        raise Failed("expected status and title; got {body!r}", body=response.body[:80])
     return problem
 
 
@@ -227,7 +235,7 @@ async def _ahead(technique: str, probe: Probe) -> None:
 
 def check_reset(event: Event) -> None:
     if event.get("type") != "reset" or event.get("missed", 0) is not None:
-        raise Failed(f"expected a reset with missed: null; got {str(event)[:80]}")
+        raise Failed("expected a reset with missed: null; got {event}", event=str(event)[:80])
 
 
 async def _live(technique: str, probe: Probe) -> None:
@@ -253,7 +261,7 @@ async def _text(technique: str, probe: Probe) -> None:
     published = await publish(probe, room, TEXT_OF_ALL_KINDS)
     (received,) = await Reader(probe, technique, room, None).read(1)
     if received.get("text") != TEXT_OF_ALL_KINDS:
-        raise Failed(f"the text arrived as {received.get('text')!r}")
+        raise Failed("the text arrived as {text!r}", text=received.get("text"))
     check_same([received], published)
 
 
@@ -287,7 +295,7 @@ async def _escaped(character: str, technique: str, probe: Probe) -> None:
     reader = Reader(probe, technique, room, None)
     await reader.read(1)
     if character.encode() in reader.raw:
-        raise Failed(f"U+{ord(character):04X} is sent unescaped")
+        raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
 
 
 for name, character in SEPARATORS.items():
@@ -310,7 +318,8 @@ async def _close_code(room: str, code: int, query: dict[str, str], probe: Probe)
         socket = await open_socket(probe, connection, path)
         answer = await socket.close_frame()
     if answer is None or answer.code != code:
-        raise Failed(f"expected close code {code}; got {answer.code if answer else 'none'}")
+        got = answer.code if answer else None
+        raise Failed("expected close code {code}; got {got}", code=code, got=got)
 
 
 NO_CURSOR = {"since": "not a cursor"}
@@ -359,7 +368,11 @@ async def _near_miss(path: str, probe: Probe) -> None:
     response = await probe.exchange(probe.request(target=probe.targets["ours"] + path))
     problem = check_problem(response, 404)
     if f"{path}/" not in str(problem.get("detail")):
-        raise Failed(f"expected {path}/ in the detail; got {str(problem.get('detail'))[:80]!r}")
+        raise Failed(
+            "expected {path}/ in the detail; got {detail!r}",
+            path=path,
+            detail=str(problem.get("detail"))[:80],
+        )
 
 
 NEAR_MISSES = {
@@ -376,7 +389,7 @@ async def wait_zero(probe: Probe) -> None:
     path = target(probe, "longpoll", fresh_room(), wait="0")
     response = await probe.exchange(probe.request(target=path))
     if response.status != 200 or events_in(parsed(response.body)):
-        raise Failed(f"expected 200 and an empty batch; got {response.status}")
+        raise Failed("expected 200 and an empty batch; got {status}", status=response.status)
 
 
 @case("contract/wait/holds")
@@ -386,7 +399,7 @@ async def wait_holds(probe: Probe) -> None:
     began = loop.time()
     await probe.exchange(probe.request(target=path))
     if loop.time() - began < 0.4:
-        raise Failed(f"answered after {loop.time() - began:.2f} s without an event")
+        raise Failed("answered after {seconds:.2f} s without an event", seconds=loop.time() - began)
 
 
 @case("contract/wait/two-polls", publishes=True)
@@ -423,14 +436,25 @@ async def event(probe: Probe) -> None:
     expected = {"type": "message", "room": room, "sender": "conformance", "text": "one"}
     for name, value in expected.items():
         if first.get(name) != value:
-            raise Failed(f"expected {name}: {value!r}; got {first.get(name)!r}")
+            raise Failed(
+                "expected {name}: {value!r}; got {got!r}",
+                name=name,
+                value=value,
+                got=first.get(name),
+            )
     if not isinstance(first.get("published_at"), (int, float)):
-        raise Failed(f"expected published_at in seconds; got {first.get('published_at')!r}")
+        raise Failed(
+            "expected published_at in seconds; got {value!r}", value=first.get("published_at")
+        )
     cursors = [
         re.fullmatch(r"([a-z0-9]+)-([0-9]+)", str(each.get("id"))) for each in (first, second)
     ]
     if not all(cursors) or [cursor and cursor[2] for cursor in cursors] != ["1", "2"]:
-        raise Failed(f"expected ids that count 1, 2; got {first.get('id')}, {second.get('id')}")
+        raise Failed(
+            "expected ids that count 1, 2; got {first}, {second}",
+            first=first.get("id"),
+            second=second.get("id"),
+        )
 
 
 GOOD = b'{"sender": "conformance", "text": "%s"}'
@@ -499,7 +523,9 @@ async def retry(probe: Probe) -> None:
     room, key = fresh_room(), f"Idempotency-Key: {secrets.token_hex(8)}"
     first, second = [await post(probe, room, GOOD % b"once", key) for _ in range(2)]
     if (first.status, second.status) != (201, 201):
-        raise Failed(f"expected 201 twice; got {first.status}, {second.status}")
+        raise Failed(
+            "expected 201 twice; got {first}, {second}", first=first.status, second=second.status
+        )
     check_same([parsed(second.body)], [parsed(first.body)])
 
 
@@ -517,7 +543,7 @@ async def _cursor(technique: str, probe: Probe) -> None:
     path = target(probe, technique, fresh_room())
     response = await probe.exchange(probe.request(target=path), body=False)
     if not re.fullmatch(r"[a-z0-9]{1,16}-[0-9]+", response.get("cursor")):
-        raise Failed(f"expected a cursor; got {response.get('cursor')!r}")
+        raise Failed("expected a cursor; got {cursor!r}", cursor=response.get("cursor"))
 
 
 CASES.table("contract/streams/cursor-", _cursor, ("streaming", "sse"))
@@ -538,7 +564,7 @@ async def _command(data: bytes, probe: Probe) -> None:
         while (message := parsed((await socket.next(TEXT)).payload)).get("type") != "error":
             pass
         if not message.get("code") or not message.get("detail"):
-            raise Failed(f"expected code and detail; got {message}")
+            raise Failed("expected code and detail; got {got}", got=message)
         await socket.is_open()
 
 

@@ -36,7 +36,8 @@ async def _resource_policy(kind: str, probe: Probe) -> None:
     if policy not in ("same-origin", "same-site", "cross-origin"):
         raise Failed(
             "expected Cross-Origin-Resource-Policy: same-origin, same-site or cross-origin; "
-            f"got {policy or 'none'}"
+            "got {value!r}",
+            value=policy,
         )
 
 
@@ -44,20 +45,20 @@ async def _no_store(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
         raise Failed(
-            f"expected no-store or no-cache; got {response.get('cache-control') or 'none'}"
+            "expected no-store or no-cache; got {value!r}", value=response.get("cache-control")
         )
 
 
 async def _no_transform(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if "no-transform" not in response.tokens("cache-control"):
-        raise Failed(f"expected no-transform; got {response.get('cache-control') or 'none'}")
+        raise Failed("expected no-transform; got {value!r}", value=response.get("cache-control"))
 
 
 async def _incremental(kind: str, probe: Probe) -> None:
     response = await response_of(kind, probe)
     if response.get("incremental").partition(";")[0] != "?1":
-        raise Failed(f"expected Incremental: ?1; got {response.get('incremental') or 'none'}")
+        raise Failed("expected Incremental: ?1; got {value!r}", value=response.get("incremental"))
 
 
 async def _no_buffering(kind: str, probe: Probe) -> None:
@@ -79,14 +80,14 @@ async def _vary_origin(kind: str, probe: Probe) -> None:
     if allowed in ("", "*", "null"):
         raise Skipped("the response does not depend on the Origin")
     if "origin" not in response.tokens("vary"):
-        raise Failed(f"Access-Control-Allow-Origin: {allowed} without Vary: Origin")
+        raise Failed("Access-Control-Allow-Origin: {allowed} without Vary: Origin", allowed=allowed)
 
 
 async def _not_compressed(kind: str, probe: Probe) -> None:
     data = probe.request("Accept-Encoding: gzip, deflate, br, zstd", kind=kind)
     response = await probe.exchange(data, body=False)
     if set(response.tokens("content-encoding")) - {"identity"}:
-        raise Failed(f"got Content-Encoding: {response.get('content-encoding')}")
+        raise Failed("got Content-Encoding: {value}", value=response.get("content-encoding"))
 
 
 FAMILIES = {

@@ -7,7 +7,7 @@ from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 
-from .case import Cases, Failed, Skipped
+from .case import Cases, Failed, Skipped, gettext_noop
 from .probe import Probe, Unanswered
 from .raw import Connection, NoResponse, Response, TimedOut
 
@@ -17,6 +17,11 @@ case = CASES.case
 CLOSE = "Connection: close"
 UPGRADE = "Connection: Upgrade"
 
+AS_PLAIN_GET = gettext_noop("expected status {expected} as for a plain GET; got {status}")
+FOR_REQUEST = gettext_noop(
+    "expected status {expected} for request {number} on a connection; got {status}"
+)
+
 
 async def rejects(data: bytes, probe: Probe, statuses: tuple[int, ...] = (400,)) -> None:
     """Check that `data` is answered with one of `statuses`."""
@@ -24,7 +29,7 @@ async def rejects(data: bytes, probe: Probe, statuses: tuple[int, ...] = (400,))
     response.expect(*statuses)
     with suppress(Unanswered):  # a plain GET does not have this status
         if (await probe.ordinary()).status in statuses:
-            raise Skipped(f"a plain GET is answered {response.status}, too")
+            raise Skipped("a plain GET is answered {status}, too", status=response.status)
 
 
 async def rejects_fields(line: str, probe: Probe) -> None:
@@ -38,20 +43,22 @@ async def closes_after_400(fields: str, probe: Probe) -> None:
         await connection.send(probe.request(fields, body=body))
         response = await connection.response(body=False)
         if response.status not in (400, 413, 501):
-            raise Failed(f"expected status 400; got {response.status}")
+            raise Failed("expected status 400; got {status}", status=response.status)
         await must_end(connection)
 
 
 async def must_end(connection: Connection) -> None:
     if not await connection.ends():
-        raise Failed(f"the server kept the connection open for {connection.timeout:g} s")
+        raise Failed(
+            "the server kept the connection open for {seconds:g} s", seconds=connection.timeout
+        )
 
 
 async def as_ordinary(probe: Probe, data: bytes, *, method: str = "GET") -> Response:
     """Check that `data` is answered with the status of a plain GET; return the response."""
     expected = await probe.ordinary()
     response = await probe.exchange(data, method=method, body=False)
-    response.expect(expected.status, why=" as for a plain GET")
+    response.expect(expected.status, message=AS_PLAIN_GET)
     return response
 
 
@@ -119,7 +126,7 @@ async def long_target(probe: Probe) -> None:
     expected = await probe.ordinary()
     data = probe.request(target=_padded(probe, LONG_TARGET))
     response = await probe.exchange(data, body=False)
-    response.expect(414, expected.status, why=" as for a plain GET")
+    response.expect(414, expected.status, message=AS_PLAIN_GET)
 
 
 def _padded(probe: Probe, length: int) -> str:
@@ -211,7 +218,9 @@ async def large_field(probe: Probe) -> None:
     response = await probe.exchange(probe.request(f"X-Pad: {'x' * LONG_TARGET}"), body=False)
     if response.status != expected.status and response.status not in range(400, 500):
         raise Failed(
-            f"expected a 4xx, or {expected.status} as for a plain GET; got {response.status}"
+            "expected a 4xx, or {expected} as for a plain GET; got {status}",
+            expected=expected.status,
+            status=response.status,
         )
 
 
@@ -270,7 +279,7 @@ async def no_chunks_in_http_1_0(probe: Probe) -> None:
     await probe.ordinary()
     response = await probe.exchange(probe.request(version="HTTP/1.0"), body=False)
     if response.all("transfer-encoding"):
-        raise Failed(f"got Transfer-Encoding: {response.get('transfer-encoding')}")
+        raise Failed("got Transfer-Encoding: {value}", value=response.get("transfer-encoding"))
 
 
 @case("rfc9112/6.2/not-both-in-response")
@@ -290,7 +299,7 @@ async def response_is_framed(probe: Probe) -> None:
         if not response.whole:
             raise Skipped("the response does not end")
         if rest := await _rest(connection):
-            raise Failed(f"got {rest[:40]!r} after the body")
+            raise Failed("got {rest!r} after the body", rest=rest[:40])
 
 
 async def _rest(connection: Connection) -> bytes:
@@ -307,7 +316,9 @@ async def _reads_chunks(body: bytes, probe: Probe) -> None:
         await connection.send(probe.request("Transfer-Encoding: chunked", body=body))
         first = await connection.response()
         if first.status in (411, 413, 501):
-            raise Skipped(f"the server accepts no chunked body with GET: {first.status}")
+            raise Skipped(
+                "the server accepts no chunked body with GET: {first}", first=first.status
+            )
         if "close" in first.tokens("connection"):
             raise Skipped("the server announces that it closes the connection")
         await connection.send(probe.request(CLOSE))
@@ -376,7 +387,8 @@ async def _overflow(field: str, body: bytes, probe: Probe) -> None:
         except NoResponse:  # it waits for the body, or has closed the connection
             return
         raise Failed(
-            f"the end of the body was found: the next request was answered {second.status}"
+            "the end of the body was found: the next request was answered {second}",
+            second=second.status,
         )
 
 
@@ -398,7 +410,7 @@ async def persistence(probe: Probe) -> None:
         for number in (1, 2, 3):
             await connection.send(probe.request())
             response = await connection.response()
-            response.expect(expected.status, why=f" for request {number} on a connection")
+            response.expect(expected.status, message=FOR_REQUEST, number=number)
 
 
 @case("rfc9112/9.3/http-1.0-closes")
@@ -417,7 +429,7 @@ async def pipelining(probe: Probe) -> None:
         await connection.send(probe.request() + missing + probe.request(CLOSE))
         for number, each in enumerate((expected, other, expected), 1):
             response = await connection.response()
-            response.expect(each.status, why=f" for request {number}")
+            response.expect(each.status, message=FOR_REQUEST, number=number)
             if number < 3 and "close" in response.tokens("connection"):
                 raise Skipped("the server announces that it closes the connection")
 
@@ -437,7 +449,7 @@ async def close_is_announced(probe: Probe) -> None:
     await probe.finite()
     response = await probe.exchange(probe.request(CLOSE))
     if "close" not in response.tokens("connection"):
-        raise Failed(f"expected Connection: close; got {response.get('connection')!r}")
+        raise Failed("expected Connection: close; got {value!r}", value=response.get("connection"))
 
 
 @case("rfc9112/9.6/half-close")
@@ -461,10 +473,12 @@ async def date_is_valid(probe: Probe) -> None:
     if not dates:
         raise Skipped("the response has no Date; rfc9110/6.6.1/date checks that")
     if len(dates) > 1:
-        raise Failed(f"expected one Date; got {len(dates)}")
+        raise Failed("expected one Date; got {count}", count=len(dates))
     day = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"
     if not re.fullmatch(day, dates[0]):
-        raise Failed(f"expected a date such as 'Sun, 06 Nov 1994 08:49:37 GMT'; got {dates[0]!r}")
+        raise Failed(
+            "expected a date such as 'Sun, 06 Nov 1994 08:49:37 GMT'; got {value!r}", value=dates[0]
+        )
     parsedate_to_datetime(dates[0])
 
 
@@ -472,14 +486,14 @@ async def date_is_valid(probe: Probe) -> None:
 async def date_of_404(probe: Probe) -> None:
     response = await probe.exchange(probe.request(target="/conformance-no-such-path"), body=False)
     if not response.all("date"):
-        raise Failed(f"a {response.status} without Date")
+        raise Failed("a {status} without Date", status=response.status)
 
 
 @case("rfc9110/6.6.1/date-of-405")
 async def date_of_405(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="CONFORMANCE"), body=False)
     if response.status < 500 and not response.all("date"):
-        raise Failed(f"a {response.status} without Date")
+        raise Failed("a {status} without Date", status=response.status)
 
 
 @case("rfc9110/7.8/upgrade-in-http-1.0")
@@ -509,7 +523,10 @@ async def _ignored_upgrade(fields: str, probe: Probe) -> None:
     response = await probe.exchange(probe.request(fields), body=False)
     if response.status == 101 and "h2c" in response.tokens("upgrade"):
         raise Skipped("the server speaks HTTP/2")
-    response.expect(expected.status, why=" as without Upgrade")
+    response.expect(
+        expected.status,
+        message=gettext_noop("expected status {expected} as without Upgrade; got {status}"),
+    )
 
 
 CASES.table("rfc9110/7.8/", _ignored_upgrade, IGNORED_UPGRADES)
@@ -526,7 +543,7 @@ async def content_type(probe: Probe) -> None:
 async def method_is_case_sensitive(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="get"), body=False)
     if response.status < 400:
-        raise Failed(f"'get' was answered as GET, with {response.status}")
+        raise Failed("'get' was answered as GET, with {status}", status=response.status)
 
 
 @case("rfc9110/9.1/unknown-method")
@@ -541,7 +558,7 @@ async def head_has_no_content(probe: Probe) -> None:
         await connection.send(probe.request(CLOSE, method="HEAD"))
         await connection.response("HEAD")
         if rest := await _rest(connection):
-            raise Failed(f"got {rest[:40]!r} after the head")
+            raise Failed("got {rest!r} after the head", rest=rest[:40])
 
 
 @case("rfc9110/9.3.2/head-has-the-fields-of-get")
@@ -549,7 +566,11 @@ async def head_has_the_fields_of_get(probe: Probe) -> None:
     response = await as_ordinary(probe, probe.request(CLOSE, method="HEAD"), method="HEAD")
     expected = (await probe.ordinary()).get("content-type")
     if response.get("content-type") != expected:
-        raise Failed(f"expected Content-Type: {expected}; got {response.get('content-type')!r}")
+        raise Failed(
+            "expected Content-Type: {expected}; got {value!r}",
+            expected=expected,
+            value=response.get("content-type"),
+        )
 
 
 @case("rfc9110/10.1.1/continue")
@@ -561,7 +582,7 @@ async def expect_continue(probe: Probe) -> None:
         except TimedOut as error:
             raise Failed("neither 100 nor a final response before the body") from error
         if response.status != 100 and response.status < 200:
-            raise Failed(f"expected 100 or a final response; got {response.status}")
+            raise Failed("expected 100 or a final response; got {status}", status=response.status)
 
 
 @case("rfc9110/10.1.1/no-continue-in-http-1.0")
@@ -580,6 +601,6 @@ async def no_continue_in_http_1_0(probe: Probe) -> None:
 async def allow(probe: Probe) -> None:
     response = await probe.exchange(probe.request(method="CONFORMANCE"), body=False)
     if response.status != 405:
-        raise Skipped(f"an unknown method is answered {response.status}")
+        raise Skipped("an unknown method is answered {status}", status=response.status)
     if not response.all("allow"):
         raise Failed("a 405 without Allow")

@@ -40,7 +40,9 @@ async def next_poll_on_the_connection(probe: Probe) -> None:
             await connection.send(probe.request(kind="longpoll"))
             response = await connection.response()
             if response.status != first.status:
-                raise Failed(f"poll {number} was answered {response.status}")
+                raise Failed(
+                    "poll {number} was answered {status}", number=number, status=response.status
+                )
 
 
 @case("rfc6202/5.1/two-polls-at-once")
@@ -49,7 +51,11 @@ async def two_polls_at_once(probe: Probe) -> None:
     data = probe.request(kind="longpoll")
     responses = await asyncio.gather(probe.exchange(data), probe.exchange(data))
     if [response.status for response in responses] != [first.status] * 2:
-        raise Failed(f"got {' and '.join(str(response.status) for response in responses)}")
+        raise Failed(
+            "expected status {expected} twice; got {got}",
+            expected=first.status,
+            got=", ".join(str(response.status) for response in responses),
+        )
 
 
 @case("rfc6202/5.3/identical-polls-on-a-connection")
@@ -61,7 +67,9 @@ async def identical_polls_on_a_connection(probe: Probe) -> None:
         for number in (1, 2):
             response = await connection.response()
             if response.status != first.status:
-                raise Failed(f"poll {number} was answered {response.status}")
+                raise Failed(
+                    "poll {number} was answered {status}", number=number, status=response.status
+                )
 
 
 @case("rfc6202/5.5/answered-in-time")
@@ -70,15 +78,17 @@ async def answered_in_time(probe: Probe) -> None:
         await probe.exchange(probe.request(kind="longpoll"))
     except TimedOut as error:
         if probe.timeout < LONGEST:
-            raise Skipped(f"it takes --timeout {LONGEST:g}") from error
-        raise Failed(f"no response within {probe.timeout:g} s") from error
+            raise Skipped("it takes --timeout {seconds:g}", seconds=LONGEST) from error
+        raise Failed("no response within {seconds:g} s", seconds=probe.timeout) from error
 
 
 @case("rfc6202/5.6/not-cacheable")
 async def not_cacheable(probe: Probe) -> None:
     response = await polled(probe)
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
-        raise Failed(f"expected no-store or no-cache; got {response.get('cache-control')!r}")
+        raise Failed(
+            "expected no-store or no-cache; got {value!r}", value=response.get("cache-control")
+        )
 
 
 @case("rfc6202/2.1/abandoned-poll")

@@ -38,11 +38,11 @@ def strictly(line: bytes) -> Any:
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in members]
         if len(names) != len(set(names)):
-            raise Repeated(f"repeated members: {names}")
+            raise Repeated(names)
         return dict(members)
 
     def constant(name: str) -> NoReturn:
-        raise NotANumber(f"{name} is not JSON")
+        raise NotANumber(name)
 
     return json.loads(line.decode(), object_pairs_hook=pairs, parse_constant=constant)
 
@@ -55,7 +55,7 @@ async def lines(probe: Probe) -> list[bytes]:
         if line.strip()
     ]
     if not complete:
-        raise Skipped(f"no JSON within {probe.timeout:g} s")
+        raise Skipped("no JSON within {seconds:g} s", seconds=probe.timeout)
     return complete
 
 
@@ -68,7 +68,11 @@ async def status(probe: Probe) -> None:
 async def content_type(probe: Probe) -> None:
     response = (await probe.stream("ndjson")).response
     if response.media_type not in MEDIA_TYPES:
-        raise Failed(f"expected one of {', '.join(MEDIA_TYPES)}; got {response.media_type!r}")
+        raise Failed(
+            "expected one of {media_types}; got {media_type!r}",
+            media_types=", ".join(MEDIA_TYPES),
+            media_type=response.media_type,
+        )
 
 
 @case("ndjson/3.1/every-line-is-json")
@@ -79,20 +83,20 @@ async def every_line_is_json(probe: Probe) -> None:
         except (Repeated, NotANumber):
             pass  # cases of their own
         except ValueError as error:
-            raise Failed(f"{line[:60]!r}: {error}") from error
+            raise Failed("{line!r}: {error}", line=line[:60], error=error) from error
 
 
 @case("ndjson/3.1/lines-end")
 async def lines_end(probe: Probe) -> None:
     data = (await streams.received("ndjson", probe)).data
     if b"\n" not in data:
-        raise Failed(f"no line feed in {len(data)} bytes")
+        raise Failed("no line feed in {size} bytes", size=len(data))
     last = data.rpartition(b"\n")[2]
     try:
         json.loads(last)
     except ValueError:
         return
-    raise Failed(f"{last[:60]!r} is complete, but no line feed follows")
+    raise Failed("{line!r} is complete, but no line feed follows", line=last[:60])
 
 
 @case("ndjson/3.1/one-text-on-a-line")
@@ -102,7 +106,7 @@ async def one_text_on_a_line(probe: Probe) -> None:
             json.loads(line)
         except json.JSONDecodeError as error:
             if error.msg == "Extra data":
-                raise Failed(f"more than one JSON text in {line[:60]!r}") from error
+                raise Failed("more than one JSON text in {line!r}", line=line[:60]) from error
 
 
 @case("rfc8259/8.1/no-byte-order-mark")
@@ -117,7 +121,7 @@ async def no_nan(probe: Probe) -> None:
         try:
             strictly(line)
         except NotANumber as error:
-            raise Failed(str(error)) from error
+            raise Failed("{name} is not JSON", name=error) from error
         except ValueError:
             pass
 
@@ -128,7 +132,7 @@ async def unique_names(probe: Probe) -> None:
         try:
             strictly(line)
         except Repeated as error:
-            raise Failed(str(error)) from error
+            raise Failed("repeated members: {names}", names=error) from error
         except ValueError:
             pass
 
@@ -150,7 +154,7 @@ SEPARATORS = {"u-2028-escaped": "\u2028", "u-2029-escaped": "\u2029", "u-0085-es
 async def _escaped(character: str, probe: Probe) -> None:
     data = (await streams.received("ndjson", probe)).data
     if character.encode() in data:
-        raise Failed(f"U+{ord(character):04X} is sent unescaped")
+        raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
     if f"\\u{ord(character):04x}".encode() not in data.lower():
         raise Skipped("no event has this character")
 

@@ -110,7 +110,9 @@ class Probe:
         try:
             return await self._once(f"GET {kind}", get)
         except TimedOut as error:
-            raise Unanswered(f"a plain GET is not answered within {self.timeout:g} s") from error
+            raise Unanswered(
+                "a plain GET is not answered within {seconds:g} s", seconds=self.timeout
+            ) from error
 
     async def finite(self, kind: str = "http") -> Response:
         """Return as `ordinary`; raises `Skipped` if the response does not end."""

@@ -8,9 +8,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from urllib.parse import urlsplit
 
-from .case import Failed, Skipped
+from .case import Failed, Skipped, gettext_noop
 
 LONGEST = 1 << 20  # bytes of a head, a body or a frame that are read
 
@@ -46,14 +47,14 @@ def split(url: str) -> tuple[Origin, str]:
     """Return the origin and the request target of `url`; raises `ValueError` if it is unusable."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss"):
-        raise ValueError("it must begin with http://, https://, ws:// or wss://")
+        raise ValueError(_("it must begin with http://, https://, ws:// or wss://"))
     if not parts.hostname:
-        raise ValueError("it has no host")
+        raise ValueError(_("it has no host"))
     if parts.username is not None:
-        raise ValueError("it must have no user name")
+        raise ValueError(_("it must have no user name"))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not re.fullmatch(r"[!-~]+", target):
-        raise ValueError("its path and query must be percent-encoded ASCII")
+        raise ValueError(_("its path and query must be percent-encoded ASCII"))
     tls = parts.scheme in ("https", "wss")
     return Origin(tls, parts.hostname, parts.port or (443 if tls else 80)), target
 
@@ -80,11 +81,16 @@ class Response:
         """Return the members of a comma-separated field, in lower case."""
         return [token.strip().lower() for token in self.get(name).split(",") if token.strip()]
 
-    def expect(self, *statuses: int, why: str = "") -> None:
-        """Check that the status is one of `statuses`; `why` follows them in the message."""
+    def expect(
+        self,
+        *statuses: int,
+        message: str = gettext_noop("expected status {expected}; got {status}"),
+        **values: object,
+    ) -> None:
+        """Check that the status is one of `statuses`; otherwise raise `Failed` with `message`."""
         if self.status not in statuses:
-            expected = " or ".join(map(str, statuses))
-            raise Failed(f"expected status {expected}{why}; got {self.status}")
+            expected = ", ".join(map(str, statuses))
+            raise Failed(message, expected=expected, status=self.status, **values)
 
     @property
     def media_type(self) -> str:
@@ -129,23 +135,34 @@ class Connection:
             async with asyncio.timeout(self.timeout):
                 return await self.reader.readuntil(end)
         except asyncio.IncompleteReadError as error:
-            when = f"after {bytes(error.partial[:80])!r}" if error.partial else "without a response"
-            raise NoResponse(f"the server closed the connection {when}") from error
+            if not error.partial:
+                raise NoResponse("the server closed the connection without a response") from error
+            raise NoResponse(
+                "the server closed the connection after {data!r}", data=bytes(error.partial[:80])
+            ) from error
         except OSError as error:
             raise self._error(error) from error
         except asyncio.LimitOverrunError as error:
-            raise Failed(f"no {end!r} in the first {LONGEST} bytes") from error
+            raise Failed(
+                "no {end!r} in the first {longest} bytes", end=end, longest=LONGEST
+            ) from error
 
     async def exactly(self, size: int) -> bytes:
         """Return the next `size` bytes."""
         if size > LONGEST:
-            raise Failed(f"at most {LONGEST} bytes are read; the server announced {size}")
+            raise Failed(
+                "at most {longest} bytes are read; the server announced {size}",
+                longest=LONGEST,
+                size=size,
+            )
         try:
             async with asyncio.timeout(self.timeout):
                 return await self.reader.readexactly(size)
         except asyncio.IncompleteReadError as error:
             raise NoResponse(
-                f"the server closed the connection after {len(error.partial)} of {size} bytes"
+                "the server closed the connection after {received} of {size} bytes",
+                received=len(error.partial),
+                size=size,
             ) from error
         except OSError as error:
             raise self._error(error) from error
@@ -183,12 +200,12 @@ class Connection:
         lines = (await self.until(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
         match = re.fullmatch(r"(HTTP/\d\.\d) (\d{3})(?: [^\r\n]*)?", lines[0])
         if match is None:
-            raise Failed(f"expected a status line; got {lines[0][:80]!r}")
+            raise Failed("expected a status line; got {line!r}", line=lines[0][:80])
         fields = []
         for line in lines[1:]:
             name, colon, value = line.partition(":")
             if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-                raise Failed(f"expected a header field; got {line[:80]!r}")
+                raise Failed("expected a header field; got {line!r}", line=line[:80])
             fields.append((name.lower(), value.strip()))
         return Response(int(match[2]), fields, version=match[1])
 
@@ -206,7 +223,7 @@ class Connection:
                 async for data in self.pieces(response):
                     response.body += data
                     if len(response.body) > LONGEST:
-                        raise Failed(f"at most {LONGEST} bytes of a body are read")
+                        raise Failed("at most {longest} bytes of a body are read", longest=LONGEST)
         except (TimeoutError, TimedOut):
             response.whole = False
         return response
@@ -219,7 +236,9 @@ class Connection:
         elif response.framing == "length":
             length = response.get("content-length")
             if not re.fullmatch(r"[0-9]+", length):
-                raise Failed(f"expected a Content-Length of digits; got {length[:40]!r}")
+                raise Failed(
+                    "expected a Content-Length of digits; got {length!r}", length=length[:40]
+                )
             yield await self.exactly(int(length))
         elif response.framing == "close":
             while data := await self.some():
@@ -231,19 +250,19 @@ class Connection:
             line = (await self.until(b"\r\n"))[:-2]
             size = line.partition(b";")[0].strip()
             if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size):
-                raise Failed(f"expected a chunk's size; got {line[:40]!r}")
+                raise Failed("expected a chunk's size; got {line!r}", line=line[:40])
             if not int(size, 16):
                 break
             data = await self.exactly(int(size, 16) + 2)
             if data[-2:] != b"\r\n":
-                raise Failed(f"expected CRLF after a chunk; got {data[-2:]!r}")
+                raise Failed("expected CRLF after a chunk; got {value!r}", value=data[-2:])
             yield data[:-2]
         while await self.until(b"\r\n") != b"\r\n":
             pass
 
     def _error(self, error: OSError) -> NoResponse:
         if isinstance(error, TimeoutError):
-            return TimedOut(f"the server sent nothing within {self.timeout:g} s")
+            return TimedOut("the server sent nothing within {seconds:g} s", seconds=self.timeout)
         return NoResponse("the server reset the connection")
 
 
@@ -263,7 +282,11 @@ async def connect(origin: Origin, seconds: float) -> AsyncIterator[Connection]:
                 origin.host, origin.port, ssl=context, limit=LONGEST
             )
     except OSError as error:
-        raise NoResponse(f"no connection to the server: {error or 'it timed out'}") from error
+        if isinstance(error, TimeoutError):
+            raise NoResponse(
+                "no connection to the server within {seconds:g} s", seconds=seconds
+            ) from error
+        raise NoResponse("no connection to the server: {error}", error=error) from error
     try:
         yield Connection(reader, writer, seconds)
     finally:

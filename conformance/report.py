@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from gettext import gettext as _
+from gettext import ngettext
 from xml.etree import ElementTree
 
 from .case import Case
@@ -19,9 +20,12 @@ def failures(results: Sequence[Result], level: str) -> list[Result]:
 def summary(results: Sequence[Result]) -> str:
     """Return one line with the number of each outcome."""
     count = Counter(result.outcome for result in results)
-    return _(
+    return ngettext(
+        "{cases} case: {passed} passed, {must} MUST failed, {should} SHOULD failed, "
+        "{skipped} skipped",
         "{cases} cases: {passed} passed, {must} MUST failed, {should} SHOULD failed, "
-        "{skipped} skipped"
+        "{skipped} skipped",
+        len(results),
     ).format(
         cases=len(results),
         passed=count["passed"],
@@ -47,12 +51,12 @@ def text(url: str, profile: str, results: Sequence[Result]) -> Iterator[str]:
             if link:
                 yield f"    {link}"
             for result in broken:
-                yield f"  - {result.case.id}: {result.reason}"
+                yield f"  - {result.case.id}: {result.translated}"
             yield ""
     skipped: dict[str, list[str]] = {}
     for result in results:
         if result.outcome == "skipped":
-            skipped.setdefault(result.reason, []).append(result.case.id)
+            skipped.setdefault(result.translated, []).append(result.case.id)
     if skipped:
         yield _("Skipped:")
         for reason, ids in skipped.items():
@@ -69,7 +73,7 @@ def text(url: str, profile: str, results: Sequence[Result]) -> Iterator[str]:
 def listing(cases: Sequence[Case]) -> Iterator[str]:
     """Yield a line for each case: level, id and place."""
     for case in cases:
-        publishes = " (publishes)" if case.publishes else ""
+        publishes = f" ({_('publishes')})" if case.publishes else ""
         yield f"{case.level:6} {case.id}{publishes}: {case.sentence} ({case.place})"
 
 

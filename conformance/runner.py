@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import contract
-from .case import Case, Failed, Skipped
+from .case import Case, Failed, Reason, Skipped
 from .probe import Probe
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -20,12 +20,22 @@ LONGEST = 6  # times the time limit that a whole case may take
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a case, the reason, and its duration in seconds."""
+    """The outcome of a case, what caused it unless it passed, and its duration in seconds."""
 
     case: Case
     outcome: Outcome
-    reason: str = ""
+    cause: Reason | None = None
     seconds: float = 0.0
+
+    @property
+    def reason(self) -> str:
+        """The reason in English, for programs."""
+        return printable(str(self.cause or ""))
+
+    @property
+    def translated(self) -> str:
+        """The reason in the reader's language."""
+        return printable(self.cause.translated if self.cause else "")
 
 
 async def run(
@@ -56,20 +66,21 @@ async def run(
 async def judge(probe: Probe, case: Case) -> Result:
     """Run one case."""
     if case.publishes and not probe.publish:
-        return Result(case, "skipped", "it publishes: --publish permits that")
+        return Result(case, "skipped", Skipped("it publishes: --publish permits that"))
     began = time.monotonic()
     outcome: Outcome = "passed"
-    reason = ""
+    cause: Reason | None = None
+    longest = LONGEST * probe.timeout
     try:
-        async with asyncio.timeout(LONGEST * probe.timeout):
+        async with asyncio.timeout(longest):
             await case.check(probe)
     except Failed as error:
-        outcome, reason = "failed", str(error)
+        outcome, cause = "failed", error
     except Skipped as error:
-        outcome, reason = "skipped", str(error)
+        outcome, cause = "skipped", error
     except TimeoutError:
-        outcome, reason = "failed", f"not finished within {LONGEST * probe.timeout:g} s"
-    return Result(case, outcome, printable(reason), time.monotonic() - began)
+        outcome, cause = "failed", Failed("not finished within {seconds:g} s", seconds=longest)
+    return Result(case, outcome, cause, time.monotonic() - began)
 
 
 def printable(text: str) -> str:

@@ -37,7 +37,7 @@ async def fields(probe: Probe) -> list[tuple[str, str]]:
     """Return all fields; raises `Skipped` if no complete block has been received."""
     blocks = blocks_of((await streams.received("sse", probe)).data)
     if not blocks:
-        raise Skipped(f"no complete block within {probe.timeout:g} s")
+        raise Skipped("no complete block within {seconds:g} s", seconds=probe.timeout)
     return [pair for block in blocks for pair in block]
 
 
@@ -53,14 +53,18 @@ async def status(probe: Probe) -> None:
 async def content_type(probe: Probe) -> None:
     response = (await probe.stream("sse")).response
     if response.media_type != "text/event-stream":
-        raise Failed(f"expected text/event-stream; got {response.get('content-type')!r}")
+        raise Failed(
+            "expected text/event-stream; got {value!r}", value=response.get("content-type")
+        )
 
 
 @case("sse/9.2.2/does-not-end")
 async def does_not_end(probe: Probe) -> None:
     stream = await probe.stream("sse")
     if stream.ended:
-        raise Failed(f"the stream ended after {stream.seconds:.1f} s: each client reconnects")
+        raise Failed(
+            "the stream ended after {seconds:.1f} s: each client reconnects", seconds=stream.seconds
+        )
 
 
 @case("sse/9.2.2/accept")
@@ -96,7 +100,7 @@ async def resume(probe: Probe) -> None:
     blocks = blocks_of((await streams.received("sse", probe)).data)
     ids = [dict(block)["id"] for block in blocks if {"id", "data"} <= dict(block).keys()]
     if not ids:
-        raise Skipped(f"no event with an id within {probe.timeout:g} s")
+        raise Skipped("no event with an id within {seconds:g} s", seconds=probe.timeout)
     last = ids[-1]
     async with probe.connect() as connection:
         identifier = last.encode().decode("latin-1")
@@ -108,7 +112,7 @@ async def resume(probe: Probe) -> None:
                     response.body += data
     for block in blocks_of(response.body):
         if dict(block).get("id") == last and "data" in dict(block):
-            raise Failed(f"the event {last[:40]!r} was sent again")
+            raise Failed("the event {id!r} was sent again", id=last[:40])
 
 
 @case("sse/9.2.5/one-byte-order-mark")
@@ -117,7 +121,7 @@ async def one_byte_order_mark(probe: Probe) -> None:
     place = data.removeprefix(BOM).find(BOM)
     line = place >= 0 and data.removeprefix(BOM)[:place].rpartition(b"\n")[2]
     if line == b"":
-        raise Failed(f"a byte order mark at the start of a line, at byte {place}")
+        raise Failed("a byte order mark at the start of a line, at byte {place}", place=place)
 
 
 @case("sse/9.2.6/known-fields")
@@ -125,14 +129,14 @@ async def known_fields(probe: Probe) -> None:
     unknown = {name for name, _ in await fields(probe)} - {"", *FIELDS}
     if unknown:
         shown = ", ".join(repr(name[:40]) for name in sorted(unknown))
-        raise Failed(f"clients ignore these lines, which are not fields: {shown}")
+        raise Failed("clients ignore these lines, which are not fields: {shown}", shown=shown)
 
 
 @case("sse/9.2.6/blank-line-after-event")
 async def blank_line_after_event(probe: Probe) -> None:
     stream = await streams.received("sse", probe)
     if not blocks_of(stream.data):
-        raise Failed(f"no blank line in {len(stream.data)} bytes: no event is dispatched")
+        raise Failed("no blank line in {size} bytes: no event is dispatched", size=len(stream.data))
 
 
 @case("sse/9.2.5/whole-lines")
@@ -142,7 +146,9 @@ async def whole_lines(probe: Probe) -> None:
     if not stream.ended:
         raise Skipped("the stream has not ended")
     if not re.search(rb"(\r\n|\r|\n)(\r\n|\r|\n)$", stream.data):
-        raise Failed(f"the last block has no blank line: {stream.data[-40:]!r} is discarded")
+        raise Failed(
+            "the last block has no blank line: {end!r} is discarded", end=stream.data[-40:]
+        )
 
 
 @case("sse/9.2.6/retry-has-digits")
@@ -152,7 +158,7 @@ async def retry_has_digits(probe: Probe) -> None:
         raise Skipped("the stream has no retry field")
     for value in values:
         if not re.fullmatch("[0-9]+", value, re.ASCII):
-            raise Failed(f"expected milliseconds; got {value[:40]!r}")
+            raise Failed("expected milliseconds; got {value!r}", value=value[:40])
 
 
 @case("sse/9.2.6/retry-is-not-hasty")
@@ -162,7 +168,9 @@ async def retry_is_not_hasty(probe: Probe) -> None:
         raise Skipped("the stream has no retry field")
     hasty = [value for value in values if value.isdigit() and int(value) < 100]
     if hasty:
-        raise Failed(f"below 100 ms, clients flood a server that restarts; got {hasty[0]}")
+        raise Failed(
+            "below 100 ms, clients flood a server that restarts; got {value}", value=hasty[0]
+        )
 
 
 @case("sse/9.2.6/id-without-nul")
@@ -175,7 +183,9 @@ async def id_without_nul(probe: Probe) -> None:
 async def id_fits_a_header(probe: Probe) -> None:
     for name, value in await fields(probe):
         if name == "id" and (len(value) > 1_000 or not re.fullmatch(r"[ -~]*", value)):
-            raise Failed(f"expected at most 1,000 printable ASCII characters; got {value[:40]!r}")
+            raise Failed(
+                "expected at most 1,000 printable ASCII characters; got {value!r}", value=value[:40]
+            )
 
 
 @case("sse/9.2.6/event-has-data")
@@ -184,7 +194,9 @@ async def event_has_data(probe: Probe) -> None:
     for block in blocks_of((await probe.stream("sse")).data):
         names = [name for name, _ in block]
         if "event" in names and "data" not in names:
-            raise Failed(f"a block with an event type but without data is dropped: {block[:3]}")
+            raise Failed(
+                "a block with an event type but without data is dropped: {block}", block=block[:3]
+            )
 
 
 @case("sse/9.2.6/events-have-ids")

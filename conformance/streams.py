@@ -19,31 +19,35 @@ async def utf8(kind: str, probe: Probe) -> None:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError as error:
-        raise Failed(f"{data[error.start : error.end]!r} at byte {error.start}") from error
+        raise Failed(
+            "{value!r} at byte {position}",
+            value=data[error.start : error.end],
+            position=error.start,
+        ) from error
 
 
 async def head_at_once(kind: str, probe: Probe) -> None:
     """Check that the head is not held back until the first event."""
     stream = await probe.stream(kind)
     if stream.seconds_to_head > PROMPT:
-        raise Failed(f"the head took {stream.seconds_to_head:.1f} s")
+        raise Failed("the head took {seconds:.1f} s", seconds=stream.seconds_to_head)
 
 
 async def heartbeat(kind: str, probe: Probe) -> None:
     """Check that an idle stream is not silent for longer than proxies permit."""
     stream = await probe.stream(kind)
     if stream.ended:
-        raise Failed(f"the stream ended after {stream.seconds:.1f} s")
+        raise Failed("the stream ended after {seconds:.1f} s", seconds=stream.seconds)
     if probe.timeout < HEARTBEAT + MARGIN:
-        raise Skipped(f"it takes --timeout {HEARTBEAT + MARGIN:g}")
+        raise Skipped("it takes --timeout {seconds:g}", seconds=HEARTBEAT + MARGIN)
     if stream.longest_silence > HEARTBEAT + MARGIN / 2:
-        raise Failed(f"no byte for {stream.longest_silence:.1f} s")
+        raise Failed("no byte for {seconds:.1f} s", seconds=stream.longest_silence)
 
 
 async def no_length(kind: str, probe: Probe) -> None:
     response = (await probe.stream(kind)).response
     if response.all("content-length"):
-        raise Failed(f"got Content-Length: {response.get('content-length')}")
+        raise Failed("got Content-Length: {value}", value=response.get("content-length"))
 
 
 async def http_1_0(kind: str, probe: Probe) -> None:
@@ -58,7 +62,7 @@ async def head_ends(kind: str, probe: Probe) -> None:
         await connection.send(probe.request("Connection: close", kind=kind, method="HEAD"))
         response = await connection.response("HEAD")
         if response.status in (405, 501):
-            raise Skipped(f"HEAD is answered {response.status}")
+            raise Skipped("HEAD is answered {status}", status=response.status)
         if not await connection.ends():
             raise Failed("the response to HEAD does not end")
 
@@ -67,7 +71,7 @@ async def received(kind: str, probe: Probe) -> Stream:
     """Return the stream; raises `Skipped` if nothing was received."""
     stream = await probe.stream(kind)
     if not stream.data:
-        raise Skipped(f"no data within {probe.timeout:g} s")
+        raise Skipped("no data within {seconds:g} s", seconds=probe.timeout)
     return stream
 
 

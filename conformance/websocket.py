@@ -88,7 +88,7 @@ class Socket:
         """Return the next frame with this opcode, after any data; raises `Failed` for a close."""
         while (frame := await self.frame()).opcode != opcode:
             if frame.opcode == CLOSE:
-                raise Failed(f"the server closed the socket with {frame.code}")
+                raise Failed("the server closed the socket with {code}", code=frame.code)
         return frame
 
     async def close_frame(self) -> Frame | None:
@@ -100,7 +100,7 @@ class Socket:
                     pass
         except (TimedOut, TimeoutError) as error:
             limit = self.connection.timeout
-            raise Failed(f"the server kept the socket open for {limit:g} s") from error
+            raise Failed("the server kept the socket open for {limit:g} s", limit=limit) from error
         except NoResponse:
             return None
         return frame
@@ -156,7 +156,11 @@ async def accept(probe: Probe) -> None:
         expected = base64.b64encode(hashlib.sha1(f"{KEY}{GUID}".encode()).digest()).decode()
         if socket.response.get("sec-websocket-accept") != expected:
             value = socket.response.get("sec-websocket-accept")
-            raise Failed(f"expected Sec-WebSocket-Accept: {expected}; got {value!r}")
+            raise Failed(
+                "expected Sec-WebSocket-Accept: {expected}; got {value!r}",
+                expected=expected,
+                value=value,
+            )
 
 
 @case("rfc6455/4.2.2/upgrade-fields")
@@ -165,21 +169,31 @@ async def upgrade_fields(probe: Probe) -> None:
         upgrade = socket.response.tokens("upgrade")
         connection = socket.response.tokens("connection")
         if upgrade != ["websocket"] or "upgrade" not in connection:
-            raise Failed(f"got Upgrade: {upgrade}, Connection: {connection}")
+            raise Failed(
+                "got Upgrade: {upgrade}, Connection: {connection}",
+                upgrade=upgrade,
+                connection=connection,
+            )
 
 
 @case("rfc6455/4.1/no-extension-without-an-offer")
 async def no_extension_without_an_offer(probe: Probe) -> None:
     async with open_socket(probe) as socket:
         if socket.response.all("sec-websocket-extensions"):
-            raise Failed(f"got {socket.response.get('sec-websocket-extensions')}")
+            raise Failed(
+                "got {value!r}, which was not offered",
+                value=socket.response.get("sec-websocket-extensions"),
+            )
 
 
 @case("rfc6455/4.1/no-subprotocol-without-an-offer")
 async def no_subprotocol_without_an_offer(probe: Probe) -> None:
     async with open_socket(probe) as socket:
         if socket.response.all("sec-websocket-protocol"):
-            raise Failed(f"got {socket.response.get('sec-websocket-protocol')}")
+            raise Failed(
+                "got {value!r}, which was not offered",
+                value=socket.response.get("sec-websocket-protocol"),
+            )
 
 
 @case("rfc6455/4.2.2/unknown-subprotocol")
@@ -189,9 +203,9 @@ async def unknown_subprotocol(probe: Probe) -> None:
     response = await probe.exchange(data, body=False)
     chosen = response.get("sec-websocket-protocol")
     if chosen not in ("", "x-unknown.1", "x-unknown.2"):
-        raise Failed(f"got {chosen!r}, which was not offered")
+        raise Failed("got {value!r}, which was not offered", value=chosen)
     if response.status != 101 and not 400 <= response.status < 500:
-        raise Failed(f"expected status 101 or a 4xx; got {response.status}")
+        raise Failed("expected status 101 or a 4xx; got {status}", status=response.status)
 
 
 @case("rfc6455/4.1/deflate-or-nothing")
@@ -200,7 +214,7 @@ async def deflate_or_nothing(probe: Probe) -> None:
     async with open_socket(probe, f"Sec-WebSocket-Extensions: {offer}") as socket:
         chosen = socket.response.get("sec-websocket-extensions")
         if chosen and chosen.partition(";")[0].strip() != "permessage-deflate":
-            raise Failed(f"got {chosen!r}, which was not offered")
+            raise Failed("got {value!r}, which was not offered", value=chosen)
         await socket.is_open()
 
 
@@ -208,9 +222,9 @@ async def _rejected(fields: tuple[str, ...], method: str, version: str, probe: P
     data = probe.request(*fields, kind="websocket", method=method, version=version)
     response = await probe.exchange(data, body=False)
     if response.status < 400:
-        raise Failed(f"expected a 4xx; got {response.status}")
+        raise Failed("expected a 4xx; got {status}", status=response.status)
     if response.status >= 500 and response.status not in (501, 505):
-        raise Failed(f"expected a 4xx; got {response.status}")
+        raise Failed("expected a 4xx; got {status}", status=response.status)
 
 
 WITHOUT_KEY = (UPGRADE, CONNECTION, VERSION)
@@ -242,18 +256,18 @@ async def host_missing(probe: Probe) -> None:
     data = probe.request(*HANDSHAKE, kind="websocket", host="")
     response = await probe.exchange(data, body=False)
     if response.status < 400:
-        raise Failed(f"expected status 400; got {response.status}")
+        raise Failed("expected status 400; got {status}", status=response.status)
 
 
 async def _version(version: str, probe: Probe) -> None:
     fields = (UPGRADE, CONNECTION, KEY_FIELD, f"Sec-WebSocket-Version: {version}")
     response = await probe.exchange(probe.request(*fields, kind="websocket"), body=False)
     if response.status == 101 and version in ("8", "7"):
-        raise Skipped(f"the server understands version {version}")
+        raise Skipped("the server understands version {version}", version=version)
     if not 400 <= response.status < 500:
-        raise Failed(f"expected a 4xx; got {response.status}")
+        raise Failed("expected a 4xx; got {status}", status=response.status)
     if "13" not in response.tokens("sec-websocket-version"):
-        raise Failed(f"a {response.status} without Sec-WebSocket-Version: 13")
+        raise Failed("a {status} without Sec-WebSocket-Version: 13", status=response.status)
 
 
 CASES.table("rfc6455/4.2.2/version-", _version, ("0", "8", "14", "25", "255"))
@@ -305,7 +319,9 @@ async def _violation(data: bytes, probe: Probe) -> None:
         await socket.send(data)
         answer = await socket.close_frame()
         if answer and data[0] & 0x0F == CLOSE and answer.code not in (1002, 1007, NO_CODE):
-            raise Failed(f"the server answered with close code {answer.code}, not 1002 or 1007")
+            raise Failed(
+                "the server answered with close code {code}, not 1002 or 1007", code=answer.code
+            )
         if answer and not await socket.connection.ends():
             raise Failed("the server sent a close frame, but did not close the connection")
 
@@ -318,9 +334,9 @@ async def _code(data: bytes, code: int, probe: Probe) -> None:
         await socket.send(data)
         answer = await socket.close_frame()
         if answer is None:
-            raise Failed(f"the connection ended without a close frame; expected {code}")
+            raise Failed("the connection ended without a close frame; expected {code}", code=code)
         if answer.code != code:
-            raise Failed(f"expected close code {code}; got {answer.code}")
+            raise Failed("expected close code {code}; got {got}", code=code, got=answer.code)
 
 
 CASES.table(
@@ -354,7 +370,9 @@ async def _ping(payload: bytes, mask: bytes, probe: Probe) -> None:
         await socket.send(frame(FIN | PING, payload, mask=mask))
         pong = await socket.next(PONG)
         if pong.payload != payload:
-            raise Failed(f"expected {payload[:20]!r}; got {pong.payload[:20]!r}")
+            raise Failed(
+                "expected {payload!r}; got {got!r}", payload=payload[:20], got=pong.payload[:20]
+            )
 
 
 MASK = b"\x01\x02\x03\x04"
@@ -390,7 +408,9 @@ async def several_pings(probe: Probe) -> None:
         while last < 4:
             payload = (await socket.next(PONG)).payload
             if payload not in [bytes([n]) for n in range(last + 1, 5)]:
-                raise Failed(f"got a pong with {payload[:20]!r} after {last}")
+                raise Failed(
+                    "got a pong with {payload!r} after {last}", payload=payload[:20], last=last
+                )
             last = payload[0]
 
 
@@ -442,7 +462,7 @@ async def too_large(probe: Probe) -> None:
         await socket.send(bytes([FIN | BINARY, 0xFF]) + (1 << 40).to_bytes(8, "big") + b"\0" * 4)
         answer = await socket.close_frame()
         if answer is not None and answer.code != 1009:
-            raise Failed(f"expected close code 1009; got {answer.code}")
+            raise Failed("expected close code {code}; got {got}", code=1009, got=answer.code)
 
 
 # §5.5.1 and §7: closing
@@ -455,7 +475,7 @@ async def _echo(code: int, reason: bytes, probe: Probe) -> None:
         if answer is None:
             raise Failed("the connection ended without a close frame")
         if answer.code in (1002, 1007) and answer.code != code:
-            raise Failed(f"the server answered {code} with {answer.code}")
+            raise Failed("the server answered {code} with {got}", code=code, got=answer.code)
 
 
 CODES = (1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
@@ -478,7 +498,8 @@ async def same_code(probe: Probe) -> None:
         await socket.send(close(4321))
         answer = await socket.close_frame()
         if answer is None or answer.code != 4321:
-            raise Failed(f"expected close code 4321; got {answer.code if answer else 'none'}")
+            got = answer.code if answer else None
+            raise Failed("expected close code {code}; got {got}", code=4321, got=got)
 
 
 @case("rfc6455/5.5.1/closes-the-connection")
@@ -501,4 +522,4 @@ async def nothing_after_close(probe: Probe) -> None:
         except TimedOut as error:
             raise Failed("the server did not close the connection") from error
         if after:
-            raise Failed(f"got {after[:40]!r} after the close frame")
+            raise Failed("got {rest!r} after the close frame", rest=after[:40])

@@ -45,7 +45,10 @@ def main() -> int:
     rate = options.rate or (SHORT_RATE if options.short else RATE)
     if options.hosts:
         try:
-            results = run_hosts(int(options.clients or SHORT_CLIENTS), options.rate or SHORT_RATE)
+            with progress(console) as show_step:
+                results = run_hosts(
+                    int(options.clients or SHORT_CLIENTS), options.rate or SHORT_RATE, show_step
+                )
         except Unavailable as error:
             console.print(f"Skipped: no network namespaces can be made here ({error}).")
             return 0

@@ -159,7 +159,7 @@ async def redis_full(testbed: Testbed) -> float:
     failed_before = testbed.publisher.failed
     await asyncio.sleep(OUTAGE)
     failed = testbed.publisher.failed - failed_before
-    testbed.notes.append(f"{failed} publishes failed")
+    testbed.notes.append(f"failed publishes: {failed}")
     testbed.expect(failed, "no publish failed")
     client.config_set("maxmemory", limit)
     return testbed.now()
@@ -176,7 +176,7 @@ async def layer_overflows(testbed: Testbed) -> float:
     dropped = 300 * len(testbed.deployment.paths.names) - received
     testbed.expect(dropped > 0 and refills, "the layer dropped nothing")
     testbed.notes.append(
-        f"the layer dropped about {dropped:.0f} of 600 messages, {refills:.0f} refills"
+        f"the layer dropped about {dropped:.0f} of 600 messages; refills: {refills:.0f}"
     )
     return ended
 
@@ -232,7 +232,7 @@ async def cluster_slot_moved(testbed: Testbed) -> float:
     target = await asyncio.to_thread(cluster.other_master, source)
     keys = await asyncio.to_thread(cluster.move, slot, source, target)
     testbed.expect(keys, "the slot had no keys")
-    testbed.notes.append(f"{keys} keys moved")
+    testbed.notes.append(f"moved keys: {keys}")
     return testbed.now()
 
 
@@ -264,8 +264,8 @@ async def database_away(testbed: Testbed) -> float:
     await asyncio.to_thread(database.lock, file, PAUSE)
     while_locked = testbed.publisher.failed - before
     testbed.notes.append(
-        f"{while_unavailable} publishes failed while the database was gone, "
-        f"{while_locked} while it was locked"
+        f"failed publishes while the database was gone: {while_unavailable}; "
+        f"while locked: {while_locked}"
     )
     testbed.expect(while_unavailable and while_locked, "no publish failed")
     return testbed.now()

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -57,9 +57,10 @@ def _fault(number: int) -> Fault:
     return Fault(f"hosts-{number + 1}", f"clients of {side}", "", _never, resets=True)
 
 
-def run_hosts(clients: int, rate: float) -> list[Outcome]:
+def run_hosts(clients: int, rate: float, show_step: Callable[[str], None]) -> list[Outcome]:
     """Cut the link under a feed; return an outcome for each host. Raises `Unavailable`."""
     with ExitStack() as stack:
+        show_step("Starting two hosts …")
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="realtime-hosts-")))
         stack.enter_context(_namespaces())
         addresses = [(f"10.213.0.{place + 1}", REDIS_PORT + n) for n, place in enumerate(PLACES)]
@@ -82,6 +83,7 @@ def run_hosts(clients: int, rate: float) -> list[Outcome]:
             "".join((directory / name / "certificate.pem").read_text() for name in HOSTS)
         )
         trust(certificate)
+        show_step("Cutting the link under a feed …")
         return asyncio.run(_feed(certificate, clients, rate))
 
 

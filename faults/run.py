@@ -221,7 +221,7 @@ def account(
     texts = Counter(event.text for event in events.values() if event.sender == SENDER)
     lines = [event.text for event in events.values() if event.sender != SENDER]
     if lines and len(lines) != TASK_LINES:
-        notes.append(f"the task published {len(lines)} lines instead of {TASK_LINES}")
+        notes.append(f"lines published by the task: {len(lines)} instead of {TASK_LINES}")
     rows: dict[str, Row] = {}
     delays: defaultdict[str, list[float]] = defaultdict(list)
     for follower in followers:

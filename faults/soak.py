@@ -295,12 +295,12 @@ HEADINGS = ["part", "", "mean", "least … most", "slope in an hour", "tolerance
 def summary(soak: Soak) -> str:
     totals, cores = soak.totals, soak.cores()
     return (
-        f"{soak.minutes:g} minutes, {soak.rate:g} events a second, {soak.clients} clients at a "
-        f"time, {totals['visits']:,} in all, {soak.cuts:,} connections cut. "
-        f"{totals['tasks']} tasks, {totals['published']:,} published, "
+        f"Length: {soak.minutes:g} min; events a second: {soak.rate:g}; clients at a time: "
+        f"{soak.clients}, in all: {totals['visits']:,}; cut connections: {soak.cuts:,}. "
+        f"Tasks: {totals['tasks']}; events: {totals['published']:,} published, "
         f"{totals['delivered']:,} delivered, "
         f"{totals['lost']} lost, {totals['duplicated']} duplicated, "
-        f"{totals['out_of_order']} out of order, {totals['resets']} resets. Of a core: "
+        f"{totals['out_of_order']} out of order; resets: {totals['resets']}. Of a core: "
         + ", ".join(f"{name} {share:.1%}" for name, share in cores.items())
         + "."
     )

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from gettext import gettext as _
 from importlib.metadata import version
 from importlib.util import find_spec
+
+from realtime_demo import catalog
 
 # What every command imports, all from the extra `compare`, which `demo` contains.
 NEEDED = ("httpx", "pygments", "rich", "uvicorn", "websockets")
@@ -19,20 +22,28 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"realtime-demo {version('realtime-demo')}")
         return
+    catalog.use()
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        command = shlex.join(["realtime-demo", *sys.argv[1:]])
-        sys.exit(
-            f"Missing: {', '.join(missing)}. The commands need the extra 'demo': "
-            f"uvx --from 'realtime-demo[demo]' {command}, or pip install 'realtime-demo[demo]'."
+        text = _(
+            "Missing: {names}. The commands need the extra 'demo': uvx --from "
+            "'realtime-demo[demo]' {command}, or pip install 'realtime-demo[demo]'."
         )
+        command = shlex.join(["realtime-demo", *sys.argv[1:]])
+        sys.exit(text.format(names=", ".join(missing), command=command))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "realtime_demo.settings"
+    run(["realtime-demo", *sys.argv[1:]])
+
+
+def run(arguments: list[str]) -> None:
+    """Run Django's command line; print an error in the settings without a traceback."""
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    os.environ["DJANGO_SETTINGS_MODULE"] = "realtime_demo.settings"
+    catalog.use()
     try:
-        execute_from_command_line(["realtime-demo", *sys.argv[1:]])
+        execute_from_command_line(arguments)
     except ImproperlyConfigured as error:
-        sys.exit(f"Error in the settings: {error}")
+        sys.exit(_("Error in the settings: {error}").format(error=error))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ services: list[Service] = [
     FeedService(),
     directory,
     presence,
-    EmbeddedWorker(channels),
+    EmbeddedWorker(channels, with_redis=bool(settings.STAGE_SOCKET)),
     agreement,
 ]
 if settings.STAGE_SOCKET:

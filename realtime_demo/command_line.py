@@ -1,4 +1,4 @@
-"""Argument types of the commands.
+"""Arguments of the commands: their types, and command lines to suggest.
 
 Each message of an argument type says what was expected and what came.
 """
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.utils.translation import gettext as _
+
+from realtime_demo.catalog import IS_INSTALLED
 
 
 def at_least(least: float) -> Callable[[str], float]:
@@ -31,6 +33,21 @@ def at_least(least: float) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def command_line(arguments: str) -> str:
+    """Return the line that runs a command here: in a clone, or by the installed package."""
+    return f"{'realtime-demo' if IS_INSTALLED else 'python manage.py'} {arguments}"
+
+
+def output_directory(text: str) -> Path:
+    """Return the path of a directory that can be written: a type for argparse."""
+    path = Path(text).absolute()
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        raise argparse.ArgumentTypeError(
+            _("expected an existing directory to write to; got {text}").format(text=repr(text))
+        )
+    return path
 
 
 def output_file(text: str) -> Path:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from background.conf import TaskConf
+from realtime_demo import catalog
 from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.catalog import IS_INSTALLED
 from realtime_demo.secret_key import kept_secret
 from transports.conf import Conf
 from transports.registry import APPS
-from transports.store.redis.url import is_cluster, layer_host
+from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster, layer_host
 
+catalog.use()
 BASE_DIR = Path(__file__).resolve().parent.parent
-IS_INSTALLED = not (BASE_DIR / "manage.py").exists()  # as a package, rather than a clone
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
 
@@ -40,8 +43,9 @@ def _boolean(name: str, default: bool) -> bool:
 
 def _choice(name: str, value: str, choices: Iterable[str]) -> str:
     if value not in choices:
-        expected = ", ".join(filter(None, choices))
-        raise ImproperlyConfigured(f"{name} must be one of {expected}; got {value!r}.")
+        text = _("{name} must be one of {known}; got {value}.")
+        known = ", ".join(filter(None, choices))
+        raise ImproperlyConfigured(text.format(name=name, known=known, value=repr(value)))
     return value
 
 
@@ -55,10 +59,11 @@ def _origins(name: str) -> list[str]:
     for origin in origins:
         match = _ORIGIN.fullmatch(origin)
         if match is None or match[1] == {"http": ":80", "https": ":443"}[origin.partition(":")[0]]:
-            raise ImproperlyConfigured(
-                f"{name} must have origins as browsers send them, such as https://demo.example or "
-                f"http://demo.example:8080; got {origin!r}."
+            text = _(
+                "{name} must have origins as browsers send them, such as https://demo.example or "
+                "http://demo.example:8080; got {origin}."
             )
+            raise ImproperlyConfigured(text.format(name=name, origin=repr(origin)))
     return origins
 
 
@@ -73,8 +78,10 @@ def _number(name: str, default: float, least: float, kind: type[int | float] = f
     except ValueError:
         value = math.nan
     if not least <= value < math.inf:  # JSON has no infinity
-        a_number = "an integer" if kind is int else "a number"
-        raise ImproperlyConfigured(f"{name} must be {a_number}, at least {least:g}; got {text!r}.")
+        message = _("{name} must be a number, at least {least}; got {text}.")
+        if kind is int:
+            message = _("{name} must be an integer, at least {least}; got {text}.")
+        raise ImproperlyConfigured(message.format(name=name, least=f"{least:g}", text=repr(text)))
     return value
 
 
@@ -98,7 +105,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or (
 )
 SECRET_KEY_IS_RANDOM = not (os.environ.get("SECRET_KEY") or IS_INSTALLED)
 if SECRET_KEY == "change-me":  # the public value of deploy/systemd/environment.example
-    raise ImproperlyConfigured("SECRET_KEY is the example's; generate one: openssl rand -hex 32")
+    raise ImproperlyConfigured(_("SECRET_KEY is the example's; generate one: openssl rand -hex 32"))
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # Origins (scheme, host, port), in addition to the server's own, that may publish and open sockets.
 ALLOWED_ORIGINS = _origins("ALLOWED_ORIGINS")
@@ -108,6 +115,9 @@ CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 BEHIND_PROXY = _boolean("BEHIND_PROXY", False)
 # The path below which a proxy serves this project, such as "/demo".
 FORCE_SCRIPT_NAME = os.environ.get("FORCE_SCRIPT_NAME", "").rstrip("/") or None
+if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
+    _text = _("FORCE_SCRIPT_NAME must begin with a slash, as /demo; got {path}.")
+    raise ImproperlyConfigured(_text.format(path=repr(FORCE_SCRIPT_NAME)))
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
@@ -157,6 +167,11 @@ TASKS = {"default": {"BACKEND": "background.task_backend.TaskBackend"}}
 
 # --- Feed --------------------------------------------------------------------------------
 REDIS_URL = os.environ.get("REDIS_URL", "")
+if REDIS_URL:
+    try:
+        (cluster_nodes if is_cluster(REDIS_URL) else layer_host)(REDIS_URL)
+    except InvalidRedisURL as error:
+        raise ImproperlyConfigured(str(error)) from error
 REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key and channel
 # Seconds until Redis removes a room without publishes.
 HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
@@ -270,11 +285,20 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")  # such as postgres://user:pas
 DATABASE_CONNECTIONS = _integer("DATABASE_CONNECTIONS", 8)
 # The SQLite file, without DATABASE_URL.
 DATABASE_PATH = os.environ.get("DATABASE_PATH", DATA_DIR / "db.sqlite3")
+_file = Path(DATABASE_PATH)
+if DATABASE_PATH and not DATABASE_URL and (_file.is_dir() or not _file.parent.is_dir()):
+    _text = _("DATABASE_PATH must be a file in an existing directory; got {path}.")
+    raise ImproperlyConfigured(_text.format(path=repr(str(_file))))
 DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL:
     import dj_database_url
 
-    DATABASES = {"default": {**dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}}
+    try:
+        DATABASES = {"default": {**dj_database_url.parse(DATABASE_URL, conn_health_checks=True)}}
+    except ValueError as error:  # its message may have the password
+        raise ImproperlyConfigured(
+            _("DATABASE_URL must be as postgres://user:password@host:port/name.")
+        ) from error
     if DATABASES["default"]["ENGINE"].endswith(".postgresql"):
         # A pool, because each request has its own thread, whose connection would end with it
         # (docs.djangoproject.com, "Persistent connections", "Caveats").

@@ -16,6 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 # Each httpx client reads all trusted authorities anew, which takes 50 ms of CPU. No test needs one.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")
 os.environ["LC_ALL"] = "C.UTF-8"  # the language of the commands' output
+os.environ.pop("LANGUAGE", None)  # precedes LC_ALL in the standard library's gettext
 os.environ["DATABASE_URL"] = ""  # a developer's own database
 django.setup()
 

@@ -130,7 +130,7 @@ class Boundary:
         try:
             if self.most and self._open > self.most:
                 problem = unavailable(
-                    f"Expected at most {self.most} connections to this server; try again later."
+                    f"The limit of connections to this server is {self.most}; try again later."
                 )
                 if scope["type"] == "http":
                     await reject(send, problem)
@@ -163,7 +163,7 @@ class Boundary:
         return Problem(
             429,
             "connections",
-            f"Expected at most {self.most_per_address} connections from one address; "
+            f"The limit of connections from one address is {self.most_per_address}; "
             "close one first.",
             {"Retry-After": "5"},
         )

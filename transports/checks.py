@@ -77,6 +77,20 @@ def check_permissions(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
     return messages
 
 
+def check_classes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that the classes in `STORE` and `TELEMETRY` exist."""
+    messages: list[CheckMessage] = []
+    for name in ("STORE", "TELEMETRY"):
+        path = getattr(conf, name)
+        try:
+            if path:
+                import_string(path)
+        except ImportError as error:
+            message = f"{name} must be the dotted path of a class; got {path!r}: {error}."
+            messages.append(Error(message, id="transports.E008"))
+    return messages
+
+
 def check_middleware(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
     """Check that Django's views log in the users that techniques authenticate."""
     needed = (
@@ -168,6 +182,7 @@ def check_processes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
 CHECKS = (
     check_apps,
     check_permissions,
+    check_classes,
     check_middleware,
     check_channel_layer,
     check_redis_url,

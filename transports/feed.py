@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
@@ -97,8 +98,7 @@ def check_shared() -> None:
     """Raise `FeedNotShared` if the servers' clients would not receive this process's events."""
     if not _is_serving and _store_path() == MEMORY_STORE:
         raise FeedNotShared(
-            "The feed is in the memory of the server's process, and this is another process. Set "
-            "REDIS_URL to the servers' Redis, or publish over HTTP with a token."
+            gettext("The feed is in the server's process: set REDIS_URL, or publish over HTTP.")
         )
 
 

@@ -113,7 +113,7 @@ class Hub:
             return
         idle = [tail for tail in self._tails.values() if not tail.users]
         if not idle:
-            raise TooManyRooms(f"All {self.max_rooms} rooms of this process are in use.")
+            raise TooManyRooms(f"All rooms of a process are in use: the limit is {self.max_rooms}.")
         self._drop(min(idle, key=lambda tail: tail.idle_since))
 
     def _drop(self, tail: Tail) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from gettext import gettext
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, cast
@@ -109,10 +110,21 @@ _BATCH = '{"room":"{room}","cursor":"{id}","events":[]}'
 def _additional() -> tuple[Technique, ...]:
     """Return the techniques that the environment variable `ADDITIONAL_TECHNIQUES` names.
 
-    It has `module:attribute` for each, separated by spaces.
+    It has `module:attribute` for each, separated by spaces. Raises `ImproperlyConfigured`.
     """
-    names = os.environ.get("ADDITIONAL_TECHNIQUES", "").split()
-    return tuple(getattr(import_module(m), a) for m, _, a in (n.partition(":") for n in names))
+    techniques = []
+    for name in os.environ.get("ADDITIONAL_TECHNIQUES", "").split():
+        module, _, attribute = name.partition(":")
+        try:
+            techniques.append(getattr(import_module(module), attribute))
+        except (ImportError, AttributeError, ValueError) as error:
+            from django.core.exceptions import ImproperlyConfigured  # clients need no Django
+
+            text = gettext(
+                "ADDITIONAL_TECHNIQUES must have module:attribute; got {name} ({error})."
+            )
+            raise ImproperlyConfigured(text.format(name=repr(name), error=error)) from error
+    return tuple(techniques)
 
 
 TECHNIQUES: tuple[Technique, ...] = (

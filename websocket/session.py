@@ -104,7 +104,8 @@ class Session:
             raise Problem(409, "joined", f"The socket has already joined the room {room}.")
         most = conf.MAX_SOCKET_ROOMS
         if len(self._rooms) >= most:
-            raise Problem(409, "rooms", f"A socket may join at most {most} rooms; leave one first.")
+            detail = f"The limit of rooms on a socket is {most}; leave one first."
+            raise Problem(409, "rooms", detail)
         cursor = parse_since(since)
         await permitted(request.enter, room)
         self._subscribe(request, room, cursor)

@@ -11,6 +11,9 @@ import tempfile
 from pathlib import Path
 
 import django
+from rich.console import Console
+
+from realtime_demo.progress import progress
 
 from .reference import ROOT
 from .slides import TEXTS, chapters, name_of_slides, write_slides
@@ -49,7 +52,11 @@ def main() -> int:
     django.setup()
     shutil.rmtree(SITE, ignore_errors=True)
     targets = {"en": SITE, "ko": SITE / "ko"}
-    codes = [build(language, targets[language]) for language in LANGUAGES]
+    codes = []
+    with progress(Console()) as show_step:
+        for language in LANGUAGES:
+            show_step(f"Building {targets[language].relative_to(ROOT)} …")
+            codes.append(build(language, targets[language]))
     if not any(codes):
         print(f"The site is in {SITE.relative_to(ROOT)}: open {SITE / 'index.html'}")
     return max(codes)

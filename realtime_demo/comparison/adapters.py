@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from gettext import gettext as _
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,7 +79,8 @@ def _arrival(data: bytes | str, since: str | None) -> Arrival:
         document = json.loads(data)
         events = events_in(document)
     except ValueError as error:
-        raise InvalidEvent(f"Expected this project's event JSON; got {data[:200]!r}") from error
+        text = _("Expected this project's event JSON; got {data}")
+        raise InvalidEvent(text.format(data=repr(data[:200]))) from error
     cursor = document.get("cursor") if isinstance(document, dict) else None
     return events, cursor or (events[-1].id if events else since or "")
 

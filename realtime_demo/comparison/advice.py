@@ -75,15 +75,18 @@ class Need:
     talkative: bool = False
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("clients", self.clients, "above 0"),
-            ("rate", self.rate, "above 0"),
-            ("tolerated delay in ms", self.tolerated * 1e3, "above 0"),
-            ("round trip in ms", self.rtt * 1e3, "0 or more"),
-            ("size", self.size or 0, "0 or more"),
+        for option, value, permits_zero in (
+            ("--clients", self.clients, False),
+            ("--rate", self.rate, False),
+            ("--tolerate", self.tolerated * 1e3, False),
+            ("--rtt", self.rtt * 1e3, True),
+            ("--size", self.size or 0, True),
         ):
-            if not 0 <= value < math.inf or (value == 0 and least == "above 0"):
-                raise ValueError(f"The {name} must be finite and {least}; got {value:g}.")
+            if not 0 <= value < math.inf or (value == 0 and not permits_zero):
+                text = _("{option} must be finite and above 0; got {value}.")
+                if permits_zero:
+                    text = _("{option} must be finite and 0 or more; got {value}.")
+                raise ValueError(text.format(option=option, value=f"{value:g}"))
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def bases(document: Mapping[str, Any]) -> tuple[str, dict[str, Basis]]:
             work=None if (event := one["volley"]["server"]) is None else event / one["clients"],
         )
     if not costs:
-        raise ValueError("all figures were withheld")
+        raise ValueError(_("all figures were withheld"))
     return source, costs
 
 

@@ -11,6 +11,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from gettext import gettext as _
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -92,7 +93,7 @@ class HttpxConnection(MeasuredClient):
                 method, target, content=document or None, headers=headers
             )
         except httpx.ConnectTimeout as error:  # its own message is empty
-            raise TimeoutError(f"no connection in {CONNECT_TIMEOUT:g} s") from error
+            raise _no_connection() from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
         return Response(response.status_code, response.headers, response.content)
@@ -147,11 +148,13 @@ class LeanConnection(MeasuredClient):
         except asyncio.IncompleteReadError as error:
             await self._close()
             raise ConnectionResetError(
-                "The connection closed before the end of the response."
+                _("The connection closed before the end of the response.")
             ) from error
         except (ValueError, IndexError, asyncio.LimitOverrunError) as error:
             await self._close()
-            raise InvalidEvent(f"The response is not HTTP: {error}") from error
+            raise InvalidEvent(
+                _("The response is not HTTP: {error}").format(error=error)
+            ) from error
         except OSError:
             await self._close()
             raise
@@ -172,7 +175,11 @@ async def open_connection(base_url: str) -> tuple[asyncio.StreamReader, asyncio.
                 limit=LONGEST_HEAD,
             )
     except TimeoutError as error:  # its own message is empty
-        raise TimeoutError(f"no connection in {CONNECT_TIMEOUT:g} s") from error
+        raise _no_connection() from error
+
+
+def _no_connection() -> TimeoutError:
+    return TimeoutError(_("no connection in {seconds} s").format(seconds=f"{CONNECT_TIMEOUT:g}"))
 
 
 async def _body(reader: asyncio.StreamReader, fields: Mapping[str, str]) -> bytes:

@@ -117,7 +117,9 @@ async def _warm_up(phase: Phase) -> list[float]:
                 raise MeasurementFailed(f"{mark.name}: {mark.counts.errors[0]}")
         if time.monotonic() > deadline:
             missing = ", ".join(
-                f"{name} ({count} of {settings.clients})"
+                _("{name} ({count} of {clients})").format(
+                    name=name, count=count, clients=settings.clients
+                )
                 for name, count in ready.items()
                 if count < settings.clients
             )
@@ -166,7 +168,7 @@ async def _observe(phase: Phase) -> Window:
     every = [_sent(phase, event) for event in published.events]
     sent = sorted(event for event in every if event.number >= 0)
     if not sent:
-        reason = published.failures[0] if published.failures else "no event fell into the window"
+        reason = (published.failures or [_("no event fell into the window")])[0]
         raise MeasurementFailed(_("Nothing was published: {reason}.").format(reason=reason))
     cpu = None
     if cpu_began is not None and cpu_ended is not None:

@@ -49,12 +49,17 @@ class Adapter:
     @classmethod
     def parse(cls, text: str) -> Adapter:
         """Parse `sse` (this project's) or `sse=/events/{room}/` (another). Raises `ValueError`."""
-        name, equals, path = text.partition("=")
-        if not equals:
-            if name not in BY_NAME:
-                message = gettext("A technique must be one of {known}; got {name}.")
-                raise ValueError(message.format(known=", ".join(BY_NAME), name=repr(name)))
-            return cls(name, name)
+        if "=" in text:
+            return cls.parse_path(text)
+        if text not in BY_NAME:
+            message = gettext("A technique must be one of {known}; got {name}.")
+            raise ValueError(message.format(known=", ".join(BY_NAME), name=repr(text)))
+        return cls(text, text)
+
+    @classmethod
+    def parse_path(cls, text: str) -> Adapter:
+        """Parse `sse=/events/{room}/`. Raises `ValueError`."""
+        name, _equals, path = text.partition("=")
         if name not in FRAMINGS or not is_path(path):
             raise ValueError(
                 gettext(

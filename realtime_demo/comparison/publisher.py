@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from gettext import gettext as _
 
 from transports.events import InvalidEvent
 
@@ -71,10 +72,10 @@ class Publisher:
         Raises `OSError` if the server cannot be reached.
         """
         await self.close()
-        _, writer = await open_connection(base_url)
+        _reader, writer = await open_connection(base_url)
         writer.close()
         self._path = path
-        for _ in range(connections):
+        for _number in range(connections):
             connection = HTTP_CLIENTS[http_client](base_url)
             self._connections.append(await self._stack.enter_async_context(connection))
 
@@ -97,10 +98,12 @@ class Publisher:
             acknowledged, cpu = time.monotonic(), time.process_time() - cpu
             if response.status not in (200, 201):
                 detail = response.body[:300].decode("utf-8", "replace")
-                raise PublishFailed(f"Expected 200 or 201; got {response.status}: {detail}")
+                message = _("Expected 200 or 201; got {status}: {detail}")
+                raise PublishFailed(message.format(status=response.status, detail=detail))
             event = json.loads(response.body)
         except (OSError, InvalidEvent, ValueError) as error:
-            raise PublishFailed(f"No response to a publish: {error}") from error
+            message = _("No response to a publish: {error}")
+            raise PublishFailed(message.format(error=error)) from error
         at, size = event.get("published_at"), len(response.body)
         return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent, cpu)
 

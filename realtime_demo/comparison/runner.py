@@ -74,10 +74,11 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             measured = [merged(same, settings, network) for same in zip(*rounds, strict=True)]
             configurations.append(Configuration(settings, tuple(measured)))
             if abs(target.clock.stepped) > 0.001:
-                warnings.append(
-                    f"The clock was set by {target.clock.stepped * 1e3:.0f} ms during the run: "
-                    "delays from the publication are unreliable."
+                text = _(
+                    "The clock was set by {ms} ms during the run: delays from the publication are "
+                    "unreliable."
                 )
+                warnings.append(text.format(ms=f"{target.clock.stepped * 1e3:.0f}"))
         idle = {name: await worker.ask(Subscribers.idle) for name, worker in idle_workers.items()}
     return Result(
         plan=plan,

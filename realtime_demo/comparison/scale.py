@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from transports.registry import BY_NAME
@@ -41,8 +42,8 @@ class Machine:
     network: float = 10e9
 
     def __post_init__(self) -> None:
-        if not (self.cores > 0 and self.memory > 0 and self.network > 0):
-            raise ValueError("Cores, memory and network of a machine must be above 0.")
+        if not all(0 < value < math.inf for value in (self.cores, self.memory, self.network)):
+            raise ValueError(_("--cores, --memory and --network must be finite and above 0."))
 
 
 @dataclass(frozen=True)

@@ -265,8 +265,8 @@ def _of_requests(
 def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
         text = _(
-            "{rate} events of {size} bytes a second exceed the bandwidth of {bandwidth} bytes "
-            "a second."
+            "Events of {size} bytes at a rate of {rate} a second exceed the bandwidth of "
+            "{bandwidth} bytes a second."
         )
         bandwidth = f"{path.network.down.bandwidth:g}"
         raise DoesNotFit(

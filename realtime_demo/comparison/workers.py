@@ -25,8 +25,11 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
+
+from realtime_demo import catalog
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_NAME = 1_024  # bytes of a class's name
@@ -113,9 +116,11 @@ class Worker(Generic[T]):
         try:
             answer, error = await _receive(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError):
-            raise WorkerFailed(f"{self.name} ended during {method}().") from None
+            text = _("{name} ended during {method}().")
+            raise WorkerFailed(text.format(name=self.name, method=method)) from None
         if error is not None:
-            raise WorkerFailed(f"{self.name}.{method}() failed: {error}", error)
+            text = _("{name}.{method}() failed: {error}")
+            raise WorkerFailed(text.format(name=self.name, method=method, error=error), error)
         return answer
 
 
@@ -224,6 +229,7 @@ def _serve_forks(control: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    catalog.use()
     for imported in sys.argv[2:]:
         importlib.import_module(imported)
     gc.freeze()  # exclude the shared objects from every worker's garbage collection

@@ -82,7 +82,8 @@ class Supervisor:
                 raise ChildFailed(text.format(reason=ending(code)))
             self._ended()
             if not self._restarting:
-                self._write(f"The server ended ({ending(code)}); restarting it.")
+                text = _("The server ended ({reason}); restarting it.")
+                self._write(text.format(reason=ending(code)))
                 if loop.time() - started_at < BRIEF:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), PAUSE)
@@ -135,4 +136,6 @@ def _kill_group(leader: int) -> None:
 
 def ending(code: int) -> str:
     """Return a description of an exit status."""
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    if code >= 0:
+        return _("exit code {code}").format(code=code)
+    return _("killed by {signal}").format(signal=signal.Signals(-code).name)

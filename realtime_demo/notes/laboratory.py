@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.asgi_servers import free_port
 from realtime_demo.comparison.local_server import local_server
 from realtime_demo.comparison.workers import ROOT
@@ -133,7 +135,7 @@ class Laboratory:
                 env={**os.environ, "DATABASE_PATH": str(self._database)},
             )
             if await migration.wait():
-                raise RuntimeError("The migration of the experiment's database failed.")
+                raise RuntimeError(_("The migration of the experiment's database failed."))
         return {
             "DATABASE_PATH": str(self._database),
             "REDIS_URL": await self.redis(),
@@ -161,7 +163,8 @@ async def process(
             async with asyncio.timeout(START):
                 while not await accepts(port):
                     if running.returncode is not None:
-                        raise RuntimeError(f"{command[0]} ended with {running.returncode}.")
+                        text = _("{command} ended with {code}.")
+                        raise RuntimeError(text.format(command=command[0], code=running.returncode))
                     await asyncio.sleep(PAUSE)
         yield
     finally:

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from gettext import gettext as _
 
 import redis
 
@@ -34,9 +35,9 @@ def form(addresses: Sequence[Address], masters: int = MASTERS) -> None:
     """
     clients = [redis.Redis(host, port, socket_timeout=5) for host, port in addresses]
     try:
-        _wait(lambda: all(map(_answers, clients)), "A node does not answer")
+        _wait(lambda: all(map(_answers, clients)), _("a node does not answer"))
         if any(_known(client) > 1 for client in clients):
-            _wait(lambda: all(map(_is_complete, clients)), "The cluster is not complete")
+            _wait(lambda: all(map(_is_complete, clients)), _("the cluster is not complete"))
             return
         for number, client in enumerate(clients[:masters]):
             slots = range(SLOTS * number // masters, SLOTS * (number + 1) // masters)
@@ -46,12 +47,12 @@ def form(addresses: Sequence[Address], masters: int = MASTERS) -> None:
             clients[0].execute_command("CLUSTER", "MEET", host, port)
         _wait(
             lambda: all(_known(client) == len(clients) for client in clients),
-            "The nodes do not know each other",
+            _("the nodes do not know each other"),
         )
         for number, client in enumerate(clients[masters:]):
             master = _identity(clients[number % masters])
-            _wait(partial(_follows, client, master), "A node did not become a replica")
-        _wait(lambda: all(map(_is_complete, clients)), "The cluster is not complete")
+            _wait(partial(_follows, client, master), _("a node did not become a replica"))
+        _wait(lambda: all(map(_is_complete, clients)), _("the cluster is not complete"))
     except redis.RedisError as error:
         raise NotFormed(str(error)) from error
     finally:
@@ -106,5 +107,6 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            raise NotFormed(f"{otherwise}, after {PATIENCE:g} s.")
+            text = _("After {seconds} s: {problem}.")
+            raise NotFormed(text.format(seconds=f"{PATIENCE:g}", problem=otherwise))
         time.sleep(0.05)

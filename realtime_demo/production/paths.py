@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from realtime_demo.secret_key import kept_secret
 
 # A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
@@ -108,7 +110,8 @@ class Paths:
             path.mkdir(parents=True, exist_ok=True)
         self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run.lstat().st_uid != os.getuid():
-            raise PermissionError(f"{self.run} belongs to another user")
+            text = _("{directory} belongs to another user")
+            raise PermissionError(text.format(directory=self.run))
 
     def clear(self) -> None:
         """Remove stale sockets, their locks and process ids before anything is started.

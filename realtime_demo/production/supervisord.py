@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
 
+from django.utils.translation import gettext as _
 from supervisor.xmlrpc import SupervisorTransport
 
 from .child import PARENT, end_group
@@ -109,7 +110,8 @@ class Supervisord:
         code = self.process.poll()
         if code is not None:
             errors = self.paths.supervisor_errors.read_text(errors="replace")
-            return f"supervisord ended with {code}. {errors}".strip()
+            text = _("supervisord ended with {code}. {errors}")
+            return text.format(code=code, errors=errors).strip()
         # A new transport each time: after an error, its connection cannot be used.
         transport: Any = SupervisorTransport(
             "production", self.password, f"unix://{self.paths.control}"
@@ -121,7 +123,8 @@ class Supervisord:
             return ""
         failed = [process["name"] for process in processes if process["statename"] == "FATAL"]
         if failed:
-            return f"{', '.join(failed)} ended {ATTEMPTS} times in a row: see above."
+            text = _("{names} ended {count} times in a row: see above.")
+            return text.format(names=", ".join(failed), count=ATTEMPTS)
         return ""
 
     def _relay(self, output: IO[str]) -> None:

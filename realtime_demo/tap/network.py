@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from gettext import gettext as _
 
 SEGMENT = 1_460  # bytes of TCP payload in an Ethernet frame (RFC 9293 §3.7.1)
 
@@ -29,9 +30,11 @@ class Link:
 
     def __post_init__(self) -> None:
         if not (0 <= self.delay < math.inf and 0 <= self.jitter < math.inf):
-            raise ValueError(f"Delay and jitter must be seconds, 0 or more; got {self}.")
+            text = _("Delay and jitter must be seconds, 0 or more; got {network}.")
+            raise ValueError(text.format(network=self))
         if not self.bandwidth > 0:
-            raise ValueError(f"Bandwidth must be bytes a second, above 0; got {self.bandwidth}.")
+            text = _("Bandwidth must be bytes a second, above 0; got {bandwidth}.")
+            raise ValueError(text.format(bandwidth=self.bandwidth))
 
     @property
     def transparent(self) -> bool:

@@ -33,6 +33,16 @@ test("notes neither overlap nor leave the picture", () => {
   assert.ok(place(notes.slice(-1)).every(({ left, right }) => left >= 0 && right <= 600));
 });
 
+test("notes near the right edge stay in the picture", () => {
+  const notes = [[430, "gzip on"], [445, "Stalled"], [500, "gzip off"], [520, "Buffering off"]];
+  const placed = place(notes);
+  assert.deepEqual(
+    placed.map(({ text }) => text),
+    ["Stalled", "gzip on · gzip off · Buffering off"],
+  );
+  assert.ok(placed.every(({ left, right }) => left >= 0 && right <= 600), JSON.stringify(placed));
+});
+
 test("a row begins after the space that is taken", () => {
   const placed = place([[10, "Stalled"]], { ...SPACE, starts: [80, 0] });
   assert.equal(placed[0].row, 1);

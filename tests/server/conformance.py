@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 
+from rich.console import Console
+
 from benchmarks import publishing
 from conformance import report, runner
 from conformance.catalog import select
@@ -17,6 +19,7 @@ from conformance.raw import split
 from conformance.runner import Result
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
+from realtime_demo.progress import progress
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 
@@ -25,7 +28,11 @@ TIMEOUT = 18.0  # seconds: above the 17 of the heartbeat's cases
 
 def main() -> None:
     machine = environment()
-    results = {name: asyncio.run(judge(name)) for name in SERVERS}
+    results = {}
+    with progress(Console()) as show_step:
+        for name in SERVERS:
+            show_step(f"{name} …")
+            results[name] = asyncio.run(judge(name))
     versions = {name: importlib.metadata.version(name) for name in SERVERS}
     outcomes = {
         name: {

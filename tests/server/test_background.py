@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -278,6 +279,25 @@ async def test_a_task_runs_on_each_server(name: str, tmp_path: Path, room: str) 
             assert (await end_of(http, location))["status"] == "done"
             (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
             assert (event["type"], event["text"]) == ("announcement", "Lunch!")
+
+
+async def test_a_task_that_no_worker_would_run_is_rejected(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    env = environment(tmp_path, redis_server.url)
+    with LiveServer(env=env) as server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            location = await start_task(http, "report", pause=0)
+            with sqlite3.connect(env["DATABASE_PATH"]) as database:
+                database.execute("UPDATE background_task SET claimable_at = '2020-01-01 00:00:00'")
+            task = {"kind": "report", "arguments": {"pause": 0}}
+            rejection = await http.post("/tasks/", json=task)
+            assert (rejection.status_code, rejection.json()["code"]) == (503, "worker")
+            assert "manage.py runworker background-tasks" in rejection.json()["detail"]
+            assert rejection.headers["retry-after"] == "5"
+            with Worker(env):
+                assert (await end_of(http, location))["status"] == "done"
+                await start_task(http, "report", pause=0)
 
 
 async def test_the_embedded_worker_announces_to_every_room(embedded: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import json
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from xml.etree import ElementTree
 
 import pytest
 from django.core.management import call_command
+from django.utils import translation
+from django.utils.translation import gettext
 
 from conformance import longpoll, runner, streams
 from conformance.case import SENTENCES
@@ -23,8 +27,10 @@ from conformance.cli import main
 from conformance.probe import Probe
 from conformance.raw import Origin, split
 from conformance.runner import Result
+from realtime_demo.management.commands.makemessages import EXCEPTIONS
 from realtime_demo.production.certificate import ensure
 from tests.support.live import SERVER, LiveServer
+from tests.support.program import ROOT
 
 from .wrong_servers import WrongServer, wrong_servers
 
@@ -230,7 +236,7 @@ def test_a_prompt_precedes_publishing(
     monkeypatch.setattr("sys.stderr", prompt)
     with served(TenLines) as url:
         code = main([url, "contract/publish/event", "--profile", "ours"])
-    assert f"1 cases send data that {url} may store or act on. Run them?" in prompt.getvalue()
+    assert f"1 case sends data that {url} may store or act on. Run it?" in prompt.getvalue()
     assert code == int(runs), "a publish was tried, and failed"
     assert ("it publishes: --publish permits that" in capsys.readouterr().out) is not runs
 
@@ -243,14 +249,47 @@ def test_the_management_command_is_the_same(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_management_command_speaks_korean(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LANGUAGE", "")  # the command sets it
+    file = tmp_path / "results.json"
     with served(TenLines) as url, pytest.raises(SystemExit):
-        call_command("conform", url, "sse", "--profile", "sse", "--language", "ko")
+        sections = ["sse", "rfc9112/9.6"]
+        options = ["--profile", "sse", "--language", "ko", "--json", str(file)]
+        call_command("conform", url, *sections, *options)
     output = capsys.readouterr().out
     assert "건너뛴 항목:" in output
-    assert "MUST 실패 1" in output.splitlines()[-1]
+    assert "sse/9.2.2/content-type: text/event-stream이어야 합니다. 받은 값: 'text/plain'" in output
+    reasons = re.findall(r"^  - \S+: (.*)$", output, re.MULTILINE)
+    assert reasons and all(re.search("[가-힣]", reason) for reason in reasons)
+    assert "MUST 실패" in output.splitlines()[-1]
+    assert "expected text/event-stream; got 'text/plain'" in file.read_text()
+    assert not re.search("[가-힣]", file.read_text()), "a program's input is in English"
+
+
+def test_without_a_terminal_progress_is_in_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.cli.PROGRESS_INTERVAL", 0.001)
+    with served(TenLines) as url:
+        main([url, "rfc9112/3.2", "--profile", "sse"])
+    assert re.search(r"^… \d+/\d+$", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_every_reason_of_a_case_is_in_the_catalog() -> None:
+    marks = {*EXCEPTIONS, "gettext_noop"}
+    messages = [
+        call.args[0]
+        for file in (ROOT / "conformance").glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in marks
+    ]
+    texts = [str(message.value) for message in messages if isinstance(message, ast.Constant)]
+    assert {ast.unparse(each) for each in messages if not isinstance(each, ast.Constant)} <= {
+        "message"  # a parameter, whose values are marked
+    }
+    with translation.override("ko"):
+        for text in texts:
+            assert text == "{line!r}: {error}" or re.search("[가-힣]", gettext(text)), text
 
 
 def test_a_section_selects_its_cases(capsys: pytest.CaptureFixture[str]) -> None:
@@ -280,6 +319,12 @@ def test_output_on_a_terminal_cuts_no_word(
         (["example.com"], "it must begin with http://"),
         (["http://127.0.0.1:1/"], "no connection"),
         (["http://127.0.0.1:1/", "--timeout", "0"], "must be above 0"),
+        (["http://127.0.0.1:1/", "--timeout", "inf"], "must be above 0"),
+        (
+            ["http://127.0.0.1:1/", "--json", "nowhere/file"],
+            "--json: nowhere/file cannot be written",
+        ),
+        (["http://127.0.0.1:1/", "--junit", "/"], "--junit: / cannot be written"),
         (["--list", "--profile", "http", "sse"], "it needs --profile sse or ours"),
         (["--list", "rfc1"], "no case of profile ours is in 'rfc1'"),
     ],

@@ -21,7 +21,8 @@ from realtime_demo.management.commands import demo
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.demo import Demo
 from tests.support.program import ROOT
-from tests.support.waiting import BOUND
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import BOUND, until_async
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
@@ -111,3 +112,25 @@ def test_a_class_reads_the_address_and_the_number_of_devices(tmp_path: Path) -> 
             assert svg_code(f"{url}/") in page
             assert http.get("/stage/").json()["devices"] == 1
             server.wait_for(re.compile("Connected devices: 1"))
+
+
+@pytest.mark.redis
+async def test_the_demo_announces_with_redis_too(
+    tmp_path: Path, redis_server: RedisServer, room: str
+) -> None:
+    """There is no other process that would run the task."""
+    env = {"REDIS_URL": redis_server.url, "REDIS_PREFIX": room}
+    with Demo(tmp_path, "--no-conversation", env=env) as demo:
+        async with httpx.AsyncClient(base_url=demo.url, timeout=BOUND) as http:
+            arguments = {"room": room, "text": "Lunch!"}
+            task = {"kind": "announcement", "arguments": arguments}
+            started = await http.post("/tasks/", json=task)
+            assert started.status_code == 202
+
+            async def is_done() -> bool:
+                task = (await http.get(started.headers["location"])).json()
+                return bool(task["status"] == "done")
+
+            await until_async(is_done)
+            (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
+            assert event["text"] == "Lunch!"

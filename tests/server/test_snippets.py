@@ -1,8 +1,12 @@
-"""The Python programs in the documentation, run as printed."""
+"""The Python programs and the requests by curl in the documentation, run as printed."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +17,31 @@ import pytest
 from tests.support.live import LiveServer
 from tests.support.program import ROOT, Program
 from tests.support.waiting import BOUND
+from transports.registry import APPS
 
 pytestmark = [pytest.mark.own_server]
 
-PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("README*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(file for name in APPS for file in ROOT.glob(f"{name}/README*.md")),
+]
 PROGRAMS = [
     pytest.param(program, id=f"{page.stem}-{number}")
     for page in PAGES
     for number, program in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
 ]
+
+# Those with a token, of a task and of the demo are in test_publishing.py, test_access.py,
+# test_background.py and test_demo_controls.py.
+REQUESTS = sorted(
+    {
+        " ".join(re.sub(r"\\\n|\s#.*$", "", command).split())
+        for page in PAGES
+        for command in re.findall(r"^\$ (curl (?:.*\\\n)*.*)$", page.read_text(), re.M)
+        if not re.search("Authorization|/tasks/|/stage/", command)
+    }
+)
 
 
 def at_server(program: str, server: LiveServer, folder: Path) -> list[str]:
@@ -47,4 +67,26 @@ def test_a_program_runs_as_printed(
     httpx.post(f"{memory_live_server.url}/publish/lobby/", json=event).raise_for_status()
     printed = re.compile("ada 안녕, snippet")
     with Program(command, printed, {"PYTHONIOENCODING": "utf-8"}, spotless=False):
+        pass
+
+
+def test_requests_are_found() -> None:
+    assert len(REQUESTS) >= 10
+
+
+@pytest.mark.parametrize("request_line", REQUESTS)
+def test_a_request_is_answered_as_documented(
+    request_line: str, memory_live_server: LiveServer
+) -> None:
+    if shutil.which("curl") is None:
+        message = "curl is not installed; 'apt-get install curl' installs it."
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    publish = f"{memory_live_server.url}/publish/lobby/"
+    cursor = httpx.post(publish, json={"sender": "ada", "text": "first"}).json()["id"]
+    httpx.post(publish, json={"sender": "ada", "text": "second"}).raise_for_status()
+    command = shlex.split(
+        request_line.replace("8000", str(memory_live_server.port)).replace("<cursor>", cursor)
+    )
+    expected = json.loads(command[-1])["text"] if command[-1][0] == "{" else "second"
+    with Program(command, re.compile(f'"text":"{expected}"'), {}, spotless=False):
         pass

@@ -22,7 +22,7 @@ MARKED = {
     "django": {TECHNIQUES[0].caveats[0].text, "Log in", "Side by side"},
     "djangojs": {"Connecting …", "{value}\u00a0ms", "Missing: {numbers}"},
 }
-PLACEHOLDER = re.compile(r"%\(\w+\)s|\{[\w.]+\}")
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{[\w.]+(?:![rsa])?(?::[^}]*)?\}")
 PAIR = re.compile(r'^msgid (".+")\nmsgstr (".*")$', re.MULTILINE)
 
 each_catalog = pytest.mark.parametrize("domain", MARKED)
@@ -99,6 +99,55 @@ def test_make_messages_compiles_the_catalog(renewed: Path, language: str, domain
 def test_the_compiled_catalog_matches_its_source(language: str, domain: str) -> None:
     path = catalog(ROOT, language, domain)
     assert translations(path.with_suffix(".mo")) == translations(path)
+
+
+COUNTED = (
+    "announcements|bytes|cases|characters|clients|connections|deliveries|devices|events|hints|hours"
+    "|machines|messages|minutes|people|processes|requests|responses|rooms|seconds|subscribers|tasks"
+    "|things|workers"
+)
+# A number and a plural noun, with at most one adjective between them.
+COUNT = re.compile(rf"(?:%\(\w+\)s|\{{[\w.]+\}})[ \u00a0](?:[a-z-]+ )?(?:{COUNTED})\b(?!/s)")
+# Numbers that are never 1: limits, sizes of JSON documents, and the loads of experiments.
+ABOVE_ONE = re.compile(
+    "A process uses at most|Mbit/s for|A run may have at most|must have 1 to|vents of {size} bytes|"
+    "bytes are read|bytes of a body|in the first {longest} bytes|in {size} bytes|of {size} bytes|"
+    "An event is published. In|A second request on it|The client sends one request|"
+    "`async def` view|messages to a group|sockets, {count} messages|{count} requests, {interval}|"
+    "sends {sent} bytes|{workers} workers|Polling sent|of {events} events did not"
+)
+
+
+def uncounted(path: Path) -> Iterator[str]:
+    """Yield the messages that count things, and that have no plural."""
+    tool = ["msgattrib", "--no-wrap", str(path)]
+    listing = subprocess.run(tool, check=True, capture_output=True, text=True).stdout
+    for entry in listing.split("\n\n"):
+        text = re.search(r'^msgid (".+")\nmsgstr ', entry, re.MULTILINE)
+        if text and COUNT.search(text[1]) and not ABOVE_ONE.search(text[1]):
+            yield unquoted(text[1])
+
+
+@each_catalog
+@each_language
+def test_what_is_counted_has_a_plural(language: str, domain: str) -> None:
+    assert list(uncounted(catalog(ROOT, language, domain))) == []
+
+
+def test_a_missing_plural_is_detected(tmp_path: Path) -> None:
+    path = tmp_path / "django.po"
+    path.write_text(r"""
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=1; plural=0;\n"
+msgid "{count} clients"
+msgstr "클라이언트 {count}개"
+msgid "{count} lost events"
+msgid_plural "{count} lost events"
+msgstr[0] "잃은 이벤트 {count}개"
+msgid "{ms} ms later"
+msgstr "{ms}ms 뒤"
+""")
+    assert list(uncounted(path)) == ["{count} clients"]
 
 
 def test_catalog_faults_are_detected(tmp_path: Path) -> None:

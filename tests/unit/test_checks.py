@@ -52,6 +52,8 @@ def test_the_checks_are_registered() -> None:
             {"MAY_ENTER": "builtins.any", "INSTALLED_APPS": [TRANSPORTS, "polling"]},
             {"transports.E003"},
         ),
+        ({"TELEMETRY": "transports.telemetry.Missing"}, {"transports.E008"}),
+        ({"STORE": "nowhere.Store"}, {"transports.E008"}),
         ({"MIDDLEWARE": MIDDLEWARE}, {"transports.W002"}),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, {"transports.W003"}),
         ({"CHANNEL_LAYERS": SHARED}, {"transports.W004"}),

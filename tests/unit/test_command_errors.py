@@ -68,6 +68,7 @@ def run(command: str, *arguments: str) -> None:
         ("compare --techniques sse,sse", "once; got sse, sse"),
         ("compare --scenario picnic", "--scenario: invalid choice: 'picnic' .*chat.*mobile"),
         ("compare --adapter carrier=/x", "framing of polling, .*websocket; got 'carrier=/x'"),
+        ("compare --adapter sse", "An adapter must be FRAMING=PATH.*got 'sse'"),
         ("compare --adapter sse=/x/{rom}/", r"as sse=/events/{room}/.*got 'sse=/x/{rom}/'"),
         ("compare --publish /x/{rom}/", r"--publish must be as /publish/{room}/; got '/x/{rom}/'"),
         ("compare --publish publish", r"--publish must be as /publish/{room}/; got 'publish'"),
@@ -76,6 +77,13 @@ def run(command: str, *arguments: str) -> None:
         ("compare --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("advise --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("doctor http://localhost --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
+        ("exercise check bogus", "NAME must be one of .*longpoll.*; got bogus"),
+        ("exercise check", "NAME must be one of .*longpoll.*; got None"),
+        ("exercise list poll", "list shows all exercises: give no NAME"),
+        ("exercise start poll --directory table.csv/x", "cannot create .*Not a directory"),
+        ("notes 99", "A claim must be from 1 to .*; got 99"),
+        ("notes --write table.csv", "--write: expected an existing directory .*got 'table.csv'"),
+        ("runworker background-tasks --layer x", "--layer must be one of default; got 'x'"),
         ("runworker bogus", "must be one of background-tasks; got 'bogus'"),
         ("demo --server apache", "--server: invalid choice: 'apache' .*uvicorn"),
         ("demo --room Kitchen --no-browser", "--room: A room's name must .* Got 'Kitchen'"),
@@ -96,10 +104,13 @@ def run(command: str, *arguments: str) -> None:
         ("compare --no-tap --rtt 10", "need the tap"),
         ("compare --bandwidth 1 --rate 50", "exceed the bandwidth"),
         ("compare --rate 0.01 --duration 1", "No event falls"),
-        ("advise --clients 0", "clients must be finite and above 0; got 0"),
-        ("advise --rate nan", "rate must be finite and above 0; got nan"),
-        ("advise --tolerate -1", "tolerated delay in ms must be finite and above 0; got -1"),
-        ("advise --rtt -5", "round trip in ms must be finite and 0 or more; got -5"),
+        ("advise --clients 0", "--clients must be finite and above 0; got 0"),
+        ("advise --rate nan", "--rate must be finite and above 0; got nan"),
+        ("advise --tolerate -1", "--tolerate must be finite and above 0; got -1"),
+        ("advise --rtt -5", "--rtt must be finite and 0 or more; got -5"),
+        ("advise --cores 0", "--cores, --memory and --network must be finite and above 0"),
+        ("advise --network inf", "--cores, --memory and --network must be finite and above 0"),
+        ("advise --rooms 0", "--rooms must be 1 or more; got 0"),
         ("demo --port 70000", "--port must be from 0 to 65535; got 70000"),
         ("production --port 70000", "--port must be from 1 to 65535; got 70000"),
         ("production --servers 0", "--servers must be from 1 .*got 0"),
@@ -158,6 +169,20 @@ def test_an_error_in_the_settings_has_no_traceback() -> None:
         "Error in the settings: SERVER must be one of uvicorn, daphne, hypercorn, granian; "
         "got 'apache'.\n"
     )
+
+
+def test_an_interrupted_command_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    command = load_command_class("realtime_demo", "advise")
+    monkeypatch.setattr(command, "handle", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        command.run_from_argv(["manage.py", "advise"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 @pytest.mark.parametrize(("secret", "warned"), [("", True), ("a secret", False)])

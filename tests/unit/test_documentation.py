@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import CommandError, get_commands, load_command_class
 
+from benchmarks import cli as benchmarks
+from conformance import cli as conformance
+from faults import cli as faults
+from faults import soak
 from tests.support.program import ROOT
 
 FILES = subprocess.run(
@@ -55,6 +62,64 @@ def test_named_commands_exist(page: Path) -> None:
         assert name in targets, f"make {name}"
     for name in re.findall(r"manage\.py ([a-z_]+)", text):
         assert name in get_commands(), f"manage.py {name}"
+
+
+# The management command or tool of each target of the Makefile, and the argument of each variable.
+TARGETS = {
+    **{name: name for name in ("advise", "compare", "conform", "demo", "doctor", "production")},
+    "bench": "benchmarks",
+    "faults": "faults",
+    "soak": "faults.soak",
+}
+VARIABLES = {"PORT": "--port={}", "HTTPS_PORT": "--port={}", "PROFILE": "--profile={}", "URL": "{}"}
+TOOLS = {
+    "benchmarks": benchmarks.parser,
+    "conformance": conformance.parser,
+    "faults": faults.parser,
+    "faults.soak": soak.parser,
+}
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    if name in TOOLS:
+        return TOOLS[name]()
+    return load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+
+
+def commands_of(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name and the arguments of each documented command with a parser of ours."""
+    text = page.read_text().replace("\\\n", " ")
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^[$#] (.*)$", "\n".join(blocks), re.MULTILINE)
+    for line in lines:
+        for part in re.split(r"&&|;|\|", line.partition("  #")[0]):
+            command = re.search(r"(?:manage\.py|realtime-demo|python -m) ([a-z.]+)\b(.*)", part)
+            target = re.search(r"\bmake ([a-z]+)\b(.*)", part)
+            if command and (command[1] in TOOLS or command[1] in get_commands()):
+                yield command[1], shlex.split(command[2])
+            elif target and target[1] in TARGETS:
+                yield TARGETS[target[1]], arguments_of(target[2])
+
+
+def arguments_of(variables: str) -> list[str]:
+    """Return the arguments that `make` gives a command for variables such as `PORT=80`."""
+    arguments: list[str] = []
+    for word in shlex.split(variables):
+        variable, _, value = word.partition("=")
+        if variable == "ARGS":
+            arguments += shlex.split(value)
+        else:
+            arguments.append(VARIABLES[variable].format(value))
+    return arguments
+
+
+@every_page
+def test_documented_commands_have_valid_arguments(page: Path) -> None:
+    for command, arguments in commands_of(page):
+        try:
+            parser_of(command).parse_args(arguments)
+        except (SystemExit, CommandError) as error:
+            pytest.fail(f"{command} {shlex.join(arguments)}: {error}")
 
 
 def outline(page: Path) -> list[str]:

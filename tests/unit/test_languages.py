@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +24,7 @@ from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import NOTES, Finding
 from realtime_demo.web import views
 from tests.support.program import ROOT
-from transports.command_line import LOCALE_VARIABLES, environment_language
+from transports.command_line import LOCALE_VARIABLES, columns, environment_language, wrap
 
 PLACES = ["/", "/polling/", "/longpoll/", "/streaming/", "/websocket/", "/login/", "/replay/"]
 HANGUL = re.compile("[가-힣]")
@@ -208,9 +210,61 @@ def test_the_help_of_a_command_follows_the_locale(
             assert bool(HANGUL.search(text)) == (language == "ko"), text
 
 
+@pytest.mark.parametrize("line", [*OWN, "token issue", "token list", "token revoke"])
+def test_korean_help_has_no_english_sentence_and_fits_a_terminal(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    monkeypatch.setenv("COLUMNS", "80")
+    name, *more = line.split()
+    with pytest.raises(SystemExit):
+        load_command_class(get_commands()[name], name).run_from_argv(
+            ["manage.py", name, *more, "--help"]
+        )
+    printed = capsys.readouterr().out
+    assert not re.search(r"\b[A-Za-z]?[a-z]+ [a-z]+ [a-z]+ [a-z]+\b", printed), printed
+    assert HANGUL.search(printed)
+    assert max(map(columns, printed.splitlines())) <= 80, printed
+    monkeypatch.setenv("LC_ALL", "C")
+    with pytest.raises(SystemExit):
+        load_command_class(get_commands()[name], name).run_from_argv(
+            ["manage.py", name, *more, "--help"]
+        )
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80, printed
+
+
+def test_lines_are_wrapped_by_columns() -> None:
+    text = "한 번에 검사 4개, 연결은 두 개"
+    assert [*map(columns, wrap(text, 12, indent="  "))] == [12, 6, 11, 4]
+    assert " ".join(line.strip() for line in wrap(text, 12, indent="  ")) == text
+
+
+def test_settings_errors_are_in_the_language_of_the_environment() -> None:
+    environment = {**os.environ, "LC_ALL": "ko_KR.UTF-8", "MAX_ROOMS": "many"}
+    completed = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert completed.stderr == (
+        "설정 오류: MAX_ROOMS은(는) 1 이상의 정수여야 합니다. 받은 값: 'many'\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "language"),
     [
+        ("advise --clients 0", "ko"),
+        ("advise --cores 0", "ko"),
+        ("advise --clients many", "ko"),
+        ("advise --clinets 1", "ko"),
+        ("conform http://", "ko"),
+        ("conform --list nothing", "ko"),
+        ("conform http://127.0.0.1:1/", "ko"),
+        ("exercise", "ko"),
         ("advise --language en --clients 0", "en"),
         ("compare --repeat 0", "ko"),
         ("compare --sweep colour=1", "ko"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.core.exceptions import ImproperlyConfigured
 
 from transports.registry import BY_NAME, TECHNIQUES, Technique
 
@@ -59,3 +61,12 @@ def test_transports_names_no_technique() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").partition(".")[0] not in APPS, path
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing:TECHNIQUE", "json:TECHNIQUE", ":TECHNIQUE"])
+def test_a_missing_additional_technique_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADDITIONAL_TECHNIQUES", name)
+    with pytest.raises(ImproperlyConfigured, match=f"must have module:attribute; got '{name}'"):
+        runpy.run_path(str(ROOT / "transports/registry.py"))

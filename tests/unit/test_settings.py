@@ -79,3 +79,25 @@ def test_unknown_values_are_rejected_with_the_known_ones(
     monkeypatch.setenv(name, "bogus")
     with pytest.raises(ImproperlyConfigured, match=f"^{name} must be one of .*{known}.*'bogus'"):
         runpy.run_path(str(SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("REDIS_URL", "localhost:6379", "REDIS_URL must begin with one of redis, .*'localhost'"),
+        ("REDIS_URL", "redis+sentinel://host", "REDIS_URL must be .* got no master"),
+        ("REDIS_URL", "redis+cluster://host:port", "REDIS_URL must be .*ports that are numbers"),
+        ("DATABASE_URL", "oracel://ada:secret@host/name", "DATABASE_URL must be as postgres://"),
+        ("DATABASE_PATH", "/no/such/db", "existing directory; got '/no/such/db'"),
+        ("DATABASE_PATH", "/", "DATABASE_PATH must be a file .*got '/'"),
+        ("FORCE_SCRIPT_NAME", "demo", "FORCE_SCRIPT_NAME must begin with a slash.*got 'demo'"),
+        ("SECRET_KEY", "change-me", "SECRET_KEY is the example's"),
+    ],
+)
+def test_other_invalid_values_are_rejected(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=message) as raised:
+        runpy.run_path(str(SETTINGS))
+    assert "secret@" not in str(raised.value)

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from channels.management.commands import runworker
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -31,6 +32,12 @@ class Command(TranslatedCommand, runworker.Command):  # type: ignore[misc]
                         names=", ".join(names), name=repr(name)
                     )
                 )
+        if options["layer"] not in settings.CHANNEL_LAYERS:
+            raise CommandError(
+                _("--layer must be one of {names}; got {name}.").format(
+                    names=", ".join(settings.CHANNEL_LAYERS), name=repr(options["layer"])
+                )
+            )
         if not conf.REDIS_URL:
             # A separate worker would publish to a history in its own memory.
             raise CommandError(

@@ -46,8 +46,7 @@ def _completeness(result: Result) -> str:
 def _faults(measurement: Measurement) -> str:
     ledger = measurement.ledger
     text = _(
-        "{technique}: of {sent} deliveries {lost} were lost, {duplicated} duplicated, "
-        "{disordered} out of order"
+        "{technique}: {lost} of {sent} lost, {duplicated} duplicated, {disordered} out of order"
     )
     if ledger.refused:
         text += _(", and the server rejected {rejected} of {all}")

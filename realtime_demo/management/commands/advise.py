@@ -79,7 +79,11 @@ class Command(TranslatedCommand):
             )
             machine = Machine(options["cores"], options["memory"] * GIB, options["network"] * 1e9)
             if options["rooms"] < 1:
-                raise ValueError(f"The rooms must be at least 1; got {options['rooms']}.")
+                raise ValueError(
+                    _("{option} must be {least} or more; got {value}.").format(
+                        option="--rooms", least=1, value=options["rooms"]
+                    )
+                )
             source, measured = load(Path(options["measurements"]))
         except ValueError as error:
             raise CommandError(str(error)) from error

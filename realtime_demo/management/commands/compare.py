@@ -33,6 +33,7 @@ from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import (
     SCENARIOS,
     SWEPT,
+    Adapter,
     Plan,
     Progress,
     Settings,
@@ -233,6 +234,8 @@ class Command(TranslatedCommand):
             if changed:
                 text = _("--rerun takes all settings from the file; also got {changed}.")
                 raise ValueError(text.format(changed=", ".join(changed)))
+        for text in options["adapter"]:
+            Adapter.parse_path(text)  # a technique's name is not one
         changes["techniques"] = tuple(techniques + options["adapter"])
         configurations = list(saved) or [replace(settings, **changes)]
         names: list[str] = []

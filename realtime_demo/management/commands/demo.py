@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -69,7 +70,14 @@ class Command(TranslatedCommand):
             ) from problem
         feed = FeedSettings(running=not options["no_conversation"], room=options["room"])
         self.write(_("Preparing the database and starting the server …"))
-        call_command("migrate", verbosity=0, interactive=False)
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+        except DatabaseError as error:
+            raise CommandError(
+                _("The database {name} cannot be used: {error}").format(
+                    name=connection.settings_dict["NAME"], error=error
+                )
+            ) from error
         self.options = options
         try:
             asyncio.run(self.serve(host, port, feed))

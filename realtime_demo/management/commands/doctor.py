@@ -42,9 +42,11 @@ class Command(TranslatedCommand):
             "--platform",
             action="append",
             choices=PLATFORMS,
+            metavar="NAME",
             help=_(
-                "the proxy or platform of the remedies; several if repeated (default: recognised)"
-            ),
+                "the proxy or platform of the remedies: {names}; several if repeated (default: "
+                "recognised)"
+            ).format(names=", ".join(PLATFORMS)),
         )
         parser.add_argument(
             "--json", action="store_true", help=_("print the findings as JSON, in English")

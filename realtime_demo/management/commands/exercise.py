@@ -14,6 +14,8 @@ from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.markup import escape
 
+from realtime_demo.command_line import command_line
+from realtime_demo.progress import progress
 from realtime_demo.workshop.exercise import EXERCISES, Exercise, Outcome
 from transports.command_line import TranslatedCommand
 
@@ -33,7 +35,7 @@ class Command(TranslatedCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.console = Console(file=self.stdout, soft_wrap=True, highlight=False)  # type: ignore[arg-type]
         self.language = translation.get_language()
-        if options["action"] == "list":
+        if options["action"] == "list" and options["name"] is None:
             self.list()
             return
         if options["name"] not in EXERCISES:
@@ -43,6 +45,8 @@ class Command(TranslatedCommand):
                     names=names, name=options["name"]
                 )
             )
+        if options["action"] == "list":
+            raise CommandError(_("list shows all exercises: give no NAME."))
         exercise = EXERCISES[options["name"]]
         directory = options["directory"] or Path("exercises") / exercise.name
         match options["action"]:
@@ -69,6 +73,12 @@ class Command(TranslatedCommand):
                     directory=directory
                 )
             ) from error
+        except OSError as error:
+            raise CommandError(
+                _("--directory: cannot create {directory}: {strerror}.").format(
+                    directory=directory, strerror=error.strerror
+                )
+            ) from error
         self.console.print(f"[bold]{escape(exercise.title[self.language])}[/]\n")
         self.console.print(escape(exercise.task[self.language].strip()), "\n")
         self.console.print(_("Edit {file}.").format(file=directory / "app.py"))
@@ -77,7 +87,7 @@ class Command(TranslatedCommand):
         option = (
             "" if directory == Path("exercises") / exercise.name else f" --directory {directory}"
         )
-        check = f"python manage.py exercise check {exercise.name}{option}"
+        check = command_line(f"exercise check {exercise.name}{option}")
         self.console.print(_("Check it: {command}").format(command=check))
         if exercise.has_lane:
             lane = f"PYTHONPATH={directory} ADDITIONAL_TECHNIQUES=lane:TECHNIQUE make demo"
@@ -91,16 +101,18 @@ class Command(TranslatedCommand):
             )
         passed = True
         try:
-            for outcome in exercise.check(directory):
-                self.show(outcome)
-                passed = passed and outcome.fault is None
+            with progress(self.console) as show_step:
+                show_step(_("Checking {file} …").format(file=file))
+                for outcome in exercise.check(directory):
+                    self.show(outcome)
+                    passed = passed and outcome.fault is None
         except Exception as error:
             self.console.print(escape("".join(traceback.format_exception(error)[-4:])))
             raise CommandError(_("{file} cannot be imported.").format(file=file)) from error
         if not passed:
             self.console.print(
                 _("A hint: {command}").format(
-                    command=f"python manage.py exercise hint {exercise.name}"
+                    command=command_line(f"exercise hint {exercise.name}")
                 )
             )
             self.stdout.flush()
@@ -131,7 +143,7 @@ class Command(TranslatedCommand):
         if number < len(hints):
             self.console.print(
                 _("The next hint: {command}").format(
-                    command=f"python manage.py exercise hint {exercise.name} {number + 1}"
+                    command=command_line(f"exercise hint {exercise.name} {number + 1}")
                 )
             )
 

@@ -7,10 +7,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management.commands import makemessages
 
+# Exceptions of the conformance kit, whose message is the first argument.
+EXCEPTIONS = ("Failed", "Skipped", "Unanswered", "NoResponse", "TimedOut")
+
 
 class Command(makemessages.Command):
     # Django ignores fuzzy translations, and a translator may overlook them.
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
+    xgettext_options = [
+        *makemessages.Command.xgettext_options,
+        *(f"--keyword={name}" for name in EXCEPTIONS),
+    ]
 
     def handle(self, *args: Any, **options: Any) -> None:
         languages = dict(settings.LANGUAGES).keys() - {settings.LANGUAGE_CODE}

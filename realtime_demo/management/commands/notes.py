@@ -18,14 +18,17 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
+from realtime_demo.command_line import output_directory
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.notes.claims import CLAIMS, Claim
 from realtime_demo.notes.laboratory import Laboratory
 from realtime_demo.notes.observation import Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page, verdict
 from realtime_demo.production.programs import Missing
+from realtime_demo.progress import progress
 from transports.command_line import TranslatedCommand
 
 LIMIT = 60.0  # seconds for an experiment
@@ -42,7 +45,7 @@ class Command(TranslatedCommand):
         parser.add_argument("--list", action="store_true", help=gettext("run no experiment"))
         parser.add_argument(
             "--write",
-            type=Path,
+            type=output_directory,
             metavar="FOLDER",
             help=gettext("write the pages and their measurements into the documentation folder"),
         )
@@ -92,8 +95,10 @@ async def show(
                 continue
             started = time.monotonic()
             try:
-                async with asyncio.timeout(LIMIT):
-                    observation = await claim.experiment(laboratory)
+                with progress(console) as show_step:
+                    show_step(gettext("Experiment {number} …").format(number=claim.number))
+                    async with asyncio.timeout(LIMIT):
+                        observation = await claim.experiment(laboratory)
             except TimeoutError:
                 indent(
                     console,
@@ -119,7 +124,10 @@ def indent(console: Console, text: str, style: str = "") -> None:
 
 
 def print_claim(console: Console, claim: Claim) -> None:
-    console.print(Text(f"{claim.number:>2}  {gettext(claim.text)}", style="bold"))
+    row = Table.grid(padding=(0, 2))
+    row.add_column(justify="right", width=2)
+    row.add_row(str(claim.number), Text(gettext(claim.text)), style="bold")
+    console.print(row)
     indent(console, verdict(claim), "green")
 
 

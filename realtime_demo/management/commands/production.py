@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -22,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from realtime_demo.asgi_servers import command
+from realtime_demo.command_line import command_line
 from realtime_demo.production import certificate, cluster, configuration, programs, readiness
 from realtime_demo.production.paths import NODES, Paths
 from transports.command_line import TranslatedCommand
@@ -68,7 +70,14 @@ class Command(TranslatedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if find_spec("supervisor") is None:
-            raise CommandError(_("supervisor is missing; 'make install' installs it."))
+            raise CommandError(
+                _("{name} is missing; to install it: {install}").format(
+                    name="supervisor",
+                    install="pip install 'realtime-demo[production]'"
+                    if settings.IS_INSTALLED
+                    else "make install",
+                )
+            )
         for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
             most = 65_535 if "port" in name else 1_000
             if not least <= options[name] <= most:
@@ -138,12 +147,12 @@ class Command(TranslatedCommand):
         """Prepare the production, and run it until a signal. Raises `CommandError`."""
         from realtime_demo.production.supervisord import Supervisord
 
-        check_free(paths.host, paths.port, f"make production HTTPS_PORT={paths.port + 1}")
+        check_free(paths.host, paths.port, production(f"--port {paths.port + 1}"))
         if paths.metrics_port:
-            instead = f'make production ARGS="--metrics-port {paths.metrics_port + 1}"'
+            instead = production(f"--metrics-port {paths.metrics_port + 1}")
             check_free("127.0.0.1", paths.metrics_port, instead)
         for host, port in paths.cluster:
-            instead = f'make production ARGS="--cluster --cluster-port {port + 100}"'
+            instead = production(f"--cluster --cluster-port {port + 100}")
             check_free(host, port, instead)
             check_free(host, port + BUS, instead)
         paths.clear()
@@ -195,7 +204,7 @@ class Command(TranslatedCommand):
         try:
             cluster.form(paths.cluster)
         except cluster.NotFormed as error:
-            self.write(f"The Redis Cluster is incomplete: {error}")
+            self.write(_("The Redis Cluster is incomplete: {error}").format(error=error))
 
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.
@@ -235,6 +244,14 @@ class Command(TranslatedCommand):
         paths.supervisor.touch(0o600)
         paths.supervisor.write_text(configuration.supervisor(paths, groups, password))
         return groups
+
+
+def production(options: str) -> str:
+    """Return the command line of this command with `options`."""
+    if settings.IS_INSTALLED:
+        return command_line(f"production {options}")
+    port = re.fullmatch(r"--port (\d+)", options)
+    return f"make production HTTPS_PORT={port[1]}" if port else f'make production ARGS="{options}"'
 
 
 def check_free(host: str, port: int, instead: str) -> None:

@@ -255,7 +255,7 @@ async def consumers(laboratory: Laboratory) -> Observation:
     best = {name: [min(each) for each in zip(*times, strict=True)] for name, times in cost.items()}
     for name, (wall, cpu) in best.items():
         observation.add(
-            _("`{name}`: {rate} messages/s, {cpu} µs of CPU each, in {threads} thread(s)."),
+            _("`{name}`: {rate} messages/s, {cpu} µs of CPU each, threads: {threads}."),
             name=name,
             rate=f"{sent / wall:,.0f}",
             cpu=f"{cpu / sent * 1e6:,.0f}",

@@ -15,6 +15,7 @@ redis-py, since Django's settings import it.
 
 from __future__ import annotations
 
+from gettext import gettext
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -59,20 +60,25 @@ def cluster_nodes(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
     """
     parts = _split(url)
     if parts.scheme not in CLUSTER_SCHEMES:
-        raise InvalidRedisURL("REDIS_URL must begin with redis+cluster or rediss+cluster.")
+        raise InvalidRedisURL(gettext("REDIS_URL must begin with redis+cluster or rediss+cluster."))
     if parts.path.strip("/") not in ("", "0"):
-        raise InvalidRedisURL("REDIS_URL must not name a database: a cluster has only database 0.")
+        raise InvalidRedisURL(
+            gettext("REDIS_URL must not name a database: a cluster has only database 0.")
+        )
     options, hosts = _credentials(parts)
     query = dict(parse_qsl(parts.query))
     if unknown := query.keys() - TLS_OPTIONS:
-        raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(sorted(unknown))}.")
+        raise _unknown_options(unknown)
     if CLUSTER_SCHEMES[parts.scheme]:
         options.update(ssl=True, **query)
     try:
         return [_address(host, CLUSTER_PORT) for host in hosts.split(",")], options
     except ValueError as error:
         raise InvalidRedisURL(
-            "REDIS_URL must be redis+cluster://host:port,host:port, with ports that are numbers."
+            gettext(
+                "REDIS_URL must be redis+cluster://host:port,host:port, with ports that are "
+                "numbers."
+            )
         ) from error
 
 
@@ -88,8 +94,9 @@ def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
     schemes = ("redis", "rediss", "unix", *SENTINEL_SCHEMES, *CLUSTER_SCHEMES)
     if parts.scheme not in schemes:
+        text = gettext("REDIS_URL must begin with one of {schemes}; got {scheme}.")
         raise InvalidRedisURL(
-            f"REDIS_URL must begin with one of {', '.join(schemes)}; got {parts.scheme[:40]!r}."
+            text.format(schemes=", ".join(schemes), scheme=repr(parts.scheme[:40]))
         )
     return parts
 
@@ -101,19 +108,21 @@ def _sentinel(
     credentials, hosts = _credentials(parts)
     master, _, database = parts.path.strip("/").partition("/")
     if not master or not hosts:
-        raise InvalidRedisURL(
-            "REDIS_URL must be redis+sentinel://host:port,host:port/master/db; "
-            f"got no {'host' if master else 'master'}."
+        text = gettext(
+            "REDIS_URL must be redis+sentinel://host:port,host:port/master/db; got no {part}."
         )
+        raise InvalidRedisURL(text.format(part="host" if master else "master"))
     query = dict(parse_qsl(parts.query))
     unknown = query.keys() - TLS_OPTIONS - {"sentinel_username", "sentinel_password"}
     if unknown:
-        raise InvalidRedisURL(f"REDIS_URL has unknown options: {', '.join(unknown)}.")
+        raise _unknown_options(unknown)
     try:
         sentinels = [_address(host, SENTINEL_PORT) for host in hosts.split(",")]
         master_options: dict[str, Any] = {"db": int(database or 0), **credentials}
     except ValueError as error:
-        raise InvalidRedisURL("The ports and the database of REDIS_URL must be numbers.") from error
+        raise InvalidRedisURL(
+            gettext("The ports and the database of REDIS_URL must be numbers.")
+        ) from error
     sentinel_options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
@@ -127,6 +136,11 @@ def _sentinel(
         for each in (master_options, sentinel_options):
             each.update(ssl=True, **tls)
     return master, sentinels, sentinel_options, master_options
+
+
+def _unknown_options(names: set[str]) -> InvalidRedisURL:
+    text = gettext("REDIS_URL has unknown options: {names}.")
+    return InvalidRedisURL(text.format(names=", ".join(sorted(names))))
 
 
 def _address(text: str, port: int) -> tuple[str, int]:

@@ -36,18 +36,21 @@ export function placeNotes(notes, { starts, width, widthOf }) {
     const row = rows.findIndex((start) => start <= left);
     return row < 0 ? null : { x, text, left, right: left + size, row };
   };
+  /** The note with the text appended; with the note before it too, if it would leave the picture. */
+  const append = (last, appended) => {
+    placed.splice(placed.indexOf(last), 1);
+    const text = last.text + SEPARATOR + appended;
+    const size = widthOf(text);
+    const before = placed.findLast(({ row }) => row === last.row);
+    const start = before ? before.right + GAP : starts[last.row];
+    if (before && start + size > width) return append(before, text);
+    const left = Math.max(Math.min(last.left, width - size), start);
+    return { ...last, text, left, right: left + size };
+  };
   for (const note of notes) {
     const last = placed.at(-1);
     let next = last && note.x - last.x <= SAME ? null : place(note, free);
-    if (!next && last) {
-      placed.pop();
-      const before = placed.findLast(({ row }) => row === last.row);
-      free[last.row] = before ? before.right + GAP : starts[last.row];
-      const text = last.text + SEPARATOR + note.text;
-      const size = widthOf(text);
-      const left = Math.max(Math.min(last.left, width - size), free[last.row]);
-      next = { ...last, text, left, right: left + size };
-    }
+    if (!next && last) next = append(last, note.text);
     if (!next) continue;
     placed.push(next);
     free[next.row] = next.right + GAP;

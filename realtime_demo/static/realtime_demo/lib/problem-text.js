@@ -11,6 +11,7 @@ const BY_CODE = {
   unavailable: gettext("The feed cannot be reached. Please try again."),
   session: gettext("The session has ended: log in again."),
   elsewhere: gettext("The demo is controlled on the machine that runs it."),
+  worker: gettext("No worker runs. Start one: manage.py runworker background-tasks"),
   csrf: gettext("This page is out of date. Reload it."),
 };
 const BY_STATUS = {

@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from transports.auth import tokens
 from transports.auth.models import Token
-from transports.command_line import TranslatedCommand
+from transports.command_line import ColumnHelpFormatter, TranslatedCommand
 from transports.http.problems import Problem
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -43,7 +43,9 @@ class Command(TranslatedCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         issue = actions.add_parser(
-            "issue", help=gettext("print a new token; it is shown only once")
+            "issue",
+            help=gettext("print a new token; it is shown only once"),
+            formatter_class=ColumnHelpFormatter,
         )
         issue.add_argument("user", help=gettext("username"))
         issue.add_argument(
@@ -54,12 +56,16 @@ class Command(TranslatedCommand):
         )
         issue.add_argument("--note", default="", help=gettext("purpose of the token"))
         revoke = actions.add_parser(
-            "revoke", help=gettext("revoke a token, or all tokens of a user")
+            "revoke",
+            help=gettext("revoke a token, or all tokens of a user"),
+            formatter_class=ColumnHelpFormatter,
         )
         target = revoke.add_mutually_exclusive_group(required=True)
         target.add_argument("token", nargs="?", help=gettext("the token, or its id from the list"))
         target.add_argument("--user", help=gettext("revoke all tokens of this user"))
-        listing = actions.add_parser("list", help=gettext("list the valid tokens"))
+        listing = actions.add_parser(
+            "list", help=gettext("list the valid tokens"), formatter_class=ColumnHelpFormatter
+        )
         listing.add_argument("--user", help=gettext("only the tokens of this user"))
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
