@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.commands import makemessages
 
+IGNORED = ["build", "docs", "node_modules", "staticfiles", "tests", "*.config.js"]
+
 
 class Command(makemessages.Command):
     # Django ignores fuzzy translations, and a translator may overlook them.
@@ -16,7 +18,7 @@ class Command(makemessages.Command):
         languages = dict(settings.LANGUAGES).keys() - {settings.LANGUAGE_CODE}
         options |= {
             "locale": sorted(languages),
-            "ignore_patterns": ["build", "node_modules", "staticfiles", "tests", "*.config.js"],
+            "ignore_patterns": IGNORED,
             "add_location": "file",
             "no_obsolete": True,
             "no_wrap": True,
