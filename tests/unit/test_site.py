@@ -154,3 +154,14 @@ def test_a_korean_word_is_found_without_its_particle() -> None:
     words = SearchKorean({}).split("웹소켓은 polling보다 빨라요")
     assert {"웹소켓", "웹소켓은", "빨라", "빨라요"} <= set(words)
     assert "웹" not in words
+
+
+def test_the_themes_words_are_translated_as_they_are() -> None:
+    """A word that Furo changes would be in English again, without a warning."""
+    furo = pytest.importorskip("furo", reason="'make install' installs Furo")
+    folder = Path(furo.__file__).parent / "theme" / "furo"
+    templates = "".join(file.read_text() for file in sorted(folder.rglob("*.html")))
+    catalog = (ROOT / "docs/site/locale/ko/LC_MESSAGES/sphinx.po").read_text()
+    words = re.findall(r'^msgid "(.+)"$', catalog, re.MULTILINE)
+    assert len(words) >= 10
+    assert [word for word in words if word not in templates] == ["Link to this heading"], "Sphinx's"
