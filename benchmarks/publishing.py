@@ -6,12 +6,14 @@ import json
 import re
 import sys
 import time
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MEASUREMENTS = DOCS / "measurements"
+KOREAN: dict[str, str] = tomllib.loads((MEASUREMENTS / "korean.toml").read_text())
 
 
 def document(module: str, machine: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +60,15 @@ def replace_part(text: str, name: str, part: str) -> str:
 
 def write_part(page: str, name: str, part: str) -> None:
     """Write the generated part `name` into `docs/<page>.md` and its Korean translation."""
-    for path in pages(page):
-        path.write_text(replace_part(path.read_text(), name, part))
+    for path, translated in zip(pages(page), (part, in_korean(part)), strict=True):
+        path.write_text(replace_part(path.read_text(), name, translated))
+
+
+def in_korean(part: str) -> str:
+    """Return a generated part with its phrases in Korean, the longest first."""
+    for phrase in sorted(KOREAN, key=len, reverse=True):
+        part = part.replace(phrase, KOREAN[phrase])
+    return part
 
 
 def pages(page: str) -> tuple[Path, Path]:

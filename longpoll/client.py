@@ -19,6 +19,7 @@ def events(
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
+    path: str = "/longpoll/{room}/",
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`; each request waits at most `hold` seconds.
 
@@ -32,7 +33,7 @@ def events(
                 # Without a cursor, do not wait: get one at once, to resume from if the connection
                 # is lost before the first event.
                 parameters = query(cursor, wait=f"{hold if cursor else 0:g}")
-                batch = await get_batch(client, f"/longpoll/{room}/", parameters)
+                batch = await get_batch(client, path.format(room=room), parameters)
                 cursor = str(batch.cursor)
                 yield batch.events, cursor
 

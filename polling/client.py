@@ -20,6 +20,7 @@ def events(
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
     http: OpenHttp = open_http,
+    path: str = "/polling/{room}/",
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`; pause `interval` seconds after each response.
 
@@ -30,7 +31,7 @@ def events(
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
         async with http(base_url, headers) as client:
             while True:
-                batch = await get_batch(client, f"/polling/{room}/", query(cursor))
+                batch = await get_batch(client, path.format(room=room), query(cursor))
                 cursor = str(batch.cursor)
                 yield batch.events, cursor
                 await asyncio.sleep(interval)

@@ -16,6 +16,7 @@ def events(
     *,
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
+    path: str = "/streaming/{room}/",
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`, received as newline-delimited JSON.
 
@@ -23,10 +24,9 @@ def events(
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
-        path = f"/streaming/{room}/"
         async with (
             http_client(base_url, headers) as http,
-            http.stream("GET", path, params=query(cursor)) as response,
+            http.stream("GET", path.format(room=room), params=query(cursor)) as response,
         ):
             await check(response)
             if cursor is None and "cursor" in response.headers:
@@ -49,6 +49,7 @@ def sse_events(
     *,
     headers: Mapping[str, str] | None = None,
     back_off: BackOff | None = None,
+    path: str = "/streaming/{room}/sse/",
 ) -> AsyncGenerator[Event, None]:
     """Yield the room's events after `since`, received as Server-Sent Events.
 
@@ -57,13 +58,12 @@ def sse_events(
     """
 
     async def receive(cursor: str | None) -> AsyncGenerator[Arrival, None]:
-        path = f"/streaming/{room}/sse/"
         request_headers = {"Accept": "text/event-stream"}
         if cursor is not None:
             request_headers["Last-Event-ID"] = cursor
         async with (
             http_client(base_url, headers) as http,
-            http.stream("GET", path, headers=request_headers) as response,
+            http.stream("GET", path.format(room=room), headers=request_headers) as response,
         ):
             await check(response)
             parser = EventStreamParser()

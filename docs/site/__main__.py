@@ -29,6 +29,7 @@ def build(language: Language, target: Path) -> int:
         for page in chapters():
             link_slides(Path(folder) / f"{name_on_site(page)}.md", page, language)
         configuration = Path(__file__).parent
+        shutil.copytree(configuration / "locale", Path(folder) / "locale")
         # -E: the sources are new files. -W --keep-going: show every warning, then fail.
         options = ["-E", "-W", "--keep-going", "-q", "-b", "html"]
         code = subprocess.run(

@@ -17,6 +17,7 @@ from docs.site.korean import SearchKorean
 sphinx.search.languages["ko"] = SearchKorean
 
 language = os.environ["SITE_LANGUAGE"]
+locale_dirs = ["locale"]  # copied beside the sources, where Sphinx compiles it
 project = "Realtime Demo"
 project_copyright = ""
 extensions = ["myst_parser"]

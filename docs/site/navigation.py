@@ -54,7 +54,6 @@ SECTIONS = (
             "docs/servers",
             "docs/conformance",
             "conformance/clients/README",
-            "CHANGELOG",
             "SECURITY",
         ),
     ),

@@ -6,6 +6,7 @@ import argparse
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 from django.conf import global_settings
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
+from django.utils import translation
 
 from background.conf import TaskConf
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ROOT / "realtime_demo" / "settings.py"
 DESCRIPTIONS = ROOT / "transports" / "operations"
+KOREAN: dict[str, str] = tomllib.loads((Path(__file__).parent / "korean.toml").read_text())
 DJANGO = "https://docs.djangoproject.com/en/5.2/ref/settings/"
 KINDS = {
     "_boolean": "boolean",
@@ -37,7 +40,6 @@ TEXTS = {
         "kind": "Type",
         "default": "Default",
         "meaning": "Meaning",
-        "General": "General",
         "commands": "Commands",
         "commands introduction": "This page is made from the parsers of the commands and from the "
         "Makefile.",
@@ -60,7 +62,6 @@ TEXTS = {
         "kind": "형식",
         "default": "기본값",
         "meaning": "뜻",
-        "General": "일반",
         "commands": "명령",
         "commands introduction": "이 페이지는 명령의 파서와 Makefile에서 만듭니다.",
         "option": "옵션",
@@ -144,6 +145,11 @@ def _section(statement: ast.stmt, lines: list[str]) -> str:
     return "General"
 
 
+def translated(text: str, language: str) -> str:
+    """Return the language's form of `text`, which the code contains. Raises `KeyError`."""
+    return KOREAN[text] if language == "ko" and text else text
+
+
 def settings_page(language: str) -> str:
     """Return the Markdown page of the settings."""
     text = TEXTS[language]
@@ -155,16 +161,17 @@ def settings_page(language: str) -> str:
             columns = [text[name] for name in ("setting", "kind", "default", "meaning")]
             lines += [
                 "",
-                f"## {text.get(section, section)}",
+                f"## {translated(section, language)}",
                 "",
                 row(*columns),
                 "|---|---|---|---|",
             ]
         default = f"`{setting.default}`" if setting.default else ""
-        meaning = setting.meaning
+        meaning = translated(setting.meaning, language)
         if not meaning and hasattr(global_settings, setting.name):
             meaning = f"[Django]({DJANGO}#{setting.name.lower().replace('_', '-')})"
-        lines.append(row(f"`{setting.name}`", setting.kind, default, meaning))
+        kind = translated(setting.kind, language)
+        lines.append(row(f"`{setting.name}`", kind, default, meaning))
     return "\n".join([*lines, ""])
 
 
@@ -178,6 +185,7 @@ def commands() -> dict[str, BaseCommand]:
         name: app
         for name, app in get_commands().items()
         if isinstance(app, str) and (ROOT / app.replace(".", "/")).is_dir()
+        if name != "makemessages"  # Django's; `make messages` runs it
     }
     return {name: load_command_class(app, name) for name, app in sorted(ours.items())}
 
@@ -192,7 +200,7 @@ def options(command: BaseCommand, name: str) -> Iterator[tuple[str, str]]:
         value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
         label = ", ".join(action.option_strings) or str(value)
         if action.choices is not None:
-            label += " " + "|".join(map(str, action.choices)) if action.option_strings else ""
+            label += " " + "|".join(map(str, action.choices))
         elif action.option_strings and action.nargs != 0:
             label += f" {value}"
         yield label, parser._get_formatter()._expand_help(action) if action.help else ""
@@ -205,12 +213,17 @@ def commands_page(language: str) -> str:
     lines += ["## make", "", row(text["command"], text["meaning"]), "|---|---|"]
     makefile = (ROOT / "Makefile").read_text()
     for target, meaning in re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE):
-        lines.append(row(f"`make {target}`", meaning))
+        lines.append(row(f"`make {target}`", translated(meaning, language)))
     for name, command in commands().items():
+        with translation.override(language):
+            rows = list(options(command, name))  # translates the help, too
         lines += ["", f"## manage.py {name}", "", str(command.help)]
-        if rows := list(options(command, name)):
+        if rows:
             lines += ["", row(text["option"], text["meaning"]), "|---|---|"]
-            lines += [row(f"`{label}`", meaning) for label, meaning in rows]
+            lines += [
+                row(f"`{label}`", KOREAN.get(meaning, meaning) if language == "ko" else meaning)
+                for label, meaning in rows
+            ]
     return "\n".join([*lines, ""])
 
 

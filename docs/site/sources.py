@@ -15,7 +15,6 @@ from .reference import PAGES, ROOT
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 FILES = "source"  # folder of the site for linked files that are not pages
-ONLY_ENGLISH = "```{note}\n이 문서는 아직 영어로만 있습니다.\n```\n\n"
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 # A page's link to its other language, which the site has beside each page.
@@ -58,9 +57,8 @@ def name_on_site(page: str) -> str:
 
 
 def source_of(page: str, language: Language) -> Path:
-    """Return the file of a page in the language, or else in English."""
-    translation = ROOT / f"{page}.ko.md"
-    return translation if language == "ko" and translation.exists() else ROOT / f"{page}.md"
+    """Return the file of a page in the language."""
+    return ROOT / (f"{page}.ko.md" if language == "ko" else f"{page}.md")
 
 
 def write_sources(language: Language, folder: Path) -> None:
@@ -69,11 +67,8 @@ def write_sources(language: Language, folder: Path) -> None:
         if page in PAGES:
             text = PAGES[page](language)
         else:
-            source = source_of(page, language)
-            text = SISTER.sub("", source.read_text(), count=1)
+            text = SISTER.sub("", source_of(page, language).read_text(), count=1)
             text = change_links(text, page, folder)
-            if language == "ko" and not source.name.endswith(".ko.md"):
-                text = ONLY_ENGLISH + text
         if page == HOME:
             text += toctrees(language)
         target = folder / f"{name_on_site(page)}.md"

@@ -133,10 +133,10 @@ PAPERS = {
         ),
         _pimentel,
         _(
-            "The paper's delays are those of its own paths through the Internet, between "
-            "countries, and are not repeated here: choose a path's round trip by --rtt. Its data "
-            "rate is used, 4 values a second; losses on the way and the drawing in the browser "
-            "are left out."
+            "The paper's own figures are not at hand: its column is empty. They are of paths "
+            "through the Internet, between countries. Theory and the measurement here are of one "
+            "path, whose round trip --rtt chooses (100 ms), at the paper's rate of 4 values a "
+            "second. Losses on the way and the drawing in the browser are left out."
         ),
     ),
     "bozdag2007": Paper(

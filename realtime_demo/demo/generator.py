@@ -17,6 +17,7 @@ from .state import Arrivals, FeedSettings
 
 logger = logging.getLogger(__name__)
 
+BURST_PAUSE = 0.001  # seconds between the lines of a burst
 CATCH_UP = 1.0  # seconds of delay up to which late lines are still published
 
 
@@ -76,9 +77,14 @@ class Generator:
             self._task = asyncio.get_running_loop().create_task(publishing)
 
     async def burst(self, room: str, count: int) -> None:
-        """Publish `count` lines without a pause. Raises `StoreUnavailable`."""
+        """Publish `count` lines, one in a millisecond. Raises `StoreUnavailable`.
+
+        A publish in memory does not suspend: without the pauses, all lines would be in one batch,
+        unlike those of separate requests.
+        """
         for _ in range(count):
             await self._conversation.publish_next(room)
+            await asyncio.sleep(BURST_PAUSE)
 
 
 generator = Generator()

@@ -53,6 +53,12 @@ from app import application
 http_urlpatterns = application.http_urlpatterns
 websocket_urlpatterns = application.websocket_urlpatterns
 '''
+LANE_CLIENT = '''"""The Python client of this exercise, for `manage.py compare`."""
+
+from realtime_demo.workshop.client import client_of
+
+events = client_of("{name}")
+'''
 
 Text = Mapping[str, str]  # by language
 Run = Callable[[Bench], Coroutine[Any, Any, None]]
@@ -162,6 +168,7 @@ class Exercise:
             lane.mkdir()
             (lane / "__init__.py").write_text(LANE.format(name=self.name))
             (lane / "routing.py").write_text(LANE_ROUTING)
+            (lane / "client.py").write_text(LANE_CLIENT.format(name=self.name))
 
     def check(self, folder: Path, patience: float | None = None) -> Iterator[Outcome]:
         """Yield the outcome of each case for the `app.py` in `folder`.

@@ -29,6 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "framing": "lines",
         "source": "streaming/source.js:StreamingSource",
         "media_type": "application/x-ndjson",
+        "around_event": "\n",
     },
     "event stream": {
         "scheme": "http",
@@ -36,6 +37,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "framing": "event stream",
         "source": "streaming/source.js:ServerSentEventsSource",
         "media_type": "text/event-stream",
+        "around_event": "id: {id}\ndata: \n\n",
     },
     "events": {
         "scheme": "ws",
@@ -46,15 +48,26 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of response of the exercise `name`, a key of KINDS."""
+    kind: str = _lane(name)["kind"]
+    return kind
+
+
+def _lane(name: str) -> dict[str, str]:
+    file = Path(__file__).parent / "exercises" / name / "exercise.toml"
+    lane: dict[str, str] = tomllib.loads(file.read_text())["lane"]
+    return lane
+
+
 def technique(name: str) -> Technique:
     """Return the technique of the exercise `name`, for the package `lane` in its folder."""
-    file = Path(__file__).parent / "exercises" / name / "exercise.toml"
-    lane = tomllib.loads(file.read_text())["lane"]
+    lane = _lane(name)
     return Technique(
         name=f"exercise-{name}",
         label=f"exercises/{name}",
         path=f"/{PREFIX}/{lane['path']}/{{room}}/",
-        client="lane.client:events",  # not on the page
+        client="lane.client:events",
         colour=("#F0E442", "#7A6F00"),
         caveats=(),
         **KINDS[lane["kind"]],

@@ -26,6 +26,12 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+DRAG = """(text) => {
+    const dragged = new DataTransfer();
+    dragged.items.add(new File([text], "recording.json"));
+    return dragged;
+}"""
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
@@ -133,7 +139,8 @@ async def test_a_recording_is_played_without_the_server(
         wrong = FilePayload(name="wrong.json", mimeType="application/json", buffer=b"{}")
         await page.locator("#file").set_input_files(wrong)
         await expect(page.get_by_role("alert")).to_contain_text("wrong.json: This file is neither")
-        await page.locator("#file").set_input_files(path)
+        dropped = await page.evaluate_handle(DRAG, path.read_text())
+        await page.dispatch_event("body", "drop", {"dataTransfer": dropped})
         await expect(page.get_by_role("alert")).to_be_hidden()
         await page.get_by_role("slider", name="Position").press("End")
         for name, count in deliveries.items():

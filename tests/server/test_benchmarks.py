@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -38,6 +39,7 @@ from benchmarks.servers import running
 from benchmarks.stalled import stalled
 from benchmarks.subscribers import Subscriber, subscriber_group
 from benchmarks.tables import rows
+from tests.server.deviations import DEVIATIONS
 from tests.support.program import ROOT
 from tests.support.waiting import until
 
@@ -382,6 +384,17 @@ def test_document_shows_the_published_figures(
     name: str, render: Callable[[dict[str, Any]], str]
 ) -> None:
     measured = json.loads((publishing.MEASUREMENTS / f"{name}.json").read_text())
-    for path in publishing.pages("benchmarks"):
+    rendered = render(measured)
+    parts = (rendered, publishing.in_korean(rendered))
+    for path, translated in zip(publishing.pages("benchmarks"), parts, strict=True):
         page = path.read_text()
-        assert publishing.replace_part(page, name, render(measured)) == page
+        assert publishing.replace_part(page, name, translated) == page
+
+
+def test_the_korean_pages_have_their_tables_in_korean() -> None:
+    assert {deviation.reason for deviation in DEVIATIONS} <= publishing.KOREAN.keys()
+    for name in ("benchmarks", "conformance", "servers"):
+        english, korean = (path.read_text() for path in publishing.pages(name))
+        for made in re.findall(r"<!-- made from .*?<!-- end -->", english, re.DOTALL):
+            assert publishing.in_korean(made) in korean
+            assert "Measured on" not in publishing.in_korean(made)

@@ -27,6 +27,13 @@ PAGES = sorted(file for file in FOLDER.glob("*.md") if "```console" in file.read
 CHAPTERS = [file for file in PAGES if "```python" in file.read_text()]
 ENGLISH = [file for file in CHAPTERS if not file.name.endswith(".ko.md")]
 KOREAN = [file for file in CHAPTERS if file.name.endswith(".ko.md")]
+# What each chapter has, in order; a picture is a diagram, or a scenario or lane of the demo.
+PARTS = {
+    "en": ["Question", "Predict", "## The naive version", "## The code to write", "## What to see"],
+    "ko": ["질문", "예상", "## 실패하는 코드", "## 쓸 코드", "## 확인"],
+}
+READ_ON = {"en": "Read on: ", "ko": "더 읽기: "}
+PICTURE = re.compile(r"^```text$|[?]scene=|make demo$", re.MULTILINE)
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LISTENING = re.compile(r"Uvicorn running on ")
 PORT = "8001"
@@ -110,6 +117,16 @@ def test_the_commands_of_a_chapter(
                 if "exercise start" in command:
                     monkeypatch.setattr("realtime_demo.workshop.exercise.PATIENCE", SHORT)
                 check_output(printed, reader.run(command))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda page: page.stem)
+def test_a_chapter_is_complete(chapter: Path) -> None:
+    language = "ko" if chapter in KOREAN else "en"
+    text = chapter.read_text()
+    positions = [text.find(part) for part in [*PARTS[language], READ_ON[language]]]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    assert PICTURE.search(text)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda page: page.stem)

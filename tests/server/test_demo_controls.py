@@ -468,8 +468,11 @@ async def test_the_feed_runs_and_bursts(demo: Demo, room: str) -> None:
             await page.post("feed", running=False)
             assert await page.post("burst", count=150) == {"count": 150, "room": room}
             last = await page.publish(room, "last")
+            chunks = 0
             while not received or received[-1]["id"] != last["id"]:
                 received += map(json.loads, (await stream.chunk()).splitlines())
+                chunks += 1
+            assert chunks > 10, "a burst is many publishes, not one batch"
             epoch, _, seq = last["id"].partition("-")
             assert [event["id"] for event in received] == [
                 f"{epoch}-{number}" for number in range(1, int(seq) + 1)

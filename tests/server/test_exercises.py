@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import shlex
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 
-from realtime_demo.workshop.bench import importable, load
+from realtime_demo.workshop.bench import Bench, importable, load
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
 from realtime_demo.workshop.lane import PREFIX, technique
 from tests.support.program import ROOT, Program
@@ -200,6 +203,24 @@ def test_invalid_arguments_are_rejected(arguments: list[str], message: str) -> N
 def test_every_exercise_that_is_a_technique_has_a_lane() -> None:
     without = {name for name, exercise in EXERCISES.items() if not exercise.has_lane}
     assert without == {"token", "once", "own"}, "a token, a task; own/ has a whole technique"
+
+
+@pytest.mark.parametrize("name", ["poll", "longpoll", "lines", "sse", "chat"])
+async def test_the_lane_has_a_client(name: str, tmp_path: Path) -> None:
+    """The check's server has the routes without the prefix of the demo."""
+    exercise = EXERCISES[name]
+    exercise.start(tmp_path / name)
+    lane = technique(name)
+    with Bench(exercise.solution, BOUND) as bench, importable(tmp_path / name):
+        published = await bench.publish("lobby", "seen", "안녕")
+        events = import_module("lane.client").events(
+            f"http://127.0.0.1:{bench.port}",
+            "lobby",
+            since=published[0].id,
+            path=lane.path.removeprefix(f"/{PREFIX}"),
+        )
+        async with asyncio.timeout(BOUND), aclosing(events):
+            assert await anext(events) == published[1]
 
 
 @pytest.mark.parametrize("name", [name for name in EXERCISES if EXERCISES[name].has_lane])

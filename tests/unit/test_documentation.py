@@ -154,3 +154,5 @@ def test_the_readme_shows_the_lines_of_the_example(name: str) -> None:
     blocks = block.findall(added)
     assert len(blocks) == 10
     assert set(blocks) <= set(block.findall((ROOT / name).read_text()))
+    korean = (ROOT / "examples/orders/README.ko.md").read_text()
+    assert block.findall(korean.split("## 더할 것\n")[1]) == blocks

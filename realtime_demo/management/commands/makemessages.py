@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.commands import makemessages
 
+IGNORED = ["build", "docs", "node_modules", "staticfiles", "tests", "*.config.js"]
 # Exceptions of the conformance kit, whose message is the first argument.
 EXCEPTIONS = ("Failed", "Skipped", "Unanswered", "NoResponse", "TimedOut")
 
@@ -23,7 +24,7 @@ class Command(makemessages.Command):
         languages = dict(settings.LANGUAGES).keys() - {settings.LANGUAGE_CODE}
         options |= {
             "locale": sorted(languages),
-            "ignore_patterns": ["build", "node_modules", "staticfiles", "tests", "*.config.js"],
+            "ignore_patterns": IGNORED,
             "add_location": "file",
             "no_obsolete": True,
             "no_wrap": True,
