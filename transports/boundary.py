@@ -87,18 +87,12 @@ class Boundary:
         self._stopping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
-        elif scope["type"] in ("http", "websocket"):
-            if self._starting is None or not self._starting.done():
-                await self._start()
-            await self._serve(scope, receive, send)
-        else:
-            await self.application(scope, receive, send)
-
-    # Requests
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            serve = self._run_lifespan if scope["type"] == "lifespan" else self.application
+            await serve(scope, receive, send)
+            return
+        if self._starting is None or not self._starting.done():
+            await self._start()
         # Daphne, which alone names no version of the specification, sends no Date.
         if scope["type"] == "http" and "spec_version" not in scope.get("asgi", {}):
             send = with_date(send)
@@ -208,7 +202,7 @@ class Boundary:
 
     # Start and stop
 
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await self._start()
         await send({"type": "lifespan.startup.complete"})
