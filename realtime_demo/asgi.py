@@ -3,6 +3,7 @@
 The techniques are mounted ahead of Django's own application, all in the same way.
 """
 
+import gc
 import logging
 import os
 from importlib import import_module
@@ -15,7 +16,7 @@ from django.core.asgi import get_asgi_application
 # Loads the apps, which the imports below need.
 django_application: Any = get_asgi_application()
 
-from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.routing import ProtocolTypeRouter
 from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.urls import path, re_path
@@ -36,6 +37,7 @@ from transports.operations.agreement import agreement
 from transports.presence.service import PresenceMiddleware
 from transports.registry import APPS
 from transports.rooms.directory import directory
+from transports.routing import router
 
 if settings.REDIS_URL and settings.SECRET_KEY_IS_RANDOM:
     logging.getLogger(__name__).warning(
@@ -61,8 +63,8 @@ if settings.STAGE_SOCKET:
 
 application: Any = ProtocolTypeRouter(
     {
-        "http": TokenAuthMiddlewareStack(URLRouter(http_urlpatterns)),
-        "websocket": TokenAuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        "http": TokenAuthMiddlewareStack(router(http_urlpatterns)),
+        "websocket": TokenAuthMiddlewareStack(router(websocket_urlpatterns)),
         "channel": channels,
     }
 )
@@ -93,3 +95,6 @@ if settings.ALLOWED_ORIGINS:
     application = CrossOrigin(application, settings.ALLOWED_ORIGINS)
 if settings.STAGE_SOCKET:
     application = with_client_addresses(application)
+
+# The garbage collector need not search what is loaded by now.
+gc.freeze()

@@ -58,7 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _tokens(self, name: bytes) -> list[bytes]:
         lines = [value for key, value in self.headers if key == name]
-        return [token.strip().lower() for token in b",".join(lines).split(b",")]
+        return [token.strip().lower() for line in lines for token in line.split(b",")]
 
     def handle_websocket_upgrade(self) -> None:
         fields = [field for field in self.headers if field[0] != b"upgrade"]

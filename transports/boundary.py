@@ -87,25 +87,20 @@ class Boundary:
         self._stopping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
-        elif scope["type"] in ("http", "websocket"):
-            if self._starting is None or not self._starting.done():
-                await self._start()
-            await self._serve(scope, receive, send)
-        else:
-            await self.application(scope, receive, send)
-
-    # Requests
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            serve = self._run_lifespan if scope["type"] == "lifespan" else self.application
+            await serve(scope, receive, send)
+            return
+        if self._starting is None or not self._starting.done():
+            await self._start()
         # Daphne, the only server without a `spec_version`, sends no Date.
         if scope["type"] == "http" and "spec_version" not in scope.get("asgi", {}):
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
         if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):
-            await self._reject_outside(scope, send)
+            detail = f"Expected a path below {self.root_path}/."
+            await deny(scope, receive, send, Problem(404, "path", detail))
             return
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
@@ -139,7 +134,13 @@ class Boundary:
                 scope["problem"] = problem
             elif address and self._open_per_address[address] > self.most_per_address:
                 # Techniques send the problem; pages ignore it.
-                scope["problem"] = self._too_many_of_one_address()
+                scope["problem"] = Problem(
+                    429,
+                    "connections",
+                    f"The limit of connections from one address is {self.most_per_address}; "
+                    "close one first.",
+                    {"Retry-After": "5"},
+                )
             if has_body and scope["type"] == "http":
                 await self._serve_body(scope, receive, send)
             else:
@@ -150,23 +151,6 @@ class Boundary:
                 self._open_per_address[address] -= 1
                 if not self._open_per_address[address]:
                     del self._open_per_address[address]
-
-    async def _reject_outside(self, scope: Scope, send: Send) -> None:
-        """Answer a path that is not below the mount point; close a WebSocket before accepting."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
-        else:
-            detail = f"Expected a path below {self.root_path}/."
-            await reject(send, Problem(404, "path", detail))
-
-    def _too_many_of_one_address(self) -> Problem:
-        return Problem(
-            429,
-            "connections",
-            f"The limit of connections from one address is {self.most_per_address}; "
-            "close one first.",
-            {"Retry-After": "5"},
-        )
 
     async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request with a body; reject a Content-Length over the limit with 413.
@@ -218,7 +202,7 @@ class Boundary:
 
     # Start and stop
 
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await self._start()
         await send({"type": "lifespan.startup.complete"})

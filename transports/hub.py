@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -75,24 +75,16 @@ class Hub:
 
     # --- Rooms in use ---------------------------------------------------------------------
 
-    @contextlib.asynccontextmanager
-    async def using(self, room: str) -> AsyncIterator[Tail]:
-        """Yield the room's tail, joined and loaded, and keep it while the block lasts.
+    def using(self, room: str) -> Tail:
+        """Return the room's tail, which is joined, loaded and kept in an `async with` block.
 
         Raises `StoreUnavailable` and `TooManyRooms`.
         """
         tail = self._tails.get(room)
         if tail is None:
             self._evict_if_full()
-            tail = self._tails[room] = Tail(room, TAIL_LENGTH, self.backlog)
-        tail.users += 1
-        try:
-            while tail.head is None:
-                await asyncio.shield(self._load(tail))
-            yield tail
-        finally:
-            tail.users -= 1
-            tail.idle_since = asyncio.get_running_loop().time()
+            tail = self._tails[room] = Tail(room, TAIL_LENGTH, self.backlog, self._load)
+        return tail
 
     @property
     def users(self) -> int:
@@ -373,14 +365,12 @@ async def subscribe(
 
     After `heartbeat` seconds without an event, yield an empty batch. A slow subscriber receives
     everything it missed in one batch. Ends when the feed closes, and after `lifetime` seconds
-    (0: never). Raises `StoreUnavailable` and
-    `TooManyRooms` before the first batch, never after it.
+    (0: never). Raises `StoreUnavailable` and `TooManyRooms` only before the first batch.
     """
     hub = current()
-    time = asyncio.get_running_loop().time
-    ends_at = time() + lifetime
     async with hub.using(room) as tail:
-        generation = tail.generation
+        time, generation = tail.loop.time, tail.generation
+        ends_at = time() + lifetime
         batch = await _next(hub, tail, since, 0, generation)
         while True:
             yield batch
@@ -405,20 +395,14 @@ async def _next(
     generation: int,
     until: Until | None = None,
 ) -> Batch:
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = tail.loop.time() + seconds
     while True:
         head = tail.head
-        ended = hub.closing or tail.generation != generation
-        if head is not None and since is head and seconds and not ended:
-            # A subscriber that is up to date only has to wait: skip the comparison below.
-            if not await tail.changed(deadline, until):
-                return tail.after(since) or Batch(tail.room, since)
-            head = tail.head
         batch = tail.after(since) or await hub.store.read(tail.room, since)
         if batch.events or hub.closing or tail.generation != generation:
             return batch
         since = batch.cursor
-        if asyncio.get_running_loop().time() >= deadline:
+        if tail.loop.time() >= deadline:
             return batch
         if tail.head == head and not await tail.changed(deadline, until):
             return batch

@@ -4,39 +4,58 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from itertools import islice
+from typing import Any, Self
 
 from transports.events import Batch, Cursor, Event
 
 TICK = 0.05  # seconds by which a timeout may be late
 
-Until = Callable[[], Awaitable[None]]
+Until = Callable[[], Coroutine[Any, Any, None]]
+Load = Callable[["Tail"], Awaitable[None]]  # reads the history into a tail
 
 
 class Tail:
     """The last `length` events of `room`, dense up to `head`, and its waiters.
 
     A subscriber is only a cursor: subscribers at the same position share one batch, which is
-    therefore encoded once.
+    therefore encoded once. The room is in use while an `async with` block lasts.
     """
 
-    def __init__(self, room: str, length: int, backlog: int) -> None:
+    def __init__(self, room: str, length: int, backlog: int, load: Load) -> None:
         self.room = room
+        self.loop = asyncio.get_running_loop()
         self.head: Cursor | None = None  # None until the history has been read
-        self.users = 0
+        self.users = 0  # blocks
         self.generation = 0  # changes when all subscriptions have to end
         self.idle_since = 0.0  # on the loop's clock, in seconds; valid while users is 0
         self._backlog = backlog
+        self._load = load
         self._events: deque[Event] = deque(maxlen=length)
-        self._batches: dict[int, Batch] = {}
-        self._waiters: dict[asyncio.Future[bool], float] = {}  # with their deadlines
+        self._batches: dict[Cursor | None, Batch] = {}  # by the position before them
+        self._waiters: dict[asyncio.Future[bool] | _Interruption, float] = {}  # their deadlines
         self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self.users += 1
+        try:
+            while self.head is None:
+                await asyncio.shield(self._load(self))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.users -= 1
+        self.idle_since = self.loop.time()
 
     def after(self, since: Cursor | None) -> Batch | None:
         """Return the events after `since` (without it: the backlog); None if not in the tail."""
-        if self.head is None:
-            return None
+        batch = self._batches.get(since)
+        if batch is not None or self.head is None:
+            return batch
         available = len(self._events)
         if since is None:
             behind = min(self._backlog, self.head.seq)
@@ -46,10 +65,8 @@ class Tail:
             return None
         if not 0 <= behind <= available:
             return None
-        batch = self._batches.get(behind)
-        if batch is None:
-            events = tuple(islice(self._events, available - behind, None))
-            batch = self._batches[behind] = Batch(self.room, self.head, events)
+        events = tuple(islice(self._events, available - behind, None))
+        batch = self._batches[since] = Batch(self.room, self.head, events)
         return batch
 
     def contains(self, identity: str) -> bool:
@@ -100,12 +117,12 @@ class Tail:
 
         `deadline` is in seconds on the loop's clock.
         """
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiter = self.loop.create_future() if until is None else _Interruption(until)
         self._waiters[waiter] = deadline
         if self._timer is None or deadline < self._timer.when():
             self._set_timer(deadline)
         try:
-            return await (waiter if until is None else _first(waiter, until))
+            return await waiter
         finally:
             self._waiters.pop(waiter, None)
 
@@ -113,11 +130,11 @@ class Tail:
         # One timer for all waiters: one for each would cost more than the wait itself.
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire, deadline)
+        self._timer = self.loop.call_at(deadline, self._expire, deadline)
 
     def _expire(self, due: float) -> None:
         self._timer = None
-        now = max(due, asyncio.get_running_loop().time())  # the loop may run a timer slightly early
+        now = max(due, self.loop.time())  # the loop may run a timer slightly early
         for waiter, deadline in list(self._waiters.items()):
             if deadline <= now:
                 del self._waiters[waiter]
@@ -128,28 +145,31 @@ class Tail:
             self._set_timer(max(min(self._waiters.values()), now + TICK))
 
 
-async def _first(waiter: asyncio.Future[bool], until: Until) -> bool:
-    """Return the result of `waiter`, or False once `until()` has returned.
+class _Interruption:
+    """A waiter like a future, whose task runs `until()`: its result cancels the task there.
 
-    The task itself runs `until()`, and `waiter` cancels it there, as `asyncio.timeout` does: a
-    second task for each long poll would take a third of its CPU time.
+    A second task for each long poll would take a third of its CPU time.
     """
-    task = asyncio.current_task()
-    is_waiting, is_woken = True, False
 
-    def wake(_: asyncio.Future[bool]) -> None:
-        nonlocal is_woken
-        if is_waiting and task is not None:
-            is_woken = True
-            task.cancel()
+    def __init__(self, until: Until) -> None:
+        self._until, self._task = until, asyncio.current_task()
+        self._result: bool | None = None
 
-    waiter.add_done_callback(wake)
-    try:
-        await until()
-    except asyncio.CancelledError:
-        if task is None or not is_woken or task.uncancel():
-            raise
-        return waiter.result()
-    finally:
-        is_waiting = False
-    return False
+    def done(self) -> bool:
+        return self._result is not None
+
+    def set_result(self, result: bool) -> None:
+        self._result = result
+        if self._task is not None:
+            self._task.cancel()
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        """Return the result, or False once `until()` has returned."""
+        try:
+            yield from self._until().__await__()
+        except asyncio.CancelledError:
+            # Cancelled from elsewhere too: see `asyncio.timeout`.
+            if self._result is None or self._task is None or self._task.uncancel():
+                raise
+            return self._result
+        return False

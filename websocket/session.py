@@ -82,7 +82,7 @@ class Session:
             room = document.get("room")
             if not isinstance(room, str):
                 raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
-            await permitted(self._request.check, room)
+            await permitted(self._request.guard.check, room)
             await command(self, self._request, room, document)
         except Exception as error:
             return encode(problem_of(error, self._request.scope["path"]).message).decode()
@@ -107,7 +107,7 @@ class Session:
             detail = f"The limit of rooms on a socket is {most}; leave one first."
             raise Problem(409, "rooms", detail)
         cursor = parse_since(since)
-        await permitted(request.enter, room)
+        await permitted(request.guard.enter, room)
         self._subscribe(request, room, cursor)
 
     async def _leave(self, request: Request, room: str, document: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ class Session:
         if task is None:
             raise Problem(409, "left", f"The socket has not joined the room {room}.")
         task.cancel()
-        request.leave(room)
+        request.guard.leave(room)
 
     COMMANDS = {
         "publish": _publish,
@@ -126,8 +126,8 @@ class Session:
     }
 
     def close(self) -> None:
-        """Leave every room, after the socket has closed. Call it on the event loop."""
-        for task in self._rooms.values():
+        """Leave every room; a room's own task, if it calls this, goes on."""
+        for task in {*self._rooms.values()} - {asyncio.current_task()}:
             task.cancel()
         self._rooms.clear()
 
@@ -136,11 +136,7 @@ class Session:
         if self._ended:
             return
         self._ended = True
-        current = asyncio.current_task()
-        for task in self._rooms.values():
-            if task is not current:
-                task.cancel()
-        self._rooms.clear()
+        self.close()
         with contextlib.suppress(OSError):  # the client has disconnected
             await self._end(code, reason)
 

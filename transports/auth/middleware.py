@@ -17,7 +17,7 @@ from transports.auth.revalidation import Credential, UserConnection
 from transports.auth.sessions import session_user
 from transports.auth.tokens import QUERY_NAMES, bearer, in_subprotocols, read, user_of
 from transports.http.problems import Problem, problem_of
-from transports.http.request import Action, Request
+from transports.http.request import Action, parse_query
 from transports.http.scope import Application, Receive, Scope, Send
 
 DATABASE_TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
@@ -73,11 +73,8 @@ class TokenAuthMiddlewareStack:
             else:
                 user = ANONYMOUS.user
         except (Problem, DatabaseError, TimeoutError) as error:
-            problem = problem_of(error, scope["path"])
-            scope = {**scope, "user": ANONYMOUS.user, "guard": ANONYMOUS, "problem": problem}
-            await self.application(scope, receive, send)
-            return
-        scope = {**scope, "user": user, "guard": ANONYMOUS}
+            user, scope["problem"] = ANONYMOUS.user, problem_of(error, scope["path"])
+        scope["user"], scope["guard"] = user, ANONYMOUS
         if user.is_authenticated:
             await UserConnection(scope, credential).run(self.application, scope, receive, send)
         else:
@@ -87,7 +84,7 @@ class TokenAuthMiddlewareStack:
 def check_query(scope: Scope) -> None:
     """Raise `Problem` for a token in the URL, which logs and browser histories store."""
     query = scope.get("query_string", b"")
-    if b"token" in query and any(name in Request.parse_query(query) for name in QUERY_NAMES):
+    if b"token" in query and any(name in parse_query(query) for name in QUERY_NAMES):
         raise Problem(
             400,
             "token",

@@ -38,10 +38,9 @@ def check_room(room: str, user: Any, action: Action = "read") -> None:
 
 def is_open_to(room: str, user: Any, action: Action = "read") -> bool:
     """Return whether `user` has the permission in `room`, by the function in `MAY_ENTER`."""
-    function = _function(conf.MAY_ENTER) if conf.MAY_ENTER else may_enter
-    return bool(function(user, room, action))
+    return bool(_function(conf.MAY_ENTER)(user, room, action))
 
 
 @lru_cache(maxsize=8)
 def _function(path: str) -> Any:
-    return import_string(path)
+    return import_string(path) if path else may_enter

@@ -94,7 +94,8 @@ class UserConnection:
 
         self._task = asyncio.current_task()
         try:
-            await application({**scope, "guard": self}, receive, observed_send)
+            scope["guard"] = self
+            await application(scope, receive, observed_send)
         except asyncio.CancelledError:
             task, self._task = self._task, None  # no further cancellations
             if self._problem is None or task is None:

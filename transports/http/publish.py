@@ -158,7 +158,7 @@ async def publish(
             "type",
             f"'type' must be 'message', 'edit', 'delete' or omitted; got {shown(kind)}.",
         )
-    await permitted(request.check, room, "publish")
+    await permitted(request.guard.check, room, "publish")
     name, data = check_payload(document) if kind == "message" else (None, None)
     has_text = kind == "edit" or "text" in document or (name is None and data is None)
     is_deletion = kind == "delete"

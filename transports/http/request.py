@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -45,7 +45,7 @@ class Guard(Protocol):
     when that changes. Without a guard, every room is open."""
 
     def check(self, room: str, action: Action = "read") -> None:
-        """Raise `Problem` unless the room is open for the action."""
+        """Raise `Problem` unless `room` is a valid name and open for the action."""
 
     def enter(self, room: str) -> None:
         """Check now, and for as long as the request or socket lasts."""
@@ -64,7 +64,8 @@ class Unguarded:
     """The guard of a project without authentication: every room is open."""
 
     def check(self, room: str, action: Action = "read") -> None:
-        """Raise `Problem` if `MAY_ENTER` is set, which only the middleware can apply."""
+        """Raise `Problem` for an invalid name, or if only the middleware can apply `MAY_ENTER`."""
+        check_room_name(room)
         if conf.MAY_ENTER:
             raise Problem(403, "room", f"The setting MAY_ENTER {NEEDS_STACK}")
 
@@ -96,32 +97,14 @@ class Request:
             raise scope["problem"]
         self.scope, self.receive = scope, receive
         self.user: Any = scope.get("user", ANONYMOUS)
-        self._guard: Guard = scope.get("guard", UNGUARDED)
-        if self._guard is UNGUARDED and self.user.is_authenticated:
+        self.guard: Guard = scope.get("guard", UNGUARDED)
+        if self.guard is UNGUARDED and self.user.is_authenticated:
             # Without a guard, the connection would outlive a log-out.
             raise Problem(403, "user", f"A user's connection {NEEDS_STACK}")
-        self.query = self.parse_query(scope["query_string"])
+        self.query = parse_query(scope["query_string"])
         self.room: str = scope["url_route"]["kwargs"].get("room", "")
         if "room" in scope["url_route"]["kwargs"]:
-            self.enter(self.room)
-
-    @staticmethod
-    def parse_query(query: bytes) -> dict[str, str]:
-        text = query.decode("ascii", "replace")
-        return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
-
-    def check(self, room: str, action: Action = "read") -> None:
-        """Raise `Problem` unless `room` is a valid name and the user may do `action` there."""
-        check_room_name(room)
-        self._guard.check(room, action)
-
-    def enter(self, room: str) -> None:
-        """Check now, and for as long as the connection is open."""
-        check_room_name(room)
-        self._guard.enter(room)
-
-    def leave(self, room: str) -> None:
-        self._guard.leave(room)
+            self.guard.enter(self.room)
 
     def present(self, room: str) -> AbstractAsyncContextManager[None]:
         """Announce the client in `room` while the block lasts, if the request has a `name`."""
@@ -156,12 +139,20 @@ class Request:
         return min(float(text), most)
 
 
+@lru_cache(maxsize=128)
+def parse_query(query: bytes) -> Mapping[str, str]:
+    """Return the parameters in `query`: clients at the same position send the same."""
+    text = query.decode("ascii", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
+
+
 def check_room_name(room: str) -> None:
     """Raise `Problem` unless `room` is a valid name of a room."""
     if not ROOM_NAME.fullmatch(room):
         raise Problem(404, "room", NO_ROOM)
 
 
+@lru_cache(maxsize=1024)
 def parse_since(text: str | None) -> Cursor | None:
     """Return the cursor in `text`; None if it is empty. Raises `Problem`."""
     if not text:

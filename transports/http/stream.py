@@ -78,11 +78,11 @@ class StreamEndpoint(Endpoint):
                 ]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 if request.scope["method"] != "HEAD":
-                    await send(_chunk(self.preamble(first) + self._data(first)))
+                    await send(self._chunk(first, self.preamble(first)))
                     meter.delivered(first, live=False)
                     try:
                         async for batch in batches:
-                            await send(_chunk(self._data(batch)))
+                            await send(self._chunk(batch))
                             meter.delivered(batch)
                     except OSError:  # the client has disconnected (ASGI: `send` raises it)
                         return
@@ -92,9 +92,6 @@ class StreamEndpoint(Endpoint):
         finally:
             meter.closed()
 
-    def _data(self, batch: Batch) -> bytes:
-        return batch.encoded_by(self.frame) if batch.events else self.heartbeat
-
-
-def _chunk(data: bytes) -> dict[str, object]:
-    return {"type": "http.response.body", "body": data, "more_body": True}
+    def _chunk(self, batch: Batch, before: bytes = b"") -> dict[str, object]:
+        data = batch.encoded_by(self.frame) if batch.events else self.heartbeat
+        return {"type": "http.response.body", "body": before + data, "more_body": True}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -204,8 +204,9 @@ class PresenceMiddleware:
     async def stop(self) -> None:
         """Do nothing: the lease of the last report expires."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.application({**scope, "presence": self}, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["presence"] = self
+        return self.application(scope, receive, send)
 
     def present(self, request: Request, room: str) -> AbstractAsyncContextManager[None]:
         return presence().staying(request, room, own_name(request))

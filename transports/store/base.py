@@ -101,7 +101,7 @@ class Extent:
             resets = (reset(room, Cursor(self.epoch, start), start - since.seq),)
         else:
             start = since.seq
-        following = islice(events, start - self.first + 1, None)
+        following = islice(events, start - self.first + 1, None) if start < self.last else ()
         return Batch(room, Cursor(self.epoch, self.last), (*resets, *following))
 
 
