@@ -27,7 +27,7 @@ from transports.registry import BY_NAME
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 HTTP = ["polling", "longpoll", "streaming", "sse"]
@@ -241,7 +241,7 @@ class PageSource:
         await self.page.evaluate(f"pass({milliseconds})")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[ScriptedServer]:
     scripted = ScriptedServer()
     await scripted.start()
@@ -249,15 +249,16 @@ async def server() -> AsyncIterator[ScriptedServer]:
     await scripted.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page(browser: Browser) -> Page:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
     page = await browser.new_page()
     # Almost no jitter: back-off waits a hundredth of its ceiling.
     await page.add_init_script("Math.random = () => 0.01")
-    return page
+    yield page
+    await page.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def source(page: Page, server: ScriptedServer) -> PageSource:
     await page.goto(server.url)  # ends the sources of the previous test
     return PageSource(page)
@@ -701,7 +702,7 @@ class Sockets:
         return (await self.connections.first(number))[-1]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def sockets() -> AsyncIterator[tuple[Sockets, str]]:
     handler = Sockets()
     async with serve(handler, "127.0.0.1", 0) as server:
@@ -876,7 +877,7 @@ CROSS_ORIGIN = """async ({ module, name, url, room, credentials }) => {
 }"""
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page_of_second_origin(context: BrowserContext, second_origin: str) -> AsyncIterator[Page]:
     elsewhere = ScriptedServer()
     await elsewhere.start(urlsplit(second_origin).port or 0)

@@ -77,6 +77,7 @@ def run(command: str, *arguments: str) -> None:
         ("advise --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("doctor http://localhost --language fr", "--language: invalid choice: 'fr' .*en.*ko"),
         ("runworker bogus", "must be one of background-tasks; got 'bogus'"),
+        ("runworker background-tasks", "REDIS_URL"),
         ("demo --server apache", "--server: invalid choice: 'apache' .*uvicorn"),
         ("demo --room Kitchen --no-browser", "--room: A room's name must .* Got 'Kitchen'"),
         # Numbers.
@@ -102,7 +103,9 @@ def run(command: str, *arguments: str) -> None:
         ("advise --rtt -5", "round trip in ms must be finite and 0 or more; got -5"),
         ("demo --port 70000", "--port must be from 0 to 65535; got 70000"),
         ("production --port 70000", "--port must be from 1 to 65535; got 70000"),
+        ("production --port 0", "--port must be from 1 to 65535; got 0"),
         ("production --servers 0", "--servers must be from 1 .*got 0"),
+        ("production --workers -1", "--workers must be from 0 .*got -1"),
         ("production --directory table.csv/x", "--directory: cannot create .*Not a directory"),
         ("doctor http://localhost --idle 56", "--idle must be .* at most 55; got 56"),
         ("doctor http://localhost --idle 0", "--idle must be .* got 0"),
