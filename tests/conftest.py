@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")
 os.environ["LC_ALL"] = "C.UTF-8"  # the language of the commands' output
 os.environ["DATABASE_URL"] = ""  # a developer's own database
+# The tests start hundreds of processes, each of which would compile the whole project.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 django.setup()
 
 from django.conf import settings

@@ -35,7 +35,7 @@ from transports.registry import TECHNIQUES
 pytestmark = [pytest.mark.own_server]
 
 # `TASKS=300 WORKERS=4` is the long form.
-TASKS, WORKERS = int(os.environ.get("TASKS", 40)), int(os.environ.get("WORKERS", 3))
+TASKS, WORKERS = int(os.environ.get("TASKS", 24)), int(os.environ.get("WORKERS", 3))
 STEPS = 3  # events that each task publishes
 LEASE = 2.0  # seconds
 
