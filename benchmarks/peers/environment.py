@@ -36,9 +36,9 @@ def versions() -> dict[str, str]:
 
 def _install() -> None:
     print(f"Installing the peers into {DIRECTORY.relative_to(ROOT)} …", file=sys.stderr)
-    # Without a pip of its own, and without compiling what is never imported: that takes seconds.
+    # By this environment's pip: to install another one takes seconds.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(DIRECTORY)]
-    options = ["-qq", "--no-compile", "--no-deps", "--require-hashes"]
+    options = ["-qq", "--no-deps", "--require-hashes"]
     commands = (
         [sys.executable, "-m", "venv", "--without-pip", "--clear", str(DIRECTORY)],
         [*pip, "install", *options, "-r", str(LOCK)],

@@ -1,4 +1,6 @@
-"""The contract suite: every technique, over every history, over a live server.
+"""The contract suite: every technique, over a live server, and over both histories.
+
+A test of HTTP or of frames alone runs over one history.
 
 `SERVER_URL=http://host:port pytest tests/contract` runs it against any other server of the
 same wire contract.

@@ -83,6 +83,13 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
+        r"test_a_target_that_is_too_long",
+        "A request line of more than 16 KiB closes the connection without a response (Twisted's "
+        "`MAX_LENGTH`).",
+        "https://docs.twistedmatrix.com/en/stable/api/twisted.protocols.basic.LineReceiver.html",
+    ),
+    Deviation(
+        "daphne",
         r"test_half_closed_client_receives",
         "Twisted closes the connection when the client has closed its sending side (a short poll "
         "may be answered before).",
@@ -181,7 +188,8 @@ DEVIATIONS = [
     ),
     Deviation(
         "hypercorn",
-        r"test_other_content_types_are_rejected",
+        r"test_other_content_types_are_rejected"
+        r"|test_invalid_and_forbidden_rooms_are_rejected\[.*publish",
         "If a body is rejected before it has been read, the connection closes after a response "
         "without `Connection: close`: a client that reuses it may fail.",
         "https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
