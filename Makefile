@@ -31,8 +31,9 @@ doctor: $(VENV)/.runtime ## Check what a proxy does to each technique (URL=https
 conform: $(VENV)/.runtime ## Check a server against the standards (URL=https://…, PROFILE=sse)
 	@$(BIN)/python manage.py conform $(URL) --profile $(or $(PROFILE),ours) $(ARGS)
 
+# More workers than cores: most tests wait.
 test: install ## Run every test, as CI does
-	@$(BIN)/python -m pytest -n 4 $(ARGS)
+	@$(BIN)/python -m pytest -n 6 $(ARGS)
 
 coverage: install ## Run every test and show the untested branches (takes half as long again)
 	@$(BIN)/python -m pytest -n 3 -p pytest_cov --cov --cov-report=term $(ARGS)

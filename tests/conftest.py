@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority
 os.environ["LC_ALL"] = "C.UTF-8"  # the language of the commands' output
 os.environ.pop("LANGUAGE", None)  # precedes LC_ALL in the standard library's gettext
 os.environ["DATABASE_URL"] = ""  # a developer's own database
+# The tests start hundreds of processes, each of which would compile the whole project.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 django.setup()
 
 from django.conf import settings
@@ -25,12 +29,14 @@ from django.utils import translation
 
 settings.MAY_ENTER = ""  # in this process: no test of it runs the directory of rooms
 settings.PASSWORD_HASHERS = ["tests.support.hashers.OneIteration"]
-from xdist.scheduler import LoadScopeScheduling
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.chromium import ELSEWHERE
 from tests.support.database import migrated_postgresql
 from tests.support.live import SERVER, LiveServer
 from tests.support.postgresql_server import PostgreSQLServer
+from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.waiting import BOUND
 
@@ -49,47 +55,43 @@ HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]
 SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 
 
-# Their servers and browsers take longer to start than most of their tests, so each of these files
-# runs in one worker. (pytest 9.2 and later ignore xdist's own groups, by marker.)
-TOGETHER = {
-    f"tests/{name}.py"
-    for name in (
-        "browser/test_examples",
-        "browser/test_lanes",
-        "browser/test_page",
-        "browser/test_sources",
-        "browser/test_technique_pages",
-        "contract/test_replay",
-        "server/test_access",
-        "server/test_background",
-        "server/test_bad_input",
-        "server/test_doctor",
-        "server/test_failover",
-        "server/test_faults",
-        "server/test_package",
-        "server/test_production",
-        "server/test_demo_controls",
-        "server/test_backpressure",
-        "server/test_other_servers",
-    )
-}
-
-
-class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """A scheduler that gives free workers single tests, but the files in `TOGETHER` as a whole."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if file in TOGETHER else nodeid
+# Each file runs in one worker, since its servers and browsers take longer to start than most tests.
+# The files that take longest start first, so that none of them is the last one to end.
+SLOWEST = (
+    "browser/test_page",
+    "browser/test_lanes",
+    "server/test_production_parts",
+    "server/test_benchmarks",
+    "server/test_comparison_run",
+    "server/test_background",
+    "server/test_doctor",
+    "server/test_faults",
+    "server/test_outage",
+    "server/test_access",
+    "server/test_doctor_platforms",
+    "server/test_production",
+    "browser/test_fifth_technique",
+    "server/test_start",
+    "server/test_presence",
+    "contract/test_replay",
+    "browser/test_sources",
+    "server/test_chapters",
+    "browser/test_demo_page",
+    "browser/test_technique_pages",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    config.option.loadscopereorder = False  # by number of tests
+    return LoadFileScheduling(config, log)
 
 
+@pytest.hookimpl(trylast=True)  # after pytest has put the tests with one server together
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Expect servers other than Uvicorn to fail the tests in the table of deviations."""
+    """Put the slowest files first, and mark the deviations of other servers than Uvicorn."""
+    ranks = {ROOT / "tests" / f"{name}.py": rank for rank, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         server = str(parameters.get("other_server", "" if SERVER_URL else SERVER))

@@ -36,10 +36,12 @@ def versions() -> dict[str, str]:
 
 def _install() -> None:
     print(f"Installing the peers into {DIRECTORY.relative_to(ROOT)} …", file=sys.stderr)
-    pip = [str(DIRECTORY / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    # By this environment's pip: to install another one takes seconds.
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(DIRECTORY)]
+    options = ["-qq", "--no-deps", "--require-hashes"]
     commands = (
-        [sys.executable, "-m", "venv", "--clear", str(DIRECTORY)],
-        [*pip, "install", "-qq", "--no-deps", "--require-hashes", "-r", str(LOCK)],
+        [sys.executable, "-m", "venv", "--without-pip", "--clear", str(DIRECTORY)],
+        [*pip, "install", *options, "-r", str(LOCK)],
     )
     try:
         for command in commands:

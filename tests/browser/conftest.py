@@ -1,4 +1,4 @@
-"""A Chromium for each file of browser tests, and a context that is cleared after each test."""
+"""A Chromium for each worker, and a context that is cleared after each test."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.page import VIEW, cleared
 expect.set_options(timeout=10_000)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_context(browser: Browser) -> BrowserContext:
     return await browser.new_context(**VIEW)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def context(shared_context: BrowserContext) -> AsyncIterator[BrowserContext]:
     async with cleared(shared_context) as context:
         yield context

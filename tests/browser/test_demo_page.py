@@ -23,7 +23,7 @@ from tests.support.waiting import BOUND
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 DRAG = """(text) => {

@@ -35,7 +35,7 @@ from tests.tools.frames import DRAW
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 OPEN = ["streaming", "sse", "websocket"]

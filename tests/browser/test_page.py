@@ -37,11 +37,11 @@ from transports.registry import TECHNIQUES
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext, memory_live_server: LiveServer, room: str) -> Page:
     return await open_page(context, memory_live_server.url, room)
 

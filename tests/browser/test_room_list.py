@@ -15,7 +15,7 @@ from tests.support.page import LANES, open_page, received
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 

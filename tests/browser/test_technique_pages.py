@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
-from playwright.async_api import Browser, expect
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, expect
 
 from realtime_demo.web.technique_pages import PAGES, TechniquePage
 from tests.support.chromium import console_errors
@@ -14,18 +17,24 @@ from tests.support.page import lane, violations
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def phone(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(
+        locale="ko", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    )
+    yield context
+    await context.close()
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.app)
 async def test_technique_page_is_live_and_accessible(
-    browser: Browser, memory_live_server: LiveServer, page: TechniquePage
+    phone: BrowserContext, memory_live_server: LiveServer, page: TechniquePage
 ) -> None:
-    context = await browser.new_context(
-        locale="ko", viewport={"width": 390, "height": 844}, reduced_motion="reduce"
-    )
-    tab = await context.new_page()
+    tab = await phone.new_page()
     errors = console_errors(tab)
     await tab.goto(f"{memory_live_server.url}/{page.app}/")
     for name in page.names:
@@ -38,7 +47,7 @@ async def test_technique_page_is_live_and_accessible(
     assert await tab.evaluate("document.documentElement.scrollWidth") == 390
     assert await violations(tab) == []
     assert errors == []
-    await context.close()
+    await tab.close()
 
 
 async def test_language_link_keeps_the_current_settings(

@@ -10,8 +10,10 @@ import pytest
 from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, frame
 from transports.registry import Technique
 
+from .conftest import one_history
 from .test_problems import SOCKETS
 
+pytestmark = one_history
 BODY_SIZE = 65_536
 
 

@@ -12,8 +12,10 @@ from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, heade
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 
+from .conftest import one_history
 from .feeds import publish
 
+pytestmark = one_history
 BODY_SIZE = 65_536
 CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
 JSON = "Content-Type: application/json"

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 from tests.support.redis_server import RedisServer
-from transports.registry import Technique
+from transports.registry import TECHNIQUES, Technique
 
 from .feeds import collect, cursor_of, publish
 
@@ -25,29 +25,32 @@ def two(redis_server: RedisServer) -> Iterator[tuple[str, str]]:
         yield one.url, other.url
 
 
-async def test_events_reach_clients_of_other_processes(
-    technique: Technique, two: tuple[str, str], room: str
-) -> None:
+async def test_events_reach_clients_of_other_processes(two: tuple[str, str], room: str) -> None:
     total = 40
     async with (
         httpx.AsyncClient(base_url=two[0]) as first,
         httpx.AsyncClient(base_url=two[1]) as second,
     ):
         since = await cursor_of(first, room)
-        collecting = [
-            asyncio.create_task(collect(technique, url, room, since, count=2 * total))
+        collecting = {
+            (technique.name, url): asyncio.create_task(
+                collect(technique, url, room, since, count=2 * total)
+            )
+            for technique in TECHNIQUES
             for url in two
-        ]
+        }
         await asyncio.gather(
             publish(first, room, (f"here {n}" for n in range(total))),
             publish(second, room, (f"there {n}" for n in range(total))),
         )
-        received, received_by_second = await asyncio.gather(*collecting)
-    assert [event.cursor.seq for event in received] == list(range(1, 2 * total + 1))
-    assert received == received_by_second
-    assert {event.text for event in received} == {
+        received = {client: await task for client, task in collecting.items()}
+    expected = received[TECHNIQUES[0].name, two[0]]
+    assert [event.cursor.seq for event in expected] == list(range(1, 2 * total + 1))
+    assert {event.text for event in expected} == {
         f"{process} {n}" for process in ("here", "there") for n in range(total)
     }
+    for client, events in received.items():
+        assert events == expected, client
 
 
 async def test_a_client_moves_between_processes(

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 
 from tests.support.raw import RawConnection
 
+from .conftest import one_history
 from .feeds import BOUND
 
 # Headers from which some server or framework takes the mount point, the client or the scheme.
@@ -63,6 +64,7 @@ async def test_proxy_headers_of_a_client_are_ignored(
             assert request[member] == plain[member], headers
 
 
+@one_history
 @pytest.mark.parametrize("value", ["/websocket", "/polling", "/evil", "/", "//", "%2f", "\xff"])
 @pytest.mark.parametrize("name", ["Daphne-Root-Path", "daphne-root-path", "Root-Path"])
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES.keys())

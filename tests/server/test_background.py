@@ -23,7 +23,6 @@ from background.conf import TaskConf
 from background.functions import run_function
 from background.models import Task
 from background.work import LINES, WORK, Job
-from realtime_demo.asgi_servers import SERVERS
 from tests.contract.feeds import collect, cursor_of
 from tests.support.database import migrated
 from tests.support.live import LiveServer
@@ -161,9 +160,8 @@ async def test_each_effect_happens_once_if_a_worker_is_killed(
                 done: set[str] = set()
                 while True:
                     # Tasks are claimed in order: the oldest that are not done are running.
-                    for location in [location for location in locations if location not in done][
-                        :20
-                    ]:
+                    unfinished = [location for location in locations if location not in done]
+                    for location in unfinished[:5]:
                         task = (await http.get(location)).json()
                         if task["status"] == "done":
                             done.add(location)
@@ -171,7 +169,7 @@ async def test_each_effect_happens_once_if_a_worker_is_killed(
                             processes[int(task["worker"].split(":")[1])].kill()
                             return
                     assert len(done) < TASKS, "no task was seen running"
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.05)
 
             await asyncio.gather(start(), kill_midway())
             tasks = [await end_of(http, location, 300) for location in locations]
@@ -268,17 +266,6 @@ async def test_a_worker_survives_a_redis_restart(tmp_path: Path, room: str) -> N
                 assert (task["status"], task["attempts"]) == ("done", 1)
                 events = (await http.get(f"/polling/{room}/")).json()["events"]
                 assert [event["text"] for event in events] == ["after"], "Redis restarted empty"
-
-
-@pytest.mark.parametrize("name", SERVERS)
-async def test_a_task_runs_on_each_server(name: str, tmp_path: Path, room: str) -> None:
-    """Daphne has no lifespan: the worker starts with the first request."""
-    with LiveServer(server=name, env=environment(tmp_path)) as server:
-        async with httpx.AsyncClient(base_url=server.url) as http:
-            location = await start_task(http, "announcement", room=room, text="Lunch!")
-            assert (await end_of(http, location))["status"] == "done"
-            (event,) = (await http.get(f"/polling/{room}/")).json()["events"]
-            assert (event["type"], event["text"]) == ("announcement", "Lunch!")
 
 
 async def test_a_task_that_no_worker_would_run_is_rejected(

@@ -6,8 +6,6 @@ import asyncio
 import csv
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
 from tests.support import broken_server, skewed_server
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
 from tests.support.raw_server import serving_at
 from tests.support.redis_server import free_port
 from tests.support.waiting import repeated_after_a_stall
@@ -192,27 +189,20 @@ async def test_self_check_measures_an_added_delay() -> None:
     assert added.later.low > 0.05
 
 
-def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "compare", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
-
-
-def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
+def test_command_prints_and_writes_the_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = {name: str(tmp_path / f"out.{name}") for name in ("json", "csv", "html")}
-    completed = compare(
+    call_command(
+        "compare",
         *("--techniques", "websocket,polling", "--sweep", "interval=0.1,0.3", "--together"),
         *("--duration", "1.5", "--rounds", "1", "--warmup", "0.2", "--clients", "2"),
         *("--rate", "20", "--rtt", "10"),
         *("--json", files["json"], "--csv", files["csv"], "--report", files["html"]),
     )
-    assert completed.returncode == 0, completed.stderr
+    printed = capsys.readouterr().out
     for word in ("Ledger", "WebSocket", "Polling", "rtt 10 ms"):
-        assert word in completed.stdout
+        assert word in printed
     saved: dict[str, Any] = json.loads(Path(files["json"]).read_text())
     assert [each["settings"]["interval"] for each in saved["configurations"]] == [0.1, 0.3]
     assert saved["complete"] is True and saved["environment"]["packages"]["Django"]
@@ -228,7 +218,7 @@ def test_command_prints_and_writes_the_result(tmp_path: Path) -> None:
         for configuration in saved["configurations"]
         for technique in configuration["techniques"].values()
     )
-    assert ("Predicted and measured" in completed.stdout) == bool(drawn)
+    assert ("Predicted and measured" in printed) == bool(drawn)
     assert page.count('aria-label="Mean delay against polling interval"') == 1
     assert page.count("share of events within a delay</text>") == drawn
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from realtime_demo.doctor.checks import Examination, Unreachable
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import Remedy
 from realtime_demo.production import programs
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
 from tests.support.raw_server import serving_at
 
 pytestmark = [pytest.mark.own_server]
@@ -93,10 +92,10 @@ async def test_a_rejection_by_the_application_is_not_the_proxys() -> None:
     assert "refuses" not in {finding.what for finding in findings}
 
 
-def test_progress_is_on_stderr(memory_live_server: LiveServer) -> None:
-    command = [sys.executable, "manage.py", "doctor", memory_live_server.url, "--idle", "6"]
-    examined = subprocess.run(
-        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert examined.stderr.startswith(f"Examining {memory_live_server.url} for about 6 s …\n… 5 s")
-    assert examined.stdout.startswith("[")
+def test_progress_is_on_stderr(
+    memory_live_server: LiveServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("doctor", memory_live_server.url, "--idle", "6", "--json")
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"Examining {memory_live_server.url} for about 6 s …\n… 5 s")
+    assert printed.out.startswith("[")

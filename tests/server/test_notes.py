@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-import subprocess
-import sys
 from importlib.metadata import requires
 from io import StringIO
 from pathlib import Path
@@ -104,16 +102,16 @@ def test_a_claim_is_translated(claim: Claim) -> None:
             assert gettext(text) != text
 
 
-def test_the_command_prints_verdict_experiment_and_tests() -> None:
-    """In Korean, in a process of its own; an experiment that needs no server."""
-    command = [sys.executable, "manage.py", "notes", "13", "--language", "ko"]
-    completed = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=True
-    )
+def test_the_command_prints_verdict_experiment_and_tests(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In Korean; an experiment that needs no server."""
+    call_command("notes", "13", "--language", "ko")
+    printed = capsys.readouterr().out
     with override("ko"):
-        assert gettext(CLAIMS[12].condition) in completed.stdout
-    assert "150" in completed.stdout and "100" in completed.stdout
-    assert "tests/server/test_notes.py::test_a_verdict_is_observed" in completed.stdout
+        assert gettext(CLAIMS[12].condition) in printed
+    assert "150" in printed and "100" in printed
+    assert "tests/server/test_notes.py::test_a_verdict_is_observed" in printed
 
 
 def test_the_command_lists_without_experiments(

@@ -74,13 +74,15 @@ async def test_people_of_a_killed_process_are_removed_once(redis_server: RedisSe
         await killed.report({"r": 7})
         await killed.hold([ADA, GRACE, Person("s", "name/with slash")])
         await alive.hold([GRACE])
-        removed = await alive.report(
-            {}
-        )  # if this machine stalled, the lease may have expired already
-        async with asyncio.timeout(BOUND):
-            while not removed:
-                reports = await asyncio.gather(alive.report({}), other.report({}))
-                removed = [person for report in reports for person in report]
+        # If this machine stalled, the lease may have expired already.
+        removed = await alive.report({})
+
+        async def are_removed() -> bool:
+            reports = await asyncio.gather(alive.report({}), other.report({}))
+            removed.extend(person for report in reports for person in report)
+            return bool(removed)
+
+        await until_async(are_removed)
         assert sorted(removed) == [ADA, Person("s", "name/with slash")]
         others = await other.others()
         assert (others.people, others.connections) == ({GRACE}, {})

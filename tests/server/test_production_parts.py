@@ -12,30 +12,39 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import psutil
 import pytest
+import redis
+from django.core.management import CommandError, call_command
+from django.test import override_settings
 
+from realtime_demo.management.commands.production import BUS
 from realtime_demo.production import certificate
 from realtime_demo.production.child import PARENT, end_group
-from realtime_demo.production.paths import Paths
+from realtime_demo.production.paths import NODES, Paths
 from realtime_demo.production.readiness import check, opener
 from realtime_demo.production.supervisord import instance_lock
+from tests.contract.feeds import publish
 from tests.support.live import LiveServer
 from tests.support.production import Production
 from tests.support.program import ROOT
 from tests.support.redis_server import free_port
 from tests.support.waiting import BOUND, until
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Starting(Production):
     """A deployment that counts as started once it has printed `until`."""
 
-    def __init__(self, directory: Path, until: str) -> None:
-        super().__init__(directory, servers=1)
+    def __init__(self, directory: Path, until: str, *arguments: str) -> None:
+        super().__init__(directory, *arguments, servers=1)
         self.ready = re.compile(re.escape(until))
 
     def started(self, match: re.Match[str]) -> None:
@@ -43,10 +52,12 @@ class Starting(Production):
 
 
 @contextmanager
-def started(directory: Path, until: str = "spawned: 'worker'") -> Iterator[Production]:
+def started(
+    directory: Path, until: str = "spawned: 'worker'", *arguments: str
+) -> Iterator[Production]:
     """Yield a deployment that has printed `until`; kill all its processes afterwards."""
     try:
-        with Starting(directory, until) as production:
+        with Starting(directory, until, *arguments) as production:
             yield production
     finally:
         for process in processes(directory):
@@ -76,15 +87,52 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.own_server
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-async def test_nothing_is_orphaned_when_the_command_ends(number: int, tmp_path: Path) -> None:
+async def test_nothing_is_orphaned_when_the_command_is_killed(tmp_path: Path) -> None:
     with started(tmp_path) as running:
         await until(lambda: len(processes(tmp_path)) >= 5)
-        running.process.send_signal(number)
+        running.kill()
+        await nothing_runs(running)
+
+
+async def nothing_runs(ended: Production) -> None:
+    """Wait until all processes have ended, and another deployment may run in the directory."""
+    directory = ended.directory
+    await until(lambda: not processes(directory) and not listens(ended.port))
+    with instance_lock(Paths(directory)):
+        pass
+
+
+@pytest.mark.own_server
+@pytest.mark.redis
+async def test_a_deployment_on_a_cluster_delivers_and_ends(tmp_path: Path, room: str) -> None:
+    """It ends with its terminal (SIGHUP), and all six nodes with it."""
+    port = free_port_of_cluster()
+    options = ("--cluster", "--cluster-port", str(port))
+    with started(tmp_path, "Ready: ", *options) as running:
+        tls = ssl.create_default_context(cafile=str(Paths(tmp_path).certificate))
+        async with httpx.AsyncClient(base_url=running.url, verify=tls, timeout=BOUND) as http:
+            published = await publish(http, room, ["one", "two"])
+            batch = (await http.get(f"/polling/{room}/")).json()
+        assert [event["id"] for event in batch["events"]] == [event.id for event in published]
+        with redis.Redis(port=port) as node:
+            cluster: Any = node.execute_command("CLUSTER INFO")
+        assert (cluster["cluster_state"], cluster["cluster_known_nodes"]) == ("ok", str(NODES))
+        running.process.send_signal(signal.SIGHUP)
         running.process.wait(BOUND)
-        await until(lambda: not processes(tmp_path) and not listens(running.port))
-        with instance_lock(Paths(tmp_path)):  # another deployment may run there
-            pass
+        await nothing_runs(running)
+
+
+def free_port_of_cluster() -> int:
+    """Return the first of `NODES` free ports in a row, each with its bus port."""
+    while True:
+        first = free_port()
+        with suppress(OSError, OverflowError), ExitStack() as sockets:
+            for port in range(first, first + NODES):
+                for number in (port, port + BUS):
+                    probe = sockets.enter_context(socket.socket())
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", number))
+            return first
 
 
 @pytest.mark.own_server
@@ -93,11 +141,11 @@ async def test_nothing_is_orphaned_when_supervisord_is_killed(tmp_path: Path) ->
         os.kill(int(Paths(tmp_path).pid_file().read_text()), signal.SIGKILL)
         assert running.process.wait(BOUND) == 1
         assert "supervisord ended with -9" in running.output()
-        await until(lambda: not processes(tmp_path) and not listens(running.port))
+        await nothing_runs(running)
 
 
 @pytest.mark.own_server
-@pytest.mark.parametrize("until_printed", ["Starting", "RPC interface", "spawned: 'redis'"])
+@pytest.mark.parametrize("until_printed", ["Starting", "RPC interface"])
 async def test_an_early_interrupt_ends_what_has_started(until_printed: str, tmp_path: Path) -> None:
     with started(tmp_path, until_printed) as running:
         running.process.send_signal(signal.SIGINT)
@@ -167,51 +215,44 @@ def test_a_child_ends_leftovers_of_its_predecessor(tmp_path: Path) -> None:
         assert before.wait(5) == -signal.SIGKILL
 
 
-def production(*arguments: str) -> str:
-    """Return the error of `manage.py production` with invalid arguments."""
-    completed = subprocess.run(
-        [sys.executable, "manage.py", "production", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "REDIS_URL": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert completed.returncode == 1
-    assert "Traceback" not in completed.stderr
-    return completed.stderr
+@pytest.fixture
+def _signal_handlers() -> Iterator[None]:
+    """Restore the handlers of the signals that the command handles."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
+def error_of(*arguments: str) -> str:
+    """Return the error of `manage.py production`."""
+    with override_settings(REDIS_URL=""), pytest.raises(CommandError) as error:
+        call_command("production", *arguments)
+    return str(error.value)
+
+
+@pytest.mark.usefixtures("_signal_handlers")
 def test_one_deployment_runs_in_a_directory(tmp_path: Path) -> None:
     directory = tmp_path / "it"
     Paths(directory).make_directories()
     ports = ["--port", str(free_port()), "--metrics-port", str(free_port())]
     with instance_lock(Paths(directory)):
-        error = production("--directory", str(directory), *ports)
+        error = error_of("--directory", str(directory), *ports)
     assert "already" in error
     assert not (directory / "nginx.conf").exists(), "the first one's files are not overwritten"
 
 
 @pytest.mark.own_server
+@pytest.mark.usefixtures("_signal_handlers")
 def test_the_port_in_use_is_named(tmp_path: Path, memory_live_server: LiveServer) -> None:
-    ports = ["--port", str(free_port()), "--metrics-port", str(memory_live_server.port)]
-    error = production("--directory", str(tmp_path), *ports)
-    assert f"--metrics-port {memory_live_server.port + 1}" in error
-    assert "HTTPS_PORT" not in error
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("--servers", "0"), ("--workers", "-1"), ("--port", "0"), ("--port", "65536")],
-)
-def test_invalid_numbers_are_rejected(option: str, value: str, tmp_path: Path) -> None:
-    error = production("--directory", str(tmp_path), "--metrics-port", "0", option, value)
-    assert value in error
-
-
-def test_an_impossible_directory_is_rejected(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert "file/in" in production("--directory", str(tmp_path / "file" / "in"))
+    used, free = str(memory_live_server.port), str(free_port())
+    for option, other, hint in (
+        ("--port", "--metrics-port", "HTTPS_PORT="),
+        ("--metrics-port", "--port", "--metrics-port "),
+    ):
+        error = error_of("--directory", str(tmp_path), option, used, other, free)
+        assert f"{hint}{memory_live_server.port + 1}" in error
+        assert ("HTTPS_PORT" in error) == (option == "--port")
 
 
 @pytest.mark.own_server

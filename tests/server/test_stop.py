@@ -128,52 +128,43 @@ CONNECTIONS: dict[str, Open] = {
 }
 
 
-async def stop_with(
-    server: LiveServer, signal_number: int, connections: list[Open], seconds: float = SECONDS
-) -> None:
-    """Stop the server with the connections open; each must end within `seconds`."""
-    async with AsyncExitStack() as stack:
-        checks = [await open_connection(stack, server.url) for open_connection in connections]
-        if long_poll in connections:
-            async with httpx.AsyncClient(base_url=server.url) as http:
-                # Wait until the long poll has been received too.
-                expected = len(connections) - sum(
-                    open_connection in (idle, *HALF) for open_connection in connections
-                )
-
-                async def arrived() -> bool:
-                    return int((await http.get("/healthz")).json()["users"]) >= expected
-
-                await until_async(arrived)
-        began = time.monotonic()
-        server.process.send_signal(signal_number)
-        await asyncio.gather(*(check() for check in checks))
-        assert time.monotonic() - began < seconds
-        exit_code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
-        assert exit_code in (0, -signal_number)
-
-
-HALF = [CONNECTIONS[name] for name in CONNECTIONS if name.startswith("half")]
+async def ended(name: str, check: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await check()
+    except BaseException as error:
+        error.add_note(f"the connection: {name}")
+        raise
 
 
 @pytest.mark.parametrize("signal_number", SIGNALS, ids=lambda number: number.name)
 async def test_a_stop_ends_all_connections_together(signal_number: int) -> None:
     async def attempt() -> None:
         with LiveServer(env=SERVER_ENVIRONMENT) as server:
-            await stop_with(server, signal_number, list(CONNECTIONS.values()))
+            await stop_with_every_connection(server, signal_number)
             for word in ("Traceback", "destroyed", "never awaited", "ERROR"):
                 assert word not in server.output(), server.output()
 
     await retry_after_stall_async(STALL, attempt)
 
 
-@pytest.mark.parametrize("name", CONNECTIONS)
-async def test_a_stop_ends_each_kind_of_connection(name: str) -> None:
-    async def attempt() -> None:
-        with LiveServer(env=SERVER_ENVIRONMENT) as server:
-            await stop_with(server, signal.SIGTERM, [CONNECTIONS[name]])
+async def stop_with_every_connection(server: LiveServer, signal_number: int) -> None:
+    """Stop the server with all connections open; each must end within `SECONDS`."""
+    async with AsyncExitStack() as stack:
+        checks = {name: await open_(stack, server.url) for name, open_ in CONNECTIONS.items()}
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            # Wait until the long poll has been received too.
+            requests = [name for name in CONNECTIONS if "half" not in name and name != "polling"]
 
-    await retry_after_stall_async(STALL, attempt)
+            async def arrived() -> bool:
+                return int((await http.get("/healthz")).json()["users"]) >= len(requests)
+
+            await until_async(arrived)
+        began = time.monotonic()
+        server.process.send_signal(signal_number)
+        await asyncio.gather(*(ended(name, check) for name, check in checks.items()))
+        assert time.monotonic() - began < SECONDS
+        exit_code = await asyncio.to_thread(server.process.wait, server.stop_timeout)
+        assert exit_code in (0, -signal_number)
 
 
 @pytest.mark.redis

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 
 import httpx
@@ -37,20 +36,6 @@ async def test_ndjson_is_chunked_with_an_event_per_line(
         assert await connection.chunk() == first + b"\n"
         second = await publish(url, room, "2\n\u2028")
         assert await connection.chunk() == second + b"\n"
-
-
-async def test_http_1_0_stream_ends_with_the_connection(
-    memory_live_server: LiveServer, room: str
-) -> None:
-    """HTTP/1.0 has no chunks (RFC 9112 §6.1): the response ends with the connection."""
-    url = memory_live_server.url
-    first = await publish(url, room, "1")
-    for path in (f"/streaming/{room}/", f"/streaming/{room}/sse/"):
-        async with await RawConnection.open(url) as connection:
-            headers = headers_of(await connection.get(path, version="1.0"))
-            assert "transfer-encoding" not in headers
-            assert "content-length" not in headers
-            assert first in await connection.until(first)
 
 
 async def test_server_sent_events_have_id_and_data(
@@ -126,13 +111,3 @@ async def test_heartbeats_are_sent(heartbeat_server: LiveServer, room: str) -> N
             assert (await connection.chunk()).endswith(first.replace(b"START", start))
             for _ in range(3):
                 assert await connection.chunk() == heartbeat
-
-
-async def test_a_stop_sends_a_streams_last_chunk(room: str) -> None:
-    """The last chunk marks the response as complete (RFC 9112 §8)."""
-    with LiveServer(env=SERVER_ENVIRONMENT) as server:
-        async with await RawConnection.open(server.url) as connection:
-            await connection.get(f"/streaming/{room}/")
-            await connection.chunk()
-            assert server.stop() == -signal.SIGTERM  # Uvicorn raises the signal again
-            assert (await connection.rest()).endswith(b"0\r\n\r\n")

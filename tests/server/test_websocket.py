@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
@@ -39,20 +37,6 @@ async def test_a_batch_is_one_text_frame(
         batch = await socket.recv()
         assert json.loads(batch)["events"] == [event.json()]
         assert event.text in batch, "the event's bytes, unescaped"
-
-
-@pytest.mark.parametrize("path", PATHS)
-async def test_a_stop_closes_sockets_with_1012(room: str, path: str) -> None:
-    with LiveServer(env=SERVER_ENVIRONMENT) as server:
-        async with connect(server.ws_url + path.format(room=room)) as socket:
-            await socket.recv()
-            stopping = asyncio.create_task(asyncio.to_thread(server.stop))
-            with pytest.raises(ConnectionClosed) as closed:
-                async with asyncio.timeout(BOUND):
-                    await socket.recv()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 1012
-            assert await stopping == -signal.SIGTERM  # Uvicorn ends by the signal that it got
 
 
 @pytest.fixture(scope="module")

@@ -1,72 +1,40 @@
-"""The worker and task creation without Redis, with a hung Redis, or with a clock set back."""
+"""Tasks with a hung Redis, or with a clock set back."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from django.utils import timezone
 
+from background.models import Task
+from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
 
 from .test_background import environment
 
-CLAIMS = """
-import datetime
-import django
-django.setup()
-from django.utils import timezone
-from background.models import Task
-
-now = timezone.now()
-for status in ("waiting", "running"):
-    for seconds in (-1, 10, 3600):
-        then = now + datetime.timedelta(seconds=seconds)
-        Task.objects.create(kind=f"{status} {seconds}", status=status, claimable_at=then)
-while task := Task.objects.claim("me", 15.0):
-    print(task.kind)
-"""
-
 
 def test_a_clock_set_back_delays_no_task(tmp_path: Path) -> None:
     """A lease an hour ahead is implausible and claimable; one ten seconds ahead is valid."""
-    env = {
-        **os.environ,
-        **environment(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "realtime_demo.settings",
-    }
-    completed = subprocess.run(
-        [sys.executable, "-c", CLAIMS],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    expected = {
-        f"{status} {seconds}" for status in ("waiting", "running") for seconds in (-1, 3600)
-    }
-    assert set(completed.stdout.splitlines()) == expected
 
+    def claimed() -> Iterator[str]:
+        now = timezone.now()
+        for status in ("waiting", "running"):
+            for seconds in (-1, 10, 3600):
+                then = now + timedelta(seconds=seconds)
+                kind = f"{status} {seconds}"
+                Task.objects.create(kind=kind, status=status, claimable_at=then)
+        while task := Task.objects.claim("me", 15.0):
+            yield task.kind
 
-def test_a_worker_without_redis_is_an_error(tmp_path: Path) -> None:
-    completed = subprocess.run(
-        [sys.executable, "manage.py", "runworker", "background-tasks"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_PATH": str(tmp_path / "db.sqlite3"), "REDIS_URL": ""},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert completed.returncode == 1
-    assert "REDIS_URL" in completed.stderr
-    assert "Traceback" not in completed.stderr
+    with Accounts(tmp_path) as database:
+        kinds = database.now(lambda: set(claimed()))
+    assert kinds == {f"{status} {s}" for status in ("waiting", "running") for s in (-1, 3600)}
 
 
 @pytest.mark.own_server

@@ -9,13 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import dj_database_url
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 
 from tests.conftest import SERVER_ENVIRONMENT
 
-from .database import migrated
+from .database import default_database, migrated
 
 T = TypeVar("T")
 
@@ -39,13 +38,11 @@ class Accounts:
         }
 
     def __enter__(self) -> Self:
-        self._thread = ThreadPoolExecutor(1)
-        self._former = connections.settings["default"]
-        database = dj_database_url.parse(self.url or f"sqlite:///{self.path}")
-        settings_dict = connections.configure_settings({"default": dict(database)})
-        connections.settings["default"] = settings_dict["default"]
         if self.migrated and not self.url:
             migrated(self.path.parent)
+        self._thread = ThreadPoolExecutor(1)
+        self._database = default_database(self.url or f"sqlite:///{self.path}")
+        self._database.__enter__()
         return self
 
     def __exit__(
@@ -56,7 +53,7 @@ class Accounts:
     ) -> None:
         self.now(lambda: connection.close())
         self._thread.shutdown()
-        connections.settings["default"] = self._former
+        self._database.__exit__(kind, error, traceback)
 
     def now(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import dj_database_url
+from django.core.management import call_command
+from django.db import connection, connections
+
 from .postgresql_server import PostgreSQLServer
-from .program import ROOT
 
 TEMPLATE = "template_realtime"
 
@@ -36,20 +39,29 @@ def _template() -> Path:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
     path = Path(folder) / "db.sqlite3"
-    _migrate({"DATABASE_PATH": str(path)})
+    _migrate(f"sqlite:///{path}")
     return path
 
 
 @cache
 def _migrate_template(server: PostgreSQLServer) -> None:
     server.execute(f"CREATE DATABASE {TEMPLATE}")
-    _migrate({"DATABASE_URL": server.url(TEMPLATE)})
+    _migrate(server.url(TEMPLATE))
 
 
-def _migrate(env: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-        cwd=ROOT,
-        env={**os.environ, **env},
-        check=True,
-    )
+@contextmanager
+def default_database(url: str) -> Iterator[None]:
+    """Let the threads that the block starts use the database at `url`."""
+    former = connections.settings["default"]
+    configured = connections.configure_settings({"default": dict(dj_database_url.parse(url))})
+    connections.settings["default"] = configured["default"]
+    try:
+        yield
+    finally:
+        connections.settings["default"] = former
+
+
+def _migrate(url: str) -> None:
+    with default_database(url), ThreadPoolExecutor(1) as thread:
+        thread.submit(call_command, "migrate", verbosity=0).result()
+        thread.submit(lambda: connection.close()).result()

@@ -95,11 +95,15 @@ async def select_latest_event(page: Page) -> None:
 
 
 async def violations(page: Page) -> list[dict[str, Any]]:
-    """Return the violations that axe reports in the light and in the dark colours."""
+    """Return the violations that axe reports: in the light colours, and of contrast in the dark."""
     violations = []
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for scheme in schemes:
+    contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    schemes: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
+        ("light", {}),
+        ("dark", contrast),
+    )
+    for scheme, rules in schemes:
         await page.emulate_media(color_scheme=scheme)
-        options = {"resultTypes": ["violations"]}
+        options = {"resultTypes": ["violations"], **rules}
         violations += (await Axe().run(page, options=options)).response["violations"]
     return violations

@@ -20,7 +20,7 @@ STOP = 30.0  # seconds
 class Production(Program):
     """A running nginx, servers, a worker and Redis, while the block lasts; stopped as by Ctrl-C."""
 
-    def __init__(self, directory: Path, servers: int = 2) -> None:
+    def __init__(self, directory: Path, *arguments: str, servers: int = 2) -> None:
         try:
             programs.nginx()
         except programs.Missing as error:
@@ -31,7 +31,7 @@ class Production(Program):
         self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
         command = [sys.executable, "manage.py", "production"]
         command += ["--port", str(self.port), "--metrics-port", str(self.metrics_port)]
-        command += ["--servers", str(servers), "--directory", str(directory)]
+        command += ["--servers", str(servers), "--directory", str(directory), *arguments]
         super().__init__(
             command,
             re.compile(re.escape(f"Ready: {self.url}/")),

@@ -85,6 +85,7 @@ def run(command: str, *arguments: str) -> None:
         ("notes --write table.csv", "--write: expected an existing directory .*got 'table.csv'"),
         ("runworker background-tasks --layer x", "--layer must be one of default; got 'x'"),
         ("runworker bogus", "must be one of background-tasks; got 'bogus'"),
+        ("runworker background-tasks", "REDIS_URL"),
         ("demo --server apache", "--server: invalid choice: 'apache' .*uvicorn"),
         ("demo --room Kitchen --no-browser", "--room: A room's name must .* Got 'Kitchen'"),
         # Numbers.
@@ -113,7 +114,9 @@ def run(command: str, *arguments: str) -> None:
         ("advise --rooms 0", "--rooms must be 1 or more; got 0"),
         ("demo --port 70000", "--port must be from 0 to 65535; got 70000"),
         ("production --port 70000", "--port must be from 1 to 65535; got 70000"),
+        ("production --port 0", "--port must be from 1 to 65535; got 0"),
         ("production --servers 0", "--servers must be from 1 .*got 0"),
+        ("production --workers -1", "--workers must be from 0 .*got -1"),
         ("production --directory table.csv/x", "--directory: cannot create .*Not a directory"),
         ("doctor http://localhost --idle 56", "--idle must be .* at most 55; got 56"),
         ("doctor http://localhost --idle 0", "--idle must be .* got 0"),

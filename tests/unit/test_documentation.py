@@ -6,7 +6,7 @@ import argparse
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,6 @@ FILES = subprocess.run(
 PAGES = [ROOT / name for name in FILES if name.endswith(".md")]
 GENERATED = ("build/", "docs/measurements/", "exercises/")
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
 
 def anchors(page: Path) -> list[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
@@ -33,35 +31,35 @@ def anchors(page: Path) -> list[str]:
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-@every_page
-def test_links_have_targets(page: Path) -> None:
+def broken_links(page: Path) -> Iterator[str]:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if link.startswith(("https://", "http://")):
             continue
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
-        assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield f"{page}: {link}"
 
 
-@every_page
-def test_named_files_exist(page: Path) -> None:
+def missing_files(page: Path) -> Iterator[str]:
     names = re.findall(
         r"`([\w./@-]+/[\w.@-]*\.(?:py|js|md|json|conf|yaml|html|svg))`", page.read_text()
     )
     for name in names:
-        if not name.startswith((*GENERATED, "/")):
-            assert any(f"/{file}".endswith(f"/{name}") for file in FILES), name
+        is_foreign = name.startswith((*GENERATED, "/"))
+        if not is_foreign and not any(f"/{file}".endswith(f"/{name}") for file in FILES):
+            yield f"{page}: {name}"
 
 
-@every_page
-def test_named_commands_exist(page: Path) -> None:
+def unknown_commands(page: Path) -> Iterator[str]:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     text = "\n".join(re.findall(r"^```console.*?^```|`[^`\n]+`", page.read_text(), re.M | re.S))
     for name in re.findall(r"(?:^\$ |`|&& )(?:[A-Z_]+=\S+ )*make ([a-z-]+)", text, re.MULTILINE):
-        assert name in targets, f"make {name}"
+        if name not in targets:
+            yield f"{page}: make {name}"
     for name in re.findall(r"manage\.py ([a-z_]+)", text):
-        assert name in get_commands(), f"manage.py {name}"
+        if name not in get_commands():
+            yield f"{page}: manage.py {name}"
 
 
 # The management command or tool of each target of the Makefile, and the argument of each variable.
@@ -113,13 +111,19 @@ def arguments_of(variables: str) -> list[str]:
     return arguments
 
 
-@every_page
-def test_documented_commands_have_valid_arguments(page: Path) -> None:
+def invalid_arguments(page: Path) -> Iterator[str]:
     for command, arguments in commands_of(page):
         try:
             parser_of(command).parse_args(arguments)
         except (SystemExit, CommandError) as error:
-            pytest.fail(f"{command} {shlex.join(arguments)}: {error}")
+            yield f"{page}: {command} {shlex.join(arguments)}: {error}"
+
+
+@pytest.mark.parametrize(
+    "faults", [broken_links, missing_files, unknown_commands, invalid_arguments]
+)
+def test_what_a_page_names_exists(faults: Callable[[Path], Iterator[str]]) -> None:
+    assert [fault for page in PAGES for fault in faults(page)] == []
 
 
 def outline(page: Path) -> list[str]:
@@ -141,9 +145,9 @@ def outline(page: Path) -> list[str]:
 TRANSLATED = [name.removesuffix(".ko.md") for name in FILES if name.endswith(".ko.md")]
 
 
-@pytest.mark.parametrize("name", TRANSLATED)
-def test_a_translation_has_the_same_parts(name: str) -> None:
-    assert outline(ROOT / f"{name}.ko.md") == outline(ROOT / f"{name}.md")
+def test_a_translation_has_the_same_parts() -> None:
+    for name in TRANSLATED:
+        assert outline(ROOT / f"{name}.ko.md") == outline(ROOT / f"{name}.md"), name
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.ko.md"])

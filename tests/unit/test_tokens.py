@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -25,7 +22,6 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from tests.support.accounts import Accounts
-from tests.support.program import ROOT
 from transports.auth import tokens
 from transports.auth.views import failures
 from transports.boundary import Boundary
@@ -156,40 +152,29 @@ def test_the_expiry_option_sets_the_expiry(accounts: Accounts) -> None:
     assert 29 * 86400 < claim.expires - time.time() <= 30 * 86400
 
 
-@pytest.mark.parametrize(
-    ("arguments", "helpful"),
-    [
-        (["issue", "nobody"], "no user 'nobody'"),
-        (["issue", "ina", "--expires", "1h"], "ina is not active"),
-        (["issue", "ada", "--expires", "soon"], "30d"),
-        (["issue", "ada", "--expires", "0s"], "30d"),
-        (["issue", "ada", "--expires", "99999d"], "ten years"),
-        (["revoke", "nonsense"], "must be one that this server issued"),
-        (["revoke", str(uuid.uuid4())], "no such token"),
-        (["revoke"], "required"),
-        (["revoke", "--user", "nobody"], "no user"),
-    ],
-)
-def test_errors_of_the_command_are_helpful(
-    accounts: Accounts, arguments: list[str], helpful: str
-) -> None:
-    with pytest.raises(CommandError, match=helpful):
-        command(accounts, *arguments)
+ERRORS = [
+    (["issue", "nobody"], "no user 'nobody'"),
+    (["issue", "ina", "--expires", "1h"], "ina is not active"),
+    (["issue", "ada", "--expires", "soon"], "30d"),
+    (["issue", "ada", "--expires", "0s"], "30d"),
+    (["issue", "ada", "--expires", "99999d"], "ten years"),
+    (["revoke", "nonsense"], "must be one that this server issued"),
+    (["revoke", str(uuid.uuid4())], "no such token"),
+    (["revoke"], "required"),
+    (["revoke", "--user", "nobody"], "no user"),
+]
+
+
+def test_errors_of_the_command_are_helpful(accounts: Accounts) -> None:
+    for arguments, helpful in ERRORS:
+        with pytest.raises(CommandError, match=helpful):
+            command(accounts, *arguments)
 
 
 def test_no_token_without_a_secret_key(accounts: Accounts) -> None:
-    environment = {**os.environ, **accounts.env, "SECRET_KEY": ""}
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "token", "issue", "ada"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ended.returncode == 1
-    assert "SECRET_KEY" in ended.stderr
-    assert ended.stdout == ""
+    with override_settings(SECRET_KEY_IS_RANDOM=True), pytest.raises(CommandError) as error:
+        accounts.now(lambda: call_command("token", "issue", "ada"))
+    assert "SECRET_KEY" in str(error.value)
 
 
 @pytest.mark.parametrize("action", [["issue", "ada"], ["list"], ["revoke", "--user", "ada"]])
