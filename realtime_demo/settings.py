@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
     # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
-    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] and find_spec("daphne") else []),
     "channels",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -282,6 +283,9 @@ if DATABASE_URL:
             "min_size": 1,
             "max_size": DATABASE_CONNECTIONS,
             "timeout": 2,  # seconds until a request without a connection fails
+            # Seconds of attempts to connect, with growing pauses. After them, the next request
+            # connects at once; the default of five minutes would prolong a long outage.
+            "reconnect_timeout": 2,
         }
 else:
     DATABASES = {
