@@ -59,12 +59,18 @@ def append(task_result, **arguments):
 task_enqueued.connect(append)
 with transaction.atomic():
     results = [publish_sum.enqueue(room, 1, 2) for _ in range({tasks})]
-results += [async_to_sync(publish_id.aenqueue)(room=room), fail.enqueue(room)]
-for result in results:
+results.append(async_to_sync(publish_id.aenqueue)(room=room))
+def wait(result):
     while not result.is_finished and time.monotonic() < deadline:
         time.sleep(0.05)
         result.refresh()
-*sums, identity, failed = results
+for result in results:
+    wait(result)
+*sums, identity = results
+time.sleep(0.5)  # the workers are idle, and only woken now
+failed = fail.enqueue(room)
+results.append(failed)
+wait(failed)
 (error,) = failed.errors
 states = sorted(f"{{r.id}} {{s}}" for r in [*sums, failed] for s in ("RUNNING", r.status))
 def exists(identity):
