@@ -112,6 +112,10 @@ FORCE_SCRIPT_NAME = os.environ.get("FORCE_SCRIPT_NAME", "").rstrip("/") or None
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
+# The apps read the settings below, not this dictionary. Set, since Django does not cache what is
+# missing, and the apps read their settings for each event.
+REALTIME = None
+
 # Path of the function that decides which users may read and publish in which rooms.
 MAY_ENTER = os.environ.get("MAY_ENTER", "transports.rooms.permissions.may_enter")
 

@@ -35,7 +35,7 @@ def check_names(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
             hint=f"The settings are {', '.join(sorted(names))}.",
             id="transports.E008",
         )
-        for name in getattr(settings, "REALTIME", {})
+        for name in getattr(settings, "REALTIME", None) or ()
         if name not in names
     ]
 
