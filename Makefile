@@ -16,8 +16,8 @@ help: ## Show this help
 
 install: $(VENV)/.development ## Make .venv with everything that development and the tests need
 
-# Hypercorn and Granian come with the tools of development.
-SERVED := $(if $(filter hypercorn granian,$(SERVER)),$(VENV)/.development,$(VENV)/.runtime)
+# The other servers come with the tools of development.
+SERVED := $(if $(filter daphne hypercorn granian,$(SERVER)),$(VENV)/.development,$(VENV)/.runtime)
 
 demo: $(SERVED) ## Start the demo (PORT=8000) and open the page
 	@$(BIN)/python manage.py demo --port $(PORT) $(ARGS)

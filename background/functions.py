@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from inspect import iscoroutinefunction
 from traceback import format_exception
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.utils.module_loading import import_string
 
+from .models import Task
 from .work import Job
+
+logger = logging.getLogger(__name__)
 
 # Not in `WORK`: only `task_backend` starts it. A client must not choose a function.
 FUNCTION = "function"
@@ -39,14 +43,26 @@ async def run_function(job: Job) -> Any:
         return await running
 
 
+async def announce_end(task: Task) -> None:
+    """Send the signal `task_finished` about a saved task."""
+    try:
+        from .task_results import send_finished
+
+        await database_sync_to_async(send_finished, thread_sensitive=False)(task)
+    except Exception:  # such as a function that does not exist any more
+        logger.exception("The signal task_finished was not sent about %s", task)
+
+
 async def _call(job: Job) -> Any:
     try:
+        # It needs django.tasks or its backport.
+        from .task_results import context_of, send_started
+
         task = import_string(job.arguments["function"])
         arguments = list(job.arguments["args"])
         if task.takes_context:
-            from .task_results import context_of  # needs django.tasks or its backport
-
             arguments.insert(0, context_of(job.task, task))
+        await database_sync_to_async(send_started, thread_sensitive=False)(job.task)
         call = task.func
         if not iscoroutinefunction(call):
             call = database_sync_to_async(call, thread_sensitive=False)

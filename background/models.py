@@ -26,9 +26,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
         Also return rows whose `claimable_at` is implausibly far ahead: the clock was set back.
         """
+        now = timezone.now()
         furthest = _in(max(lease, LONGEST_PAUSE) + AHEAD)
         return self.filter(
-            Q(claimable_at__lte=timezone.now()) | Q(claimable_at__gt=furthest),
+            Q(claimable_at__lte=now) | Q(claimable_at__gt=furthest),
+            Q(run_after=None) | Q(run_after__lte=now),
             status__in=(Task.Status.WAITING, Task.Status.RUNNING),
         )
 
@@ -63,11 +65,13 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return ended.delete()[0]
 
     def claim(self, worker: str, lease: float) -> Task | None:
-        """Claim the oldest claimable task for `lease` seconds; return None without one.
+        """Claim a task for `lease` seconds; return None if none is claimable.
+
+        The highest priority is first, and then the oldest.
 
         Two workers may read the same candidates: only one of their updates matches the row.
         """
-        for candidate in self.claimable(lease).order_by("created_at")[:20]:
+        for candidate in self.claimable(lease).order_by("-priority", "created_at")[:20]:
             row = self.claimable(lease).filter(pk=candidate.pk)
             if candidate.attempts >= MOST_ATTEMPTS:
                 row.update(
@@ -103,6 +107,8 @@ class Task(models.Model):
     worker = models.CharField(max_length=100, blank=True)
     # Earliest time of a claim; of a running task, the expiry of its worker's lease.
     claimable_at = models.DateTimeField(default=timezone.now)
+    priority = models.SmallIntegerField(default=0)  # tasks of a higher priority are claimed first
+    run_after = models.DateTimeField(null=True)  # time before which the task is not claimed
     progress = models.PositiveIntegerField(default=0)  # completed steps
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)

@@ -22,7 +22,7 @@ from django.db import Error as DatabaseError
 from transports.store.base import StoreUnavailable
 
 from .conf import conf
-from .functions import FUNCTION, Failed, run_function
+from .functions import FUNCTION, Failed, announce_end, run_function
 from .models import Task
 from .work import WORK, Job, Lost
 
@@ -120,13 +120,15 @@ class Runner:
             logger.warning("%s is retried once the history is available: %s", task, error)
             await _save(task.give_back, 1)
         except Failed as error:
-            logger.exception("%s", task)
-            await _save(task.fail, str(error)[:1_000], error.document)
+            logger.error("%s: %s", task, error)
+            if await _save(task.fail, str(error)[:1_000], error.document):
+                await announce_end(task)
         except Exception as error:
             logger.exception("%s, attempt %d", task, task.attempts)
             await _save(task.retry_or_fail, f"{type(error).__name__}: {error}"[:1_000])
         else:
-            await _save(task.finish, result)
+            if await _save(task.finish, result) and task.kind == FUNCTION:
+                await announce_end(task)
         finally:
             renewing.cancel()
 

@@ -6,14 +6,13 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.utils.module_loading import import_string
 
 from transports.synchronous import run_sync
 
 from .consumers import wake_worker
 from .functions import FUNCTION
 from .models import Task
-from .task_results import result_of
+from .task_results import function_of, result_of
 
 if TYPE_CHECKING:
     from django_tasks.backends.base import BaseTaskBackend
@@ -36,12 +35,19 @@ class TaskBackend(BaseTaskBackend):
     """Saves each enqueued function as a row, in the caller's transaction, and wakes a worker."""
 
     supports_async_task = True
+    supports_defer = True
     supports_get_result = True
+    supports_priority = True
 
     def enqueue(self, task: FunctionTask[Any, Any], args: Any, kwargs: Any) -> TaskResult[Any]:
         self.validate_task(task)
         arguments = {"function": task.module_path, "backend": self.alias}
-        row = Task(kind=FUNCTION, arguments=arguments | {"args": args, "kwargs": kwargs})
+        row = Task(
+            kind=FUNCTION,
+            arguments=arguments | {"args": args, "kwargs": kwargs},
+            priority=task.priority,
+            run_after=task.run_after,
+        )
         result = result_of(row, task)  # raises an error if the arguments are not JSON
         row.arguments |= {"args": result.args, "kwargs": result.kwargs}
         row.save()
@@ -54,7 +60,7 @@ class TaskBackend(BaseTaskBackend):
             row = Task.objects.get(pk=uuid.UUID(result_id), kind=FUNCTION)
         except (ValueError, Task.DoesNotExist) as error:
             raise TaskResultDoesNotExist(result_id) from error
-        return result_of(row, import_string(row.arguments["function"]))
+        return result_of(row, function_of(row))
 
 
 def _wake_worker() -> None:

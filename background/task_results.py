@@ -1,4 +1,4 @@
-"""The state of a row as a result of Django's tasks.
+"""The state of a row as a result of Django's tasks, and their signals about it.
 
 Django 6.0 has the interface as `django.tasks`; for Django 5.2, django-tasks is its backport.
 """
@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.dispatch import Signal
+from django.utils.module_loading import import_string
+
 from .models import Task
 
 if TYPE_CHECKING:
+    from django_tasks import task_backends
     from django_tasks.base import Task as FunctionTask
     from django_tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
+    from django_tasks.signals import task_finished, task_started
 else:
     try:
+        from django.tasks import task_backends
         from django.tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
+        from django.tasks.signals import task_finished, task_started
     except ImportError:
+        from django_tasks import task_backends
         from django_tasks.base import TaskContext, TaskError, TaskResult, TaskResultStatus
+        from django_tasks.signals import task_finished, task_started
 
 STATUS = {
     Task.Status.WAITING: TaskResultStatus.READY,
@@ -24,6 +33,12 @@ STATUS = {
     Task.Status.DONE: TaskResultStatus.SUCCESSFUL,
     Task.Status.FAILED: TaskResultStatus.FAILED,
 }
+
+
+def function_of(row: Task) -> FunctionTask[Any, Any]:
+    """Return the function of a row, with the options it was enqueued with."""
+    function: FunctionTask[Any, Any] = import_string(row.arguments["function"])
+    return function.using(priority=row.priority, run_after=row.run_after)
 
 
 def result_of(row: Task, task: FunctionTask[Any, Any]) -> TaskResult[Any]:
@@ -50,3 +65,18 @@ def result_of(row: Task, task: FunctionTask[Any, Any]) -> TaskResult[Any]:
 
 def context_of(row: Task, task: FunctionTask[Any, Any]) -> TaskContext:
     return TaskContext(task_result=result_of(row, task))
+
+
+def send_started(row: Task) -> None:
+    _send(task_started, row)
+
+
+def send_finished(row: Task) -> None:
+    """Send the signal about a row that has been saved as done or failed."""
+    _send(task_finished, Task.objects.get(pk=row.pk))
+
+
+def _send(signal: Signal, row: Task) -> None:
+    backend = task_backends[row.arguments["backend"]]
+    # An error of a receiver is logged.
+    signal.send_robust(type(backend), task_result=result_of(row, function_of(row)))

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from gettext import gettext as _
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,10 @@ if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
     raise ImproperlyConfigured(_text.format(path=repr(FORCE_SCRIPT_NAME)))
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
+
+# The apps read the settings below, not this dictionary. Set, since Django does not cache what is
+# missing, and the apps read their settings for each event.
+REALTIME = None
 
 # Path of the function that decides which users may read and publish in which rooms.
 MAY_ENTER = os.environ.get("MAY_ENTER", "transports.rooms.permissions.may_enter")
@@ -239,7 +244,7 @@ INSTALLED_APPS = [
     "realtime_demo",
     "background",  # before Channels, for its runworker
     # Daphne's `runserver` must precede that of staticfiles. Other commands need not load Twisted.
-    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] and find_spec("daphne") else []),
     "channels",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -306,6 +311,9 @@ if DATABASE_URL:
             "min_size": 1,
             "max_size": DATABASE_CONNECTIONS,
             "timeout": 2,  # seconds until a request without a connection fails
+            # Seconds of attempts to connect, with growing pauses. After them, the next request
+            # connects at once; the default of five minutes would prolong a long outage.
+            "reconnect_timeout": 2,
         }
 else:
     DATABASES = {

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
-from transports.conf import conf
+from transports.conf import Conf, conf
 from transports.registry import APPS
 from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster, layer_host
 
@@ -24,6 +24,20 @@ DATABASE_ENGINES = (
     "django.contrib.sessions.backends.db",
     "django.contrib.sessions.backends.cached_db",
 )
+
+
+def check_names(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
+    """Check that each entry of `REALTIME` is a setting."""
+    names = {name for kind in (Conf, *Conf.__subclasses__()) for name in kind.__annotations__}
+    return [
+        Error(
+            f"REALTIME has {name!r}, which is not a setting.",
+            hint=f"The settings are {', '.join(sorted(names))}.",
+            id="transports.E008",
+        )
+        for name in getattr(settings, "REALTIME", None) or ()
+        if name not in names
+    ]
 
 
 def check_apps(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
@@ -180,6 +194,7 @@ def check_processes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
 
 
 CHECKS = (
+    check_names,
     check_apps,
     check_permissions,
     check_classes,

@@ -1,4 +1,4 @@
-"""The settings of `transports`, each with its default; Django's settings override them."""
+"""The settings of `transports`: entries of the dictionary `REALTIME`, or else of Django's."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from django.conf import settings
 
 
 class Conf:
-    """Settings read on each access: Django's, or else the default below."""
+    """Settings read on each access: the project's, or else the default below."""
 
     ALLOWED_ORIGINS: tuple[str, ...] | list[str] = ()  # besides the server's own
-    # Path of a function of user, room and action ("read" or "publish"), which returns whether the
-    # user may; empty: rooms whose name starts with "staff-" are for staff.
-    MAY_ENTER: str = ""
+    MAY_ENTER: str = ""  # path of a function of user, room and action (docs/access.md)
     TEXT_LENGTH: int = 2_000  # characters in an event's text
     SENDER_LENGTH: int = 40  # characters in a sender's name
     BODY_SIZE: int = 64 * 1024  # bytes in a request body
@@ -34,7 +32,9 @@ class Conf:
     TELEMETRY: str = ""  # path of a `transports.telemetry.Telemetry`; empty: nothing is counted
 
     def __getattribute__(self, name: str) -> Any:
-        return getattr(settings, name, object.__getattribute__(self, name))
+        default = object.__getattribute__(self, name)
+        options: dict[str, Any] | None = getattr(settings, "REALTIME", None)
+        return getattr(settings, name, default) if options is None else options.get(name, default)
 
 
 conf = Conf()

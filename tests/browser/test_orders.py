@@ -72,6 +72,11 @@ print(client.cookies["sessionid"].value)
 """
 
 
+# The apps by their names in the wheel.
+APPS = {name: name for name in ("longpoll", "streaming", "transports")}
+APPS |= {"realtime_websocket": "websocket"}
+
+
 class Project:
     """The project of the example in `folder`, with the session of its user in `cookie`."""
 
@@ -80,9 +85,13 @@ class Project:
     def __init__(self, folder: Path, redis_url: str = "") -> None:
         self.folder = folder
         self.port = free_port()
+        installed = folder / "installed"
+        installed.mkdir()
+        for name, app in APPS.items():
+            (installed / name).symlink_to(ROOT / app)
         self.env = {
             "DJANGO_SETTINGS_MODULE": "shop.settings",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": str(installed),
             "REDIS_PREFIX": uuid.uuid4().hex,
             "REDIS_URL": redis_url,
         }

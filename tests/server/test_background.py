@@ -20,7 +20,7 @@ import pytest
 
 from background import runner
 from background.conf import TaskConf
-from background.functions import run_function
+from background.functions import Failed, run_function
 from background.models import Task
 from background.work import LINES, WORK, Job
 from tests.contract.feeds import collect, cursor_of
@@ -28,7 +28,7 @@ from tests.support.database import migrated
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
-from tests.support.task_functions import wait_for
+from tests.support.task_functions import character, wait_for
 from tests.support.waiting import BOUND, until
 from transports import feed
 from transports.registry import TECHNIQUES
@@ -41,32 +41,65 @@ STEPS = 3  # events that each task publishes
 LEASE = 2.0  # seconds
 
 
-# Enqueues functions, in a transaction and outside, and prints their results.
+# Enqueues functions, in a transaction and outside, and prints their results. The last ones are
+# claimed here, and rolled back: by priority, and not before their time.
 ENQUEUE = """
-import json, time
+import json, time, uuid
 from asgiref.sync import async_to_sync
 from datetime import timedelta
 from django.db import transaction
 from django.utils.timezone import now
 from background.models import Task
+from background.task_backend import TaskResultDoesNotExist, task_enqueued
 from tests.support.task_functions import fail, publish_id, publish_sum
 from transports import synchronous
-room, deadline = "{room}", time.monotonic() + {bound}
+room, deadline, enqueued = "{room}", time.monotonic() + {bound}, []
+def append(task_result, **arguments):
+    enqueued.append(task_result.id)
+task_enqueued.connect(append)
 with transaction.atomic():
     results = [publish_sum.enqueue(room, 1, 2) for _ in range({tasks})]
-results += [async_to_sync(publish_id.aenqueue)(room=room), fail.enqueue(room)]
-for result in results:
+results.append(async_to_sync(publish_id.aenqueue)(room=room))
+def wait(result):
     while not result.is_finished and time.monotonic() < deadline:
         time.sleep(0.05)
         result.refresh()
-*sums, identity, failed = results
+for result in results:
+    wait(result)
+*sums, identity = results
+time.sleep(0.5)  # the workers are idle, and only woken now
+failed = fail.enqueue(room)
+results.append(failed)
+wait(failed)
 (error,) = failed.errors
+states = sorted(f"{{r.id}} {{s}}" for r in [*sums, failed] for s in ("RUNNING", r.status))
+def exists(identity):
+    try:
+        return bool(publish_sum.get_result(identity))
+    except TaskResultDoesNotExist:
+        return False
+def sent():
+    return sorted(event.text for event in synchronous.history_sync(room + "-signals").events)
+while sent() != states and time.monotonic() < deadline:
+    time.sleep(0.05)
+with transaction.atomic():
+    low, high = (publish_sum.using(priority=n).enqueue(room) for n in (-1, 1))
+    later = publish_sum.using(priority=2, run_after=now() + timedelta(hours=1)).enqueue(room)
+    def claim():
+        row = Task.objects.claim("test", 60)
+        return row and str(row.pk)
+    claims = [claim() == expected for expected in (high.id, low.id, None)]
+    Task.objects.filter(pk=later.id).update(run_after=now())
+    claims += [claim() == later.id, publish_sum.get_result(high.id).task.priority]
+    transaction.set_rollback(True)
 print(json.dumps([
     [result.return_value for result in sums], identity.return_value == 1 and identity.id,
     Task.objects.filter(pk=sums[0].id).update(finished_at=now() - timedelta(days=1))
         and Task.objects.delete_expired(60),
     sorted(event.text for event in synchronous.history_sync(room).events),
     failed.attempts, error.exception_class.__name__, "LookupError: " + room in error.traceback,
+    enqueued[:len(results)] == [result.id for result in results], sent() == states, claims,
+    [exists(identity) for identity in (sums[-1].id, "7", str(uuid.uuid4()))],
 ]))
 """
 
@@ -363,24 +396,36 @@ def test_functions_of_djangos_tasks_run_once(
             text=True,
         )
     assert completed.returncode == 0, completed.stderr
-    sums, identity, deleted, texts, attempts, error, has_traceback = json.loads(completed.stdout)
+    sums, identity, deleted, texts, *outcomes = json.loads(completed.stdout)
+    attempts, error, has_traceback, are_enqueued, are_signalled, claims, exist = outcomes
     assert sums == [{"sum": 3, "users": 0}] * (TASKS // 4)
     assert texts == sorted(["3"] * (TASKS // 4) + [identity, "failing"])
     assert deleted == 1
     assert (attempts, error, has_traceback) == (1, "LookupError", True)
+    assert are_enqueued and are_signalled
+    assert claims == [True, True, True, True, 1]
+    assert exist == [True, False, False]
+
+
+def job_of(function: Any, *arguments: Any) -> Job:
+    path = function.module_path
+    document = {"function": path, "backend": "default", "args": arguments, "kwargs": {}}
+    return Job(Task(arguments=document))
 
 
 async def test_a_stopped_worker_ends_its_function(tmp_path: Path) -> None:
     """A thread cannot be cancelled: the function would run twice if its task were given back."""
     started, proceed = tmp_path / "started", tmp_path / "proceed"
-    arguments = {
-        "function": wait_for.module_path,
-        "args": [str(started), str(proceed), BOUND],
-        "kwargs": {},
-    }
-    running = asyncio.create_task(run_function(Job(Task(arguments=arguments))))
+    job = job_of(wait_for, str(started), str(proceed), BOUND)
+    running = asyncio.create_task(run_function(job))
     await until(started.exists)
     running.cancel()
     await asyncio.sleep(0)  # the cancellation takes effect
     proceed.touch()
     assert await running == "done"
+
+
+async def test_a_function_must_return_what_each_database_stores() -> None:
+    assert await run_function(job_of(character, 0xAC00)) == "가"
+    with pytest.raises(Failed, match=r"U\+0000"):
+        await run_function(job_of(character, 0))

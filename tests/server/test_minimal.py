@@ -39,7 +39,9 @@ SERVED_ALONE = """
 import asyncio, json, sys
 from importlib.metadata import packages_distributions
 
-INSTALLED = packages_distributions().keys() - {"django", "channels", "asgiref", "sqlparse"}
+# `pip wheel .` leaves the project's own metadata in the clone.
+NEEDED = {"Django", "channels", "asgiref", "sqlparse", "realtime-demo"}
+INSTALLED = {name for name, owners in packages_distributions().items() if not NEEDED & {*owners}}
 
 class Finder:
     def find_spec(self, name, path=None, target=None):

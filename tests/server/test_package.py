@@ -6,14 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.contract import test_replay
 from tests.support.demo import ADDRESS
@@ -50,6 +55,28 @@ def build(kind: str, source: Path) -> Path:
     return source / "dist" / completed.stdout.splitlines()[-1]
 
 
+def libraries(extra: str) -> list[Distribution]:
+    """Return the installed distributions that the wheel with `extra` requires."""
+    found: dict[tuple[str, str], Distribution] = {}
+    remaining = [Requirement(f"{PROJECT['name']}[{extra}]")]
+    while remaining:
+        requirement = remaining.pop()
+        name = canonicalize_name(requirement.name)
+        for each in ("", *requirement.extras):
+            if name == PROJECT["name"]:
+                extras = PROJECT["optional-dependencies"]
+                required = extras[each] if each else PROJECT["dependencies"]
+            elif (name, each) in found:
+                continue
+            else:
+                library = found[name, each] = distribution(name)
+                required = library.requires or ()
+            for line in map(Requirement, required):
+                if line.marker is None or line.marker.evaluate({"extra": each}):
+                    remaining.append(line)
+    return [library for (_, each), library in found.items() if not each]
+
+
 def files_of(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -70,19 +97,25 @@ def wheel(source: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with the installed wheel; the libraries are those of this environment."""
-    target = tmp_path_factory.mktemp("installed")
-    arguments = ["--no-deps", "--no-index", "--no-compile", "--target", str(target), str(wheel)]
-    subprocess.run([*PIP, "install", *arguments], check=True, capture_output=True)
-    return target
+    """Return a new environment with the wheel, and links to the libraries of its extra `demo`."""
+    environment = tmp_path_factory.mktemp("installed")
+    venv.create(environment, symlinks=True)
+    base = {"base": str(environment), "platbase": str(environment)}
+    site_packages = Path(sysconfig.get_path("purelib", "venv", base))
+    for library in libraries("demo"):
+        for name in {file.parts[0] for file in library.files or ()} - {"..", "__pycache__"}:
+            (site_packages / name).symlink_to(str(library.locate_file(name)))
+    pip = [*PIP, "--python", str(environment / "bin/python")]
+    arguments = ["--no-deps", "--no-index", "--no-compile", str(wheel)]
+    subprocess.run([*pip, "install", *arguments], check=True, capture_output=True)
+    return environment
 
 
 @pytest.fixture(scope="module")
-def environment(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment of a user without a clone or data."""
     home = tmp_path_factory.mktemp("home")
-    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONPATH": path}
+    return {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONPATH": ""}
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +206,11 @@ def test_each_command_runs_in_an_empty_folder(
     assert list(folder.iterdir()) == []
 
 
-def test_a_missing_extra_is_named(
-    installed: Path, environment: dict[str, str], folder: Path
-) -> None:
+def test_a_missing_extra_is_named(wheel: Path, environment: dict[str, str], folder: Path) -> None:
     """The site packages are hidden: Python without an environment imports only the wheel."""
     completed = subprocess.run(
         [sys.executable, "-S", "-m", "realtime_demo", "demo"],
-        env={**environment, "PYTHONPATH": str(installed)},
+        env={**environment, "PYTHONPATH": str(wheel)},
         cwd=folder,
         capture_output=True,
         text=True,

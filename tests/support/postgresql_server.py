@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on a free port."""
+"""Real PostgreSQL servers on free ports: one alone, or one with a standby."""
 
 from __future__ import annotations
 
@@ -47,19 +47,12 @@ class PostgreSQLServer:
         return f"postgres://{USER}@127.0.0.1:{self.port}/{database}"
 
     def __enter__(self) -> Self:
-        initdb = executable("initdb")
+        executable("initdb")  # skip the test without PostgreSQL, before there is a directory
         self.directory = tempfile.mkdtemp(prefix="postgresql-")
         try:
             if self.identity:
                 shutil.chown(self.directory, "nobody", "nogroup")
-            options = ["--no-sync", "--auth=trust", "--username", USER, "--encoding=UTF8"]
-            subprocess.run(
-                [initdb, *options, "--locale=C.UTF-8", "--pgdata", self.directory],
-                cwd=self.directory,
-                stdout=subprocess.DEVNULL,
-                check=True,
-                **self.identity,
-            )
+            self.fill()
             self.start()
         except BaseException:
             shutil.rmtree(self.directory)
@@ -74,6 +67,21 @@ class PostgreSQLServer:
     ) -> None:
         self.stop()
         shutil.rmtree(self.directory)
+
+    def fill(self) -> None:
+        """Put a new database into the directory."""
+        options = ["--auth=trust", "--username", USER, "--encoding=UTF8", "--locale=C.UTF-8"]
+        self.run("initdb", "--no-sync", *options)
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL on the directory."""
+        subprocess.run(
+            [executable(program), "--pgdata", self.directory, *arguments],
+            cwd=self.directory,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            **self.identity,
+        )
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -98,9 +106,12 @@ class PostgreSQLServer:
                     raise
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """End the server, and every connection, without waiting for the clients."""
-        self.process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End the server, and every connection, without waiting for the clients.
+
+        SIGINT is PostgreSQL's "fast shutdown"; SIGQUIT its "immediate shutdown", as in a crash.
+        """
+        self.process.send_signal(number)
         self.process.wait(BOUND)
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
@@ -108,3 +119,25 @@ class PostgreSQLServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+
+class Standby(PostgreSQLServer):
+    """A hot standby of `primary`, until promoted; each commit waits for it."""
+
+    def __init__(self, primary: PostgreSQLServer) -> None:
+        super().__init__("-c", "wal_retrieve_retry_interval=100ms")
+        self.primary = primary
+
+    def fill(self) -> None:
+        """Copy the primary, and follow it."""
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        self.run("pg_basebackup", *options, "--dbname", self.primary.url())
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.primary.execute("SELECT pg_reload_conf()")
+        return self
+
+    def promote(self) -> None:
+        self.run("pg_ctl", "promote", "--silent")

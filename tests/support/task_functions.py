@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
+from django.dispatch import receiver
 
 from transports import feed, synchronous
 from transports.events import Draft
 
 if TYPE_CHECKING:
     from django_tasks import task
+    from django_tasks.signals import task_finished, task_started
 else:
     try:
         from django.tasks import task
+        from django.tasks.signals import task_finished, task_started
     except ImportError:
         from django_tasks import task
+        from django_tasks.signals import task_finished, task_started
 
 
 @task
@@ -39,6 +43,19 @@ async def publish_id(context: Any, room: str) -> int:
 def fail(room: str) -> Any:
     synchronous.publish_sync(Draft(room, "task", "failing"))
     raise LookupError(room)
+
+
+@task
+def character(number: int) -> str:
+    return chr(number)
+
+
+@receiver([task_started, task_finished])
+def publish_status(task_result: Any, **_: object) -> None:
+    """Publish the status of each signal about two of the functions."""
+    if task_result.task.func in (publish_sum.func, fail.func):
+        text = f"{task_result.id} {task_result.status}"
+        synchronous.publish_sync(Draft(f"{task_result.args[0]}-signals", "task", text))
 
 
 @task

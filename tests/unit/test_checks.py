@@ -48,6 +48,9 @@ def test_the_checks_are_registered() -> None:
         ({"MAY_ENTER": "transports.auth.permissions.may_enter"}, set()),
         ({"MAY_ENTER": "transports.auth.permissions.missing"}, {"transports.E002"}),
         ({"MAY_ENTER": "nowhere"}, {"transports.E002"}),
+        ({"REALTIME": {"MAY_ENTER": "nowhere"}}, {"transports.E002"}),
+        ({"REALTIME": {"TASK_LEASE": 5}, "MAY_ENTER": "nowhere"}, set()),
+        ({"REALTIME": {"MAY_ENTR": "nowhere"}}, {"transports.E008"}),
         (
             {"MAY_ENTER": "builtins.any", "INSTALLED_APPS": [TRANSPORTS, "polling"]},
             {"transports.E003"},

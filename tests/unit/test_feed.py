@@ -16,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from longpoll.routing import http_urlpatterns as longpoll_routes
 from polling.routing import http_urlpatterns as polling_routes
@@ -25,6 +26,7 @@ from transports.boundary import Boundary
 from transports.events import Batch, Cursor, Draft, Event
 from transports.feed import group_of
 from transports.lifespan import FeedService
+from transports.operations.metrics import Prometheus
 from transports.presence import service as presence
 from transports.store.base import StoreUnavailable
 
@@ -256,6 +258,8 @@ async def test_a_trace_goes_from_a_publish_to_its_deliveries(room: str) -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     application: Any = URLRouter([*polling_routes, *longpoll_routes])
     transport = httpx.ASGITransport(application)
+    counters = Prometheus.meters["polling"]
+    before = (counters.opens, counters.deliveries)
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         override_settings(TELEMETRY="realtime_demo.tracing.TracedPrometheus"),
@@ -280,7 +284,12 @@ async def test_a_trace_goes_from_a_publish_to_its_deliveries(room: str) -> None:
         [publish.context.span_id] * 3
     )
     assert {each.context.trace_id for each in deliveries} == {order.context.trace_id}
-    techniques = [(each.attributes or {})["realtime.technique"] for each in deliveries]
-    assert techniques == ["polling", "longpoll", "polling"]
+    assert [each.attributes for each in deliveries] == [
+        {"realtime.technique": technique, "messaging.message.id": event.id}
+        for technique in ("polling", "longpoll", "polling")
+    ]
+    assert {each.start_time for each in deliveries} == {int(event.published_at * 1_000_000_000)}
+    assert (publish.kind, deliveries[0].kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
+    assert (counters.opens - before[0], counters.deliveries - before[1]) == (3, 3), "with a backlog"
     await feed.publish(Draft(room, "shop", "untraced"))
     assert len(exporter.get_finished_spans()) == 5
