@@ -1,6 +1,6 @@
 """ASGI routes of publishing, and of paths that are almost a technique's.
 
-They follow the routes of the techniques.
+Place them after the routes of the techniques.
 """
 
 from typing import Any
