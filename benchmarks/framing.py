@@ -38,12 +38,12 @@ class Parsed(NamedTuple):
 class Framing:
     """The framing of events by one technique.
 
-    `request` opens a connection. `head` is the expected status of the one response with all
-    events; None if there are several responses. `confirms`: the server confirms the subscription
-    in a message; otherwise, the head does.
+    `request` opens a connection. If one response has all events, `stream_status` is its expected
+    status; otherwise None. `confirms`: a message of the server confirms the subscription;
+    otherwise, the response's head does.
     """
 
-    head: int | None = None
+    stream_status: int | None = None
     confirms = False
 
     def __init__(self, path: str, host: str) -> None:
@@ -139,7 +139,7 @@ def _numbers(document: Any) -> tuple[int, ...]:
 class WebSocketFraming(Framing):
     """RFC 6455 §5.2, from the server: frames without a mask, each a whole message."""
 
-    head = 101
+    stream_status = 101
 
     def __init__(self, path: str, host: str) -> None:
         super().__init__(path, host)
@@ -198,7 +198,7 @@ def client_frame(payload: bytes, opcode: int = 1) -> bytes:
 class LineFraming(Framing):
     """A chunked response of lines with JSON after `prefix`."""
 
-    head = 200
+    stream_status = 200
 
     prefix = b""
     end = b"\n"

@@ -25,7 +25,7 @@ from benchmarks.stalled import stalled
 LOADS = (
     Load(STEADY_LOAD, subscribers=100, rate=20, events=50),
     Load(LIMITED_LOAD, subscribers=500, rate=10, events=25),
-    Load(FLAT_OUT, subscribers=500, rate=None, events=0),  # a contestant's own burst
+    Load(FLAT_OUT, subscribers=500, rate=None, events=0),  # 0: the contestant's `burst`
     Load(BURST, subscribers=100, rate=None, events=300),
     Load(PUBLISH, subscribers=1, rate=None, events=900),
 )
@@ -39,7 +39,7 @@ class Size:
     share: float = 1.0  # of a load's events
     polls: int = 4_000
     connections: int = 1_000
-    unread: int = 4_000  # events of 6 kB
+    unread: int = 4_000  # events of 6 kB, for the client that does not read
     loads: tuple[Load, ...] = LOADS
     contestants: tuple[str, ...] = tuple(CONTESTANT)
     memory_of: tuple[str, ...] = tuple(CONTESTANT)  # contestants in the memory scenarios

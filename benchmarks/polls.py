@@ -29,7 +29,7 @@ class Polls:
 
 
 async def empty_polls(server: Server, contestant: Contestant, polls: int, room: str) -> Polls:
-    """Poll from the room's head, after a tenth as warm-up; check that each poll is empty."""
+    """Poll from the room's head, after a warm-up of a tenth; check that each poll is empty."""
     path = f"/polling/{room}/"
     if contestant.is_ours:
         async with HttpPublisher(server.port, room) as publisher:
@@ -52,11 +52,11 @@ async def empty_polls(server: Server, contestant: Contestant, polls: int, room: 
     return Polls(contestant.name, polls // CLIENTS * CLIENTS, server.cpu - cpu)
 
 
-async def _poll(port: int, request: bytes, times: int) -> dict[str, object]:
-    """Send `request` `times` times on one connection; return the last batch."""
+async def _poll(port: int, request: bytes, count: int) -> dict[str, object]:
+    """Poll `count` times on one connection; return the last batch."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b"{}"
-    for _ in range(times):
+    for _ in range(count):
         writer.write(request)
         code, body = await read_response(reader)
         if code != 200:

@@ -42,7 +42,7 @@ from realtime_demo.progress import progress
 from transports.registry import BY_NAME
 
 SERVERS = 4
-START = 200  # attempts to reach redis-server, of 50 ms
+START_ATTEMPTS = 200  # to reach redis-server, every 50 ms
 CONNECTIONS = (10, 1_000)
 RATE = 20.0  # events a second, of all publishers together
 SECONDS = 15.0  # of publishing, and of idle servers before it
@@ -116,7 +116,7 @@ async def listening(servers: list[Server], count: int) -> AsyncIterator[list[Sub
 
 
 def numbered(first: int) -> Callable[[int], str]:
-    """Return the texts of a publisher of every fourth event (for four servers), from `first`."""
+    """Number a publisher's events: every fourth, as there are four publishers, from `first`."""
     return lambda number: text_of(first + SERVERS * number)
 
 
@@ -166,7 +166,7 @@ def redis_server() -> Iterator[redis.Redis]:
             [programs.redis_server(), *arguments, "--save", ""], stdout=subprocess.DEVNULL
         )
         try:
-            retry = Retry(ConstantBackoff(0.05), START)
+            retry = Retry(ConstantBackoff(0.05), START_ATTEMPTS)
             with redis.Redis(unix_socket_path=path, retry=retry) as client:
                 client.ping()
                 yield client

@@ -23,7 +23,7 @@ BURST = "burst to 100"
 PUBLISH = "publishes"
 
 # Limits that a run must meet.
-TIMES_BELOW = 4.0  # least ratio of the tutorial's CPU time per delivery to WebSocket's
+TIMES_BELOW = 4.0  # a WebSocket delivery takes at most a quarter of the tutorial's CPU time
 MOST_THREADS = 6  # the main thread, one for synchronous code, and the four of libuv's pool
 MOST_RESIDENT = 40 * KIB  # bytes for each idle stream or long poll
 MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads

@@ -14,7 +14,7 @@ from benchmarks.ledger import Audited, DeliveryLedger, Tally
 from benchmarks.servers import Server
 from benchmarks.subscribers import Subscriber
 
-TEXT = "한" * 1_990  # with the number: the longest text that an event may have (6 kB)
+TEXT = "한" * 1_990  # the longest text of an event (6 kB), with the number before it
 HISTORY_FILLED = 1_300  # events that fill history and tail
 RECEIVE_BUFFER = 4_096  # bytes of the client's receive buffer
 STEP = 100  # events between two measurements of the memory

@@ -29,7 +29,7 @@ class Subscriber(asyncio.Protocol):
         self._framing = framing.connection()
         self.tally = tally
         self._rest = b""
-        self._has_head = framing.head is None
+        self._has_head = framing.stream_status is None
         self._closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,7 +72,7 @@ class Subscriber(asyncio.Protocol):
         end = self._rest.find(b"\r\n\r\n") + 4
         if end < 4:
             return
-        if status(self._rest) != self._framing.head:
+        if status(self._rest) != self._framing.stream_status:
             raise Unexpected(self._rest[:400].decode(errors="replace"))
         self._rest = self._rest[end:]
         self._has_head = True

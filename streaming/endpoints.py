@@ -11,7 +11,7 @@ from transports.http.scope import Receive, Send
 from transports.http.stream import StreamEndpoint
 
 RETRY = (500, 1_500)  # milliseconds: spreads the clients that a restart disconnects
-FOREIGN = Cursor("", 1)  # its epoch is that of no room
+FOREIGN = Cursor("", 1)  # no room has this epoch
 
 
 class StreamingEndpoint(StreamEndpoint):

@@ -28,7 +28,7 @@ GRACE = 1.0  # seconds in which open responses may end before the server gets th
 
 
 def with_date(send: Send) -> Send:
-    """Return `send`, which adds a Date to a response without one (RFC 9110 §6.6.1)."""
+    """Wrap `send` to add a Date to a response without one (RFC 9110 §6.6.1)."""
 
     async def send_with_date(message: Any) -> None:
         if message["type"] == "http.response.start":

@@ -1,6 +1,6 @@
 """ASGI routes of publishing, and of paths that are almost a technique's; and their router.
 
-They follow the routes of the techniques.
+Place them after the routes of the techniques.
 """
 
 from collections.abc import Awaitable, Sequence

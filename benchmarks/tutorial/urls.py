@@ -1,4 +1,4 @@
-"""The view for polling: an ordinary Django view without new events."""
+"""The view for polling: an ordinary Django view that never has new events."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path

@@ -20,7 +20,7 @@ from transports.events import InvalidEvent
 from .http_client import HTTP_CLIENTS, MeasuredClient, open_connection
 from .plan import text
 
-FINE = 0.003  # seconds before an intended time from which the event loop's timers are too coarse
+TIMER_ERROR = 0.003  # seconds by which the event loop's timers may be late
 
 
 class PublishFailed(Exception):
@@ -104,8 +104,9 @@ class Publisher:
         except (OSError, InvalidEvent, ValueError) as error:
             message = _("No response to a publish: {error}")
             raise PublishFailed(message.format(error=error)) from error
-        at, size = event.get("published_at"), len(response.body)
-        return Accepted(str(event.get("id")), sent, acknowledged, at, size, index, sent, cpu)
+        published_at, received = event.get("published_at"), len(response.body)
+        event_id = str(event.get("id"))
+        return Accepted(event_id, sent, acknowledged, published_at, received, index, sent, cpu)
 
     async def run(
         self, room: str, start: float, times: Sequence[float], first: int, size: int
@@ -146,8 +147,8 @@ class Publisher:
 
 async def _until(intended: float) -> None:
     while (remaining := intended - time.monotonic()) > 0:
-        if remaining > FINE:
-            await asyncio.sleep(remaining - FINE)
+        if remaining > TIMER_ERROR:
+            await asyncio.sleep(remaining - TIMER_ERROR)
         else:
             # Block the loop rather than be late: only responses to earlier events are pending,
             # and no figure depends on the time of their acknowledgement.

@@ -50,9 +50,9 @@ class Machine:
 class Scale:
     """A deployment for one technique.
 
-    `needs` are the machines that cores, memory and network would need each; the largest counts.
-    `room_load` is the share of a core that the busiest room takes of its shard, and `wall` the
-    number of clients of one room at which that reaches `UTILISATION`.
+    `needs` is the number of machines that each resource requires; the largest counts. `room_load`
+    is the share of a core that a room takes of its shard; a room of `largest_room` clients would
+    take `UTILISATION`.
     """
 
     processes: int
@@ -61,15 +61,15 @@ class Scale:
     publishes: float  # per second
     shards: int
     room_load: float
-    wall: float
+    largest_room: float
 
     @property
     def fits(self) -> bool:
         return self.room_load <= UTILISATION
 
     @property
-    def bound(self) -> str:
-        """The resource of which the machines have least."""
+    def scarcest(self) -> str:
+        """The resource that requires most machines."""
         return max(self.needs, key=lambda name: self.needs[name])
 
 
@@ -115,5 +115,5 @@ def scale(
         publishes=need.rate * rooms,
         shards=min(rooms, max(1, math.ceil(rooms * room_load / UTILISATION))),
         room_load=room_load,
-        wall=max(0.0, UTILISATION - need.rate * redis.append) / by_client,
+        largest_room=max(0.0, UTILISATION - need.rate * redis.append) / by_client,
     )

@@ -277,7 +277,7 @@ SERVER_SENT_EVENTS = Diagram(
         Down(2.6, "id: …42⏎ data: {…}⏎⏎"),
         Cut(4.8),
         DiagramEvent(5.3, 9.6, SECOND),
-        Span(4.9, 7.4, _("waits as “retry:” says"), "browser"),
+        Span(4.9, 7.4, _("waits for the time in “retry:”"), "browser"),
         Up(7.6, "Last-Event-ID: …42"),
         Down(8.6, "id: …43⏎ data: {…}⏎⏎"),
         DiagramEvent(10.4, 11.4, THIRD),

@@ -19,11 +19,11 @@ from tests.support.page import (
     LANES,
     RECOVERY,
     all_lanes,
-    counts,
+    expect_counts,
+    expect_received,
     lane,
     open_page,
     publish,
-    received,
     select_latest_event,
     violations,
     write,
@@ -168,7 +168,7 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await press(page, "Burst")
     await announced(page, "Burst of 20")
     for name in LANES:
-        await counts(page, name, sent=20, received=20)
+        await expect_counts(page, name, sent=20, received=20)
     await press(page, "Start")
     await expect(page.locator("#controls .play")).to_have_text("Stop")
     thirty_or_more = re.compile(r"^([3-9]\d|\d{3,})$")
@@ -197,9 +197,9 @@ async def test_space_freezes_without_pressing_the_clicked_button(
     for pressed in ("true", "false"):
         await page.keyboard.press("Space")
         await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", pressed)
-    await counts(page, "sse", sent=20, received=20)
+    await expect_counts(page, "sse", sent=20, received=20)
     publish(demo.url, room, "after the burst")
-    await counts(page, "sse", sent=21, received=21)
+    await expect_counts(page, "sse", sent=21, received=21)
 
 
 async def test_lanes_are_complete_after_cut_stall_and_restart(
@@ -208,21 +208,21 @@ async def test_lanes_are_complete_after_cut_stall_and_restart(
     page = await open_page(context, demo.url, room)
     ids = publish(demo.url, room, "before")
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
 
     await press(page, "Cut all")
     for name in OPEN:
         await has_count(page, name, "reconnects", "1")
     ids += publish(demo.url, room, "after the cut")
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
 
     await press(page, "Stall")
     await expect(page.get_by_role("button", name="Stall")).to_have_attribute("aria-pressed", "true")
     ids += publish(demo.url, room, "while stalled")
     await page.get_by_role("button", name="Stall").click()
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
 
     await press(page, "Restart")
     for name in OPEN:  # one for the cut, one for the restart
@@ -231,7 +231,7 @@ async def test_lanes_are_complete_after_cut_stall_and_restart(
     await all_lanes(page, "open")
     after = publish(demo.url, room, "after the restart")
     for name in LANES:
-        await received(page, name, *ids, *after, verdict="Complete since the reset")
+        await expect_received(page, name, *ids, *after, verdict="Complete since the reset")
 
     for fault in ("Buffer", "gzip"):
         for on in ("true", "false"):
@@ -252,7 +252,7 @@ async def test_selected_event_shows_its_bytes_explained(
     await page.emulate_media(reduced_motion="no-preference")  # the animation is frozen
     publish(demo.url, room, "look at me")
     for name in LANES:
-        await counts(page, name, sent=1, received=1)
+        await expect_counts(page, name, sent=1, received=1)
     await page.get_by_role("button", name="Freeze").click()
     publish(demo.url, room, "too late for the picture")
     box = await page.locator("#lanes").bounding_box()
@@ -289,7 +289,7 @@ async def test_selected_event_shows_its_bytes_explained(
     # A delay is filled in when the event arrives.
     await lane(page, "polling").get_by_role("button", name="Stop").click()
     publish(demo.url, room, "wait for me")
-    await counts(page, "sse", received=3, sent=3)
+    await expect_counts(page, "sse", received=3, sent=3)
     await page.get_by_role("button", name="Freeze").click()
     await select_latest_event(page)
     await rows.get_by_role("button", name="Polling", exact=True).click()
@@ -431,7 +431,7 @@ async def test_axe_finds_no_serious_violation(
     page = await open_page(context, demo.url, room)
     errors = console_errors(page)
     publish(demo.url, room, "look at me")
-    await counts(page, "polling", sent=1, received=1)
+    await expect_counts(page, "polling", sent=1, received=1)
     await assert_accessible(page)
     await select_latest_event(page)
     await expect(page.locator(".wire h3")).to_be_visible()
@@ -504,7 +504,7 @@ async def test_page_outside_the_demo_explains_make_demo(
     await announced(page, "Poll every 100\u00a0ms")
     ids = publish(memory_live_server.url, room, "one")
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
         await has_count(page, name, "up", "\u2013")
     await page.get_by_label("Scenario").select_option("cut")
     await expect(page.locator(".scenario-answer")).to_contain_text("make demo")

@@ -21,11 +21,11 @@ from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     all_lanes,
-    counts,
+    expect_counts,
+    expect_received,
     lane,
     open_page,
     publish,
-    received,
     select_latest_event,
     unfold,
     write,
@@ -142,7 +142,7 @@ async def test_earlier_events_are_shown_without_a_delay(
     ids = publish(memory_live_server.url, room, "first", "second")
     page = await open_page(context, memory_live_server.url, room)
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
         cells = page.locator(f'#events [data-technique="{name}"]')
         await expect(cells).to_have_text(["from before"] * 2)
         await expect(lane(page, name).locator(".measured")).to_have_text("0")
@@ -150,7 +150,7 @@ async def test_earlier_events_are_shown_without_a_delay(
     # The page shows a bounded number of events.
     publish(memory_live_server.url, room, *map(str, range(250)))
     for name in LANES:
-        await counts(page, name, sent=252, received=252)
+        await expect_counts(page, name, sent=252, received=252)
         await expect(lane(page, name).locator(".verdict")).to_have_text("Complete")
     await expect(page.locator("#conversation .event")).to_have_count(200)
     await expect(page.locator("#conversation .event .text").last).to_have_text("249")
@@ -296,17 +296,17 @@ async def test_a_stopped_lane_resumes_after_its_last_event(
 ) -> None:
     ids = publish(memory_live_server.url, room, "one")
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
         await lane(page, name).get_by_role("button", name="Stop").click()
         await expect(lane(page, name)).to_have_attribute("data-state", "stopped")
     ids += publish(memory_live_server.url, room, "two", "three")
     for name in LANES:
-        await counts(page, name, received=1)
+        await expect_counts(page, name, received=1)
         await lane(page, name).get_by_role("button", name="Start").click()
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
     ids += publish(memory_live_server.url, room, "four")
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
 
 
 async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
@@ -317,7 +317,7 @@ async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
         page = await open_page(context, server.url, room)
         ids = publish(server.url, room, "one", "two")
         for name in LANES:
-            await received(page, name, *ids)
+            await expect_received(page, name, *ids)
         server.kill()
         await all_lanes(page, "reconnecting")
         for name in LANES:
@@ -328,7 +328,7 @@ async def test_a_restart_in_memory_shows_a_reset_in_every_lane(
                 await all_lanes(page, "open")
             ids += publish(server.url, room, "three", "four")
             for name in LANES:
-                await received(page, name, *ids, verdict="Complete since the reset")
+                await expect_received(page, name, *ids, verdict="Complete since the reset")
                 resets = page.locator(
                     f'[data-type="reset"] [data-technique="{name}"][data-here="true"]'
                 )
@@ -347,14 +347,14 @@ async def test_a_restart_over_redis_loses_nothing(
         page = await open_page(context, server.url, room)
         ids = publish(server.url, room, "one", "two")
         for name in LANES:
-            await received(page, name, *ids)
+            await expect_received(page, name, *ids)
         server.kill()
         await all_lanes(page, "reconnecting")
         ids += publish(other.url, room, "three", "four")
         with LiveServer(port=server.port, env=environment):
             ids += publish(other.url, room, "five")
             for name in LANES:
-                await received(page, name, *ids)
+                await expect_received(page, name, *ids)
             await all_lanes(page, "open")
             await expect(page.locator('[data-type="reset"]')).to_have_count(0)
             await expect(lane(page, "websocket").locator('[data-count="reconnects"]')).to_have_text(
@@ -387,7 +387,7 @@ async def test_lost_and_duplicated_events_are_counted(
     page = await context.new_page()
     await answer_polls(page, room, *map(event, [1, 2, 2, 8, 7, 9]))
     await page.goto(f"{memory_live_server.url}/?room={room}&lanes=polling")
-    await counts(page, "polling", received=6, lost=4, duplicated=1, outOfOrder=1)
+    await expect_counts(page, "polling", received=6, lost=4, duplicated=1, outOfOrder=1)
     await expect(lane(page, "polling").locator(".verdict")).to_have_text("Missing: 3\u20136")
 
 
@@ -527,11 +527,11 @@ async def test_second_tab_can_take_over(
 
     ids = publish(memory_live_server.url, room, "one")
     for name in LANES:
-        await received(second, name, *ids)
+        await expect_received(second, name, *ids)
     await second.close()
     await expect(first.get_by_text("already running in another tab")).to_be_hidden()
     for name in LANES:
-        await received(first, name, *ids)
+        await expect_received(first, name, *ids)
 
 
 # --- Appearance, rooms and sessions ------------------------------------------------------------

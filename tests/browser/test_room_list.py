@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, expect
 
 from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
-from tests.support.page import LANES, open_page, received
+from tests.support.page import LANES, expect_received, open_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -69,6 +69,6 @@ async def test_a_programs_event_reaches_every_lane_but_not_the_chat(
         responses = [await http.post(path, json={"sender": "shop", **each}) for each in documents]
     ids = [response.json()["id"] for response in responses]
     for name in LANES:
-        await received(page, name, *ids)
+        await expect_received(page, name, *ids)
     messages = page.locator("#conversation .event[data-type=message]")
     await expect(messages.locator(".text")).to_have_text(["a chat line"])

@@ -43,7 +43,7 @@ test("an event skipped by a reset never arrives", () => {
   timeline.arrive(timeline.tracks[0], event(1), 120, 100);
   timeline.reset(timeline.tracks[1]);
   assert.deepEqual([...timeline.latest.arrivals], [120, NEVER]);
-  assert.deepEqual(columnsOf(timeline).lanes[1].rings, [10]);
+  assert.deepEqual(columnsOf(timeline).lanes[1].lost, [10]);
 });
 
 test("requests are counted once their events have arrived", () => {
@@ -70,17 +70,17 @@ test("an event is on its way from its publication to its arrival", () => {
   const { published, lanes } = columnsOf(timeline);
   assert.equal(published[20], 2);
   assert.equal(lanes[0].ticks[30], 1);
-  assert.deepEqual([lanes[0].piles[20], lanes[0].piles[30]], [1, -1]);
-  assert.deepEqual([lanes[1].piles[20], lanes[1].piles[COLUMNS]], [1, -1], "not arrived yet");
+  assert.deepEqual([lanes[0].waitingChanges[20], lanes[0].waitingChanges[30]], [1, -1]);
+  assert.deepEqual([lanes[1].waitingChanges[20], lanes[1].waitingChanges[COLUMNS]], [1, -1], "not arrived yet");
 });
 
 test("an event from before the track started is not on its way", () => {
   const timeline = running();
   timeline.tracks[0].since = 250;
   timeline.arrive(timeline.tracks[0], event(1), 300, 200);
-  const [{ ticks, piles }] = columnsOf(timeline).lanes;
+  const [{ ticks, waitingChanges }] = columnsOf(timeline).lanes;
   assert.equal(ticks[30], 2);
-  assert.ok(piles.every((pile) => pile === 0));
+  assert.ok(waitingChanges.every((change) => change === 0));
 });
 
 test("a column prefers an announcement, then a message, to a join", () => {

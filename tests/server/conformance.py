@@ -23,7 +23,7 @@ from realtime_demo.progress import progress
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import LiveServer
 
-TIMEOUT = 18.0  # seconds: above the 17 of the heartbeat's cases
+TIMEOUT = 18.0  # seconds; the cases of the heartbeat need 17
 
 
 def main() -> None:

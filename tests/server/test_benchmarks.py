@@ -169,8 +169,8 @@ class RecordingTransport(asyncio.Transport):
     ],
 )
 async def test_subscriber_reads_split_data(framing: Framing, data: bytes) -> None:
-    if framing.head:
-        data = b"HTTP/1.1 %d Begun\r\nServer: x\r\n\r\n" % framing.head + data
+    if framing.stream_status:
+        data = b"HTTP/1.1 %d Begun\r\nServer: x\r\n\r\n" % framing.stream_status + data
     for cut in range(1, len(data)):
         transport = RecordingTransport()
         subscriber = Subscriber(framing, Tally())

@@ -150,7 +150,7 @@ def test_the_output_in_a_korean_chapter_is_korean(chapter: Path) -> None:
 def code_of(page: Path) -> list[tuple[str, str]]:
     """Return the code and the commands of a page, with the output that has no language.
 
-    Of an exercise's output, only the marks of the cases count, and of a command no comment.
+    An exercise's output is reduced to ✓ and ✗, which no language changes; comments are removed.
     """
     parts: list[tuple[str, str]] = []
     for language, block in BLOCK.findall(page.read_text()):

@@ -40,9 +40,10 @@ async def test_a_descriptor_leak_is_detected(leak: int, verdict: str) -> None:
     samples: list[ResourceSample] = []
     with LiveServer(env=env) as server:
         processes = {"server": [psutil.Process(server.pid)]}
-        await visit_often(server, EVERY - REQUESTS)  # warm-up
+        visits = EVERY - REQUESTS  # a sample itself opens `REQUESTS` connections
+        await visit_often(server, visits)  # warm-up
         for minute in range(MINUTES):
-            await visit_often(server, EVERY - REQUESTS)
+            await visit_often(server, visits)
             metrics = {"server": f"{server.url}/metrics"}
             samples.append((await sample_at_rest(minute * 60, processes, metrics, 0))["server"])
     trends = {name: trend_of(name, samples) for name in ("descriptors", "threads", "tasks")}

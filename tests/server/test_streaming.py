@@ -49,8 +49,8 @@ async def test_server_sent_events_have_id_and_data(
         start = headers["cursor"].encode()
         assert (await connection.chunk()).endswith(b"\nid: " + start + b"\n\n:\n\n")
         event = await publish(url, room, "a\r\nb\n\ndata: c")
-        identity = json.loads(event)["id"].encode()
-        assert await connection.chunk() == b"id: " + identity + b"\ndata: " + event + b"\n\n"
+        event_id = json.loads(event)["id"].encode()
+        assert await connection.chunk() == b"id: " + event_id + b"\ndata: " + event + b"\n\n"
 
 
 async def test_last_event_id_wins_over_since(memory_live_server: LiveServer, room: str) -> None:
@@ -87,7 +87,7 @@ def heartbeat_server() -> Iterator[LiveServer]:
 async def test_stream_ends_between_two_events_after_its_lifetime(
     heartbeat_server: LiveServer, room: str, path: str, busy: bool
 ) -> None:
-    url, published = heartbeat_server.url, [b""]
+    url, published = heartbeat_server.url, [b""]  # the first is always received
     async with await RawConnection.open(url) as connection:
         await connection.get(path.format(room=room))
         received = await connection.chunk()

@@ -52,7 +52,7 @@ def lane(page: Page, name: str) -> Locator:
     return page.locator(f'.lane[data-technique="{name}"]')
 
 
-async def received(page: Page, name: str, *ids: str, verdict: str = "Complete") -> None:
+async def expect_received(page: Page, name: str, *ids: str, verdict: str = "Complete") -> None:
     """Wait until the lane has received exactly these events, and the table shows them, newest
     first."""
     rows = page.locator('#events tr:not([data-type="reset"])')
@@ -61,10 +61,10 @@ async def received(page: Page, name: str, *ids: str, verdict: str = "Complete") 
     receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
     await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
     await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
-    await counts(page, name, sent=len(ids), received=len(ids))
+    await expect_counts(page, name, sent=len(ids), received=len(ids))
 
 
-async def counts(page: Page, name: str, **expected: int) -> None:
+async def expect_counts(page: Page, name: str, **expected: int) -> None:
     """Wait until the lane's card has these counts, by `data-count`."""
     expected = {"lost": 0, "duplicated": 0, "outOfOrder": 0, **expected}
     for count, value in expected.items():

@@ -1,15 +1,14 @@
 """The page's frame rate under a fast feed: `python -m tests.tools.frames [rate] [seconds]`.
 
-Starts the demo, lets it publish `rate` events a second (100) for `seconds` (60) and shows a minute
-of them in all lanes; then half a minute, then ten seconds. At the same time an empty page in the
-same Chromium counts its own frames, which is the most that this machine allows under this load.
-Prints for each page:
+Starts the demo, which publishes `rate` events a second (100). The lanes show a window of a minute
+for `seconds` (60), then of half a minute, then of ten seconds. An empty page in the same Chromium
+counts its frames too: no page can have more on this machine under this load. Prints for each page:
 
 `frames`   frames a second
-`drawn`    the share of the screen's refreshes (60 a second) that had a frame, by the frames' own
-           times: the argument of `requestAnimationFrame`'s callback
-`in time`  the share that began within 17 ms of the previous frame, by the clock when the callback
-           ran: this also counts delays too small to miss a refresh
+`drawn`    the share of the screen's refreshes (60 a second) that had a frame, by the time that
+           `requestAnimationFrame` gives to the callback
+`in time`  the share of callbacks that ran within 17 ms of the previous one, by the clock: a frame
+           may be late and still not miss a refresh
 `gaps`     milliseconds between two callbacks: median, 95th and 99th percentile, the longest
 
 and the run time of JavaScript for each frame. Headless Chromium draws a canvas on the CPU, so a
@@ -75,7 +74,7 @@ DRAW = """async ([rate, seconds, frames]) => {
   times.sort((a, b) => a - b);
   const milliseconds = [times[0], times[times.length >> 1]];
   const exchanges = Math.max(...timeline.tracks.map((track) => track.exchanges.length));
-  return { marks: lanes.marks, width: lanes.width, lanes: rows.length, milliseconds,
+  return { marks: lanes.markCount, width: lanes.width, lanes: rows.length, milliseconds,
            occurrences: timeline.occurrences.length, exchanges };
 }"""
 

@@ -20,9 +20,9 @@ from realtime_demo.comparison.advice import (
 from realtime_demo.comparison.scale import GIB, Machine, RedisBasis, redis_basis, scale
 from realtime_demo.comparison.theory import Delay, Sizes
 
-ASKING = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000, 2e-4)
+POLLED = Basis(Sizes(180, 160, 200), 0.002, 200, 2e-4, 3e-4, 10_000, 2e-4)
 OPEN = Basis(Sizes(0, 6, 210), 0.002, 200, 5e-5, None, 13_000, 5e-5)
-KNOWN = {"polling": ASKING, "longpoll": ASKING, "streaming": OPEN, "sse": OPEN, "websocket": OPEN}
+KNOWN = {"polling": POLLED, "longpoll": POLLED, "streaming": OPEN, "sse": OPEN, "websocket": OPEN}
 
 
 def chosen(**need: Any) -> str | None:
@@ -66,8 +66,8 @@ def test_advice_for_a_million_clients() -> None:
     )
 
 
-def test_long_poll_is_charged_its_own_requests_only() -> None:
-    """A single client does not wait; of many, each waits for the responses before its own."""
+def test_long_poll_delay_grows_with_the_clients() -> None:
+    """A client waits for the responses to other clients, sent before its own."""
 
     def delay(clients: int, rtt: float) -> Delay:
         need = Need(clients, rate=0.01, tolerated=1, rtt=rtt)
@@ -160,13 +160,13 @@ def test_a_million_clients_need_machines_and_shards() -> None:
     assert option.cores == pytest.approx(500, rel=1e-3)
     one = scale(need, option, 1, Machine(8, 32 * GIB, 10e9), redis)
     assert one is not None
-    # 500 cores at 60 % in machines of 8; 10^7 deliveries of 216 bytes need 2.9 networks.
-    assert (one.processes, one.machines, one.bound, one.shards) == (834, 105, "cores", 1)
+    # 500 cores, of 8 to a machine and at 60 %; 10^7 deliveries of 216 bytes fill 2.9 networks.
+    assert (one.processes, one.machines, one.scarcest, one.shards) == (834, 105, "cores", 1)
     assert one.needs["network"] == pytest.approx(10**7 * 216 * 8 / 6e9, rel=0.05)
     assert one.room_load == pytest.approx(10 * (80e-6 + 834 * 6e-6))
-    # At 60 % of a core, (0.6/10 - 80 us)/6 us processes follow one room.
+    # The room is full when (0.6/10 - 80 us)/6 us processes follow it.
     assert one.fits
-    assert one.wall == pytest.approx((0.06 - 80e-6) / 6e-6 * 10**6 / 834)
+    assert one.largest_room == pytest.approx((0.06 - 80e-6) / 6e-6 * 10**6 / 834)
     many = scale(need, option, 1_000, Machine(8, 32 * GIB, 10e9), redis)
     assert many is not None
     assert many.publishes == 10_000
@@ -174,7 +174,9 @@ def test_a_million_clients_need_machines_and_shards() -> None:
     polling = advise(need, "a test", KNOWN).options[0]
     polls = scale(need, polling, 1, Machine(), redis)
     assert polls is not None
-    assert polls.wall == pytest.approx((0.6 - 10 * 80e-6) / (30e-6 * polling.requests / 10**6))
+    assert polls.largest_room == pytest.approx(
+        (0.6 - 10 * 80e-6) / (30e-6 * polling.requests / 10**6)
+    )
     assert not polls.fits, "each poll reads the history"
     assert not scale(Need(10**6, 1_000, 2), option, 1, Machine(), redis).fits  # type: ignore[union-attr]
 

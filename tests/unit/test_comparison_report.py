@@ -126,7 +126,7 @@ def test_bytes_tolerate_one_ping_per_round() -> None:
 
 
 def test_empty_share_tolerates_one_request() -> None:
-    """Of the 200 requests of each client, the window's edges cut one."""
+    """The window's edges may cut one of each client's 200 requests: two of 400."""
     measured = replace(a_round([0.5] * 5), simulated=None)
     expected = replace(measured.prediction, empty_share=0.0)
     for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):

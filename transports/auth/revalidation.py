@@ -39,7 +39,7 @@ _NONE_CLOSED: ClosedRooms = {}
 
 
 UNCHECKED = unavailable("The user's rights could not be checked; try again.")
-NO_LONGER = Problem(403, "room", "You may no longer enter this room.")
+FORBIDDEN = Problem(403, "room", "You may no longer enter this room.")
 
 
 class Credential(NamedTuple):
@@ -229,7 +229,7 @@ def closed_rooms(rooms: set[tuple[str | UUID, str]], users: ActiveUsers) -> Clos
         for key, room in rooms:
             try:
                 if key in users and not is_open_to(room, users[key]):
-                    closed[key, room] = NO_LONGER
+                    closed[key, room] = FORBIDDEN
             except DatabaseError:
                 raise
             except Exception:  # of the function in `MAY_ENTER`

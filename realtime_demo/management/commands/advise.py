@@ -182,10 +182,10 @@ def scales(deployments: Mapping[str, Scale | None]) -> Table:
             label,
             f"{deployment.processes:,}",
             f"{deployment.machines:,}",
-            _(deployment.bound),
+            _(deployment.scarcest),
             f"{deployment.shards:,}",
             Cell(f"{deployment.room_load:.1%}", tone),
-            Cell(amount(float(f"{deployment.wall:.3g}")), tone),
+            Cell(amount(float(f"{deployment.largest_room:.3g}")), tone),
         )
     table.notes.append(
         _(

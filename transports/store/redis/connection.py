@@ -21,7 +21,7 @@ from transports.store.redis.url import layer_host
 
 CONNECTIONS = 8  # in a pool, by default
 FRESHNESS = 1.0  # seconds between queries of the Sentinels while the pool is used
-HESITATION = 0.1  # seconds for the other Sentinels to respond after the first
+OTHERS_TIMEOUT = 0.1  # seconds for the other Sentinels to respond after the first
 POOL_TIMEOUT = 5.0  # seconds that a command waits for a free connection
 
 
@@ -120,7 +120,7 @@ class Sentinels(Sentinel):
             while pending and not any(map(_has_succeeded, queries)):
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             if pending:
-                await asyncio.wait(pending, timeout=HESITATION)
+                await asyncio.wait(pending, timeout=OTHERS_TIMEOUT)
             responses: list[Any] = [each.result() for each in queries if _has_succeeded(each)]
         finally:
             for each in queries:

@@ -1,8 +1,8 @@
 """A new epoch after the promotion of a replica, which may lack the last events.
 
 Redis replicates after it has responded, so that a promoted replica may lack the last events and
-would reuse their numbers. A server that was once a replica has the former master's replication ID
-in `INFO replication`, and the offset up to which they agree
+would reuse their numbers. `INFO replication` of a server that was once a replica has the former
+master's replication ID, and the offset up to which both have the same data
 (redis.io/docs/latest/operate/oss_and_stack/management/replication). Every connection of the store
 checks these fields before its first command, and so before any publish.
 """
@@ -25,7 +25,7 @@ _FIELD = re.compile(r"^(role|master_replid2|second_repl_offset):(\S+)", re.MULTI
 NEVER = "-1"  # the second_repl_offset of a server that was never promoted
 
 # One atomic step: exactly one of the connections begins the epoch.
-_NOTE = """
+_RECORD = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('SET', KEYS[2], ARGV[2]) end
@@ -59,7 +59,7 @@ def set_up(promotion_key: str, store_key: str) -> SetUp:
             marker = f"{fields['master_replid2']}:{fields['second_repl_offset']}"
             keys = promotion_key, store_key
             token = new_token(STORE_TOKEN_LENGTH)
-            if await _execute(connection, "EVAL", _NOTE, len(keys), *keys, marker, token):
+            if await _execute(connection, "EVAL", _RECORD, len(keys), *keys, marker, token):
                 logger.warning("This Redis is a promoted replica: a new epoch begins.")
 
     return connected

@@ -3,8 +3,8 @@
  *
  * @typedef {object} LaneColumns
  * @property {Uint8Array} ticks arrivals in each column. 1: live; 2: published before the lane started
- * @property {Int32Array} piles change in the number of events on their way from this column
- * @property {number[]} rings columns of events that never arrived
+ * @property {Int32Array} waitingChanges change in the number of events on their way from this column
+ * @property {number[]} lost columns of events that never arrived
  */
 import { NEVER } from "./timeline.js";
 
@@ -24,8 +24,8 @@ export function toColumns(timeline, rows, columns, columnOf, from) {
   const published = new Uint8Array(columns + 1);
   const lanes = rows.map(() => ({
     ticks: new Uint8Array(columns + 1),
-    piles: new Int32Array(columns + 2),
-    rings: [],
+    waitingChanges: new Int32Array(columns + 2),
+    lost: [],
   }));
   for (const occurrence of occurrences) {
     const start = columnOf(occurrence.published);
@@ -39,7 +39,7 @@ export function toColumns(timeline, rows, columns, columnOf, from) {
       const track = tracks[index];
       const arrival = occurrence.arrivals[index];
       if (arrival > 0 && arrival < from) continue;
-      const { ticks, piles, rings } = lanes[index];
+      const { ticks, waitingChanges, lost } = lanes[index];
       const isLive = occurrence.live & track.bit;
       let end = columns;
       if (arrival > 0) {
@@ -47,15 +47,15 @@ export function toColumns(timeline, rows, columns, columnOf, from) {
         if (end >= 0 && end <= columns) ticks[end] ||= isLive ? 1 : 2;
         if (!isLive) continue;
       } else if (arrival === NEVER || rows[index].receiver.deliveries.misses(occurrence)) {
-        if (start >= 0 && rings.at(-1) !== start) rings.push(start);
+        if (start >= 0 && lost.at(-1) !== start) lost.push(start);
         continue;
       } else if (!track.isRunning || occurrence.published < track.since) {
         continue;
       }
       const first = Math.max(0, start);
       if (end > first) {
-        piles[first] += 1;
-        piles[Math.min(end, columns + 1)] -= 1;
+        waitingChanges[first] += 1;
+        waitingChanges[Math.min(end, columns + 1)] -= 1;
       }
     }
   }

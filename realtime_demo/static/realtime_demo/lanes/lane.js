@@ -3,7 +3,7 @@ import { duration } from "../lib/text.js";
 
 const MIN_BAR_WIDTH = 5; // pixels of a bar, if there is room
 const MAX_SHAPES = 160; // with more ticks than this in a lane, none gets its technique's shape
-const PILE_SHARE = 0.6; // the share of the remaining height that each further event on its way takes
+const WAITING_SHARE = 0.6; // the share of the remaining height that each further event on its way takes
 
 /** @param {import("./lanes.js").Lanes} picture @param {number} index of the lane */
 export function drawLane(picture, index) {
@@ -16,8 +16,8 @@ export function drawLane(picture, index) {
   const label = picture.isStacked ? 16 : 0;
   const bars = { top: top + 7 + label, height: Math.max(8, (height - label) * 0.26) };
   const bottom = top + height - 7;
-  const pileHeight = bottom - bars.top - bars.height - 5;
-  const { ticks, piles, rings } = picture.laneColumns[index];
+  const waitingSpace = bottom - bars.top - bars.height - 5;
+  const { ticks, waitingChanges, lost } = picture.laneColumns[index];
 
   drawBars(picture, track, bars, index);
 
@@ -26,7 +26,7 @@ export function drawLane(picture, index) {
   let from = 0;
   const flush = (to) => {
     if (!waiting || to <= from) return;
-    const waitingHeight = pileHeight * (1 - 1 / (1 + PILE_SHARE * waiting));
+    const waitingHeight = waitingSpace * (1 - 1 / (1 + WAITING_SHARE * waiting));
     context.globalAlpha = 0.42;
     pen.rect(from, bottom - waitingHeight, to - from, waitingHeight);
     context.globalAlpha = 1;
@@ -34,9 +34,9 @@ export function drawLane(picture, index) {
   };
   context.fillStyle = colour;
   for (let column = 0; column <= columns; column += 1) {
-    if (!piles[column]) continue;
+    if (!waitingChanges[column]) continue;
     flush(column);
-    waiting += piles[column];
+    waiting += waitingChanges[column];
     from = column;
   }
   flush(columns);
@@ -63,7 +63,7 @@ export function drawLane(picture, index) {
   }
 
   const middle = bars.top + bars.height / 2;
-  for (const column of rings.slice(-200)) pen.ring(column, bottom - 5);
+  for (const column of lost.slice(-200)) pen.ring(column, bottom - 5);
   for (const time of track.duplicates) pen.diamond(picture.column(time), bottom - 5);
   for (const time of track.cuts) pen.cross(picture.column(time), middle, Math.min(8, bars.height / 2));
 }

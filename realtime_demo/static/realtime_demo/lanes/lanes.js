@@ -128,7 +128,7 @@ export class Lanes {
     const { ratio } = this;
     const { context } = this.pen;
     this.at = at;
-    this.pen.marks = 0;
+    this.pen.markCount = 0;
     this.isStale = false;
     this.#scale = this.columns / (this.window * 1000);
     this.#base = this.#leftColumn(at);
@@ -173,8 +173,8 @@ export class Lanes {
     return this.#base / this.#scale - 1;
   }
 
-  get marks() {
-    return this.pen.marks;
+  get markCount() {
+    return this.pen.markCount;
   }
 
   #drawHidden() {

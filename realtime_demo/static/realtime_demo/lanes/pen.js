@@ -3,7 +3,7 @@ const FONT = "system-ui, 'Apple SD Gothic Neo', 'Noto Sans KR', 'Noto Sans CJK K
 
 export class Pen {
   /** Number of marks in this frame. */
-  marks = 0;
+  markCount = 0;
   /** Colours from the style sheet. @type {Record<"ink" | "muted" | "line" | "ground" | "bad" | "note", string>} */
   colours;
 
@@ -14,7 +14,7 @@ export class Pen {
 
   rect(x, y, width, height) {
     this.context.fillRect(x, y, width, height);
-    this.marks += 1;
+    this.markCount += 1;
   }
 
   text(text, x, y, { align = /** @type {CanvasTextAlign} */ ("left"), colour = this.colours.muted, size = 11, weight = 400 } = {}) {
@@ -24,14 +24,14 @@ export class Pen {
     context.textBaseline = "middle";
     context.fillStyle = colour;
     context.fillText(text, x, y);
-    this.marks += 1;
+    this.markCount += 1;
   }
 
   outline(x, y, width, height, alpha) {
     this.context.globalAlpha = alpha;
     this.context.strokeRect(x + 0.6, y + 0.6, width - 1.2, height - 1.2);
     this.context.globalAlpha = 1;
-    this.marks += 1;
+    this.markCount += 1;
   }
 
   /** A technique's shape around a point. @param {Path2D} path */
@@ -42,7 +42,7 @@ export class Pen {
     context.scale(size, size);
     context.fill(path);
     context.restore();
-    this.marks += 1;
+    this.markCount += 1;
   }
 
   /** A line along the path that `draw` makes. */
@@ -53,7 +53,7 @@ export class Pen {
     context.beginPath();
     draw(context);
     context.stroke();
-    this.marks += 1;
+    this.markCount += 1;
   }
 
   cross(x, y, size) {

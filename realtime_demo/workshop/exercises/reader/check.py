@@ -19,7 +19,7 @@ async def one(bench: Bench) -> None:
 
 
 async def check(bench: Bench, at_most: int) -> None:
-    """Publish to `CLIENTS`; each must receive the event, with `at_most` channels in the group."""
+    """Publish; each client must receive the event. The group may have `at_most` channels."""
     room = bench.room()
     async with AsyncExitStack() as stack:
         responses = [
@@ -27,7 +27,7 @@ async def check(bench: Bench, at_most: int) -> None:
         ]
         for response in responses:
             await response.head()
-        await bench.until(lambda: bench.readers(room) >= min(at_most, 1))
+        await bench.until(lambda: bench.readers(room) >= 1)
         published = await bench.publish(room, "news")
         for response in responses:
             await response.until(lambda response=response: b"news" in response.body)  # type: ignore[misc]

@@ -31,6 +31,6 @@ async def resume(bench: Bench) -> None:
     async with bench.get(f"/sse/{room}/", [("Last-Event-ID", one.id)]) as response:
         await response.head()
         await response.until(lambda: b"three" in response.body)
-        expected = b"two" in response.body and b"one" not in response.body
-        if not expected or three.id.encode() not in response.body:
+        is_resumed = b"two" in response.body and b"one" not in response.body
+        if not is_resumed or three.id.encode() not in response.body:
             raise Unexpected(response.received, id=one.id, expected=two.id)
