@@ -17,7 +17,7 @@ from transports import feed
 from transports.presence.base import Everyone, Person
 from transports.store.redis.store import RedisStore, reached
 
-LEASE = 20.0  # seconds: four reports
+LEASE = 20.0  # seconds: two reports, of a process whose connections do not change
 
 # Each script is one atomic step, on Redis' own clock, so that exactly one process learns that a
 # person joined or left. `people` has a field for each person, "room/name": the processes that
@@ -59,7 +59,10 @@ local renewed = now + tonumber(ARGV[2])
 local last = redis.call('HGET', KEYS[2], ARGV[1])
 local was_away = last and tonumber(string.match(last, '^%d+')) < now
 redis.call('HSET', KEYS[2], ARGV[1], renewed .. ' ' .. ARGV[3])
-redis.call('EXPIRE', KEYS[2], 86400)  -- a day: longer than an outage
+local hour = math.floor(renewed / 3600)
+if not last or hour > math.floor(tonumber(string.match(last, '^%d+')) / 3600) then
+  redis.call('EXPIRE', KEYS[2], 86400)  -- a day: longer than an outage
+end
 local reports = redis.call('HGETALL', KEYS[2])
 for i = 1, #reports, 2 do
   if tonumber(string.match(reports[i + 1], '^%d+')) < now then
