@@ -25,6 +25,7 @@ from django.utils.module_loading import import_string
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import Store, StoreUnavailable
+from transports.store.base import group_of as group_of
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
@@ -106,10 +107,6 @@ def layer() -> BaseChannelLayer:
     return get_channel_layer() or _default_layer
 
 
-def group_of(room: str) -> str:
-    return f"room.{room}"
-
-
 async def publish(draft: Draft, key: str | None = None) -> Event:
     """Append to the store, then wake the processes that serve the room.
 
@@ -166,9 +163,12 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
 
 
 async def _wake(event: Event) -> None:
-    channel_layer, loop = layer(), asyncio.get_running_loop()
-    accepted = loop in _serving_loops and _serving_loops[loop](event)
-    key = (loop, event.room)
+    loop = asyncio.get_running_loop()
+    accept = _serving_loops.get(loop)
+    accepted = accept is not None and accept(event)
+    if store().wakes:
+        return
+    channel_layer, key = layer(), (loop, event.room)
     if isinstance(channel_layer, InMemoryChannelLayer):
         if len(channel_layer.groups.get(group_of(event.room), ())) <= accepted:
             return  # no receiver, or only the hub of this loop, which has the event
