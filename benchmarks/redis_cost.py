@@ -123,15 +123,16 @@ def numbered(first: int) -> Callable[[int], str]:
 
 async def measure(client: redis.Redis, servers: list[Server], connections: int) -> RedisCost:
     async with listening(servers, connections) as groups, AsyncExitStack() as stack:
-        publishers = [
-            await stack.enter_async_context(HttpPublisher(server.port, ROOM, numbered(first)))
-            for first, server in enumerate(servers)
-        ]
         for server in servers:
             await server.settled()
         before, cpu_before = commands(client), cpu(client)
         await asyncio.sleep(SECONDS)
         idle, idle_cpu = commands(client) - before, cpu(client) - cpu_before
+        # Only now: servers close idle connections.
+        publishers = [
+            await stack.enter_async_context(HttpPublisher(server.port, ROOM, numbered(first)))
+            for first, server in enumerate(servers)
+        ]
         before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
         await at_rate(count, RATE, *publishers)
