@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 
 class Conf:
-    """Settings read on each access: Django's, or else the default below."""
+    """Settings: Django's, or else the default below. Read once, until `override_settings`."""
 
     ALLOWED_ORIGINS: tuple[str, ...] | list[str] = ()  # besides the server's own
     # Path of a function of user, room and action ("read" or "publish"), which returns whether the
@@ -34,7 +35,13 @@ class Conf:
     TELEMETRY: str = ""  # path of a `transports.telemetry.Telemetry`; empty: nothing is counted
 
     def __getattribute__(self, name: str) -> Any:
-        return getattr(settings, name, object.__getattribute__(self, name))
+        try:
+            return _values[name]
+        except KeyError:
+            default = object.__getattribute__(self, name)
+            return _values.setdefault(name, getattr(settings, name, default))
 
 
+_values: dict[str, Any] = {}
+setting_changed.connect(lambda **_: _values.clear(), weak=False)
 conf = Conf()

@@ -108,17 +108,10 @@ class Event:
     @cached_property
     def encoded(self) -> bytes:
         """The event as JSON, encoded once and shared by every subscriber and framing."""
-        document: dict[str, Any] = {
-            "id": self.id,
-            "type": self.type,
-            "room": self.room,
-            "sender": self.sender,
-            "text": self.text,
-            "published_at": self.published_at,
-        }
+        members = self.__dict__
+        document = {name: members[name] for name in REQUIRED}
         if self.type == "reset":
             document["missed"] = self.missed
-        members = self.__dict__
         for name in ("of", "verified", "name", "data", "traceparent"):
             value = members[name]
             if value is not None and (value or name != "verified"):

@@ -118,11 +118,12 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     check_shared()
     draft = telemetry().traced(draft)
     began = time.perf_counter()
+    current_store = store()
     try:
         if key is None:
-            event = await store().append(draft)
+            event = await current_store.append(draft)
         else:
-            new_event = await store().append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
+            new_event = await current_store.append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
             if new_event is None:
                 if (first := await published(key, draft.room)) is None:
                     raise EventTrimmed
@@ -131,7 +132,7 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     except StoreUnavailable:
         telemetry().publish_failed()
         raise
-    await _wake(event)
+    await _wake(current_store, event)
     telemetry().published(time.perf_counter() - began)
     return event
 
@@ -158,15 +159,15 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
     """
     event = await store().append_once(key, telemetry().traced(draft))
     if event is not None:
-        await _wake(event)
+        await _wake(store(), event)
     return event
 
 
-async def _wake(event: Event) -> None:
+async def _wake(current_store: Store, event: Event) -> None:
     loop = asyncio.get_running_loop()
     accept = _serving_loops.get(loop)
     accepted = accept is not None and accept(event)
-    if store().wakes:
+    if current_store.wakes:
         return
     channel_layer, key = layer(), (loop, event.room)
     if isinstance(channel_layer, InMemoryChannelLayer):
