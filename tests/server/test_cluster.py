@@ -18,7 +18,8 @@ from redis.crc import key_slot
 from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
-from tests.support.redis_server import free_port, need_redis_server
+from tests.support import waiting
+from tests.support.redis_server import RedisServer, free_port, need_redis_server
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person
@@ -211,6 +212,22 @@ async def test_an_append_wakes_the_group_of_its_room(layer: Any) -> None:
     assert await store.append_once("k", drafts[0]) is None
     assert await is_silent(layer, channel)
     await store.close()
+
+
+@pytest.mark.parametrize("layer", ["redis_server"], indirect=True)
+async def test_a_cut_connection_is_reported(
+    layer: Any, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By `losses`, once the channel receives again, and by one line in the log."""
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    losses = layer.losses
+    redis_server.client.client_kill_filter(_type="pubsub")
+    await waiting.until(lambda: layer.losses > losses)
+    await layer.group_send("g", {"type": "a"})
+    assert await receive(layer, channel) == {"type": "a"}
+    (record,) = caplog.records
+    assert "Messages of Redis are not received" in record.message and record.exc_info is None
 
 
 @pytest.mark.parametrize("name", ["no spaces", "~", "x" * 101, 1])

@@ -132,6 +132,7 @@ async def test_a_layer_that_reports_its_losses_saves_comparisons(
         compared += 1
         return await heads(rooms)
 
+    monkeypatch.setattr(hub_module, "CERTAIN_INTERVAL", 4 * BOUND)
     monkeypatch.setattr(hub, "_ping", sweep)
     monkeypatch.setattr(hub.store, "heads", compare)
     hub.store.wakes = True
