@@ -136,10 +136,10 @@ async def measure(client: redis.Redis, servers: list[Server], connections: int) 
         before, cpu_before, began = commands(client), cpu(client), time.monotonic()
         count = int(RATE * SECONDS)
         await at_rate(count, RATE, *publishers)
-        for each in groups:
-            await each.complete(count)
         for publisher in publishers:
             await publisher.accepted()
+        for each in groups:
+            await each.complete(count)
         await asyncio.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
         used, used_cpu = commands(client) - before, cpu(client) - cpu_before
         return RedisCost(
