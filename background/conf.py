@@ -6,7 +6,7 @@ from transports.conf import Conf
 
 
 class TaskConf(Conf):
-    """Settings read on each access: the project's, or else the default below."""
+    """Settings: the project's, or else the default below."""
 
     DEMO: bool = False  # whether clients on this machine may start tasks, as staff may
     TASK_LEASE: float = 15  # seconds until a silent worker counts as dead

@@ -24,8 +24,9 @@ from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.progress import progress
 from transports.events import Draft
+from transports.store.base import group_of
 from transports.store.redis.cluster import ClusterStore
-from transports.store.redis.cluster_layer import ClusterChannelLayer
+from transports.store.redis.pubsub import PubSubChannelLayer
 
 MASTERS = (1, 3)
 PROCESSES = (1, 8)
@@ -48,16 +49,22 @@ class ClusterCost:
 
 
 async def measure(cluster: Cluster, processes: int) -> ClusterCost:
-    store = ClusterStore(cluster.url, length=1_000, backlog=50, expiry=600, prefix="cost")
     layers = [
-        ClusterChannelLayer(cluster.url, prefix="cost", capacity=PUBLISHES)
-        for _ in range(processes)
+        PubSubChannelLayer(cluster.url, prefix="cost", capacity=PUBLISHES) for _ in range(processes)
     ]
+    store = ClusterStore(
+        cluster.url,
+        length=1_000,
+        backlog=50,
+        expiry=600,
+        prefix="cost",
+        channel_of=layers[0].channel_of,
+    )
     rooms = [f"room-{number}" for number in range(ROOMS)]
     channels = [await layer.new_channel() for layer in layers]
     for layer, channel in zip(layers, channels, strict=True):
         for room in rooms:
-            await layer.group_add(room, channel)
+            await layer.group_add(group_of(room), channel)
     received, complete = 0, asyncio.Event()
 
     async def receive(layer: Any, channel: str) -> None:
@@ -70,9 +77,7 @@ async def measure(cluster: Cluster, processes: int) -> ClusterCost:
 
     async def publish(first: int) -> None:
         for number in range(first, PUBLISHES, AT_ONCE):
-            event = await store.append(Draft(rooms[number % ROOMS], "load", "x" * 100))
-            message = {"type": "feed.event", "id": event.id, "event": event.encoded.decode()}
-            await layers[0].group_send(event.room, message)
+            await store.append(Draft(rooms[number % ROOMS], "load", "x" * 100))
 
     receiving = [asyncio.create_task(receive(*pair)) for pair in zip(layers, channels, strict=True)]
     before = _cpu(cluster)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.framing import (
     FRAMINGS,
@@ -24,7 +24,13 @@ from transports.registry import BY_NAME
 OpenPublisher = Callable[
     [int, str, SubscriberGroup, Text], AbstractAsyncContextManager[LoadPublisher]
 ]
-FANOUT, POLLS, IDLE, STALLED = SCENARIOS = ("fanout", "polls", "idle", "stalled")
+FANOUT, ONE_TO_ONE, POLLS, IDLE, STALLED = SCENARIOS = (
+    "fanout",
+    "one-to-one",
+    "polls",
+    "idle",
+    "stalled",
+)
 DEFAULT_SERVER = "uvicorn"
 
 
@@ -96,11 +102,27 @@ async def by_socket_io(
         yield MessagePublisher(publishers.members[0], packet, text)
 
 
+@asynccontextmanager
+async def by_websocket(
+    port: int, room: str, listeners: SubscriberGroup, text: Text
+) -> AsyncIterator[LoadPublisher]:
+    """Publish as a WebSocket client in its own room."""
+
+    def message(text: str) -> bytes:
+        document = {"type": "publish", "room": room, "sender": "benchmark", "text": text}
+        return json.dumps(document).encode()
+
+    path = BY_NAME["websocket"].url_path(f"{room}-publisher")
+    framing = WebSocketFraming(path, f"127.0.0.1:{port}")
+    async with subscriber_group(framing, port, 1) as publishers:
+        yield MessagePublisher(publishers.members[0], message, text)
+
+
 _COMPARED = ("websocket", "sse", "streaming", "longpoll", "polling", "websocket-sync")
 _SCENARIOS: dict[str, tuple[str, ...]] = {
-    "longpoll": (FANOUT, IDLE),
+    "longpoll": (FANOUT, ONE_TO_ONE, IDLE),
     "polling": (POLLS,),
-    "websocket-sync": (FANOUT,),
+    "websocket-sync": (FANOUT, ONE_TO_ONE),
 }
 _EVERYWHERE = ("websocket", "sse", "longpoll", "polling")
 
@@ -114,7 +136,7 @@ def _technique(name: str, server: str) -> Contestant:
         technique.path,
         FRAMINGS[technique.framing],
         by_post,
-        _SCENARIOS.get(name, (FANOUT, IDLE, STALLED)),
+        _SCENARIOS.get(name, (FANOUT, ONE_TO_ONE, IDLE, STALLED)),
         burst=20 if name in ("longpoll", "websocket-sync") else 200,
     )
 
@@ -139,7 +161,7 @@ CONTESTANTS = (
             "/events/{room}/",
             EventStreamFraming,
             by_post,
-            (FANOUT, IDLE, STALLED),
+            (FANOUT, ONE_TO_ONE, IDLE, STALLED),
         )
         for server in EVENTSTREAM
     ),
@@ -150,7 +172,7 @@ CONTESTANTS = (
         "{room}",
         SocketIOFraming,
         by_socket_io,
-        (FANOUT, IDLE, STALLED),
+        (FANOUT, ONE_TO_ONE, IDLE, STALLED),
     ),
     Contestant(
         "socketio-polling",
@@ -159,10 +181,17 @@ CONTESTANTS = (
         "{room}",
         SocketIOPollingFraming,
         by_socket_io,
-        (FANOUT, IDLE),
+        (FANOUT, ONE_TO_ONE, IDLE),
         burst=20,
     ),
     *(_technique(name, DEFAULT_SERVER) for name in _COMPARED),
+    replace(
+        _technique("websocket", DEFAULT_SERVER),
+        name="websocket-publish",
+        label="WebSocket, published over WebSocket, Uvicorn",
+        publisher=by_websocket,
+        scenarios=(FANOUT, ONE_TO_ONE),
+    ),
     *(
         _technique(name, server)
         for server in OURS

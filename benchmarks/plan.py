@@ -17,6 +17,7 @@ from benchmarks.contestants import (
 )
 from benchmarks.fanout import Load, fanout
 from benchmarks.idle import idle
+from benchmarks.one_to_one import one_to_one
 from benchmarks.polls import empty_polls
 from benchmarks.results import BURST, FLAT_OUT, LIMITED_LOAD, PUBLISH, STEADY_LOAD, Results
 from benchmarks.servers import OURS, Server, running
@@ -37,6 +38,7 @@ class Size:
     """The extent of a run: amounts, loads and contestants."""
 
     share: float = 1.0  # of a load's events
+    exchanges: int = 1_000  # events of the one publisher to the one subscriber
     polls: int = 4_000
     connections: int = 1_000
     unread: int = 4_000  # events of 6 kB, for the client that does not read
@@ -48,6 +50,7 @@ class Size:
 FULL = Size()
 QUICK = Size(
     share=0.3,
+    exchanges=200,
     polls=400,
     connections=300,
     unread=1_000,
@@ -89,6 +92,10 @@ class Step:
                     await server.settled()
                     run = await fanout(server, contestant, replace(load, events=events), new_room())
                     results.fanout.append(run)
+            case "one-to-one":
+                results.one_to_one.append(
+                    await one_to_one(server, contestant, size.exchanges, room)
+                )
             case "polls":
                 results.polls.append(await empty_polls(server, contestant, size.polls, room))
             case "idle":

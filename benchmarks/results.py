@@ -9,6 +9,7 @@ from benchmarks.contestants import BASELINE, CONTESTANT
 from benchmarks.fanout import Fanout, Load
 from benchmarks.idle import IdleCost
 from benchmarks.ledger import DeliveryLedger
+from benchmarks.one_to_one import OneToOne
 from benchmarks.polls import Polls
 from benchmarks.stalled import Stalled
 
@@ -43,6 +44,7 @@ class Results:
     """The figures of a run, in order of measurement."""
 
     fanout: list[Fanout] = field(default_factory=list)
+    one_to_one: list[OneToOne] = field(default_factory=list)
     polls: list[Polls] = field(default_factory=list)
     idle: list[IdleCost] = field(default_factory=list)
     stalled: list[Stalled] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Results:
     @property
     def limits(self) -> list[Limit]:
         """The limits of this application; figures are on Uvicorn."""
-        every = (*self.fanout, *self.idle, *self.stalled)
+        every = (*self.fanout, *self.one_to_one, *self.idle, *self.stalled)
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]
         valid = f"{len(runs) - len(broken)} of {len(runs)} runs"
@@ -108,6 +110,7 @@ class Results:
                 }
                 for run in self.fanout
             ],
+            "one_to_one": [{**asdict(run), "valid": run.valid} for run in self.one_to_one],
             "empty_polls": [
                 {**asdict(run), "cpu_ms_per_1000_polls": run.cost} for run in self.polls
             ],
@@ -131,6 +134,7 @@ class Results:
 
         return cls(
             [restore(Fanout, record) for record in document["fanout"]],
+            [restore(OneToOne, record) for record in document.get("one_to_one", [])],
             [restore(Polls, record) for record in document["empty_polls"]],
             [restore(IdleCost, record) for record in document["idle"]],
             [restore(Stalled, record) for record in document["stalled"]],

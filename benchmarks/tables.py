@@ -33,6 +33,7 @@ COLUMNS = (
     f"{FLAT_OUT}, /s",
     f"{BURST}, /s",
     f"{PUBLISH}, /s",
+    "one to one, ms",
     "empty poll, ms",
     "idle, KiB",
     "unread, MiB",
@@ -40,8 +41,9 @@ COLUMNS = (
 CAPTION = (
     "ms: server CPU milliseconds per 1,000 deliveries (per 1,000 polls). /s: deliveries (publishes "
     f"to one subscriber) in a second of server CPU. {TIMES}: how many times cheaper than the "
-    "tutorial. idle: resident memory for each idle connection. unread: growth of memory with a "
-    "client that does not read. *: late, several events at a time."
+    "tutorial. one to one: median time from a publish to the receipt by one subscriber. idle: "
+    "resident memory for each idle connection. unread: growth of memory with a client that does "
+    "not read. *: late, several events at a time."
 )
 
 
@@ -63,13 +65,20 @@ def markdown(results: Results) -> str:
 
 def rows(results: Results) -> Iterable[tuple[str, ...]]:
     """Return a row of strings for each measured contestant."""
-    scenarios = (results.fanout, results.polls, results.idle, results.stalled)
+    scenarios = (
+        results.fanout,
+        results.one_to_one,
+        results.polls,
+        results.idle,
+        results.stalled,
+    )
     measured = {run.contestant for runs in scenarios for run in runs}
     return [_row(results, each) for each in CONTESTANTS if each.name in measured]
 
 
 def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
     loads = {run.load.name: run for run in results.fanout if run.contestant == contestant.name}
+    pairs = [run for run in results.one_to_one if run.contestant == contestant.name]
     polls = [run for run in results.polls if run.contestant == contestant.name]
     idle = [run for run in results.idle if run.contestant == contestant.name]
     stalled = [run for run in results.stalled if run.contestant == contestant.name]
@@ -79,6 +88,7 @@ def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
         _cost(loads.get(LIMITED_LOAD)),
         _times(results, contestant),
         *(_capacity(loads.get(name)) for name in (FLAT_OUT, BURST, PUBLISH)),
+        "".join(_problem(run) or f"{run.median * 1000:.2f}" for run in pairs),
         "".join(f"{run.cost:.0f}" for run in polls),
         "".join(_problem(run) or f"{run.resident / KIB:.1f}" for run in idle),
         "".join(_problem(run) or f"{run.growth / MIB:.1f}" for run in stalled),

@@ -28,7 +28,8 @@ from redis.crc import key_slot
 from realtime_demo.production import programs
 from realtime_demo.production.cluster import SLOTS
 from transports.registry import TECHNIQUES
-from transports.store.redis.cluster import bucket_of
+from transports.store.base import group_of
+from transports.store.redis.cluster_client import bucket_of
 
 from .clients import Follower, trust
 from .deployment import ROOT, START, STOP
@@ -141,7 +142,7 @@ def _room() -> str:
     """Return the name of a room on the third master, which is on the second host."""
     while True:
         room = f"fault-{uuid.uuid4().hex[:12]}"
-        if key_slot(str(bucket_of(room)).encode()) >= SLOTS * 2 // 3:
+        if key_slot(str(bucket_of(group_of(room))).encode()) >= SLOTS * 2 // 3:
             return room
 
 

@@ -14,7 +14,8 @@ import psutil
 from redis.crc import key_slot
 
 from realtime_demo.tap.proxy import Tap
-from transports.store.redis.cluster import bucket_of
+from transports.store.base import group_of
+from transports.store.redis.cluster_client import bucket_of
 
 from .clients import Follower
 from .cluster import Cluster
@@ -51,7 +52,7 @@ class Testbed:
     @property
     def slot(self) -> int:
         """The slot of the room in the cluster."""
-        return key_slot(str(bucket_of(self.publisher.room)).encode())
+        return key_slot(str(bucket_of(group_of(self.publisher.room))).encode())
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -122,10 +122,6 @@ if FORCE_SCRIPT_NAME and not FORCE_SCRIPT_NAME.startswith("/"):
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_PROXY
 
-# The apps read the settings below, not this dictionary. Set, since Django does not cache what is
-# missing, and the apps read their settings for each event.
-REALTIME = None
-
 # Path of the function that decides which users may read and publish in which rooms.
 MAY_ENTER = os.environ.get("MAY_ENTER", "transports.rooms.permissions.may_enter")
 
@@ -182,10 +178,10 @@ REDIS_PREFIX = os.environ.get("REDIS_PREFIX", Conf.REDIS_PREFIX)  # of every key
 HISTORY_EXPIRY = _integer("HISTORY_EXPIRY", Conf.HISTORY_EXPIRY)
 # Seconds for which an `Idempotency-Key` is kept.
 IDEMPOTENCY_EXPIRY = _integer("IDEMPOTENCY_EXPIRY", Conf.IDEMPOTENCY_EXPIRY)
-# With Redis: "redis" (messages wait in a list for their reader) or "pubsub" (they do not). A
-# cluster has its own layer, on pub/sub.
+# With Redis: "pubsub", or "redis" (messages wait in a list for their reader). A cluster always has
+# "pubsub".
 CHANNEL_LAYER = _choice(
-    "CHANNEL_LAYER", os.environ.get("CHANNEL_LAYER", "redis"), ("redis", "pubsub")
+    "CHANNEL_LAYER", os.environ.get("CHANNEL_LAYER", "pubsub"), ("pubsub", "redis")
 )
 # Messages that may wait for one process; the layer drops further ones, the history keeps them.
 LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
@@ -193,10 +189,10 @@ LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if is_cluster(REDIS_URL):
+if REDIS_URL and (CHANNEL_LAYER == "pubsub" or is_cluster(REDIS_URL)):
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "transports.store.redis.cluster_layer.ClusterChannelLayer",
+            "BACKEND": "transports.store.redis.pubsub.PubSubChannelLayer",
             "CONFIG": {
                 "url": REDIS_URL,
                 "prefix": f"{REDIS_PREFIX}:layer",
@@ -209,28 +205,20 @@ elif REDIS_URL:
     # idle receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).
     _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
-    if CHANNEL_LAYER == "pubsub":
-        CHANNEL_LAYERS = {
-            "default": {
-                "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-                "CONFIG": {"hosts": [_host], "prefix": f"{REDIS_PREFIX}:layer"},
-            }
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
+            "CONFIG": {
+                "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
+                "prefix": f"{REDIS_PREFIX}:layer",
+                "capacity": LAYER_CAPACITY,
+                "expiry": 60,
+                # A killed process does not leave its groups: until its membership expires,
+                # every event is copied for it. Live processes rejoin every ten minutes (`hub`).
+                "group_expiry": 3_600,
+            },
         }
-    else:
-        CHANNEL_LAYERS = {
-            "default": {
-                "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
-                "CONFIG": {
-                    "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
-                    "prefix": f"{REDIS_PREFIX}:layer",
-                    "capacity": LAYER_CAPACITY,
-                    "expiry": 60,
-                    # A killed process does not leave its groups: until its membership expires,
-                    # every event is copied for it. Live processes rejoin every ten minutes (`hub`).
-                    "group_expiry": 3_600,
-                },
-            }
-        }
+    }
 else:
     CHANNEL_LAYERS = {
         "default": {

@@ -19,7 +19,7 @@ from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluste
 
 Apps = Sequence[AppConfig] | None
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
-ON_CLUSTER = "transports.store.redis.cluster_layer.ClusterChannelLayer"
+PUB_SUB = "transports.store.redis.pubsub.PubSubChannelLayer"
 DATABASE_ENGINES = (
     "django.contrib.sessions.backends.db",
     "django.contrib.sessions.backends.cached_db",
@@ -131,7 +131,7 @@ def check_channel_layer(app_configs: Apps = None, **_: Any) -> list[CheckMessage
             Warning(
                 "The history is in Redis (REDIS_URL), but the channel layer is in memory: other "
                 "processes deliver events only at the next comparison, up to a second later.",
-                hint="Set CHANNEL_LAYERS to channels_redis, as in realtime_demo/settings.py.",
+                hint=f"Set CHANNEL_LAYERS to {PUB_SUB}, as in realtime_demo/settings.py.",
                 id="transports.W003",
             )
         ]
@@ -140,7 +140,7 @@ def check_channel_layer(app_configs: Apps = None, **_: Any) -> list[CheckMessage
             Error(
                 f"REDIS_URL names a Redis Cluster, which the channel layer {backend} does not "
                 "support.",
-                hint=f"Set CHANNEL_LAYERS to {ON_CLUSTER}, as in realtime_demo/settings.py.",
+                hint=f"Set CHANNEL_LAYERS to {PUB_SUB}, as in realtime_demo/settings.py.",
                 id="transports.E007",
             )
         ]

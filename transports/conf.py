@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 
 class Conf:
-    """Settings read on each access: the project's, or else the default below."""
+    """Settings: the project's, or else the default below. Read once, until `override_settings`."""
 
     ALLOWED_ORIGINS: tuple[str, ...] | list[str] = ()  # besides the server's own
     MAY_ENTER: str = ""  # path of a function of user, room and action (docs/access.md)
@@ -32,9 +33,15 @@ class Conf:
     TELEMETRY: str = ""  # path of a `transports.telemetry.Telemetry`; empty: nothing is counted
 
     def __getattribute__(self, name: str) -> Any:
-        default = object.__getattribute__(self, name)
-        options: dict[str, Any] | None = getattr(settings, "REALTIME", None)
-        return getattr(settings, name, default) if options is None else options.get(name, default)
+        if name not in _values:
+            default = object.__getattribute__(self, name)
+            own: dict[str, Any] | None = getattr(settings, "REALTIME", None)
+            _values[name] = (
+                getattr(settings, name, default) if own is None else own.get(name, default)
+            )
+        return _values[name]
 
 
+_values: dict[str, Any] = {}
+setting_changed.connect(lambda **_: _values.clear(), weak=False)
 conf = Conf()

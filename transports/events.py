@@ -17,6 +17,7 @@ EVENT_TYPES: frozenset[str] = frozenset(get_args(EventType))
 Framed = TypeVar("Framed", bytes, str)
 _CURSOR = re.compile(r"([a-z0-9]{1,16})-(0|[1-9][0-9]{0,14})", re.ASCII)
 MAX_CURSOR_LENGTH = 32
+REQUIRED = ("id", "type", "room", "sender", "text", "published_at")
 OPTIONAL = ("missed", "of", "name", "data", "traceparent")  # members of an event
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 ROOM_NAME = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
@@ -107,24 +108,14 @@ class Event:
     @cached_property
     def encoded(self) -> bytes:
         """The event as JSON, encoded once and shared by every subscriber and framing."""
-        document: dict[str, Any] = {
-            "id": self.id,
-            "type": self.type,
-            "room": self.room,
-            "sender": self.sender,
-            "text": self.text,
-            "published_at": self.published_at,
-        }
+        members = self.__dict__
+        document = {name: members[name] for name in REQUIRED}
         if self.type == "reset":
             document["missed"] = self.missed
-        optional = {
-            "of": self.of,
-            "verified": self.verified or None,
-            "name": self.name,
-            "data": self.data,
-            "traceparent": self.traceparent,
-        }
-        document |= {name: value for name, value in optional.items() if value is not None}
+        for name in ("of", "verified", "name", "data", "traceparent"):
+            value = members[name]
+            if value is not None and (value or name != "verified"):
+                document[name] = value
         return encode(document)
 
     @classmethod
@@ -135,16 +126,9 @@ class Event:
         of a newer server.
         """
         try:
-            event = cls(
-                id=document["id"],
-                type=cast(EventType, document["type"]),
-                room=document["room"],
-                sender=document["sender"],
-                text=document["text"],
-                published_at=document["published_at"],
-                verified=document.get("verified") is True,
-                **{name: document.get(name) for name in OPTIONAL},
-            )
+            members: dict[str, Any] = {name: document[name] for name in REQUIRED}
+            members |= {name: document.get(name) for name in OPTIONAL}
+            event = cls(**members, verified=document.get("verified") is True)
             _ = event.cursor
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidEvent(f"Expected an event; got {str(document)[:200]}") from error
@@ -188,7 +172,8 @@ class Draft(NamedTuple):
             )
 
     def event(self, identity: str, published_at: float) -> Event:
-        return Event(id=identity, published_at=published_at, **self._asdict())
+        room, sender, text, kind, *others = self
+        return Event(identity, kind, room, sender, text, published_at, None, *others)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from django.utils.translation import gettext
 from transports.conf import conf
 from transports.events import Batch, Cursor, Draft, Event
 from transports.store.base import Store, StoreUnavailable
+from transports.store.base import group_of as group_of
 from transports.telemetry import telemetry
 
 logger = logging.getLogger(__name__)
@@ -106,10 +107,6 @@ def layer() -> BaseChannelLayer:
     return get_channel_layer() or _default_layer
 
 
-def group_of(room: str) -> str:
-    return f"room.{room}"
-
-
 async def publish(draft: Draft, key: str | None = None) -> Event:
     """Append to the store, then wake the processes that serve the room.
 
@@ -121,11 +118,12 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     check_shared()
     draft = telemetry().traced(draft)
     began = time.perf_counter()
+    current_store = store()
     try:
         if key is None:
-            event = await store().append(draft)
+            event = await current_store.append(draft)
         else:
-            new_event = await store().append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
+            new_event = await current_store.append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
             if new_event is None:
                 if (first := await published(key, draft.room)) is None:
                     raise EventTrimmed
@@ -134,7 +132,7 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     except StoreUnavailable:
         telemetry().publish_failed()
         raise
-    await _wake(event)
+    await _wake(current_store, event)
     telemetry().published(time.perf_counter() - began)
     return event
 
@@ -161,14 +159,17 @@ async def publish_once(key: str, draft: Draft) -> Event | None:
     """
     event = await store().append_once(key, telemetry().traced(draft))
     if event is not None:
-        await _wake(event)
+        await _wake(store(), event)
     return event
 
 
-async def _wake(event: Event) -> None:
-    channel_layer, loop = layer(), asyncio.get_running_loop()
-    accepted = loop in _serving_loops and _serving_loops[loop](event)
-    key = (loop, event.room)
+async def _wake(current_store: Store, event: Event) -> None:
+    loop = asyncio.get_running_loop()
+    accept = _serving_loops.get(loop)
+    accepted = accept is not None and accept(event)
+    if current_store.wakes:
+        return
+    channel_layer, key = layer(), (loop, event.room)
     if isinstance(channel_layer, InMemoryChannelLayer):
         if len(channel_layer.groups.get(group_of(event.room), ())) <= accepted:
             return  # no receiver, or only the hub of this loop, which has the event

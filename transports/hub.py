@@ -22,8 +22,7 @@ from channels.layers import BaseChannelLayer
 from transports import feed
 from transports.conf import conf
 from transports.events import Batch, Cursor, Event
-from transports.feed import group_of
-from transports.store.base import FeedUnavailable, Store, StoreUnavailable, now
+from transports.store.base import FeedUnavailable, Store, StoreUnavailable, group_of, now
 from transports.tail import Tail, Until
 from transports.telemetry import telemetry
 
@@ -31,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 TAIL_LENGTH = 256  # events
 SWEEP_INTERVAL = 1.0  # seconds between comparisons with the history's heads
+# The same, if appends wake and the layer reports its losses: only a flush of Redis shows no other
+# way.
+CERTAIN_INTERVAL = 15.0
 LINGER = 30.0  # seconds a room stays joined after its last user: long polls reconnect
 PING_TIMEOUT = 5.0  # seconds without a message after which the channel layer is joined again
 GROUP_REFRESH = 600.0  # seconds between joins: the layer expires a member after an hour
@@ -70,6 +72,8 @@ class Hub:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _received_at: float = 0.0
     _joined_at: float = 0.0
+    _compared_at: float = float("-inf")
+    _losses: int = 0  # of the layer, at the last comparison
     _missed: set[str] = field(default_factory=set)  # rooms with a lost message
     _joined: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -259,7 +263,9 @@ class Hub:
 
     async def _compare_heads(self) -> None:
         tails = [tail for tail in self._tails.values() if tail.head is not None]
-        if not tails:
+        now, losses = asyncio.get_running_loop().time(), getattr(self.layer, "losses", 0)
+        is_certain = self.store.wakes and self._joined.is_set() and losses == self._losses
+        if not tails or (is_certain and now - self._compared_at < CERTAIN_INTERVAL):
             return
         before = {tail.room: tail.head for tail in tails}
         heads = await self.store.heads(before)
@@ -270,6 +276,7 @@ class Hub:
                 self.statistics.refills += 1
                 self._load(tail)
                 self._missed.add(tail.room)
+        self._compared_at, self._losses = now, losses
 
     async def _ping(self, now: float) -> None:
         if now - self._received_at > PING_TIMEOUT:

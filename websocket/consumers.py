@@ -96,13 +96,20 @@ class FeedConsumer(Socket, AsyncWebsocketConsumer):  # type: ignore[misc]
     channel_layer_alias = NO_CHANNEL_LAYER
     technique = "websocket"
 
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.receive":
+            # Channels' `dispatch` switches to a thread and back for every message.
+            await self.receive(message.get("text"), message.get("bytes"))
+        else:
+            await super().dispatch(message)
+
     async def connect(self) -> None:
         deny_other_origins(self.scope)
         await self.accept(accepted_subprotocol(self.scope))
         await self.session.open(self.scope)
 
     async def deliver(self, batch: Batch) -> None:
-        # Bypass `dispatch`, which switches to a thread and back for every message.
+        # Bypass `dispatch` here too.
         await self.base_send({"type": "websocket.send", "text": batch.encoded_by(batch_text)})
 
     async def end(self, code: int, reason: str) -> None:

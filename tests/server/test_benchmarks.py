@@ -32,6 +32,7 @@ from benchmarks.framing import (
     text_of,
 )
 from benchmarks.ledger import DeliveryLedger, Tally
+from benchmarks.one_to_one import WARM_UP, one_to_one
 from benchmarks.plan import FULL, QUICK, steps
 from benchmarks.polls import empty_polls
 from benchmarks.results import LIMITED_LOAD, Results
@@ -41,7 +42,7 @@ from benchmarks.subscribers import Subscriber, subscriber_group
 from benchmarks.tables import rows
 from tests.server.deviations import DEVIATIONS
 from tests.support.program import ROOT
-from tests.support.waiting import until
+from tests.support.waiting import BOUND, until
 
 LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 
@@ -284,6 +285,15 @@ async def test_every_delivery_is_counted(contestant: Contestant) -> None:
     assert run.ledger == DeliveryLedger(expected, expected)
     assert run.deliveries == 30
     assert run.cpu > 0
+
+
+async def test_a_websocket_publishes_to_one_subscriber() -> None:
+    contestant = CONTESTANT["websocket-publish"]
+    async with running(contestant.program) as server:
+        run = await one_to_one(server, contestant, 20, "room")
+    assert run.valid and run.ledger.received == 20 + WARM_UP, run
+    assert 0 < run.median < BOUND
+    assert f"'{run.median * 1000:.2f}'" in table_of(Results(one_to_one=[run]))
 
 
 @pytest.mark.parametrize("name", ["tutorial", "polling"])

@@ -1,4 +1,7 @@
-"""Redis Cluster: the store, the channel layer and presence, through failover and resharding."""
+"""Redis Cluster: the store, the channel layer and presence, through failover and resharding.
+
+The channel layer on pub/sub is tested on one server too.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,18 @@ from redis.crc import key_slot
 from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
-from tests.support.redis_server import free_port, need_redis_server
+from tests.support import waiting
+from tests.support.redis_server import RedisServer, free_port, need_redis_server
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person
 from transports.presence.redis import RedisPeople
-from transports.store.base import StoreUnavailable
-from transports.store.redis.cluster import ClusterStore, bucket_of
-from transports.store.redis.cluster_layer import ClusterChannelLayer
-from transports.store.redis.url import InvalidRedisURL, cluster_nodes
+from transports.store.base import StoreUnavailable, group_of
+from transports.store.redis.cluster import ClusterStore
+from transports.store.redis.cluster_client import bucket_of
+from transports.store.redis.pubsub import PubSubChannelLayer
+from transports.store.redis.store import RedisStore
+from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120)]
 
@@ -43,15 +49,16 @@ async def log(cluster: Cluster) -> AsyncIterator[ClusterStore]:
     await store.close()
 
 
-@pytest.fixture
-async def layer(cluster: Cluster) -> AsyncIterator[Any]:
-    layer = ClusterChannelLayer(cluster.url, prefix=uuid.uuid4().hex, capacity=3)
+@pytest.fixture(params=["cluster", "redis_server"])
+async def layer(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    url = request.getfixturevalue(request.param).url
+    layer = PubSubChannelLayer(url, prefix=uuid.uuid4().hex, capacity=3)
     yield layer
     await layer.flush()
 
 
 def slot_of(room: str) -> int:
-    return key_slot(b"%d" % bucket_of(room))
+    return key_slot(b"%d" % bucket_of(group_of(room)))
 
 
 async def publish(log: ClusterStore, *texts: str, room: str = "r") -> list[Event]:
@@ -187,6 +194,42 @@ async def test_a_cancelled_receive_closes_the_channel(layer: Any) -> None:
     assert await receiving == {"type": "last"}, "it is a new channel, in no group"
 
 
+async def test_an_append_wakes_the_group_of_its_room(layer: Any) -> None:
+    """With one message for the appends of one turn, sent by the script."""
+    kind = ClusterStore if is_cluster(layer.url) else RedisStore
+    options = {"length": 9, "backlog": 9, "expiry": 600, "prefix": layer.prefix}
+    store = kind(layer.url, channel_of=layer.channel_of, **options)
+    channel = await layer.new_channel()
+    await layer.group_add(group_of("r"), channel)
+    drafts = [Draft("r", "ada", text) for text in ("1", "2\n", "안녕")]
+    once = store.append_once("k", drafts[0]), store.append_once("k", drafts[0])
+    first, second, *others = await asyncio.gather(*once, *map(store.append, drafts[1:]))
+    assert store.wakes and first is not None and second is None
+    message = await receive(layer, channel)
+    events = [Event.decode(line.encode()) for line in message["event"].split("\n")]
+    assert events == [first, *others]
+    assert message["id"] == events[-1].id
+    assert await store.append_once("k", drafts[0]) is None
+    assert await is_silent(layer, channel)
+    await store.close()
+
+
+@pytest.mark.parametrize("layer", ["redis_server"], indirect=True)
+async def test_a_cut_connection_is_reported(
+    layer: Any, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By `losses`, once the channel receives again, and by one line in the log."""
+    channel = await layer.new_channel()
+    await layer.group_add("g", channel)
+    losses = layer.losses
+    redis_server.client.client_kill_filter(_type="pubsub")
+    await waiting.until(lambda: layer.losses > losses)
+    await layer.group_send("g", {"type": "a"})
+    assert await receive(layer, channel) == {"type": "a"}
+    (record,) = caplog.records
+    assert "Messages of Redis are not received" in record.message and record.exc_info is None
+
+
 @pytest.mark.parametrize("name", ["no spaces", "~", "x" * 101, 1])
 async def test_invalid_names_are_rejected(layer: Any, name: Any) -> None:
     for call in (layer.send(name, {}), layer.receive(name), layer.group_send(name, {})):
@@ -215,11 +258,13 @@ async def test_a_slot_that_moves_loses_nothing(cluster: Cluster, log: ClusterSto
     assert (await log.read("r", first.cursor)).events == tuple(events)
 
 
+@pytest.mark.parametrize("layer", ["cluster"], indirect=True)
 async def test_the_layer_follows_a_slot_that_moves(cluster: Cluster, layer: Any) -> None:
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
-    slot = key_slot(f"{layer.prefix}:group:g".encode())
-    cluster.master_of(slot).client.set(f"{{{layer.prefix}:group:g}}", "a key to move")
+    key = layer.channel_of("g")
+    slot = key_slot(key.encode())
+    cluster.master_of(slot).client.set(key, "a key to move")
     await move(cluster, slot)
     receiving = asyncio.create_task(layer.receive(channel))
     await until_sent(receiving, lambda: layer.group_send("g", {"type": "a"}))

@@ -20,6 +20,7 @@ from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
 from transports.store.redis.connection import Sentinels
 from transports.store.redis.layer import RedisChannelLayer
+from transports.store.redis.pubsub import PubSubChannelLayer
 from transports.store.redis.store import RedisStore
 from transports.store.redis.url import layer_host
 
@@ -192,15 +193,19 @@ async def test_the_newest_configuration_names_the_master(monkeypatch: pytest.Mon
         await sentinels.discover_master("mine")
 
 
-async def test_the_channel_layer_follows_the_master(failover: Failover) -> None:
+@pytest.mark.parametrize("kind", ["lists", "pub/sub"])
+async def test_the_channel_layer_follows_the_master(kind: str, failover: Failover) -> None:
     """The layer's reader waits at the former master, which is running and not yet demoted."""
-    host = layer_host(failover.url, socket_timeout=3600)
-    layer = RedisChannelLayer(hosts=[host], prefix=uuid.uuid4().hex)
-    layer.brpop_timeout = 3600  # seconds until it would reconnect by itself
+    prefix = uuid.uuid4().hex
+    layer: Any = PubSubChannelLayer(failover.url, prefix)
+    if kind == "lists":
+        host = layer_host(failover.url, socket_timeout=3600)
+        layer = RedisChannelLayer(hosts=[host], prefix=prefix)
+        layer.brpop_timeout = 3600  # seconds until it would reconnect by itself
     channel = await layer.new_channel()
     waiting = asyncio.create_task(layer.receive(channel))
     former = failover.master
-    await until_async(lambda: asyncio.to_thread(blocked, former))
+    await until_async(lambda: asyncio.to_thread(is_waited_at, former, prefix))
     await promote(failover)
 
     async def is_received() -> bool:
@@ -214,13 +219,14 @@ async def test_the_channel_layer_follows_the_master(failover: Failover) -> None:
         await waiting
     async with asyncio.timeout(BOUND):
         assert await layer.receive(channel) == {"type": "wake"}
-    await layer.close_pools()
+    await (layer.close_pools() if kind == "lists" else layer.flush())
     await asyncio.to_thread(failover.demote, former)
 
 
-def blocked(node: Node) -> bool:
-    """Return whether a client waits at the node."""
-    return bool(node.client.info("clients")["blocked_clients"])
+def is_waited_at(node: Node, prefix: str) -> bool:
+    """Return whether a layer's reader waits at the node."""
+    is_blocked = node.client.info("clients")["blocked_clients"]
+    return bool(is_blocked or node.client.pubsub_channels(f"{prefix}:*"))
 
 
 async def test_a_replica_is_rejected(failover: Failover) -> None:

@@ -9,10 +9,10 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from transports.checks import CHECKS, ON_CLUSTER
+from transports.checks import CHECKS, PUB_SUB
 
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
-CLUSTER = {"default": {"BACKEND": ON_CLUSTER}}
+CLUSTER = {"default": {"BACKEND": PUB_SUB}}
 SHARED = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}
 TRANSPORTS, AUTH = "transports", "transports.auth"
 DJANGO = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]

@@ -116,6 +116,38 @@ async def test_lost_messages_are_read_from_the_history(hub: Hub, lost: set[int])
         assert hub.statistics.refills > 0
 
 
+async def test_a_layer_that_reports_its_losses_saves_comparisons(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must be the store that wakes: a message cannot be lost between the two."""
+    sweeps, compared, ping, heads = 0, 0, hub._ping, hub.store.heads
+
+    async def sweep(now: float) -> None:
+        nonlocal sweeps
+        sweeps += 1
+        await ping(now)
+
+    async def compare(rooms: Any) -> dict[str, Cursor]:
+        nonlocal compared
+        compared += 1
+        return await heads(rooms)
+
+    monkeypatch.setattr(hub_module, "CERTAIN_INTERVAL", 4 * BOUND)
+    monkeypatch.setattr(hub, "_ping", sweep)
+    monkeypatch.setattr(hub.store, "heads", compare)
+    hub.store.wakes = True
+    hub.layer.losses = 0
+    async with hub.using("r"):
+        await until(lambda: sweeps == 2)
+        event = await hub.store.append(Draft("r", "ada", "lost"))
+        await until(lambda: sweeps == 5)
+        assert compared == 1
+        hub.layer.losses = 1
+        await head_reaches(hub, event)
+        monkeypatch.setattr(hub_module, "CERTAIN_INTERVAL", 0.0)
+        await head_reaches(hub, await hub.store.append(Draft("r", "ada", "flushed")))
+
+
 async def test_duplicated_and_late_messages_are_dropped(hub: Hub) -> None:
     late: list[dict[str, Any]] = []
 

@@ -49,7 +49,10 @@ async def test_numbers_are_dense_under_concurrency(log: Store) -> None:
 
 @pytest.mark.redis
 async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer) -> None:
-    """They keep their order; each has its own result; a cancelled caller cancels no other."""
+    """Those of a room are one call of the script.
+
+    They keep their order; each has its own result; a cancelled caller cancels no other.
+    """
     wrong_type = "not-a-stream"
     rooms = ["a", "b", wrong_type, "a", "b", "a"]
     async with history_of("redis", redis_server.url, prefix=(prefix := uuid.uuid4().hex)) as log:
@@ -76,7 +79,7 @@ async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer)
             ("b", 2),
             ("a", 3),
         ]
-        assert len(clients) == len(rooms) and len(set(clients)) == 1, "one connection"
+        assert len(clients) == len(set(rooms)) and len(set(clients)) == 1, "one connection"
 
 
 async def test_a_key_is_used_once(log: Store) -> None:

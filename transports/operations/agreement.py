@@ -36,7 +36,8 @@ from transports.store.base import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 5.0  # seconds between two reports
+INTERVAL = 5.0  # seconds between two reports to a database
+REDIS_INTERVAL = 10.0  # seconds between two reports to Redis
 LEASE = 20.0  # seconds after its last report until a process counts as ended
 TIMEOUT = 5.0  # seconds; bounds the wait for a locked database
 KEPT = 3_600  # seconds until Redis deletes the reports of processes that have all ended
@@ -60,6 +61,7 @@ class Register(Protocol):
     """The reports of all processes, by process."""
 
     compared: tuple[str, ...]  # settings
+    interval: float  # seconds between two reports
 
     @property
     def shared(self) -> str:
@@ -77,6 +79,10 @@ class RedisRegister:
     """A hash in the feed's Redis, whose clock it uses."""
 
     compared = tuple(EFFECTS)
+    interval = REDIS_INTERVAL
+
+    def __init__(self) -> None:
+        self._kept_at = float("-inf")  # on the loop's clock
 
     @property
     def shared(self) -> str:
@@ -88,7 +94,10 @@ class RedisRegister:
 
     async def exchange(self, process: str, report: Report) -> dict[str, Report]:
         await self._execute("hset", process, json.dumps(report))
-        await self._execute("expire", KEPT)
+        now = asyncio.get_running_loop().time()
+        if now - self._kept_at > KEPT / 2:
+            await self._execute("expire", KEPT)
+            self._kept_at = now
         reports = await self._execute("hgetall")
         return {key.decode(): json.loads(text) for key, text in reports.items()}
 
@@ -116,6 +125,7 @@ class DatabaseRegister:
     """
 
     compared: tuple[str, ...] = ("SECRET_KEY",)
+    interval = INTERVAL
 
     def __init__(self) -> None:
         self._first: dict[str, float] = {}  # expiry at the first read, by process
@@ -223,7 +233,7 @@ class Agreement:
                 logger.debug("The processes were not compared: %s", error)
             except Exception:
                 logger.exception("The comparison of the processes failed")
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(self._register.interval)
 
     async def check(self, register: Register) -> None:
         """Report this process, and compare it with the others. Raises `NotCompared`."""

@@ -17,7 +17,7 @@ from transports import feed
 from transports.presence.base import Everyone, Person
 from transports.store.redis.store import RedisStore, reached
 
-LEASE = 20.0  # seconds: four reports
+LEASE = 20.0  # seconds: two reports, of a process whose connections do not change
 
 # Each script is one atomic step, on Redis' own clock, so that exactly one process receives each
 # join and leave. `people` has a field for each person, "room/name": the processes that have them,
@@ -56,15 +56,19 @@ return removed
 _REPORT = """
 local now, removed = tonumber(redis.call('TIME')[1]), {}
 local renewed = now + tonumber(ARGV[2])
-local last = redis.call('HGET', KEYS[2], ARGV[1])
-local was_away = last and tonumber(string.match(last, '^%d+')) < now
-redis.call('HSET', KEYS[2], ARGV[1], renewed .. ' ' .. ARGV[3])
-redis.call('EXPIRE', KEYS[2], 86400)  -- a day: longer than an outage
-local reports = redis.call('HGETALL', KEYS[2])
+local reports, last = redis.call('HGETALL', KEYS[2]), nil
 for i = 1, #reports, 2 do
-  if tonumber(string.match(reports[i + 1], '^%d+')) < now then
+  local expires = tonumber(string.match(reports[i + 1], '^%d+'))
+  if reports[i] == ARGV[1] then
+    last = expires
+  elseif expires < now then
     redis.call('HDEL', KEYS[2], reports[i])
   end
+end
+local was_away = last and last < now
+redis.call('HSET', KEYS[2], ARGV[1], renewed .. ' ' .. ARGV[3])
+if not last or math.floor(renewed / 3600) > math.floor(last / 3600) then
+  redis.call('EXPIRE', KEYS[2], 86400)  -- a day: longer than an outage
 end
 local people = redis.call('HGETALL', KEYS[1])
 for i = 1, #people, 2 do

@@ -35,7 +35,8 @@ REDIS_PEOPLE = "transports.presence.redis.RedisPeople"
 LINGER = 10.0  # seconds a person stays after their last connection
 ANNOUNCE_TIMEOUT = 1.0  # seconds a connection waits to be announced
 SWEEP_INTERVAL = 1.0  # seconds between checks for people who have left
-REPORT_INTERVAL = 5.0  # seconds between reports to the other processes
+REPORT_INTERVAL = 5.0  # seconds between reports to the other processes, if connections change
+RENEWAL_INTERVAL = 10.0  # the same, if they do not
 FRESHNESS = 1.0  # seconds for which a list of everyone is cached
 MOST_PEOPLE = 10_000  # in one process; further people are not announced
 
@@ -60,6 +61,7 @@ class Presence:
     _announcing: set[asyncio.Task[None]] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
     _reported_at: float = float("-inf")
+    _reported: dict[str, int] = field(default_factory=dict)
     _everyone: tuple[float, Everyone] | None = None
 
     @asynccontextmanager
@@ -128,13 +130,15 @@ class Presence:
                 present_again = [person for person in ended if person in self._stays]
                 removed = await self.store.release(set(ended).difference(present_again))
             await self._publish("leave", removed)
-        if now - self._reported_at > REPORT_INTERVAL:
-            self._reported_at = now
+        connections = hub.current().connections
+        is_news = bool(self._stays) or connections != self._reported
+        if now - self._reported_at > (REPORT_INTERVAL if is_news else RENEWAL_INTERVAL):
+            self._reported_at, self._reported = now, connections
             # Register the present people first: a flushed store has lost them, and during an
             # outage their leases expire.
             await self._register(list(self._stays))
             async with self._store_lock:
-                removed = await self.store.report(hub.current().connections)
+                removed = await self.store.report(connections)
             await self._publish("leave", removed)
 
     async def _announce(self, person: Person) -> None:

@@ -47,6 +47,7 @@ class MemoryStore:
     length: int
     backlog: int
     max_rooms: int
+    wakes = False
     _token: str = field(default_factory=lambda: new_token(STORE_TOKEN_LENGTH))
     _rooms: OrderedDict[str, _Room] = field(default_factory=OrderedDict)
     _evicted: dict[str, str] = field(default_factory=dict)  # the tokens of evicted rooms

@@ -1,64 +1,89 @@
-"""Concurrent appends, in one pipeline."""
+"""Concurrent appends: several in one round trip, and those of one room in one call of a script."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
+MOST = 200  # appends in a round trip: Redis serves no other client while a script runs
 
 
-class _Call(NamedTuple):
+class Append(NamedTuple):
+    """An event to append: its JSON after the id, and the key to use once, or an empty string."""
+
+    body: bytes
+    key: str
+    remember: int  # seconds until the key expires
+    identity: asyncio.Future[bytes | None]
+
+
+class Call(NamedTuple):
+    """The keys and arguments of a script."""
+
     keys: list[str]
     arguments: list[Any]
-    response: asyncio.Future[Any]
 
 
 class Appends:
-    """Calls of `script`: those made during one round trip share the next.
+    """Appends to rooms: those made during one round trip of their lane share the next.
 
-    Redis runs them in the order of the calls; each has its own response or error.
+    `call` makes the script's call for the appends of one room, and `run` runs calls; it returns a
+    list of ids, or an error, for each. Appends keep their order within a lane.
     """
 
-    def __init__(self, redis: Redis, script: str) -> None:
-        self._redis = redis
-        self._script = script
-        self._sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-        self._calls: list[_Call] = []
-        self._sending: asyncio.Task[None] | None = None
+    def __init__(
+        self,
+        call: Callable[[str, list[Append]], Call],
+        run: Callable[[list[Call]], Awaitable[list[Any]]],
+        lane_of: Callable[[str], str],
+    ) -> None:
+        self._call = call
+        self._run = run
+        self._lane_of = lane_of
+        self._waiting: dict[str, list[tuple[str, Append]]] = {}  # by lane
+        self._sending: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, keys: list[str], args: list[Any]) -> Any:
-        """Return the script's response. Raises `redis.RedisError` and `OSError`."""
+    async def __call__(self, room: str, body: bytes, key: str, remember: int) -> bytes | None:
+        """Return the event's id; None if the key has been used.
+
+        Raises `redis.RedisError` and `OSError`.
+        """
         loop = asyncio.get_running_loop()
-        call = _Call(keys, args, loop.create_future())
-        self._calls.append(call)
-        if self._sending is None or self._sending.done():
+        append = Append(body, key, remember, loop.create_future())
+        lane = self._lane_of(room)
+        if lane not in self._waiting:
+            self._waiting[lane] = []
             # A task of its own: the others' appends outlive the first's caller.
-            self._sending = loop.create_task(self._send_all(), context=contextvars.Context())
-        return await call.response
+            sending = loop.create_task(self._send_all(lane), context=contextvars.Context())
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+        self._waiting[lane].append((room, append))
+        return await append.identity
 
-    async def _send_all(self) -> None:
-        while self._calls:
-            calls, self._calls = self._calls, []
-            await self._send(calls)
+    async def _send_all(self, lane: str) -> None:
+        while waiting := self._waiting[lane]:
+            self._waiting[lane] = waiting[MOST:]
+            rooms: dict[str, list[Append]] = {}
+            for room, append in waiting[:MOST]:
+                rooms.setdefault(room, []).append(append)
+            await self._send(rooms)
+        del self._waiting[lane]
 
-    async def _send(self, calls: list[_Call]) -> None:
-        # EVAL caches the script for the calls after it: no separate SCRIPT LOAD.
-        commands = ("EVAL", self._script), *[("EVALSHA", self._sha)] * (len(calls) - 1)
+    async def _send(self, rooms: dict[str, list[Append]]) -> None:
         responses: list[Any]
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for (name, script), call in zip(commands, calls, strict=True):
-                    pipe.execute_command(name, script, len(call.keys), *call.keys, *call.arguments)
-                responses = await pipe.execute(raise_on_error=False)
+            responses = await self._run([self._call(*item) for item in rooms.items()])
         except Exception as error:
-            responses = [error] * len(calls)
-        for call, response in zip(calls, responses, strict=True):
-            if call.response.done():  # its caller was cancelled
-                continue
-            if isinstance(response, Exception):
-                call.response.set_exception(response)
-            else:
-                call.response.set_result(response)
+            responses = [error] * len(rooms)
+        for appends, response in zip(rooms.values(), responses, strict=True):
+            is_error = isinstance(response, Exception)
+            identities = [response] * len(appends) if is_error else response
+            for append, identity in zip(appends, identities, strict=True):
+                if append.identity.done():  # its caller was cancelled
+                    continue
+                if is_error:
+                    append.identity.set_exception(identity)
+                else:
+                    append.identity.set_result(identity)

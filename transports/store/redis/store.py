@@ -7,10 +7,12 @@ entries, `promotion` begins a new epoch after a replica was promoted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
+from channels.layers import get_channel_layer
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -24,10 +26,11 @@ from transports.store.base import (
     STORE_TOKEN_LENGTH,
     Extent,
     StoreUnavailable,
+    group_of,
     new_token,
     now,
 )
-from transports.store.redis.appends import Appends
+from transports.store.redis.appends import Append, Appends, Call
 from transports.store.redis.connection import CONNECTIONS, Pool, client
 from transports.store.redis.log import (
     Entry,
@@ -39,39 +42,56 @@ from transports.store.redis.log import (
     whole_batch,
 )
 from transports.store.redis.promotion import set_up
+from transports.store.redis.pubsub import PubSubChannelLayer
 
 # Redis runs a script as one atomic step: no number is used twice, and no number can be read
-# without its event. XADD with `0-*` would need Redis 7.
+# without its event. XADD with `0-*` would need Redis 7. The arguments from the seventh on are
+# events, three for each. With a channel, the script also wakes the processes that serve the room,
+# by the message that `feed` would send through the channel layer.
 APPEND = """
-if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then
-  return false
-end
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local epoch, seq
 if last then
-  epoch, seq = last[2][2], tonumber(string.match(last[1], '^%d+')) + 1
+  epoch, seq = last[2][2], tonumber(string.match(last[1], '^%d+'))
   local store = redis.call('GET', KEYS[2])
   if store then epoch = store .. string.sub(epoch, #store + 1) end
 else
   redis.call('SET', KEYS[2], ARGV[1], 'NX')
-  epoch, seq = redis.call('GET', KEYS[2]) .. ARGV[2], 1
+  epoch, seq = redis.call('GET', KEYS[2]) .. ARGV[2], 0
 end
-seq = string.format('%.0f', seq)
-local id = epoch .. '-' .. seq
-redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[4], seq .. '-0',
-           'epoch', epoch, 'event', '{"id":"' .. id .. '"' .. ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-if KEYS[3] then
-  redis.call('SET', KEYS[3], id, 'EX', ARGV[6])
+local ids, events, id = {}, {}, nil
+for i = 7, #ARGV, 3 do
+  local key = KEYS[tonumber(ARGV[i + 1])]
+  if key and redis.call('EXISTS', key) == 1 then
+    ids[#ids + 1] = false
+  else
+    seq = seq + 1
+    local number = string.format('%.0f', seq)
+    id = epoch .. '-' .. number
+    local event = '{"id":"' .. id .. '"' .. ARGV[i]
+    redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[3], number .. '-0', 'epoch', epoch, 'event', event)
+    if key then redis.call('SET', key, id, 'EX', ARGV[i + 2]) end
+    ids[#ids + 1], events[#events + 1] = id, event
+  end
 end
-return id
+if id then
+  redis.call('EXPIRE', KEYS[1], ARGV[4])
+  if ARGV[6] ~= '' then
+    local lines = table.concat(events, '\\n')
+    local message = {type = 'feed.event', room = ARGV[5], id = id, event = lines}
+    redis.pcall(PUBLISH, ARGV[6], cmsgpack.pack(message))
+  end
+end
+return ids
 """
+PUBLISH = "local PUBLISH = 'PUBLISH'"
 
 
 class RedisStore:
     """A store of `length` events a room; a room unused for `expiry` seconds is deleted.
 
-    Has two pools of `connections` each: one to publish, one to read.
+    Has two pools of `connections` each: one to publish, one to read. `channel_of` returns the
+    pub/sub channel of a group; with it, an append wakes the processes that serve the room.
     """
 
     def __init__(
@@ -83,7 +103,10 @@ class RedisStore:
         expiry: int,
         prefix: str,
         connections: int = CONNECTIONS,
+        channel_of: Callable[[str], str] | None = None,
     ) -> None:
+        self.wakes = channel_of is not None
+        self._channel_of = channel_of
         self._length = length
         self._backlog = backlog
         self._expiry = expiry
@@ -104,10 +127,14 @@ class RedisStore:
         self._redis = client(url, retry=Retry(NoBackoff(), 0), **options)
         self._reader = client(url, retry=Retry(NoBackoff(), 1), **options)
         self._pool = cast(Pool, self._reader.connection_pool)
-        self._append = Appends(self._redis, APPEND)
+        self._script = PUBLISH + APPEND
+        self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._append = Appends(self._call, self._run, lambda room: "")
 
     @classmethod
     def from_settings(cls) -> RedisStore:
+        layer = get_channel_layer()
+        is_same = isinstance(layer, PubSubChannelLayer) and layer.url == conf.REDIS_URL
         return cls(
             conf.REDIS_URL,
             length=conf.HISTORY_LENGTH,
@@ -115,6 +142,7 @@ class RedisStore:
             expiry=conf.HISTORY_EXPIRY,
             prefix=conf.REDIS_PREFIX,
             connections=conf.REDIS_CONNECTIONS,
+            channel_of=layer.channel_of if is_same else None,
         )
 
     @property
@@ -137,36 +165,50 @@ class RedisStore:
         """The prefix of keys for data beside the events; one script may use several of them."""
         return self._prefix
 
-    def _append_keys(self, room: str, once: list[str]) -> list[str]:
+    def _keys(self, room: str, once: list[str]) -> list[str]:
+        """Return the keys of an append: those in `once` may be used once."""
         return [self._key(room), self._store_key(room), *once]
 
+    def _call(self, room: str, appends: list[Append]) -> Call:
+        once = [append.key for append in appends if append.key]
+        channel = self._channel_of(group_of(room)) if self._channel_of else ""
+        tokens = new_token(STORE_TOKEN_LENGTH), new_token(ROOM_TOKEN_LENGTH)
+        arguments = [*tokens, self._length, self._expiry, room, channel]
+        index = 3  # of KEYS, which Lua counts from 1
+        for append in appends:
+            arguments += append.body, index if append.key else 0, append.remember
+            index += bool(append.key)
+        return Call(self._keys(room, once), arguments)
+
+    async def _run(self, calls: list[Call]) -> list[Any]:
+        # EVAL caches the script for the calls after it: no separate SCRIPT LOAD.
+        commands = ("EVAL", self._script), *[("EVALSHA", self._sha)] * (len(calls) - 1)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for (name, script), (keys, arguments) in zip(commands, calls, strict=True):
+                pipe.execute_command(name, script, len(keys), *keys, *arguments)
+            return await pipe.execute(raise_on_error=False)
+
     async def append(self, draft: Draft) -> Event:
-        event = await self._appended([], draft)
+        event = await self._appended("", draft)
         assert event is not None
         return event
 
     async def append_once(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
-        return await self._appended([self._once_key(draft.room, key)], draft, remember)
+        return await self._appended(self._once_key(draft.room, key), draft, remember)
 
     async def identity(self, room: str, key: str) -> str | None:
         event_id: bytes | None = await reached(self._reader.get(self._once_key(room, key)))
         return None if event_id is None else event_id.decode()
 
-    async def _appended(self, once: list[str], draft: Draft, remember: int = DAY) -> Event | None:
+    async def _appended(self, key: str, draft: Draft, remember: int = DAY) -> Event | None:
         event = draft.event("", now())
-        keys = self._append_keys(draft.room, once)
-        arguments = [
-            new_token(STORE_TOKEN_LENGTH),
-            new_token(ROOM_TOKEN_LENGTH),
-            event.encoded.removeprefix(b'{"id":""'),
-            self._length,
-            self._expiry,
-            remember,
-        ]
-        identity = await reached(self._append(keys=keys, args=arguments))
+        body = event.encoded.removeprefix(b'{"id":""')
+        identity = await reached(self._append(draft.room, body, key, remember))
         if identity is None:
             return None
-        return replace(event, id=identity.decode())
+        numbered = replace(event, id=identity.decode())
+        numbered.__dict__["encoded"] = b'{"id":"%b"%b' % (identity, body)  # as the script's
+        return numbered
 
     async def find(self, room: str, cursor: Cursor) -> Event | None:
         if cursor.seq == 0:  # Redis has no entry 0-0 and would respond with an error

@@ -1,7 +1,7 @@
-"""Channel layer on the pub/sub of a Redis Cluster.
+"""Channel layer on the pub/sub of Redis: of one server, a master behind Sentinels, or a cluster.
 
-With sharded pub/sub (Redis 7), a message reaches the masters and replicas of one shard; before, all
-nodes of the cluster (redis.io/docs/latest/develop/pubsub, "Sharded Pub/Sub"). The layer follows
+In a cluster with sharded pub/sub (Redis 7), a message reaches the masters and replicas of one
+shard; before, all nodes (redis.io/docs/latest/develop/pubsub, "Sharded Pub/Sub"). The layer follows
 Channels' specification (channels.readthedocs.io/en/stable/channel_layer_spec.html). Like
 channels-redis' pub/sub layer, it delivers only to channels that are in use: an outage loses
 messages, whose events the hub reads from the history.
@@ -18,6 +18,7 @@ import contextvars
 import logging
 import uuid
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,26 +26,27 @@ from channels.layers import BaseChannelLayer
 from channels_redis.serializers import registry
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, RedisClusterException, RedisError
 
-from transports.store.redis.cluster import TIMEOUT, ClusterClient
-from transports.store.redis.url import cluster_nodes
+from transports.store.redis.cluster_client import TIMEOUT, ClusterClient, bucket_of
+from transports.store.redis.connection import client
+from transports.store.redis.url import cluster_nodes, is_cluster, layer_host
 
 logger = logging.getLogger(__name__)
 
-CONNECTIONS = 8  # commands at a time
+CONNECTIONS = 8  # commands to a cluster at a time
+CONNECTIONS_TO_ONE = 2  # connections to one server: to receive, and for commands
 SHARDED = 7  # the major version of Redis since which pub/sub is sharded
 PAUSE = 0.2  # seconds between attempts to subscribe again
 
 Message = dict[str, Any]
 
 
-class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
-    """A channel layer in the cluster that `url` names; a loop has its own connections.
+class PubSubChannelLayer(BaseChannelLayer):  # type: ignore[misc]
+    """A channel layer in the Redis that `url` names; a loop has its own connections.
 
     A channel keeps the last `capacity` messages.
     """
@@ -60,7 +62,7 @@ class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         channel_capacity: dict[Any, int] | None = None,
     ) -> None:
         super().__init__(expiry=expiry, capacity=capacity)
-        cluster_nodes(url)  # raises InvalidRedisURL
+        (cluster_nodes if is_cluster(url) else layer_host)(url)  # raises InvalidRedisURL
         self.url = url
         self.prefix = prefix
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
@@ -72,17 +74,27 @@ class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     def _current(self) -> Subscriptions:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
-            self._loops[loop] = Subscriptions(self.url)
+            nodes = (Cluster if is_cluster(self.url) else OneServer)(self.url)
+            self._loops[loop] = Subscriptions(nodes)
         return self._loops[loop]
 
-    def _topic(self, kind: str, name: str) -> str:
-        return f"{self.prefix}:{kind}:{name}"
+    @property
+    def losses(self) -> int:
+        """How often the running loop has subscribed again after it may have lost messages."""
+        return self._current.losses
+
+    def channel_of(self, group: str) -> str:
+        """Return the pub/sub channel of a group, with the hash tag of its room's keys."""
+        return f"{self.prefix}:group:{{{bucket_of(group)}}}:{group}"
+
+    def _channel_of_one(self, channel: str) -> str:
+        return f"{self.prefix}:channel:{channel}"
 
     async def send(self, channel: str, message: Message) -> None:
         assert isinstance(message, dict), "message is not a dict"
         self.require_valid_channel_name(channel)
         data = self._serializer.serialize(message)
-        await self._current.publish(self._topic("channel", channel), data)
+        await self._current.publish(self._channel_of_one(channel), data)
 
     async def receive(self, channel: str) -> Message:
         self.require_valid_channel_name(channel)
@@ -104,20 +116,20 @@ class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_channel_name(channel)
         queue = await self._open(channel)
         # Again, even if it is subscribed: the connection may have been lost without an error.
-        await self._current.subscribe(self._topic("group", group), queue)
+        await self._current.subscribe(self.channel_of(group), queue)
 
     async def group_discard(self, group: str, channel: str) -> None:
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         queue = self._current.queues.get(channel)
         if queue is not None:
-            await self._current.unsubscribe(self._topic("group", group), queue)
+            await self._current.unsubscribe(self.channel_of(group), queue)
 
     async def group_send(self, group: str, message: Message) -> None:
         assert isinstance(message, dict), "message is not a dict"
         self.require_valid_group_name(group)
         data = self._serializer.serialize(message)
-        await self._current.publish(self._topic("group", group), data)
+        await self._current.publish(self.channel_of(group), data)
 
     async def flush(self) -> None:
         """Forget the channels, groups and messages of the running loop; close its connections."""
@@ -131,7 +143,7 @@ class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         if queue is None:
             queue = queues[channel] = asyncio.Queue(self.get_capacity(channel))
             try:
-                await self._current.subscribe(self._topic("channel", channel), queue)
+                await self._current.subscribe(self._channel_of_one(channel), queue)
             except BaseException:
                 queues.pop(channel, None)
                 raise
@@ -145,32 +157,80 @@ class ClusterChannelLayer(BaseChannelLayer):  # type: ignore[misc]
                 await current.unsubscribe(topic, queue)
 
 
-class Subscriptions:
-    """The topics of one event loop, with a reader for each node that has any of them."""
+class OneServer:
+    """One server, or the master that Sentinels name."""
 
     def __init__(self, url: str) -> None:
+        options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
         retry = Retry(NoBackoff(), 0)
-        timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-        self._client = ClusterClient(url, CONNECTIONS, retry=retry, **timeouts)
-        self._options = {**cluster_nodes(url)[1], **timeouts, "retry": retry}
-        self.queues: dict[str, asyncio.Queue[bytes]] = {}  # by channel
-        self.topics: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
-        self._readers: dict[str, Reader] = {}  # by node
+        self.client = client(url, retry=retry, max_connections=CONNECTIONS_TO_ONE, **options)
+
+    async def is_sharded(self) -> bool:
+        return False
+
+    def name_of(self, topic: str, in_use: Iterable[str], sharded: bool) -> str:
+        return "Redis"
+
+    def connect(self, name: str) -> Redis:
+        return self.client
+
+    async def refresh(self) -> None:
+        """Do nothing: a new connection is to the present master."""
+
+
+class Cluster:
+    """The nodes of a Redis Cluster."""
+
+    def __init__(self, url: str) -> None:
+        options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        retry = Retry(NoBackoff(), 0)
+        self.client = ClusterClient(url, CONNECTIONS, retry=retry, **options)
+        self._options: dict[str, Any] = {**cluster_nodes(url)[1], **options, "retry": retry}
         self._sharded: bool | None = None
-        self._lost: set[str] = set()
-        self._repairing: asyncio.Task[None] | None = None
 
     async def is_sharded(self) -> bool:
         if self._sharded is None:
-            info = await self._client.info("server", target_nodes=self._client.RANDOM)
+            info = await self.client.info("server", target_nodes=self.client.RANDOM)
             self._sharded = int(str(info["redis_version"]).split(".")[0]) >= SHARDED
         return self._sharded
 
+    def name_of(self, topic: str, in_use: Iterable[str], sharded: bool) -> str:
+        try:
+            if not sharded:
+                return next(iter(in_use), self.client.get_random_primary_node().name)
+            if node := self.client.get_node_from_key(topic):
+                return str(node.name)
+        except (RedisClusterException, LookupError):
+            pass
+        raise RedisConnectionError(f"The slot of {topic} has no node.")
+
+    def connect(self, name: str) -> Redis:
+        node = self.client.get_node(node_name=name)
+        if node is None:
+            raise RedisConnectionError(f"{name} is not in the cluster.")
+        return Redis(host=node.host, port=int(node.port), **self._options)
+
+    async def refresh(self) -> None:
+        await self.client.nodes_manager.initialize()
+
+
+class Subscriptions:
+    """The topics of one event loop, with a reader for each node that has any of them."""
+
+    def __init__(self, nodes: OneServer | Cluster) -> None:
+        self.nodes = nodes
+        self.losses = 0
+        self.queues: dict[str, asyncio.Queue[bytes]] = {}  # by channel
+        self.topics: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
+        self._readers: dict[str, Reader] = {}  # by node
+        self._lost: set[str] = set()
+        self._repairing: asyncio.Task[None] | None = None
+
     async def publish(self, topic: str, data: bytes) -> None:
-        if await self.is_sharded():
-            await self._client.spublish(topic, data)
+        if await self.nodes.is_sharded():
+            await self.nodes.client.spublish(topic, data)
         else:
-            await self._client.publish(topic, data)
+            await self.nodes.client.publish(topic, data)
 
     async def subscribe(self, topic: str, queue: asyncio.Queue[bytes]) -> None:
         """Subscribe, and return once the node has confirmed it. Raises `redis.RedisError`."""
@@ -182,25 +242,14 @@ class Subscriptions:
             raise
 
     async def _subscribe(self, topic: str) -> None:
-        sharded = await self.is_sharded()
-        node = self._node(topic, sharded)
+        sharded = await self.nodes.is_sharded()
+        node = self.nodes.name_of(topic, self._readers, sharded)
         for name, reader in list(self._readers.items()):
-            if name != node.name and topic in reader.topics:
+            if name != node and topic in reader.topics:
                 await reader.unsubscribe(topic)  # of a slot that has moved
-        if node.name not in self._readers:
-            self._readers[node.name] = Reader(self, node, self._options, sharded)
-        await self._readers[node.name].subscribe(topic)
-
-    def _node(self, topic: str, sharded: bool) -> ClusterNode:
-        try:
-            if not sharded:
-                readers = iter(self._readers.values())
-                return next((r.node for r in readers), self._client.get_random_primary_node())
-            if node := self._client.get_node_from_key(topic):
-                return node
-        except (RedisClusterException, LookupError):
-            pass
-        raise RedisConnectionError(f"The slot of {topic} has no node.")
+        if node not in self._readers:
+            self._readers[node] = Reader(self, node, sharded)
+        await self._readers[node].subscribe(topic)
 
     async def unsubscribe(self, topic: str, queue: asyncio.Queue[bytes]) -> None:
         self.topics[topic].discard(queue)
@@ -218,8 +267,8 @@ class Subscriptions:
 
     def lost(self, reader: Reader, topics: set[str]) -> None:
         """Subscribe again to topics that `reader` no longer receives."""
-        if reader.ended and self._readers.get(reader.node.name) is reader:
-            del self._readers[reader.node.name]
+        if reader.ended and self._readers.get(reader.node) is reader:
+            del self._readers[reader.node]
         self._repair(topics)
 
     def _repair(self, topics: set[str]) -> None:
@@ -233,18 +282,13 @@ class Subscriptions:
     async def _resubscribe(self) -> None:
         while self._lost:
             with contextlib.suppress(RedisError, RedisClusterException, OSError):
-                await self._client.nodes_manager.initialize()
-            for topic in list(self._lost):
-                self._lost.discard(topic)
-                if topic not in self.topics:
-                    continue
-                try:
-                    await self._subscribe(topic)
-                except (RedisError, OSError, TimeoutError) as error:
-                    logger.debug("Not subscribed to %s yet: %s", topic, error)
-                    self._lost.add(topic)
+                await self.nodes.refresh()
+            topics, self._lost = list(self._lost & self.topics.keys()), set()
+            errors = await asyncio.gather(*map(self._subscribe, topics), return_exceptions=True)
+            self._lost |= {topic for topic, error in zip(topics, errors, strict=True) if error}
             if self._lost:
                 await asyncio.sleep(PAUSE)
+        self.losses += 1
 
     async def aclose(self) -> None:
         self.topics.clear()
@@ -252,21 +296,19 @@ class Subscriptions:
             self._repairing.cancel()
         for reader in list(self._readers.values()):
             await reader.aclose()
-        await self._client.aclose()
+        await self.nodes.client.aclose()
 
 
 class Reader:
     """One connection to `node` that receives the messages of `topics`."""
 
-    def __init__(
-        self, subscriptions: Subscriptions, node: ClusterNode, options: Any, sharded: bool
-    ) -> None:
+    def __init__(self, subscriptions: Subscriptions, node: str, sharded: bool) -> None:
         self.node = node
         self.topics: set[str] = set()
         self.ended = False
         self._subscriptions = subscriptions
         self._sharded = sharded
-        self._redis = Redis(host=node.host, port=int(node.port), **options)
+        self._redis = subscriptions.nodes.connect(node)
         self._pubsub: PubSub = self._redis.pubsub()
         self._confirmations: dict[str, asyncio.Future[None]] = {}
         self._lock = asyncio.Lock()
@@ -280,6 +322,8 @@ class Reader:
         try:
             async with asyncio.timeout(TIMEOUT):
                 async with self._lock:
+                    if self.ended:
+                        raise RedisConnectionError(f"{self.node} is unavailable.")
                     await (self._pubsub.ssubscribe if self._sharded else self._pubsub.subscribe)(
                         topic
                     )
@@ -291,6 +335,8 @@ class Reader:
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
                 self._end()  # the connection may be lost without an error
+                if self._task is None:
+                    await self._close()
             raise
 
     async def unsubscribe(self, topic: str) -> None:
@@ -310,11 +356,15 @@ class Reader:
         except MovedError as error:
             logger.info("A slot has moved: %s", error)
         except (RedisError, OSError) as error:
-            logger.warning("Messages of %s are not received: %s", self.node.name, error)
+            logger.warning("Messages of %s are not received: %s", self.node, error)
         finally:
             self._end()
-            with contextlib.suppress(RedisError, OSError):
-                await self._pubsub.aclose()
+            await self._close()
+
+    async def _close(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self._pubsub.aclose()
+            if self._redis is not self._subscriptions.nodes.client:
                 await self._redis.aclose()
 
     def _take(self, message: Message) -> None:
@@ -335,10 +385,10 @@ class Reader:
         self.ended = True
         for confirmed in self._confirmations.values():
             if not confirmed.done():
-                confirmed.set_exception(RedisConnectionError(f"{self.node.name} is unavailable."))
+                confirmed.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
                 confirmed.exception()  # its waiters may have been cancelled
         topics, self.topics = self.topics, set()
-        if self._task is not None:
+        if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._subscriptions.lost(self, topics & self._subscriptions.topics.keys())
 
