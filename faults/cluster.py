@@ -65,7 +65,8 @@ class Cluster(Group):
         raise TimeoutError(f"Slot {slot} has no master.")
 
     def replica_of(self, master: Node) -> Node:
-        """Return a replica of `master` that is in sync with it."""
+        """Wait until a replica of `master` is in sync with it, and return that replica."""
+        until(lambda: any(self.follows(node, master) for node in self.nodes))
         return next(node for node in self.nodes if self.follows(node, master))
 
     def follows(self, node: Node, master: Node) -> bool:
@@ -82,7 +83,6 @@ class Cluster(Group):
 
     def cut_off(self, master: Node) -> Node:
         """Pause the replica of `master`, so that it misses all further commands; return it."""
-        until(lambda: any(self.follows(node, master) for node in self.nodes))
         replica = self.replica_of(master)
         replica.signal(signal.SIGSTOP)
         master.client.client_kill_filter(_type="replica")

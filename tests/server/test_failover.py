@@ -208,17 +208,18 @@ async def test_the_channel_layer_follows_the_master(kind: str, failover: Failove
     await until_async(lambda: asyncio.to_thread(is_waited_at, former, prefix))
     await promote(failover)
 
-    async def is_received() -> bool:
+    async def sent_until(receiving: asyncio.Task[Any]) -> bool:
         with contextlib.suppress(RedisError, ChannelFull):
             await layer.send(channel, {"type": "wake"})
-        return waiting.done()
+        return receiving.done()
 
-    await until_async(is_received)
+    await until_async(lambda: sent_until(waiting))
     assert former.replication()["role"] == "master", "a demotion would cut all connections"
     with contextlib.suppress(RedisError):
         await waiting
-    async with asyncio.timeout(BOUND):
-        assert await layer.receive(channel) == {"type": "wake"}
+    receiving = asyncio.create_task(layer.receive(channel))
+    await until_async(lambda: sent_until(receiving))
+    assert await receiving == {"type": "wake"}
     await (layer.close_pools() if kind == "lists" else layer.flush())
     await asyncio.to_thread(failover.demote, former)
 

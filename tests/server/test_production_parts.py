@@ -29,7 +29,7 @@ from realtime_demo.production import certificate
 from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import NODES, Paths
 from realtime_demo.production.readiness import check, opener
-from realtime_demo.production.supervisord import instance_lock
+from realtime_demo.production.supervisord import AlreadyRunning, instance_lock
 from tests.contract.feeds import publish
 from tests.support.live import LiveServer
 from tests.support.production import Production
@@ -97,9 +97,15 @@ async def test_nothing_is_orphaned_when_the_command_is_killed(tmp_path: Path) ->
 async def nothing_runs(ended: Production) -> None:
     """Wait until all processes have ended, and another deployment may run in the directory."""
     directory = ended.directory
-    await until(lambda: not processes(directory) and not listens(ended.port))
-    with instance_lock(Paths(directory)):
-        pass
+    await until(lambda: not processes(directory) and not listens(ended.port) and is_free(directory))
+
+
+def is_free(directory: Path) -> bool:
+    try:
+        with instance_lock(Paths(directory)):
+            return True
+    except AlreadyRunning:
+        return False
 
 
 @pytest.mark.own_server
