@@ -188,10 +188,7 @@ class Command(TranslatedCommand):
             paths, names[::-1], password, environment, lock, self.write
         ) as supervisord:
             stopping = threading.Event()
-            report_arguments = (paths.url, paths.certificate, self.write, stopping)
-            threading.Thread(target=readiness.report, args=report_arguments, daemon=True).start()
-            if paths.cluster:
-                threading.Thread(target=self.form, args=[paths], daemon=True).start()
+            threading.Thread(target=self.report, args=(paths, stopping), daemon=True).start()
             try:
                 while not self.interrupted:
                     if problem := supervisord.problem():
@@ -200,11 +197,14 @@ class Command(TranslatedCommand):
             finally:
                 stopping.set()
 
-    def form(self, paths: Paths) -> None:
+    def report(self, paths: Paths, stopping: threading.Event) -> None:
+        """Form the cluster, if there is one; then write whether the deployment is ready."""
         try:
-            cluster.form(paths.cluster)
+            if paths.cluster:
+                cluster.form(paths.cluster)
         except cluster.NotFormed as error:
             self.write(_("The Redis Cluster is incomplete: {error}").format(error=error))
+        readiness.report(paths.url, paths.certificate, self.write, stopping)
 
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import MovedError
 
 from transports.events import Cursor
-from transports.store.base import STORE_TOKEN_LENGTH, group_of, new_token
+from transports.store.base import STORE_TOKEN_LENGTH, StoreUnavailable, group_of, new_token
 from transports.store.redis.appends import Appends, Call
 from transports.store.redis.cluster_client import TIMEOUT, ClusterClient, bucket_of
 from transports.store.redis.log import head_of
@@ -140,7 +140,10 @@ class ClusterStore(RedisStore):
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
         if not rooms:  # is Redis available?
-            await reached(cast(Any, self._reader.execute_command("PING", target_nodes="random")))
+            client = cast(ClusterClient, self._reader)
+            info = await reached(client.cluster_info(target_nodes=client.RANDOM))
+            if info["cluster_state"] != "ok":
+                raise StoreUnavailable("Redis: The cluster is down.")
             return {}
         store_keys = list(dict.fromkeys(map(self._store_key, rooms)))
         async with self._reader.pipeline(transaction=False) as pipe:

@@ -68,7 +68,7 @@ class ClusterClient(RedisCluster):
             raise RedisConnectionError("Every connection to Redis is in use.") from error
         try:
             yield
-        except (RedisClusterException, KeyError) as error:  # KeyError: a slot without a node
+        except (RedisClusterException, LookupError) as error:  # a slot or a cluster without a node
             raise RedisConnectionError(f"The cluster is unavailable: {error}") from error
         finally:
             turns.release()
