@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The locks are complete: without resolving, every pip from 22.3 on installs the same.
 LOCKED := --disable-pip-version-check --no-deps --require-hashes
+# A line every 20 packages instead of pip's own output, which a failure shows.
+SHOW_PROGRESS = { output=; count=0; while IFS= read -r line; do output="$$output$$line\n"; case $$line in \
+  "Collecting "*) count=$$((count + 1)); [ $$((count % 20)) != 0 ] || echo "… $$count packages" ;; \
+  "Installing collected"*) echo "… $$count packages, unpacking" ;; \
+  "exit 0") exit 0 ;; "exit "*) printf "%b" "$$output" >&2; exit 1 ;; esac; done; }
 PORT ?= 8000
 HTTPS_PORT ?= 8443
 
@@ -114,7 +119,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV) …"
-	@$(PIP) install -qq $(LOCKED) -r requirements/runtime.lock
+	@{ $(PIP) install --progress-bar off $(LOCKED) -r requirements/runtime.lock 2>&1; echo "exit $$?"; } | $(SHOW_PROGRESS)
 	@touch $@
 
 node_modules/.installed: package-lock.json
@@ -124,5 +129,5 @@ node_modules/.installed: package-lock.json
 
 $(VENV)/.development: requirements/development.lock | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with the tools of development …"
-	@$(PIP) install -qq $(LOCKED) -r requirements/development.lock
+	@{ $(PIP) install --progress-bar off $(LOCKED) -r requirements/development.lock 2>&1; echo "exit $$?"; } | $(SHOW_PROGRESS)
 	@touch $@ $(VENV)/.runtime
