@@ -485,9 +485,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "layer-overflows",
         "the channel layer overflows",
-        "Its capacity is two messages per process; 300 events are published at once.",
+        "It keeps lists of at most two messages per process; 300 events are published at once.",
         layer_overflows,
-        env={"LAYER_CAPACITY": "2"},
+        env={"CHANNEL_LAYER": "redis", "LAYER_CAPACITY": "2"},
     ),
     Fault(
         "clients-stall",

@@ -281,6 +281,8 @@ async def test_events_lost_with_a_master_cause_a_reset(cluster: Cluster, log: Cl
     replica.signal(signal.SIGCONT)
     await asyncio.to_thread(until, lambda: cluster.is_master(replica))
 
+    before = (await log.read("r", lost[-1].cursor)).events
+    assert [event.type for event in before] == ["reset"], "no event is repeated"
     after = await publish(log, "5", "6", "7")
     assert [event.cursor.seq for event in after] == [3, 4, 5], "the numbers are reused"
     assert {event.cursor.epoch for event in after}.isdisjoint(e.cursor.epoch for e in lost)

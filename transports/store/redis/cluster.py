@@ -26,10 +26,9 @@ from transports.store.redis.store import APPEND, RedisStore, reached, scanned
 
 # Before an append: begin a new epoch if a replica has been promoted since the bucket's last append,
 # or first epoch, of which a key notes the node and its replication ID. Connections outlive a
-# failover here, so it is checked by each append. A reader needs no check: a lost event that it has
-# read is after the last one in the stream. Another node that is a master still has not been
-# replaced: the slot has moved from it, with its keys. `promotion` explains the fields of
-# `INFO replication`.
+# failover here, so it is checked by each append, and by a read whose cursor does not match. Another
+# node that is a master still has not been replaced: the slot has moved from it, with its keys.
+# `promotion` explains the fields of `INFO replication`.
 _PROMOTION = """
 local key = table.remove(KEYS)
 local replication = redis.pcall('INFO', 'replication')
@@ -124,6 +123,7 @@ class ClusterStore(RedisStore):
         if claims:
             _, address = max(claims)
             await client.nodes_manager.move_slot(MovedError(f"{slot} {address}"))
+            await self._begin(room)  # a new epoch, if nothing was appended since a promotion
         return bool(claims)
 
     async def _begin(self, room: str) -> str:
