@@ -34,8 +34,8 @@ TARGETS = dict(
 )
 TEXT = "\n".join([MAKEFILE, *((ROOT / page).read_text() for page in PAGES)])
 NAMES = set(re.findall(r"python -m ([a-z_]+(?:\.[a-z_]+)*)", TEXT))
-# They need a token, a task or the demo, and run in test_access.py, test_background.py and
-# test_demo_controls.py.
+# Requests that need a token, a task or the demo: test_access.py, test_background.py and
+# test_demo_controls.py send them.
 ELSEWHERE = re.compile(r"Bearer|/tasks/|/stage/")
 
 
