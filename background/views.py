@@ -1,4 +1,4 @@
-"""`POST /tasks/` starts a task; `GET /tasks/<id>/` returns its state."""
+"""Views of tasks: `POST /tasks/` starts one, `GET /tasks/<id>/` returns its state."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def expanded(command: str) -> list[str]:
     return words
 
 
-def modules() -> dict[str, set[str]]:
+def options_by_module() -> dict[str, set[str]]:
     """Return the options with which the docs run each of the project's modules."""
     options: dict[str, set[str]] = {name: set() for name in NAMES}
     for words in map(expanded, PRINTED):
@@ -75,7 +75,7 @@ def _is_ours(name: str) -> bool:
     return (ROOT / name.partition(".")[0]).is_dir()
 
 
-MODULES = modules()
+MODULES = options_by_module()
 
 
 def test_documented_commands_are_found() -> None:

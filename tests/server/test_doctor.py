@@ -68,7 +68,7 @@ UPGRADE += "proxy_set_header Connection $realtime_connection;"
 HOST = "proxy_set_header Host $http_host;"
 ENVIRONMENT = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
 NOTES = {"http/1.1", "exposes"}  # all of these servers have plain HTTP, and no rule for /metrics
-# A late event is a finding, even if this machine delayed it.
+# The doctor reports a late event even if this machine delayed it: then the test is repeated.
 without_stalls = repeated_after_a_stall(0.1)
 
 

@@ -22,8 +22,8 @@
  * report its dead connections: so the source also reconnects on `online`, and when the page becomes
  * visible after a long silence.
  *
- * A subclass for a technique implements `receive(signal)`, and with it when a response ends and how
- * an event is framed.
+ * A subclass for a technique implements `receive(signal)`, which decides when a response ends and
+ * how an event is framed.
  *
  * @typedef {object} SourceOptions
  * @property {string} [since] resume after this cursor; without it: recent events, then live
