@@ -203,7 +203,7 @@ export class Source extends EventTarget {
   }
 
   /**
-   * Dispatches a batch's events and sets the cursor to the batch's, which even an empty batch can advance.
+   * Dispatches a batch's events and takes over its cursor. An empty batch can advance it too.
    *
    * @param {Batch} batch
    */
