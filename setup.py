@@ -1,8 +1,8 @@
 """The packages of the wheel; pyproject.toml has everything else.
 
 The wheel installs `websocket/` as `realtime_websocket`, because websocket-client on PyPI owns the
-name `websocket`. Translations and nginx files, which have other readers too, get a place inside
-`realtime_demo`.
+name `websocket`. Translations and nginx files, which are outside the packages here, are installed
+inside `realtime_demo`.
 """
 
 from setuptools import find_packages, setup

@@ -1,4 +1,4 @@
-"""The state of a row as a result of Django's tasks, and their signals about it.
+"""Rows as results of Django's tasks, and the signals about them.
 
 Django 6.0 has the interface as `django.tasks`; for Django 5.2, django-tasks is its backport.
 """
@@ -58,7 +58,7 @@ def result_of(row: Task, task: FunctionTask[Any, Any]) -> TaskResult[Any]:
         worker_ids=[row.worker] * row.attempts,
     )
     if row.status == Task.Status.DONE:
-        # No parameter sets it; Django's own backends do the same.
+        # The constructor does not take the value; Django's own backends set it in the same way.
         object.__setattr__(result, "_return_value", row.result)
     return result
 

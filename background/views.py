@@ -1,4 +1,4 @@
-"""`POST /tasks/` starts a task; `GET /tasks/<id>/` returns its state."""
+"""Views of tasks: `POST /tasks/` starts one, `GET /tasks/<id>/` returns its state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .consumers import wake_worker
 from .models import Task
 from .work import WORK
 
-UNATTENDED = 60.0  # seconds that a task may be due until the lack of a worker is reported
+UNATTENDED = 60.0  # seconds a task is due before the lack of a worker is reported
 
 is_unattended = database_sync_to_async(Task.objects.is_unattended)
 

@@ -165,7 +165,7 @@ def _room(arguments: Arguments, default: str) -> str:
     room = arguments.get("room", default)
     if not isinstance(room, str):
         raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
-    check_room_name(room)  # users who start tasks are staff
+    check_room_name(room)  # permissions need no check: only staff start tasks
     return room
 
 

@@ -2,8 +2,8 @@
 
 manage.py runworker background-tasks    with Redis: any number of processes
 EmbeddedWorker                          without Redis: inside the server, since other processes
-                                        cannot reach its channel layer in memory; with Redis: in
-                                        the demo's server, which is alone
+                                        cannot reach its channel layer in memory; with Redis:
+                                        only in the demo, which has a single server
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
 class EmbeddedWorker:
     """A worker inside a server without Redis, as a service of `Boundary`.
 
-    `with_redis`: also with Redis, where workers are processes of their own otherwise.
+    With Redis it starts only if `with_redis`: other servers leave tasks to worker processes.
     """
 
     def __init__(self, application: Any, *, with_redis: bool = False) -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.cluster_cost [--json FILE]
 
-Several channel layers, one for each simulated process, subscribe to each room. Redis does one part
-of a publish once, and the other part once for each process.
+Several channel layers, one for each simulated process, subscribe to each room. A part of the cost
+of a publish is constant; the rest grows with the number of processes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MASTERS = (1, 3)
 PROCESSES = (1, 8)
 ROOMS = 24
 PUBLISHES = 4_800
-AT_ONCE = 8
+PUBLISHERS = 8
 
 
 @dataclass(frozen=True)
 class ClusterCost:
-    """CPU seconds of Redis for a publish: of all nodes, and of the busiest one's share of all."""
+    """CPU seconds of Redis for one publish, of all nodes and of the busiest node alone."""
 
     masters: int
     processes: int
@@ -76,12 +76,12 @@ async def measure(cluster: Cluster, processes: int) -> ClusterCost:
                 complete.set()
 
     async def publish(first: int) -> None:
-        for number in range(first, PUBLISHES, AT_ONCE):
+        for number in range(first, PUBLISHES, PUBLISHERS):
             await store.append(Draft(rooms[number % ROOMS], "load", "x" * 100))
 
     receiving = [asyncio.create_task(receive(*pair)) for pair in zip(layers, channels, strict=True)]
     before = _cpu(cluster)
-    await asyncio.gather(*(publish(number) for number in range(AT_ONCE)))
+    await asyncio.gather(*(publish(number) for number in range(PUBLISHERS)))
     cpu = [after - start for after, start in zip(_cpu(cluster), before, strict=True)]
     await asyncio.wait_for(complete.wait(), 30)
     for task in receiving:

@@ -24,7 +24,7 @@ class Unexpected(Exception):
 
 
 class Parsed(NamedTuple):
-    """The events' numbers, the bytes used, and the reply to the server.
+    """The events' numbers, the number of bytes parsed, and the reply to the server.
 
     `joined`: the server has confirmed the subscription.
     """
@@ -115,14 +115,14 @@ def whole_response(data: bytes) -> tuple[bytes, int] | None:
     return (data[start:end], end) if len(data) >= end else None
 
 
-def chunks(data: bytes, at: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Yield the complete chunks (RFC 9112 §7.1) in `data` from `at`, and the end of each."""
-    while (line := data.find(b"\r\n", at)) >= 0:
-        start, size = line + 2, int(data[at:line], 16)
-        at = start + size + 2
-        if len(data) < at:
+def chunks(data: bytes, offset: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Yield the complete chunks (RFC 9112 §7.1) in `data` from `offset`, and the end of each."""
+    while (line := data.find(b"\r\n", offset)) >= 0:
+        start, size = line + 2, int(data[offset:line], 16)
+        offset = start + size + 2
+        if len(data) < offset:
             return
-        yield data[start : start + size], at
+        yield data[start : start + size], offset
 
 
 def _numbers(document: Any) -> tuple[int, ...]:
@@ -176,16 +176,16 @@ class WebSocketFraming(Framing):
 
 def frames(data: bytes) -> Iterator[tuple[int, bytes, int]]:
     """Yield the complete frames in `data`: opcode, payload, and the end of the frame."""
-    at = 0
-    while len(data) >= at + 2:
-        size, start = data[at + 1], at + 2
+    offset = 0
+    while len(data) >= offset + 2:
+        size, start = data[offset + 1], offset + 2
         if size >= 126:
             start += 2 if size == 126 else 8
-            size = int.from_bytes(data[at + 2 : start])
+            size = int.from_bytes(data[offset + 2 : start])
         if len(data) < start + size:
             return
-        opcode, at = data[at] & 15, start + size
-        yield opcode, data[start:at], at
+        opcode, offset = data[offset] & 15, start + size
+        yield opcode, data[start:offset], offset
 
 
 def client_frame(payload: bytes, opcode: int = 1) -> bytes:

@@ -15,7 +15,7 @@ WARM_UP = 50  # events
 
 @dataclass(frozen=True)
 class OneToOne(Audited):
-    """The median time from the write of a publish to the receipt of its event, in seconds."""
+    """The median time from sending a publish to receiving its event, in seconds."""
 
     contestant: str
     events: int
@@ -25,7 +25,7 @@ class OneToOne(Audited):
 
 
 async def one_to_one(server: Server, contestant: Contestant, events: int, room: str) -> OneToOne:
-    """Publish one event after the other, each once the last one has been received."""
+    """Publish one event at a time, each once the previous one has been received."""
     delays = []
     async with contestant.open(server.port, room, 1) as (listeners, publisher):
         await server.settled()

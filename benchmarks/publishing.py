@@ -65,7 +65,7 @@ def write_part(page: str, name: str, part: str) -> None:
 
 
 def in_korean(part: str) -> str:
-    """Return a generated part with its phrases in Korean, the longest first."""
+    """Translate the phrases of a generated part into Korean, longer phrases first."""
     for phrase in sorted(KOREAN, key=len, reverse=True):
         part = part.replace(phrase, KOREAN[phrase])
     return part

@@ -59,7 +59,7 @@ class Results:
 
     @property
     def limits(self) -> list[Limit]:
-        """The limits of this application; figures are on Uvicorn."""
+        """The limits of this application. Those on costs apply to Uvicorn only."""
         every = (*self.fanout, *self.one_to_one, *self.idle, *self.stalled)
         runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
         broken = [run for run in runs if not run.valid]

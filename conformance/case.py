@@ -138,7 +138,7 @@ class Case:
 
 
 class Cases(list[Case]):
-    """The cases of a module, in order, which need endpoints of `kind`."""
+    """A module's cases, in order; by default they need an endpoint of `kind`."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -162,10 +162,10 @@ class Cases(list[Case]):
         *,
         publishes: bool = False,
     ) -> None:
-        """Add a case for each row, named `prefix` and the row's name.
+        """Add a case for each row; its id is `prefix` and the row's name.
 
-        It calls `check` with the row's value, or with the name if the rows have no values. A
-        tuple is several arguments.
+        The case calls `check` with the row's value, or with the name if the rows have no values.
+        A tuple is passed as several arguments.
         """
         for name in rows:
             value = rows[name] if isinstance(rows, Mapping) else name

@@ -23,7 +23,7 @@ async def response(probe: Probe) -> None:
     response = await polled(probe)
     response.expect(200, 204)
     if not response.whole:
-        raise Failed("the response does not end, as a stream's")
+        raise Failed("the response does not end: it is a stream")
 
 
 @case("rfc6202/2.2/framed")
@@ -78,7 +78,7 @@ async def answered_in_time(probe: Probe) -> None:
         await probe.exchange(probe.request(kind="longpoll"))
     except TimedOut as error:
         if probe.timeout < LONGEST:
-            raise Skipped("it takes --timeout {seconds:g}", seconds=LONGEST) from error
+            raise Skipped("needs --timeout {seconds:g}", seconds=LONGEST) from error
         raise Failed("no response within {seconds:g} s", seconds=probe.timeout) from error
 
 

@@ -32,7 +32,7 @@ class NotANumber(ValueError):
     """A number that JSON does not have, such as NaN."""
 
 
-def strictly(line: bytes) -> Any:
+def parse_strictly(line: bytes) -> Any:
     """Parse a line; raises `ValueError`, for NaN and repeated members too."""
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ async def content_type(probe: Probe) -> None:
 async def every_line_is_json(probe: Probe) -> None:
     for line in await lines(probe):
         try:
-            strictly(line)
+            parse_strictly(line)
         except (Repeated, NotANumber):
             pass  # cases of their own
         except ValueError as error:
@@ -119,7 +119,7 @@ async def no_byte_order_mark(probe: Probe) -> None:
 async def no_nan(probe: Probe) -> None:
     for line in await lines(probe):
         try:
-            strictly(line)
+            parse_strictly(line)
         except NotANumber as error:
             raise Failed("{name} is not JSON", name=error) from error
         except ValueError:
@@ -130,7 +130,7 @@ async def no_nan(probe: Probe) -> None:
 async def unique_names(probe: Probe) -> None:
     for line in await lines(probe):
         try:
-            strictly(line)
+            parse_strictly(line)
         except Repeated as error:
             raise Failed("repeated members: {names}", names=error) from error
         except ValueError:

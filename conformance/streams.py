@@ -39,7 +39,7 @@ async def heartbeat(kind: str, probe: Probe) -> None:
     if stream.ended:
         raise Failed("the stream ended after {seconds:.1f} s", seconds=stream.seconds)
     if probe.timeout < HEARTBEAT + MARGIN:
-        raise Skipped("it takes --timeout {seconds:g}", seconds=HEARTBEAT + MARGIN)
+        raise Skipped("needs --timeout {seconds:g}", seconds=HEARTBEAT + MARGIN)
     if stream.longest_silence > HEARTBEAT + MARGIN / 2:
         raise Failed("no byte for {seconds:.1f} s", seconds=stream.longest_silence)
 

@@ -17,7 +17,7 @@ Load = Callable[["Tail"], Awaitable[None]]  # reads the history into a tail
 
 
 class Tail:
-    """The last `length` events of `room`, dense up to `head`, and its waiters.
+    """The last `length` events of `room`, without a gap up to `head`, and its waiters.
 
     A subscriber is only a cursor: subscribers at the same position share one batch, which is
     therefore encoded once. The room is in use while an `async with` block lasts.
@@ -27,7 +27,7 @@ class Tail:
         self.room = room
         self.loop = asyncio.get_running_loop()
         self.head: Cursor | None = None  # None until the history has been read
-        self.users = 0  # blocks
+        self.users = 0  # open `async with` blocks
         self.generation = 0  # changes when all subscriptions have to end
         self.idle_since = 0.0  # on the loop's clock, in seconds; valid while users is 0
         self._backlog = backlog
@@ -146,7 +146,7 @@ class Tail:
 
 
 class _Interruption:
-    """A waiter like a future, whose task runs `until()`: its result cancels the task there.
+    """A waiter like a future, whose task runs `until()`; setting the result interrupts it.
 
     A second task for each long poll would take a third of its CPU time.
     """

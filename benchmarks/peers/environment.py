@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 def _install() -> None:
     print(f"Installing the peers into {DIRECTORY.relative_to(ROOT)} …", file=sys.stderr)
-    # By this environment's pip: to install another one takes seconds.
+    # With the pip of the running Python: installing a second pip takes seconds.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(DIRECTORY)]
     options = ["-qq", "--no-deps", "--require-hashes"]
     commands = (

@@ -34,7 +34,7 @@ class Paper:
 
 
 def overhead(measurement: Measurement) -> tuple[float, float | None]:
-    """Return the bytes a second of one client beside its events' JSON: predicted, measured."""
+    """Return one client's bytes a second without its events' JSON: predicted and measured."""
     prediction, cost = measurement.prediction, measurement.cost
     rate = cost.published / measurement.clients / cost.seconds
     per_event = prediction.up_per_event + prediction.down_per_event
@@ -46,18 +46,18 @@ def overhead(measurement: Measurement) -> tuple[float, float | None]:
 
 
 def _lubbers(configuration: Configuration) -> Iterator[Row]:
-    published = {"polling": 871, "websocket": 2}
+    paper_bytes = {"polling": 871, "websocket": 2}
     for measurement in configuration.measurements:
         predicted, measured = overhead(measurement)
-        name, of_paper = label(measurement.technique), published[measurement.technique]
+        name, in_paper = label(measurement.technique), paper_bytes[measurement.technique]
         text = gettext(_("{technique}: overhead of one client, bytes a second"))
         shown = DASH if measured is None else figure(measured)
-        yield text.format(technique=name), figure(of_paper), figure(predicted), shown
+        yield text.format(technique=name), figure(in_paper), figure(predicted), shown
         for count in CLIENTS:
             text = gettext(_("{technique}: Mbit/s for {count} clients"))
             yield (
                 text.format(technique=name, count=f"{count:,}"),
-                figure(count * of_paper / MEGABIT),
+                figure(count * in_paper / MEGABIT),
                 figure(count * predicted / MEGABIT),
                 DASH if measured is None else figure(count * measured / MEGABIT),
             )

@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield demo
 
 
-async def network_and_feed(page: ControlPage, rtt: float, running: bool) -> None:
+async def wait_for_network_and_feed(page: ControlPage, rtt: float, running: bool) -> None:
     """Wait until the demo has this round trip, and its feed is on or off."""
     async with asyncio.timeout(BOUND):
         while True:
@@ -58,11 +58,11 @@ async def test_closing_the_tab_restores_the_settings(demo: Demo, context: Browse
         await page.goto(f"{demo.url}/?scene=burst&lanes=none")
         await page.locator(".scenario-choices label").first.click()
         await page.get_by_role("button", name="Run", exact=True).click()
-        await network_and_feed(control, 400, running=False)
+        await wait_for_network_and_feed(control, 400, running=False)
         await expect(other.locator("#pages")).to_have_text("2 pages are open")
         await page.close()
         await expect(other.locator("#pages")).to_have_text("1 page is open")
-        await network_and_feed(control, 0, running=True)
+        await wait_for_network_and_feed(control, 0, running=True)
         await expect(other.get_by_role("status")).to_contain_text("settings restored")
 
 
@@ -74,9 +74,9 @@ async def test_closing_the_scenario_restores_the_settings(
         await page.goto(f"{demo.url}/?scene=burst&lanes=none")
         await page.locator(".scenario-choices label").first.click()
         await page.get_by_role("button", name="Run", exact=True).click()
-        await network_and_feed(control, 400, running=False)
+        await wait_for_network_and_feed(control, 400, running=False)
         await page.locator(".scenario-close").click()
-        await network_and_feed(control, 0, running=True)
+        await wait_for_network_and_feed(control, 0, running=True)
 
 
 async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserContext) -> None:
@@ -99,19 +99,19 @@ async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserC
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
-async def test_choices_run_and_faults_fit_a_small_screen(
+async def test_the_controls_fit_a_small_screen(
     demo: Demo, context: BrowserContext, language: str
 ) -> None:
     page = await context.new_page()
     await page.set_viewport_size({"width": 1366, "height": 768})
     await page.goto(f"{demo.url}/?scene=gzip&lanes=none&lang={language}")
     await expect(page.locator(".scenario-choices label")).to_have_count(3)
-    height = "(element) => element.getBoundingClientRect()"
+    rectangle = "(element) => element.getBoundingClientRect()"
     for selector in (".scenario-choices label", ".scenario-run", ".lane[data-technique=sse]"):
-        box = await page.locator(selector).last.evaluate(height)
+        box = await page.locator(selector).last.evaluate(rectangle)
         assert box["bottom"] < 768, selector
     tops = [
-        (await page.locator(f"[data-do={name}]").evaluate(height))["top"]
+        (await page.locator(f"[data-do={name}]").evaluate(rectangle))["top"]
         for name in ("feed", "cut", "gzip")
     ]
     assert max(tops) - min(tops) < 10, "in one row"

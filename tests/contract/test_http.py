@@ -102,7 +102,7 @@ async def test_head_leaves_the_connection_for_the_next_request(
 async def test_body_at_the_limit_is_received(
     server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:
-    """Whole or in chunks, 65,536 bytes are read; then the text is too long."""
+    """The body is read, whole or in chunks: the problem is about its text, not its size."""
     document = b'{"sender": "ada", "text": "%b"}'
     body = document % (b"x" * (BODY_SIZE - len(document) + 2))
     assert len(body) == BODY_SIZE
@@ -129,7 +129,7 @@ async def test_large_announced_body_is_rejected_before_it_is_sent(
 
 @pytest.mark.parametrize("length", ["9" * 18, "9" * 30, "9" * 5_000], ids=len)
 async def test_absurd_content_length_is_rejected(server_url: str, room: str, length: str) -> None:
-    """By the application, or as malformed by the server's own parser (RFC 9110 §8.6)."""
+    """The application rejects it, or the server's own parser does (RFC 9110 §8.6)."""
     async with await RawConnection.open(server_url) as connection:
         connection.request(f"/publish/{room}/", JSON, f"Content-Length: {length}", method="POST")
         assert (await connection.head())[0].split()[1] in ("400", "413")
@@ -243,7 +243,7 @@ async def test_options_of_the_whole_server_gets_200(server_url: str) -> None:
 async def test_half_closed_client_receives_a_finite_response(
     server_url: str, room: str, target: str
 ) -> None:
-    """RFC 9112 §9.6; with two requests, both."""
+    """RFC 9112 §9.6; two requests receive two responses."""
     for number in (1, 2):
         async with await RawConnection.open(server_url) as connection:
             for _ in range(number):

@@ -48,7 +48,7 @@ async def test_a_client_has_a_cursor_before_its_first_event(
     room: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A client cut while the room is empty misses nothing, even more than a backlog."""
+    """After a cut in an empty room, a client receives even more events than a backlog has."""
     client = import_module(technique.client.partition(":")[0])
     monkeypatch.setattr(client, "resume", lambda receive, since, back_off: receive)
     connect: Any = technique.events(server_url, room)
@@ -122,9 +122,9 @@ async def test_a_cursor_ahead_of_the_room_gets_a_reset(
 
 
 @pytest.fixture(scope="session")
-def overflown(server_url: str) -> tuple[str, str]:
+def trimmed_room(server_url: str) -> tuple[str, str]:
     """Return a room whose first 12 events have been trimmed, and the cursor of the 5th."""
-    room = "overflown-" + server_url.rpartition(":")[2]
+    room = "trimmed-" + server_url.rpartition(":")[2]
     with httpx.Client(base_url=server_url, timeout=30) as http:
         for number in range(HISTORY_LENGTH + 12):
             response = http.post(f"/publish/{room}/", json={"sender": "ada", "text": str(number)})
@@ -135,9 +135,9 @@ def overflown(server_url: str) -> tuple[str, str]:
 
 @pytest.mark.own_server
 async def test_a_trimmed_cursor_gets_a_reset_with_a_count(
-    technique: Technique, server_url: str, overflown: tuple[str, str]
+    technique: Technique, server_url: str, trimmed_room: tuple[str, str]
 ) -> None:
-    room, cursor = overflown
+    room, cursor = trimmed_room
     received = await collect(technique, server_url, room, cursor, count=1 + HISTORY_LENGTH)
     reset, *rest = received
     assert (reset.type, reset.missed) == ("reset", 7)
@@ -265,7 +265,7 @@ async def first_events(
 async def test_line_ends_of_unicode_are_escaped(
     technique: Technique, http: httpx.AsyncClient, server_url: str, room: str
 ) -> None:
-    """Many clients split text at each of them; JSON escapes only LF and CR by itself."""
+    """JSON requires no escapes for these characters, at which many clients end a line."""
     text = "a\u2028b\u2029c\x85d한"
     response = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})
     assert len(response.text.splitlines()) == 1

@@ -22,7 +22,7 @@ from transports.registry import TECHNIQUES, Technique
 GROWTH = 5_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number
 EVENTS = 1_000  # 8 MB
-RECEIVE_BUFFER = 4_096  # bytes that the kernel takes for a client that does not read
+RECEIVE_BUFFER = 4_096  # bytes that the kernel stores for a client that does not read
 ENDLESS = [technique for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")]
 SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 
@@ -41,7 +41,7 @@ def resident(server: LiveServer) -> int:
 @asynccontextmanager
 async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], Awaitable[str]]]:
     """Yield a function that publishes `count` events to a room and returns the last id."""
-    # http.client costs a quarter of httpx.
+    # http.client takes a quarter of the CPU time of httpx.
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=BOUND)) as connection:
 
         def publish(room: str, count: int) -> str:
@@ -62,7 +62,7 @@ async def publishing(server: LiveServer) -> AsyncIterator[Callable[[str, int], A
 
 @asynccontextmanager
 async def reading(server: LiveServer, room: str) -> AsyncIterator[None]:
-    """Read the room with one client, so that it keeps its tail."""
+    """Read with one client, so that the room keeps its tail."""
     async with (
         httpx.AsyncClient(base_url=server.url, timeout=BOUND) as http,
         http.stream("GET", f"/streaming/{room}/") as response,

@@ -34,8 +34,8 @@ TARGETS = dict(
 )
 TEXT = "\n".join([MAKEFILE, *((ROOT / page).read_text() for page in PAGES)])
 NAMES = set(re.findall(r"python -m ([a-z_]+(?:\.[a-z_]+)*)", TEXT))
-# They need a token, a task or the demo, and run in test_access.py, test_background.py and
-# test_demo_controls.py.
+# Requests that need a token, a task or the demo: test_access.py, test_background.py and
+# test_demo_controls.py send them.
 ELSEWHERE = re.compile(r"Bearer|/tasks/|/stage/")
 
 
@@ -60,7 +60,7 @@ def expanded(command: str) -> list[str]:
     return words
 
 
-def modules() -> dict[str, set[str]]:
+def options_by_module() -> dict[str, set[str]]:
     """Return the options with which the docs run each of the project's modules."""
     options: dict[str, set[str]] = {name: set() for name in NAMES}
     for words in map(expanded, PRINTED):
@@ -75,7 +75,7 @@ def _is_ours(name: str) -> bool:
     return (ROOT / name.partition(".")[0]).is_dir()
 
 
-MODULES = modules()
+MODULES = options_by_module()
 
 
 def test_documented_commands_are_found() -> None:

@@ -45,7 +45,7 @@ CONTROLS = {
     "fault": {"gzip": False},
     "restart": {},
 }
-MEANINGLESS = [
+INVALID_BODIES = [
     ("network", "[]", "json"),
     ("network", "{", "json"),
     ("network", '{"rtt": -1}', "rtt"),
@@ -123,7 +123,7 @@ async def test_controls_require_csrf_origin_and_loopback(demo: Demo) -> None:
 async def test_invalid_control_bodies_are_rejected(demo: Demo) -> None:
     async with demo.page() as page:
         headers = {**page.headers, "Content-Type": "application/json"}
-        for control, body, code in MEANINGLESS:
+        for control, body, code in INVALID_BODIES:
             response = await page.http.post(f"/stage/{control}/", content=body, headers=headers)
             assert (response.status_code, response.json()["code"]) == (400, code), (control, body)
             assert response.headers["content-type"] == "application/problem+json"
@@ -214,7 +214,7 @@ async def test_the_page_contains_the_control_settings(demo: Demo) -> None:
 # --- The network ----------------------------------------------------------------------------
 async def test_bytes_and_connections_are_counted(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        await until_async(lambda: connections_are(page, "streaming", 0))  # of the previous test
+        await until_async(lambda: connections_are(page, "streaming", 0))  # the last test's end
         before = (await page.state())["techniques"]["streaming"]
         stream, head = await open_stream(demo, NDJSON.format(room))
         async with stream:
@@ -261,18 +261,18 @@ def test_only_technique_requests_are_labelled() -> None:
 
 async def test_a_cut_applies_to_one_technique_or_all(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        await until_async(lambda: connections_are(page, "streaming", 0))  # of the previous test
-        lines, _ = await open_stream(demo, NDJSON.format(room))
-        events, _ = await open_stream(demo, SSE.format(room))
-        async with lines, events:
+        await until_async(lambda: connections_are(page, "streaming", 0))  # the last test's end
+        ndjson, _ = await open_stream(demo, NDJSON.format(room))
+        sse, _ = await open_stream(demo, SSE.format(room))
+        async with ndjson, sse:
             assert await page.post("cut", technique="streaming") == {"connections": 1}
             with pytest.raises(ConnectionResetError):
-                await lines.rest()
+                await ndjson.rest()
             await page.publish(room)
-            assert b"id: " in await events.chunk()
+            assert b"id: " in await sse.chunk()
             assert (await page.post("cut"))["connections"] >= 1
             with pytest.raises(ConnectionResetError):
-                await events.rest()
+                await sse.rest()
 
 
 async def test_a_stalled_stream_is_silent_until_resumed(demo: Demo, room: str) -> None:
@@ -303,13 +303,13 @@ async def test_a_stalled_poll_does_not_stall_other_requests(demo: Demo, room: st
         assert (await poll.get("/clock/"))[0] == "HTTP/1.1 200 OK"
         await poll.until(b"}")
         stalled_poll = asyncio.create_task(poll.get(f"/polling/{room}/"))
-        await until_async(lambda: stalled_connections(page, ["polling"]))
+        await until_async(lambda: are_stalled(page, ["polling"]))
         assert not stalled_poll.done()
         await page.post("stall", on=False)
         assert (await stalled_poll)[0] == "HTTP/1.1 200 OK"
 
 
-async def stalled_connections(page: Page, techniques: list[str]) -> bool:
+async def are_stalled(page: Page, techniques: list[str]) -> bool:
     return bool((await page.state())["faults"]["stalled"] == techniques)
 
 
@@ -391,18 +391,18 @@ def bytes_of(parts: object) -> bytes:
 
 async def test_the_wire_shows_the_bytes_of_an_event(demo: Demo, room: str) -> None:
     async with demo.page() as page:
-        lines, _ = await open_stream(demo, NDJSON.format(room), "Cookie: sessionid=secret")
-        events, _ = await open_stream(demo, SSE.format(room))
+        ndjson, _ = await open_stream(demo, NDJSON.format(room), "Cookie: sessionid=secret")
+        sse, _ = await open_stream(demo, SSE.format(room))
         long_poll, path = await RawConnection.open(demo.url), f"/longpoll/{room}/"
         url = demo.url.replace("http", "ws")
-        async with lines, events, long_poll, connect(f"{url}/websocket/{room}/") as socket:
+        async with ndjson, sse, long_poll, connect(f"{url}/websocket/{room}/") as socket:
             await socket.recv()
             long_poll.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             message = {"type": "publish", "room": room, "sender": "ada", "text": "안녕"}
             await socket.send(json.dumps(message))
             batch = await socket.recv(decode=False)
             identity = json.loads(batch)["events"][0]["id"]
-            chunk, framed = await lines.chunk(), await events.chunk()
+            chunk, framed = await ndjson.chunk(), await sse.chunk()
             await long_poll.until(b"\r\n\r\n")
             polled = (await page.http.get(f"/polling/{room}/")).content
             length = b"\x81\x7e" + len(batch).to_bytes(2, "big")
@@ -510,7 +510,7 @@ async def test_a_restart_keeps_the_port_and_the_settings(demo: Demo, room: str) 
         assert live.close_code == 1012
         await until_async(lambda: is_up_since(page, first["running_since"]))
         assert (await page.post("network", jitter=0))["rtt"] == 0
-        assert demo.output().count("ended") == crashes  # it was requested
+        assert demo.output().count("ended") == crashes  # a requested restart is not one
 
 
 async def is_up_since(page: Page, before: float) -> bool:

@@ -68,7 +68,7 @@ UPGRADE += "proxy_set_header Connection $realtime_connection;"
 HOST = "proxy_set_header Host $http_host;"
 ENVIRONMENT = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
 NOTES = {"http/1.1", "exposes"}  # all of these servers have plain HTTP, and no rule for /metrics
-# A late event is a finding, even if this machine delayed it.
+# The doctor reports a late event even if this machine delayed it: then the test is repeated.
 without_stalls = repeated_after_a_stall(0.1)
 
 
@@ -210,7 +210,7 @@ async def test_http_1_0_and_buffering_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("once", [True, False])
 @without_stalls
 async def test_one_late_event_is_not_reported_as_buffering(once: bool, server: LiveServer) -> None:
-    """Stall each room's connection for a moment: at its first event, or at each."""
+    """Stall each room's connection for a moment: at its first event only, or at each event."""
     streams = {BY_NAME[name].url_path(""): name for name in ("streaming", "sse", "websocket")}
     stalled: set[str] = set()
     resuming: dict[Connection, asyncio.TimerHandle] = {}

@@ -111,7 +111,7 @@ def command(accounts: Accounts, *arguments: str) -> str:
     return out.getvalue().strip()
 
 
-def is_good(accounts: Accounts, text: str) -> bool:
+def is_valid(accounts: Accounts, text: str) -> bool:
     try:
         user = accounts.now(lambda: tokens.user_of(tokens.read(text)))
     except Problem:
@@ -122,15 +122,15 @@ def is_good(accounts: Accounts, text: str) -> bool:
 def test_tokens_are_issued_listed_and_revoked(accounts: Accounts) -> None:
     command(accounts, "revoke", "--user", "ada")  # the tokens of earlier tests
     one, two, three = (command(accounts, "issue", "ada", "--note", "n") for _ in range(3))
-    assert all(is_good(accounts, text) for text in (one, two, three))
+    assert all(is_valid(accounts, text) for text in (one, two, three))
     identity = str(tokens.read(two).id)
     assert identity in command(accounts, "list")
     assert one not in command(accounts, "list", "--user", "ada")
     command(accounts, "revoke", one)
     command(accounts, "revoke", identity)
-    assert [is_good(accounts, text) for text in (one, two, three)] == [False, False, True]
+    assert [is_valid(accounts, text) for text in (one, two, three)] == [False, False, True]
     assert command(accounts, "revoke", "--user", "ada").startswith("Revoked: 1.")
-    assert not is_good(accounts, three)
+    assert not is_valid(accounts, three)
     assert command(accounts, "list") == ""
 
 
@@ -247,24 +247,24 @@ def test_failed_log_ins_are_limited(accounts: Accounts) -> None:
     assert log_in("right", "192.0.2.2").status_code == 302
 
 
-class Unhurried(ModelBackend):
+class SlowBackend(ModelBackend):
     """An authentication backend slow enough for attempts to overlap."""
 
     tried: ClassVar[list[str]] = []
-    are_many: ClassVar[threading.Event] = threading.Event()
+    many_tried: ClassVar[threading.Event] = threading.Event()
 
     def authenticate(self, *args: Any, **kwargs: Any) -> Any:
         self.tried.append(kwargs["password"])
         if len(self.tried) > 3:
-            self.are_many.set()
-        self.are_many.wait(0.5)
+            self.many_tried.set()
+        self.many_tried.wait(0.5)
         return super().authenticate(*args, **kwargs)
 
 
 @override_settings(
     LOGIN_RATE=3,
     ALLOWED_HOSTS=["testserver"],
-    AUTHENTICATION_BACKENDS=[f"{__name__}.{Unhurried.__name__}"],
+    AUTHENTICATION_BACKENDS=[f"{__name__}.{SlowBackend.__name__}"],
 )
 @pytest.mark.parametrize(
     ("password", "statuses", "tried"),
@@ -291,11 +291,11 @@ def test_concurrent_log_in_attempts_are_limited(
 
     accounts.now(make_user)
     failures.clear()
-    Unhurried.tried.clear()
-    Unhurried.are_many.clear()
+    SlowBackend.tried.clear()
+    SlowBackend.many_tried.clear()
     with ThreadPoolExecutor(12) as threads:
         assert sorted(threads.map(log_in, range(12))) == statuses
-    assert len(Unhurried.tried) == tried
+    assert len(SlowBackend.tried) == tried
 
 
 # --- Revalidation ------------------------------------------------------------------------------

@@ -31,12 +31,12 @@ class Attempts:
         self._in_progress: Counter[str] = Counter()
         self._changed = threading.Condition()
 
-    def begin(self, client: str, a_minute: float) -> None:
-        """Take one of `a_minute` tokens; raises `Problem` (429) if failures have used them up."""
+    def begin(self, client: str, per_minute: float) -> None:
+        """Take one of `per_minute` tokens; raises `Problem` (429) if failures have used them up."""
         with self._changed:
             while True:
                 try:
-                    failures.take(client, a_minute / 60, burst=a_minute)
+                    failures.take(client, per_minute / 60, burst=per_minute)
                     break
                 except Problem:
                     if not self._in_progress[client]:

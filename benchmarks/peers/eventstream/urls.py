@@ -1,4 +1,4 @@
-"""`/events/<room>/` streams a room's events; a POST to `/publish/<room>/` sends one."""
+"""Routes: `/events/<room>/` streams a room's events; a POST to `/publish/<room>/` sends one."""
 
 import json
 

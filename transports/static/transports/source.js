@@ -19,11 +19,11 @@
  *
  * It closes its connection on `pagehide`, so that a browser can keep the page for its history
  * (https://web.dev/articles/bfcache), and reconnects on `pageshow`. A device that wakes up does not
- * report its dead connections: so it also reconnects on `online`, and when the page becomes visible
- * after a long silence.
+ * report its dead connections: so the source also reconnects on `online`, and when the page becomes
+ * visible after a long silence.
  *
- * A subclass for a technique implements `receive(signal)`: when a response ends, and how an event
- * is framed.
+ * A subclass for a technique implements `receive(signal)`, which decides when a response ends and
+ * how an event is framed.
  *
  * @typedef {object} SourceOptions
  * @property {string} [since] resume after this cursor; without it: recent events, then live
@@ -203,7 +203,7 @@ export class Source extends EventTarget {
   }
 
   /**
-   * Dispatches a batch's events and sets the cursor to the batch's: even an empty one can advance.
+   * Dispatches a batch's events and takes over its cursor. An empty batch can advance it too.
    *
    * @param {Batch} batch
    */
@@ -282,7 +282,7 @@ export class Source extends EventTarget {
     on(document, "visibilitychange", () => {
       if (document.visibilityState !== "visible") return;
       const silence = Date.now() - this.#receivedAt;
-      // Half of the timeout is longer than the interval of heartbeats, and than a long poll waits.
+      // Half of the timeout is longer than a heartbeat interval, and than the wait of a long poll.
       if (this.#isPausing) this.#endPause();
       else if (silence > this.silenceTimeout / 2) this.#interrupt("silent", "The device was asleep.");
     });
@@ -310,7 +310,7 @@ export class Source extends EventTarget {
         const delay = failure.isOfPage ? 0 : this.#backOff(failure);
         this.#end(attempt);
         this.interrupted(failure, failure.code === "hidden" ? null : delay);
-        // The page ends a pause, but not the server's Retry-After.
+        // The page may end the pause early, but not before the server's Retry-After.
         const until = Date.now() + failure.retryAfter;
         await this.pause(delay);
         while (Date.now() < until && this.#readyState !== CLOSED) await this.pause(until - Date.now());
