@@ -191,7 +191,6 @@ async def test_a_broken_proxy_is_diagnosed(
 
 @without_stalls
 async def test_http_1_0_and_buffering_are_reported(tmp_path: Path) -> None:
-    """Over Daphne: Uvicorn sends chunks in HTTP/1.0 too, and nginx relays them at once."""
     with (
         LiveServer(server="daphne", env=ENVIRONMENT) as server,
         nginx(tmp_path, server.url, BUFFERED + "proxy_http_version 1.0;") as url,
