@@ -1,4 +1,4 @@
-"""Rows as results of Django's tasks, and the signals about them.
+"""Conversion of task rows to the `TaskResult` of Django's tasks, and their signals.
 
 Django 6.0 has the interface as `django.tasks`; for Django 5.2, django-tasks is its backport.
 """

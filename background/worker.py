@@ -1,4 +1,4 @@
-"""Channels' worker, extended to survive channel layer failures and to give back its tasks.
+"""Channels' worker, extended to survive layer failures and give back unfinished tasks on stop.
 
 manage.py runworker background-tasks    with Redis: any number of processes
 EmbeddedWorker                          without Redis: inside the server, since other processes
@@ -76,9 +76,9 @@ class BackgroundWorker(Worker):  # type: ignore[misc]
 
 
 class EmbeddedWorker:
-    """A worker inside a server without Redis, as a service of `Boundary`.
+    """A worker inside the server, as a service of `Boundary`.
 
-    With Redis it starts only if `with_redis`: other servers leave tasks to worker processes.
+    With Redis it starts only if `with_redis` is true; if not, worker processes run the tasks.
     """
 
     def __init__(self, application: Any, *, with_redis: bool = False) -> None:

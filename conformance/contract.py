@@ -30,7 +30,7 @@ PATHS = {
     "websocket": "/websocket/{room}/",
 }
 OVER_HTTP = ("polling", "longpoll", "streaming", "sse")
-# Line ends of every kind, quotes, half of an event stream, and characters of four bytes.
+# Line ends of every kind, quotes, a field of an event stream, and characters of four bytes.
 TEXT_OF_ALL_KINDS = (
     'line\nfeed, carriage\rreturn\r\n\ndata: x\n\n\u2028 \u2029 \x85 "quotes" \\ 안녕 👩‍👩‍👧‍👦'
 )
@@ -104,7 +104,7 @@ class Reader:
         self.technique = technique
         self.room = room
         self.since = since
-        self.raw = b""  # everything received
+        self.raw = b""  # the body so far; on a WebSocket, the last message
         self.connected = asyncio.Event()
 
     async def read(self, count: int) -> list[Event]:
@@ -137,7 +137,7 @@ class Reader:
                         yield event
             await connection.send(self.request(path))
             if self.technique == "longpoll":
-                self.connected.set()  # it is answered once there is an event
+                self.connected.set()  # before the response, which comes only with an event
             response = await connection.response(body=False)
             self.connected.set()
             response.expect(200)
@@ -322,12 +322,12 @@ async def _close_code(room: str, code: int, query: dict[str, str], probe: Probe)
         raise Failed("expected close code {code}; got {got}", code=code, got=got)
 
 
-NO_CURSOR = {"since": "not a cursor"}
+INVALID_CURSOR = {"since": "not a cursor"}
 WAITS = {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}
 REJECTED = {
     **{f"room-{technique}": (technique, "INVALID", 404, {}) for technique in OVER_HTTP},
     **{
-        f"cursor-{technique}": (technique, "conformance", 400, NO_CURSOR)
+        f"cursor-{technique}": (technique, "conformance", 400, INVALID_CURSOR)
         for technique in ("polling", "longpoll", "streaming")
     },
     **{
@@ -338,7 +338,7 @@ REJECTED = {
 CASES.table("contract/problems/", _get, REJECTED)
 CLOSED = {
     "room-websocket": ("INVALID", 4404, {}),
-    "cursor-websocket": ("conformance", 4400, NO_CURSOR),
+    "cursor-websocket": ("conformance", 4400, INVALID_CURSOR),
 }
 CASES.table("contract/problems/", _close_code, CLOSED)
 
@@ -565,7 +565,7 @@ async def _command(data: bytes, probe: Probe) -> None:
             pass
         if not message.get("code") or not message.get("detail"):
             raise Failed("expected code and detail; got {got}", got=message)
-        await socket.is_open()
+        await socket.check_open()
 
 
 CASES.table("contract/websocket/", _command, BAD_COMMANDS, publishes=True)

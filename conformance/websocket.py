@@ -105,7 +105,7 @@ class Socket:
             return None
         return frame
 
-    async def is_open(self) -> None:
+    async def check_open(self) -> None:
         """Check that the server still answers a ping."""
         payload = secrets.token_bytes(8)
         await self.send(frame(FIN | PING, payload))
@@ -215,7 +215,7 @@ async def deflate_or_nothing(probe: Probe) -> None:
         chosen = socket.response.get("sec-websocket-extensions")
         if chosen and chosen.partition(";")[0].strip() != "permessage-deflate":
             raise Failed("got {value!r}, which was not offered", value=chosen)
-        await socket.is_open()
+        await socket.check_open()
 
 
 async def _rejected(fields: tuple[str, ...], method: str, version: str, probe: Probe) -> None:
@@ -418,14 +418,14 @@ async def several_pings(probe: Probe) -> None:
 async def unsolicited_pong(probe: Probe) -> None:
     async with open_socket(probe) as socket:
         await socket.send(frame(FIN | PONG, b"unsolicited"))
-        await socket.is_open()
+        await socket.check_open()
 
 
 @case("rfc6455/5.4/ping-within-a-message")
 async def ping_within_a_message(probe: Probe) -> None:
     async with open_socket(probe) as socket:
         await socket.send(frame(TEXT, b"{"))
-        await socket.is_open()
+        await socket.check_open()
 
 
 @case("rfc6455/5.4/fragments", publishes=True)
@@ -433,7 +433,7 @@ async def fragments(probe: Probe) -> None:
     async with open_socket(probe) as socket:
         parts = [frame(TEXT, b'{"type"'), frame(CONTINUATION, b": "), frame(CONTINUATION)]
         await socket.send(b"".join([*parts, frame(FIN | CONTINUATION, b'"conformance"}')]))
-        await socket.is_open()
+        await socket.check_open()
 
 
 @case("rfc6455/5.6/character-across-fragments", publishes=True)
@@ -441,14 +441,14 @@ async def character_across_fragments(probe: Probe) -> None:
     euro = '{"type": "€"}'.encode()
     async with open_socket(probe) as socket:
         await socket.send(frame(TEXT, euro[:10]) + frame(FIN | CONTINUATION, euro[10:]))
-        await socket.is_open()
+        await socket.check_open()
 
 
 async def _size(size: int, probe: Probe) -> None:
     async with open_socket(probe) as socket:
         text = b'{"type": "%s"}' % (b"x" * (size - len(b'{"type": ""}')))
         await socket.send(frame(FIN | TEXT, text))
-        await socket.is_open()
+        await socket.check_open()
 
 
 SIZES = {f"text-of-{size}-bytes": size for size in (125, 126, 127, 1_000)}

@@ -22,10 +22,10 @@ SENDER = "feed"
 class RetryingPublisher:
     """A publisher of the texts 0, 1, 2 … at `rate` a second, independent of the server's state.
 
-    Every other publish has an `Idempotency-Key`, and is attempted until it is answered 201. The
-    others are attempted once: if that fails, they may be in the feed or not. With `keep`,
-    `acknowledged` has the published events, and `first_attempts` the event loop's time of each
-    first attempt, both by text.
+    An odd text has an `Idempotency-Key`, and is attempted until it is answered 201. An even text
+    is attempted once: if that fails, it may be in the feed or not. With `keep`, `acknowledged` has
+    the published events, and `first_attempts` the event loop's time of each first attempt, both
+    by text.
     """
 
     url: str

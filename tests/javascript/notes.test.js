@@ -16,7 +16,7 @@ test("a note that would cover another is in the second row", () => {
   assert.deepEqual(place([[10, "Stalled"], [30, "gzip on"]]).map(({ row }) => row), [0, 1]);
 });
 
-test("a note without space in any row is appended to the last", () => {
+test("a note without space in any row is appended to the note before it", () => {
   const notes = [[10, "Stalled"], [20, "gzip on"], [32, "Burst of 30"], [33, "Feed on"]];
   const placed = place(notes);
   assert.deepEqual(placed.map(({ text }) => text), ["Stalled", "gzip on · Burst of 30 · Feed on"]);
@@ -43,7 +43,7 @@ test("notes near the right edge stay in the picture", () => {
   assert.ok(placed.every(({ left, right }) => left >= 0 && right <= 600), JSON.stringify(placed));
 });
 
-test("a row begins after the space that is taken", () => {
+test("the reserved start of a row holds no note", () => {
   const placed = place([[10, "Stalled"]], { ...SPACE, starts: [80, 0] });
   assert.equal(placed[0].row, 1);
 });

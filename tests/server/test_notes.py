@@ -1,4 +1,4 @@
-"""The verdicts on the notes: each is observed by its experiment, and detailed by tests here."""
+"""The verdicts on the notes: the experiment of each, and tests of the details."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.own_server]
 
 DOCS = ROOT / "docs"
 ON_REDIS = {9, 16, 17}
-# Their experiments use Redis, a database and workers; together they start one server.
+# Claims whose experiments need Redis, a database and workers: they share one server.
 TOGETHER = [(16, 17)]
 GROUPS = [(claim.number,) for claim in CLAIMS if claim.number not in (16, 17)] + TOGETHER
 

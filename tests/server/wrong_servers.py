@@ -25,16 +25,16 @@ class Last(bytes):
 
 @dataclass(frozen=True)
 class WrongServer:
-    """A server that responds with `answer`, and the prefixes of the ids of cases to run against it.
+    """A server that responds with `answer`, for the cases whose ids begin with one of `sections`.
 
-    With `half_close`, it does not respond to a client that has closed its direction.
+    With `half_close`, it does not respond to a client that has closed its side of the connection.
     """
 
     name: str
     answer: Answer
     sections: tuple[str, ...]
     half_close: bool = False
-    at_once: int = 50
+    at_once: int = 50  # cases that run concurrently
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[int]:
@@ -80,7 +80,7 @@ def plain_only(data: bytes, count: int) -> bytes:
 
 
 def one_poll() -> Answer:
-    """Return an answer of 200 to the first GET of all connections, and of 500 to the others."""
+    """Return an answer of 200 to the server's very first GET, and of 500 to every other request."""
     statuses = itertools.chain([200], itertools.repeat(500))
     return lambda data, count: response(next(statuses) if data.startswith(b"GET") else 500)
 
@@ -93,7 +93,7 @@ def misframed(data: bytes, count: int) -> bytes:
 
 
 def first_only(data: bytes, count: int) -> bytes:
-    """Answer the second request on a connection, or of several at once, with 500."""
+    """Answer 200 to the first request on a connection, and 500 to the others, pipelined or not."""
     requests = data.count(b"HTTP/1.1\r\n")
     return response(200 if count == 1 else 500) + response(500) * (requests - 1)
 
@@ -195,13 +195,13 @@ ACCEPTED = (
 FRAMES = ("rfc6455/5", "rfc6455/7", "rfc6455/8", "rfc6455/10")
 HALF_CLOSED = ("rfc9112/9.6/half-close", "rfc9112/9.6/half-closed-poll")
 SILENT = ("rfc6202/5.5", "rfc9110/10.1.1/continue")
-END = b"HTTP/1.1 200 OK\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
-# Together they fail every case. A socket that does not open does not test frames, and a publish
-# that fails does not test events: so only the cases of its own sections run against each server.
+# Cases of frames fail trivially if no socket opens, and cases of events if publishing fails: so
+# the `sections` of such a server leave those cases out.
 def wrong_servers() -> list[WrongServer]:
-    """Return the servers, which count from the start."""
+    """Return new servers: one with `one_poll` can answer 200 only once."""
     return [
         WrongServer("200 always, and the connection stays open", always(200), (*HTTP, "rfc6202")),
         WrongServer("500 unless the request is plain", plain_only, (*HTTP, "sse/9.2.4")),
@@ -218,7 +218,7 @@ def wrong_servers() -> list[WrongServer]:
         WrongServer("wrong events", stream("text/event-stream", WRONG_EVENTS), ("sse",)),
         WrongServer("no blank line", stream("text/plain", b"data: x\n"), ("sse",)),
         WrongServer(
-            "a stream that ends", lambda data, count: Last(END + b"{}"), ("sse", "rfc6202/2.2")
+            "a stream that ends", lambda data, count: Last(HEAD + b"{}"), ("sse", "rfc6202/2.2")
         ),
         WrongServer("wrong lines", stream("text/plain", WRONG_LINES), ("ndjson", "rfc8259")),
         WrongServer("no line feed", stream("text/plain", b"{}"), ("ndjson",)),

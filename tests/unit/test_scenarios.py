@@ -74,7 +74,7 @@ def test_an_answer_cites_the_theory_beside_the_measurement(scenario: Scenario) -
         answer = str(scenario.answer)
     assert "theory predicts" in answer.lower()
     if scenario.slug in ("slow", "buffering", "gzip", "connections"):
-        # An event in a pause S of a run T waits U(0, S): its 95th percentile is S - 0.05 T.
+        # A pause S delays its events by U(0, S): the 95th percentile over a run T is S - 0.05 T.
         begin, end = (action.after for action in scenario.actions)
         predicted = end - begin - 0.05 * scenario.duration
         assert f"predicts {predicted:.1f} s" in answer

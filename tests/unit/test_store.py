@@ -17,7 +17,7 @@ from tests.support.redis_server import RedisServer, free_port
 from tests.support.waiting import until_async
 from tests.unit.stores import BACKLOG, LENGTH, history_of
 from transports.events import Cursor, Draft, Event
-from transports.store import memory as history
+from transports.store import memory
 from transports.store.base import Extent, Store, StoreUnavailable
 from transports.store.memory import MemoryStore
 from transports.store.redis import promotion as redis_promotion
@@ -49,7 +49,7 @@ async def test_numbers_are_dense_under_concurrency(log: Store) -> None:
 
 @pytest.mark.redis
 async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer) -> None:
-    """Those of a room are one call of the script.
+    """The appends to one room share one call of the script.
 
     They keep their order; each has its own result; a cancelled caller cancels no other.
     """
@@ -66,10 +66,10 @@ async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer)
             appends[0].cancel()
             results = await asyncio.gather(*appends, return_exceptions=True)
             client.echo("end")
-            clients = []
+            callers = []  # an address for each call of the script
             while (command := monitor.next_command())["command"] != "ECHO end":
                 if command["command"].startswith("EVAL") and prefix in command["command"]:
-                    clients.append((command["client_address"], command["client_port"]))
+                    callers.append((command["client_address"], command["client_port"]))
         assert isinstance(results[0], asyncio.CancelledError)
         assert isinstance(results[2], StoreUnavailable)
         events = [result for result in results if isinstance(result, Event)]
@@ -79,7 +79,7 @@ async def test_appends_of_one_turn_share_a_round_trip(redis_server: RedisServer)
             ("b", 2),
             ("a", 3),
         ]
-        assert len(clients) == len(set(rooms)) and len(set(clients)) == 1, "one connection"
+        assert len(callers) == len(set(rooms)) and len(set(callers)) == 1, "one connection"
 
 
 async def test_a_key_is_used_once(log: Store) -> None:
@@ -205,8 +205,8 @@ async def test_memory_evicts_the_least_recently_used_room() -> None:
 async def test_memory_distinguishes_evicted_from_new_rooms(
     many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even after more evictions than the store keeps."""
-    monkeypatch.setattr(history, "EVICTED_LENGTH", 1 if many else 10)
+    """With more evictions than the store records, new rooms cause a reset too."""
+    monkeypatch.setattr(memory, "EVICTED_LENGTH", 1 if many else 10)
     log = MemoryStore(length=LENGTH, backlog=BACKLOG, max_rooms=1)
     empty = (await log.read("a", None)).cursor
     await fill(log, 2, "a")
