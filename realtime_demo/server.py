@@ -40,6 +40,7 @@ def options() -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Uvicorn's options override this project's defaults."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+    os.environ.setdefault("UV_THREADPOOL_SIZE", "1")  # uvloop only resolves names there
     LOGGING_CONFIG["filters"] = {"without_secrets": {"()": WithoutSecrets}}
     for handler in LOGGING_CONFIG["handlers"].values():
         handler["filters"] = ["without_secrets"]
