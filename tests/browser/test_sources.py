@@ -126,7 +126,7 @@ class ScriptedServer:
         await self.server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             exchange = Exchange(await reader.readuntil(b"\r\n\r\n"), writer)
             if exchange.path.startswith("/static/"):
                 content = await asyncio.to_thread(static_file, exchange.path)
@@ -142,6 +142,8 @@ class ScriptedServer:
             else:
                 page = b"<!doctype html><link rel=icon href=data:,><title>empty</title>"
                 await exchange.answer("200 OK", "text/html", page)
+        except (ConnectionError, asyncio.IncompleteReadError):  # Chromium opens spare connections
+            writer.close()
 
 
 def static_file(path: str) -> bytes:
