@@ -70,13 +70,15 @@ def processes(directory: Path) -> list[psutil.Process]:
 
     nginx overwrites their environment with the process title.
     """
+    # The sockets are elsewhere if their paths would be too long.
+    folders = str(directory), str(Paths(directory).run)
     matching = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = [*process.cmdline(), process.environ().get("STATIC_ROOT", "")]
             if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 is_command = "production" in words  # `manage.py production` itself
-                if not is_command and any(str(directory) in word for word in words):
+                if not is_command and any(folder in word for word in words for folder in folders):
                     matching.append(process)
     return matching
 
