@@ -36,7 +36,11 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def is_unattended(self, seconds: float) -> bool:
         """Return whether a task has been due for `seconds`, and no worker holds a task."""
-        due = self.filter(status=Task.Status.WAITING, claimable_at__lt=_in(-seconds))
+        due = self.filter(
+            Q(run_after=None) | Q(run_after__lt=_in(-seconds)),
+            status=Task.Status.WAITING,
+            claimable_at__lt=_in(-seconds),
+        )
         held = self.filter(status=Task.Status.RUNNING, claimable_at__gt=timezone.now())
         return due.exists() and not held.exists()
 

@@ -310,6 +310,10 @@ async def test_a_task_that_no_worker_would_run_is_rejected(
             location = await start_task(http, "report", pause=0)
             with sqlite3.connect(env["DATABASE_PATH"]) as database:
                 database.execute("UPDATE background_task SET claimable_at = '2020-01-01 00:00:00'")
+                database.execute("UPDATE background_task SET run_after = '2100-01-01 00:00:00'")
+            await start_task(http, "report", pause=0)  # a deferred task is not due
+            with sqlite3.connect(env["DATABASE_PATH"]) as database:
+                database.execute("UPDATE background_task SET run_after = NULL")
             task = {"kind": "report", "arguments": {"pause": 0}}
             rejection = await http.post("/tasks/", json=task)
             assert (rejection.status_code, rejection.json()["code"]) == (503, "worker")
