@@ -101,7 +101,7 @@ def check_classes(app_configs: Apps = None, **_: Any) -> list[CheckMessage]:
                 import_string(path)
         except ImportError as error:
             message = f"{name} must be the dotted path of a class; got {path!r}: {error}."
-            messages.append(Error(message, id="transports.E008"))
+            messages.append(Error(message, id="transports.E009"))
     return messages
 
 

@@ -153,7 +153,7 @@ def write(folder: Path, observations: dict[int, Observation]) -> None:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "machine": f"{os.cpu_count()} cores ({platform.machine()}), {python}",
-        "command": f"manage.py notes --write {folder}",
+        "command": f"manage.py notes --write {os.path.relpath(folder)}",
     }
     saved = {str(number): each.as_document() for number, each in observations.items()}
     record = {"run": run, "observations": saved}
