@@ -160,3 +160,8 @@ def test_the_readme_shows_the_lines_of_the_example(name: str) -> None:
     assert set(blocks) <= set(block.findall((ROOT / name).read_text()))
     korean = (ROOT / "examples/orders/README.ko.md").read_text()
     assert block.findall(korean.split("## 더할 것\n")[1]) == blocks
+
+
+def test_a_recorded_command_names_no_absolute_folder() -> None:
+    for file in (ROOT / "docs/measurements").glob("*.json"):
+        assert not re.search(r'"command": "[^"]* /', file.read_text()), file
