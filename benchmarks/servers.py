@@ -13,9 +13,10 @@ import psutil
 
 from benchmarks.machine import bind
 from benchmarks.peers.environment import python as peers_python
-from realtime_demo.asgi_servers import SERVERS, command, free_port
+from realtime_demo.asgi_servers import SERVERS, command
 from realtime_demo.comparison.host import cpu_seconds
 from realtime_demo.comparison.local_server import server_process
+from realtime_demo.ports import free_port
 
 
 @dataclass(frozen=True)

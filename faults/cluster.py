@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from realtime_demo.ports import free_cluster_ports
 from realtime_demo.production.cluster import form
 
 from .failover import Group, Node, until
-from .ports import free_ports
 
 NODE_TIMEOUT = 1_000  # milliseconds without an answer until a node is considered down
-BUS = 10_000  # added to a node's port: that of the connections between nodes
 
 
 class Cluster(Group):
@@ -27,9 +25,9 @@ class Cluster(Group):
 
     def __init__(self, directory: Path, masters: int = 3, replicas: int = 1) -> None:
         self.masters = masters
+        ports = free_cluster_ports(masters * (1 + replicas))
         self.nodes = [
-            Node(directory / f"redis-{number}", _port())
-            for number in range(masters * (1 + replicas))
+            Node(directory / f"redis-{number}", port) for number, port in enumerate(ports)
         ]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
@@ -128,12 +126,3 @@ def _ok(node: Node, *command: str) -> bool:
 def _identity(node: Node) -> str:
     identity = node.client.execute_command("CLUSTER", "MYID")
     return identity.decode() if isinstance(identity, bytes) else str(identity)
-
-
-def _port() -> int:
-    """Return a free port whose `BUS` port is free too."""
-    while True:
-        (port,) = free_ports(1)
-        with contextlib.suppress(OSError, OverflowError), socket.socket() as bus:
-            bus.bind(("127.0.0.1", port + BUS))
-            return port

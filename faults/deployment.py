@@ -16,12 +16,12 @@ from typing import Self
 import psutil
 import redis
 
+from realtime_demo.ports import free_port
 from realtime_demo.production import configuration, programs
 from realtime_demo.production.paths import Paths
 
 from .cluster import Cluster
 from .failover import Failover
-from .ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 START, STOP = 90.0, 30.0  # seconds
@@ -96,7 +96,7 @@ class Deployment:
         replicated: bool = False,
         clustered: bool = False,
     ) -> None:
-        port, metrics_port = free_ports(2)
+        port, metrics_port = free_port(), free_port()
         self.paths = Paths(directory, port=port, metrics_port=metrics_port, servers=servers)
         self.paths.make_directories()
         self.redis = Redis(self.paths)

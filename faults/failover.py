@@ -18,9 +18,8 @@ from typing import Any, Self
 
 import redis
 
+from realtime_demo.ports import free_port
 from realtime_demo.production import programs
-
-from .ports import free_ports
 
 NAME = "mine"
 DOWN_AFTER = 1_000  # milliseconds without an answer until a Sentinel considers the master down
@@ -98,7 +97,7 @@ class Failover(Group):
     """A master, a replica and three Sentinels, for the block."""
 
     def __init__(self, directory: Path) -> None:
-        first, second, *others = free_ports(5)
+        first, second, *others = (free_port() for _ in range(5))
         self.nodes = [
             Node(directory / f"redis-{n}", port) for n, port in enumerate((first, second))
         ]

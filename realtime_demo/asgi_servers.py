@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable
 
@@ -61,11 +60,3 @@ def command(
     if name not in SERVERS:
         raise ValueError(f"SERVER must be one of {', '.join(SERVERS)}; got {name!r}.")
     return [sys.executable, "-m", *SERVERS[name](host, port, uds), application]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of `host` that nothing listens on now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

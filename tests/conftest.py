@@ -32,12 +32,13 @@ settings.PASSWORD_HASHERS = ["tests.support.hashers.OneIteration"]
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from realtime_demo.ports import free_port
 from tests.support.chromium import ELSEWHERE
 from tests.support.database import migrated_postgresql
 from tests.support.live import SERVER, LiveServer
 from tests.support.postgresql_server import PostgreSQLServer
 from tests.support.program import ROOT
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
 
 from .server import deviations

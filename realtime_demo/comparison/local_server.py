@@ -12,7 +12,8 @@ from importlib.metadata import version
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from realtime_demo.asgi_servers import APPLICATION, command, free_port
+from realtime_demo.asgi_servers import APPLICATION, command
+from realtime_demo.ports import free_port
 
 from .workers import ROOT
 

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from realtime_demo.asgi_servers import command, free_port
+from realtime_demo.asgi_servers import command
+from realtime_demo.ports import free_port
 from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME

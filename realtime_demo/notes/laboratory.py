@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from realtime_demo.asgi_servers import free_port
 from realtime_demo.comparison.local_server import local_server
 from realtime_demo.comparison.workers import ROOT
+from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
 START = 20.0  # seconds until a process must accept connections

@@ -16,8 +16,9 @@ from textwrap import indent
 import pytest
 from playwright.async_api import BrowserContext, expect
 
+from realtime_demo.ports import free_port
 from tests.support.program import ROOT, Program
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer
 
 pytestmark = [
     pytest.mark.browser,

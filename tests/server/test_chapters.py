@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from realtime_demo.ports import free_port
 from realtime_demo.workshop.exercise import EXERCISES, Exercise
 from tests.support.program import ROOT, Program
-from tests.support.redis_server import free_port
 from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.own_server]

@@ -18,8 +18,9 @@ from redis.crc import key_slot
 from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
+from realtime_demo.ports import free_port
 from tests.support import waiting
-from tests.support.redis_server import RedisServer, free_port, need_redis_server
+from tests.support.redis_server import RedisServer, need_redis_server
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person

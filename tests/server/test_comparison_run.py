@@ -20,10 +20,10 @@ from realtime_demo.comparison.plan import Plan, Settings
 from realtime_demo.comparison.results import Ledger, Measurement, Result, Sample, Sent
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import Trial, self_check
+from realtime_demo.ports import free_port
 from tests.support import broken_server, skewed_server
 from tests.support.live import LiveServer
 from tests.support.raw_server import serving_at
-from tests.support.redis_server import free_port
 from tests.support.waiting import repeated_after_a_stall
 
 pytestmark = pytest.mark.timeout(180)

@@ -21,10 +21,11 @@ from realtime_demo.doctor.checks import LATE, Examination, Unreachable
 from realtime_demo.doctor.http_trace import HttpTrace
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import Finding
+from realtime_demo.ports import free_port
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap
 from tests.support.live import LiveServer
-from tests.support.redis_server import free_port, missing
+from tests.support.redis_server import missing
 from tests.support.waiting import BOUND, repeated_after_a_stall
 from transports.registry import BY_NAME
 

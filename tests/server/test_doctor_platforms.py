@@ -19,8 +19,9 @@ import pytest
 from realtime_demo.doctor.checks import Examination
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import NOTES, Finding, Platform
+from realtime_demo.ports import free_port
 from tests.support.live import LiveServer
-from tests.support.redis_server import free_port, missing
+from tests.support.redis_server import missing
 from tests.support.waiting import BOUND, repeated_after_a_stall
 
 IDLE = 3.0  # seconds; the wrong configurations time out after 1 s

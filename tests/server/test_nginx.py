@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
-from tests.support.redis_server import free_port, missing
+from tests.support.redis_server import missing
 
 pytestmark = [pytest.mark.own_server]
 

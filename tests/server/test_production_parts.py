@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ import redis
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from realtime_demo.management.commands.production import BUS
+from realtime_demo.ports import free_cluster_ports, free_port
 from realtime_demo.production import certificate
 from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import NODES, Paths
@@ -34,7 +34,6 @@ from tests.contract.feeds import publish
 from tests.support.live import LiveServer
 from tests.support.production import Production
 from tests.support.program import ROOT
-from tests.support.redis_server import free_port
 from tests.support.waiting import BOUND, until
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -114,7 +113,7 @@ def is_free(directory: Path) -> bool:
 @pytest.mark.redis
 async def test_a_deployment_on_a_cluster_delivers_and_ends(tmp_path: Path, room: str) -> None:
     """It ends with its terminal (SIGHUP), and all six nodes with it."""
-    port = free_port_of_cluster()
+    port = free_cluster_ports(NODES)[0]
     options = ("--cluster", "--cluster-port", str(port))
     with started(tmp_path, "Ready: ", *options) as running:
         tls = ssl.create_default_context(cafile=str(Paths(tmp_path).certificate))
@@ -128,19 +127,6 @@ async def test_a_deployment_on_a_cluster_delivers_and_ends(tmp_path: Path, room:
         running.process.send_signal(signal.SIGHUP)
         running.process.wait(BOUND)
         await nothing_runs(running)
-
-
-def free_port_of_cluster() -> int:
-    """Return the first of `NODES` free ports in a row, each with its bus port."""
-    while True:
-        first = free_port()
-        with suppress(OSError, OverflowError), ExitStack() as sockets:
-            for port in range(first, first + NODES):
-                for number in (port, port + BUS):
-                    probe = sockets.enter_context(socket.socket())
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", number))
-            return first
 
 
 @pytest.mark.own_server

@@ -12,7 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from realtime_demo.asgi_servers import APPLICATION, command, free_port
+from realtime_demo.asgi_servers import APPLICATION, command
+from realtime_demo.ports import free_port
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.live import SERVER, LiveServer
 from tests.support.program import ROOT

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from realtime_demo.asgi_servers import APPLICATION, command, free_port
+from realtime_demo.asgi_servers import APPLICATION, command
+from realtime_demo.ports import free_port
 
 from .program import PAUSE, Program
 from .waiting import BOUND

@@ -14,7 +14,9 @@ from typing import Any, Self
 
 import psycopg
 
-from .redis_server import free_port, missing
+from realtime_demo.ports import free_port
+
+from .redis_server import missing
 from .waiting import BOUND
 
 INSTALL = "apt-get install postgresql"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
 from .program import Program
-from .redis_server import free_port, missing
+from .redis_server import missing
 
 STOP = 30.0  # seconds
 

@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 import redis
 
-from faults.ports import free_ports
+from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
 from .waiting import BOUND
@@ -48,11 +48,6 @@ def missing(part: str, install: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
-
-
-def free_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 class RedisServer:

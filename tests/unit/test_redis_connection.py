@@ -16,8 +16,9 @@ import redis
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from realtime_demo.ports import free_port
 from realtime_demo.production import certificate
-from tests.support.redis_server import RedisServer, free_port, redis_executable
+from tests.support.redis_server import RedisServer, redis_executable
 from tests.support.waiting import BOUND
 from transports.events import Draft
 from transports.store.redis.connection import MasterPool, client

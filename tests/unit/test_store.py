@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import AbstractConnection
 
-from tests.support.redis_server import RedisServer, free_port
+from realtime_demo.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_async
 from tests.unit.stores import BACKLOG, LENGTH, history_of
 from transports.events import Cursor, Draft, Event

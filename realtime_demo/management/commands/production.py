@@ -24,11 +24,11 @@ from django.utils.translation import gettext_noop
 
 from realtime_demo.asgi_servers import command
 from realtime_demo.command_line import command_line
+from realtime_demo.ports import CLUSTER_BUS
 from realtime_demo.production import certificate, cluster, configuration, programs, readiness
 from realtime_demo.production.paths import NODES, Paths
 from transports.command_line import TranslatedCommand
 
-BUS = 10_000  # added to a node's port: that of the connections between nodes
 PAUSE = 0.5  # seconds between checks of supervisord and for signals
 
 Commands = dict[str, list[str]]
@@ -89,12 +89,12 @@ class Command(TranslatedCommand):
                 )
         if options["cluster"] and settings.REDIS_URL:
             raise CommandError(_("--cluster starts a Redis of its own: unset REDIS_URL."))
-        if not 1 <= options["cluster_port"] <= 65_535 - BUS - NODES:
+        if not 1 <= options["cluster_port"] <= 65_535 - CLUSTER_BUS - NODES:
             raise CommandError(
                 _("--{option} must be from {least} to {most}; got {value}.").format(
                     option="cluster-port",
                     least=1,
-                    most=65_535 - BUS - NODES,
+                    most=65_535 - CLUSTER_BUS - NODES,
                     value=options["cluster_port"],
                 )
             )
@@ -154,7 +154,7 @@ class Command(TranslatedCommand):
         for host, port in paths.cluster:
             instead = production(f"--cluster --cluster-port {port + 100}")
             check_free(host, port, instead)
-            check_free(host, port + BUS, instead)
+            check_free(host, port + CLUSTER_BUS, instead)
         paths.clear()
         environment = {**os.environ, **paths.environment()}
         password = secrets.token_urlsafe()
