@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -15,8 +16,7 @@ from django.utils.translation import gettext as _
 from realtime_demo.asgi_servers import APPLICATION, command
 from realtime_demo.ports import free_port
 
-from .workers import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent.parent
 START = 30.0  # seconds until the server must accept connections
 STOP = 10.0  # seconds until the server must have ended
 PAUSE = 0.05  # seconds between two attempts to reach it

@@ -28,7 +28,7 @@ from .results import EventProbe, GeneratorFigures, Measurement, Sent
 from .statistics import quantile
 from .subscribers import Mark
 from .summary import WEIGHED, Evidence, Window, summarise
-from .workers import ForkServer, Worker
+from .workers import Worker
 
 CONNECT_TIMEOUT = 30.0  # seconds until every client must have received something
 CHECK_INTERVAL = 0.02  # seconds between checks for arrivals
@@ -46,7 +46,6 @@ APART_EACH = 0.0006  # additional seconds for each client
 
 async def measure(
     target: MeasuredServer,
-    workers: ForkServer,
     publisher: Worker[Publisher],
     settings: Settings,
     report: Report,
@@ -61,7 +60,7 @@ async def measure(
     measured: list[Measurement] = []
     for group in [adapters] if settings.together else [[adapter] for adapter in adapters]:
         room = f"compare-{secrets.token_hex(4)}"
-        async with Clients(workers, settings, group, room) as clients:
+        async with Clients(settings, group, room) as clients:
             if fresh is None or settings.clients < WEIGHED:
                 measured += await _measure(Phase(target, publisher, settings, clients, report))
                 continue

@@ -17,7 +17,7 @@ from .plan import Adapter, Progress, Report, Settings, phases
 from .publisher import Accepted, Publisher
 from .results import Sample
 from .subscribers import ClientsConfig, Mark, RequestProbe, Subscribers
-from .workers import ForkServer, Worker
+from .workers import Worker
 
 PROBES = 10  # publishes, of which the one with the shortest round trip gives the clocks' offset
 BASELINE = 40  # events published without subscribers, to measure the cost of publishing
@@ -124,13 +124,10 @@ class MeasuredServer:
 class Clients:
     """Worker processes with `settings.clients` clients of each adapter in `room`, for the block."""
 
-    def __init__(
-        self, workers: ForkServer, settings: Settings, adapters: Sequence[Adapter], room: str
-    ) -> None:
+    def __init__(self, settings: Settings, adapters: Sequence[Adapter], room: str) -> None:
         self.settings = settings
         self.adapters = adapters
         self.room = room
-        self._workers = workers
         self._processes: list[tuple[str, Worker[Subscribers]]] = []  # with its adapter's name
         self._stack = AsyncExitStack()
 
@@ -153,7 +150,7 @@ class Clients:
                 config = ClientsConfig(
                     adapter, settings, target.url, target.tapped, self.room, part, first
                 )
-                worker = self._workers.worker(Subscribers, config)
+                worker = Worker(Subscribers, config)
                 await self._stack.enter_async_context(worker)
                 self._processes.append((adapter.name, worker))
         await self._ask(Subscribers.open)

@@ -31,7 +31,7 @@ from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .statistics import Spread
 from .subscribers import ClientsConfig, Subscribers
-from .workers import ForkServer, Worker
+from .workers import Worker
 
 RATE = 20.0  # events a second
 SIZE = 100  # characters of an event's text
@@ -142,10 +142,8 @@ async def self_check(
     long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
     """
     async with AsyncExitStack() as stack:
-        kinds = Publisher, Subscribers, MinimalClient
-        workers = await stack.enter_async_context(ForkServer(*kinds))
         url, _ = await stack.enter_async_context(local_server(application))
-        publisher = await stack.enter_async_context(workers.worker(Publisher))
+        publisher = await stack.enter_async_context(Worker(Publisher))
         server, http_cpu = MeasuredServer(url), {}
         for name in HTTP_CLIENTS:
             await server.open(publisher, name)
@@ -160,14 +158,13 @@ async def self_check(
         for name in trial.techniques:
             delays: list[tuple[float, float]] = []
             for number in range(trial.rounds):
-                delays += await _round(workers, name, url, publisher, trial, number)
+                delays += await _round(name, url, publisher, trial, number)
             minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
             added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
     return added, http_cpu
 
 
 async def _round(
-    workers: ForkServer,
     name: str,
     url: str,
     publisher: Worker[Publisher],
@@ -180,8 +177,8 @@ async def _round(
     settings = Settings(rtt=trial.rtt, http_client=trial.http_client)
     config = ClientsConfig(Adapter.parse(name), settings, url, True, room)
     async with (
-        workers.worker(MinimalClient) as minimal,
-        workers.worker(Subscribers, config) as tool,
+        Worker(MinimalClient) as minimal,
+        Worker(Subscribers, config) as tool,
     ):
 
         async def open_minimal() -> None:
