@@ -8,8 +8,6 @@ from rich.console import Console
 
 from benchmarks import publishing
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
-from benchmarks.fanout import Fanout
-from benchmarks.ledger import Audited
 from benchmarks.results import (
     BURST,
     FLAT_OUT,
@@ -20,6 +18,7 @@ from benchmarks.results import (
     STEADY_LOAD,
     Results,
 )
+from benchmarks.scenarios import Fanout, IdleCost, OneToOne, Polls, Run, Stalled
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 
@@ -65,33 +64,23 @@ def markdown(results: Results) -> str:
 
 def rows(results: Results) -> Iterable[tuple[str, ...]]:
     """Return a row of strings for each measured contestant."""
-    scenarios = (
-        results.fanout,
-        results.one_to_one,
-        results.polls,
-        results.idle,
-        results.stalled,
-    )
-    measured = {run.contestant for runs in scenarios for run in runs}
+    measured = {run.contestant for run in results.runs}
     return [_row(results, each) for each in CONTESTANTS if each.name in measured]
 
 
 def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
-    loads = {run.load.name: run for run in results.fanout if run.contestant == contestant.name}
-    pairs = [run for run in results.one_to_one if run.contestant == contestant.name]
-    polls = [run for run in results.polls if run.contestant == contestant.name]
-    idle = [run for run in results.idle if run.contestant == contestant.name]
-    stalled = [run for run in results.stalled if run.contestant == contestant.name]
+    own = Results([run for run in results.runs if run.contestant == contestant.name])
+    loads = {run.load.name: run for run in own.of(Fanout)}
     return (
         contestant.label,
         _cost(loads.get(STEADY_LOAD)),
         _cost(loads.get(LIMITED_LOAD)),
         _times(results, contestant),
         *(_capacity(loads.get(name)) for name in (FLAT_OUT, BURST, PUBLISH)),
-        "".join(_problem(run) or f"{run.median * 1000:.2f}" for run in pairs),
-        "".join(f"{run.cost:.0f}" for run in polls),
-        "".join(_problem(run) or f"{run.resident / KIB:.1f}" for run in idle),
-        "".join(_problem(run) or f"{run.growth / MIB:.1f}" for run in stalled),
+        "".join(_problem(run) or f"{run.median * 1000:.2f}" for run in own.of(OneToOne)),
+        "".join(f"{run.cost:.0f}" for run in own.of(Polls)),
+        "".join(_problem(run) or f"{run.resident / KIB:.1f}" for run in own.of(IdleCost)),
+        "".join(_problem(run) or f"{run.growth / MIB:.1f}" for run in own.of(Stalled)),
     )
 
 
@@ -110,7 +99,7 @@ def _times(results: Results, contestant: Contestant) -> str:
     return f"{baseline.cost / run.cost:.1f}" if run and baseline and run is not baseline else ""
 
 
-def _problem(run: Audited) -> str:
+def _problem(run: Run) -> str:
     """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:
