@@ -9,11 +9,10 @@ while the clients of one process read one after another.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -21,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from transports.events import Cursor, InvalidCursor
 
-from .phase import Clients, MeasuredServer, MeasurementFailed, Phase
+from .phase import MeasuredServer, MeasurementFailed, Phase
 from .plan import Report, Settings
 from .publisher import Accepted, Published, Publisher
 from .results import EventProbe, GeneratorFigures, Measurement, Sent
@@ -59,40 +58,37 @@ async def measure(
     adapters = settings.adapters
     measured: list[Measurement] = []
     for group in [adapters] if settings.together else [[adapter] for adapter in adapters]:
-        room = f"compare-{secrets.token_hex(4)}"
-        async with Clients(settings, group, room) as clients:
-            if fresh is None or settings.clients < WEIGHED:
-                measured += await _measure(Phase(target, publisher, settings, clients, report))
-                continue
-            async with fresh() as own:
-                await own.open(publisher, settings.http_client)
-                await own.calibrate(publisher, settings.size, same_host=True)
-                measured += await _measure(Phase(own, publisher, settings, clients, report))
+        async with AsyncExitStack() as stack:
+            if fresh is not None and settings.clients >= WEIGHED:
+                target = await stack.enter_async_context(fresh())
+                await target.open(publisher, settings.http_client)
+                await target.calibrate(publisher, settings.size, same_host=True)
+            phase = Phase(target, publisher, settings, group, report)
+            measured += await _measure(await stack.enter_async_context(phase))
     return measured
 
 
 async def _measure(phase: Phase) -> list[Measurement]:
     phase.report_progress("connecting")
-    clients, target = phase.clients, phase.target
-    before = target.memory()
-    await clients.open(target)
+    before = phase.target.memory()
+    await phase.open()
     warmed = await _warm_up(phase)
-    after = target.memory()
-    probes = await clients.probe()
+    after = phase.target.memory()
+    probes = await phase.probe()
     silent = await silence(phase)
     event_probe = await probe_events(phase, 0, silent)
-    await clients.settle()
+    await phase.settle()
     window = await _observe(phase)
     await _drain(phase, len(window.sent))
     if phase.waited:
         event_probe += await probe_events(phase, 1, silent)
     else:
         await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
-    ends = await clients.marks()
-    samples, request_times = await clients.close()
+    ends = await phase.marks()
+    samples, request_times = await phase.close()
     memory = None if before is None or after is None else after - before
     evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, request_times)
-    return [summarise(phase, adapter, evidence) for adapter in clients.adapters]
+    return [summarise(phase, adapter, evidence) for adapter in phase.adapters]
 
 
 async def _warm_up(phase: Phase) -> list[float]:
@@ -107,11 +103,11 @@ async def _warm_up(phase: Phase) -> list[float]:
         published.append(await phase.publish(-1 - len(published)))
         again = time.monotonic() + AGAIN + settings.rtt
         while time.monotonic() < again:
-            ready = await phase.clients.ready()
+            ready = await phase.ready()
             if all(count == settings.clients for count in ready.values()):
                 return published
             await asyncio.sleep(CHECK_INTERVAL)
-        for mark in await phase.clients.marks():
+        for mark in await phase.marks():
             if mark.counts.errors:
                 raise MeasurementFailed(f"{mark.name}: {mark.counts.errors[0]}")
         if time.monotonic() > deadline:
@@ -134,7 +130,7 @@ async def _drain(phase: Phase, events: int) -> None:
     due = settings.clients * len(phase.names) * events
     phase.report_progress("draining", 1.0)
     while time.monotonic() < deadline:
-        marks = await phase.clients.marks()
+        marks = await phase.marks()
         if sum(mark.counts.counted for mark in marks) >= due:
             return
         await asyncio.sleep(CHECK_INTERVAL)
@@ -151,16 +147,16 @@ async def _observe(phase: Phase) -> Window:
     first = -sum(offset < settings.warmup for offset in times)
     start = time.monotonic() + LEAD
     publishing = asyncio.create_task(
-        phase.publisher.ask(Publisher.run, phase.clients.room, start, times, first, settings.size)
+        phase.publisher.ask(Publisher.run, phase.room, start, times, first, settings.size)
     )
     try:
         await asyncio.sleep(max(0.0, start + settings.warmup - time.monotonic()))
-        began, cpu_began = await phase.clients.marks(), phase.target.cpu()
+        began, cpu_began = await phase.marks(), phase.target.cpu()
         length = settings.warmup + settings.duration
         while (remaining := start + length - time.monotonic()) > 0:
             await asyncio.sleep(min(SCREEN_INTERVAL, remaining))
-            _show(phase, await phase.clients.marks(), (time.monotonic() - start) / length)
-        ended, cpu_ended = await phase.clients.marks(), phase.target.cpu()
+            _show(phase, await phase.marks(), (time.monotonic() - start) / length)
+        ended, cpu_ended = await phase.marks(), phase.target.cpu()
         published = await publishing
     finally:
         publishing.cancel()
@@ -231,7 +227,7 @@ class Spent:
     @classmethod
     async def of(cls, phase: Phase) -> Spent:
         """Read the CPU seconds used up to now."""
-        marks = await phase.clients.marks()
+        marks = await phase.marks()
         return cls(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
 
     def __sub__(self, other: Spent) -> Spent:

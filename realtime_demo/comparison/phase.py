@@ -121,13 +121,27 @@ class MeasuredServer:
         self.publish_cpu = None if after is None else (after - before) / BASELINE
 
 
-class Clients:
-    """Worker processes with `settings.clients` clients of each adapter in `room`, for the block."""
+class Phase:
+    """Worker processes with `settings.clients` clients of each adapter in a room, for the block.
 
-    def __init__(self, settings: Settings, adapters: Sequence[Adapter], room: str) -> None:
+    Their events are published to `target` by `publisher`.
+    """
+
+    def __init__(
+        self,
+        target: MeasuredServer,
+        publisher: Worker[Publisher],
+        settings: Settings,
+        adapters: Sequence[Adapter],
+        report: Report,
+    ) -> None:
+        self.target = target
         self.settings = settings
         self.adapters = adapters
-        self.room = room
+        self.publisher = publisher
+        self.room = f"compare-{secrets.token_hex(4)}"
+        self.names = tuple(adapter.name for adapter in adapters)
+        self._report = report
         self._processes: list[tuple[str, Worker[Subscribers]]] = []  # with its adapter's name
         self._stack = AsyncExitStack()
 
@@ -139,7 +153,28 @@ class Clients:
             worker.dismiss()  # all at once
         await self._stack.aclose()
 
-    async def open(self, target: MeasuredServer) -> None:
+    @property
+    def alone(self) -> bool:
+        """Whether only one technique runs in this phase."""
+        return len(self.adapters) == 1
+
+    @property
+    def waited(self) -> bool:
+        """Whether any clients wait for events, rather than poll."""
+        return any(adapter.response_ends != "at once" for adapter in self.adapters)
+
+    async def publish(self, number: int) -> float:
+        """Publish event `number` now; return when the server published it.
+
+        Figures omit numbers below 0.
+        """
+        event = await self.publisher.ask(Publisher.publish, self.room, number, self.settings.size)
+        return self.target.clock.published(event)
+
+    def report_progress(self, phase: str, done: float = 0.0, **more: Any) -> None:
+        self._report(Progress(phase, self.names, done, **more))
+
+    async def open(self) -> None:
         """Start all processes; each client connects at its own time."""
         settings = self.settings
         polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
@@ -148,7 +183,7 @@ class Clients:
             for first in range(0, settings.clients, PER_PROCESS):
                 part = tuple(turns[first : first + PER_PROCESS])
                 config = ClientsConfig(
-                    adapter, settings, target.url, target.tapped, self.room, part, first
+                    adapter, settings, self.target.url, self.target.tapped, self.room, part, first
                 )
                 worker = Worker(Subscribers, config)
                 await self._stack.enter_async_context(worker)
@@ -163,7 +198,7 @@ class Clients:
 
     async def ready(self) -> dict[str, int]:
         """Return how many clients of each adapter have received anything."""
-        ready = dict.fromkeys((adapter.name for adapter in self.adapters), 0)
+        ready = dict.fromkeys(self.names, 0)
         for name, count in await self._ask(Subscribers.ready):
             ready[name] += count
         return ready
@@ -196,40 +231,3 @@ class Clients:
             samples[name] += received
             request_times[name] += requested
         return samples, request_times
-
-
-@dataclass(frozen=True)
-class Phase:
-    """The objects that the steps of a measurement share."""
-
-    target: MeasuredServer
-    publisher: Worker[Publisher]
-    settings: Settings
-    clients: Clients
-    report: Report
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(adapter.name for adapter in self.clients.adapters)
-
-    @property
-    def alone(self) -> bool:
-        """Whether only one technique runs in this phase."""
-        return len(self.clients.adapters) == 1
-
-    @property
-    def waited(self) -> bool:
-        """Whether any clients wait for events, rather than poll."""
-        return any(adapter.response_ends != "at once" for adapter in self.clients.adapters)
-
-    async def publish(self, number: int) -> float:
-        """Publish event `number` now; return when the server published it.
-
-        Figures omit numbers below 0.
-        """
-        room, size = self.clients.room, self.settings.size
-        event = await self.publisher.ask(Publisher.publish, room, number, size)
-        return self.target.clock.published(event)
-
-    def report_progress(self, phase: str, done: float = 0.0, **more: Any) -> None:
-        self.report(Progress(phase, self.names, done, **more))

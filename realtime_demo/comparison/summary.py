@@ -55,7 +55,7 @@ class Evidence:
 
     `warmed` has the publication times of the events before the window, `memory` the bytes by
     which the server grew with its clients. `probes`, `samples` and `request_times` are by the
-    adapter's name, as from `phase.Clients`.
+    adapter's name, as from `Phase`.
     """
 
     warmed: Sequence[float]
@@ -166,7 +166,7 @@ def _push(
 def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
     event, identity = evidence.window.event_size, evidence.window.identity
     if not adapter.is_polled:
-        return open_sizes(adapter.technique, event, identity, len(phase.clients.room))
+        return open_sizes(adapter.technique, event, identity, len(phase.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
     # The probe's room was empty, so its cursor was shorter.

@@ -19,7 +19,7 @@ from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import Plan, Settings
 from realtime_demo.comparison.results import Ledger, Measurement, Result, Sample, Sent
 from realtime_demo.comparison.runner import run
-from realtime_demo.comparison.selfcheck import Trial, self_check
+from realtime_demo.comparison.selfcheck import TRIAL, self_check
 from realtime_demo.ports import free_port
 from tests.support import broken_server, skewed_server
 from tests.support.live import LiveServer
@@ -179,7 +179,7 @@ async def test_unreachable_server_is_reported_at_once(
 
 @repeated_after_a_stall(0.1)
 async def test_self_check_measures_an_added_delay() -> None:
-    trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
+    trial = replace(TRIAL, techniques=("websocket",), rounds=1, duration=0.8, rtt=0.2)
     (added,), http_cpu = await self_check(trial)
     assert 0 < http_cpu["lean"] < http_cpu["httpx"]
     assert added.later.count >= 8 and added.minimal > 0

@@ -53,7 +53,7 @@ def phase_of(rtt: float, *, alone: bool = True, waited: bool = True) -> Phase:
     phase = SimpleNamespace(
         settings=Settings(clients=2, rtt=rtt, duration=0.6),
         target=machine,
-        clients=machine,
+        marks=machine.marks,
         publish=machine.publish,
         names=("sse",),
         alone=alone,

@@ -50,7 +50,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
     )
     phase = SimpleNamespace(
         settings=SETTINGS,
-        clients=SimpleNamespace(room="r"),
+        room="r",
         target=SimpleNamespace(tapped=True),
         alone=True,
     )

@@ -42,7 +42,7 @@ from realtime_demo.comparison.plan import (
 )
 from realtime_demo.comparison.results import Result
 from realtime_demo.comparison.runner import run
-from realtime_demo.comparison.selfcheck import Trial, self_check
+from realtime_demo.comparison.selfcheck import TRIAL, self_check
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 from realtime_demo.progress import progress
@@ -192,7 +192,7 @@ class Command(TranslatedCommand):
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
         settings = plan.configurations[0]
-        trial = Trial(seed=settings.seed, http_client=settings.http_client)
+        trial = replace(TRIAL, seed=settings.seed, http_client=settings.http_client)
         try:
             with progress(Console(stderr=True)) as show_step:
                 show_step(_("Measuring the tool's own cost for about 90 s …"))
