@@ -212,11 +212,11 @@ def test_tables_of_a_terminal_cut_no_word(width: int, language: str) -> None:
         )
         for name in COMPARED
     )
-    source, known = load()
+    _, known = load()
     with translation.override(language):
         printed = [
             *tables(Configuration(SETTINGS, measured)),
-            advise_command.costs(advise(Need(1_000_000, 50, 1.0), source, known)),
+            advise_command.costs(advise(Need(1_000_000, 50, 1.0), known)),
         ]
         for table in printed:
             console = Console(width=width, file=io.StringIO(), force_terminal=False)

@@ -158,6 +158,14 @@ def rows(result: Result) -> list[dict[str, Any]]:
     return result_rows
 
 
+def as_json(result: Result) -> str:
+    return json.dumps(document(result))
+
+
+def as_summary(result: Result) -> str:
+    return json.dumps(document(result, samples=False), indent=1) + "\n"
+
+
 def as_csv(result: Result) -> str:
     result_rows: list[dict[str, Any]] = _plain(rows(result))
     columns = list(dict.fromkeys(column for row in result_rows for column in row))
