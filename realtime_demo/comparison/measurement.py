@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -86,7 +86,7 @@ async def _measure(phase: Phase) -> list[Measurement]:
         await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
     ends = await phase.marks()
     samples, request_times = await phase.close()
-    memory = None if before is None or after is None else after - before
+    memory = after - before
     evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, request_times)
     return [summarise(phase, adapter, evidence) for adapter in phase.adapters]
 
@@ -165,9 +165,6 @@ async def _observe(phase: Phase) -> Window:
     if not sent:
         reason = (published.failures or [_("no event fell into the window")])[0]
         raise MeasurementFailed(_("Nothing was published: {reason}.").format(reason=reason))
-    cpu = None
-    if cpu_began is not None and cpu_ended is not None:
-        cpu = cpu_ended - cpu_began - (phase.target.publish_cpu or 0.0) * len(sent)
     return Window(
         sent=tuple(sent),
         refused=sum(number >= 0 for number in published.rejected),
@@ -176,7 +173,7 @@ async def _observe(phase: Phase) -> Window:
         event_size=fmean(event.size for event in published.events),
         began=began,
         ended=ended,
-        cpu=cpu,
+        cpu=cpu_ended - cpu_began - phase.target.publish_cpu * len(sent),
         generator=_generator_figures(published, began, ended),
     )
 
@@ -216,25 +213,20 @@ def _show(phase: Phase, marks: Sequence[Mark], done: float) -> None:
 # --- The probe with events ---------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spent:
-    """CPU seconds of the server (None: not known) and of the clients, up to `time`."""
+class Spent(NamedTuple):
+    """CPU seconds of the server (NaN: unknown) and of the clients, up to `time` or in `time`."""
 
     time: float
-    server: float | None
+    server: float
     clients: float
 
-    @classmethod
-    async def of(cls, phase: Phase) -> Spent:
-        """Read the CPU seconds used up to now."""
-        marks = await phase.marks()
-        return cls(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
+    def until(self, later: Spent) -> Spent:
+        return Spent(*(b - a for a, b in zip(self, later, strict=True)))
 
-    def __sub__(self, other: Spent) -> Spent:
-        server = None
-        if self.server is not None and other.server is not None:
-            server = self.server - other.server
-        return Spent(self.time - other.time, server, self.clients - other.clients)
+
+async def _spent(phase: Phase) -> Spent:
+    marks = await phase.marks()
+    return Spent(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
 
 
 async def silence(phase: Phase) -> Spent | None:
@@ -247,9 +239,9 @@ async def silence(phase: Phase) -> Spent | None:
     if not (phase.waited and phase.alone):
         return None
     apart, numbers = _probe_numbers(phase, 0)
-    began = await Spent.of(phase)
+    began = await _spent(phase)
     await asyncio.sleep(apart * len(numbers))
-    return await Spent.of(phase) - began
+    return began.until(await _spent(phase))
 
 
 async def probe_events(phase: Phase, before: int, silent: Spent | None) -> EventProbe:
@@ -261,19 +253,17 @@ async def probe_events(phase: Phase, before: int, silent: Spent | None) -> Event
         return EventProbe()
     published: dict[int, float] = {}
     apart, numbers = _probe_numbers(phase, before)
-    began = await Spent.of(phase)
+    began = await _spent(phase)
     for number in numbers:
         published[number] = await phase.publish(number)
         await asyncio.sleep(apart)
     if silent is None:
         return EventProbe(published)
-    spent = await Spent.of(phase) - began
-    silences, server = spent.time / silent.time, None
-    if spent.server is not None and silent.server is not None:
-        server = (spent.server - silences * silent.server) / len(published)
-        server = max(0.0, server - (phase.target.publish_cpu or 0.0))
+    spent = began.until(await _spent(phase))
+    silences = spent.time / silent.time
+    server = (spent.server - silences * silent.server) / len(published) - phase.target.publish_cpu
     clients = (spent.clients - silences * silent.clients) / len(published)
-    return EventProbe(published, server, max(0.0, clients))
+    return EventProbe(published, max(server, 0.0), max(clients, 0.0))  # in this order, NaN is kept
 
 
 def _probe_numbers(phase: Phase, before: int) -> tuple[float, Sequence[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import statistics
 import time
@@ -89,16 +90,18 @@ class MeasuredServer:
     tapped: bool = True
     publish_path: str = "/publish/{room}/"
     clock: Clock = field(default_factory=Clock)
-    publish_cpu: float | None = None  # server seconds for one publish without subscribers
+    publish_cpu: float = math.nan  # server seconds for one publish without subscribers
     http_cpu: float = 0.0  # CPU seconds of the publisher's HTTP client for one publish
 
-    def cpu(self) -> float | None:
-        """Return the CPU seconds that the server has used; None if unknown."""
-        return None if self.pid is None else cpu_seconds(self.pid)
+    def cpu(self) -> float:
+        """Return the CPU seconds that the server has used; NaN if unknown."""
+        seconds = None if self.pid is None else cpu_seconds(self.pid)
+        return math.nan if seconds is None else seconds
 
-    def memory(self) -> int | None:
-        """Return the server's resident bytes; None if unknown."""
-        return None if self.pid is None else resident_bytes(self.pid)
+    def memory(self) -> float:
+        """Return the server's resident bytes; NaN if unknown."""
+        resident = None if self.pid is None else resident_bytes(self.pid)
+        return math.nan if resident is None else resident
 
     async def open(
         self, publisher: Worker[Publisher], http_client: str = "httpx", connections: int = 1
@@ -113,12 +116,11 @@ class MeasuredServer:
         probes = [await publisher.ask(Publisher.publish, room, -1, size) for _ in range(PROBES)]
         self.clock = Clock() if same_host else Clock.of(probes)
         self.http_cpu = statistics.median(probe.cpu for probe in probes)
-        if (before := self.cpu()) is None:
+        if math.isnan(before := self.cpu()):
             return
         for _ in range(BASELINE):
             await publisher.ask(Publisher.publish, room, -1, size)
-        after = self.cpu()
-        self.publish_cpu = None if after is None else (after - before) / BASELINE
+        self.publish_cpu = (self.cpu() - before) / BASELINE
 
 
 class Phase:

@@ -27,12 +27,12 @@ class Simulated:
     """The model's result for one run. Delays of all deliveries in seconds, sorted.
 
     `requests` is the mean number of a client's requests in the window, `empty` the share of them
-    without events; both are None for techniques without requests.
+    without events; both are NaN for techniques without requests.
     """
 
     delays: tuple[float, ...]
-    requests: float | None = None
-    empty: float | None = None
+    requests: float = math.nan
+    empty: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -88,10 +88,8 @@ def simulate(
     delays = tuple(sorted(delay for run in runs for delay in run.delays))
     if not delays:
         return None
-    if not BY_NAME[technique].is_polled:
-        return Simulated(delays)
-    requests = sum(run.requests or 0.0 for run in runs)
-    empty = sum(run.empty or 0.0 for run in runs)
+    requests = sum(run.requests for run in runs)
+    empty = sum(run.empty for run in runs)
     return Simulated(delays, requests / len(runs), empty / max(1.0, requests))
 
 
@@ -124,7 +122,7 @@ class _Model:
         # The phase comes from the run, the number of requests from the theory.
         first = bisect_left(request_times, observed.window[0])
         if first == len(request_times):
-            return Simulated(())
+            return Simulated((), 0, 0)
         period = self.workload.interval + path.round_trip
         requests = max(0, math.ceil((observed.window[1] - request_times[first]) / period))
         arrival = self._down((path.service / 2,), 0)

@@ -35,7 +35,7 @@ class Window:
     """The events published in a window, and the counts at its ends.
 
     `refused` is the number of its events that the server rejected. `cpu` is the server's CPU
-    seconds in it, without publishing (None: unknown).
+    seconds in it, without publishing (NaN: unknown).
     """
 
     sent: tuple[Sent, ...]
@@ -45,7 +45,7 @@ class Window:
     event_size: float
     began: list[Mark]
     ended: list[Mark]
-    cpu: float | None
+    cpu: float
     generator: GeneratorFigures
 
 
@@ -63,7 +63,7 @@ class Evidence:
     ends: Sequence[Mark]
     probes: Mapping[str, RequestProbe]
     event_probe: EventProbe
-    memory: int | None
+    memory: float
     samples: Mapping[str, Sequence[Sample]]
     request_times: Mapping[str, Sequence[Sequence[float]]]
 
@@ -129,9 +129,9 @@ def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
     (start, began), (end, ended) = _counted(window.began, name), _counted(window.ended, name)
     deliveries = ended.received - began.received
     cost = Cost(end - start, len(window.sent) * clients, deliveries)
-    if phase.alone and window.cpu is not None and deliveries:
+    if phase.alone and deliveries:
         cost = replace(cost, cpu=window.cpu / deliveries * 1_000)
-    if phase.alone and evidence.memory is not None and clients >= WEIGHED:
+    if phase.alone and clients >= WEIGHED:
         cost = replace(cost, memory=evidence.memory / clients)
     if not phase.target.tapped:
         return cost
@@ -188,7 +188,8 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         return first
     sent, samples = _renumbered(rounds)
     service = fmean(one.service for one in rounds)
-    path = NetworkPath(network, service, mean_of_known(one.push for one in rounds))
+    pushes = [one.push for one in rounds if one.push is not None]
+    path = NetworkPath(network, service, fmean(pushes) if pushes else None)
     sizes = Sizes(*map(fmean, zip(*(astuple(one.sizes) for one in rounds), strict=True)))
     workload = replace(settings.workload, rate=len(sent) / settings.duration)
     delays: dict[str, Any] = {origin: _spread(rounds, sent, samples, origin) for origin in ORIGINS}
@@ -246,19 +247,15 @@ def _spread(
 
 
 def _merged_cost(rounds: Sequence[Cost]) -> Cost:
-    def total(name: str) -> Any:
-        values = [getattr(one, name) for one in rounds]
-        return None if None in values else sum(values)
-
+    added = {name: sum(getattr(one, name) for one in rounds) for name in ADDED}
     cost = Cost(
-        **{name: total(name) for name in ADDED},
+        **added,
         connections=rounds[-1].connections,
         memory=mean_of_known(one.memory for one in rounds),
     )
-    cpu = [one.cpu * one.deliveries for one in rounds if one.cpu is not None]
-    if len(cpu) < len(rounds) or not cost.deliveries:
+    if not cost.deliveries:
         return cost
-    return replace(cost, cpu=sum(cpu) / cost.deliveries)
+    return replace(cost, cpu=sum(one.cpu * one.deliveries for one in rounds) / cost.deliveries)
 
 
 def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
@@ -273,8 +270,6 @@ def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:
     if len(known) < len(rounds):
         return None
     delays = tuple(sorted(delay for one in known for delay in one.delays))
-    if known[0].requests is None:  # a technique without requests
-        return Simulated(delays)
-    requests = sum(one.requests or 0.0 for one in known)
-    empty = sum((one.empty or 0.0) * (one.requests or 0.0) for one in known)
+    requests = sum(one.requests for one in known)
+    empty = sum(one.empty * one.requests for one in known)
     return Simulated(delays, requests, empty / requests if requests else 0.0)

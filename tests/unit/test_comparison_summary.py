@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import cast
 
@@ -35,7 +36,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         event_size=150.0,
         began=marks(10.0),
         ended=marks(20.0, requests=10, empty=9 - len(warmed), received=1),
-        cpu=None,
+        cpu=math.nan,
         generator=GeneratorFigures(0.0, 0.0, 0.0, 0.0),
     )
     evidence = Evidence(
@@ -44,7 +45,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         ends=window.ended,
         probes={"polling": PROBE},
         event_probe=EventProbe(),
-        memory=None,
+        memory=math.nan,
         samples={"polling": [Sample(0, 0, 15.4)]},
         request_times={"polling": [[0.4 + k for k in range(21)]]},
     )
@@ -66,7 +67,7 @@ def test_first_response_may_have_warm_up_events(warmed: list[float], empty: floa
     assert measurement.simulated.delays == pytest.approx((0.4,)), "only of the window's events"
     assert measurement.published.mean == pytest.approx(0.4)
     assert (measurement.cost.requests_per_event, measurement.ledger.received) == (10, 1)
-    assert measurement.cost.cpu is measurement.cost.memory is None
+    assert math.isnan(measurement.cost.cpu) and math.isnan(measurement.cost.memory)
     assert measurement.sizes.up == 100.0
 
 

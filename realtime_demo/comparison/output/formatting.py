@@ -17,9 +17,9 @@ def label(name: str) -> str:
     return _(BY_NAME[name].label) if name in BY_NAME else name
 
 
-def milliseconds(seconds: float | None) -> str:
+def milliseconds(seconds: float) -> str:
     """Format seconds as milliseconds with the significant digits."""
-    if seconds is None or math.isnan(seconds):
+    if math.isnan(seconds):
         return DASH
     value = seconds * 1e3
     return f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
@@ -35,6 +35,8 @@ def number(value: float | None, form: str = ".3g") -> str:
 
 def figure(value: float, sign: str = "") -> str:
     """Format `value` with three significant digits and no exponent."""
+    if math.isnan(value):
+        return DASH
     if abs(value) >= 100:
         return f"{value:{sign},.0f}"
     return f"{value:{sign}.3g}" if abs(value) >= 0.0005 else "0"

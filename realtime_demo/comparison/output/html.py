@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -118,7 +119,7 @@ def _trade(result: Result) -> Chart:
     for configuration in result.configurations:
         for measurement in configuration.shown:
             cost = measurement.cost
-            if cost.requests is None:
+            if math.isnan(cost.requests):
                 continue
             an_hour = cost.requests / measurement.clients / cost.seconds * 3600
             # An open connection has one request: place it at the chart's left edge.
@@ -155,7 +156,7 @@ def _growth(result: Result) -> list[Chart]:
     points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for configuration in result.configurations:
         for one in configuration.shown:
-            if one.cost.cpu is not None:
+            if not math.isnan(one.cost.cpu):
                 share = one.cost.cpu / 1_000 * one.cost.deliveries / one.cost.seconds * 100
                 points[one.name].append((one.clients, share))
     if not points:

@@ -104,7 +104,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
                 "server": measurement.event_probe.server,
                 "clients": measurement.event_probe.clients,
             },
-            "crowding": None if measurement.event_probe.clients is None else measurement.crowding,
+            "crowding": measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }
@@ -150,7 +150,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
             "idle_down_per_hour": measurement.idle_down,
             "connections": cost.connections,
             "reconnects": cost.reconnects,
-            "cpu_ms_per_1000": None if cost.cpu is None else cost.cpu * 1e3,
+            "cpu_ms_per_1000": cost.cpu * 1e3,
             "memory_per_connection": cost.memory,
             "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
             "predicted_requests_per_event": measurement.prediction.requests_per_event,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -139,11 +140,11 @@ def summary(configuration: Configuration) -> Table:
 
     def wire(measurement: Measurement) -> str:
         cost = measurement.cost
-        return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
+        return number(cost.up_per_event + cost.down_per_event, ",.0f")
 
     def idle(measurement: Measurement) -> str:
-        total = _sum(measurement.idle_up, measurement.idle_down)
-        return DASH if total is None else size(total)
+        total = measurement.idle_up + measurement.idle_down
+        return DASH if math.isnan(total) else size(total)
 
     return _of_figures(
         configuration,
@@ -162,10 +163,6 @@ def summary(configuration: Configuration) -> Table:
 
 def _interval(measurement: Measurement) -> str:
     return interval(measurement.intended.low, measurement.intended.high)
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
 
 
 def ledger(configuration: Configuration) -> Table:
@@ -221,15 +218,11 @@ def costs(configuration: Configuration) -> Table:
 
 
 def server(configuration: Configuration) -> Table:
-    def kibibytes(measurement: Measurement) -> str:
-        memory = measurement.cost.memory
-        return number(None if memory is None else memory / 1024, ",.0f")
-
     return _of_figures(
         configuration,
         _("Server; CPU ms of one event to all clients"),
         (_("connections"), TAPPED, lambda m: number(m.cost.connections)),
-        (_("KiB a connection"), SMALL, kibibytes),
+        (_("KiB a connection"), SMALL, lambda m: number(m.cost.memory / 1024, ",.0f")),
         (_("CPU ms for 1,000 deliveries"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
         (_("server, an event"), PROBED, lambda m: milliseconds(m.event_probe.server)),
         (_("clients, an event"), PROBED, lambda m: milliseconds(m.event_probe.clients)),
@@ -281,7 +274,7 @@ def predictions(configuration: Configuration) -> Table:
                 name,
                 f"{_(check.name)} {check.unit}".strip(),
                 figure(check.predicted),
-                DASH if check.simulated is None else figure(check.simulated),
+                figure(check.simulated),
                 figure(check.measured),
                 figure(check.difference, "+"),
                 verdict,
