@@ -20,7 +20,7 @@ from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
-from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.open_files import raise_open_files
 from realtime_demo.progress import progress
 

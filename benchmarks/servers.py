@@ -15,7 +15,7 @@ import psutil
 from benchmarks.peers.environment import python as peers_python
 from realtime_demo.asgi_servers import SERVERS, command
 from realtime_demo.comparison.host import cpu_seconds
-from realtime_demo.comparison.local_server import server_process
+from realtime_demo.comparison.server import server_process
 from realtime_demo.ports import free_port
 
 

@@ -1,4 +1,4 @@
-"""One round of a measurement: set up, warm up, probe, publish, drain, probe again, summarise.
+"""One round of a measurement: warm up clients, probe, publish, drain, probe again, summarise.
 
 The theory needs two figures of the machine: how long an empty request takes
 (`Subscribers.probe`), and how long an event takes to waiting clients when nothing else is in
@@ -9,26 +9,29 @@ while the clients of one process read one after another.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 from django.utils.translation import gettext as _
 
 from transports.events import Cursor, InvalidCursor
 
-from .phase import MeasuredServer, MeasurementFailed, Phase
-from .plan import Report, Settings
+from .plan import Adapter, Progress, Report, Settings, phases
 from .publisher import Accepted, Published, Publisher
-from .results import EventProbe, GeneratorFigures, Measurement, Sent
+from .results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
+from .server import MeasuredServer
 from .statistics import quantile
-from .subscribers import Mark
+from .subscribers import ClientsConfig, Mark, RequestProbe, Subscribers
 from .summary import WEIGHED, Evidence, Window, summarise
 from .workers import Worker
 
+PER_PROCESS = 50  # clients in one subscriber process
 CONNECT_TIMEOUT = 30.0  # seconds until every client must have received something
 CHECK_INTERVAL = 0.02  # seconds between checks for arrivals
 AGAIN = 0.2  # seconds, plus a round trip, until the warm-up publishes the next event
@@ -41,6 +44,124 @@ FEWEST, MOST = 8, 24  # events in a probe
 FIRST = -1_000_000  # first number of a probe's events, descending; figures omit numbers below 0
 APART = 0.06  # seconds between a probe's events, plus two round trips
 APART_EACH = 0.0006  # additional seconds for each client
+
+R = TypeVar("R")
+
+
+class MeasurementFailed(Exception):
+    """A run without figures: a client did not connect, or no event was accepted."""
+
+
+class Phase:
+    """Worker processes with `settings.clients` clients of each adapter in a room, for the block.
+
+    Their events are published to `target` by `publisher`.
+    """
+
+    def __init__(
+        self,
+        target: MeasuredServer,
+        publisher: Worker[Publisher],
+        settings: Settings,
+        adapters: Sequence[Adapter],
+        report: Report,
+    ) -> None:
+        self.target = target
+        self.settings = settings
+        self.adapters = adapters
+        self.publisher = publisher
+        self.room = f"compare-{secrets.token_hex(4)}"
+        self.names = tuple(adapter.name for adapter in adapters)
+        self._report = report
+        self._processes: list[tuple[str, Worker[Subscribers]]] = []  # with its adapter's name
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _name, worker in self._processes:
+            worker.dismiss()  # all at once
+        await self._stack.aclose()
+
+    @property
+    def alone(self) -> bool:
+        """Whether only one technique runs in this phase."""
+        return len(self.adapters) == 1
+
+    @property
+    def waited(self) -> bool:
+        """Whether any clients wait for events, rather than poll."""
+        return any(adapter.response_ends != "at once" for adapter in self.adapters)
+
+    async def publish(self, number: int) -> float:
+        """Publish event `number` now; return when the server published it.
+
+        Figures omit numbers below 0.
+        """
+        event = await self.publisher.ask(Publisher.publish, self.room, number, self.settings.size)
+        return self.target.clock.published(event)
+
+    def report_progress(self, phase: str, done: float = 0.0, **more: Any) -> None:
+        self._report(Progress(phase, self.names, done, **more))
+
+    async def open(self) -> None:
+        """Start all processes; each client connects at its own time."""
+        settings = self.settings
+        polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
+        for adapter in self.adapters:
+            turns = polling if adapter.response_ends == "at once" else [0.0] * settings.clients
+            for first in range(0, settings.clients, PER_PROCESS):
+                part = tuple(turns[first : first + PER_PROCESS])
+                config = ClientsConfig(
+                    adapter, settings, self.target.url, self.target.tapped, self.room, part, first
+                )
+                worker = Worker(Subscribers, config)
+                await self._stack.enter_async_context(worker)
+                self._processes.append((adapter.name, worker))
+        await self._ask(Subscribers.open)
+
+    async def _ask(self, method: Callable[[Subscribers], Awaitable[R]]) -> list[tuple[str, R]]:
+        """Call `method` in each process; return the results with their adapters' names."""
+        answers = [worker.ask(method) for _, worker in self._processes]
+        names = [name for name, _ in self._processes]
+        return list(zip(names, await asyncio.gather(*answers), strict=True))
+
+    async def ready(self) -> dict[str, int]:
+        """Return how many clients of each adapter have received anything."""
+        ready = dict.fromkeys(self.names, 0)
+        for name, count in await self._ask(Subscribers.ready):
+            ready[name] += count
+        return ready
+
+    async def probe(self) -> dict[str, RequestProbe]:
+        """Measure an empty request of each adapter, where possible.
+
+        Under load, in all processes at once; then alone, in each adapter's first process.
+        """
+        probes = {name: probe for name, probe in await self._ask(Subscribers.probe) if probe}
+        for name, worker in dict(reversed(self._processes)).items():
+            if name in probes:
+                alone = await worker.ask(Subscribers.probe_alone)
+                probes[name] = replace(probes[name], alone=alone or 0.0)
+        return probes
+
+    async def settle(self) -> None:
+        """Discard the processes' own lateness up to now."""
+        await self._ask(Subscribers.settle)
+
+    async def marks(self) -> list[Mark]:
+        """Return each process's counts so far."""
+        return [mark for _, mark in await self._ask(Subscribers.mark)]
+
+    async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
+        """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
+        samples: defaultdict[str, list[Sample]] = defaultdict(list)
+        request_times: defaultdict[str, list[list[float]]] = defaultdict(list)
+        for name, (received, requested) in await self._ask(Subscribers.close):
+            samples[name] += received
+            request_times[name] += requested
+        return samples, request_times
 
 
 async def measure(
@@ -86,9 +207,21 @@ async def _measure(phase: Phase) -> list[Measurement]:
         await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
     ends = await phase.marks()
     samples, request_times = await phase.close()
-    memory = after - before
-    evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, request_times)
-    return [summarise(phase, adapter, evidence) for adapter in phase.adapters]
+    evidence = Evidence(
+        phase.settings,
+        phase.room,
+        phase.target.tapped,
+        phase.alone,
+        warmed,
+        window,
+        ends,
+        probes,
+        event_probe,
+        after - before,
+        samples,
+        request_times,
+    )
+    return [summarise(evidence, adapter) for adapter in phase.adapters]
 
 
 async def _warm_up(phase: Phase) -> list[float]:

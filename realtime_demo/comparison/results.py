@@ -24,7 +24,7 @@ PING = 20.0  # seconds between a WebSocket's pings
 
 
 class Sent(NamedTuple):
-    """An event that the server has accepted. Times in seconds; see `phase.Clock`."""
+    """An event that the server has accepted. Times in seconds; see `server.Clock`."""
 
     number: int
     intended: float

@@ -25,10 +25,10 @@ from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
 from .http_client import HTTP_CLIENTS
-from .local_server import local_server
-from .phase import Clock, MeasuredServer, MeasurementFailed
+from .measurement import MeasurementFailed
 from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
+from .server import Clock, MeasuredServer, local_server
 from .statistics import Spread
 from .subscribers import ClientsConfig, Subscribers
 from .workers import Worker

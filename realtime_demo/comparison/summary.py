@@ -16,7 +16,6 @@ from typing import Any
 from realtime_demo.tap.network import Network
 
 from .host import cores
-from .phase import Phase
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
@@ -51,13 +50,18 @@ class Window:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The observations of a phase.
+    """The observations of a phase: clients of one technique (`alone`) or of all in a room.
 
     `warmed` has the publication times of the events before the window, `memory` the bytes by
     which the server grew with its clients. `probes`, `samples` and `request_times` are by the
-    adapter's name, as from `Phase`.
+    adapter's name, as from
+    `measurement.Phase`.
     """
 
+    settings: Settings
+    room: str
+    tapped: bool
+    alone: bool
     warmed: Sequence[float]
     window: Window
     ends: Sequence[Mark]
@@ -75,12 +79,12 @@ def _counted(marks: Sequence[Mark], name: str) -> tuple[float, SubscriberCounts]
     return fmean(mark.time for mark in matching), counts
 
 
-def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:
+def summarise(evidence: Evidence, adapter: Adapter) -> Measurement:
     """Return the measurement of `adapter`, with the theory's prediction for it."""
-    settings, window, name = phase.settings, evidence.window, adapter.name
+    settings, window, name = evidence.settings, evidence.window, adapter.name
     samples, probe = evidence.samples[name], evidence.probes.get(name)
-    sizes = _sizes(phase, adapter, evidence)
-    path, work = NetworkPath(settings.network if phase.target.tapped else Network()), list[float]()
+    sizes = _sizes(evidence, adapter)
+    path, work = NetworkPath(settings.network if evidence.tapped else Network()), list[float]()
     if probe is not None:
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
     if adapter.response_ends != "at once":
@@ -106,7 +110,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         clients=settings.clients,
         ledger=Ledger.of(window.sent, samples, settings.clients, window.refused),
         **delays,
-        cost=_cost(phase, evidence, name),
+        cost=_cost(evidence, name),
         generator=window.generator,
         prediction=predict(adapter.technique, workload, path, sizes),
         simulated=simulate(adapter.technique, workload, path, sizes, observed),
@@ -123,17 +127,17 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     )
 
 
-def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
+def _cost(evidence: Evidence, name: str) -> Cost:
     """Return the costs between the window's beginning and its end."""
-    clients, window = phase.settings.clients, evidence.window
+    clients, window = evidence.settings.clients, evidence.window
     (start, began), (end, ended) = _counted(window.began, name), _counted(window.ended, name)
     deliveries = ended.received - began.received
     cost = Cost(end - start, len(window.sent) * clients, deliveries)
-    if phase.alone and deliveries:
+    if evidence.alone and deliveries:
         cost = replace(cost, cpu=window.cpu / deliveries * 1_000)
-    if phase.alone and clients >= WEIGHED:
+    if evidence.alone and clients >= WEIGHED:
         cost = replace(cost, memory=evidence.memory / clients)
-    if not phase.target.tapped:
+    if not evidence.tapped:
         return cost
     wire = ended.wire - began.wire
     return replace(
@@ -163,10 +167,10 @@ def _push(
     return replace(path, push=push), [push] if jitter else work
 
 
-def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
+def _sizes(evidence: Evidence, adapter: Adapter) -> Sizes:
     event, identity = evidence.window.event_size, evidence.window.identity
     if not adapter.is_polled:
-        return open_sizes(adapter.technique, event, identity, len(phase.room))
+        return open_sizes(adapter.technique, event, identity, len(evidence.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
     # The probe's room was empty, so its cursor was shorter.

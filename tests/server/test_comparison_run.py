@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.measurement import MeasurementFailed
 from realtime_demo.comparison.output import json_csv as document
-from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import Plan, Settings
 from realtime_demo.comparison.results import Ledger, Measurement, Result, Sample, Sent
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import TRIAL, self_check
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.ports import free_port
 from tests.support import broken_server, skewed_server
 from tests.support.live import LiveServer

@@ -41,10 +41,10 @@ from realtime_demo.comparison.output.charts import (
 )
 from realtime_demo.comparison.output.formatting import amount
 from realtime_demo.comparison.output.html import TEMPLATES
-from realtime_demo.comparison.phase import Clock
 from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
 from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
 from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent
+from realtime_demo.comparison.server import Clock
 from realtime_demo.comparison.statistics import (
     Spread,
     blocks,

@@ -9,8 +9,7 @@ from typing import cast
 import pytest
 
 from realtime_demo.comparison import measurement
-from realtime_demo.comparison.measurement import probe_events, silence
-from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.measurement import Phase, probe_events, silence
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe
 from realtime_demo.comparison.subscribers import Mark

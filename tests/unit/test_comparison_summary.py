@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from realtime_demo.comparison.phase import Phase
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
 from realtime_demo.comparison.subscribers import Mark, RequestProbe, SubscriberCounts
@@ -40,6 +37,10 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         generator=GeneratorFigures(0.0, 0.0, 0.0, 0.0),
     )
     evidence = Evidence(
+        settings=SETTINGS,
+        room="r",
+        tapped=True,
+        alone=True,
         warmed=warmed,
         window=window,
         ends=window.ended,
@@ -49,13 +50,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         samples={"polling": [Sample(0, 0, 15.4)]},
         request_times={"polling": [[0.4 + k for k in range(21)]]},
     )
-    phase = SimpleNamespace(
-        settings=SETTINGS,
-        room="r",
-        target=SimpleNamespace(tapped=True),
-        alone=True,
-    )
-    return summarise(cast(Phase, phase), SETTINGS.adapters[0], evidence)
+    return summarise(evidence, SETTINGS.adapters[0])
 
 
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])

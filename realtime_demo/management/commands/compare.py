@@ -24,11 +24,10 @@ from rich.live import Live
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
-from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.measurement import MeasurementFailed
 from realtime_demo.comparison.output import html, json_csv, tables
 from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.papers import PAPERS, table
-from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import (
     SCENARIOS,
     SWEPT,
@@ -42,6 +41,7 @@ from realtime_demo.comparison.plan import (
 from realtime_demo.comparison.results import Result
 from realtime_demo.comparison.runner import run
 from realtime_demo.comparison.selfcheck import TRIAL, self_check
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 from realtime_demo.progress import progress
