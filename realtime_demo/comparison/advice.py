@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME
 
-from .output.formatting import clients, label, milliseconds, rate
 from .output.json_csv import read
+from .output.tables import clients, label, milliseconds, rate
 from .plan import COMPARED
 from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-from .output.formatting import DASH, figure, label, milliseconds
-from .output.tables import Table
+from .output.tables import DASH, Table, figure, label, milliseconds
 from .plan import Settings
 from .results import Configuration, Measurement
 

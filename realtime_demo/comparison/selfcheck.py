@@ -13,7 +13,7 @@ import re
 import secrets
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from transports.registry import BY_NAME
 
 from .http_client import HTTP_CLIENTS
 from .measurement import MeasurementFailed
+from .output.tables import Cell, Table, label
 from .plan import COMPARED, Adapter, Settings, arrival_times
 from .publisher import Publisher
 from .server import Clock, MeasuredServer, local_server
@@ -198,3 +199,32 @@ async def _until_received(
     raise MeasurementFailed(
         _("No event arrived within {seconds} s.").format(seconds=f"{CONNECT_TIMEOUT:g}")
     )
+
+
+def delays(added: Sequence[Added]) -> Table:
+    table = Table(
+        _("Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)"),
+        (
+            *("", "n", _("minimal client"), _("this tool"), _("difference")),
+            *(_("per event"), _("interval of that")),
+        ),
+    )
+    for one in added:
+        lateness = one.later
+        table.add(
+            label(one.technique),
+            f"{lateness.count:,}",
+            f"{one.minimal * 1e3:.2f}",
+            f"{one.tool * 1e3:.2f}",
+            Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
+            f"{lateness.p50 * 1e3:+.2f}",
+            f"{lateness.low * 1e3:+.2f} … {lateness.high * 1e3:+.2f}",
+        )
+    return table
+
+
+def http_clients(cpu: Mapping[str, float]) -> Table:
+    table = Table(_("CPU of the HTTP clients"), ("", _("ms for one publish")))
+    for name, seconds in cpu.items():
+        table.add(name, f"{seconds * 1e3:.2f}")
+    return table

@@ -39,8 +39,8 @@ from realtime_demo.comparison.output.charts import (
     distribution,
     separate,
 )
-from realtime_demo.comparison.output.formatting import amount
 from realtime_demo.comparison.output.html import TEMPLATES
+from realtime_demo.comparison.output.tables import amount
 from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
 from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
 from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent

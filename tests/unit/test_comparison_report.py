@@ -16,9 +16,8 @@ from realtime_demo.comparison.advice import Need, advise, load
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
-from realtime_demo.comparison.output.formatting import figure
 from realtime_demo.comparison.output.html import SWEEP_TITLES, page
-from realtime_demo.comparison.output.tables import Table, delays, tables
+from realtime_demo.comparison.output.tables import Table, delays, figure, tables
 from realtime_demo.comparison.output.terminal import render, show
 from realtime_demo.comparison.plan import COMPARED, SWEPT, Plan, Settings
 from realtime_demo.comparison.results import Configuration, EventProbe, Idle, Measurement, Result

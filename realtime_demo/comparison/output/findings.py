@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from transports.registry import BY_NAME
 
-from .formatting import basics, figure, interval, label, milliseconds, size, withheld
+from .tables import basics, figure, interval, label, milliseconds, size, withheld
 
 WORST = 3  # disagreements listed as sentences; the tables have all
 

@@ -20,8 +20,7 @@ from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, geometric_steps
 from .findings import findings
-from .formatting import describe, http_cost, label, rate
-from .tables import css_of, repeated, summary, tables
+from .tables import css_of, describe, http_cost, label, rate, repeated, summary, tables
 
 # Titles of the axis and of the chart of the settings that can be swept.
 SWEEP_TITLES = {

@@ -25,15 +25,17 @@ from realtime_demo.comparison.advice import (
     load,
     scale,
 )
-from realtime_demo.comparison.output.formatting import (
+from realtime_demo.comparison.output.tables import (
     DASH,
+    Cell,
+    Table,
+    Tone,
     amount,
     clients,
     milliseconds,
     number,
     rate,
 )
-from realtime_demo.comparison.output.tables import Cell, Table, Tone
 from realtime_demo.comparison.output.terminal import render
 from transports.command_line import TranslatedCommand
 

@@ -23,9 +23,10 @@ from rich.live import Live
 
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.command_line import output_file
+from realtime_demo.comparison import selfcheck
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
 from realtime_demo.comparison.measurement import MeasurementFailed
-from realtime_demo.comparison.output import html, json_csv, tables
+from realtime_demo.comparison.output import html, json_csv
 from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.papers import PAPERS, table
 from realtime_demo.comparison.plan import (
@@ -40,7 +41,6 @@ from realtime_demo.comparison.plan import (
 )
 from realtime_demo.comparison.results import Result
 from realtime_demo.comparison.runner import run
-from realtime_demo.comparison.selfcheck import TRIAL, self_check
 from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
@@ -202,16 +202,16 @@ class Command(TranslatedCommand):
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
         settings = plan.configurations[0]
-        trial = replace(TRIAL, seed=settings.seed, http_client=settings.http_client)
+        trial = replace(selfcheck.TRIAL, seed=settings.seed, http_client=settings.http_client)
         try:
             with progress(Console(stderr=True)) as show_step:
                 show_step(_("Measuring the tool's own cost for about 90 s …"))
-                added, http_cpu = asyncio.run(self_check(trial, plan.application))
+                added, http_cpu = asyncio.run(selfcheck.self_check(trial, plan.application))
         except FAILURES as error:
             raise CommandError(str(error)) from error
         console = self.printer()
-        console.print(screen.render(console, tables.self_check(added)))
-        console.print(screen.render(console, tables.http_clients(http_cpu)))
+        console.print(screen.render(console, selfcheck.delays(added)))
+        console.print(screen.render(console, selfcheck.http_clients(http_cpu)))
         if not all(one.within for one in added):
             raise CommandError(_("The comparison adds 0.5 ms or more: the machine may be busy."))
 
