@@ -22,12 +22,19 @@ from django.utils.translation import gettext as _
 
 from transports.events import Cursor, InvalidCursor
 
+from .load import (
+    Accepted,
+    ClientsConfig,
+    Mark,
+    Published,
+    Publisher,
+    RequestProbe,
+    Subscribers,
+)
 from .plan import Adapter, Progress, Report, Settings, phases
-from .publisher import Accepted, Published, Publisher
 from .results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
 from .server import MeasuredServer
 from .statistics import quantile
-from .subscribers import ClientsConfig, Mark, RequestProbe, Subscribers
 from .summary import WEIGHED, Evidence, Window, summarise
 from .workers import Worker
 

@@ -20,12 +20,11 @@ from django.utils.translation import gettext as _
 from realtime_demo.tap.network import Network
 
 from .host import environment
+from .load import ClientsConfig, Publisher, Subscribers
 from .measurement import MeasurementFailed, measure
 from .plan import Plan, Progress, Report, Settings
-from .publisher import Publisher
 from .results import Configuration, Idle, Result
 from .server import MeasuredServer, ServerFailed, local_name, local_server
-from .subscribers import ClientsConfig, Subscribers
 from .summary import merged
 from .workers import Worker, WorkerFailed
 

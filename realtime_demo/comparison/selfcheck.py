@@ -25,13 +25,12 @@ from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
 from .http_client import HTTP_CLIENTS
+from .load import ClientsConfig, Publisher, Subscribers
 from .measurement import MeasurementFailed
 from .output.tables import Cell, Table, label
 from .plan import COMPARED, Adapter, Settings, arrival_times
-from .publisher import Publisher
 from .server import Clock, MeasuredServer, local_server
 from .statistics import Spread
-from .subscribers import ClientsConfig, Subscribers
 from .workers import Worker
 
 CONNECT_TIMEOUT = 10.0  # seconds until both clients must be connected

@@ -22,7 +22,7 @@ from realtime_demo.asgi_servers import APPLICATION, command
 from realtime_demo.ports import free_port
 
 from .host import cpu_seconds, resident_bytes
-from .publisher import Accepted, Publisher
+from .load import Accepted, Publisher
 from .workers import Worker
 
 ROOT = Path(__file__).resolve().parent.parent.parent

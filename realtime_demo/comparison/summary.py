@@ -16,11 +16,11 @@ from typing import Any
 from realtime_demo.tap.network import Network
 
 from .host import cores
+from .load import Mark, RequestProbe, SubscriberCounts
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
 from .statistics import Spread, interval_between_runs, mean_of_known
-from .subscribers import Mark, RequestProbe, SubscriberCounts
 from .theory import NetworkPath, Sizes, open_sizes, predict
 
 WEIGHED = 50  # clients: with fewer, a server's other memory hides that of its connections

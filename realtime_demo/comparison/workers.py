@@ -27,8 +27,8 @@ from realtime_demo import catalog
 STOP_TIMEOUT = 10.0  # seconds until a process that should end is killed
 HEADER = 8  # bytes of a message's length
 CONTEXT = multiprocessing.get_context("forkserver")
-# These must not start threads: a forked process has only the thread that called fork(2).
-CONTEXT.set_forkserver_preload([f"{__package__}.publisher", f"{__package__}.subscribers"])
+# It must not start threads: a forked process has only the thread that called fork(2).
+CONTEXT.set_forkserver_preload([f"{__package__}.load"])
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -9,10 +9,10 @@ from typing import cast
 import pytest
 
 from realtime_demo.comparison import measurement
+from realtime_demo.comparison.load import Mark
 from realtime_demo.comparison.measurement import Phase, probe_events, silence
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe
-from realtime_demo.comparison.subscribers import Mark
 
 IDLE, SERVER, CLIENTS, PUBLISH = 0.5, 0.02, 0.03, 0.004  # CPU seconds, a second or an event
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
+from realtime_demo.comparison.load import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
-from realtime_demo.comparison.subscribers import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.summary import Evidence, Window, summarise
 from realtime_demo.tap import counters
 

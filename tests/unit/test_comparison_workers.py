@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from realtime_demo.comparison.load import ClientsConfig, Publisher, SubscriberCounts, Subscribers
 from realtime_demo.comparison.plan import Adapter, Settings
-from realtime_demo.comparison.publisher import Publisher
-from realtime_demo.comparison.subscribers import ClientsConfig, SubscriberCounts, Subscribers
 from realtime_demo.comparison.workers import Worker, WorkerFailed
 from tests.support.waiting import until
 
