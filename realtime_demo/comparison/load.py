@@ -348,15 +348,15 @@ class Subscribers:
         self._lags.clear()
         self._heartbeats.clear()
 
-    async def idle(self) -> Idle | None:
-        """Return the bytes a second between the first and the last heartbeat since `settle`."""
+    async def idle(self) -> Idle:
+        """Return the bytes an hour between the first and the last heartbeat since `settle`."""
         if len(self._heartbeats) < 2:
-            return None
+            return Idle()
         (began, before), (ended, after) = self._heartbeats
         if (seconds := ended - began) < 1:
-            return None
+            return Idle()
         traffic = after - before
-        return Idle(traffic.up / seconds, traffic.down / seconds, seconds)
+        return Idle(traffic.up / seconds * 3600, traffic.down / seconds * 3600, seconds)
 
     async def probe(self) -> RequestProbe | None:
         """Measure one empty request.

@@ -210,11 +210,11 @@ class GeneratorFigures:
 
 @dataclass(frozen=True)
 class Idle:
-    """Bytes a second of an idle client, measured over `seconds`."""
+    """Bytes an hour of an idle client, measured over `seconds`. NaN: unknown."""
 
-    up: float
-    down: float
-    seconds: float
+    up: float = math.nan
+    down: float = math.nan
+    seconds: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,14 @@ class Measurement:
     cost: Cost
     generator: GeneratorFigures
     prediction: Prediction
-    idle: Idle | None = None
+    idle: Idle = field(default_factory=Idle)
     sizes: Sizes = field(default_factory=Sizes)
     event_bytes: float = 0.0  # of an event's JSON
     service: float = 0.0  # seconds of work in a round trip, as probed
     request: float = 0.0  # the same without load
     push: float | None = None  # seconds of work on an event's delivery, as probed
     event_probe: EventProbe = field(default_factory=EventProbe)  # the probe for `push`
-    simulated: Simulated | None = None  # the theory applied to these events
+    simulated: Simulated = field(default_factory=Simulated)  # the theory applied to these events
     cores: int = 1  # of the machine that the clients share
     resets: int = 0
     rounds: int = 1  # merged into this, with new clients in each
@@ -277,28 +277,18 @@ class Measurement:
             for sample in samples
         )
 
-    @property
-    def idle_up(self) -> float:
-        """Bytes up an hour of one idle client."""
-        return self.idle.up * 3600 if self.idle else math.nan
-
-    @property
-    def idle_down(self) -> float:
-        """Bytes down an hour of one idle client."""
-        return self.idle.down * 3600 if self.idle else math.nan
-
     def comparison(self) -> list[Check]:
         """Return the checks of predicted against measured figures."""
         checks = self._delay_checks()
         if self.cost.deliveries and not math.isnan(self.cost.requests):
             checks += self._cost_checks()
-        if self.idle:
+        if not math.isnan(self.idle.seconds):
             # The time may include one heartbeat more or less; a WebSocket has two kinds of ping.
             period = PING if BY_NAME[self.technique].scheme == "ws" else 0.0
             share = min(1.0, period / self.idle.seconds)
             for name, expected, idle in (
-                (gettext_noop("idle up/hour"), self.prediction.idle_up, self.idle_up),
-                (gettext_noop("idle down/hour"), self.prediction.idle_down, self.idle_down),
+                (gettext_noop("idle up/hour"), self.prediction.idle_up, self.idle.up),
+                (gettext_noop("idle down/hour"), self.prediction.idle_down, self.idle.down),
             ):
                 checks.append(Check(name, "B", expected, idle, 0.0, expected * share))
         return checks
@@ -311,8 +301,7 @@ class Measurement:
         def check(
             name: str, value: float, tolerance: float, of: Callable[[Delay | Simulated], float]
         ) -> Check:
-            simulated = of(self.simulated) * 1e3 if self.simulated else math.nan
-            predicted = of(self.prediction.delay) * 1e3
+            predicted, simulated = of(self.prediction.delay) * 1e3, of(self.simulated) * 1e3
             return Check(name, "ms", predicted, value * 1e3, tolerance, half * 1e3, simulated)
 
         checks = [
@@ -325,7 +314,7 @@ class Measurement:
 
     def _cost_checks(self) -> list[Check]:
         predicted, cost, sizes = self.prediction, self.cost, self.sizes
-        simulated = self.simulated or Simulated(())
+        simulated = self.simulated
         # The window cuts a cycle at each end; a round shorter than the time between two pings
         # may have a ping or not.
         edge = self.rounds / max(1, len(self.sent))

@@ -142,7 +142,7 @@ async def _watch_idle(
 
 
 def _with_idle(
-    configurations: Sequence[Configuration], idle: Mapping[str, Idle | None]
+    configurations: Sequence[Configuration], idle: Mapping[str, Idle]
 ) -> list[Configuration]:
     """Add the idle clients' bytes to the configurations with the same idle traffic.
 
@@ -153,6 +153,6 @@ def _with_idle(
     added = list(configurations)
     for number, one in enumerate(configurations):
         if idle_settings(one) == idle_settings(configurations[0]):
-            measured = tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements)
+            measured = tuple(replace(m, idle=idle.get(m.name, Idle())) for m in one.measurements)
             added[number] = replace(one, measurements=measured)
     return added

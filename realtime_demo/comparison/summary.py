@@ -269,11 +269,10 @@ def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
     return GeneratorFigures(max(busy), max(subscribers), max(late), max(behind), *texts)
 
 
-def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:
-    known = [one for one in rounds if one is not None]
-    if len(known) < len(rounds):
-        return None
-    delays = tuple(sorted(delay for one in known for delay in one.delays))
-    requests = sum(one.requests for one in known)
-    empty = sum(one.empty * one.requests for one in known)
+def _simulated(rounds: Sequence[Simulated]) -> Simulated:
+    if not all(one.delays for one in rounds):
+        return Simulated()
+    delays = tuple(sorted(delay for one in rounds for delay in one.delays))
+    requests = sum(one.requests for one in rounds)
+    empty = sum(one.empty * one.requests for one in rounds)
     return Simulated(delays, requests, empty / requests if requests else 0.0)

@@ -80,7 +80,7 @@ def test_findings_of_a_sweep_name_the_configuration() -> None:
 
 
 def test_disagreement_names_its_configuration() -> None:
-    late = replace(a_round([5.0] * 20), simulated=None)
+    late = replace(a_round([5.0] * 20), simulated=Simulated())
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     texts = findings(result_of((few, a_round([0.5] * 20)), (many, late)))
     assert any(
@@ -126,7 +126,7 @@ def test_bytes_tolerate_one_ping_per_round() -> None:
 
 def test_empty_share_tolerates_one_request() -> None:
     """The window's edges may cut one of each client's 200 requests: two of 400."""
-    measured = replace(a_round([0.5] * 5), simulated=None)
+    measured = replace(a_round([0.5] * 5), simulated=Simulated())
     expected = replace(measured.prediction, empty_share=0.0)
     for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
         cost = replace(measured.cost, requests=400, empty=empty)

@@ -81,7 +81,6 @@ def test_counts_of_rounds_are_added_up() -> None:
     assert measurement.generator.subscriber_late == 0.004, "the worst round"
     assert measurement.published.count == 117
     assert measurement.published.p50 == pytest.approx(0.2)
-    assert measurement.simulated is not None
     assert (measurement.simulated.requests, measurement.simulated.empty) == (6.0, 0.25)
     assert measurement.prediction.requests_per_event == pytest.approx(1 / (10 * 1.002))
     assert len({event.number for event in measurement.sent}) == 60

@@ -56,7 +56,6 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
 def test_first_response_may_have_warm_up_events(warmed: list[float], empty: float) -> None:
     measurement = polled(warmed)
-    assert measurement.simulated is not None
     assert measurement.simulated.requests == 10
     assert measurement.simulated.empty == pytest.approx(empty)
     assert measurement.simulated.delays == pytest.approx((0.4,)), "only of the window's events"

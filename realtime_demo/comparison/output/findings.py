@@ -121,7 +121,7 @@ def _requests(configuration: Configuration) -> list[str]:
                 mean=milliseconds(measurement.published.mean),
                 predicted=milliseconds(measurement.prediction.delay.mean),
             )
-            if measurement.simulated is not None:
+            if measurement.simulated.delays:
                 mean = milliseconds(measurement.simulated.mean)
                 text += _(", {ms} ms for the events of this run").format(ms=mean)
             sentences.append(f"{text}.")
@@ -181,9 +181,9 @@ def _where(configuration: Configuration) -> str:
 
 def _idle(configuration: Configuration) -> list[str]:
     transfers = sorted(
-        (measurement.idle_up + measurement.idle_down, label(measurement.name))
+        (measurement.idle.up + measurement.idle.down, label(measurement.name))
         for measurement in configuration.shown
-        if measurement.idle
+        if not math.isnan(measurement.idle.seconds)
     )
     if len(transfers) < 2:
         return []

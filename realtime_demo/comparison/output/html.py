@@ -189,7 +189,7 @@ def _distribution(measurement: Measurement) -> Chart | None:
     delay = measurement.prediction.delay
     # The longest delays would compress the rest of the chart; the table has them.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
-    if measurement.simulated is not None:
+    if measurement.simulated.delays:
         predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)

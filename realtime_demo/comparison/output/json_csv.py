@@ -95,7 +95,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
         members |= {
             "delay": {name: asdict(getattr(measurement, name)) for name in ORIGINS},
             "cost": {**asdict(cost), **{name: getattr(cost, name) for name in PER_EVENT}},
-            "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
+            "idle_bytes_an_hour": {"up": measurement.idle.up, "down": measurement.idle.down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
             "request": measurement.request,
@@ -146,8 +146,8 @@ def rows(result: Result) -> list[dict[str, Any]]:
                 row[f"{prefix}{name}"] = value if name == "count" else value * 1e3
         row |= {name: getattr(cost, name) for name in PER_EVENT}
         row |= {
-            "idle_up_per_hour": measurement.idle_up,
-            "idle_down_per_hour": measurement.idle_down,
+            "idle_up_per_hour": measurement.idle.up,
+            "idle_down_per_hour": measurement.idle.down,
             "connections": cost.connections,
             "reconnects": cost.reconnects,
             "cpu_ms_per_1000": cost.cpu * 1e3,

@@ -141,7 +141,7 @@ def summary(configuration: Configuration) -> Table:
         return number(cost.up_per_event + cost.down_per_event, ",.0f")
 
     def idle(measurement: Measurement) -> str:
-        total = measurement.idle_up + measurement.idle_down
+        total = measurement.idle.up + measurement.idle.down
         return DASH if math.isnan(total) else size(total)
 
     return _of_figures(
@@ -209,8 +209,8 @@ def costs(configuration: Configuration) -> Table:
         (_("empty"), TAPPED, lambda m: number(m.cost.empty_share, ".0%")),
         (_("bytes up"), TAPPED, lambda m: number(m.cost.up_per_event, ",.0f")),
         (_("bytes down"), TAPPED, lambda m: number(m.cost.down_per_event, ",.0f")),
-        (_("idle up"), IDLE, lambda m: number(m.idle_up, ",.0f")),
-        (_("idle down"), IDLE, lambda m: number(m.idle_down, ",.0f")),
+        (_("idle up"), IDLE, lambda m: number(m.idle.up, ",.0f")),
+        (_("idle down"), IDLE, lambda m: number(m.idle.down, ",.0f")),
         (_("reconnects"), TAPPED, lambda m: number(m.cost.reconnects)),
     )
 
