@@ -14,9 +14,8 @@ from rich.console import Console
 from benchmarks import publishing
 from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
-from benchmarks.results import Results
+from benchmarks.results import Results, markdown, show
 from benchmarks.servers import bind, cores
-from benchmarks.tables import markdown, show
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment

@@ -31,7 +31,7 @@ from benchmarks.framing import (
     text_of,
 )
 from benchmarks.plan import FULL, QUICK, steps
-from benchmarks.results import LIMITED_LOAD, Results
+from benchmarks.results import LIMITED_LOAD, Results, rows
 from benchmarks.scenarios import (
     WARM_UP,
     Fanout,
@@ -44,7 +44,6 @@ from benchmarks.scenarios import (
 )
 from benchmarks.servers import running
 from benchmarks.subscribers import DeliveryLedger, Subscriber, Tally, subscriber_group
-from benchmarks.tables import rows
 from tests.server.deviations import DEVIATIONS
 from tests.support.program import ROOT
 from tests.support.waiting import BOUND, until
