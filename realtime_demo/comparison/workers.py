@@ -57,6 +57,8 @@ class Worker(Generic[T]):
 
     async def __aenter__(self) -> Self:
         parent_end, worker_end = socket.socketpair()
+        # Python 3.11's fork server imports from PYTHONPATH, not from this process's sys.path.
+        os.environ.setdefault("PYTHONPATH", str(catalog.PACKAGE.parent))
         with worker_end:
             process = CONTEXT.Process(target=_work, args=(worker_end, self._kind, self._args))
             process.start()
