@@ -54,8 +54,7 @@ class Evidence:
 
     `warmed` has the publication times of the events before the window, `memory` the bytes by
     which the server grew with its clients. `probes`, `samples` and `request_times` are by the
-    adapter's name, as from
-    `measurement.Phase`.
+    adapter's name, as from `measurement.Phase`.
     """
 
     settings: Settings

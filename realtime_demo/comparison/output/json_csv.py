@@ -59,25 +59,22 @@ def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
     file, unless it is a result with a configuration.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         message = _("{path}: expected a readable result of compare --json; got {strerror}.")
         raise ValueError(message.format(path=path, strerror=error.strerror)) from error
-    except UnicodeDecodeError as error:
-        message = _("{path}: expected a result of compare --json; got bytes that are not UTF-8.")
-        raise ValueError(message.format(path=path)) from error
     try:
-        document = json.loads(text)
+        document = json.loads(content)
         if not document["configurations"]:
             raise ValueError("no configuration")
         return parse(document)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            _(
-                "{path}: expected a result of compare --json or --summary; got {text} ({kind}: "
-                "{error})."
-            ).format(path=path, text=repr(text[:40]), kind=type(error).__name__, error=error)
-        ) from error
+        message = _(
+            "{path}: expected a result of compare --json or --summary; got {text} ({kind}: "
+            "{error})."
+        )
+        text, kind = repr(content[:40].decode("utf-8", "replace")), type(error).__name__
+        raise ValueError(message.format(path=path, text=text, kind=kind, error=error)) from error
 
 
 def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
