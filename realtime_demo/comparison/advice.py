@@ -364,7 +364,6 @@ class Scale:
     processes: int
     machines: int
     needs: Mapping[str, float]
-    publishes: float  # per second
     shards: int
     room_load: float
     largest_room: float
@@ -418,7 +417,6 @@ def scale(
         processes=option.processes,
         machines=max(1, math.ceil(max(needs.values()))),
         needs=needs,
-        publishes=need.rate * rooms,
         shards=min(rooms, max(1, math.ceil(rooms * room_load / UTILISATION))),
         room_load=room_load,
         largest_room=max(0.0, UTILISATION - need.rate * redis.append) / by_client,

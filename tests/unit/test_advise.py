@@ -173,7 +173,6 @@ def test_a_million_clients_need_machines_and_shards() -> None:
     assert one.largest_room == pytest.approx((0.06 - 80e-6) / 6e-6 * 10**6 / 834)
     many = scale(need, option, 1_000, Machine(8, 32 * GIB, 10e9), redis)
     assert many is not None
-    assert many.publishes == 10_000
     assert many.shards == pytest.approx(1_000 * many.room_load / 0.6, abs=1), "rooms add up"
     polling = advise(need, KNOWN).options[0]
     polls = scale(need, polling, 1, Machine(), redis)

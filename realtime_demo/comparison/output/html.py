@@ -93,7 +93,7 @@ def _sweep(result: Result, name: str) -> Chart:
     measured, predicted = list[Line](), list[Line]()
     for (line_name, css), places in points.items():
         of_theory = [(value, mean) for value, _, mean in places]
-        predicted.append(Line(line_name, f"{css} own", of_theory, predicted=True, named=False))
+        predicted.append(Line("", f"{css} own", of_theory, predicted=True))
         measured.append(Line(line_name, css, [place[:2] for place in places], marks=True))
     axis_title, title = SWEEP_TITLES[name]
     return chart(
@@ -124,9 +124,9 @@ def _trade(result: Result) -> Chart:
             # An open connection has one request: place it at the chart's left edge.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = label(measurement.name)
-            named = all(line.name != name for line in lines)  # name each line only once
-            css = css_of(measurement.technique)
-            lines.append(Line(name, css, [place], marks=True, named=named))
+            if any(line.name == name for line in lines):
+                name = ""  # name each line only once
+            lines.append(Line(name, css_of(measurement.technique), [place], marks=True))
     return chart(
         _("Delay against overhead"),
         _("requests an hour from one client"),
@@ -165,7 +165,7 @@ def _growth(result: Result) -> list[Chart]:
         clients, share = places[-1]
         ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
         lines.append(Line(label(name), f"{css_of(name)} own", ends, predicted=True))
-        lines.append(Line(name, css_of(name), places, marks=True, named=False))
+        lines.append(Line("", css_of(name), places, marks=True))
     drawn = chart(
         _("Growth with clients"),
         _("clients"),
@@ -206,8 +206,8 @@ def _distribution(measurement: Measurement) -> Chart | None:
         _("delay in ms"),
         _("share of deliveries"),
         [
-            Line("measured", css, _within(ordered, high), named=False),
-            Line("predicted", css, predicted, predicted=True, named=False),
+            Line("", css, _within(ordered, high)),
+            Line("", css, predicted, predicted=True),
         ],
         caption=caption,
         most=1.0,
