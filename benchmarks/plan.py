@@ -15,13 +15,9 @@ from benchmarks.contestants import (
     STALLED,
     Contestant,
 )
-from benchmarks.fanout import Load, fanout
-from benchmarks.idle import idle
-from benchmarks.one_to_one import one_to_one
-from benchmarks.polls import empty_polls
 from benchmarks.results import BURST, FLAT_OUT, LIMITED_LOAD, PUBLISH, STEADY_LOAD, Results
+from benchmarks.scenarios import Load, empty_polls, fanout, idle, one_to_one, stalled
 from benchmarks.servers import OURS, Server, running
-from benchmarks.stalled import stalled
 
 LOADS = (
     Load(STEADY_LOAD, subscribers=100, rate=20, events=50),
@@ -84,24 +80,22 @@ class Step:
                 results.errors.append(f"{self.label}: {error!r}")
 
     async def _measure(self, server: Server, results: Results) -> None:
-        contestant, size, room = self.contestant, self.size, new_room()
+        contestant, size, runs = self.contestant, self.size, results.runs
         match self.scenario:
             case "fanout":
                 for load in size.loads:
                     events = max(2, round((load.events or contestant.burst) * size.share))
                     await server.settled()
-                    run = await fanout(server, contestant, replace(load, events=events), new_room())
-                    results.fanout.append(run)
+                    load = replace(load, events=events)
+                    runs.append(await fanout(server, contestant, load, new_room()))
             case "one-to-one":
-                results.one_to_one.append(
-                    await one_to_one(server, contestant, size.exchanges, room)
-                )
+                runs.append(await one_to_one(server, contestant, size.exchanges, new_room()))
             case "polls":
-                results.polls.append(await empty_polls(server, contestant, size.polls, room))
+                runs.append(await empty_polls(server, contestant, size.polls, new_room()))
             case "idle":
-                results.idle.append(await idle(server, contestant, size.connections, room))
+                runs.append(await idle(server, contestant, size.connections, new_room()))
             case "stalled":
-                results.stalled.append(await stalled(server, contestant, size.unread, room))
+                runs.append(await stalled(server, contestant, size.unread, new_room()))
 
 
 def steps(size: Size, only: Collection[str] = ()) -> Iterator[Step]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
 from benchmarks.framing import Unexpected, client_frame, length, post, status, text_of
 from benchmarks.subscribers import Subscriber
@@ -15,37 +15,11 @@ Text = Callable[[int], str]
 REQUESTS = 800  # on one connection, which Hypercorn closes after 1,000
 
 
-class LoadPublisher(Protocol):
-    """A publisher of numbered events; `published` is the number of the next event."""
-
-    published: int
-
-    async def publish(self) -> None:
-        """Send the next event without waiting for the response."""
-        ...
-
-    async def accepted(self) -> None:
-        """Wait until the server has confirmed all events. Raises `Unexpected`."""
-        ...
-
-
-async def at_rate(count: int, rate: float, *publishers: LoadPublisher) -> None:
-    """Publish `count` events at a fixed `rate` a second, by one publisher after the other."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    for number in range(count):
-        await asyncio.sleep(start + number / rate - loop.time())
-        await publishers[number % len(publishers)].publish()
-
-
-async def at_once(publisher: LoadPublisher, count: int) -> None:
-    """Publish `count` events as fast as the connection takes them."""
-    for _ in range(count):
-        await publisher.publish()
-
-
 class HttpPublisher:
-    """A publisher by `POST /publish/<room>/` on one persistent connection, for the block."""
+    """A publisher by `POST /publish/<room>/` on one persistent connection, for the block.
+
+    `published` is the number of the next event.
+    """
 
     def __init__(self, port: int, room: str, text: Text = text_of) -> None:
         self.published = 0
@@ -69,6 +43,7 @@ class HttpPublisher:
         self._listening = asyncio.create_task(self._listen())
 
     async def publish(self) -> None:
+        """Send the next event without waiting for the response."""
         document = {"sender": "benchmark", "text": self._text(self.published)}
         body = json.dumps(document, ensure_ascii=False).encode()
         self._writer.write(post(self._path, "127.0.0.1", body, "application/json"))
@@ -77,6 +52,7 @@ class HttpPublisher:
         await self._writer.drain()
 
     async def accepted(self) -> None:
+        """Wait until the server has confirmed all events. Raises `Unexpected`."""
         self._all_answered.clear()
         if self._answered < self.published:
             waiting = asyncio.create_task(self._all_answered.wait())
@@ -121,6 +97,24 @@ class MessagePublisher:
 
     async def accepted(self) -> None:
         """Return at once: neither the tutorial's chat nor Socket.IO confirms messages."""
+
+
+LoadPublisher = HttpPublisher | MessagePublisher
+
+
+async def at_rate(count: int, rate: float, *publishers: LoadPublisher) -> None:
+    """Publish `count` events at a fixed `rate` a second, by one publisher after the other."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for number in range(count):
+        await asyncio.sleep(start + number / rate - loop.time())
+        await publishers[number % len(publishers)].publish()
+
+
+async def at_once(publisher: LoadPublisher, count: int) -> None:
+    """Publish `count` events as fast as the connection takes them."""
+    for _ in range(count):
+        await publisher.publish()
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -1,17 +1,19 @@
-"""The figures of a run, and the limits."""
+"""The figures of a run of the benchmarks: the limits, and the table."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
-from benchmarks.contestants import BASELINE, CONTESTANT
-from benchmarks.fanout import Fanout, Load
-from benchmarks.idle import IdleCost
-from benchmarks.ledger import DeliveryLedger
-from benchmarks.one_to_one import OneToOne
-from benchmarks.polls import Polls
-from benchmarks.stalled import Stalled
+from rich.console import Console
+
+from benchmarks import publishing
+from benchmarks.contestants import BASELINE, CONTESTANT, CONTESTANTS, Contestant
+from benchmarks.scenarios import Fanout, IdleCost, Load, OneToOne, Polls, Run, Stalled
+from benchmarks.subscribers import DeliveryLedger
+from realtime_demo.comparison.output.tables import Table
+from realtime_demo.comparison.output.terminal import render
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -23,11 +25,45 @@ FLAT_OUT = "500 flat out"
 BURST = "burst to 100"
 PUBLISH = "publishes"
 
+# The table.
+LATE = 1.2  # mean events received at a time, above which a fixed-rate figure is marked
+TIMES = "\N{MULTIPLICATION SIGN}"
+COLUMNS = (
+    "",
+    f"{STEADY_LOAD}, ms",
+    f"{LIMITED_LOAD}, ms",
+    TIMES,
+    f"{FLAT_OUT}, /s",
+    f"{BURST}, /s",
+    f"{PUBLISH}, /s",
+    "one to one, ms",
+    "empty poll, ms",
+    "idle, KiB",
+    "unread, MiB",
+)
+CAPTION = (
+    "ms: server CPU milliseconds per 1,000 deliveries (per 1,000 polls). /s: deliveries (publishes "
+    f"to one subscriber) in a second of server CPU. {TIMES}: how many times cheaper than the "
+    "tutorial. one to one: median time from a publish to the receipt by one subscriber. idle: "
+    "resident memory for each idle connection. unread: growth of memory with a client that does "
+    "not read. *: late, several events at a time."
+)
+
 # Limits that a run must meet.
 TIMES_BELOW = 4.0  # a WebSocket delivery takes at most a quarter of the tutorial's CPU time
 MOST_THREADS = 6  # the main thread, one for synchronous code, and the four of libuv's pool
 MOST_RESIDENT = 40 * KIB  # bytes for each idle stream or long poll
 MOST_GROWTH = 8 * MIB  # bytes, with a client that never reads
+
+# The kinds of runs, by their members of the JSON.
+KINDS: dict[str, type[Run]] = {
+    "fanout": Fanout,
+    "one_to_one": OneToOne,
+    "empty_polls": Polls,
+    "idle": IdleCost,
+    "stalled": Stalled,
+}
+R = TypeVar("R", bound=Run)
 
 
 @dataclass(frozen=True)
@@ -41,18 +77,17 @@ class Limit:
 
 @dataclass
 class Results:
-    """The figures of a run, in order of measurement."""
+    """The figures of all runs, in order of measurement, and the errors that ended others."""
 
-    fanout: list[Fanout] = field(default_factory=list)
-    one_to_one: list[OneToOne] = field(default_factory=list)
-    polls: list[Polls] = field(default_factory=list)
-    idle: list[IdleCost] = field(default_factory=list)
-    stalled: list[Stalled] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    def of(self, kind: type[R]) -> list[R]:
+        return [run for run in self.runs if isinstance(run, kind)]
 
     def fanout_of(self, contestant: str, load: str) -> Fanout | None:
         """Return the figures of one contestant under one load, if they are valid."""
-        for run in self.fanout:
+        for run in self.of(Fanout):
             if (run.contestant, run.load.name) == (contestant, load) and run.valid:
                 return run
         return None
@@ -60,8 +95,11 @@ class Results:
     @property
     def limits(self) -> list[Limit]:
         """The limits of this application. Those on costs apply to Uvicorn only."""
-        every = (*self.fanout, *self.one_to_one, *self.idle, *self.stalled)
-        runs = [run for run in every if CONTESTANT[run.contestant].is_ours]
+        runs = [
+            run
+            for run in self.runs
+            if CONTESTANT[run.contestant].is_ours and not isinstance(run, Polls)
+        ]
         broken = [run for run in runs if not run.valid]
         valid = f"{len(runs) - len(broken)} of {len(runs)} runs"
         limits = [Limit("No delivery lost, duplicated or out of order", valid, not broken)]
@@ -74,7 +112,7 @@ class Results:
             times = baseline.cost / websocket.cost
             requirement = f"WebSocket, {LIMITED_LOAD}: {TIMES_BELOW:g} times below the tutorial"
             limits.append(Limit(requirement, f"{times:.1f} times", times >= TIMES_BELOW))
-        for run in self.idle:
+        for run in self.of(IdleCost):
             if CONTESTANT[run.contestant].is_default:
                 prefix = f"{run.connections:,} idle, {run.contestant}: "
                 requirement = f"{prefix}at most {MOST_THREADS} threads"
@@ -82,7 +120,7 @@ class Results:
                 requirement = f"{prefix}under {MOST_RESIDENT / KIB:g} KiB each"
                 resident = f"{run.resident / KIB:.1f} KiB"
                 limits.append(Limit(requirement, resident, run.resident < MOST_RESIDENT))
-        for stall in self.stalled:
+        for stall in self.of(Stalled):
             if CONTESTANT[stall.contestant].is_default:
                 requirement = f"A client that never reads, {stall.contestant}: under 8 MiB"
                 growth = f"{stall.growth / MIB:.1f} MiB"
@@ -97,46 +135,89 @@ class Results:
                 for limit in self.limits
             ],
             "errors": self.errors,
-            "fanout": [
-                {
-                    **asdict(run),
-                    "valid": run.valid,
-                    "cpu_ms_per_1000_deliveries": run.cost,
-                    "deliveries_per_cpu_second": run.capacity,
-                    "deliveries_per_second": run.deliveries / run.seconds,
-                    "events_at_a_time": run.at_a_time,
-                    "server_busy": run.server_busy,
-                    "load_busy": run.load_cpu / run.seconds,
-                }
-                for run in self.fanout
-            ],
-            "one_to_one": [{**asdict(run), "valid": run.valid} for run in self.one_to_one],
-            "empty_polls": [
-                {**asdict(run), "cpu_ms_per_1000_polls": run.cost} for run in self.polls
-            ],
-            "idle": [{**asdict(run), "valid": run.valid} for run in self.idle],
-            "stalled": [{**asdict(run), "valid": run.valid} for run in self.stalled],
+            **{name: [run.document() for run in self.of(kind)] for name, kind in KINDS.items()},
         }
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Results:
         """Return the results in `document`."""
 
-        def restore(kind: type[Any], record: dict[str, Any]) -> Any:
+        def restore(kind: type[Run], record: dict[str, Any]) -> Run:
             names = {each.name for each in fields(kind)}
             values = {name: value for name, value in record.items() if name in names}
             for name, nested in (("load", Load), ("ledger", DeliveryLedger)):
                 if name in values:
                     values[name] = nested(**values[name])
-            if "failures" in values:
-                values["failures"] = tuple(values["failures"])
-            return kind(**values)
+            values["failures"] = tuple(values.get("failures", ()))
+            return kind(**{"ledger": DeliveryLedger(), **values})
 
-        return cls(
-            [restore(Fanout, record) for record in document["fanout"]],
-            [restore(OneToOne, record) for record in document.get("one_to_one", [])],
-            [restore(Polls, record) for record in document["empty_polls"]],
-            [restore(IdleCost, record) for record in document["idle"]],
-            [restore(Stalled, record) for record in document["stalled"]],
-            document["errors"],
-        )
+        runs = [
+            restore(kind, record)
+            for name, kind in KINDS.items()
+            for record in document.get(name, ())
+        ]
+        return cls(runs, document["errors"])
+
+
+# --- The table --------------------------------------------------------------------------
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the table and the limits."""
+    table = Table("What a delivery costs", COLUMNS, notes=[CAPTION])
+    for row in rows(results):
+        table.add(*row)
+    console.print(render(console, table))
+    for limit in results.limits:
+        mark = "[green]met[/green]    " if limit.is_met else "[bold red]NOT MET[/bold red]"
+        console.print(f"{mark}  {limit.requirement}  [bold]{limit.measured}[/bold]")
+
+
+def markdown(results: Results) -> str:
+    """Return the table in Markdown, with its caption."""
+    return f"{publishing.markdown(COLUMNS, rows(results))}\n{CAPTION}\n"
+
+
+def rows(results: Results) -> Iterable[tuple[str, ...]]:
+    """Return a row of strings for each measured contestant."""
+    measured = {run.contestant for run in results.runs}
+    return [_row(results, each) for each in CONTESTANTS if each.name in measured]
+
+
+def _row(results: Results, contestant: Contestant) -> tuple[str, ...]:
+    own = Results([run for run in results.runs if run.contestant == contestant.name])
+    loads = {run.load.name: run for run in own.of(Fanout)}
+    return (
+        contestant.label,
+        _cost(loads.get(STEADY_LOAD)),
+        _cost(loads.get(LIMITED_LOAD)),
+        _times(results, contestant),
+        *(_capacity(loads.get(name)) for name in (FLAT_OUT, BURST, PUBLISH)),
+        "".join(_problem(run) or f"{run.median * 1000:.2f}" for run in own.of(OneToOne)),
+        "".join(f"{run.cost:.0f}" for run in own.of(Polls)),
+        "".join(_problem(run) or f"{run.resident / KIB:.1f}" for run in own.of(IdleCost)),
+        "".join(_problem(run) or f"{run.growth / MIB:.1f}" for run in own.of(Stalled)),
+    )
+
+
+def _cost(run: Fanout | None) -> str:
+    if run is None:
+        return ""
+    return _problem(run) or f"{run.cost:.1f}{' *' if run.at_a_time > LATE else ''}"
+
+
+def _capacity(run: Fanout | None) -> str:
+    return "" if run is None else _problem(run) or f"{run.capacity:,.0f}"
+
+
+def _times(results: Results, contestant: Contestant) -> str:
+    run, baseline = (results.fanout_of(each.name, LIMITED_LOAD) for each in (contestant, BASELINE))
+    return f"{baseline.cost / run.cost:.1f}" if run and baseline and run is not baseline else ""
+
+
+def _problem(run: Run) -> str:
+    """Return why the run is invalid, briefly; empty if it is valid."""
+    ledger = run.ledger
+    if ledger.lost:
+        return f"{ledger.lost / ledger.expected:.0%} lost"
+    return "" if run.valid else run.failures[0] if run.failures else str(ledger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,11 +12,10 @@ from functools import partial
 
 import psutil
 
-from benchmarks.machine import bind
 from benchmarks.peers.environment import python as peers_python
 from realtime_demo.asgi_servers import SERVERS, command
 from realtime_demo.comparison.host import cpu_seconds
-from realtime_demo.comparison.local_server import server_process
+from realtime_demo.comparison.server import server_process
 from realtime_demo.ports import free_port
 
 
@@ -25,39 +25,30 @@ class Program:
 
     server: str
     command: Callable[[int], list[str]]
-    settings: str
 
 
 def _ours(server: str) -> Program:
-    return Program(server, lambda port: command(server, port=port), "realtime_demo.settings")
+    return Program(server, lambda port: command(server, port=port))
 
 
-def _daphne(application: str, settings: str, python: Callable[[], str]) -> Program:
-    def start(port: int) -> list[str]:
-        return [python(), "-m", "daphne", "-v", "0", "-p", str(port), application]
-
-    return Program("daphne", start, settings)
+def _daphne(application: str, python: Callable[[], str]) -> Program:
+    options = ["-m", "daphne", "-v", "0", "-p"]
+    return Program("daphne", lambda port: [python(), *options, str(port), application])
 
 
-def _uvicorn(application: str, settings: str, python: Callable[[], str]) -> Program:
-    def start(port: int) -> list[str]:
-        arguments = ["--log-level", "warning", "--port", str(port)]
-        return [python(), "-m", "uvicorn", *arguments, application]
-
-    return Program("uvicorn", start, settings)
+def _uvicorn(application: str, python: Callable[[], str]) -> Program:
+    options = ["-m", "uvicorn", "--log-level", "warning", "--port"]
+    return Program("uvicorn", lambda port: [python(), *options, str(port), application])
 
 
 OURS = {server: _ours(server) for server in SERVERS}
-_TUTORIAL = "benchmarks.tutorial"
-TUTORIAL = _daphne(f"{_TUTORIAL}.asgi:application", f"{_TUTORIAL}.settings", lambda: sys.executable)
-_EVENTSTREAM = "benchmarks.peers.eventstream"
+TUTORIAL = _daphne("benchmarks.tutorial:application", lambda: sys.executable)
+_EVENTSTREAM = "benchmarks.peers.eventstream:application"
 EVENTSTREAM = {
-    "daphne": _daphne(f"{_EVENTSTREAM}.asgi:application", f"{_EVENTSTREAM}.settings", peers_python),
-    "uvicorn": _uvicorn(
-        f"{_EVENTSTREAM}.asgi:application", f"{_EVENTSTREAM}.settings", peers_python
-    ),
+    "daphne": _daphne(_EVENTSTREAM, peers_python),
+    "uvicorn": _uvicorn(_EVENTSTREAM, peers_python),
 }
-SOCKET_IO = _uvicorn("benchmarks.peers.socket_io:application", "", peers_python)
+SOCKET_IO = _uvicorn("benchmarks.peers.socket_io:application", peers_python)
 
 
 class Server:
@@ -111,7 +102,22 @@ def _cpu(process: psutil.Process) -> float:
 async def running(program: Program, core: int | None = None) -> AsyncIterator[Server]:
     """Run a server on a free port, bound to `core`, for the block. Raises `ServerFailed`."""
     port = free_port()
-    environment = {"DJANGO_SETTINGS_MODULE": program.settings, "DEBUG": "0", "PUBLISH_RATE": "0"}
+    ours = "realtime_demo.settings"  # the others have their own
+    environment = {"DJANGO_SETTINGS_MODULE": ours, "DEBUG": "0", "PUBLISH_RATE": "0"}
     forked = partial(bind, core=core)
     async with server_process(program.command(port), port, environment, forked) as pid:
         yield Server(pid, port)
+
+
+def cores() -> tuple[int | None, int | None]:
+    """Return a core for the server and one for the load; None if processes cannot be bound."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None, None
+    available = sorted(os.sched_getaffinity(0))
+    return (available[-1], available[0]) if len(available) > 1 else (None, None)
+
+
+def bind(pid: int, core: int | None) -> None:
+    """Bind the process (0: this one) to `core`."""
+    if core is not None:
+        os.sched_setaffinity(pid, {core})

@@ -1,11 +1,13 @@
-"""Advice on the technique for a workload, from formulas and measured costs.
+"""Advice on technique and deployment for a workload, from formulas and measured costs.
 
 Nothing is run. Delays, requests and bytes come from `theory`; CPU and memory are scaled from a
-saved measurement. The answer lists its assumptions.
+saved measurement, the cost of Redis from one of `benchmarks.cluster_cost`. The answer lists its
+assumptions. docs/theory.md, "To a million", derives the formulas of the deployment.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from realtime_demo.tap.network import Network
 from transports.registry import BY_NAME
 
-from .output.formatting import clients, label, milliseconds, rate
 from .output.json_csv import read
+from .output.tables import clients, label, milliseconds, rate
 from .plan import COMPARED
 from .theory import NetworkPath, Prediction, Sizes, Workload, predict, silences
 
 REFERENCE = Path(__file__).with_name("measurements.json")
+REDIS = Path(__file__).with_name("redis_costs.json")
+GIB = 2**30
 UTILISATION = 0.6  # of a core: leaves headroom for bursts
 CONNECTIONS = 10_000  # per process: the setting MAX_CONNECTIONS
 NEGLIGIBLE = 0.01  # cores: a smaller difference is ignored
@@ -124,8 +128,6 @@ class Option:
 class Advice:
     """The options for a workload and the one advised (None: none fits)."""
 
-    need: Need
-    source: str
     options: tuple[Option, ...]
     choice: Option | None
     reason: str
@@ -171,11 +173,11 @@ def load(path: Path = REFERENCE) -> tuple[str, dict[str, Basis]]:
     return f"{source} ({path.name})", costs
 
 
-def advise(need: Need, source: str, costs: Mapping[str, Basis]) -> Advice:
+def advise(need: Need, costs: Mapping[str, Basis]) -> Advice:
     """Return every technique in `costs` as an option, and the one advised."""
     options = [_option(name, need, costs[name]) for name in COMPARED if name in costs]
     choice, reason = _choose(need, options)
-    return Advice(need, source, tuple(options), choice, reason)
+    return Advice(tuple(options), choice, reason)
 
 
 def interval_for(need: Need, service: float) -> float:
@@ -323,3 +325,99 @@ def _choose(need: Need, options: Sequence[Option]) -> tuple[Option | None, str]:
         choice.processes or 1,
     )
     return choice, text.format(cores=f"{choice.cores:,.2g}", number=f"{choice.processes:,}")
+
+
+# --- Machines and Redis --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RedisBasis:
+    """CPU seconds of Redis: for a publish, for its copy to each process, and for a poll."""
+
+    append: float
+    copy: float
+    read: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine's cores, bytes of memory, and bits a second of its network."""
+
+    cores: int = 8
+    memory: float = 32 * GIB
+    network: float = 10e9
+
+    def __post_init__(self) -> None:
+        if not all(0 < value < math.inf for value in (self.cores, self.memory, self.network)):
+            raise ValueError(_("--cores, --memory and --network must be finite and above 0."))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A deployment for one technique.
+
+    `needs` is the number of machines that each resource requires; the largest counts. `room_load`
+    is the share of a core that a room takes of its shard; a room of `largest_room` clients would
+    take `UTILISATION`.
+    """
+
+    processes: int
+    machines: int
+    needs: Mapping[str, float]
+    shards: int
+    room_load: float
+    largest_room: float
+
+    @property
+    def fits(self) -> bool:
+        return self.room_load <= UTILISATION
+
+    @property
+    def scarcest(self) -> str:
+        """The resource that requires most machines."""
+        return max(self.needs, key=lambda name: self.needs[name])
+
+
+def redis_basis(document: Mapping[str, Any]) -> RedisBasis:
+    """Return the costs in a result of `benchmarks.cluster_cost`, on one master.
+
+    Raises `KeyError`, `TypeError`, `ValueError`.
+    """
+    few, *_, many = sorted(
+        (cost for cost in document["costs"] if cost["masters"] == 1),
+        key=lambda cost: cost["processes"],
+    )
+    copy = (many["cpu_each"] - few["cpu_each"]) / (many["processes"] - few["processes"])
+    return RedisBasis(few["cpu_each"] - few["processes"] * copy, copy, read=few["read_each"])
+
+
+def scale(
+    need: Need, option: Option, rooms: int, machine: Machine, redis: RedisBasis | None = None
+) -> Scale | None:
+    """Return the deployment for `need` in `rooms` of equal size; None if a cost is unknown.
+
+    The costs of Redis are the saved ones, unless given.
+    """
+    redis = redis or redis_basis(json.loads(REDIS.read_text()))
+    if rooms < 1 or option.cores is None or option.processes is None or option.memory is None:
+        return None
+    needs = {
+        gettext_noop("cores"): option.cores / (UTILISATION * machine.cores),
+        gettext_noop("memory"): option.memory / machine.memory,
+        gettext_noop("network"): 8 * max(option.down, option.up) / (UTILISATION * machine.network),
+    }
+    # A load balancer ignores rooms: a room of many clients has some in each process.
+    members = need.clients / rooms
+    by_client = need.rate * redis.copy * option.processes / need.clients
+    room_load = need.rate * (redis.append + redis.copy * min(option.processes, members))
+    if BY_NAME[option.name].response_ends == "at once":  # a poll reads the history
+        by_client = redis.read * option.requests / need.clients
+        room_load = need.rate * redis.append + by_client * members
+    return Scale(
+        processes=option.processes,
+        machines=max(1, math.ceil(max(needs.values()))),
+        needs=needs,
+        shards=min(rooms, max(1, math.ceil(rooms * room_load / UTILISATION))),
+        room_load=room_load,
+        largest_room=max(0.0, UTILISATION - need.rate * redis.append) / by_client,
+    )

@@ -136,6 +136,7 @@ class LeanConnection(MeasuredClient):
         head = f"{method} {target} HTTP/1.1\r\n{self._fields}"
         if document:
             head += f"Content-Type: application/json\r\nContent-Length: {len(document)}\r\n"
+        is_reusable = False
         try:
             async with asyncio.timeout(TIMEOUT):
                 writer.write(f"{head}\r\n".encode() + document)
@@ -143,24 +144,20 @@ class LeanConnection(MeasuredClient):
                 status, *lines = answer.decode("latin-1").split("\r\n")
                 pairs = (line.split(":", 1) for line in lines if line)
                 fields = {name.lower(): value.strip() for name, value in pairs}
-                body = await _body(reader, fields)
-                response = Response(int(status.split(None, 2)[1]), fields, body)
+                response = Response(
+                    int(status.split(None, 2)[1]), fields, await _body(reader, fields)
+                )
+            is_reusable = fields.get("connection", "").lower() != "close"
+            return response
         except asyncio.IncompleteReadError as error:
-            await self._close()
-            raise ConnectionResetError(
-                _("The connection closed before the end of the response.")
-            ) from error
+            text = _("The connection closed before the end of the response.")
+            raise ConnectionResetError(text) from error
         except (ValueError, IndexError, asyncio.LimitOverrunError) as error:
-            await self._close()
-            raise InvalidEvent(
-                _("The response is not HTTP: {error}").format(error=error)
-            ) from error
-        except OSError:
-            await self._close()
-            raise
-        if fields.get("connection", "").lower() == "close":
-            await self._close()
-        return response
+            text = _("The response is not HTTP: {error}")
+            raise InvalidEvent(text.format(error=error)) from error
+        finally:
+            if not is_reusable:
+                await self._close()
 
 
 async def open_connection(base_url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,4 +1,4 @@
-"""One round of a measurement: set up, warm up, probe, publish, drain, probe again, summarise.
+"""One round of a measurement: warm up clients, probe, publish, drain, probe again, summarise.
 
 The theory needs two figures of the machine: how long an empty request takes
 (`Subscribers.probe`), and how long an event takes to waiting clients when nothing else is in
@@ -11,25 +11,34 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from statistics import fmean
+from typing import Any, NamedTuple, Self, TypeVar
 
 from django.utils.translation import gettext as _
 
 from transports.events import Cursor, InvalidCursor
 
-from .phase import Clients, MeasuredServer, MeasurementFailed, Phase
-from .plan import Report, Settings
-from .publisher import Accepted, Published, Publisher
-from .results import EventProbe, GeneratorFigures, Measurement, Sent
+from .load import (
+    Accepted,
+    ClientsConfig,
+    Mark,
+    Published,
+    Publisher,
+    RequestProbe,
+    Subscribers,
+)
+from .plan import Adapter, Progress, Report, Settings, phases
+from .results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
+from .server import MeasuredServer
 from .statistics import quantile
-from .subscribers import Mark
 from .summary import WEIGHED, Evidence, Window, summarise
-from .workers import ForkServer, Worker
+from .workers import Worker
 
+PER_PROCESS = 50  # clients in one subscriber process
 CONNECT_TIMEOUT = 30.0  # seconds until every client must have received something
 CHECK_INTERVAL = 0.02  # seconds between checks for arrivals
 AGAIN = 0.2  # seconds, plus a round trip, until the warm-up publishes the next event
@@ -43,10 +52,127 @@ FIRST = -1_000_000  # first number of a probe's events, descending; figures omit
 APART = 0.06  # seconds between a probe's events, plus two round trips
 APART_EACH = 0.0006  # additional seconds for each client
 
+R = TypeVar("R")
+
+
+class MeasurementFailed(Exception):
+    """A run without figures: a client did not connect, or no event was accepted."""
+
+
+class Phase:
+    """Worker processes with `settings.clients` clients of each adapter in a room, for the block.
+
+    Their events are published to `target` by `publisher`.
+    """
+
+    def __init__(
+        self,
+        target: MeasuredServer,
+        publisher: Worker[Publisher],
+        settings: Settings,
+        adapters: Sequence[Adapter],
+        report: Report,
+    ) -> None:
+        self.target = target
+        self.settings = settings
+        self.adapters = adapters
+        self.publisher = publisher
+        self.room = f"compare-{secrets.token_hex(4)}"
+        self.names = tuple(adapter.name for adapter in adapters)
+        self._report = report
+        self._processes: list[tuple[str, Worker[Subscribers]]] = []  # with its adapter's name
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _name, worker in self._processes:
+            worker.dismiss()  # all at once
+        await self._stack.aclose()
+
+    @property
+    def alone(self) -> bool:
+        """Whether only one technique runs in this phase."""
+        return len(self.adapters) == 1
+
+    @property
+    def waited(self) -> bool:
+        """Whether any clients wait for events, rather than poll."""
+        return any(adapter.response_ends != "at once" for adapter in self.adapters)
+
+    async def publish(self, number: int) -> float:
+        """Publish event `number` now; return when the server published it.
+
+        Figures omit numbers below 0.
+        """
+        event = await self.publisher.ask(Publisher.publish, self.room, number, self.settings.size)
+        return self.target.clock.published(event)
+
+    def report_progress(self, phase: str, done: float = 0.0, **more: Any) -> None:
+        self._report(Progress(phase, self.names, done, **more))
+
+    async def open(self) -> None:
+        """Start all processes; each client connects at its own time."""
+        settings = self.settings
+        polling = phases(settings.clients, settings.interval + settings.rtt, settings.seed)
+        for adapter in self.adapters:
+            turns = polling if adapter.response_ends == "at once" else [0.0] * settings.clients
+            for first in range(0, settings.clients, PER_PROCESS):
+                part = tuple(turns[first : first + PER_PROCESS])
+                config = ClientsConfig(
+                    adapter, settings, self.target.url, self.target.tapped, self.room, part, first
+                )
+                worker = Worker(Subscribers, config)
+                await self._stack.enter_async_context(worker)
+                self._processes.append((adapter.name, worker))
+        await self._ask(Subscribers.open)
+
+    async def _ask(self, method: Callable[[Subscribers], Awaitable[R]]) -> list[tuple[str, R]]:
+        """Call `method` in each process; return the results with their adapters' names."""
+        answers = [worker.ask(method) for _, worker in self._processes]
+        names = [name for name, _ in self._processes]
+        return list(zip(names, await asyncio.gather(*answers), strict=True))
+
+    async def ready(self) -> dict[str, int]:
+        """Return how many clients of each adapter have received anything."""
+        ready = dict.fromkeys(self.names, 0)
+        for name, count in await self._ask(Subscribers.ready):
+            ready[name] += count
+        return ready
+
+    async def probe(self) -> dict[str, RequestProbe]:
+        """Measure an empty request of each adapter, where possible.
+
+        Under load, in all processes at once; then alone, in each adapter's first process.
+        """
+        probes = {name: probe for name, probe in await self._ask(Subscribers.probe) if probe}
+        for name, worker in dict(reversed(self._processes)).items():
+            if name in probes:
+                alone = await worker.ask(Subscribers.probe_alone)
+                probes[name] = replace(probes[name], alone=alone or 0.0)
+        return probes
+
+    async def settle(self) -> None:
+        """Discard the processes' own lateness up to now."""
+        await self._ask(Subscribers.settle)
+
+    async def marks(self) -> list[Mark]:
+        """Return each process's counts so far."""
+        return [mark for _, mark in await self._ask(Subscribers.mark)]
+
+    async def close(self) -> tuple[dict[str, list[Sample]], dict[str, list[list[float]]]]:
+        """Stop the clients; return each adapter's deliveries and its polling clients' requests."""
+        samples: defaultdict[str, list[Sample]] = defaultdict(list)
+        request_times: defaultdict[str, list[list[float]]] = defaultdict(list)
+        for name, (received, requested) in await self._ask(Subscribers.close):
+            samples[name] += received
+            request_times[name] += requested
+        return samples, request_times
+
 
 async def measure(
     target: MeasuredServer,
-    workers: ForkServer,
     publisher: Worker[Publisher],
     settings: Settings,
     report: Report,
@@ -60,40 +186,49 @@ async def measure(
     adapters = settings.adapters
     measured: list[Measurement] = []
     for group in [adapters] if settings.together else [[adapter] for adapter in adapters]:
-        room = f"compare-{secrets.token_hex(4)}"
-        async with Clients(workers, settings, group, room) as clients:
-            if fresh is None or settings.clients < WEIGHED:
-                measured += await _measure(Phase(target, publisher, settings, clients, report))
-                continue
-            async with fresh() as own:
-                await own.open(publisher, settings.http_client)
-                await own.calibrate(publisher, settings.size, same_host=True)
-                measured += await _measure(Phase(own, publisher, settings, clients, report))
+        async with AsyncExitStack() as stack:
+            if fresh is not None and settings.clients >= WEIGHED:
+                target = await stack.enter_async_context(fresh())
+                await target.open(publisher, settings.http_client)
+                await target.calibrate(publisher, settings.size, same_host=True)
+            phase = Phase(target, publisher, settings, group, report)
+            measured += await _measure(await stack.enter_async_context(phase))
     return measured
 
 
 async def _measure(phase: Phase) -> list[Measurement]:
     phase.report_progress("connecting")
-    clients, target = phase.clients, phase.target
-    before = target.memory()
-    await clients.open(target)
+    before = phase.target.memory()
+    await phase.open()
     warmed = await _warm_up(phase)
-    after = target.memory()
-    probes = await clients.probe()
+    after = phase.target.memory()
+    probes = await phase.probe()
     silent = await silence(phase)
     event_probe = await probe_events(phase, 0, silent)
-    await clients.settle()
+    await phase.settle()
     window = await _observe(phase)
     await _drain(phase, len(window.sent))
     if phase.waited:
         event_probe += await probe_events(phase, 1, silent)
     else:
         await asyncio.sleep(DUPLICATE_WAIT + phase.settings.rtt)
-    ends = await clients.marks()
-    samples, request_times = await clients.close()
-    memory = None if before is None or after is None else after - before
-    evidence = Evidence(warmed, window, ends, probes, event_probe, memory, samples, request_times)
-    return [summarise(phase, adapter, evidence) for adapter in clients.adapters]
+    ends = await phase.marks()
+    samples, request_times = await phase.close()
+    evidence = Evidence(
+        phase.settings,
+        phase.room,
+        phase.target.tapped,
+        phase.alone,
+        warmed,
+        window,
+        ends,
+        probes,
+        event_probe,
+        after - before,
+        samples,
+        request_times,
+    )
+    return [summarise(evidence, adapter) for adapter in phase.adapters]
 
 
 async def _warm_up(phase: Phase) -> list[float]:
@@ -108,11 +243,11 @@ async def _warm_up(phase: Phase) -> list[float]:
         published.append(await phase.publish(-1 - len(published)))
         again = time.monotonic() + AGAIN + settings.rtt
         while time.monotonic() < again:
-            ready = await phase.clients.ready()
+            ready = await phase.ready()
             if all(count == settings.clients for count in ready.values()):
                 return published
             await asyncio.sleep(CHECK_INTERVAL)
-        for mark in await phase.clients.marks():
+        for mark in await phase.marks():
             if mark.counts.errors:
                 raise MeasurementFailed(f"{mark.name}: {mark.counts.errors[0]}")
         if time.monotonic() > deadline:
@@ -135,7 +270,7 @@ async def _drain(phase: Phase, events: int) -> None:
     due = settings.clients * len(phase.names) * events
     phase.report_progress("draining", 1.0)
     while time.monotonic() < deadline:
-        marks = await phase.clients.marks()
+        marks = await phase.marks()
         if sum(mark.counts.counted for mark in marks) >= due:
             return
         await asyncio.sleep(CHECK_INTERVAL)
@@ -152,16 +287,16 @@ async def _observe(phase: Phase) -> Window:
     first = -sum(offset < settings.warmup for offset in times)
     start = time.monotonic() + LEAD
     publishing = asyncio.create_task(
-        phase.publisher.ask(Publisher.run, phase.clients.room, start, times, first, settings.size)
+        phase.publisher.ask(Publisher.run, phase.room, start, times, first, settings.size)
     )
     try:
         await asyncio.sleep(max(0.0, start + settings.warmup - time.monotonic()))
-        began, cpu_began = await phase.clients.marks(), phase.target.cpu()
+        began, cpu_began = await phase.marks(), phase.target.cpu()
         length = settings.warmup + settings.duration
         while (remaining := start + length - time.monotonic()) > 0:
             await asyncio.sleep(min(SCREEN_INTERVAL, remaining))
-            _show(phase, await phase.clients.marks(), (time.monotonic() - start) / length)
-        ended, cpu_ended = await phase.clients.marks(), phase.target.cpu()
+            _show(phase, await phase.marks(), (time.monotonic() - start) / length)
+        ended, cpu_ended = await phase.marks(), phase.target.cpu()
         published = await publishing
     finally:
         publishing.cancel()
@@ -170,9 +305,6 @@ async def _observe(phase: Phase) -> Window:
     if not sent:
         reason = (published.failures or [_("no event fell into the window")])[0]
         raise MeasurementFailed(_("Nothing was published: {reason}.").format(reason=reason))
-    cpu = None
-    if cpu_began is not None and cpu_ended is not None:
-        cpu = cpu_ended - cpu_began - (phase.target.publish_cpu or 0.0) * len(sent)
     return Window(
         sent=tuple(sent),
         refused=sum(number >= 0 for number in published.rejected),
@@ -181,7 +313,7 @@ async def _observe(phase: Phase) -> Window:
         event_size=fmean(event.size for event in published.events),
         began=began,
         ended=ended,
-        cpu=cpu,
+        cpu=cpu_ended - cpu_began - phase.target.publish_cpu * len(sent),
         generator=_generator_figures(published, began, ended),
     )
 
@@ -221,25 +353,20 @@ def _show(phase: Phase, marks: Sequence[Mark], done: float) -> None:
 # --- The probe with events ---------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spent:
-    """CPU seconds of the server (None: not known) and of the clients, up to `time`."""
+class Spent(NamedTuple):
+    """CPU seconds of the server (NaN: unknown) and of the clients, up to `time` or in `time`."""
 
     time: float
-    server: float | None
+    server: float
     clients: float
 
-    @classmethod
-    async def of(cls, phase: Phase) -> Spent:
-        """Read the CPU seconds used up to now."""
-        marks = await phase.clients.marks()
-        return cls(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
+    def until(self, later: Spent) -> Spent:
+        return Spent(*(b - a for a, b in zip(self, later, strict=True)))
 
-    def __sub__(self, other: Spent) -> Spent:
-        server = None
-        if self.server is not None and other.server is not None:
-            server = self.server - other.server
-        return Spent(self.time - other.time, server, self.clients - other.clients)
+
+async def _spent(phase: Phase) -> Spent:
+    marks = await phase.marks()
+    return Spent(time.monotonic(), phase.target.cpu(), sum(mark.cpu for mark in marks))
 
 
 async def silence(phase: Phase) -> Spent | None:
@@ -252,9 +379,9 @@ async def silence(phase: Phase) -> Spent | None:
     if not (phase.waited and phase.alone):
         return None
     apart, numbers = _probe_numbers(phase, 0)
-    began = await Spent.of(phase)
+    began = await _spent(phase)
     await asyncio.sleep(apart * len(numbers))
-    return await Spent.of(phase) - began
+    return began.until(await _spent(phase))
 
 
 async def probe_events(phase: Phase, before: int, silent: Spent | None) -> EventProbe:
@@ -266,19 +393,17 @@ async def probe_events(phase: Phase, before: int, silent: Spent | None) -> Event
         return EventProbe()
     published: dict[int, float] = {}
     apart, numbers = _probe_numbers(phase, before)
-    began = await Spent.of(phase)
+    began = await _spent(phase)
     for number in numbers:
         published[number] = await phase.publish(number)
         await asyncio.sleep(apart)
     if silent is None:
         return EventProbe(published)
-    spent = await Spent.of(phase) - began
-    silences, server = spent.time / silent.time, None
-    if spent.server is not None and silent.server is not None:
-        server = (spent.server - silences * silent.server) / len(published)
-        server = max(0.0, server - (phase.target.publish_cpu or 0.0))
+    spent = began.until(await _spent(phase))
+    silences = spent.time / silent.time
+    server = (spent.server - silences * silent.server) / len(published) - phase.target.publish_cpu
     clients = (spent.clients - silences * silent.clients) / len(published)
-    return EventProbe(published, server, max(0.0, clients))
+    return EventProbe(published, max(server, 0.0), max(clients, 0.0))  # in this order, NaN is kept
 
 
 def _probe_numbers(phase: Phase, before: int) -> tuple[float, Sequence[int]]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-from .output.formatting import DASH, figure, label, milliseconds
-from .output.tables import Table
+from .output.tables import DASH, Table, figure, label, milliseconds
 from .plan import Settings
 from .results import Configuration, Measurement
 
@@ -33,14 +32,12 @@ class Paper:
     omitted: str
 
 
-def overhead(measurement: Measurement) -> tuple[float, float | None]:
+def overhead(measurement: Measurement) -> tuple[float, float]:
     """Return one client's bytes a second without its events' JSON: predicted and measured."""
     prediction, cost = measurement.prediction, measurement.cost
     rate = cost.published / measurement.clients / cost.seconds
     per_event = prediction.up_per_event + prediction.down_per_event
     predicted = rate * (per_event - measurement.event_bytes)
-    if cost.up is None or cost.down is None:
-        return predicted, None
     content = cost.deliveries * measurement.event_bytes
     return predicted, (cost.up + cost.down - content) / cost.seconds / measurement.clients
 
@@ -51,15 +48,14 @@ def _lubbers(configuration: Configuration) -> Iterator[Row]:
         predicted, measured = overhead(measurement)
         name, in_paper = label(measurement.technique), paper_bytes[measurement.technique]
         text = gettext(_("{technique}: overhead of one client, bytes a second"))
-        shown = DASH if measured is None else figure(measured)
-        yield text.format(technique=name), figure(in_paper), figure(predicted), shown
+        yield text.format(technique=name), figure(in_paper), figure(predicted), figure(measured)
         for count in CLIENTS:
             text = gettext(_("{technique}: Mbit/s for {count} clients"))
             yield (
                 text.format(technique=name, count=f"{count:,}"),
                 figure(count * in_paper / MEGABIT),
                 figure(count * predicted / MEGABIT),
-                DASH if measured is None else figure(count * measured / MEGABIT),
+                figure(count * measured / MEGABIT),
             )
 
 
@@ -94,7 +90,7 @@ def _bozdag(configuration: Configuration) -> Iterator[Row]:
     for technique in ("longpoll", "streaming"):
         push = cpu[technique]
         text = gettext(_("{technique}: server CPU, as a multiple of polling's"))
-        multiple = DASH if not pull or push is None else figure(push / pull)
+        multiple = figure(push / pull) if pull else DASH
         yield text.format(technique=label(technique)), "7", DASH, multiple
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, count, takewhile
 from typing import Any
@@ -25,6 +25,7 @@ MOST_EVENTS = 1_000_000  # in all, on average: a schedule is held in memory
 LONGEST_HOLD = 55.0  # seconds: the contract's maximum of `wait`
 ABOVE_0 = ("clients", "rate", "duration", "rounds", "hold", "bandwidth")
 NOT_NEGATIVE = ("warmup", "interval", "rtt", "jitter", "size")
+INTEGERS = ("clients", "rounds", "size")
 COMPARED = tuple(technique.name for technique in TECHNIQUES if technique.on_page)
 # Techniques whose framing the adapters read.
 FRAMINGS = tuple(
@@ -121,10 +122,12 @@ class Settings:
             elif name in NOT_NEGATIVE and not value >= 0:
                 text = gettext("{name} must be 0 or more; got {value}.")
             elif value == math.inf and name != "bandwidth":
-                text = gettext("{name} must be finite; got {value}.")
+                text = gettext("{name} must be finite; got {values}.")
+            elif name in INTEGERS and value % 1:
+                text = gettext("{name} must be an integer; got {values}.")
             else:
                 continue
-            raise ValueError(text.format(name=name, value=value))
+            raise ValueError(text.format(name=name, value=value, values=value))
         if (events := self.rate * (self.duration + self.warmup * self.rounds)) > MOST_EVENTS:
             text = gettext("A run may have at most {most} events; got {events}.")
             raise ValueError(text.format(most=f"{MOST_EVENTS:,}", events=f"{events:.3g}"))
@@ -228,23 +231,14 @@ SCENARIOS: dict[str, Settings] = {
 SWEPT = {"interval": 1.0, "rtt": 0.001, "rate": 1.0, "clients": 1.0, "jitter": 0.001, "size": 1.0}
 
 
-def sweep(settings: Settings, name: str, values: tuple[float, ...]) -> list[Settings]:
+def sweep(settings: Settings, name: str, values: Iterable[float]) -> list[Settings]:
     """Return `settings` once for each value of `name`, in the command line's unit (rtt: ms)."""
     if name not in SWEPT:
         message = gettext("A sweep must be of {names}; got {name}.")
         raise ValueError(message.format(names=", ".join(SWEPT), name=repr(name)))
-    if not values:
-        raise ValueError(gettext("A sweep needs values, such as {name}=1,2,5.").format(name=name))
-    needs_integer, shown = name in ("clients", "size"), ", ".join(map(str, values))
-    if not all(map(math.isfinite, values)):
-        raise ValueError(
-            gettext("{name} must be finite; got {values}.").format(name=name, values=shown)
-        )
-    if needs_integer and any(value % 1 for value in values):
-        raise ValueError(
-            gettext("{name} must be an integer; got {values}.").format(name=name, values=shown)
-        )
-    scaled: list[Any] = [int(each) if needs_integer else each * SWEPT[name] for each in values]
+    scaled: list[Any] = [value * SWEPT[name] for value in values]
+    if name in INTEGERS:
+        scaled = [int(value) if value.is_integer() else value for value in scaled]
     return [replace(settings, **{name: value}) for value in scaled]
 
 

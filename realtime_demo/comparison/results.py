@@ -24,7 +24,7 @@ PING = 20.0  # seconds between a WebSocket's pings
 
 
 class Sent(NamedTuple):
-    """An event that the server has accepted. Times in seconds; see `phase.Clock`."""
+    """An event that the server has accepted. Times in seconds; see `server.Clock`."""
 
     number: int
     intended: float
@@ -95,12 +95,12 @@ class EventProbe:
     """A probe of events sent one by one to waiting clients: publication times by event number.
 
     `server` and `clients` are the CPU seconds of one event, without its publishing and the pause
-    after it. None: unknown, as when several techniques run together.
+    after it. NaN: unknown, as when several techniques run together.
     """
 
     published: dict[int, float] = field(default_factory=dict)
-    server: float | None = None
-    clients: float | None = None
+    server: float = math.nan
+    clients: float = math.nan
 
     def __add__(self, other: EventProbe) -> EventProbe:
         """Return the events of both probes, with the mean of their costs."""
@@ -114,7 +114,7 @@ class EventProbe:
     @property
     def busy(self) -> float:
         """CPU seconds of one event, without publishing."""
-        return (self.server or 0.0) + (self.clients or 0.0)
+        return sum(cpu for cpu in (self.server, self.clients) if not math.isnan(cpu))
 
     def work(self, samples: Iterable[Sample], start: float, jitter: float) -> list[float]:
         """Return the seconds that client and server worked on each delivery of these events.
@@ -141,40 +141,38 @@ class EventProbe:
 class Cost:
     """Costs on the wire of one client's events, and on the server of all clients' events.
 
-    All of them are counted between the same two moments. None: unknown (no tap, or the server
+    All of them are counted between the same two moments. NaN: unknown (no tap, or the server
     is not on this machine).
     """
 
     seconds: float
     published: int  # deliveries due for the events published in the window
     deliveries: int  # deliveries that came in the window
-    requests: int | None = None
-    empty: int | None = None
-    up: int | None = None
-    down: int | None = None
-    connections: int | None = None  # open at the window's end
-    reconnects: int | None = None  # opened in the window
-    cpu: float | None = None  # server seconds for 1,000 deliveries, without publishing
-    memory: float | None = None  # server bytes per connection
+    requests: float = math.nan
+    empty: float = math.nan
+    up: float = math.nan
+    down: float = math.nan
+    connections: float = math.nan  # open at the window's end
+    reconnects: float = math.nan  # opened in the window
+    cpu: float = math.nan  # server seconds for 1,000 deliveries, without publishing
+    memory: float = math.nan  # server bytes per connection
 
     @property
-    def requests_per_event(self) -> float | None:
-        return None if self.requests is None else self.requests / self.published
+    def requests_per_event(self) -> float:
+        return self.requests / self.published
 
     @property
-    def up_per_event(self) -> float | None:
-        return None if self.up is None else self.up / self.published
+    def up_per_event(self) -> float:
+        return self.up / self.published
 
     @property
-    def down_per_event(self) -> float | None:
+    def down_per_event(self) -> float:
         """Divides by the deliveries counted with these bytes, not by the events published."""
-        return None if self.down is None or not self.deliveries else self.down / self.deliveries
+        return self.down / self.deliveries if self.deliveries else math.nan
 
     @property
-    def empty_share(self) -> float | None:
-        if self.empty is None or not self.requests:
-            return None if self.empty is None else 0.0
-        return self.empty / self.requests
+    def empty_share(self) -> float:
+        return self.empty / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True)
@@ -212,11 +210,11 @@ class GeneratorFigures:
 
 @dataclass(frozen=True)
 class Idle:
-    """Bytes a second of an idle client, measured over `seconds`."""
+    """Bytes an hour of an idle client, measured over `seconds`. NaN: unknown."""
 
-    up: float
-    down: float
-    seconds: float
+    up: float = math.nan
+    down: float = math.nan
+    seconds: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -237,14 +235,14 @@ class Measurement:
     cost: Cost
     generator: GeneratorFigures
     prediction: Prediction
-    idle: Idle | None = None
+    idle: Idle = field(default_factory=Idle)
     sizes: Sizes = field(default_factory=Sizes)
     event_bytes: float = 0.0  # of an event's JSON
     service: float = 0.0  # seconds of work in a round trip, as probed
     request: float = 0.0  # the same without load
     push: float | None = None  # seconds of work on an event's delivery, as probed
     event_probe: EventProbe = field(default_factory=EventProbe)  # the probe for `push`
-    simulated: Simulated | None = None  # the theory applied to these events
+    simulated: Simulated = field(default_factory=Simulated)  # the theory applied to these events
     cores: int = 1  # of the machine that the clients share
     resets: int = 0
     rounds: int = 1  # merged into this, with new clients in each
@@ -260,9 +258,9 @@ class Measurement:
         """Mean seconds that an event's deliveries wait for the work of the other clients.
 
         Half of the clients' work, spread over the cores. This is an artefact of the tool: real
-        clients do not share a machine.
+        clients do not share a machine. NaN: unknown.
         """
-        return (self.event_probe.clients or 0.0) / self.cores / 2
+        return self.event_probe.clients / self.cores / 2
 
     @property
     def crowded(self) -> bool:
@@ -279,22 +277,12 @@ class Measurement:
             for sample in samples
         )
 
-    @property
-    def idle_up(self) -> float | None:
-        """Bytes up an hour of one idle client."""
-        return None if self.idle is None else self.idle.up * 3600
-
-    @property
-    def idle_down(self) -> float | None:
-        """Bytes down an hour of one idle client."""
-        return None if self.idle is None else self.idle.down * 3600
-
     def comparison(self) -> list[Check]:
         """Return the checks of predicted against measured figures."""
         checks = self._delay_checks()
-        if self.cost.requests is not None and self.cost.deliveries:
-            checks += self._cost_checks(self.cost.requests)
-        if self.idle is not None:
+        if self.cost.deliveries and not math.isnan(self.cost.requests):
+            checks += self._cost_checks()
+        if not math.isnan(self.idle.seconds):
             # The time may include one heartbeat more or less; a WebSocket has two kinds of ping.
             period = PING if BY_NAME[self.technique].scheme == "ws" else 0.0
             share = min(1.0, period / self.idle.seconds)
@@ -302,7 +290,7 @@ class Measurement:
                 (gettext_noop("idle up/hour"), self.prediction.idle_up, self.idle.up),
                 (gettext_noop("idle down/hour"), self.prediction.idle_down, self.idle.down),
             ):
-                checks.append(Check(name, "B", expected, idle * 3600, 0.0, expected * share))
+                checks.append(Check(name, "B", expected, idle, 0.0, expected * share))
         return checks
 
     def _delay_checks(self) -> list[Check]:
@@ -313,8 +301,7 @@ class Measurement:
         def check(
             name: str, value: float, tolerance: float, of: Callable[[Delay | Simulated], float]
         ) -> Check:
-            simulated = None if self.simulated is None else of(self.simulated) * 1e3
-            predicted = of(self.prediction.delay) * 1e3
+            predicted, simulated = of(self.prediction.delay) * 1e3, of(self.simulated) * 1e3
             return Check(name, "ms", predicted, value * 1e3, tolerance, half * 1e3, simulated)
 
         checks = [
@@ -325,31 +312,29 @@ class Measurement:
             checks.append(check("p99", measured.p99, 5.0, lambda delays: delays.quantile(0.99)))
         return checks
 
-    def _cost_checks(self, requests: int) -> list[Check]:
+    def _cost_checks(self) -> list[Check]:
         predicted, cost, sizes = self.prediction, self.cost, self.sizes
         simulated = self.simulated
         # The window cuts a cycle at each end; a round shorter than the time between two pings
         # may have a ping or not.
         edge = self.rounds / max(1, len(self.sent))
-        up, down = cost.up_per_event or 0.0, cost.down_per_event or 0.0
-        polls = max(1.0, requests / self.clients)
-        share = predicted.empty_share
+        up, down = cost.up_per_event, cost.down_per_event
+        each = cost.requests / self.clients
+        polls, share = max(1.0, each), predicted.empty_share
         chance = 2 * (share * (1 - share) / polls) ** 0.5
-        rate = requests / self.clients / cost.seconds
-        simulated_each = simulated_rate = simulated_empty = None
-        if simulated is not None and simulated.requests is not None:
-            simulated_each = simulated.requests * self.clients / max(1, cost.published)
-            simulated_rate = simulated.requests / cost.seconds
-            simulated_empty = simulated.empty
-        each, a_second = predicted.requests_per_event, predicted.requests_per_second
-        measured_each = cost.requests_per_event or 0
+        of_event = simulated.requests * self.clients / max(1, cost.published)
+        of_second = simulated.requests / cost.seconds
         up_edge, down_edge = edge * (up + sizes.ping_up), edge * (down + sizes.ping_down)
+        per_event, a_second = predicted.requests_per_event, predicted.requests_per_second
         up_each, down_each = predicted.up_per_event, predicted.down_per_event
-        empty, a_poll, a_request = cost.empty_share or 0.0, 1 / polls, 1 / cost.seconds
+        requests, empty, a_request = cost.requests_per_event, cost.empty_share, 1 / cost.seconds
+        rate = each / cost.seconds
         return [
-            Check(gettext_noop("requests/event"), "", each, measured_each, 0, edge, simulated_each),
-            Check(gettext_noop("requests/s"), "", a_second, rate, 0.0, a_request, simulated_rate),
-            Check(gettext_noop("empty share"), "", share, empty, a_poll, chance, simulated_empty),
+            Check(gettext_noop("requests/event"), "", per_event, requests, 0.0, edge, of_event),
+            Check(gettext_noop("requests/s"), "", a_second, rate, 0.0, a_request, of_second),
+            Check(
+                gettext_noop("empty share"), "", share, empty, 1 / polls, chance, simulated.empty
+            ),
             Check(gettext_noop("bytes up/event"), "B", up_each, up, 2.0, up_edge),
             Check(gettext_noop("bytes down/event"), "B", down_each, down, 2.0, down_edge),
         ]
@@ -380,11 +365,11 @@ class Check:
     measured: float
     absolute: float
     chance: float = 0.0
-    simulated: float | None = None
+    simulated: float = math.nan
 
     @property
     def expected(self) -> float:
-        return self.predicted if self.simulated is None else self.simulated
+        return self.predicted if math.isnan(self.simulated) else self.simulated
 
     @property
     def difference(self) -> float:
@@ -400,7 +385,7 @@ class Check:
 
     @property
     def consistent(self) -> bool:
-        chance = 0.0 if self.simulated is not None else self.chance
+        chance = self.chance if math.isnan(self.simulated) else 0.0
         return abs(self.difference) <= self.allowed + chance
 
     def document(self) -> dict[str, Any]:

@@ -20,15 +20,13 @@ from django.utils.translation import gettext as _
 from realtime_demo.tap.network import Network
 
 from .host import environment
-from .local_server import ServerFailed, local_name, local_server
-from .measurement import measure
-from .phase import MeasuredServer, MeasurementFailed
+from .load import ClientsConfig, Publisher, Subscribers
+from .measurement import MeasurementFailed, measure
 from .plan import Plan, Progress, Report, Settings
-from .publisher import Publisher
 from .results import Configuration, Idle, Result
-from .subscribers import ClientsConfig, Subscribers
+from .server import MeasuredServer, ServerFailed, local_name, local_server
 from .summary import merged
-from .workers import ForkServer, Worker, WorkerFailed
+from .workers import Worker, WorkerFailed
 
 CONNECT_TIMEOUT = 30.0  # seconds until every idle client must be connected
 SETTLING = 0.5  # seconds until a handshake's bytes have arrived
@@ -48,7 +46,6 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
     host = environment()
     async with AsyncExitStack() as stack:
         report(Progress("starting", (), 0.0))
-        workers = await stack.enter_async_context(ForkServer(Publisher, Subscribers))
         if plan.server is None:
             target = await stack.enter_async_context(_fresh(plan))
         else:
@@ -56,9 +53,9 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             tapped = plan.tapped and not plan.server.startswith("https:")
             target = MeasuredServer(plan.server.rstrip("/"), None, tapped, plan.publish_path)
         same_host = is_loopback(target.url)
-        publisher = await stack.enter_async_context(workers.worker(Publisher))
+        publisher = await stack.enter_async_context(Worker(Publisher))
         await _check_reachable(publisher, target)
-        idle_workers = await _watch_idle(stack, workers, target, plan.configurations[0])
+        idle_workers = await _watch_idle(stack, target, plan.configurations[0])
         fresh = None if plan.server else partial(_fresh, plan)
         configurations: list[Configuration] = []
         warnings: list[str] = []
@@ -67,7 +64,7 @@ async def run(plan: Plan, report: Report = lambda progress: None) -> Result:
             await target.open(publisher, settings.http_client, connections)
             await target.calibrate(publisher, settings.size, same_host)
             rounds = [
-                await measure(target, workers, publisher, one, report, fresh)
+                await measure(target, publisher, one, report, fresh)
                 for one in settings.each_round()
             ]
             network = settings.network if target.tapped else Network()
@@ -111,7 +108,7 @@ async def _check_reachable(publisher: Worker[Publisher], target: MeasuredServer)
 
 
 async def _watch_idle(
-    stack: AsyncExitStack, workers: ForkServer, target: MeasuredServer, settings: Settings
+    stack: AsyncExitStack, target: MeasuredServer, settings: Settings
 ) -> dict[str, Worker[Subscribers]]:
     """Start one client of each technique in a room without events, for the whole run.
 
@@ -122,9 +119,7 @@ async def _watch_idle(
         return idle_workers
     room = f"compare-{secrets.token_hex(4)}"
     for adapter in settings.adapters:
-        worker = workers.worker(
-            Subscribers, ClientsConfig(adapter, settings, target.url, True, room)
-        )
+        worker = Worker(Subscribers, ClientsConfig(adapter, settings, target.url, True, room))
         idle_workers[adapter.name] = await stack.enter_async_context(worker)
         await worker.ask(Subscribers.open)
     deadline = time.monotonic() + CONNECT_TIMEOUT
@@ -147,7 +142,7 @@ async def _watch_idle(
 
 
 def _with_idle(
-    configurations: Sequence[Configuration], idle: Mapping[str, Idle | None]
+    configurations: Sequence[Configuration], idle: Mapping[str, Idle]
 ) -> list[Configuration]:
     """Add the idle clients' bytes to the configurations with the same idle traffic.
 
@@ -158,6 +153,6 @@ def _with_idle(
     added = list(configurations)
     for number, one in enumerate(configurations):
         if idle_settings(one) == idle_settings(configurations[0]):
-            measured = tuple(replace(m, idle=idle.get(m.name)) for m in one.measurements)
+            measured = tuple(replace(m, idle=idle.get(m.name, Idle())) for m in one.measurements)
             added[number] = replace(one, measurements=measured)
     return added

@@ -13,7 +13,7 @@ import re
 import secrets
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -25,20 +25,17 @@ from realtime_demo.asgi_servers import APPLICATION
 from transports.registry import BY_NAME
 
 from .http_client import HTTP_CLIENTS
-from .local_server import local_server
-from .phase import Clock, MeasuredServer, MeasurementFailed
+from .load import ClientsConfig, Publisher, Subscribers
+from .measurement import MeasurementFailed
+from .output.tables import Cell, Table, label
 from .plan import COMPARED, Adapter, Settings, arrival_times
-from .publisher import Publisher
+from .server import Clock, MeasuredServer, local_server
 from .statistics import Spread
-from .subscribers import ClientsConfig, Subscribers
-from .workers import ForkServer, Worker
+from .workers import Worker
 
-RATE = 20.0  # events a second
-SIZE = 100  # characters of an event's text
 CONNECT_TIMEOUT = 10.0  # seconds until both clients must be connected
 LEAD = 0.25  # seconds before the first event, and after the last
 ALLOWED = 0.0005  # seconds that the comparison may add to a median
-PUBLISHES = 50  # to measure the CPU of an HTTP client
 _INDEX = re.compile(rb'"text": ?"(-?\d+)[ "]')
 
 Stamped = list[tuple[float, bytes]]
@@ -76,7 +73,6 @@ class MinimalClient:
         self._client: asyncio.Future[None] | None = None
 
     async def open(self, technique: str, url: str) -> None:
-        self._received = []
         follow = _long_poll if BY_NAME[technique].is_polled else _stream
         if BY_NAME[technique].scheme == "ws":
             follow = _socket
@@ -115,77 +111,56 @@ class Added:
         return self.tool - self.minimal < ALLOWED
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The settings of a self-check.
-
-    `rtt` (seconds) delays only the comparison's client: tests use it as a known difference.
-    """
-
-    techniques: tuple[str, ...] = tuple(
-        n for n in COMPARED if BY_NAME[n].response_ends != "at once"
-    )
-    rounds: int = 4  # the comparison's client connects first in every other one
-    seconds: float = 4.0  # of events, in each round
-    seed: int = 1
-    rtt: float = 0.0
-    http_client: str = "httpx"
+# Polling is left out: its delay depends on its phase, and it uses the same client as long polling.
+# The comparison's client connects first in every other round of `duration` seconds.
+TRIAL = Settings(
+    techniques=tuple(name for name in COMPARED if BY_NAME[name].response_ends != "at once"),
+    rate=20.0,
+    duration=4.0,
+    rounds=4,
+)
 
 
 async def self_check(
-    trial: Trial, application: str = APPLICATION
+    trial: Settings, application: str = APPLICATION
 ) -> tuple[list[Added], dict[str, float]]:
     """Return the delay added to each technique of `trial`, and the CPU of each HTTP client.
 
-    The CPU is in seconds for one publish, by the client's name.
-    The default omits polling: its delay depends on its phase, and it uses the same client as
-    long polling. Raises `ServerFailed`, `WorkerFailed`, `MeasurementFailed`.
+    The CPU is in seconds for one publish, by the client's name. The round trip of `trial` delays
+    only the comparison's client: tests use it as a known difference. Raises `ServerFailed`,
+    `WorkerFailed`, `MeasurementFailed`.
     """
     async with AsyncExitStack() as stack:
-        kinds = Publisher, Subscribers, MinimalClient
-        workers = await stack.enter_async_context(ForkServer(*kinds))
         url, _ = await stack.enter_async_context(local_server(application))
-        publisher = await stack.enter_async_context(workers.worker(Publisher))
+        publisher = await stack.enter_async_context(Worker(Publisher))
         server, http_cpu = MeasuredServer(url), {}
         for name in HTTP_CLIENTS:
             await server.open(publisher, name)
-            room = f"check-{secrets.token_hex(4)}"
-            await publisher.ask(Publisher.warm_up, room, SIZE)
-            events = [
-                await publisher.ask(Publisher.publish, room, -1, SIZE) for _ in range(PUBLISHES)
-            ]
-            http_cpu[name] = statistics.median(event.cpu for event in events)
+            await server.calibrate(publisher, trial.size, same_host=True)
+            http_cpu[name] = server.http_cpu
         await server.open(publisher, trial.http_client)
         added: list[Added] = []
-        for name in trial.techniques:
+        for adapter in trial.adapters:
             delays: list[tuple[float, float]] = []
             for number in range(trial.rounds):
-                delays += await _round(workers, name, url, publisher, trial, number)
+                delays += await _round(adapter, url, publisher, trial, number)
             minimal, tool = (statistics.median(column) for column in zip(*delays, strict=True))
-            added.append(Added(name, minimal, tool, Spread.of([b - a] for a, b in delays)))
+            later = Spread.of([b - a] for a, b in delays)
+            added.append(Added(adapter.name, minimal, tool, later))
     return added, http_cpu
 
 
 async def _round(
-    workers: ForkServer,
-    name: str,
-    url: str,
-    publisher: Worker[Publisher],
-    trial: Trial,
-    number: int,
+    adapter: Adapter, url: str, publisher: Worker[Publisher], trial: Settings, number: int
 ) -> Sequence[tuple[float, float]]:
     """Return the delays of each event to the minimal client and to the tool's."""
     room, clock = f"check-{secrets.token_hex(4)}", Clock()
-    path = BY_NAME[name].path.format(room=room)
-    settings = Settings(rtt=trial.rtt, http_client=trial.http_client)
-    config = ClientsConfig(Adapter.parse(name), settings, url, True, room)
-    async with (
-        workers.worker(MinimalClient) as minimal,
-        workers.worker(Subscribers, config) as tool,
-    ):
+    path = BY_NAME[adapter.technique].path.format(room=room)
+    config = ClientsConfig(adapter, trial, url, True, room)
+    async with Worker(MinimalClient) as minimal, Worker(Subscribers, config) as tool:
 
         async def open_minimal() -> None:
-            await minimal.ask(MinimalClient.open, name, url + path)
+            await minimal.ask(MinimalClient.open, adapter.technique, url + path)
             await _until_received(publisher, room, lambda: minimal.ask(MinimalClient.received))
 
         async def open_tool() -> None:
@@ -195,9 +170,9 @@ async def _round(
         openers = (open_tool, open_minimal) if number % 2 else (open_minimal, open_tool)
         for open_client in openers:
             await open_client()
-        times = arrival_times(RATE, trial.seconds, "poisson", trial.seed + number)
+        times = arrival_times(trial.rate, trial.duration, "poisson", trial.seed + number)
         start = time.monotonic() + LEAD
-        published = await publisher.ask(Publisher.run, room, start, times, 0, SIZE)
+        published = await publisher.ask(Publisher.run, room, start, times, 0, trial.size)
         await asyncio.sleep(LEAD + 2 * trial.rtt)
         by_minimal = dict(await minimal.ask(MinimalClient.close))
         samples, _ = await tool.ask(Subscribers.close)
@@ -216,10 +191,39 @@ async def _until_received(
     """Publish until a client has received something."""
     deadline = time.monotonic() + CONNECT_TIMEOUT
     while time.monotonic() < deadline:
-        await publisher.ask(Publisher.publish, room, -1, SIZE)
+        await publisher.ask(Publisher.publish, room, -1, TRIAL.size)
         await asyncio.sleep(0.1)
         if await received():
             return
     raise MeasurementFailed(
         _("No event arrived within {seconds} s.").format(seconds=f"{CONNECT_TIMEOUT:g}")
     )
+
+
+def delays(added: Sequence[Added]) -> Table:
+    table = Table(
+        _("Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)"),
+        (
+            *("", "n", _("minimal client"), _("this tool"), _("difference")),
+            *(_("per event"), _("interval of that")),
+        ),
+    )
+    for one in added:
+        lateness = one.later
+        table.add(
+            label(one.technique),
+            f"{lateness.count:,}",
+            f"{one.minimal * 1e3:.2f}",
+            f"{one.tool * 1e3:.2f}",
+            Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
+            f"{lateness.p50 * 1e3:+.2f}",
+            f"{lateness.low * 1e3:+.2f} … {lateness.high * 1e3:+.2f}",
+        )
+    return table
+
+
+def http_clients(cpu: Mapping[str, float]) -> Table:
+    table = Table(_("CPU of the HTTP clients"), ("", _("ms for one publish")))
+    for name, seconds in cpu.items():
+        table.add(name, f"{seconds * 1e3:.2f}")
+    return table

@@ -24,22 +24,22 @@ from .theory import NetworkPath, Sizes, Workload
 
 @dataclass(frozen=True)
 class Simulated:
-    """The model's result for one run. Delays of all deliveries in seconds, sorted.
+    """The model's result for one run. Delays of all deliveries in seconds, sorted; or none.
 
     `requests` is the mean number of a client's requests in the window, `empty` the share of them
-    without events; both are None for techniques without requests.
+    without events; both are NaN for techniques without requests.
     """
 
-    delays: tuple[float, ...]
-    requests: float | None = None
-    empty: float | None = None
+    delays: tuple[float, ...] = ()
+    requests: float = math.nan
+    empty: float = math.nan
 
     @property
     def mean(self) -> float:
-        return math.fsum(self.delays) / len(self.delays)
+        return math.fsum(self.delays) / len(self.delays) if self.delays else math.nan
 
     def quantile(self, share: float) -> float:
-        return quantile(self.delays, share)
+        return quantile(self.delays, share) if self.delays else math.nan
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Observed:
 
 def simulate(
     technique: str, workload: Workload, path: NetworkPath, sizes: Sizes, observed: Observed
-) -> Simulated | None:
-    """Simulate `technique` over the events of `observed`; None if there is no delivery."""
+) -> Simulated:
+    """Simulate `technique` over the events of `observed`."""
     model = _Model(workload, path, sizes, observed)
     match BY_NAME[technique].response_ends:
         case "at once":
@@ -87,11 +87,9 @@ def simulate(
             runs = [model.open(seed) for seed in range(observed.clients)]
     delays = tuple(sorted(delay for run in runs for delay in run.delays))
     if not delays:
-        return None
-    if not BY_NAME[technique].is_polled:
-        return Simulated(delays)
-    requests = sum(run.requests or 0.0 for run in runs)
-    empty = sum(run.empty or 0.0 for run in runs)
+        return Simulated()
+    requests = sum(run.requests for run in runs)
+    empty = sum(run.empty for run in runs)
     return Simulated(delays, requests / len(runs), empty / max(1.0, requests))
 
 
@@ -124,7 +122,7 @@ class _Model:
         # The phase comes from the run, the number of requests from the theory.
         first = bisect_left(request_times, observed.window[0])
         if first == len(request_times):
-            return Simulated(())
+            return Simulated((), 0, 0)
         period = self.workload.interval + path.round_trip
         requests = max(0, math.ceil((observed.window[1] - request_times[first]) / period))
         arrival = self._down((path.service / 2,), 0)

@@ -128,9 +128,10 @@ def interval_between_runs(medians: Sequence[float]) -> tuple[float, float]:
     return fmean(medians), student(number - 1) * stdev(medians) / math.sqrt(number)
 
 
-def mean_of_known(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+def mean_of_known(values: Iterable[float]) -> float:
+    """Return the mean of the values that are not NaN, or NaN."""
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
 
 
 def student(freedom: int) -> float:

@@ -16,12 +16,11 @@ from typing import Any
 from realtime_demo.tap.network import Network
 
 from .host import cores
-from .phase import Phase
+from .load import Mark, RequestProbe, SubscriberCounts
 from .plan import Adapter, Settings
 from .results import Cost, EventProbe, GeneratorFigures, Ledger, Measurement, Sample, Sent, spread
 from .simulation import Observed, Simulated, simulate
 from .statistics import Spread, interval_between_runs, mean_of_known
-from .subscribers import Mark, RequestProbe, SubscriberCounts
 from .theory import NetworkPath, Sizes, open_sizes, predict
 
 WEIGHED = 50  # clients: with fewer, a server's other memory hides that of its connections
@@ -35,7 +34,7 @@ class Window:
     """The events published in a window, and the counts at its ends.
 
     `refused` is the number of its events that the server rejected. `cpu` is the server's CPU
-    seconds in it, without publishing (None: unknown).
+    seconds in it, without publishing (NaN: unknown).
     """
 
     sent: tuple[Sent, ...]
@@ -45,25 +44,29 @@ class Window:
     event_size: float
     began: list[Mark]
     ended: list[Mark]
-    cpu: float | None
+    cpu: float
     generator: GeneratorFigures
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The observations of a phase.
+    """The observations of a phase: clients of one technique (`alone`) or of all in a room.
 
     `warmed` has the publication times of the events before the window, `memory` the bytes by
     which the server grew with its clients. `probes`, `samples` and `request_times` are by the
-    adapter's name, as from `phase.Clients`.
+    adapter's name, as from `measurement.Phase`.
     """
 
+    settings: Settings
+    room: str
+    tapped: bool
+    alone: bool
     warmed: Sequence[float]
     window: Window
     ends: Sequence[Mark]
     probes: Mapping[str, RequestProbe]
     event_probe: EventProbe
-    memory: int | None
+    memory: float
     samples: Mapping[str, Sequence[Sample]]
     request_times: Mapping[str, Sequence[Sequence[float]]]
 
@@ -75,12 +78,12 @@ def _counted(marks: Sequence[Mark], name: str) -> tuple[float, SubscriberCounts]
     return fmean(mark.time for mark in matching), counts
 
 
-def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement:
+def summarise(evidence: Evidence, adapter: Adapter) -> Measurement:
     """Return the measurement of `adapter`, with the theory's prediction for it."""
-    settings, window, name = phase.settings, evidence.window, adapter.name
+    settings, window, name = evidence.settings, evidence.window, adapter.name
     samples, probe = evidence.samples[name], evidence.probes.get(name)
-    sizes = _sizes(phase, adapter, evidence)
-    path, work = NetworkPath(settings.network if phase.target.tapped else Network()), list[float]()
+    sizes = _sizes(evidence, adapter)
+    path, work = NetworkPath(settings.network if evidence.tapped else Network()), list[float]()
     if probe is not None:
         path = replace(path, service=max(0.0, probe.seconds - path.network.rtt))
     if adapter.response_ends != "at once":
@@ -106,7 +109,7 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
         clients=settings.clients,
         ledger=Ledger.of(window.sent, samples, settings.clients, window.refused),
         **delays,
-        cost=_cost(phase, evidence, name),
+        cost=_cost(evidence, name),
         generator=window.generator,
         prediction=predict(adapter.technique, workload, path, sizes),
         simulated=simulate(adapter.technique, workload, path, sizes, observed),
@@ -123,17 +126,17 @@ def summarise(phase: Phase, adapter: Adapter, evidence: Evidence) -> Measurement
     )
 
 
-def _cost(phase: Phase, evidence: Evidence, name: str) -> Cost:
+def _cost(evidence: Evidence, name: str) -> Cost:
     """Return the costs between the window's beginning and its end."""
-    clients, window = phase.settings.clients, evidence.window
+    clients, window = evidence.settings.clients, evidence.window
     (start, began), (end, ended) = _counted(window.began, name), _counted(window.ended, name)
     deliveries = ended.received - began.received
     cost = Cost(end - start, len(window.sent) * clients, deliveries)
-    if phase.alone and window.cpu is not None and deliveries:
+    if evidence.alone and deliveries:
         cost = replace(cost, cpu=window.cpu / deliveries * 1_000)
-    if phase.alone and evidence.memory is not None and clients >= WEIGHED:
+    if evidence.alone and clients >= WEIGHED:
         cost = replace(cost, memory=evidence.memory / clients)
-    if not phase.target.tapped:
+    if not evidence.tapped:
         return cost
     wire = ended.wire - began.wire
     return replace(
@@ -163,10 +166,10 @@ def _push(
     return replace(path, push=push), [push] if jitter else work
 
 
-def _sizes(phase: Phase, adapter: Adapter, evidence: Evidence) -> Sizes:
+def _sizes(evidence: Evidence, adapter: Adapter) -> Sizes:
     event, identity = evidence.window.event_size, evidence.window.identity
     if not adapter.is_polled:
-        return open_sizes(adapter.technique, event, identity, len(phase.clients.room))
+        return open_sizes(adapter.technique, event, identity, len(evidence.room))
     if (probe := evidence.probes.get(adapter.name)) is None:
         return Sizes()
     # The probe's room was empty, so its cursor was shorter.
@@ -188,7 +191,8 @@ def merged(rounds: Sequence[Measurement], settings: Settings, network: Network) 
         return first
     sent, samples = _renumbered(rounds)
     service = fmean(one.service for one in rounds)
-    path = NetworkPath(network, service, mean_of_known(one.push for one in rounds))
+    pushes = [one.push for one in rounds if one.push is not None]
+    path = NetworkPath(network, service, fmean(pushes) if pushes else None)
     sizes = Sizes(*map(fmean, zip(*(astuple(one.sizes) for one in rounds), strict=True)))
     workload = replace(settings.workload, rate=len(sent) / settings.duration)
     delays: dict[str, Any] = {origin: _spread(rounds, sent, samples, origin) for origin in ORIGINS}
@@ -246,19 +250,15 @@ def _spread(
 
 
 def _merged_cost(rounds: Sequence[Cost]) -> Cost:
-    def total(name: str) -> Any:
-        values = [getattr(one, name) for one in rounds]
-        return None if None in values else sum(values)
-
+    added = {name: sum(getattr(one, name) for one in rounds) for name in ADDED}
     cost = Cost(
-        **{name: total(name) for name in ADDED},
+        **added,
         connections=rounds[-1].connections,
         memory=mean_of_known(one.memory for one in rounds),
     )
-    cpu = [one.cpu * one.deliveries for one in rounds if one.cpu is not None]
-    if len(cpu) < len(rounds) or not cost.deliveries:
+    if not cost.deliveries:
         return cost
-    return replace(cost, cpu=sum(cpu) / cost.deliveries)
+    return replace(cost, cpu=sum(one.cpu * one.deliveries for one in rounds) / cost.deliveries)
 
 
 def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
@@ -268,13 +268,10 @@ def _worst(rounds: Sequence[GeneratorFigures]) -> GeneratorFigures:
     return GeneratorFigures(max(busy), max(subscribers), max(late), max(behind), *texts)
 
 
-def _simulated(rounds: Sequence[Simulated | None]) -> Simulated | None:
-    known = [one for one in rounds if one is not None]
-    if len(known) < len(rounds):
-        return None
-    delays = tuple(sorted(delay for one in known for delay in one.delays))
-    if known[0].requests is None:  # a technique without requests
-        return Simulated(delays)
-    requests = sum(one.requests or 0.0 for one in known)
-    empty = sum((one.empty or 0.0) * (one.requests or 0.0) for one in known)
+def _simulated(rounds: Sequence[Simulated]) -> Simulated:
+    if not all(one.delays for one in rounds):
+        return Simulated()
+    delays = tuple(sorted(delay for one in rounds for delay in one.delays))
+    requests = sum(one.requests for one in rounds)
+    empty = sum(one.empty * one.requests for one in rounds)
     return Simulated(delays, requests, empty / requests if requests else 0.0)

@@ -168,15 +168,14 @@ class Sizes:
 class Prediction:
     """The predicted delay and cost of one client of a technique. Bytes are TCP payload."""
 
-    technique: str
     delay: Delay
-    requests_per_second: float
-    empty_share: float  # of the requests
-    requests_per_event: float
     up_per_event: float
     down_per_event: float
     idle_up: float  # bytes an hour without events
     idle_down: float
+    requests_per_second: float = 0.0
+    requests_per_event: float = 0.0
+    empty_share: float = 0.0  # of the requests
 
 
 def predict(
@@ -186,13 +185,13 @@ def predict(
     sizes = sizes or Sizes()
     match BY_NAME[technique].response_ends:
         case "at once":
-            return _polling(technique, workload, path, sizes)
+            return _polling(workload, path, sizes)
         case "with events":
-            return _long_polling(technique, workload, path, sizes)
-    return _open(technique, workload, path, sizes)
+            return _long_polling(workload, path, sizes)
+    return _open(workload, path, sizes)
 
 
-def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
+def _polling(workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     rate = workload.rate
     period = workload.interval + path.round_trip
     if workload.arrivals == "poisson":
@@ -204,12 +203,10 @@ def _polling(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
     )
     # A request arrives every T seconds; an event falls anywhere between two requests.
     delay = Delay((Component(1.0, start, (period, jitter)),))
-    return _of_requests(technique, delay, rate, period, empty, period, sizes)
+    return _of_requests(delay, rate, period, empty, period, sizes)
 
 
-def _long_polling(
-    technique: str, workload: Workload, path: NetworkPath, sizes: Sizes
-) -> Prediction:
+def _long_polling(workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     rate, gap, hold = workload.rate, path.again, workload.hold
     if workload.arrivals == "poisson":
         # For R between a response and the next request's arrival no request waits. The
@@ -233,24 +230,17 @@ def _long_polling(
     waited = Component(at_once, start, (path.fan, jitter))
     between = Component(1 - at_once, start + path.fan / 2, (gap, jitter))
     delay = Delay((waited, between))
-    return _of_requests(technique, delay, rate, cycle, empty, gap + hold, sizes)
+    return _of_requests(delay, rate, cycle, empty, gap + hold, sizes)
 
 
 def _of_requests(
-    technique: str,
-    delay: Delay,
-    rate: float,
-    cycle: float,
-    empty: float,
-    idle_cycle: float,
-    sizes: Sizes,
+    delay: Delay, rate: float, cycle: float, empty: float, idle_cycle: float, sizes: Sizes
 ) -> Prediction:
     """Predict a technique with a request in each `cycle`; without events, in each `idle_cycle`."""
     per_event = 1 / (rate * cycle)
     # An event has its share of heads and wrapping, and a comma unless it is the first of its batch.
     commas = max(0.0, 1 - per_event * (1 - empty))
     return Prediction(
-        technique=technique,
         delay=delay,
         requests_per_second=1 / cycle,
         empty_share=empty,
@@ -262,7 +252,7 @@ def _of_requests(
     )
 
 
-def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
+def _open(workload: Workload, path: NetworkPath, sizes: Sizes) -> Prediction:
     if workload.rate * sizes.event >= path.network.down.bandwidth:
         text = _(
             "Events of {size} bytes at a rate of {rate} a second exceed the bandwidth of "
@@ -278,11 +268,7 @@ def _open(technique: str, workload: Workload, path: NetworkPath, sizes: Sizes) -
     pings = 1 / (workload.rate * workload.ping)
     hourly_heartbeats, hourly_pings = 3600 / workload.heartbeat, 3600 / workload.ping
     return Prediction(
-        technique=technique,
         delay=Delay((Component(1.0, start, (path.fan, jitter)),)),
-        requests_per_second=0.0,
-        empty_share=0.0,
-        requests_per_event=0.0,
         up_per_event=heartbeats * sizes.up + pings * sizes.ping_up,
         down_per_event=sizes.event + heartbeats * sizes.down + pings * sizes.ping_down,
         idle_up=hourly_heartbeats * sizes.up + hourly_pings * sizes.ping_up,

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from realtime_demo.comparison.local_server import local_server
-from realtime_demo.comparison.workers import ROOT
+from realtime_demo.comparison.server import ROOT, local_server
 from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 

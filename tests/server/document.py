@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.publishing import provenance
 from benchmarks.results import BURST, KIB, LIMITED_LOAD, MIB, Results
+from benchmarks.scenarios import IdleCost, Polls, Stalled
 from realtime_demo.asgi_servers import SERVERS
 
 from .deviations import DEVIATIONS
@@ -26,9 +27,9 @@ def part(measured: dict[str, Any]) -> str:
 
 
 def _figures(measured: dict[str, Any], results: Results) -> str:
-    idle = {run.contestant: run for run in results.idle if run.valid}
-    stalled = {run.contestant: run for run in results.stalled if run.valid}
-    polls = {run.contestant: run for run in results.polls}
+    idle = {run.contestant: run for run in results.of(IdleCost) if run.valid}
+    stalled = {run.contestant: run for run in results.of(Stalled) if run.valid}
+    polls = {run.contestant: run for run in results.of(Polls)}
 
     def cost(name: str) -> str:
         run = results.fanout_of(name, LIMITED_LOAD)

@@ -17,7 +17,6 @@ import pytest
 from benchmarks import publishing, redis_cost
 from benchmarks.cli import part
 from benchmarks.contestants import BASELINE, CONTESTANT, CONTESTANTS, FANOUT, Contestant
-from benchmarks.fanout import Fanout, Load, fanout
 from benchmarks.framing import (
     EventStreamFraming,
     Framing,
@@ -31,15 +30,20 @@ from benchmarks.framing import (
     client_frame,
     text_of,
 )
-from benchmarks.ledger import DeliveryLedger, Tally
-from benchmarks.one_to_one import WARM_UP, one_to_one
 from benchmarks.plan import FULL, QUICK, steps
-from benchmarks.polls import empty_polls
-from benchmarks.results import LIMITED_LOAD, Results
+from benchmarks.results import LIMITED_LOAD, Results, rows
+from benchmarks.scenarios import (
+    WARM_UP,
+    Fanout,
+    Load,
+    Run,
+    empty_polls,
+    fanout,
+    one_to_one,
+    stalled,
+)
 from benchmarks.servers import running
-from benchmarks.stalled import stalled
-from benchmarks.subscribers import Subscriber, subscriber_group
-from benchmarks.tables import rows
+from benchmarks.subscribers import DeliveryLedger, Subscriber, Tally, subscriber_group
 from tests.server.deviations import DEVIATIONS
 from tests.support.program import ROOT
 from tests.support.waiting import BOUND, until
@@ -293,7 +297,7 @@ async def test_a_websocket_publishes_to_one_subscriber() -> None:
         run = await one_to_one(server, contestant, 20, "room")
     assert run.valid and run.ledger.received == 20 + WARM_UP, run
     assert 0 < run.median < BOUND
-    assert f"'{run.median * 1000:.2f}'" in table_of(Results(one_to_one=[run]))
+    assert f"'{run.median * 1000:.2f}'" in table_of(Results([run]))
 
 
 @pytest.mark.parametrize("name", ["tutorial", "polling"])
@@ -317,7 +321,7 @@ CLEAN = DeliveryLedger(1_000, 1_000)
 
 def run_of(contestant: Contestant, cpu: float, ledger: DeliveryLedger = CLEAN) -> Fanout:
     load = Load(LIMITED_LOAD, subscribers=500, rate=10, events=2)
-    return Fanout(contestant.name, load, ledger, cpu, seconds=1.0, load_cpu=0.1, receipts=1_000)
+    return Fanout(contestant.name, ledger, (), load, cpu, 1.0, load_cpu=0.1, receipts=1_000)
 
 
 def table_of(results: Results) -> str:
@@ -335,7 +339,7 @@ def table_of(results: Results) -> str:
 def test_cost_is_compared_within_one_run(
     baseline: float, ledger: DeliveryLedger, are_met: list[bool], words: str
 ) -> None:
-    runs = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ledger)]
+    runs: list[Run] = [run_of(BASELINE, baseline), run_of(CONTESTANT["websocket"], 0.1, ledger)]
     results = Results(runs)
     assert [limit.is_met for limit in results.limits] == are_met
     assert words in table_of(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.measurement import MeasurementFailed
 from realtime_demo.comparison.output import json_csv as document
-from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import Plan, Settings
 from realtime_demo.comparison.results import Ledger, Measurement, Result, Sample, Sent
 from realtime_demo.comparison.runner import run
-from realtime_demo.comparison.selfcheck import Trial, self_check
+from realtime_demo.comparison.selfcheck import TRIAL, self_check
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.ports import free_port
 from tests.support import broken_server, skewed_server
 from tests.support.live import LiveServer
@@ -116,7 +117,7 @@ async def test_adapters_measure_other_endpoints() -> None:
         measurements = result.configurations[0].measurements
         assert result.complete and result.same_host
         assert [measurement.technique for measurement in measurements] == list(paths)
-        assert all(measurement.cost.cpu is None for measurement in measurements), (
+        assert all(math.isnan(measurement.cost.cpu) for measurement in measurements), (
             "the server is not a process of the run"
         )
 
@@ -133,7 +134,7 @@ async def test_a_remote_servers_clock_offset_is_measured() -> None:
     assert 0 < result.clock_uncertainty < 1
     assert abs(result.clock_offset - skewed_server.AHEAD) <= result.clock_uncertainty
     for measurement in result.configurations[0].measurements:
-        assert measurement.cost.requests is None
+        assert math.isnan(measurement.cost.requests)
         assert -result.clock_uncertainty <= min(measurement.delays()) < skewed_server.AHEAD / 2
 
 
@@ -179,7 +180,7 @@ async def test_unreachable_server_is_reported_at_once(
 
 @repeated_after_a_stall(0.1)
 async def test_self_check_measures_an_added_delay() -> None:
-    trial = Trial(("websocket",), rounds=1, seconds=0.8, rtt=0.2)
+    trial = replace(TRIAL, techniques=("websocket",), rounds=1, duration=0.8, rtt=0.2)
     (added,), http_cpu = await self_check(trial)
     assert 0 < http_cpu["lean"] < http_cpu["httpx"]
     assert added.later.count >= 8 and added.minimal > 0

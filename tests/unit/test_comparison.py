@@ -29,6 +29,13 @@ from realtime_demo.comparison.http_client import (
     HttpxConnection,
     MeasuredClient,
 )
+from realtime_demo.comparison.load import (
+    Accepted,
+    ClientsConfig,
+    Publisher,
+    PublishFailed,
+    Subscribers,
+)
 from realtime_demo.comparison.output.charts import (
     LINE,
     WIDTH,
@@ -39,12 +46,11 @@ from realtime_demo.comparison.output.charts import (
     distribution,
     separate,
 )
-from realtime_demo.comparison.output.formatting import amount
 from realtime_demo.comparison.output.html import TEMPLATES
-from realtime_demo.comparison.phase import Clock
+from realtime_demo.comparison.output.tables import amount
 from realtime_demo.comparison.plan import SCENARIOS, Adapter, Settings, sweep
-from realtime_demo.comparison.publisher import Accepted, Publisher, PublishFailed
 from realtime_demo.comparison.results import Check, GeneratorFigures, Ledger, Sample, Sent
+from realtime_demo.comparison.server import Clock
 from realtime_demo.comparison.statistics import (
     Spread,
     blocks,
@@ -53,7 +59,6 @@ from realtime_demo.comparison.statistics import (
     quantile,
     student,
 )
-from realtime_demo.comparison.subscribers import ClientsConfig, Subscribers
 from tests.support.raw_server import Handler, request_of, serving_at
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent

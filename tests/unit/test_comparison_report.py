@@ -16,9 +16,8 @@ from realtime_demo.comparison.advice import Need, advise, load
 from realtime_demo.comparison.output import json_csv as document
 from realtime_demo.comparison.output.charts import LEFT, RIGHT, WIDTH
 from realtime_demo.comparison.output.findings import findings
-from realtime_demo.comparison.output.formatting import figure
 from realtime_demo.comparison.output.html import SWEEP_TITLES, page
-from realtime_demo.comparison.output.tables import Table, delays, tables
+from realtime_demo.comparison.output.tables import Table, delays, figure, tables
 from realtime_demo.comparison.output.terminal import render, show
 from realtime_demo.comparison.plan import COMPARED, SWEPT, Plan, Settings
 from realtime_demo.comparison.results import Configuration, EventProbe, Idle, Measurement, Result
@@ -81,7 +80,7 @@ def test_findings_of_a_sweep_name_the_configuration() -> None:
 
 
 def test_disagreement_names_its_configuration() -> None:
-    late = replace(a_round([5.0] * 20), simulated=None)
+    late = replace(a_round([5.0] * 20), simulated=Simulated())
     few, many = (replace(SETTINGS, clients=clients) for clients in (2, 60))
     texts = findings(result_of((few, a_round([0.5] * 20)), (many, late)))
     assert any(
@@ -127,7 +126,7 @@ def test_bytes_tolerate_one_ping_per_round() -> None:
 
 def test_empty_share_tolerates_one_request() -> None:
     """The window's edges may cut one of each client's 200 requests: two of 400."""
-    measured = replace(a_round([0.5] * 5), simulated=None)
+    measured = replace(a_round([0.5] * 5), simulated=Simulated())
     expected = replace(measured.prediction, empty_share=0.0)
     for empty, agrees in ((0, True), (2, True), (3, False), (6, False)):
         cost = replace(measured.cost, requests=400, empty=empty)
@@ -212,11 +211,11 @@ def test_tables_of_a_terminal_cut_no_word(width: int, language: str) -> None:
         )
         for name in COMPARED
     )
-    source, known = load()
+    _, known = load()
     with translation.override(language):
         printed = [
             *tables(Configuration(SETTINGS, measured)),
-            advise_command.costs(advise(Need(1_000_000, 50, 1.0), source, known)),
+            advise_command.costs(advise(Need(1_000_000, 50, 1.0), known)),
         ]
         for table in printed:
             console = Console(width=width, file=io.StringIO(), force_terminal=False)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
+import math
 
 import pytest
 
-from realtime_demo.comparison.phase import Phase
+from realtime_demo.comparison.load import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
-from realtime_demo.comparison.subscribers import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.summary import Evidence, Window, summarise
 from realtime_demo.tap import counters
 
@@ -35,38 +33,35 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
         event_size=150.0,
         began=marks(10.0),
         ended=marks(20.0, requests=10, empty=9 - len(warmed), received=1),
-        cpu=None,
+        cpu=math.nan,
         generator=GeneratorFigures(0.0, 0.0, 0.0, 0.0),
     )
     evidence = Evidence(
+        settings=SETTINGS,
+        room="r",
+        tapped=True,
+        alone=True,
         warmed=warmed,
         window=window,
         ends=window.ended,
         probes={"polling": PROBE},
         event_probe=EventProbe(),
-        memory=None,
+        memory=math.nan,
         samples={"polling": [Sample(0, 0, 15.4)]},
         request_times={"polling": [[0.4 + k for k in range(21)]]},
     )
-    phase = SimpleNamespace(
-        settings=SETTINGS,
-        clients=SimpleNamespace(room="r"),
-        target=SimpleNamespace(tapped=True),
-        alone=True,
-    )
-    return summarise(cast(Phase, phase), SETTINGS.adapters[0], evidence)
+    return summarise(evidence, SETTINGS.adapters[0])
 
 
 @pytest.mark.parametrize(("warmed", "empty"), [([], 0.9), ([9.7], 0.8), ([7.0, 9.7], 0.8)])
 def test_first_response_may_have_warm_up_events(warmed: list[float], empty: float) -> None:
     measurement = polled(warmed)
-    assert measurement.simulated is not None
     assert measurement.simulated.requests == 10
     assert measurement.simulated.empty == pytest.approx(empty)
     assert measurement.simulated.delays == pytest.approx((0.4,)), "only of the window's events"
     assert measurement.published.mean == pytest.approx(0.4)
     assert (measurement.cost.requests_per_event, measurement.ledger.received) == (10, 1)
-    assert measurement.cost.cpu is measurement.cost.memory is None
+    assert math.isnan(measurement.cost.cpu) and math.isnan(measurement.cost.memory)
     assert measurement.sizes.up == 100.0
 
 

@@ -19,9 +19,7 @@ EVER = (0.0, 1e9)
 def simulated(
     technique: str, workload: Workload, path: NetworkPath, observed: Observed
 ) -> Simulated:
-    simulation = run_simulation(technique, workload, path, Sizes(), observed)
-    assert simulation is not None
-    return simulation
+    return run_simulation(technique, workload, path, Sizes(), observed)
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 5, 50])
@@ -77,7 +75,7 @@ def test_bandwidth_and_jitter_keep_the_order() -> None:
     narrow = NetworkPath(Network(down=Link(bandwidth=1_000)))
     observed = Observed([0.0, 0.0, 1.0], 0, EVER, clients=1)
     simulation = run_simulation("sse", Workload(1), narrow, Sizes(event=100), observed)
-    assert simulation is not None and simulation.delays == pytest.approx([0.1, 0.1, 0.2])
+    assert simulation.delays == pytest.approx([0.1, 0.1, 0.2])
     uneven = NetworkPath(Network(down=Link(0.01, jitter=0.5)))
     events = [k * 0.001 for k in range(200)]
     delays = [
@@ -96,7 +94,9 @@ def test_work_is_drawn_from_the_probe() -> None:
     assert simulation.mean == pytest.approx(DOWN + 0.002, rel=0.01)
     for technique, published in (("sse", list[float]()), ("polling", [1.0])):
         observed = Observed(published, 0, EVER, 1)
-        assert run_simulation(technique, Workload(1), NetworkPath(), Sizes(), observed) is None
+        assert (
+            run_simulation(technique, Workload(1), NetworkPath(), Sizes(), observed) == Simulated()
+        )
 
 
 def test_event_waits_for_the_previous_event() -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .formatting import amount
+from .tables import amount
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 26, 42
@@ -66,14 +66,16 @@ def axis(values: Sequence[float], start: float, end: float, *, log: bool = False
 
 @dataclass(frozen=True)
 class Line:
-    """A series. `css` is a class with the technique's colour; `marks` draws points alone."""
+    """A series. `css` is a class with the technique's colour; `marks` draws points alone.
+
+    `name` is written beside the last point.
+    """
 
     name: str
     css: str
     points: Sequence[Point]
     predicted: bool = False
     marks: bool = False
-    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def chart(
 ) -> Chart:
     """Lay out a chart. `most` is the maximum of the vertical axis."""
     points = [point for line in lines for point in line.points]
-    margin = NAMES if any(line.named for line in lines) else RIGHT
+    margin = NAMES if any(line.name for line in lines) else RIGHT
     x = axis([point[0] for point in points], LEFT, WIDTH - margin, log=log_x)
     if most is not None:
         y = Axis(0.0, most, HEIGHT - BOTTOM, TOP)
@@ -148,7 +150,7 @@ def _names(lines: Sequence[Line], x: Axis, y: Axis) -> list[dict[str, str]]:
     wanted = [
         (y.place(line.points[-1][1]), x.place(line.points[-1][0]), line)
         for line in lines
-        if line.named and line.points
+        if line.name and line.points
     ]
     for name in sorted(wanted, key=lambda name: name[0]):
         near = (column for column in columns if abs(column[0][1] - name[1]) < NAMES)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from realtime_demo.comparison.results import Configuration, Measurement, Result
 from transports.registry import BY_NAME
 
-from .formatting import basics, figure, interval, label, milliseconds, size, withheld
+from .tables import basics, figure, interval, label, milliseconds, size, withheld
 
 WORST = 3  # disagreements listed as sentences; the tables have all
 
@@ -104,7 +106,7 @@ def _requests(configuration: Configuration) -> list[str]:
     sentences: list[str] = []
     for measurement in configuration.shown:
         cost = measurement.cost
-        if cost.requests_per_event is None or cost.empty_share is None:
+        if math.isnan(cost.empty_share):
             continue
         requests = _requests_each(cost.requests_per_event)
         if BY_NAME[measurement.technique].response_ends == "at once":
@@ -119,7 +121,7 @@ def _requests(configuration: Configuration) -> list[str]:
                 mean=milliseconds(measurement.published.mean),
                 predicted=milliseconds(measurement.prediction.delay.mean),
             )
-            if measurement.simulated is not None:
+            if measurement.simulated.delays:
                 mean = milliseconds(measurement.simulated.mean)
                 text += _(", {ms} ms for the events of this run").format(ms=mean)
             sentences.append(f"{text}.")
@@ -167,7 +169,7 @@ def _crowding(result: Result) -> list[str]:
 
 def _waiting(measurement: Measurement) -> str:
     text, server = _("{technique} about {waiting} of {mean} ms"), measurement.event_probe.server
-    if server is not None:
+    if not math.isnan(server):
         text += _(" (server {ms} ms)").format(ms=milliseconds(server / 2))
     waiting, mean = milliseconds(measurement.crowding), milliseconds(measurement.published.mean)
     return text.format(technique=label(measurement.name), waiting=waiting, mean=mean)
@@ -179,9 +181,9 @@ def _where(configuration: Configuration) -> str:
 
 def _idle(configuration: Configuration) -> list[str]:
     transfers = sorted(
-        (measurement.idle_up + measurement.idle_down, label(measurement.name))
+        (measurement.idle.up + measurement.idle.down, label(measurement.name))
         for measurement in configuration.shown
-        if measurement.idle_up is not None and measurement.idle_down is not None
+        if not math.isnan(measurement.idle.seconds)
     )
     if len(transfers) < 2:
         return []

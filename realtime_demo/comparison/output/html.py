@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -19,8 +20,7 @@ from transports.registry import BY_NAME, TECHNIQUES
 
 from .charts import Chart, Line, chart, curve, distribution, geometric_steps
 from .findings import findings
-from .formatting import describe, http_cost, label, rate
-from .tables import css_of, repeated, summary, tables
+from .tables import css_of, describe, http_cost, label, rate, repeated, summary, tables
 
 # Titles of the axis and of the chart of the settings that can be swept.
 SWEEP_TITLES = {
@@ -93,7 +93,7 @@ def _sweep(result: Result, name: str) -> Chart:
     measured, predicted = list[Line](), list[Line]()
     for (line_name, css), places in points.items():
         of_theory = [(value, mean) for value, _, mean in places]
-        predicted.append(Line(line_name, f"{css} own", of_theory, predicted=True, named=False))
+        predicted.append(Line("", f"{css} own", of_theory, predicted=True))
         measured.append(Line(line_name, css, [place[:2] for place in places], marks=True))
     axis_title, title = SWEEP_TITLES[name]
     return chart(
@@ -118,15 +118,15 @@ def _trade(result: Result) -> Chart:
     for configuration in result.configurations:
         for measurement in configuration.shown:
             cost = measurement.cost
-            if cost.requests is None:
+            if math.isnan(cost.requests):
                 continue
             an_hour = cost.requests / measurement.clients / cost.seconds * 3600
             # An open connection has one request: place it at the chart's left edge.
             place = (max(an_hour, 30.0), measurement.published.mean * 1e3)
             name = label(measurement.name)
-            named = all(line.name != name for line in lines)  # name each line only once
-            css = css_of(measurement.technique)
-            lines.append(Line(name, css, [place], marks=True, named=named))
+            if any(line.name == name for line in lines):
+                name = ""  # name each line only once
+            lines.append(Line(name, css_of(measurement.technique), [place], marks=True))
     return chart(
         _("Delay against overhead"),
         _("requests an hour from one client"),
@@ -155,7 +155,7 @@ def _growth(result: Result) -> list[Chart]:
     points: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for configuration in result.configurations:
         for one in configuration.shown:
-            if one.cost.cpu is not None:
+            if not math.isnan(one.cost.cpu):
                 share = one.cost.cpu / 1_000 * one.cost.deliveries / one.cost.seconds * 100
                 points[one.name].append((one.clients, share))
     if not points:
@@ -165,7 +165,7 @@ def _growth(result: Result) -> list[Chart]:
         clients, share = places[-1]
         ends = [(float(n), share / clients * n) for n in (1, 10, 100, 1_000, 10_000)]
         lines.append(Line(label(name), f"{css_of(name)} own", ends, predicted=True))
-        lines.append(Line(name, css_of(name), places, marks=True, named=False))
+        lines.append(Line("", css_of(name), places, marks=True))
     drawn = chart(
         _("Growth with clients"),
         _("clients"),
@@ -189,7 +189,7 @@ def _distribution(measurement: Measurement) -> Chart | None:
     delay = measurement.prediction.delay
     # The longest delays would compress the rest of the chart; the table has them.
     high = max(quantile(ordered, 0.95) * 1.2, delay.longest * 1e3 * 1.08)
-    if measurement.simulated is not None:
+    if measurement.simulated.delays:
         predicted = _within([delay * 1e3 for delay in measurement.simulated.delays], high)
     else:
         predicted = curve(lambda x: delay.cdf(x / 1e3), high)
@@ -206,8 +206,8 @@ def _distribution(measurement: Measurement) -> Chart | None:
         _("delay in ms"),
         _("share of deliveries"),
         [
-            Line("measured", css, _within(ordered, high), named=False),
-            Line("predicted", css, predicted, predicted=True, named=False),
+            Line("", css, _within(ordered, high)),
+            Line("", css, predicted, predicted=True),
         ],
         caption=caption,
         most=1.0,

@@ -59,25 +59,22 @@ def read(path: Path, parse: Callable[[dict[str, Any]], T]) -> T:
     file, unless it is a result with a configuration.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         message = _("{path}: expected a readable result of compare --json; got {strerror}.")
         raise ValueError(message.format(path=path, strerror=error.strerror)) from error
-    except UnicodeDecodeError as error:
-        message = _("{path}: expected a result of compare --json; got bytes that are not UTF-8.")
-        raise ValueError(message.format(path=path)) from error
     try:
-        document = json.loads(text)
+        document = json.loads(content)
         if not document["configurations"]:
             raise ValueError("no configuration")
         return parse(document)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            _(
-                "{path}: expected a result of compare --json or --summary; got {text} ({kind}: "
-                "{error})."
-            ).format(path=path, text=repr(text[:40]), kind=type(error).__name__, error=error)
-        ) from error
+        message = _(
+            "{path}: expected a result of compare --json or --summary; got {text} ({kind}: "
+            "{error})."
+        )
+        text, kind = repr(content[:40].decode("utf-8", "replace")), type(error).__name__
+        raise ValueError(message.format(path=path, text=text, kind=kind, error=error)) from error
 
 
 def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
         members |= {
             "delay": {name: asdict(getattr(measurement, name)) for name in ORIGINS},
             "cost": {**asdict(cost), **{name: getattr(cost, name) for name in PER_EVENT}},
-            "idle_bytes_an_hour": {"up": measurement.idle_up, "down": measurement.idle_down},
+            "idle_bytes_an_hour": {"up": measurement.idle.up, "down": measurement.idle.down},
             "sizes": asdict(measurement.sizes),
             "service": measurement.service,
             "request": measurement.request,
@@ -104,7 +101,7 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
                 "server": measurement.event_probe.server,
                 "clients": measurement.event_probe.clients,
             },
-            "crowding": None if measurement.event_probe.clients is None else measurement.crowding,
+            "crowding": measurement.crowding,
             "event_bytes": measurement.event_bytes,
             "predicted": [check.document() for check in measurement.comparison()],
         }
@@ -146,16 +143,24 @@ def rows(result: Result) -> list[dict[str, Any]]:
                 row[f"{prefix}{name}"] = value if name == "count" else value * 1e3
         row |= {name: getattr(cost, name) for name in PER_EVENT}
         row |= {
-            "idle_up_per_hour": measurement.idle_up,
-            "idle_down_per_hour": measurement.idle_down,
+            "idle_up_per_hour": measurement.idle.up,
+            "idle_down_per_hour": measurement.idle.down,
             "connections": cost.connections,
             "reconnects": cost.reconnects,
-            "cpu_ms_per_1000": None if cost.cpu is None else cost.cpu * 1e3,
+            "cpu_ms_per_1000": cost.cpu * 1e3,
             "memory_per_connection": cost.memory,
             "predicted_mean_ms": measurement.prediction.delay.mean * 1e3,
             "predicted_requests_per_event": measurement.prediction.requests_per_event,
         }
     return result_rows
+
+
+def as_json(result: Result) -> str:
+    return json.dumps(document(result))
+
+
+def as_summary(result: Result) -> str:
+    return json.dumps(document(result, samples=False), indent=1) + "\n"
 
 
 def as_csv(result: Result) -> str:

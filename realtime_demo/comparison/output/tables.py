@@ -1,23 +1,22 @@
-"""The tables of a result, for the terminal and the report."""
+"""The tables of a result, and the format of figures, for the terminal and the report."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import Configuration, Measurement, Result
-from realtime_demo.comparison.selfcheck import Added
 from realtime_demo.comparison.statistics import interval_between_runs
 from transports.registry import BY_NAME
 
-from .formatting import DASH, describe, figure, interval, label, milliseconds, number, size
-
 Tone = Literal["", "good", "fair", "bad"]
+DASH = "\N{EN DASH}"
 
 # The reasons for unknown figures.
 TEN = gettext_noop("needs 10 events of each technique")
@@ -139,11 +138,11 @@ def summary(configuration: Configuration) -> Table:
 
     def wire(measurement: Measurement) -> str:
         cost = measurement.cost
-        return number(_sum(cost.up_per_event, cost.down_per_event), ",.0f")
+        return number(cost.up_per_event + cost.down_per_event, ",.0f")
 
     def idle(measurement: Measurement) -> str:
-        total = _sum(measurement.idle_up, measurement.idle_down)
-        return DASH if total is None else size(total)
+        total = measurement.idle.up + measurement.idle.down
+        return DASH if math.isnan(total) else size(total)
 
     return _of_figures(
         configuration,
@@ -162,10 +161,6 @@ def summary(configuration: Configuration) -> Table:
 
 def _interval(measurement: Measurement) -> str:
     return interval(measurement.intended.low, measurement.intended.high)
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
 
 
 def ledger(configuration: Configuration) -> Table:
@@ -214,22 +209,18 @@ def costs(configuration: Configuration) -> Table:
         (_("empty"), TAPPED, lambda m: number(m.cost.empty_share, ".0%")),
         (_("bytes up"), TAPPED, lambda m: number(m.cost.up_per_event, ",.0f")),
         (_("bytes down"), TAPPED, lambda m: number(m.cost.down_per_event, ",.0f")),
-        (_("idle up"), IDLE, lambda m: number(m.idle_up, ",.0f")),
-        (_("idle down"), IDLE, lambda m: number(m.idle_down, ",.0f")),
+        (_("idle up"), IDLE, lambda m: number(m.idle.up, ",.0f")),
+        (_("idle down"), IDLE, lambda m: number(m.idle.down, ",.0f")),
         (_("reconnects"), TAPPED, lambda m: number(m.cost.reconnects)),
     )
 
 
 def server(configuration: Configuration) -> Table:
-    def kibibytes(measurement: Measurement) -> str:
-        memory = measurement.cost.memory
-        return number(None if memory is None else memory / 1024, ",.0f")
-
     return _of_figures(
         configuration,
         _("Server; CPU ms of one event to all clients"),
         (_("connections"), TAPPED, lambda m: number(m.cost.connections)),
-        (_("KiB a connection"), SMALL, kibibytes),
+        (_("KiB a connection"), SMALL, lambda m: number(m.cost.memory / 1024, ",.0f")),
         (_("CPU ms for 1,000 deliveries"), LOCAL, lambda m: milliseconds(m.cost.cpu)),
         (_("server, an event"), PROBED, lambda m: milliseconds(m.event_probe.server)),
         (_("clients, an event"), PROBED, lambda m: milliseconds(m.event_probe.clients)),
@@ -281,7 +272,7 @@ def predictions(configuration: Configuration) -> Table:
                 name,
                 f"{_(check.name)} {check.unit}".strip(),
                 figure(check.predicted),
-                DASH if check.simulated is None else figure(check.simulated),
+                figure(check.simulated),
                 figure(check.measured),
                 figure(check.difference, "+"),
                 verdict,
@@ -292,30 +283,112 @@ def predictions(configuration: Configuration) -> Table:
     )
 
 
-def self_check(added: Sequence[Added]) -> Table:
-    table = Table(
-        _("Delay added by this tool: medians in ms, on the same events (allowed: below 0.5)"),
-        (
-            *("", "n", _("minimal client"), _("this tool"), _("difference")),
-            *(_("per event"), _("interval of that")),
-        ),
+# --- Figures and settings as text --------------------------------------------------------
+
+
+def label(name: str) -> str:
+    return _(BY_NAME[name].label) if name in BY_NAME else name
+
+
+def milliseconds(seconds: float) -> str:
+    """Format seconds as milliseconds with the significant digits."""
+    if math.isnan(seconds):
+        return DASH
+    value = seconds * 1e3
+    return f"{value:.1f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def interval(low: float, high: float) -> str:
+    return f"{milliseconds(low)}{DASH}{milliseconds(high)}"
+
+
+def number(value: float | None, form: str = ".3g") -> str:
+    return DASH if value is None or math.isnan(value) else f"{value:{form}}"
+
+
+def figure(value: float, sign: str = "") -> str:
+    """Format `value` with three significant digits and no exponent."""
+    if math.isnan(value):
+        return DASH
+    if abs(value) >= 100:
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.3g}" if abs(value) >= 0.0005 else "0"
+
+
+def size(value: float) -> str:
+    """Format bytes in the unit that leaves three digits: 980 B, 1.23 MB."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.0f} B"
+
+
+def amount(value: float) -> str:
+    """Format a round value briefly: 0.01, 20, 5k, 2M."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:g}{unit}"
+    return f"{value:g}"
+
+
+def describe(configuration: Configuration) -> str:
+    """Describe the settings of a configuration."""
+    settings, measured = configuration.settings, _("{seconds} s measured, {arrivals} arrivals")
+    arrivals = _("Poisson") if settings.arrivals == "poisson" else _("fixed")
+    parts = basics(configuration)
+    parts.append(measured.format(seconds=f"{settings.duration:g}", arrivals=arrivals))
+    if settings.jitter:
+        parts.append(_("jitter {ms} ms").format(ms=f"{settings.jitter * 1e3:g}"))
+    if not math.isinf(settings.bandwidth):
+        parts.append(f"{settings.bandwidth / 1e3:g} kB/s")
+    return ", ".join([*parts, _("seed {seed}").format(seed=settings.seed)])
+
+
+def basics(configuration: Configuration) -> list[str]:
+    """Describe the settings in which the configurations of a sweep differ."""
+    settings = configuration.settings
+    return [
+        clients(settings.clients),
+        rate(settings.rate),
+        _("polling every {interval} s").format(interval=f"{settings.interval:g}"),
+        _("rtt {ms} ms").format(ms=f"{settings.rtt * 1e3:g}"),
+    ]
+
+
+def clients(number: int) -> str:
+    return ngettext("{number} client", "{number} clients", number).format(number=f"{number:,}")
+
+
+def rate(number: float) -> str:
+    """Format events a second."""
+    plural = 1 if number == 1 else 2
+    return ngettext("{number} event/s", "{number} events/s", plural).format(number=f"{number:g}")
+
+
+def http_cost(result: Result) -> str:
+    """Describe the HTTP client, and its CPU for one publish."""
+    clients = ", ".join(sorted({one.settings.http_client for one in result.configurations}))
+    return _("{clients}: {cpu} ms of CPU a publish; delays include the client's work").format(
+        clients=clients, cpu=f"{result.http_cpu * 1e3:.2f}"
     )
-    for one in added:
-        lateness = one.later
-        table.add(
-            label(one.technique),
-            f"{lateness.count:,}",
-            f"{one.minimal * 1e3:.2f}",
-            f"{one.tool * 1e3:.2f}",
-            Cell(f"{(one.tool - one.minimal) * 1e3:+.2f}", "good" if one.within else "bad"),
-            f"{lateness.p50 * 1e3:+.2f}",
-            f"{lateness.low * 1e3:+.2f} … {lateness.high * 1e3:+.2f}",
-        )
-    return table
 
 
-def http_clients(cpu: Mapping[str, float]) -> Table:
-    table = Table(_("CPU of the HTTP clients"), ("", _("ms for one publish")))
-    for name, seconds in cpu.items():
-        table.add(name, f"{seconds * 1e3:.2f}")
-    return table
+def withheld(result: Result) -> list[str]:
+    """Return warnings about withheld figures, failed publishes and clients that stopped."""
+    warnings: list[str] = []
+    for _configuration, measurement in result.measurements:
+        name, generator = label(measurement.name), measurement.generator
+        if reason := measurement.bottleneck:
+            text = _("{name}: figures withheld: {reason}.")
+            warnings.append(text.format(name=name, reason=reason))
+        if number := len(generator.failures):
+            text = ngettext(
+                "{name}: {number} publish failed: {error}",
+                "{name}: {number} publishes failed: {error}",
+                number,
+            )
+            warnings.append(text.format(name=name, number=number, error=generator.failures[0]))
+        if generator.errors:
+            text = _("{name}: a client stopped: {error}")
+            warnings.append(text.format(name=name, error=generator.errors[0]))
+    return warnings

@@ -15,8 +15,7 @@ from rich.text import Text
 from realtime_demo.comparison.plan import Progress
 from realtime_demo.comparison.results import Result
 
-from .formatting import describe, http_cost, label, milliseconds, withheld
-from .tables import Table, repeated, tables
+from .tables import Table, describe, http_cost, label, milliseconds, repeated, tables, withheld
 
 PHASES = {
     "starting": gettext_noop("starting"),

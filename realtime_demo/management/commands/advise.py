@@ -13,19 +13,30 @@ from django.utils.translation import gettext_noop
 from rich.console import Console
 from rich.text import Text
 
-from realtime_demo.comparison.advice import REFERENCE, Advice, Need, advise, assumptions, load
-from realtime_demo.comparison.output.formatting import (
+from realtime_demo.comparison.advice import (
+    GIB,
+    REFERENCE,
+    Advice,
+    Machine,
+    Need,
+    Scale,
+    advise,
+    assumptions,
+    load,
+    scale,
+)
+from realtime_demo.comparison.output.tables import (
     DASH,
+    Cell,
+    Table,
+    Tone,
     amount,
     clients,
     milliseconds,
     number,
     rate,
 )
-from realtime_demo.comparison.output.tables import Cell, Table, Tone
 from realtime_demo.comparison.output.terminal import render
-from realtime_demo.comparison.scale import GIB, Machine, Scale, scale
-from realtime_demo.comparison.scale import load as load_redis
 from transports.command_line import TranslatedCommand
 
 # Option, type, default, help text.
@@ -40,12 +51,12 @@ OPTIONS: tuple[tuple[str, type, float | None, str], ...] = (
     ("memory", float, 32.0, gettext_noop("memory of a machine, in GiB (32)")),
     ("network", float, 10.0, gettext_noop("network of a machine, in Gbit/s (10)")),
 )
-CONDITIONS = (
-    ("buffering", gettext_noop("proxies buffer responses")),
-    ("no-websocket", gettext_noop("proxies reject upgrades")),
-    ("battery", gettext_noop("clients run on a battery")),
-    ("talkative", gettext_noop("clients send as often as they receive")),
-)
+CONDITIONS = {
+    "buffering": gettext_noop("proxies buffer responses"),
+    "no_websocket": gettext_noop("proxies reject upgrades"),
+    "battery": gettext_noop("clients run on a battery"),
+    "talkative": gettext_noop("clients send as often as they receive"),
+}
 
 
 class Command(TranslatedCommand):
@@ -55,8 +66,9 @@ class Command(TranslatedCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         for name, kind, default, text in OPTIONS:
             parser.add_argument(f"--{name}", type=kind, default=default, help=_(text))
-        for name, text in CONDITIONS:
-            parser.add_argument(f"--{name}", action="store_true", help=_(text))
+        for name, text in CONDITIONS.items():
+            option = f"--{name.replace('_', '-')}"
+            parser.add_argument(option, action="store_true", help=_(text))
         parser.add_argument(
             "--measurements",
             default=str(REFERENCE),
@@ -66,16 +78,14 @@ class Command(TranslatedCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            conditions = {name: options[name] for name in CONDITIONS}
             need = Need(
-                clients=options["clients"],
-                rate=options["rate"],
-                tolerated=options["tolerate"] / 1e3,
-                rtt=options["rtt"] / 1e3,
-                size=options["size"],
-                buffering=options["buffering"],
-                no_websocket=options["no_websocket"],
-                battery=options["battery"],
-                talkative=options["talkative"],
+                options["clients"],
+                options["rate"],
+                options["tolerate"] / 1e3,
+                options["rtt"] / 1e3,
+                options["size"],
+                **conditions,
             )
             machine = Machine(options["cores"], options["memory"] * GIB, options["network"] * 1e9)
             if options["rooms"] < 1:
@@ -90,17 +100,22 @@ class Command(TranslatedCommand):
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(width=110, highlight=False)
-        advice, redis = advise(need, source, measured), load_redis()
+        advice = advise(need, measured)
         deployments = {
-            option.label: scale(need, option, options["rooms"], machine, redis)
+            option.label: scale(need, option, options["rooms"], machine)
             for option in advice.options
         }
-        show(console, advice, deployments)
+        show(console, need, source, advice, deployments)
 
 
-def show(console: Console, advice: Advice, deployments: Mapping[str, Scale | None]) -> None:
+def show(
+    console: Console,
+    need: Need,
+    source: str,
+    advice: Advice,
+    deployments: Mapping[str, Scale | None],
+) -> None:
     """Print the advice, the costs of each technique, the sources and the assumptions."""
-    need = advice.need
     heading = Text(advice.reason, style="bold")
     if advice.choice is not None:
         name = advice.choice.label
@@ -126,7 +141,7 @@ def show(console: Console, advice: Advice, deployments: Mapping[str, Scale | Non
     console.print()
     console.print(_("Sources"), style="bold")
     console.print(_("F  a formula of docs/theory.md, with sizes and seconds of work from M"))
-    console.print(f"M  {advice.source}")
+    console.print(f"M  {source}")
     console.print(_("R  Redis' CPU for a publish, measured by benchmarks.cluster_cost"))
     console.print(_("A  an assumption below"))
     console.print()

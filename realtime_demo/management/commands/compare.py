@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import math
 import shlex
 import sys
@@ -24,12 +23,12 @@ from rich.live import Live
 
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.command_line import output_file
+from realtime_demo.comparison import selfcheck
 from realtime_demo.comparison.http_client import HTTP_CLIENTS
-from realtime_demo.comparison.local_server import ServerFailed
-from realtime_demo.comparison.output import html, json_csv, tables
+from realtime_demo.comparison.measurement import MeasurementFailed
+from realtime_demo.comparison.output import html, json_csv
 from realtime_demo.comparison.output import terminal as screen
 from realtime_demo.comparison.papers import PAPERS, table
-from realtime_demo.comparison.phase import MeasurementFailed
 from realtime_demo.comparison.plan import (
     SCENARIOS,
     SWEPT,
@@ -42,7 +41,7 @@ from realtime_demo.comparison.plan import (
 )
 from realtime_demo.comparison.results import Result
 from realtime_demo.comparison.runner import run
-from realtime_demo.comparison.selfcheck import Trial, self_check
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.comparison.theory import DoesNotFit
 from realtime_demo.comparison.workers import WorkerFailed
 from realtime_demo.progress import progress
@@ -65,14 +64,32 @@ OPTIONS = (
     ("seed", 1, gettext_noop("seed of the schedule")),
 )
 CHOOSING = ("scenario", "techniques", "adapter")
-OUTPUT_OPTIONS = {
-    "json": gettext_noop("write the result with all samples"),
-    "summary": gettext_noop("write the result without samples, for `advise --measurements`"),
-    "csv": gettext_noop("write a table"),
-    "report": gettext_noop("write a self-contained HTML page"),
+# Help text of an option, and the text that it writes.
+OUTPUTS: dict[str, tuple[str, Callable[[Result], str]]] = {
+    "json": (gettext_noop("write the result with all samples"), json_csv.as_json),
+    "summary": (
+        gettext_noop("write the result without samples, for `advise --measurements`"),
+        json_csv.as_summary,
+    ),
+    "csv": (gettext_noop("write a table"), json_csv.as_csv),
+    "report": (gettext_noop("write a self-contained HTML page"), html.page),
 }
 FAILURES = (ServerFailed, WorkerFailed, MeasurementFailed, DoesNotFit, OSError)
 PROGRESS_INTERVAL = 5.0  # seconds between lines of progress without a terminal
+
+
+def is_server(url: str) -> bool:
+    """Return whether `url` is a valid base URL."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:  # an invalid address or port
+        return False
+
+
+def saved_settings(document: dict[str, Any]) -> tuple[Settings, ...]:
+    """Return the settings in a result of `compare --json`."""
+    return tuple(Settings.from_document(each["settings"]) for each in document["configurations"])
 
 
 class Command(TranslatedCommand):
@@ -141,7 +158,7 @@ class Command(TranslatedCommand):
             metavar="N",
             help=_("measure everything N times with new clients, to compare the runs"),
         )
-        for name, text in OUTPUT_OPTIONS.items():
+        for name, (text, _written) in OUTPUTS.items():
             parser.add_argument(f"--{name}", type=output_file, metavar="FILE", help=_(text))
         parser.add_argument(
             "--rerun", type=Path, metavar="FILE", help=_("use the settings of a file from --json")
@@ -166,16 +183,9 @@ class Command(TranslatedCommand):
         if options["paper"]:
             for configuration in result.configurations:
                 console.print(screen.render(console, table(options["paper"], configuration)))
-        summary = json_csv.document(result, samples=False)
-        written: dict[str, Callable[[], str]] = {
-            "json": lambda: json.dumps(json_csv.document(result)),
-            "summary": lambda: json.dumps(summary, indent=1) + "\n",
-            "csv": lambda: json_csv.as_csv(result),
-            "report": lambda: html.page(result),
-        }
-        for name, text in written.items():
+        for name, (_help, written) in OUTPUTS.items():
             if options[name]:
-                options[name].write_text(text(), encoding="utf-8")
+                options[name].write_text(written(result), encoding="utf-8")
                 written_to = _("Written: {file}").format(file=options[name])
                 console.print(written_to, soft_wrap=True)
         if not result.complete:
@@ -192,16 +202,16 @@ class Command(TranslatedCommand):
     def self_check(self, plan: Plan) -> None:
         """Print the delay that the comparison adds. Raises `CommandError` if it is too long."""
         settings = plan.configurations[0]
-        trial = Trial(seed=settings.seed, http_client=settings.http_client)
+        trial = replace(selfcheck.TRIAL, seed=settings.seed, http_client=settings.http_client)
         try:
             with progress(Console(stderr=True)) as show_step:
                 show_step(_("Measuring the tool's own cost for about 90 s …"))
-                added, http_cpu = asyncio.run(self_check(trial, plan.application))
+                added, http_cpu = asyncio.run(selfcheck.self_check(trial, plan.application))
         except FAILURES as error:
             raise CommandError(str(error)) from error
         console = self.printer()
-        console.print(screen.render(console, tables.self_check(added)))
-        console.print(screen.render(console, tables.http_clients(http_cpu)))
+        console.print(screen.render(console, selfcheck.delays(added)))
+        console.print(screen.render(console, selfcheck.http_clients(http_cpu)))
         if not all(one.within for one in added):
             raise CommandError(_("The comparison adds 0.5 ms or more: the machine may be busy."))
 
@@ -215,9 +225,7 @@ class Command(TranslatedCommand):
                         _("--paper chooses the workload; also got --{name}.").format(name=name)
                     )
             settings = PAPERS[options["paper"]].settings
-        saved: tuple[Settings, ...] = ()
-        if options["rerun"]:
-            saved = self.saved(options["rerun"])
+        saved = json_csv.read(options["rerun"], saved_settings) if options["rerun"] else ()
         units = {name: unit for name, unit, _help in OPTIONS}
         changes: dict[str, Any] = {
             name: options[name] * units[name] if name in units else options[name]
@@ -242,28 +250,17 @@ class Command(TranslatedCommand):
         for text in options["sweep"]:
             name, _equals, values = text.partition("=")
             try:
-                numbers = tuple(float(value) for value in values.split(","))
+                numbers = [float(value) for value in values.split(",")]
             except ValueError:
-                raise ValueError(
-                    _("--sweep must be as rtt=0,50,200; got {text}.").format(text=repr(text))
-                ) from None
+                message = _("--sweep must be as rtt=0,50,200; got {text}.")
+                raise ValueError(message.format(text=repr(text))) from None
             names.append(name)
-            configurations = [
-                configuration
-                for settings in configurations
-                for configuration in sweep(settings, name, numbers)
-            ]
+            configurations = [each for one in configurations for each in sweep(one, name, numbers)]
         for configuration in configurations:
             configuration.check_predictable()
-        if options["server"]:
-            try:
-                parts = urlsplit(options["server"])
-                usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-            except ValueError:  # an invalid address or port
-                usable = False
-            if not usable:
-                text = _("--server must be as http://host:port; got {server}.")
-                raise ValueError(text.format(server=repr(options["server"])))
+        if options["server"] and not is_server(options["server"]):
+            text = _("--server must be as http://host:port; got {server}.")
+            raise ValueError(text.format(server=repr(options["server"])))
         if options["repeat"] < 1:
             text = _("--repeat must be 1 or more; got {repeat}.")
             raise ValueError(text.format(repeat=options["repeat"]))
@@ -288,18 +285,6 @@ class Command(TranslatedCommand):
                 )
             )
         return plan
-
-    @staticmethod
-    def saved(path: Path) -> tuple[Settings, ...]:
-        """Return the settings in a result of `compare --json`. Raises `ValueError`."""
-
-        def settings(document: dict[str, Any]) -> tuple[Settings, ...]:
-            return tuple(
-                Settings.from_document(configuration["settings"])
-                for configuration in document["configurations"]
-            )
-
-        return json_csv.read(path, settings)
 
     def run_with_progress(self, plan: Plan) -> Result:
         """Run `plan`, with its progress on the terminal if there is configuration."""

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime_demo.command_line import output_directory
-from realtime_demo.comparison.local_server import ServerFailed
+from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.notes.claims import CLAIMS, Claim
 from realtime_demo.notes.laboratory import Laboratory
 from realtime_demo.notes.observation import Observation

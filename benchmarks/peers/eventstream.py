@@ -1,6 +1,18 @@
-"""Routes: `/events/<room>/` streams a room's events; a POST to `/publish/<room>/` sends one."""
+"""A Django project with an endpoint of django-eventstream and a view that sends an event."""
+# ruff: noqa: E402 (Django is set up before its parts are imported)
 
 import json
+
+from django.conf import settings
+
+from benchmarks.peers import SETTINGS
+
+APPS = [*SETTINGS["INSTALLED_APPS"], "django_eventstream"]
+settings.configure(**{**SETTINGS, "INSTALLED_APPS": APPS, "ROOT_URLCONF": __name__})
+
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()
 
 import django_eventstream
 from django.http import HttpRequest, JsonResponse
