@@ -13,6 +13,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame
 
+from realtime_demo.responses import Cycle
+
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
 LONGEST_TARGET = 65_535  # bytes: httptools rejects a longer one (RFC 9112 §3)
 
@@ -77,6 +79,8 @@ class HttpProtocol(HttpToolsProtocol):
             fields = [(key, target.netloc if key == b"host" else old) for key, old in self.headers]
             self.headers[:] = fields
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.__class__ = Cycle
         if self.scope["http_version"] == "1.0" and self.cycle is not None:
             cycle, send = self.cycle, self.cycle.send
 
