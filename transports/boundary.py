@@ -20,6 +20,7 @@ from transports.http.base import reject
 from transports.http.intake import check_hosts, deny, split_target
 from transports.http.origin import client_address
 from transports.http.problems import Problem, unavailable
+from transports.http.publish import too_large
 from transports.http.scope import Application, Receive, Scope, Send, header
 from transports.http.throttling import counted_as
 
@@ -98,10 +99,48 @@ class Boundary:
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
-        if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):
-            detail = f"Expected a path below {self.root_path}/."
-            await deny(scope, receive, send, Problem(404, "path", detail))
+        try:
+            has_body = self._check(scope)
+        except Problem as problem:
+            await deny(scope, receive, send, problem)
             return
+        address = counted_as(client_address(scope)) if self.most_per_address else ""
+        self._open += 1
+        if address:
+            self._open_per_address[address] += 1
+        try:
+            if self.most and self._open > self.most:
+                # Only an accepted socket can have a close code: the consumer accepts, then closes.
+                scope["problem"] = unavailable(
+                    f"The limit of connections to this server is {self.most}; try again later."
+                )
+                if scope["type"] == "http":
+                    raise scope["problem"]
+            elif address and self._open_per_address[address] > self.most_per_address:
+                # Techniques send the problem; pages ignore it.
+                scope["problem"] = Problem(
+                    429,
+                    "connections",
+                    f"The limit of connections from one address is {self.most_per_address}; "
+                    "close one first.",
+                    {"Retry-After": "5"},
+                )
+            if has_body:
+                receive = self._limited(scope, receive)
+            await self.application(scope, receive, send)
+        except Problem as problem:
+            await reject(send, problem)
+        finally:
+            self._open -= 1
+            if address:
+                self._open_per_address[address] -= 1
+                if not self._open_per_address[address]:
+                    del self._open_per_address[address]
+
+    def _check(self, scope: Scope) -> bool:
+        """Correct `scope`; return whether a body follows. Raises `Problem`."""
+        if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):
+            raise Problem(404, "path", f"Expected a path below {self.root_path}/.")
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
             scope["client"] = (forwarded.strip(), 0)
@@ -112,93 +151,40 @@ class Boundary:
             if name == b"host":
                 hosts.append(value)
             elif name in (b"content-length", b"transfer-encoding"):
-                has_body = True
-        try:
-            check_hosts(hosts, scope.get("http_version", "1.1"))
-        except Problem as invalid_host:
-            await deny(scope, receive, send, invalid_host)
-            return
-        address = counted_as(client_address(scope)) if self.most_per_address else ""
-        self._open += 1
-        if address:
-            self._open_per_address[address] += 1
-        try:
-            if self.most and self._open > self.most:
-                problem = unavailable(
-                    f"The limit of connections to this server is {self.most}; try again later."
-                )
-                if scope["type"] == "http":
-                    await reject(send, problem)
-                    return
-                # Only an accepted socket can have a close code: the consumer accepts, then closes.
-                scope["problem"] = problem
-            elif address and self._open_per_address[address] > self.most_per_address:
-                # Techniques send the problem; pages ignore it.
-                scope["problem"] = Problem(
-                    429,
-                    "connections",
-                    f"The limit of connections from one address is {self.most_per_address}; "
-                    "close one first.",
-                    {"Retry-After": "5"},
-                )
-            if has_body and scope["type"] == "http":
-                await self._serve_body(scope, receive, send)
-            else:
-                await self.application(scope, receive, send)
-        finally:
-            self._open -= 1
-            if address:
-                self._open_per_address[address] -= 1
-                if not self._open_per_address[address]:
-                    del self._open_per_address[address]
+                has_body = scope["type"] == "http"
+        check_hosts(hosts, scope.get("http_version", "1.1"))
+        return has_body
 
-    async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request with a body; reject a Content-Length over the limit with 413.
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """Wrap `receive` to raise `Problem` if the body is too large, or once the server stops.
 
-        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives. Once it exceeds
-        the limit, or the server stops, reject it and send the application `http.disconnect`.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives.
         """
-        too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
-            await reject(send, too_large)
-            return
-        received, complete, response_started, rejected = 0, False, False, False
+            raise too_large(self.body_size)
+        received, complete = 0, False
 
         async def receive_limited() -> dict[str, Any]:
-            nonlocal received, complete, rejected
+            nonlocal received, complete
             if complete:
                 return await receive()
-            problem = too_large
-            try:
-                message = await self._receive_body(receive)
-                received += len(message.get("body", b""))
-                complete = not message.get("more_body", False)
-                if received <= self.body_size:
-                    return message
-            except TimeoutError:
-                problem = unavailable("The server is restarting.")
-            if not response_started and not rejected:
-                rejected = True
-                await reject(send, problem)
-            return {"type": "http.disconnect"}
-
-        async def send_unless_rejected(message: dict[str, Any]) -> None:
-            nonlocal response_started
-            if not rejected:
-                response_started = True
-                await send(message)
-
-        await self.application(scope, receive_limited, send_unless_rejected)
-
-    async def _receive_body(self, receive: Receive) -> dict[str, Any]:
-        """Receive a part of a body; raise `TimeoutError` if the server stops meanwhile."""
-        async with asyncio.timeout(None if self._stopping is None else 0) as waiting:
+            waiting = asyncio.timeout(None if self._stopping is None else 0)
             self._waiting_for_bodies.add(waiting)
             try:
-                return await receive()
+                async with waiting:
+                    message = await receive()
+            except TimeoutError as error:
+                raise unavailable("The server is restarting.") from error
             finally:
                 self._waiting_for_bodies.discard(waiting)
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > self.body_size:
+                raise too_large(self.body_size)
+            return message
+
+        return receive_limited
 
     # Start and stop
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from transports.http.problems import Problem
 from transports.http.scope import Receive
 
 
@@ -26,8 +28,9 @@ class CancelledOnDisconnect:
         return self
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass  # an unexpected body
+        with suppress(Problem):  # an unexpected body exceeds its limit
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
         self._disconnected = True
         if self._task is not None:
             self._task.cancel()
