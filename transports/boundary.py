@@ -16,7 +16,6 @@ from email.utils import formatdate
 from types import FrameType
 from typing import Any, Protocol
 
-from transports.http.base import reject
 from transports.http.intake import check_hosts, deny, split_target
 from transports.http.origin import client_address
 from transports.http.problems import Problem, unavailable
@@ -99,16 +98,12 @@ class Boundary:
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
+        address = ""
+        self._open += 1
         try:
             has_body = self._check(scope)
-        except Problem as problem:
-            await deny(scope, receive, send, problem)
-            return
-        address = counted_as(client_address(scope)) if self.most_per_address else ""
-        self._open += 1
-        if address:
-            self._open_per_address[address] += 1
-        try:
+            if self.most_per_address and (address := counted_as(client_address(scope))):
+                self._open_per_address[address] += 1
             if self.most and self._open > self.most:
                 # Only an accepted socket can have a close code: the consumer accepts, then closes.
                 scope["problem"] = unavailable(
@@ -129,7 +124,7 @@ class Boundary:
                 receive = self._limited(scope, receive)
             await self.application(scope, receive, send)
         except Problem as problem:
-            await reject(send, problem)
+            await deny(scope, receive, send, problem)
         finally:
             self._open -= 1
             if address:
@@ -214,26 +209,17 @@ class Boundary:
 
         A second signal goes to the server at once.
         """
-        handler_of_server = signal.getsignal(number)
-        received_once = False
-
-        def pass_on() -> None:
-            if callable(handler_of_server):
-                handler_of_server(number, None)
-            else:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
+        handler_of_server = signal.getsignal(number) or signal.SIG_DFL
 
         async def stop() -> None:
             await self._stop()
-            pass_on()
+            signal.raise_signal(number)
 
         def handle(_number: int, _frame: FrameType | None) -> None:
-            nonlocal received_once
-            if received_once or loop.is_closed():
-                pass_on()
+            signal.signal(number, handler_of_server)
+            if loop.is_closed():
+                signal.raise_signal(number)
             else:
-                received_once = True
                 asyncio.run_coroutine_threadsafe(stop(), loop)
 
         signal.signal(number, handle)
