@@ -12,6 +12,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from email.utils import formatdate
 from types import FrameType
 from typing import Any, Protocol
@@ -48,6 +49,7 @@ class Service(Protocol):
     async def stop(self) -> None: ...
 
 
+@dataclass(eq=False)
 class Boundary:
     """An ASGI application around `application`.
 
@@ -62,29 +64,19 @@ class Boundary:
     mount point; it replaces the one in the request.
     """
 
-    def __init__(
-        self,
-        application: Application,
-        services: Sequence[Service] = (),
-        *,
-        most: int = 0,
-        most_per_address: int = 0,
-        body_size: int = 64 * 1024,
-        behind_proxy: bool = False,
-        root_path: str = "",
-    ) -> None:
-        self.application = application
-        self.services = services
-        self.most = most
-        self.most_per_address = most_per_address
-        self.body_size = body_size
-        self.behind_proxy = behind_proxy
-        self.root_path = root_path
-        self._open = 0
-        self._open_per_address: Counter[str] = Counter()
-        self._waiting_for_bodies: set[asyncio.Timeout] = set()
-        self._starting: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[None] | None = None
+    application: Application
+    services: Sequence[Service] = ()
+    _: KW_ONLY
+    most: int = 0
+    most_per_address: int = 0
+    body_size: int = 64 * 1024
+    behind_proxy: bool = False
+    root_path: str = ""
+    _open: int = 0
+    _open_per_address: Counter[str] = field(default_factory=Counter)
+    _waiting_for_bodies: set[asyncio.Timeout] = field(default_factory=set)
+    _starting: asyncio.Task[None] | None = None
+    _stopping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
