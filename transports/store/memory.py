@@ -74,7 +74,9 @@ class MemoryStore:
                 if len(self._rooms) > self.max_rooms:
                     self._evict()
             log.last += 1
-            event = draft.event(str(log.head), now())
+            cursor = log.head
+            event = draft.event(str(cursor), now())
+            event.__dict__["cursor"] = cursor  # else every publish would parse it
             log.events.append(event)
             return event
 
