@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import sys
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -81,15 +80,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not None:
             self.cycle.__class__ = Cycle
-        if self.scope["http_version"] == "1.0" and self.cycle is not None:
-            cycle, send = self.cycle, self.cycle.send
-
-            async def send_unchunked(message: Any) -> None:
-                cycle.chunked_encoding = False
-                cycle.expected_content_length = len(message.get("body", b""))
-                await send(message)
-
-            cycle.send = send_unchunked  # type: ignore[method-assign]
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -34,8 +34,9 @@ def whole_head(status: int, fields: tuple[tuple[bytes, bytes], ...]) -> tuple[by
 class Cycle(RequestResponseCycle):
     """A request and its response, which is written at once if its body is in one message.
 
-    Before a slow client has read earlier responses, the head waits in `send`, as Uvicorn's does:
-    until then, the application may still send another response.
+    A response to HTTP/1.0 is not chunked (RFC 9112 §6.1), but ends with the connection. Until a
+    slow client has read the earlier responses, a head waits in `send`, as with Uvicorn: until then
+    the application may send another one instead.
     """
 
     held: Any = ()  # a message with status and fields, its head, and the length of its body
@@ -61,4 +62,7 @@ class Cycle(RequestResponseCycle):
                 self.on_response()
                 return
             await super().send(start)
+        if self.scope["http_version"] == "1.0":
+            self.chunked_encoding = False
+            self.expected_content_length = len(message.get("body", b""))
         await super().send(message)
