@@ -34,10 +34,6 @@ class _Room:
     def head(self) -> Cursor:
         return Cursor(self.epoch, self.last)
 
-    @property
-    def first(self) -> int:
-        return self.last - len(self.events) + 1
-
 
 @dataclass
 class MemoryStore:
@@ -107,15 +103,16 @@ class MemoryStore:
             log = self._rooms.get(room)
             if log is None or log.epoch != cursor.epoch:
                 return None
-            index = cursor.seq - log.first
-            return log.events[index] if 0 <= index < len(log.events) else None
+            later = log.last - cursor.seq
+            return log.events[-1 - later] if 0 <= later < len(log.events) else None
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         with self._lock:
             log = self._use(room)
+            length = len(log.events)
             if since is None:
-                since = Cursor(log.epoch, max(log.first - 1, log.last - self.backlog))
-            return Extent(log.epoch, log.first, log.last).batch(room, since, log.events)
+                since = Cursor(log.epoch, log.last - min(length, self.backlog))
+            return Extent(log.epoch, log.last - length + 1, log.last).batch(room, since, log.events)
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         with self._lock:
