@@ -12,14 +12,15 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from email.utils import formatdate
 from types import FrameType
 from typing import Any, Protocol
 
-from transports.http.base import reject
 from transports.http.intake import check_hosts, deny, split_target
 from transports.http.origin import client_address
 from transports.http.problems import Problem, unavailable
+from transports.http.publish import too_large
 from transports.http.scope import Application, Receive, Scope, Send, header
 from transports.http.throttling import counted_as
 
@@ -48,6 +49,7 @@ class Service(Protocol):
     async def stop(self) -> None: ...
 
 
+@dataclass(eq=False)
 class Boundary:
     """An ASGI application around `application`.
 
@@ -62,29 +64,19 @@ class Boundary:
     mount point; it replaces the one in the request.
     """
 
-    def __init__(
-        self,
-        application: Application,
-        services: Sequence[Service] = (),
-        *,
-        most: int = 0,
-        most_per_address: int = 0,
-        body_size: int = 64 * 1024,
-        behind_proxy: bool = False,
-        root_path: str = "",
-    ) -> None:
-        self.application = application
-        self.services = services
-        self.most = most
-        self.most_per_address = most_per_address
-        self.body_size = body_size
-        self.behind_proxy = behind_proxy
-        self.root_path = root_path
-        self._open = 0
-        self._open_per_address: Counter[str] = Counter()
-        self._waiting_for_bodies: set[asyncio.Timeout] = set()
-        self._starting: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[None] | None = None
+    application: Application
+    services: Sequence[Service] = ()
+    _: KW_ONLY
+    most: int = 0
+    most_per_address: int = 0
+    body_size: int = 64 * 1024
+    behind_proxy: bool = False
+    root_path: str = ""
+    _open: int = field(default=0, init=False)
+    _open_per_address: Counter[str] = field(default_factory=Counter, init=False)
+    _waiting_for_bodies: set[asyncio.Timeout] = field(default_factory=set, init=False)
+    _starting: asyncio.Task[None] | None = field(default=None, init=False)
+    _stopping: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -98,10 +90,44 @@ class Boundary:
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
+        address = ""
+        self._open += 1
+        try:
+            has_body = self._check(scope)
+            if self.most_per_address and (address := counted_as(client_address(scope))):
+                self._open_per_address[address] += 1
+            if self.most and self._open > self.most:
+                # Only an accepted socket can have a close code: the consumer accepts, then closes.
+                scope["problem"] = unavailable(
+                    f"The limit of connections to this server is {self.most}; try again later."
+                )
+                if scope["type"] == "http":
+                    raise scope["problem"]
+            elif address and self._open_per_address[address] > self.most_per_address:
+                # Techniques send the problem; pages ignore it.
+                scope["problem"] = Problem(
+                    429,
+                    "connections",
+                    f"The limit of connections from one address is {self.most_per_address}; "
+                    "close one first.",
+                    {"Retry-After": "5"},
+                )
+            if has_body:
+                receive = self._limited(scope, receive)
+            await self.application(scope, receive, send)
+        except Problem as problem:
+            await deny(scope, receive, send, problem)
+        finally:
+            self._open -= 1
+            if address:
+                self._open_per_address[address] -= 1
+                if not self._open_per_address[address]:
+                    del self._open_per_address[address]
+
+    def _check(self, scope: Scope) -> bool:
+        """Correct `scope`; return whether a body follows. Raises `Problem`."""
         if self.root_path and not scope["path"].startswith(f"{self.root_path}/"):
-            detail = f"Expected a path below {self.root_path}/."
-            await deny(scope, receive, send, Problem(404, "path", detail))
-            return
+            raise Problem(404, "path", f"Expected a path below {self.root_path}/.")
         if self.behind_proxy:
             forwarded = header(scope, b"x-forwarded-for").decode("latin-1").rpartition(",")[2]
             scope["client"] = (forwarded.strip(), 0)
@@ -112,93 +138,40 @@ class Boundary:
             if name == b"host":
                 hosts.append(value)
             elif name in (b"content-length", b"transfer-encoding"):
-                has_body = True
-        try:
-            check_hosts(hosts, scope.get("http_version", "1.1"))
-        except Problem as invalid_host:
-            await deny(scope, receive, send, invalid_host)
-            return
-        address = counted_as(client_address(scope)) if self.most_per_address else ""
-        self._open += 1
-        if address:
-            self._open_per_address[address] += 1
-        try:
-            if self.most and self._open > self.most:
-                problem = unavailable(
-                    f"The limit of connections to this server is {self.most}; try again later."
-                )
-                if scope["type"] == "http":
-                    await reject(send, problem)
-                    return
-                # Only an accepted socket can have a close code: the consumer accepts, then closes.
-                scope["problem"] = problem
-            elif address and self._open_per_address[address] > self.most_per_address:
-                # Techniques send the problem; pages ignore it.
-                scope["problem"] = Problem(
-                    429,
-                    "connections",
-                    f"The limit of connections from one address is {self.most_per_address}; "
-                    "close one first.",
-                    {"Retry-After": "5"},
-                )
-            if has_body and scope["type"] == "http":
-                await self._serve_body(scope, receive, send)
-            else:
-                await self.application(scope, receive, send)
-        finally:
-            self._open -= 1
-            if address:
-                self._open_per_address[address] -= 1
-                if not self._open_per_address[address]:
-                    del self._open_per_address[address]
+                has_body = scope["type"] == "http"
+        check_hosts(hosts, scope.get("http_version", "1.1"))
+        return has_body
 
-    async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request with a body; reject a Content-Length over the limit with 413.
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        """Wrap `receive` to raise `Problem` if the body is too large, or once the server stops.
 
-        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives. Once it exceeds
-        the limit, or the server stops, reject it and send the application `http.disconnect`.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives.
         """
-        too_large = Problem(413, "size", f"A body may have at most {self.body_size} bytes.")
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
-            await reject(send, too_large)
-            return
-        received, complete, response_started, rejected = 0, False, False, False
+            raise too_large(self.body_size)
+        received, complete = 0, False
 
         async def receive_limited() -> dict[str, Any]:
-            nonlocal received, complete, rejected
+            nonlocal received, complete
             if complete:
                 return await receive()
-            problem = too_large
-            try:
-                message = await self._receive_body(receive)
-                received += len(message.get("body", b""))
-                complete = not message.get("more_body", False)
-                if received <= self.body_size:
-                    return message
-            except TimeoutError:
-                problem = unavailable("The server is restarting.")
-            if not response_started and not rejected:
-                rejected = True
-                await reject(send, problem)
-            return {"type": "http.disconnect"}
-
-        async def send_unless_rejected(message: dict[str, Any]) -> None:
-            nonlocal response_started
-            if not rejected:
-                response_started = True
-                await send(message)
-
-        await self.application(scope, receive_limited, send_unless_rejected)
-
-    async def _receive_body(self, receive: Receive) -> dict[str, Any]:
-        """Receive a part of a body; raise `TimeoutError` if the server stops meanwhile."""
-        async with asyncio.timeout(None if self._stopping is None else 0) as waiting:
+            waiting = asyncio.timeout(None if self._stopping is None else 0)
             self._waiting_for_bodies.add(waiting)
             try:
-                return await receive()
+                async with waiting:
+                    message = await receive()
+            except TimeoutError as error:
+                raise unavailable("The server is restarting.") from error
             finally:
                 self._waiting_for_bodies.discard(waiting)
+            received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if received > self.body_size:
+                raise too_large(self.body_size)
+            return message
+
+        return receive_limited
 
     # Start and stop
 
@@ -228,26 +201,17 @@ class Boundary:
 
         A second signal goes to the server at once.
         """
-        handler_of_server = signal.getsignal(number)
-        received_once = False
-
-        def pass_on() -> None:
-            if callable(handler_of_server):
-                handler_of_server(number, None)
-            else:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
+        handler_of_server = signal.getsignal(number) or signal.SIG_DFL
 
         async def stop() -> None:
             await self._stop()
-            pass_on()
+            signal.raise_signal(number)
 
         def handle(_number: int, _frame: FrameType | None) -> None:
-            nonlocal received_once
-            if received_once or loop.is_closed():
-                pass_on()
+            signal.signal(number, handler_of_server)
+            if loop.is_closed():
+                signal.raise_signal(number)
             else:
-                received_once = True
                 asyncio.run_coroutine_threadsafe(stop(), loop)
 
         signal.signal(number, handle)

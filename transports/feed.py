@@ -122,13 +122,12 @@ async def publish(draft: Draft, key: str | None = None) -> Event:
     try:
         if key is None:
             event = await current_store.append(draft)
+        elif new := await current_store.append_once(key, draft, conf.IDEMPOTENCY_EXPIRY):
+            event = new
+        elif first := await published(key, draft.room):
+            return first
         else:
-            new_event = await current_store.append_once(key, draft, conf.IDEMPOTENCY_EXPIRY)
-            if new_event is None:
-                if (first := await published(key, draft.room)) is None:
-                    raise EventTrimmed
-                return first
-            event = new_event
+            raise EventTrimmed
     except StoreUnavailable:
         telemetry().publish_failed()
         raise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
+from contextlib import suppress
+from typing import Any, Self
 
+from transports.http.problems import Problem
 from transports.http.scope import Receive
 
 
@@ -13,33 +14,33 @@ class CancelledOnDisconnect:
     """A context manager that cancels its block when the client disconnects.
 
     An application that waits for an event does not call `receive`, and so would not notice a
-    disconnect. Works as `asyncio.timeout` does.
+    disconnect. If `receive` raises `Problem` (an unexpected body is too large), so does the block.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._disconnected = False
+        self._timeout = asyncio.timeout(None)
+        self._problem: Problem | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
+        await self._timeout.__aenter__()
         self._watcher = asyncio.create_task(self._watch())
         return self
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass  # an unexpected body
-        self._disconnected = True
-        if self._task is not None:
-            self._task.cancel()
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except Problem as problem:
+            self._problem = problem
+        self._timeout.reschedule(0)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    async def __aexit__(self, *error: Any) -> bool:
         self._watcher.cancel()
         del self._watcher  # its frame references this object: avoid a reference cycle
-        if self._disconnected and self._task is not None:
-            return self._task.uncancel() == 0 and kind is asyncio.CancelledError
-        return False
+        with suppress(TimeoutError):
+            await self._timeout.__aexit__(*error)
+            return False
+        if self._problem:
+            raise self._problem
+        return True

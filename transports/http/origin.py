@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http.request import split_domain_port
 
 from transports.conf import conf
 from transports.http.problems import Problem
@@ -65,24 +65,12 @@ def scheme_of(scope: Scope) -> str:
 def _is_our_origin(origin: str, host: str, scheme: str) -> bool:
     if origin in conf.ALLOWED_ORIGINS:
         return True
-    try:
-        parts = urlsplit(origin)
-        return (
-            parts.scheme == scheme
-            and parts.hostname is not None
-            and (parts.hostname, parts.port or _default_port(scheme))
-            == _host_and_port(host, scheme)
-            and origin == f"{scheme}://{parts.netloc}"
-            and "@" not in origin
-        )
-    except ValueError:
-        return False
+    sent_scheme, _, sent_host = origin.partition("://")
+    sent, served = _domain_and_port(sent_host, scheme), _domain_and_port(host, scheme)
+    return sent_scheme == scheme and sent == served and bool(served[0])
 
 
-def _host_and_port(host: str, scheme: str) -> tuple[str | None, int]:
-    parts = urlsplit(f"//{host}")
-    return parts.hostname, parts.port or _default_port(scheme)
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
+def _domain_and_port(host: str, scheme: str) -> tuple[str, str]:
+    """Return the domain, empty if `host` is invalid, and the port."""
+    domain, port = split_domain_port(host)
+    return domain, port or ("443" if scheme == "https" else "80")

@@ -240,6 +240,10 @@ class PublishEndpoint(Endpoint):
         await answer(send, 201, b"application/json", event.encoded)
 
 
+def too_large(most: int) -> Problem:
+    return Problem(413, "size", f"A body may have at most {most} bytes.")
+
+
 async def read_body(receive: Receive, most: int) -> bytes:
     """Return the request's body; raises `Problem` if it has more than `most` bytes."""
     body = bytearray()
@@ -249,6 +253,6 @@ async def read_body(receive: Receive, most: int) -> bytes:
             raise Problem(400, "body", "The body must be complete; the connection was cut.")
         body += message.get("body", b"")
         if len(body) > most:
-            raise Problem(413, "size", f"A body may have at most {most} bytes.")
+            raise too_large(most)
         if not message.get("more_body", False):
             return bytes(body)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from channels.db import database_sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
+from django.utils.functional import cached_property  # without a lock
 from django.utils.translation import gettext_noop as _
 
 from transports.conf import conf

@@ -6,9 +6,9 @@ import secrets
 import string
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from transports.events import Batch, Cursor, Draft, Event
 
@@ -85,8 +85,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """The events of a room in a store, `first` … `last` (none if `first > last`)."""
 
     epoch: str
@@ -99,6 +98,8 @@ class Extent:
         The number of missing events is known only within one epoch. A `seq` after `last` belongs
         to a lost epoch: an older state was restored.
         """
+        if since == (self.epoch, self.last):
+            return empty_batch(room, since)
         start = self.first - 1
         resets: tuple[Event, ...] = ()
         if not since.belongs_to(self.epoch) or since.seq > self.last:
@@ -109,6 +110,12 @@ class Extent:
             start = since.seq
         following = islice(events, start - self.first + 1, None) if start < self.last else ()
         return Batch(room, Cursor(self.epoch, self.last), (*resets, *following))
+
+
+@lru_cache(maxsize=1024)
+def empty_batch(room: str, cursor: Cursor) -> Batch:
+    """Return the batch of all polls without new events at `cursor`, which is encoded once."""
+    return Batch(room, cursor)
 
 
 def reset(room: str, cursor: Cursor, missed: int | None) -> Event:

@@ -31,8 +31,8 @@ class _Room:
     last: int = 0
 
     @property
-    def extent(self) -> Extent:
-        return Extent(self.epoch, self.last - len(self.events) + 1, self.last)
+    def head(self) -> Cursor:
+        return Cursor(self.epoch, self.last)
 
 
 @dataclass
@@ -63,14 +63,16 @@ class MemoryStore:
 
     async def append(self, draft: Draft) -> Event:
         with self._lock:
-            log = self._touch(draft.room)
-            if log is None:
-                epoch = self._empty(draft.room).epoch + new_token(ROOM_TOKEN_LENGTH)
-                log = self._rooms[draft.room] = _Room(epoch, deque(maxlen=self.length))
+            log = self._use(draft.room)
+            if not log.last:
+                log.epoch += new_token(ROOM_TOKEN_LENGTH)
+                self._rooms[draft.room] = log
                 if len(self._rooms) > self.max_rooms:
                     self._evict()
             log.last += 1
-            event = draft.event(str(Cursor(log.epoch, log.last)), now())
+            cursor = log.head
+            event = draft.event(str(cursor), now())
+            event.__dict__["cursor"] = cursor  # else every publish would parse it
             log.events.append(event)
             return event
 
@@ -101,32 +103,23 @@ class MemoryStore:
             log = self._rooms.get(room)
             if log is None or log.epoch != cursor.epoch:
                 return None
-            index = cursor.seq - log.extent.first
-            return log.events[index] if 0 <= index < len(log.events) else None
+            later = log.last - cursor.seq
+            return log.events[-1 - later] if 0 <= later < len(log.events) else None
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         with self._lock:
-            log = self._touch(room)
-            events: Iterable[Event] = log.events if log is not None else ()
-            extent = log.extent if log is not None else Extent(self._empty(room).epoch, 1, 0)
+            log = self._use(room)
+            length = len(log.events)
             if since is None:
-                since = Cursor(extent.epoch, max(extent.first - 1, extent.last - self.backlog))
-            return extent.batch(room, since, events)
+                since = Cursor(log.epoch, log.last - min(length, self.backlog))
+            return Extent(log.epoch, log.last - length + 1, log.last).batch(room, since, log.events)
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         with self._lock:
-            heads = {}
-            for room in rooms:
-                log = self._touch(room)
-                heads[room] = Cursor(log.epoch, log.last) if log else self._empty(room)
-            return heads
+            return {room: self._use(room).head for room in rooms}
 
     async def close(self) -> None:
         """Do nothing."""
-
-    def _empty(self, room: str) -> Cursor:
-        """Return the cursor of an empty room."""
-        return Cursor(self._evicted.get(room, self._token), 0)
 
     def _evict(self) -> None:
         room, _ = self._rooms.popitem(last=False)
@@ -135,8 +128,10 @@ class MemoryStore:
             self._token = new_token(STORE_TOKEN_LENGTH)
         self._evicted[room] = new_token(STORE_TOKEN_LENGTH)
 
-    def _touch(self, room: str) -> _Room | None:
+    def _use(self, room: str) -> _Room:
+        """Return the room, now the most recently used; a new one, which is not kept, if empty."""
         log = self._rooms.get(room)
-        if log is not None:
-            self._rooms.move_to_end(room)
+        if log is None:
+            return _Room(self._evicted.get(room, self._token), deque(maxlen=self.length))
+        self._rooms.move_to_end(room)
         return log
