@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_noop as _
 
 from realtime_demo.workshop.bench import Bench
 from realtime_demo.workshop.exchange import NoResponse, Unexpected, WrongStatus
@@ -83,23 +83,20 @@ class Outcome:
 
     def explanation(self, language: str) -> str:
         """Return what is wrong, in plain words."""
-        with override(language):
-            return self._explanation(language)
-
-    def _explanation(self, language: str) -> str:
+        values = self.fault.values if isinstance(self.fault, Unexpected) else {}
         match self.fault:
             case NoResponse():
-                return _("The response is not complete after {seconds:g} s.").format(
-                    **self.fault.values
-                )
+                text = _("The response is not complete after {seconds:g} s.")
             case WrongStatus():
-                return _("Expected status {expected}; got {got}.").format(**self.fault.values)
+                text = _("Expected status {expected}; got {got}.")
             case Unexpected():
-                return self.case.wrong[language].format(**self.fault.values)
+                return self.case.wrong[language].format(**values)
             case TimeoutError():
-                return _("The server does not answer: something blocks its event loop.")
+                text = _("The server does not answer: something blocks its event loop.")
             case _:
                 return f"{type(self.fault).__name__}: {self.fault}"
+        with override(language):
+            return gettext(text).format(**values)
 
     @property
     def received(self) -> str:
@@ -125,6 +122,7 @@ class Exercise:
 
     @property
     def solution(self) -> Path:
+        """The files that differ from the stub's."""
         return self.folder / "solution"
 
     @cached_property
@@ -132,19 +130,12 @@ class Exercise:
         return tomllib.loads((self.folder / "exercise.toml").read_text())
 
     @property
-    def title(self) -> Text:
-        title: Text = self.document["title"]
-        return title
-
-    @property
-    def task(self) -> Text:
-        task: Text = self.document["task"]
-        return task
-
-    @property
     def hints(self) -> list[Text]:
         hints: list[Text] = self.document["hints"]
         return hints
+
+    def text(self, member: Literal["title", "task"], language: str) -> str:
+        return str(self.document[member][language])
 
     @cached_property
     def cases(self) -> list[Case]:
