@@ -12,7 +12,7 @@ import itertools
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -161,7 +161,7 @@ class Bench:
         return f"room-{next(_numbers)}"
 
     def get(
-        self, target: str, headers: Sequence[tuple[str, str]] = (), **options: Any
+        self, target: str, headers: Mapping[str, str] | None = None, **options: Any
     ) -> AbstractAsyncContextManager[Exchange]:
         """Send a request on a connection of its own; `options` are those of `Exchange.open`."""
         options.setdefault("patience", self.patience)

@@ -28,7 +28,7 @@ async def identity(bench: Bench) -> None:
 async def resume(bench: Bench) -> None:
     room = bench.room()
     (one, two, three) = await bench.publish(room, "one", "two", "three")
-    async with bench.get(f"/sse/{room}/", [("Last-Event-ID", one.id)]) as response:
+    async with bench.get(f"/sse/{room}/", {"Last-Event-ID": one.id}) as response:
         await response.head()
         await response.until(lambda: b"three" in response.body)
         is_resumed = b"two" in response.body and b"one" not in response.body
