@@ -39,7 +39,7 @@ from .state import (
     integer,
     technique,
 )
-from .wire.explanations import EXPLANATIONS
+from .wire.dissect import EXPLANATIONS
 
 Control = Callable[[HttpRequest, Document], Awaitable[HttpResponse]]
 

@@ -20,10 +20,9 @@ from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
 from transports.registry import BY_NAME
 
+from .connections import PAGE, STREAMS, Stalling, label_of
 from .ipc import LONGEST, Document, Lines
-from .labels import PAGE, STREAMS, label_of
 from .lease import Leases, Saved
-from .stalling import Stalling
 from .state import FaultSettings, FeedSettings, NetworkSettings, Server
 from .supervisor import Supervisor
 from .wire.capture import Recorder

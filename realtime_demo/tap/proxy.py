@@ -24,9 +24,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, cast
 
-from .buffering import Buffer
 from .counters import Counts, Record
-from .network import SEGMENT, Link, Network, Schedule
+from .network import SEGMENT, Buffer, Link, Network, Schedule
 
 Direction = Literal["up", "down"]
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from realtime_demo.demo.wire import capture, dissect
 from realtime_demo.demo.wire.capture import Recorder, Splitter
-from realtime_demo.demo.wire.explanations import EXPLANATIONS
+from realtime_demo.demo.wire.dissect import EXPLANATIONS
 from realtime_demo.demo.wire.parsing import chunk_end, frame_at_start, frame_end, unmask
-from realtime_demo.tap.buffering import Buffer
+from realtime_demo.tap.network import Buffer
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
 OTHER = b'{"id":"k3f9-41","type":"message","text":"]}"}'
@@ -41,7 +41,8 @@ def dissected(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     assert b"".join(part.data for part in parts) == carrier
     assert [part.kind for part in parts if part.event] in (["json"], ["gzip"])
     assert all(
-        part.explanation in EXPLANATIONS and part.rfc.startswith("https://") for part in parts
+        part.explanation in EXPLANATIONS and part.document["rfc"].startswith("https://")
+        for part in parts
     )
     return [(part.kind, part.data) for part in parts]
 
@@ -127,10 +128,10 @@ def test_events_sent_together_get_a_note() -> None:
 
 
 def test_a_long_part_is_shortened_in_json() -> None:
-    event = dissect.Part("json", EVENT, "wire.event", dissect.JSON, event=True)
+    event = dissect.Part("wire.event", EVENT)
     assert bytes.fromhex(event.document["hex"]) == EVENT
     assert event.document["text"] == EVENT.decode()
-    long = dissect.Part("others", b"x" * 1000, "wire.others", dissect.JSON)
+    long = dissect.Part("wire.others", b"x" * 1000)
     data = bytes.fromhex(long.document["hex"])
     assert len(data) + long.document["omitted"] == 1000
 

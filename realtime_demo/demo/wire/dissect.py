@@ -11,16 +11,69 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from .parsing import Frame, frame_at_start, header_fields, inflated, unmasked
 
 CHUNKED = "https://www.rfc-editor.org/rfc/rfc9112#section-7.1"
-LENGTH = "https://www.rfc-editor.org/rfc/rfc9112#section-6.2"
 JSON = "https://www.rfc-editor.org/rfc/rfc8259"
 NDJSON = "https://github.com/ndjson/ndjson-spec"
 SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation"
 FRAME = "https://www.rfc-editor.org/rfc/rfc6455#section-5.2"
 MASKING = "https://www.rfc-editor.org/rfc/rfc6455#section-5.3"
 GZIP = "https://www.rfc-editor.org/rfc/rfc1952#section-2.2"
+
+# Explanations of the parts, by their keys.
+EXPLANATIONS = {
+    "wire.chunkSize": _(
+        "The chunk's size in hexadecimal. With chunks, a response can continue without a known "
+        "length."
+    ),
+    "wire.chunkEnd": _("A line break that ends the chunk; it is not part of an event."),
+    "wire.batch": _(
+        "The batch around the events of one response, with the cursor to continue from."
+    ),
+    "wire.event": _("The event itself, in JSON."),
+    "wire.others": _("Other events that arrived in the same piece."),
+    "wire.preamble": _(
+        "The beginning of the stream: the reconnection time and the cursor to continue from."
+    ),
+    "wire.lineEnd": _("A line feed: here the event ends, wherever the bytes were split."),
+    "wire.sseId": _("The event's id, which the browser sends as Last-Event-ID when it reconnects."),
+    "wire.sseData": _("The name of the field that carries the event."),
+    "wire.sseEnd": _("An empty line: now the browser dispatches the event."),
+    "wire.gzip": _("A separate gzip member: browsers read only the first one of a response."),
+    "wire.frameHeader": _(
+        "The frame's first two bytes: whether it ends its message, its type (text), whether it is "
+        "masked, and its length."
+    ),
+    "wire.frameLength": _("The extended length, for a payload of more than 125 bytes."),
+    "wire.frameMask": _("The masking key, required in every frame from a client."),
+    "wire.framePayload": _("The client's message; each byte is XORed with a byte of the key."),
+    "wire.compressed": _(
+        "The stream was compressed: these are the event's bytes after compression."
+    ),
+    "wire.together": _("Several events arrived in one piece, sent by one write."),
+}
+# The kind of a part and its standard, by the key of its explanation.
+KINDS = {
+    "wire.chunkSize": ("chunk-size", CHUNKED),
+    "wire.chunkEnd": ("chunk-end", CHUNKED),
+    "wire.batch": ("batch", JSON),
+    "wire.event": ("json", JSON),
+    "wire.others": ("others", JSON),
+    "wire.preamble": ("preamble", SSE),
+    "wire.lineEnd": ("line-end", NDJSON),
+    "wire.sseId": ("sse-field", SSE),
+    "wire.sseData": ("sse-field", SSE),
+    "wire.sseEnd": ("sse-end", SSE),
+    "wire.gzip": ("gzip", GZIP),
+    "wire.frameHeader": ("frame-header", FRAME),
+    "wire.frameLength": ("frame-length", FRAME),
+    "wire.frameMask": ("frame-mask", MASKING),
+    "wire.framePayload": ("frame-payload", MASKING),
+}
+EVENTS = frozenset({"wire.event", "wire.gzip", "wire.framePayload"})  # parts with the event
 
 SHOWN = 160  # bytes shown of a part that is not the event
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
@@ -30,16 +83,21 @@ SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-c
 class Part:
     """A part of the dissected bytes.
 
-    `explanation` is a key of `explanations.EXPLANATIONS`. `text` is shown instead of the bytes
-    decoded as UTF-8.
+    `explanation` is a key of `EXPLANATIONS`. `text` is shown instead of the bytes decoded as UTF-8.
     """
 
-    kind: str
-    data: bytes
     explanation: str
-    rfc: str
-    event: bool = False
+    data: bytes
     text: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.explanation][0]
+
+    @property
+    def event(self) -> bool:
+        """Whether it has the event."""
+        return self.explanation in EVENTS
 
     @property
     def document(self) -> dict[str, Any]:
@@ -51,7 +109,7 @@ class Part:
             "hex": data.hex(" "),
             "text": text,
             "says": self.explanation,
-            "rfc": self.rfc,
+            "rfc": KINDS[self.explanation][1],
             "event": self.event,
         }
         if len(data) < len(self.data):
@@ -78,15 +136,15 @@ def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
     size, content, end = data[:start], data[start:-2], data[-2:]
     if b"gzip" in fields.get(b"content-encoding", b""):
         text = inflated(content).decode("utf-8", "replace")
-        inner = [Part("gzip", content, "wire.gzip", GZIP, event=True, text=text)]
+        inner = [Part("wire.gzip", content, text)]
     elif b"event-stream" in fields.get(b"content-type", b""):
         inner = sse(content, identity)
     else:
         inner = lines(content, identity)
     return [
-        Part("chunk-size", size, "wire.chunkSize", CHUNKED),
+        Part("wire.chunkSize", size),
         *inner,
-        Part("chunk-end", end, "wire.chunkEnd", CHUNKED),
+        Part("wire.chunkEnd", end),
     ]
 
 
@@ -95,8 +153,8 @@ def lines(content: bytes, identity: str) -> list[Part]:
     start, end = span_of(content, identity)
     return present(
         other_events(content[:start]),
-        Part("json", content[start:end], "wire.event", JSON, event=True),
-        Part("line-end", content[end : end + 1], "wire.lineEnd", NDJSON),
+        Part("wire.event", content[start:end]),
+        Part("wire.lineEnd", content[end : end + 1]),
         other_events(content[end + 1 :]),
     )
 
@@ -109,10 +167,10 @@ def sse(content: bytes, identity: str) -> list[Part]:
     event_start = blank_line + 2 if blank_line >= 0 else 0
     return present(
         other_events(content[:event_start]),
-        Part("sse-field", content[event_start:data_start], "wire.sseId", SSE),
-        Part("sse-field", content[data_start:start], "wire.sseData", SSE),
-        Part("json", content[start:end], "wire.event", JSON, event=True),
-        Part("sse-end", content[end : end + 2], "wire.sseEnd", SSE),
+        Part("wire.sseId", content[event_start:data_start]),
+        Part("wire.sseData", content[data_start:start]),
+        Part("wire.event", content[start:end]),
+        Part("wire.sseEnd", content[end : end + 2]),
         other_events(content[end + 2 :]),
     )
 
@@ -124,11 +182,11 @@ def batch(content: bytes, identity: str) -> list[Part]:
     if head is None or head.end() > start:
         raise ValueError(f"expected a batch of events; got {content[:80]!r}")
     return present(
-        Part("batch", content[: head.end()], "wire.batch", JSON),
+        Part("wire.batch", content[: head.end()]),
         other_events(content[head.end() : start]),
-        Part("json", content[start:end], "wire.event", JSON, event=True),
+        Part("wire.event", content[start:end]),
         other_events(content[end:tail]),
-        Part("batch", content[tail:], "wire.batch", JSON),
+        Part("wire.batch", content[tail:]),
     )
 
 
@@ -145,8 +203,8 @@ def client_frame(data: bytes) -> list[Part]:
     key = data[header.extended : header.mask]
     return [
         *parts,
-        Part("frame-mask", key, "wire.frameMask", MASKING, text=key.hex(" ")),
-        Part("frame-payload", data[header.mask :], "wire.framePayload", MASKING, True, text),
+        Part("wire.frameMask", key, key.hex(" ")),
+        Part("wire.framePayload", data[header.mask :], text),
     ]
 
 
@@ -155,19 +213,19 @@ def _header(data: bytes) -> tuple[Frame, list[Part]]:
     if frame is None:
         raise ValueError(f"expected a WebSocket frame; got {data[:80]!r}")
     bits = f"FIN={frame.final:d} opcode={frame.opcode} MASK={frame.masked:d} length={data[1] & 127}"
-    parts = [Part("frame-header", data[:2], "wire.frameHeader", FRAME, text=bits)]
+    parts = [Part("wire.frameHeader", data[:2], bits)]
     if frame.extended > 2:
         length = str(frame.end - frame.mask)
         extended = data[2 : frame.extended]
-        parts.append(Part("frame-length", extended, "wire.frameLength", FRAME, text=length))
+        parts.append(Part("wire.frameLength", extended, length))
     return frame, parts
 
 
 def other_events(data: bytes) -> Part:
     """Return the part before or after the event: other events, or the start of an SSE stream."""
     if b'{"id":"' in data:
-        return Part("others", data, "wire.others", JSON)
-    return Part("preamble", data, "wire.preamble", SSE)
+        return Part("wire.others", data)
+    return Part("wire.preamble", data)
 
 
 def present(*parts: Part) -> list[Part]:
