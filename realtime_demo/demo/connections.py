@@ -5,6 +5,7 @@ The label of a request, for the tap's counts, is its technique, `PAGE` or `OTHER
 
 from __future__ import annotations
 
+import math
 import re
 from weakref import WeakSet
 
@@ -76,5 +77,5 @@ class Stalling:
 
 def awaits_response(connection: Connection) -> bool:
     """Return whether the last request on the connection has no response yet."""
-    up, down = connection.up.pieces, connection.down.pieces
-    return bool(up) and (not down or down[-1].time < up[-1].time)
+    crossed = connection.crossed
+    return "up" in crossed and crossed.get("down", -math.inf) < crossed["up"]

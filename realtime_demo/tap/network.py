@@ -69,10 +69,6 @@ class Network:
         """Mean duration of a small exchange, in seconds."""
         return self.up.mean_delay + self.down.mean_delay
 
-    @property
-    def transparent(self) -> bool:
-        return self.up.transparent and self.down.transparent
-
 
 @dataclass
 class Schedule:
