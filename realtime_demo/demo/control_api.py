@@ -18,7 +18,6 @@ from django.middleware.csrf import get_token
 from django.urls import get_script_prefix
 
 from transports.auth.permissions import check_room
-from transports.events import encode
 from transports.http.names import shown
 from transports.http.origin import is_on_this_machine
 from transports.http.problems import Problem
@@ -34,6 +33,7 @@ from .state import (
     FaultSettings,
     FeedSettings,
     NetworkSettings,
+    Setting,
     boolean,
     check_members,
     integer,
@@ -93,20 +93,19 @@ def control(view: Control) -> View:
 @control
 async def set_network(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: change the network."""
-    async with one_at_a_time:
-        current = await parent.ask("state")
-        network = NetworkSettings(**current["network"]).changed(document)
-        return json_response(await parent.ask("network", network=network.document))
+    return await change("network", lambda current: NetworkSettings(**current).changed(document))
 
 
 @control
 async def set_feed(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: change the generator."""
-    async with one_at_a_time:
-        current = await parent.ask("state")
-        feed = FeedSettings(**current["feed"]).changed(document)
+
+    def changed(current: Document) -> FeedSettings:
+        feed = FeedSettings(**current).changed(document)
         check_room_of(request, feed.room)
-        return json_response(await parent.ask("feed", feed=feed.document))
+        return feed
+
+    return await change("feed", changed)
 
 
 @control
@@ -139,10 +138,18 @@ async def stall(request: HttpRequest, document: Document) -> HttpResponse:
 @control
 async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/fault/` with `{"buffering", "gzip"}`: change the faults."""
+
+    def changed(current: Document) -> FaultSettings:
+        return FaultSettings(current["buffering"], current["gzip"]).changed(document)
+
+    return await change("faults", changed)
+
+
+async def change(name: str, changed: Callable[[Document], Setting]) -> HttpResponse:
+    """Replace the settings `name` of the state document by `changed(current)`."""
     async with one_at_a_time:
-        current = (await parent.ask("state"))["faults"]
-        faults = FaultSettings(current["buffering"], current["gzip"]).changed(document)
-        return json_response(await parent.ask("faults", faults=faults.document))
+        settings = changed((await parent.ask("state"))[name])
+        return json_response(await parent.ask(name, **{name: settings.document}))
 
 
 @control
@@ -169,27 +176,17 @@ async def restart(request: HttpRequest, document: Document) -> HttpResponse:
     check_members(document, "kill")
     kill = boolean(document, "kill", False)
     await parent.ask("state")  # raises `Problem` if the parent does not respond
-    return RestartingResponse({"kill": kill}, kill=kill)
+    response = json_response({"kill": kill}, 202)
+    close, loop = response.close, asyncio.get_running_loop()
 
-
-class RestartingResponse(HttpResponse):
-    """A response after which the server restarts."""
-
-    def __init__(self, document: Document, *, kill: bool) -> None:
-        super().__init__(
-            encode(document),
-            status=202,
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
-        self._kill = kill
-        self._loop = asyncio.get_running_loop()
-
-    def close(self) -> None:
+    def close_and_restart() -> None:
         """Schedule the restart. Django calls this after the last byte, in another thread."""
-        super().close()
-        restart = partial(parent.send, "restart", kill=self._kill)
-        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, restart)
+        close()
+        restart = partial(parent.send, "restart", kill=kill)
+        loop.call_soon_threadsafe(loop.call_later, FLUSH, restart)
+
+    response.close = close_and_restart  # type: ignore[method-assign]
+    return response
 
 
 def check_room_of(request: HttpRequest, room: Any) -> None:

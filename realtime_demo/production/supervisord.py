@@ -13,8 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
-from types import TracebackType
 from typing import IO, Any, Self
 from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
@@ -47,6 +47,7 @@ def instance_lock(paths: Paths) -> Iterator[int]:
         yield lock.fileno()
 
 
+@dataclass
 class Supervisord:
     """The process of supervisord with the configuration at `paths`, while the block lasts.
 
@@ -54,21 +55,12 @@ class Supervisord:
     of their output.
     """
 
-    def __init__(
-        self,
-        paths: Paths,
-        names: Sequence[str],
-        password: str,
-        environment: Mapping[str, str],
-        lock: int,
-        write: Callable[[str], None],
-    ) -> None:
-        self.paths = paths
-        self.names = names
-        self.environment = environment
-        self.lock = lock
-        self.write = write
-        self.password = password
+    paths: Paths
+    names: Sequence[str]
+    password: str
+    environment: Mapping[str, str]
+    lock: int
+    write: Callable[[str], None]
 
     def __enter__(self) -> Self:
         child = [sys.executable, "-m", "realtime_demo.production.child", str(self.paths.pid_file())]
@@ -90,12 +82,7 @@ class Supervisord:
         threading.Thread(target=self._relay, args=[self.process.stdout], daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(STOPPING)

@@ -20,11 +20,10 @@ from django.db import DatabaseError, connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.asgi_servers import SERVERS, raise_open_files
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ChildFailed
-from realtime_demo.open_files import raise_open_files
 from realtime_demo.web.views import DEFAULT_ROOM
 from transports.command_line import TranslatedCommand
 from transports.http.problems import Problem

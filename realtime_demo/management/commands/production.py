@@ -78,26 +78,22 @@ class Command(TranslatedCommand):
                     else "make install",
                 )
             )
-        for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
-            most = 65_535 if "port" in name else 1_000
-            if not least <= options[name] <= most:
-                option = name.replace("_", "-")
+        for option, least, most in (
+            ("port", 1, 65_535),
+            ("metrics-port", 0, 65_535),
+            ("servers", 1, 1_000),
+            ("workers", 0, 1_000),
+            ("cluster-port", 1, 65_535 - CLUSTER_BUS - NODES),
+        ):
+            value = options[option.replace("-", "_")]
+            if not least <= value <= most:
                 raise CommandError(
                     _("--{option} must be from {least} to {most}; got {value}.").format(
-                        option=option, least=least, most=most, value=options[name]
+                        option=option, least=least, most=most, value=value
                     )
                 )
         if options["cluster"] and settings.REDIS_URL:
             raise CommandError(_("--cluster starts a Redis of its own: unset REDIS_URL."))
-        if not 1 <= options["cluster_port"] <= 65_535 - CLUSTER_BUS - NODES:
-            raise CommandError(
-                _("--{option} must be from {least} to {most}; got {value}.").format(
-                    option="cluster-port",
-                    least=1,
-                    most=65_535 - CLUSTER_BUS - NODES,
-                    value=options["cluster_port"],
-                )
-            )
         paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
