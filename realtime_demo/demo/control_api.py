@@ -28,17 +28,7 @@ from transports.http.views import View, api_view, json_response
 
 from .generator import generator
 from .ipc import Document, parent
-from .state import (
-    BURST,
-    FaultSettings,
-    FeedSettings,
-    NetworkSettings,
-    Setting,
-    boolean,
-    check_members,
-    integer,
-    technique,
-)
+from .state import BURST, boolean, check_members, integer
 from .wire.dissect import EXPLANATIONS
 
 Control = Callable[[HttpRequest, Document], Awaitable[HttpResponse]]
@@ -46,8 +36,6 @@ Control = Callable[[HttpRequest, Document], Awaitable[HttpResponse]]
 # Seconds from the end of a response to the restart: the server writes the response in the next
 # turn of its event loop.
 FLUSH = 0.02
-# Serialise the read-modify-write, so that partial updates do not overwrite each other.
-one_at_a_time = asyncio.Lock()
 
 
 def configuration_for_page(request: HttpRequest) -> dict[str, Any] | None:
@@ -86,26 +74,24 @@ def control(view: Control) -> View:
         check_content_type(scope_of(request))
         return await view(request, parse_json(request.body))
 
-    controlled.__doc__ = view.__doc__
     return api_view("POST")(controlled)
 
 
-@control
-async def set_network(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: change the network."""
-    return await change("network", lambda current: NetworkSettings(**current).changed(document))
+def command(name: str) -> View:
+    """Return the view of a control whose JSON object `DemoRunner` checks and executes."""
+
+    @control
+    async def view(request: HttpRequest, document: Document) -> HttpResponse:
+        return json_response(await parent.ask(name, document=document))
+
+    return view
 
 
 @control
 async def set_feed(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: change the generator."""
-
-    def changed(current: Document) -> FeedSettings:
-        feed = FeedSettings(**current).changed(document)
-        check_room_of(request, feed.room)
-        return feed
-
-    return await change("feed", changed)
+    await room_of(request, document)
+    return json_response(await parent.ask("feed", document=document))
 
 
 @control
@@ -113,58 +99,9 @@ async def burst(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/burst/` with `{"count", "room"}`: publish that many events at once."""
     check_members(document, "count", "room")
     count = integer(document, "count", BURST)
-    current = await parent.ask("state")
-    room = document.get("room", current["feed"]["room"])
-    check_room_of(request, room)
+    room = await room_of(request, document)
     await generator.burst(room, count)
     return json_response({"count": count, "room": room})
-
-
-@control
-async def cut(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/cut/` with `{"technique"}`: reset connections; answer with their number."""
-    check_members(document, "technique")
-    return json_response(await parent.ask("cut", technique=technique(document)))
-
-
-@control
-async def stall(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/stall/` with `{"on", "technique"}`: stall or resume connections."""
-    check_members(document, "on", "technique")
-    on = boolean(document, "on")
-    return json_response(await parent.ask("stall", on=on, technique=technique(document)))
-
-
-@control
-async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/fault/` with `{"buffering", "gzip"}`: change the faults."""
-
-    def changed(current: Document) -> FaultSettings:
-        return FaultSettings(current["buffering"], current["gzip"]).changed(document)
-
-    return await change("faults", changed)
-
-
-async def change(name: str, changed: Callable[[Document], Setting]) -> HttpResponse:
-    """Replace the settings `name` of the state document by `changed(current)`."""
-    async with one_at_a_time:
-        settings = changed((await parent.ask("state"))[name])
-        return json_response(await parent.ask(name, **{name: settings.document}))
-
-
-@control
-async def lease(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/lease/` with `{"holder", "held"}`: begin, renew or end a page's lease.
-
-    When it ends, or is not renewed for four seconds, network and feed are restored and faults end.
-    """
-    check_members(document, "holder", "held")
-    holder = document.get("holder")
-    if not isinstance(holder, str) or not 1 <= len(holder) <= 64:
-        raise Problem(
-            400, "holder", f"'holder' must be a string of 1 to 64 characters; got {shown(holder)}."
-        )
-    return json_response(await parent.ask("lease", holder=holder, held=boolean(document, "held")))
 
 
 @control
@@ -189,10 +126,16 @@ async def restart(request: HttpRequest, document: Document) -> HttpResponse:
     return response
 
 
-def check_room_of(request: HttpRequest, room: Any) -> None:
+async def room_of(request: HttpRequest, document: Document) -> str:
+    """Return the member `room`, or the generator's room, if the user may use it.
+
+    Raise `Problem` otherwise.
+    """
+    room = document.get("room", (await parent.ask("state"))["feed"]["room"])
     if not isinstance(room, str):
         raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
     check_room(room, user_of(request))
+    return room
 
 
 def user_of(request: HttpRequest) -> Any:

@@ -41,8 +41,7 @@ def dissected(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
     assert b"".join(part.data for part in parts) == carrier
     assert [part.kind for part in parts if part.event] in (["json"], ["gzip"])
     assert all(
-        part.explanation in EXPLANATIONS and part.document["rfc"].startswith("https://")
-        for part in parts
+        part.explanation in EXPLANATIONS and part.rfc.startswith("https://") for part in parts
     )
     return [(part.kind, part.data) for part in parts]
 
@@ -128,10 +127,10 @@ def test_events_sent_together_get_a_note() -> None:
 
 
 def test_a_long_part_is_shortened_in_json() -> None:
-    event = dissect.Part("wire.event", EVENT)
+    event = dissect.Part("json", EVENT, "wire.event", dissect.JSON, event=True)
     assert bytes.fromhex(event.document["hex"]) == EVENT
     assert event.document["text"] == EVENT.decode()
-    long = dissect.Part("wire.others", b"x" * 1000)
+    long = dissect.Part("others", b"x" * 1000, "wire.others", dissect.JSON)
     data = bytes.fromhex(long.document["hex"])
     assert len(data) + long.document["omitted"] == 1000
 

@@ -55,25 +55,6 @@ EXPLANATIONS = {
     ),
     "wire.together": _("Several events arrived in one piece, sent by one write."),
 }
-# The kind of a part and its standard, by the key of its explanation.
-KINDS = {
-    "wire.chunkSize": ("chunk-size", CHUNKED),
-    "wire.chunkEnd": ("chunk-end", CHUNKED),
-    "wire.batch": ("batch", JSON),
-    "wire.event": ("json", JSON),
-    "wire.others": ("others", JSON),
-    "wire.preamble": ("preamble", SSE),
-    "wire.lineEnd": ("line-end", NDJSON),
-    "wire.sseId": ("sse-field", SSE),
-    "wire.sseData": ("sse-field", SSE),
-    "wire.sseEnd": ("sse-end", SSE),
-    "wire.gzip": ("gzip", GZIP),
-    "wire.frameHeader": ("frame-header", FRAME),
-    "wire.frameLength": ("frame-length", FRAME),
-    "wire.frameMask": ("frame-mask", MASKING),
-    "wire.framePayload": ("frame-payload", MASKING),
-}
-EVENTS = frozenset({"wire.event", "wire.gzip", "wire.framePayload"})  # parts with the event
 
 SHOWN = 160  # bytes shown of a part that is not the event
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
@@ -83,21 +64,16 @@ SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-c
 class Part:
     """A part of the dissected bytes.
 
-    `explanation` is a key of `EXPLANATIONS`. `text` is shown instead of the bytes decoded as UTF-8.
+    `explanation` is a key of `EXPLANATIONS`. `text` is shown instead of the bytes
+    decoded as UTF-8.
     """
 
-    explanation: str
+    kind: str
     data: bytes
+    explanation: str
+    rfc: str
+    event: bool = False
     text: str | None = None
-
-    @property
-    def kind(self) -> str:
-        return KINDS[self.explanation][0]
-
-    @property
-    def event(self) -> bool:
-        """Whether it has the event."""
-        return self.explanation in EVENTS
 
     @property
     def document(self) -> dict[str, Any]:
@@ -109,7 +85,7 @@ class Part:
             "hex": data.hex(" "),
             "text": text,
             "says": self.explanation,
-            "rfc": KINDS[self.explanation][1],
+            "rfc": self.rfc,
             "event": self.event,
         }
         if len(data) < len(self.data):
@@ -136,15 +112,15 @@ def carrier(response_head: bytes, data: bytes, identity: str) -> list[Part]:
     size, content, end = data[:start], data[start:-2], data[-2:]
     if b"gzip" in fields.get(b"content-encoding", b""):
         text = inflated(content).decode("utf-8", "replace")
-        inner = [Part("wire.gzip", content, text)]
+        inner = [Part("gzip", content, "wire.gzip", GZIP, event=True, text=text)]
     elif b"event-stream" in fields.get(b"content-type", b""):
         inner = sse(content, identity)
     else:
         inner = lines(content, identity)
     return [
-        Part("wire.chunkSize", size),
+        Part("chunk-size", size, "wire.chunkSize", CHUNKED),
         *inner,
-        Part("wire.chunkEnd", end),
+        Part("chunk-end", end, "wire.chunkEnd", CHUNKED),
     ]
 
 
@@ -153,8 +129,8 @@ def lines(content: bytes, identity: str) -> list[Part]:
     start, end = span_of(content, identity)
     return present(
         other_events(content[:start]),
-        Part("wire.event", content[start:end]),
-        Part("wire.lineEnd", content[end : end + 1]),
+        Part("json", content[start:end], "wire.event", JSON, event=True),
+        Part("line-end", content[end : end + 1], "wire.lineEnd", NDJSON),
         other_events(content[end + 1 :]),
     )
 
@@ -167,10 +143,10 @@ def sse(content: bytes, identity: str) -> list[Part]:
     event_start = blank_line + 2 if blank_line >= 0 else 0
     return present(
         other_events(content[:event_start]),
-        Part("wire.sseId", content[event_start:data_start]),
-        Part("wire.sseData", content[data_start:start]),
-        Part("wire.event", content[start:end]),
-        Part("wire.sseEnd", content[end : end + 2]),
+        Part("sse-field", content[event_start:data_start], "wire.sseId", SSE),
+        Part("sse-field", content[data_start:start], "wire.sseData", SSE),
+        Part("json", content[start:end], "wire.event", JSON, event=True),
+        Part("sse-end", content[end : end + 2], "wire.sseEnd", SSE),
         other_events(content[end + 2 :]),
     )
 
@@ -182,11 +158,11 @@ def batch(content: bytes, identity: str) -> list[Part]:
     if head is None or head.end() > start:
         raise ValueError(f"expected a batch of events; got {content[:80]!r}")
     return present(
-        Part("wire.batch", content[: head.end()]),
+        Part("batch", content[: head.end()], "wire.batch", JSON),
         other_events(content[head.end() : start]),
-        Part("wire.event", content[start:end]),
+        Part("json", content[start:end], "wire.event", JSON, event=True),
         other_events(content[end:tail]),
-        Part("wire.batch", content[tail:]),
+        Part("batch", content[tail:], "wire.batch", JSON),
     )
 
 
@@ -203,8 +179,8 @@ def client_frame(data: bytes) -> list[Part]:
     key = data[header.extended : header.mask]
     return [
         *parts,
-        Part("wire.frameMask", key, key.hex(" ")),
-        Part("wire.framePayload", data[header.mask :], text),
+        Part("frame-mask", key, "wire.frameMask", MASKING, text=key.hex(" ")),
+        Part("frame-payload", data[header.mask :], "wire.framePayload", MASKING, True, text),
     ]
 
 
@@ -213,19 +189,19 @@ def _header(data: bytes) -> tuple[Frame, list[Part]]:
     if frame is None:
         raise ValueError(f"expected a WebSocket frame; got {data[:80]!r}")
     bits = f"FIN={frame.final:d} opcode={frame.opcode} MASK={frame.masked:d} length={data[1] & 127}"
-    parts = [Part("wire.frameHeader", data[:2], bits)]
+    parts = [Part("frame-header", data[:2], "wire.frameHeader", FRAME, text=bits)]
     if frame.extended > 2:
         length = str(frame.end - frame.mask)
         extended = data[2 : frame.extended]
-        parts.append(Part("wire.frameLength", extended, length))
+        parts.append(Part("frame-length", extended, "wire.frameLength", FRAME, text=length))
     return frame, parts
 
 
 def other_events(data: bytes) -> Part:
     """Return the part before or after the event: other events, or the start of an SSE stream."""
     if b'{"id":"' in data:
-        return Part("wire.others", data)
-    return Part("wire.preamble", data)
+        return Part("others", data, "wire.others", JSON)
+    return Part("preamble", data, "wire.preamble", SSE)
 
 
 def present(*parts: Part) -> list[Part]:
