@@ -101,6 +101,20 @@ class Exchange(HttpTrace):
         lines = bytes(self.body).split(b"\n")[:-1]
         return [Event.decode(line) for line in lines if line.strip()]
 
+    def expect(self, condition: bool, **values: object) -> None:
+        """Raise `Unexpected` with `values` if `condition` is false."""
+        if not condition:
+            raise Unexpected(self.received, **values)
+
+    def expect_events(self, expected: Sequence[Event], actual: Sequence[Event]) -> None:
+        """Raise `Unexpected` if the `actual` events are not the `expected` ones."""
+        self.expect([*actual] == [*expected], got=texts(actual), expected=texts(expected))
+
+    async def expect_batch(self, *expected: str) -> None:
+        """Raise `Unexpected` if the body is not a batch with events of the `expected` texts."""
+        events = (await self.batch()).events
+        self.expect([event.text for event in events] == [*expected], got=texts(events))
+
 
 def texts(events: Sequence[Event]) -> str:
     """Return the texts of `events`, for a message."""

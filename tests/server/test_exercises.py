@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 
-from realtime_demo.workshop.bench import Bench, importable, load
+from realtime_demo.workshop.bench import Bench, importable
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
 from realtime_demo.workshop.lane import PREFIX, technique
 from tests.support.exercises import solve
@@ -231,7 +232,7 @@ def test_the_lane_has_the_address_and_the_source_of_the_exercise(name: str, tmp_
     EXERCISES[name].start(folder)
     lane = technique(name)
     with importable(folder):
-        application = load(folder / "app.py").application
+        application = run_path(str(folder / "app.py"))["application"]
     mounts = (
         application.http_urlpatterns if lane.scheme == "http" else application.websocket_urlpatterns
     )
