@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from django.utils.translation import gettext
 
 
-@dataclass(frozen=True)
-class Sentence:
-    """A message id with placeholders such as `{count}`, and their values, ready to print."""
+class Sentence(NamedTuple):
+    """A message id with placeholders such as `{count}`, and their values, ready to print.
+
+    A record in JSON has the pair.
+    """
 
     text: str
     values: Mapping[str, str | int]
@@ -20,12 +21,12 @@ class Sentence:
         return gettext(self.text).format(**self.values)
 
 
-@dataclass
 class Observation:
     """What an experiment observed; `confirms` tells whether it supports the verdict."""
 
-    sentences: list[Sentence] = field(default_factory=list)
-    confirms: bool = True
+    def __init__(self) -> None:
+        self.sentences: list[Sentence] = []
+        self.confirms = True
 
     def add(self, text: str, **values: str | int) -> None:
         """Add a sentence; `text` is a message id marked by `gettext_noop`."""
@@ -34,12 +35,3 @@ class Observation:
     def expect(self, condition: bool) -> None:
         """Contradict the verdict unless `condition` is true."""
         self.confirms = self.confirms and condition
-
-    def as_document(self) -> list[Any]:
-        """Return the sentences as JSON values."""
-        return [[sentence.text, dict(sentence.values)] for sentence in self.sentences]
-
-    @classmethod
-    def from_document(cls, document: list[Any]) -> Observation:
-        """Return the observation that `as_document` has saved."""
-        return cls([Sentence(text, values) for text, values in document])

@@ -67,7 +67,8 @@ class Supervisord:
         daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.paths.supervisor)]
         # stdout is a pipe, not inherited: each program opens /dev/fd/1 again, which fails for a
         # socket, and would overwrite the beginning of a file.
-        with self.paths.supervisor_errors.open("w") as errors:
+        self.errors = self.paths.directory / "supervisord-errors.log"
+        with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [*child, *daemon],
                 env={**self.environment, PARENT: str(os.getpid())},
@@ -96,12 +97,12 @@ class Supervisord:
         """Return the reason why the deployment cannot continue; empty if it can."""
         code = self.process.poll()
         if code is not None:
-            errors = self.paths.supervisor_errors.read_text(errors="replace")
+            errors = self.errors.read_text(errors="replace")
             text = _("supervisord ended with {code}. {errors}")
             return text.format(code=code, errors=errors).strip()
         # A new transport each time: after an error, its connection cannot be used.
         transport: Any = SupervisorTransport(
-            "production", self.password, f"unix://{self.paths.control}"
+            "production", self.password, f"unix://{self.paths.socket('control')}"
         )
         try:
             with ServerProxy("http://localhost", transport) as supervisord:

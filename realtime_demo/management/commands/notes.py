@@ -155,7 +155,7 @@ def write(folder: Path, observations: dict[int, Observation]) -> None:
         "machine": f"{os.cpu_count()} cores ({platform.machine()}), {python}",
         "command": f"manage.py notes --write {os.path.relpath(folder)}",
     }
-    saved = {str(number): each.as_document() for number, each in observations.items()}
+    saved = {str(number): each.sentences for number, each in observations.items()}
     record = {"run": run, "observations": saved}
     path = folder / RECORD
     path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n")

@@ -215,7 +215,8 @@ class Command(TranslatedCommand):
             raise CommandError(str(error)) from error
         certificate.ensure(paths.certificate, paths.key, paths.host)
         version = programs.nginx_version(nginx)
-        paths.nginx_conf.write_text(configuration.nginx(paths, version))
+        conf = paths.directory / "nginx.conf"
+        conf.write_text(configuration.nginx(paths, version))
         groups: list[tuple[str, Commands]] = []
         if redis and paths.cluster:
             nodes: Commands = {}
@@ -227,8 +228,8 @@ class Command(TranslatedCommand):
         elif redis:
             paths.redis_conf.write_text(configuration.redis(paths))
             groups.append(("data", {"redis": [redis, str(paths.redis_conf)]}))
-        conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")
-        groups.append(("proxy", {"nginx": [nginx, "-e", "stderr", "-p", prefix, "-c", conf]}))
+        options = ["-e", "stderr", "-p", str(paths.directory / "nginx"), "-c", str(conf)]
+        groups.append(("proxy", {"nginx": [nginx, *options]}))
         worker_names = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
         worker_command = [sys.executable, "-m", "realtime_demo", "runworker", "background-tasks"]
         application: Commands = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import requires, version
 from io import BytesIO
@@ -277,9 +277,8 @@ async def consumers(laboratory: Laboratory) -> Observation:
 async def multichat(laboratory: Laboratory) -> Observation:
     """Run two statements of multichat's routing with the installed Channels."""
     observation = Observation()
-    failures = 0
 
-    def handler() -> None:
+    async def handler() -> None:
         from channels.http import AsgiHandler
 
         del AsgiHandler
@@ -288,19 +287,15 @@ async def multichat(laboratory: Laboratory) -> Observation:
         router = URLRouter([path("chat/stream/", AsyncChatConsumer)])
         await router({"type": "websocket", "path": "/chat/stream/"}, None, None)
 
-    async def attempt(statement: str, run: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
-        nonlocal failures
+    for statement, attempt in (
+        ("from channels.http import AsgiHandler", handler),
+        ('URLRouter([path("chat/stream/", ChatConsumer)])', route),
+    ):
         outcome = "-"
         try:
-            coroutine = run()
-            if coroutine is not None:
-                await coroutine
+            await attempt()
         except (ImportError, TypeError, AttributeError, AssertionError) as error:
-            failures += 1
             outcome = f"{type(error).__name__}: {error}"
         observation.add(_("`{statement}`: {outcome}"), statement=statement, outcome=outcome)
-
-    await attempt("from channels.http import AsgiHandler", handler)
-    await attempt('URLRouter([path("chat/stream/", ChatConsumer)])', route)
-    observation.expect(failures == 2)
+        observation.expect(outcome != "-")
     return observation
