@@ -188,44 +188,27 @@ LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # Connections in each pool to Redis. A process has three pools: to publish, to read, and for the
 # layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
-CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if REDIS_URL and (CHANNEL_LAYER == "pubsub" or is_cluster(REDIS_URL)):
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "transports.store.redis.pubsub.PubSubChannelLayer",
-            "CONFIG": {
-                "url": REDIS_URL,
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": LAYER_CAPACITY,
-            },
-        }
-    }
-elif REDIS_URL:
+_config: dict[str, Any] = {"capacity": LAYER_CAPACITY}
+if not REDIS_URL:
+    _backend = "channels.layers.InMemoryChannelLayer"
+elif CHANNEL_LAYER == "pubsub" or is_cluster(REDIS_URL):
+    _backend = "transports.store.redis.pubsub.PubSubChannelLayer"
+    _config |= {"url": REDIS_URL, "prefix": f"{REDIS_PREFIX}:layer"}
+else:
+    _backend = "transports.store.redis.layer.RedisChannelLayer"
     # redis-py 8 times out a read after 5 s, and channels-redis blocks in BRPOP for as long: an
     # idle receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).
     _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
-            "CONFIG": {
-                "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": LAYER_CAPACITY,
-                "expiry": 60,
-                # A killed process does not leave its groups: until its membership expires,
-                # every event is copied for it. Live processes rejoin every ten minutes (`hub`).
-                "group_expiry": 3_600,
-            },
-        }
+    _config |= {
+        "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
+        "prefix": f"{REDIS_PREFIX}:layer",
+        "expiry": 60,
+        # A killed process does not leave its groups: until its membership expires, every event is
+        # copied for it. Live processes rejoin every ten minutes (`hub`).
+        "group_expiry": 3_600,
     }
-else:
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": LAYER_CAPACITY},
-        }
-    }
+CHANNEL_LAYERS = {"default": {"BACKEND": _backend, "CONFIG": _config}}
 
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [
