@@ -1,4 +1,7 @@
-"""Processes for the experiments: servers, workers, Redis and nginx, started on first use."""
+"""Processes for the experiments, and what an experiment has observed.
+
+Servers, workers, Redis and nginx are started on first use.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import os
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 import httpx
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
 
 from realtime_demo.comparison.local_server import local_server, server_process
 from realtime_demo.comparison.workers import ROOT
@@ -135,7 +138,7 @@ class Laboratory:
                 env={**os.environ, "DATABASE_PATH": str(self._database)},
             )
             if await migration.wait():
-                raise RuntimeError(_("The migration of the experiment's database failed."))
+                raise RuntimeError(gettext("The migration of the experiment's database failed."))
         return {
             "DATABASE_PATH": str(self._database),
             "REDIS_URL": await self.redis(),
@@ -143,6 +146,35 @@ class Laboratory:
             "DEMO": "1",  # clients on this machine may start tasks
             "TASK_SWEEP": "0.5",
         }
+
+
+class Sentence(NamedTuple):
+    """A message id with placeholders such as `{count}`, and their values, ready to print.
+
+    A record in JSON has the pair.
+    """
+
+    text: str
+    values: Mapping[str, str | int]
+
+    def __str__(self) -> str:
+        return gettext(self.text).format(**self.values)
+
+
+class Observation:
+    """What an experiment observed; `confirms` tells whether it supports the verdict."""
+
+    def __init__(self) -> None:
+        self.sentences: list[Sentence] = []
+        self.confirms = True
+
+    def add(self, text: str, **values: str | int) -> None:
+        """Add a sentence; `text` is a message id marked by `gettext_noop`."""
+        self.sentences.append(Sentence(text, values))
+
+    def expect(self, condition: bool) -> None:
+        """Contradict the verdict unless `condition` is true."""
+        self.confirms = self.confirms and condition
 
 
 def http_client(url: str) -> httpx.AsyncClient:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from .claims import CLAIMS, TESTS, Claim, Verdict
-from .observation import Sentence
+from .laboratory import Sentence
 
 LANGUAGES = {"en": "notes.md", "ko": "notes.ko.md"}
 NAMES = {"en": "English", "ko": "한국어"}

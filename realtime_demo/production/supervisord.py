@@ -1,4 +1,4 @@
-"""The process of supervisord, which ends with the command that started it.
+"""The process of supervisord, which ends with the command that started it, and its readiness.
 
 At most one deployment runs in a directory: the command locks the directory, and supervisord
 inherits the lock. It is released when both have ended, even if they were killed (flock(2)).
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import IO, Any, Self
 from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
 
+import httpx
 from django.utils.translation import gettext as _
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -26,6 +30,8 @@ from .child import PARENT, end_group
 from .configuration import ATTEMPTS, PATIENCE
 from .paths import Paths
 
+STARTING, WATCHING = 0.2, 5.0  # seconds between requests: until the first report, and after
+READY = 10.0  # seconds until a starting deployment is reported as not ready
 STOPPING = 30.0  # seconds until a stopping supervisord is killed: PATIENCE for three groups
 
 
@@ -118,3 +124,31 @@ class Supervisord:
     def _relay(self, output: IO[str]) -> None:
         for line in output:
             self.write(line.rstrip("\n"))
+
+
+# --- Reports of `/readyz` --------------------------------------------------------------------
+
+
+def readiness_problem(url: str, tls: ssl.SSLContext) -> str:
+    """Return the problem that `/readyz` reports; empty if the deployment is ready."""
+    try:
+        response = httpx.get(f"{url}readyz", verify=tls, trust_env=False, timeout=10)
+    except httpx.TransportError as error:
+        return str(error)
+    return "" if response.is_success else f"{response.status_code}: {response.text[:300]}"
+
+
+def report_readiness(
+    url: str, certificate: Path, write: Callable[[str], None], stopping: threading.Event
+) -> None:
+    """Write when the deployment becomes ready, and when it is not, until it is `stopping`."""
+    tls = ssl.create_default_context(cafile=certificate)
+    reported: str | None = None
+    deadline = time.monotonic() + READY
+    while not stopping.is_set():
+        problem = readiness_problem(url, tls)
+        starting = reported is None and time.monotonic() < deadline
+        if problem != reported and not (problem and (starting or stopping.is_set())):
+            write(f"Not ready: {problem}" if problem else f"Ready: {url}")
+            reported = problem
+        stopping.wait(STARTING if reported is None else WATCHING)

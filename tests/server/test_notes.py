@@ -21,8 +21,7 @@ from django.utils.translation import gettext, override
 
 from realtime_demo.management.commands import notes
 from realtime_demo.notes.claims import CLAIMS, Claim, Verdict
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import Laboratory, Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page
 from realtime_demo.production import programs
 from tests.support.database import migrated

@@ -24,8 +24,7 @@ from rich.text import Text
 from realtime_demo.command_line import output_directory
 from realtime_demo.comparison.local_server import ServerFailed
 from realtime_demo.notes.claims import CLAIMS, Claim
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import Laboratory, Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page, verdict
 from realtime_demo.production.programs import Missing
 from realtime_demo.progress import progress

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from realtime_demo.asgi_servers import command
 from realtime_demo.command_line import command_line
 from realtime_demo.ports import CLUSTER_BUS
-from realtime_demo.production import certificate, cluster, configuration, programs, readiness
+from realtime_demo.production import certificate, cluster, configuration, programs
 from realtime_demo.production.paths import NODES, Paths
 from transports.command_line import TranslatedCommand
 
@@ -195,12 +195,14 @@ class Command(TranslatedCommand):
 
     def report(self, paths: Paths, stopping: threading.Event) -> None:
         """Form the cluster, if there is one; then write whether the deployment is ready."""
+        from realtime_demo.production.supervisord import report_readiness
+
         try:
             if paths.cluster:
                 cluster.form(paths.cluster)
         except cluster.NotFormed as error:
             self.write(_("The Redis Cluster is incomplete: {error}").format(error=error))
-        readiness.report(paths.url, paths.certificate, self.write, stopping)
+        report_readiness(paths.url, paths.certificate, self.write, stopping)
 
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.

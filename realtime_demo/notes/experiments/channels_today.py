@@ -25,8 +25,7 @@ from django.urls import path
 from django.utils.translation import gettext_noop as _
 
 from realtime_demo.notes import snippets
-from realtime_demo.notes.laboratory import BOUND, Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import BOUND, Laboratory, Observation
 from realtime_demo.notes.snippets import AsyncChatConsumer, ChatConsumer
 
 CAPACITY = 100  # messages; the default of the layers

@@ -15,8 +15,7 @@ from django.utils.translation import gettext_noop as _
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import InvalidStatus
 
-from realtime_demo.notes.laboratory import BOUND, Laboratory, http_client, new_room
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import BOUND, Laboratory, Observation, http_client, new_room
 
 SILENCE = 1.5  # seconds for which an idle connection is watched
 POLL_INTERVAL = 0.25  # seconds

@@ -16,8 +16,7 @@ from channels.worker import Worker
 from channels_redis.core import RedisChannelLayer
 from django.utils.translation import gettext_noop as _
 
-from realtime_demo.notes.laboratory import BOUND, Laboratory, http_client, new_room
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import BOUND, Laboratory, Observation, http_client, new_room
 
 CHANNEL = "background-tasks"
 TASKS = 40
