@@ -265,7 +265,7 @@ class DemoRunner:
                 f"'holder' must be a string of 1 to 64 characters; got {shown(holder)}.",
             )
         if held:
-            self.leases.renew(holder, Saved(self.network, self.feed))
+            self.leases.renew(holder, (self.network, self.feed))
         elif saved := self.leases.end(holder):
             self._restore(saved)
         return {"held": held}
@@ -279,7 +279,7 @@ class DemoRunner:
             self._changed.set()
 
     def _restore(self, saved: Saved) -> None:
-        self.network, self.feed = saved.network, saved.feed
+        self.network, self.feed = saved
         self.set_faults(FaultSettings())
         self.stalling.set(False, None)
 

@@ -161,7 +161,7 @@ class Examination:
     async def _echo(self) -> None:
         """Check how a request reaches the application (`GET /mirror/`)."""
         query = "since=a-1&x=%E2%82%AC%20b"
-        sent = {"Last-Event-ID": "doctor-1", "Origin": self.target.origin}
+        sent = {"Last-Event-ID": "doctor-1", "Origin": self.target.url}
         response = await self.target.fetch(f"/mirror/?{query}", headers=sent)
         try:
             echo: dict[str, Any] = json.loads(response.body)
@@ -216,7 +216,7 @@ class Examination:
 
     async def _publishing(self) -> None:
         room = _room()
-        response = await self._publish(room, "hi", headers={"Origin": self.target.origin})
+        response = await self._publish(room, "hi", headers={"Origin": self.target.url})
         if response.status != 201:
             evidence = _("POST /publish/ with its own Origin: {response}")
             self.find("all", "refuses", evidence, response=_describe(response))
@@ -417,7 +417,7 @@ class Examination:
         async with connect(
             url,
             ssl=self.target.tls,
-            origin=self.target.origin,  # type: ignore[arg-type]
+            origin=self.target.url,  # type: ignore[arg-type]
             open_timeout=PATIENCE + 4 * self.round_trip,
             proxy=None,  # no proxy of the environment, as in the other probes
             ping_interval=None,  # the connection must stay idle

@@ -46,7 +46,7 @@ def root_of(url: str) -> str:
 
 @dataclass
 class Target:
-    """The URL of the examined deployment; `tls` is None for http."""
+    """The URL of the examined deployment, also its origin; `tls` is None for http."""
 
     url: str
     tls: ssl.SSLContext | None = None
@@ -62,10 +62,6 @@ class Target:
     @property
     def port(self) -> int:
         return self.parts.port or DEFAULT_PORTS[self.parts.scheme]
-
-    @property
-    def origin(self) -> str:
-        return f"{self.parts.scheme}://{self.parts.netloc}"
 
     @asynccontextmanager
     async def trace(
