@@ -8,6 +8,8 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from django.utils.translation import gettext_noop as _
+
 from realtime_demo.http_trace import HttpTrace
 from transports.client import batch_of
 from transports.events import Batch, Event
@@ -16,21 +18,17 @@ from transports.events import Batch, Event
 class Unexpected(Exception):
     """A response that does not meet a case's requirement.
 
-    `received` has the bytes of the response; `values` fill the placeholders of the case's text.
+    `received` has the bytes of the response. `values` fill the placeholders of `text`, a message
+    id, or without one, of the case's text.
     """
 
-    def __init__(self, received: bytes | bytearray = b"", **values: object) -> None:
+    def __init__(
+        self, received: bytes | bytearray = b"", text: str = "", /, **values: object
+    ) -> None:
         super().__init__(values)
         self.received = bytes(received)
+        self.text = text
         self.values = values
-
-
-class NoResponse(Unexpected):
-    """A response that has not begun within `seconds`."""
-
-
-class WrongStatus(Unexpected):
-    """A response with another status than the `expected` one."""
 
 
 class Exchange(HttpTrace):
@@ -68,11 +66,17 @@ class Exchange(HttpTrace):
             yield exchange
 
     async def head(self, status: int = 200) -> None:
-        """Wait for the response's head. Raises `NoResponse` and `WrongStatus`."""
-        if not await self.until(lambda: self.status):
-            raise NoResponse(self.received, seconds=self.patience)
+        """Wait for the response's head. Raises `Unexpected`."""
+        await self.arrive(lambda: self.status)
         if self.status != status:
-            raise WrongStatus(self.received, expected=status, got=self.status)
+            text = _("Expected status {expected}; got {got}.")
+            raise Unexpected(self.received, text, expected=status, got=self.status)
+
+    async def arrive(self, condition: Callable[[], object]) -> None:
+        """Wait until `condition()` is true. Raises `Unexpected`."""
+        if not await self.until(condition):
+            text = _("The response is not complete after {seconds:g} s.")
+            raise Unexpected(self.received, text, seconds=self.patience)
 
     async def until(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
         """Read until `condition()` is true; return False at the response's end or after `seconds`.
@@ -91,8 +95,7 @@ class Exchange(HttpTrace):
     async def batch(self) -> Batch:
         """Return the batch in the whole body. Raises `InvalidEvent` and `Unexpected`."""
         await self.head()
-        if not await self.until(lambda: self.ended):
-            raise NoResponse(self.received, seconds=self.patience)
+        await self.arrive(lambda: self.ended)
         return batch_of(json.loads(self.body))
 
     @property

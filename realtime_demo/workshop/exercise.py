@@ -12,11 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from django.utils.translation import gettext, override
-from django.utils.translation import gettext_noop as _
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import NoResponse, Unexpected, WrongStatus
+from realtime_demo.workshop.exchange import Unexpected
 
 FOLDER = Path(__file__).parent / "exercises"
 NAMES = (
@@ -83,20 +83,13 @@ class Outcome:
 
     def explanation(self, language: str) -> str:
         """Return what is wrong, in plain words."""
-        values = self.fault.values if isinstance(self.fault, Unexpected) else {}
-        match self.fault:
-            case NoResponse():
-                text = _("The response is not complete after {seconds:g} s.")
-            case WrongStatus():
-                text = _("Expected status {expected}; got {got}.")
-            case Unexpected():
-                return self.case.wrong[language].format(**values)
-            case TimeoutError():
-                text = _("The server does not answer: something blocks its event loop.")
-            case _:
-                return f"{type(self.fault).__name__}: {self.fault}"
         with override(language):
-            return gettext(text).format(**values)
+            match self.fault:
+                case Unexpected(text=text, values=values):
+                    return (_(text) if text else self.case.wrong[language]).format(**values)
+                case TimeoutError():
+                    return _("The server does not answer: something blocks its event loop.")
+            return f"{type(self.fault).__name__}: {self.fault}"
 
     @property
     def received(self) -> str:
