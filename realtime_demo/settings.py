@@ -20,15 +20,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from background.conf import TaskConf
-from realtime_demo import catalog
 from realtime_demo.asgi_servers import SERVERS
-from realtime_demo.catalog import IS_INSTALLED
-from realtime_demo.secret_key import kept_secret
+from realtime_demo.installation import IS_INSTALLED, kept_secret, use_catalog
 from transports.conf import Conf
 from transports.registry import APPS
 from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster, layer_host
 
-catalog.use()
+use_catalog()
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop

@@ -29,7 +29,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 
-from realtime_demo import catalog
+from realtime_demo.installation import use_catalog
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LONGEST_NAME = 1_024  # bytes of a class's name
@@ -229,7 +229,7 @@ def _serve_forks(control: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    catalog.use()
+    use_catalog()
     for imported in sys.argv[2:]:
         importlib.import_module(imported)
     gc.freeze()  # exclude the shared objects from every worker's garbage collection

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from realtime_demo.secret_key import kept_secret
+from realtime_demo.installation import kept_secret
 
 # A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
 # Twisted `.lock`.
