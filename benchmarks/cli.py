@@ -16,11 +16,10 @@ from benchmarks.peers import environment as peers
 from benchmarks.plan import FULL, NAMES, QUICK, Size, steps
 from benchmarks.results import Results, markdown, show
 from benchmarks.servers import bind, cores
-from realtime_demo.asgi_servers import SERVERS
+from realtime_demo.asgi_servers import SERVERS, raise_open_files
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.server import ServerFailed
-from realtime_demo.open_files import raise_open_files
 from realtime_demo.progress import progress
 
 OPEN_FILES = 4_096

@@ -32,11 +32,11 @@ from benchmarks.framing import FRAMINGS, text_of
 from benchmarks.publishers import HttpPublisher, at_rate
 from benchmarks.servers import OURS, Server, running
 from benchmarks.subscribers import SubscriberGroup, subscriber_group
+from realtime_demo.asgi_servers import raise_open_files
 from realtime_demo.command_line import output_file
 from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
-from realtime_demo.open_files import raise_open_files
 from realtime_demo.production import programs
 from realtime_demo.progress import progress
 from transports.registry import BY_NAME

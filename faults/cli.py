@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from realtime_demo.asgi_servers import raise_open_files
 from realtime_demo.command_line import at_least, output_file
 from realtime_demo.comparison.host import environment
-from realtime_demo.open_files import raise_open_files
 from realtime_demo.progress import progress
 
 from .deployment import ROOT, Deployment, NotStarted

@@ -52,7 +52,7 @@ INTERVAL = 10.0  # seconds between samples
 ROUNDS, ROUND = 20, 30.0  # rounds; minimum seconds of a round
 # A round ends with DISCONNECT seconds in which nginx closes its connections to the servers
 # (`keepalive_timeout 3s`), and REST seconds of sampling. The readiness check every 5 s
-# (`production.readiness`) keeps a connection open for 3 s, so some samples are without it.
+# (`production.supervisord`) keeps a connection open for 3 s, so some samples are without it.
 DISCONNECT, REST = 4.0, 6.0
 STAY = 30.0  # mean seconds that a client stays
 CUT = 20.0  # seconds between cuts of the tap's connections

@@ -12,7 +12,7 @@ from gettext import gettext as _
 from importlib.metadata import version
 from importlib.util import find_spec
 
-from realtime_demo import catalog
+from realtime_demo.installation import use_catalog
 
 # What every command imports, all from the extra `compare`, which `demo` contains.
 NEEDED = ("httpx", "pygments", "rich", "uvicorn", "websockets")
@@ -22,7 +22,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"realtime-demo {version('realtime-demo')}")
         return
-    catalog.use()
+    use_catalog()
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         text = _(
             "Missing: {names}. The commands need the extra 'demo': uvx --from "
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    catalog.use()
+    use_catalog()
     try:
         execute_from_command_line(arguments)
     except ImproperlyConfigured as error:

@@ -1,4 +1,4 @@
-"""Command lines of the four ASGI servers that run this project."""
+"""The four ASGI servers that run this project: their command lines and limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 APPLICATION = "realtime_demo.asgi:application"
 BACKLOG = 4_096  # connections waiting to be accepted; the system may lower it
+SPARE_FILES = 100  # open files that are not connections: the log, the database, Redis, …
 GRACE = 5  # seconds that open responses may take to end when the server stops
 
 
@@ -60,3 +61,20 @@ def command(
     if name not in SERVERS:
         raise ValueError(f"SERVER must be one of {', '.join(SERVERS)}; got {name!r}.")
     return [sys.executable, "-m", *SERVERS[name](host, port, uds), application]
+
+
+def raise_open_files(connections: int) -> int:
+    """Raise the limit of open files for `connections`; return how many can be open.
+
+    A connection past that limit cannot be accepted, so it could not receive a 503 either.
+    """
+    if sys.platform == "win32":
+        return connections
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if resource.RLIM_INFINITY not in (soft, hard) and soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else min(connections, soft - SPARE_FILES)

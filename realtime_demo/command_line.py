@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from realtime_demo.catalog import IS_INSTALLED
+from realtime_demo.installation import IS_INSTALLED
 
 
 def at_least(least: float) -> Callable[[str], float]:

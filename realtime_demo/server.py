@@ -12,9 +12,8 @@ from typing import Any
 import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
 
-from realtime_demo.asgi_servers import APPLICATION, BACKLOG, GRACE
+from realtime_demo.asgi_servers import APPLICATION, BACKLOG, GRACE, SPARE_FILES, raise_open_files
 from realtime_demo.log_filter import WithoutSecrets
-from realtime_demo.open_files import SPARE_FILES, raise_open_files
 
 
 def options() -> dict[str, Any]:

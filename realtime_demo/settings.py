@@ -20,15 +20,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from background.conf import TaskConf
-from realtime_demo import catalog
 from realtime_demo.asgi_servers import SERVERS
-from realtime_demo.catalog import IS_INSTALLED
-from realtime_demo.secret_key import kept_secret
+from realtime_demo.installation import IS_INSTALLED, kept_secret, use_catalog
 from transports.conf import Conf
 from transports.registry import APPS
 from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster, layer_host
 
-catalog.use()
+use_catalog()
 BASE_DIR = Path(__file__).resolve().parent.parent
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 SHORTEST = 0.01  # seconds: lower bound for periodic intervals, to avoid a busy loop
@@ -188,44 +186,27 @@ LAYER_CAPACITY = _integer("LAYER_CAPACITY", 10_000)
 # Connections in each pool to Redis. A process has three pools: to publish, to read, and for the
 # layer, where one connection always waits for messages.
 REDIS_CONNECTIONS = _integer("REDIS_CONNECTIONS", Conf.REDIS_CONNECTIONS, 2)
-CHANNEL_LAYERS: dict[str, dict[str, Any]]
-if REDIS_URL and (CHANNEL_LAYER == "pubsub" or is_cluster(REDIS_URL)):
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "transports.store.redis.pubsub.PubSubChannelLayer",
-            "CONFIG": {
-                "url": REDIS_URL,
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": LAYER_CAPACITY,
-            },
-        }
-    }
-elif REDIS_URL:
+_config: dict[str, Any] = {"capacity": LAYER_CAPACITY}
+if not REDIS_URL:
+    _backend = "channels.layers.InMemoryChannelLayer"
+elif CHANNEL_LAYER == "pubsub" or is_cluster(REDIS_URL):
+    _backend = "transports.store.redis.pubsub.PubSubChannelLayer"
+    _config |= {"url": REDIS_URL, "prefix": f"{REDIS_PREFIX}:layer"}
+else:
+    _backend = "transports.store.redis.layer.RedisChannelLayer"
     # redis-py 8 times out a read after 5 s, and channels-redis blocks in BRPOP for as long: an
     # idle receive() would raise every 5 s
     # (https://github.com/django/channels_redis/issues/422).
     _host = layer_host(REDIS_URL, socket_timeout=15, socket_connect_timeout=2)
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "transports.store.redis.layer.RedisChannelLayer",
-            "CONFIG": {
-                "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
-                "prefix": f"{REDIS_PREFIX}:layer",
-                "capacity": LAYER_CAPACITY,
-                "expiry": 60,
-                # A killed process does not leave its groups: until its membership expires,
-                # every event is copied for it. Live processes rejoin every ten minutes (`hub`).
-                "group_expiry": 3_600,
-            },
-        }
+    _config |= {
+        "hosts": [{**_host, "max_connections": REDIS_CONNECTIONS}],
+        "prefix": f"{REDIS_PREFIX}:layer",
+        "expiry": 60,
+        # A killed process does not leave its groups: until its membership expires, every event is
+        # copied for it. Live processes rejoin every ten minutes (`hub`).
+        "group_expiry": 3_600,
     }
-else:
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": LAYER_CAPACITY},
-        }
-    }
+CHANNEL_LAYERS = {"default": {"BACKEND": _backend, "CONFIG": _config}}
 
 # --- Django ------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -127,7 +127,7 @@ def _additional() -> tuple[Technique, ...]:
     return tuple(techniques)
 
 
-TECHNIQUES: tuple[Technique, ...] = (
+OWN: tuple[Technique, ...] = (
     Technique(
         name="polling",
         label=_("Polling"),
@@ -270,8 +270,8 @@ TECHNIQUES: tuple[Technique, ...] = (
         ),
         on_page=False,
     ),
-    *_additional(),
 )
+TECHNIQUES = (*OWN, *_additional())
 
 BY_NAME = {technique.name: technique for technique in TECHNIQUES}
 APPS = tuple(dict.fromkeys(technique.app for technique in TECHNIQUES))

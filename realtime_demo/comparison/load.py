@@ -23,8 +23,7 @@ from gettext import gettext as _
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from realtime_demo.tap import counters
-from realtime_demo.tap.proxy import Connection, Direction, Tap
+from realtime_demo.tap.proxy import Connection, Counts, Direction, Tap
 from transports.client import HttpClient, query
 from transports.events import InvalidEvent
 from transports.registry import BY_NAME, TECHNIQUES
@@ -199,7 +198,7 @@ class ClientsConfig:
 class SubscriberCounts:
     """Counts of a process so far. The counts of one technique's processes can be added up."""
 
-    wire: counters.Counts = field(default_factory=counters.Counts)
+    wire: Counts = field(default_factory=Counts)
     open: int = 0  # connections
     empty: int = 0  # responses
     received: int = 0  # deliveries
@@ -261,7 +260,7 @@ class Subscribers:
         self.errors: list[str] = []
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._responses: dict[int, bytearray] = {}
-        self._heartbeats: list[tuple[float, counters.Counts]] = []  # the first and the last
+        self._heartbeats: list[tuple[float, Counts]] = []  # the first and the last
         self._lags: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
 

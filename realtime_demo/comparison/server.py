@@ -67,9 +67,10 @@ async def server_process(
     environment: Mapping[str, str] | None = None,
     forked: Callable[[int], None] = lambda pid: None,
 ) -> AsyncIterator[int]:
-    """Run the command `arguments` for the block, and wait until it listens; yield its process id.
+    """Run the command `arguments` for the block; yield its process id.
 
-    `environment` is added to this process's. `forked` is called with the process id at once.
+    The block is entered once it listens on `port`, or at once if that is 0. `environment`
+    is added to this process's. `forked` is called with the process id at once.
     Raises `ServerFailed` with the server's output.
     """
     with tempfile.TemporaryFile() as output:
@@ -83,7 +84,7 @@ async def server_process(
         )
         try:
             forked(process.pid)
-            if not await _listens(process, port):
+            if port and not await _listens(process, port):
                 output.seek(0)
                 printed = output.read().decode("utf-8", "replace")
                 text = _("The server to measure does not start: {arguments}\n{printed}")

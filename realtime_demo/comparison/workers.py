@@ -22,8 +22,6 @@ from collections.abc import Awaitable, Callable
 from gettext import gettext as _
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from realtime_demo import catalog
-
 STOP_TIMEOUT = 10.0  # seconds until a process that should end is killed
 HEADER = 8  # bytes of a message's length
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -58,7 +56,7 @@ class Worker(Generic[T]):
     async def __aenter__(self) -> Self:
         parent_end, worker_end = socket.socketpair()
         # Python 3.11's fork server imports from PYTHONPATH, not from this process's sys.path.
-        os.environ.setdefault("PYTHONPATH", str(catalog.PACKAGE.parent))
+        os.environ.setdefault("PYTHONPATH", str(PACKAGE.parent))
         with worker_end:
             process = CONTEXT.Process(target=_work, args=(worker_end, self._kind, self._args))
             process.start()
@@ -124,7 +122,7 @@ def _work(connection: socket.socket, kind: Callable[..., object], args: tuple[ob
     # Measured connections take no proxy of the environment; lower case comes first
     # (urllib.request.getproxies_environment).
     os.environ["no_proxy"] = "*"
-    catalog.use()
+    use_catalog()
     gc.freeze()  # exclude the shared objects from this worker's garbage collection
     asyncio.run(_serve(connection, kind, args))
 

@@ -18,7 +18,6 @@ from django.middleware.csrf import get_token
 from django.urls import get_script_prefix
 
 from transports.auth.permissions import check_room
-from transports.events import encode
 from transports.http.names import shown
 from transports.http.origin import is_on_this_machine
 from transports.http.problems import Problem
@@ -29,25 +28,14 @@ from transports.http.views import View, api_view, json_response
 
 from .generator import generator
 from .ipc import Document, parent
-from .state import (
-    BURST,
-    FaultSettings,
-    FeedSettings,
-    NetworkSettings,
-    boolean,
-    check_members,
-    integer,
-    technique,
-)
-from .wire.explanations import EXPLANATIONS
+from .state import BURST, boolean, check_members, integer
+from .wire.dissect import EXPLANATIONS
 
 Control = Callable[[HttpRequest, Document], Awaitable[HttpResponse]]
 
 # Seconds from the end of a response to the restart: the server writes the response in the next
 # turn of its event loop.
 FLUSH = 0.02
-# Serialise the read-modify-write, so that partial updates do not overwrite each other.
-one_at_a_time = asyncio.Lock()
 
 
 def configuration_for_page(request: HttpRequest) -> dict[str, Any] | None:
@@ -86,27 +74,24 @@ def control(view: Control) -> View:
         check_content_type(scope_of(request))
         return await view(request, parse_json(request.body))
 
-    controlled.__doc__ = view.__doc__
     return api_view("POST")(controlled)
 
 
-@control
-async def set_network(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/network/` with `{"rtt", "jitter", "bandwidth"}`: change the network."""
-    async with one_at_a_time:
-        current = await parent.ask("state")
-        network = NetworkSettings(**current["network"]).changed(document)
-        return json_response(await parent.ask("network", network=network.document))
+def command(name: str) -> View:
+    """Return the view of a control whose JSON object `DemoRunner` checks and executes."""
+
+    @control
+    async def view(request: HttpRequest, document: Document) -> HttpResponse:
+        return json_response(await parent.ask(name, document=document))
+
+    return view
 
 
 @control
 async def set_feed(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/feed/` with `{"running", "rate", "room", "arrivals"}`: change the generator."""
-    async with one_at_a_time:
-        current = await parent.ask("state")
-        feed = FeedSettings(**current["feed"]).changed(document)
-        check_room_of(request, feed.room)
-        return json_response(await parent.ask("feed", feed=feed.document))
+    await room_of(request, document)
+    return json_response(await parent.ask("feed", document=document))
 
 
 @control
@@ -114,50 +99,9 @@ async def burst(request: HttpRequest, document: Document) -> HttpResponse:
     """`POST /stage/burst/` with `{"count", "room"}`: publish that many events at once."""
     check_members(document, "count", "room")
     count = integer(document, "count", BURST)
-    current = await parent.ask("state")
-    room = document.get("room", current["feed"]["room"])
-    check_room_of(request, room)
+    room = await room_of(request, document)
     await generator.burst(room, count)
     return json_response({"count": count, "room": room})
-
-
-@control
-async def cut(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/cut/` with `{"technique"}`: reset connections; answer with their number."""
-    check_members(document, "technique")
-    return json_response(await parent.ask("cut", technique=technique(document)))
-
-
-@control
-async def stall(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/stall/` with `{"on", "technique"}`: stall or resume connections."""
-    check_members(document, "on", "technique")
-    on = boolean(document, "on")
-    return json_response(await parent.ask("stall", on=on, technique=technique(document)))
-
-
-@control
-async def set_faults(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/fault/` with `{"buffering", "gzip"}`: change the faults."""
-    async with one_at_a_time:
-        current = (await parent.ask("state"))["faults"]
-        faults = FaultSettings(current["buffering"], current["gzip"]).changed(document)
-        return json_response(await parent.ask("faults", faults=faults.document))
-
-
-@control
-async def lease(request: HttpRequest, document: Document) -> HttpResponse:
-    """`POST /stage/lease/` with `{"holder", "held"}`: begin, renew or end a page's lease.
-
-    When it ends, or is not renewed for four seconds, network and feed are restored and faults end.
-    """
-    check_members(document, "holder", "held")
-    holder = document.get("holder")
-    if not isinstance(holder, str) or not 1 <= len(holder) <= 64:
-        raise Problem(
-            400, "holder", f"'holder' must be a string of 1 to 64 characters; got {shown(holder)}."
-        )
-    return json_response(await parent.ask("lease", holder=holder, held=boolean(document, "held")))
 
 
 @control
@@ -169,33 +113,29 @@ async def restart(request: HttpRequest, document: Document) -> HttpResponse:
     check_members(document, "kill")
     kill = boolean(document, "kill", False)
     await parent.ask("state")  # raises `Problem` if the parent does not respond
-    return RestartingResponse({"kill": kill}, kill=kill)
+    response = json_response({"kill": kill}, 202)
+    close, loop = response.close, asyncio.get_running_loop()
 
-
-class RestartingResponse(HttpResponse):
-    """A response after which the server restarts."""
-
-    def __init__(self, document: Document, *, kill: bool) -> None:
-        super().__init__(
-            encode(document),
-            status=202,
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
-        self._kill = kill
-        self._loop = asyncio.get_running_loop()
-
-    def close(self) -> None:
+    def close_and_restart() -> None:
         """Schedule the restart. Django calls this after the last byte, in another thread."""
-        super().close()
-        restart = partial(parent.send, "restart", kill=self._kill)
-        self._loop.call_soon_threadsafe(self._loop.call_later, FLUSH, restart)
+        close()
+        restart = partial(parent.send, "restart", kill=kill)
+        loop.call_soon_threadsafe(loop.call_later, FLUSH, restart)
+
+    response.close = close_and_restart  # type: ignore[method-assign]
+    return response
 
 
-def check_room_of(request: HttpRequest, room: Any) -> None:
+async def room_of(request: HttpRequest, document: Document) -> str:
+    """Return the member `room`, or the generator's room, if the user may use it.
+
+    Raise `Problem` otherwise.
+    """
+    room = document.get("room", (await parent.ask("state"))["feed"]["room"])
     if not isinstance(room, str):
         raise Problem(400, "room", f"'room' must be the name of a room; got {shown(room)}.")
     check_room(room, user_of(request))
+    return room
 
 
 def user_of(request: HttpRequest) -> Any:

@@ -13,7 +13,7 @@ from transports import feed, hub
 from transports.events import Draft
 from transports.store.base import StoreUnavailable
 
-from .state import Arrivals, FeedSettings
+from .state import FeedSettings
 
 logger = logging.getLogger(__name__)
 
@@ -21,60 +21,29 @@ BURST_PAUSE = 0.001  # seconds between the lines of a burst
 CATCH_UP = 1.0  # seconds of delay up to which late lines are still published
 
 
-class Conversation:
-    """An endless repetition of the conversation's lines, shared by generator and bursts.
+class Generator:
+    """Publishes the lines of a conversation, again and again, with the settings of the demo.
 
     The pauses are drawn from its own seeded random generator, so that runs are reproducible.
     """
 
     def __init__(self, seed: int = 1) -> None:
-        self._lines = itertools.cycle(LINES)
+        self._lines = itertools.cycle(LINES)  # of the feed and of bursts
         self._random = random.Random(seed)
-
-    async def publish_next(self, room: str) -> None:
-        """Publish the next line. Raises `StoreUnavailable`."""
-        sender, text = next(self._lines)
-        await feed.publish(Draft(room, sender, text))
-
-    async def publish_at(self, room: str, rate: float, arrivals: Arrivals = "poisson") -> None:
-        """Publish `rate` lines a second until cancelled or the feed closes.
-
-        The `arrivals` are "poisson", a Poisson process as in the theory, or "fixed".
-        """
-        clock = asyncio.get_running_loop().time
-        due = clock()
-        while not hub.current().closing:
-            try:
-                await self.publish_next(room)
-            except StoreUnavailable as error:
-                logger.warning("The generator pauses: %s", error)
-                await asyncio.sleep(1)
-            due += self._random.expovariate(rate) if arrivals == "poisson" else 1 / rate
-            if due < clock() - CATCH_UP:  # skip the late lines
-                due = clock()
-            await asyncio.sleep(max(0.0, due - clock()))
-
-
-class Generator:
-    """Publishes the conversation with the settings of the state document."""
-
-    def __init__(self) -> None:
-        self._conversation = Conversation()
-        self._feed: FeedSettings | None = None
+        self._settings: FeedSettings | None = None
         self._task: asyncio.Task[None] | None = None
 
     def apply(self, state: dict[str, Any]) -> None:
         """Apply the settings of a new state document at once."""
-        feed = FeedSettings(**state["feed"])
-        if feed == self._feed:
+        settings = FeedSettings(**state["feed"])
+        if settings == self._settings:
             return
-        self._feed = feed
+        self._settings = settings
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        if feed.running:
-            publishing = self._conversation.publish_at(feed.room, feed.rate, feed.arrivals)
-            self._task = asyncio.get_running_loop().create_task(publishing)
+        if settings.running:
+            self._task = asyncio.get_running_loop().create_task(self._publish(settings))
 
     async def burst(self, room: str, count: int) -> None:
         """Publish `count` lines, one in a millisecond. Raises `StoreUnavailable`.
@@ -83,8 +52,28 @@ class Generator:
         unlike those of separate requests.
         """
         for _ in range(count):
-            await self._conversation.publish_next(room)
+            await self._publish_next(room)
             await asyncio.sleep(BURST_PAUSE)
+
+    async def _publish(self, settings: FeedSettings) -> None:
+        """Publish lines at the rate of `settings` until cancelled or the feed closes."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while not hub.current().closing:
+            try:
+                await self._publish_next(settings.room)
+            except StoreUnavailable as error:
+                logger.warning("The generator pauses: %s", error)
+                await asyncio.sleep(1)
+            is_random = settings.arrivals == "poisson"  # a Poisson process, as in the theory
+            due += self._random.expovariate(settings.rate) if is_random else 1 / settings.rate
+            if due < clock() - CATCH_UP:  # skip the late lines
+                due = clock()
+            await asyncio.sleep(max(0.0, due - clock()))
+
+    async def _publish_next(self, room: str) -> None:
+        sender, text = next(self._lines)
+        await feed.publish(Draft(room, sender, text))
 
 
 generator = Generator()

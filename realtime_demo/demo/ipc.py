@@ -90,19 +90,20 @@ class Parent:
             self.stopping = True
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def send(self, command: str, **arguments: Any) -> None:
-        """Send a command without waiting for the answer."""
+    def send(self, command: str, **arguments: Any) -> int:
+        """Send a command without waiting for the answer; return its number."""
+        number = next(self._numbers)
         if self._lines is not None:
-            self._lines.send({"ask": command, "id": next(self._numbers), **arguments})
+            self._lines.send({"ask": command, "id": number, **arguments})
+        return number
 
     async def ask(self, command: str, **arguments: Any) -> Document:
         """Send a command, and return the parent's answer. Raise `Problem`."""
         if self._lines is None or self.stopping:
             raise unavailable("The server is restarting.")
-        number = next(self._numbers)
+        number = self.send(command, **arguments)
         self._answers[number] = asyncio.get_running_loop().create_future()
         try:
-            self._lines.send({"ask": command, "id": number, **arguments})
             async with asyncio.timeout(5):
                 result = await self._answers[number]
         except TimeoutError:

@@ -10,12 +10,7 @@ from .state import FeedSettings, NetworkSettings
 SECONDS = 4.0  # until a lease that is not renewed ends; pages renew it every 1.5 s
 
 
-@dataclass(frozen=True)
-class Saved:
-    """The settings that are restored; faults are ended instead."""
-
-    network: NetworkSettings
-    feed: FeedSettings
+Saved = tuple[NetworkSettings, FeedSettings]  # restored; faults are ended instead
 
 
 @dataclass

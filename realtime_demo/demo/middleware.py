@@ -12,8 +12,8 @@ from transports.http.problems import Problem
 from transports.http.scope import Application, Receive, Scope, Send, header
 from transports.registry import BY_NAME
 
+from .connections import STREAMS, label_of
 from .ipc import parent
-from .labels import STREAMS, label_of
 
 _ACCEPTS_GZIP = re.compile(rb"\bgzip\b")
 

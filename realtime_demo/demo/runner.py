@@ -18,13 +18,22 @@ from realtime_demo.asgi_servers import command
 from realtime_demo.ports import free_port
 from realtime_demo.tap.network import Network
 from realtime_demo.tap.proxy import Connection, Direction, Tap
+from transports.http.names import shown
+from transports.http.problems import Problem
 from transports.registry import BY_NAME
 
+from .connections import PAGE, STREAMS, Stalling, label_of
 from .ipc import LONGEST, Document, Lines
-from .labels import PAGE, STREAMS, label_of
 from .lease import Leases, Saved
-from .stalling import Stalling
-from .state import FaultSettings, FeedSettings, NetworkSettings, Server
+from .state import (
+    FaultSettings,
+    FeedSettings,
+    NetworkSettings,
+    Server,
+    boolean,
+    check_members,
+    technique,
+)
 from .supervisor import Supervisor
 from .wire.capture import Recorder
 from .wire.dissect import needle_of
@@ -170,7 +179,11 @@ class DemoRunner:
                 if "ready" in document:
                     self._lines = lines
                 else:
-                    result = self._execute(document)
+                    try:
+                        result = self._execute(document["ask"], document)
+                    except Problem as problem:
+                        reason = [problem.status, problem.code, problem.detail]
+                        result = {"problem": reason}
                     lines.send({"answer": document["id"], "result": result})
         finally:
             lines.close()
@@ -199,40 +212,60 @@ class DemoRunner:
 
     # Commands
 
-    def _execute(self, command: Document) -> Document:
-        match command["ask"]:
+    def _execute(self, name: str, arguments: Document) -> Document:
+        """Execute a command of the child; return its result. Raise `Problem`."""
+        match name:
             case "state":
                 return self.document()
             case "client":
-                return {"client": self.tap.client_of(command["port"])}
-            case "network":
-                self.network = NetworkSettings(**command["network"])
-                result = self.network.document
-            case "feed":
-                self.feed = FeedSettings(**command["feed"])
-                result = self.feed.document
-            case "cut":
-                result = {"connections": self.cut(command["technique"])}
-            case "stall":
-                self.stalling.set(command["on"], command["technique"])
-                result = {"stalled": self.stalling.stalled}
-            case "faults":
-                result = self.set_faults(FaultSettings(**command["faults"]))
-            case "lease":
-                result = self._lease(command["holder"], held=command["held"])
+                return {"client": self.tap.client_of(arguments["port"])}
             case "wire":
-                return self._recorded(command)
+                return self._recorded(arguments)
             case "restart":
-                self.restart(kill=command["kill"])
-                result = {}
-            case unknown:
-                return {"problem": [404, "command", f"There is no command {unknown!r}."]}
+                self.restart(kill=arguments["kill"])
+                return {}
+        result = self._control(name, arguments["document"])
         self._changed.set()
         return result
 
-    def _lease(self, holder: str, *, held: bool) -> Document:
+    def _control(self, name: str, document: Document) -> Document:
+        """Execute a control with the JSON object that a page has sent."""
+        match name:
+            case "network":  # {"rtt", "jitter", "bandwidth"}
+                self.network = self.network.changed(document)
+                return self.network.document
+            case "feed":  # {"running", "rate", "room", "arrivals"}
+                self.feed = self.feed.changed(document)
+                return self.feed.document
+            case "faults":  # {"buffering", "gzip"}
+                return self.set_faults(self.faults.changed(document))
+            case "cut":  # {"technique"}: reset connections
+                check_members(document, "technique")
+                return {"connections": self.cut(technique(document))}
+            case "stall":  # {"on", "technique"}: stall or resume connections
+                check_members(document, "on", "technique")
+                self.stalling.set(boolean(document, "on"), technique(document))
+                return {"stalled": self.stalling.stalled}
+            case "lease":
+                return self._lease(document)
+        raise Problem(404, "command", f"There is no command {name!r}.")
+
+    def _lease(self, document: Document) -> Document:
+        """Begin, renew or end a page's lease: {"holder", "held"}.
+
+        When it ends, or is not renewed for four seconds, network and feed are restored and faults
+        end.
+        """
+        check_members(document, "holder", "held")
+        holder, held = document.get("holder"), boolean(document, "held")
+        if not isinstance(holder, str) or not 1 <= len(holder) <= 64:
+            raise Problem(
+                400,
+                "holder",
+                f"'holder' must be a string of 1 to 64 characters; got {shown(holder)}.",
+            )
         if held:
-            self.leases.renew(holder, Saved(self.network, self.feed))
+            self.leases.renew(holder, (self.network, self.feed))
         elif saved := self.leases.end(holder):
             self._restore(saved)
         return {"held": held}
@@ -246,7 +279,7 @@ class DemoRunner:
             self._changed.set()
 
     def _restore(self, saved: Saved) -> None:
-        self.network, self.feed = saved.network, saved.feed
+        self.network, self.feed = saved
         self.set_faults(FaultSettings())
         self.stalling.set(False, None)
 
@@ -271,7 +304,7 @@ class DemoRunner:
         needle = needle_of(command["event"])
         recorded = self.recorder.find(command["technique"], needle, command["address"])
         if recorded is None:
-            return {"problem": [404, "wire", NOT_RECORDED]}
+            raise Problem(404, "wire", NOT_RECORDED)
         exchange, carrier = recorded
         return {
             "target": exchange.target,

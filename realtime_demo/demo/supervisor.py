@@ -50,7 +50,6 @@ class Supervisor:
         self._restarting = False
         self._stopping = asyncio.Event()
         self._stopping_since = 0.0  # on the monotonic clock
-        self._kill_tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, environment: Mapping[str, str]) -> None:
         """Run the child until it ends after `stop`. `environment` is added to this process's.
@@ -95,13 +94,15 @@ class Supervisor:
             self._stopping_since = time.monotonic()
             self._ask_to_stop()
         elif time.monotonic() - self._stopping_since > REPEATED:
-            self._kill()
+            _kill(self._child)
 
     def restart(self, *, kill: bool) -> None:
         """End the child by SIGTERM or SIGKILL; `run` starts the next."""
         self._restarting = True
-        end = self._kill if kill else self._ask_to_stop
-        end()
+        if kill:
+            _kill(self._child)
+        else:
+            self._ask_to_stop()
 
     async def _wait_until_ready(self) -> None:
         await self._serving()
@@ -112,20 +113,12 @@ class Supervisor:
         if self._child is not None and self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
-            killing = asyncio.get_running_loop().create_task(self._kill_after_timeout(self._child))
-            self._kill_tasks.add(killing)
-            killing.add_done_callback(self._kill_tasks.discard)
+            asyncio.get_running_loop().call_later(STOP, _kill, self._child)
 
-    async def _kill_after_timeout(self, child: asyncio.subprocess.Process) -> None:
-        """Kill a child that has not ended after `STOP` seconds."""
-        try:
-            await asyncio.wait_for(child.wait(), STOP)
-        except TimeoutError:
-            _kill_group(child.pid)
 
-    def _kill(self) -> None:
-        if self._child is not None and self._child.returncode is None:
-            _kill_group(self._child.pid)
+def _kill(child: asyncio.subprocess.Process | None) -> None:
+    if child is not None and child.returncode is None:
+        _kill_group(child.pid)
 
 
 def _kill_group(leader: int) -> None:

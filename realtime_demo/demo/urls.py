@@ -2,18 +2,18 @@
 
 from django.urls import path
 
-from .control_api import burst, cut, lease, restart, set_faults, set_feed, set_network, stall, state
+from .control_api import burst, command, restart, set_feed, state
 from .wire.views import wire
 
 urlpatterns = [
     path("", state),
     path("wire/", wire),
-    path("network/", set_network),
+    path("network/", command("network")),
     path("feed/", set_feed),
     path("burst/", burst),
-    path("cut/", cut),
-    path("stall/", stall),
-    path("fault/", set_faults),
-    path("lease/", lease),
+    path("cut/", command("cut")),
+    path("stall/", command("stall")),
+    path("fault/", command("faults")),
+    path("lease/", command("lease")),
     path("restart/", restart),
 ]

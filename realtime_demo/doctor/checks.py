@@ -15,11 +15,12 @@ from django.utils.translation import ngettext
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from realtime_demo.http_trace import HttpTrace, now
 from transports.registry import TECHNIQUES, Technique
 
-from .http_trace import HttpTrace, Target, fetch, now, rejection, trace
 from .platforms import PLATFORMS
 from .remedies import Finding, Platform, Severity
+from .target import Target
 
 EVENTS = 4  # events that a probe publishes, one after another
 APART = 0.3  # seconds between events
@@ -31,7 +32,7 @@ LONGEST_HOLD = 55.0  # seconds: the longest poll timeout of the contract
 SHORTER = 0.5  # seconds by which a long poll may end before its poll timeout
 SELF_SIGNED = (18, 19)  # X509_verify_cert_error_string(3): intended, as with `make production`
 REJECTED = (401, 403, 407, 429)  # handshake statuses that do not mean a missing upgrade
-ACCEPTED = "gzip, deflate"  # codings of browsers that `http_trace` can decode
+ACCEPTED = "gzip, deflate"  # codings of browsers that `HttpTrace` can decode
 
 
 class Unreachable(Exception):
@@ -124,7 +125,7 @@ class Examination:
             self.target.tls = await self._trust()
         try:
             start = now()
-            response = await fetch(self.target, "/healthz")
+            response = await self.target.fetch("/healthz")
             self.round_trip = now() - start
             self.health = response
         except (OSError, TimeoutError) as error:
@@ -147,7 +148,7 @@ class Examination:
     async def _trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         try:
-            await fetch(Target(self.target.url, context), "/healthz")
+            await Target(self.target.url, context).fetch("/healthz")
         except ssl.SSLCertVerificationError as error:
             severity: Severity = "note" if error.verify_code in SELF_SIGNED else "problem"
             self.find("all", "certificate", error.verify_message, severity)
@@ -160,8 +161,8 @@ class Examination:
     async def _echo(self) -> None:
         """Check how a request reaches the application (`GET /mirror/`)."""
         query = "since=a-1&x=%E2%82%AC%20b"
-        sent = {"Last-Event-ID": "doctor-1", "Origin": self.target.origin}
-        response = await fetch(self.target, f"/mirror/?{query}", headers=sent)
+        sent = {"Last-Event-ID": "doctor-1", "Origin": self.target.url}
+        response = await self.target.fetch(f"/mirror/?{query}", headers=sent)
         try:
             echo: dict[str, Any] = json.loads(response.body)
             version, headers = str(echo["http_version"]), dict(echo["headers"])
@@ -190,7 +191,7 @@ class Examination:
         """Recognise the platforms between this client and the application."""
         response = self.health.headers if self.health else {}
         request = self.echo.get("headers", {})
-        rejected = await rejection(self.target)
+        rejected = await self.target.rejection()
         self.platforms = [
             platform
             for platform in PLATFORMS.values()
@@ -215,7 +216,7 @@ class Examination:
 
     async def _publishing(self) -> None:
         room = _room()
-        response = await self._publish(room, "hi", headers={"Origin": self.target.origin})
+        response = await self._publish(room, "hi", headers={"Origin": self.target.url})
         if response.status != 201:
             evidence = _("POST /publish/ with its own Origin: {response}")
             self.find("all", "refuses", evidence, response=_describe(response))
@@ -235,9 +236,7 @@ class Examination:
         body = json.dumps({"sender": "doctor", "text": text}).encode() + b" " * padding
         headers = {"Content-Type": "application/json", **(headers or {})}
         for attempt in range(1, TRIES + 1):
-            response = await fetch(
-                self.target, f"/publish/{room}/", method="POST", headers=headers, body=body
-            )
+            response = await self.target.fetch(f"/publish/{room}/", headers=headers, body=body)
             if response.status != 429 or attempt == TRIES:
                 break
             pause = response.headers.get("retry-after", "")
@@ -270,7 +269,7 @@ class Examination:
             self.find("all", "http/1.1", evidence, "note", protocol=chosen)
 
     async def _exposed(self) -> None:
-        response = await fetch(self.target, "/metrics")
+        response = await self.target.fetch("/metrics")
         if response.status == 200 and b"realtime_" in response.body:
             self.find("all", "exposes", _("GET /metrics is public"), "note")
 
@@ -280,12 +279,12 @@ class Examination:
         room = _room()
         path = technique.url_path(room)
         headers = {"Accept-Encoding": ACCEPTED}
-        before = await fetch(self.target, path, headers=headers)
+        before = await self.target.fetch(path, headers=headers)
         if before.status != 200:
             self.find(technique.name, "refuses", _describe(before))
             return
         await self._published(room, "fresh")
-        after = await fetch(self.target, path, headers=headers)
+        after = await self.target.fetch(path, headers=headers)
         if b"fresh" not in after.body:
             evidence = _("a poll after a publish received the earlier response")
             self.find(technique.name, "caches", evidence)
@@ -296,12 +295,14 @@ class Examination:
         name = technique.name
         room = _room()
         path = technique.url_path(room)
-        async with trace(self.target, path, headers={"Accept-Encoding": ACCEPTED}) as stream:
-            has_head = await stream.read_head(PATIENCE)
+        async with self.target.trace(path, headers={"Accept-Encoding": ACCEPTED}) as stream:
+            has_head = await stream.read(PATIENCE, lambda: stream.head_at is not None)
             if has_head and stream.status != 200:
                 self.find(name, "refuses", _describe(stream))
                 return
-            await stream.read(PATIENCE, until=b"\n")  # every stream begins with a line
+            await stream.read(
+                PATIENCE, lambda: b"\n" in stream.body
+            )  # every stream begins with a line
             chunks, published = stream.chunks, 0
             for attempt in range(TRIES):
                 delays = await self._delays(stream, room, attempt)
@@ -337,7 +338,7 @@ class Examination:
         for text in texts:
             sent_at.append(await self._published(room, text.decode()) - stream.began)
             await stream.read(APART)
-        await stream.read(PATIENCE, until=texts[-1])
+        await stream.read(PATIENCE, lambda: texts[-1] in stream.body)
         arrivals = map(stream.at, texts)
         return [
             None if arrival is None else arrival - sent
@@ -373,7 +374,7 @@ class Examination:
     async def _idle_stream(self, technique: Technique) -> None:
         name = technique.name
         path = technique.url_path(_room())
-        async with trace(self.target, path) as stream:
+        async with self.target.trace(path) as stream:
             await stream.read(self.idle)
             if stream.status not in (0, 200):
                 return  # `_stream` reports it
@@ -382,7 +383,7 @@ class Examination:
                 evidence = _("ended after {seconds} s").format(seconds=f"{stream.ended_at:.1f}")
                 self.find(name, "drops idle", f"{evidence}{error}")
             elif self.idle > HEARTBEAT + PATIENCE:
-                latest = max((moment for moment, data in stream.pieces if data), default=0.0)
+                latest = max((moment for moment, _size in stream.arrivals), default=0.0)
                 if latest < HEARTBEAT - 1:
                     seconds = f"{self.idle:.0f}"
                     self.find(name, "buffers", _("no heartbeat in {seconds} s"), seconds=seconds)
@@ -392,7 +393,7 @@ class Examination:
     async def _long_poll(self, technique: Technique) -> None:
         name = technique.name
         path = f"{technique.url_path(_room())}?wait={self.idle:g}"  # an empty room
-        poll = await fetch(self.target, path, seconds=self.idle + 10)
+        poll = await self.target.fetch(path, seconds=self.idle + 10)
         idle = f"{self.idle:g}"
         if poll.status == 0:
             end = poll.ended_at if poll.ended_at is not None else self.idle + 10
@@ -416,7 +417,7 @@ class Examination:
         async with connect(
             url,
             ssl=self.target.tls,
-            origin=self.target.origin,  # type: ignore[arg-type]
+            origin=self.target.url,  # type: ignore[arg-type]
             open_timeout=PATIENCE + 4 * self.round_trip,
             proxy=None,  # no proxy of the environment, as in the other probes
             ping_interval=None,  # the connection must stay idle

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop as _
 
-from .remedies import Platform, Remedy
+from .remedies import NOTES, Platform, Remedy
 
 BEHIND_PROXY = _("Run the server with BEHIND_PROXY=1.")
 LONG_POLLS = _("The longest poll timeout is 55 s.")
@@ -68,15 +68,9 @@ NGINX = Platform(
             f"{NGINX_DOCS}/ngx_http_v2_module.html#http2",
         ),
         "limits bodies": Remedy(lines={"location": "client_max_body_size 64k;"}),
-        "re-chunks": Remedy(
-            _("Harmless to a client that reads lines instead of chunks."),
-            {"location": "proxy_buffering off;"},
-        ),
+        "re-chunks": Remedy(NOTES["re-chunks"], {"location": "proxy_buffering off;"}),
         "rejects": Remedy(
-            _(
-                "The application rejected the request: see its detail. For 'origin', the proxy "
-                "must pass the Host and scheme that the browser uses."
-            ),
+            NOTES["rejects"],
             {
                 "location": "proxy_set_header Host $http_host;\n"
                 "proxy_set_header X-Forwarded-Proto $scheme;"

@@ -9,8 +9,7 @@ from enum import Enum
 from django.utils.translation import gettext_noop as _
 
 from .experiments import channels_today, techniques, workers
-from .laboratory import Laboratory
-from .observation import Observation
+from .laboratory import Laboratory, Observation
 
 RFC = "https://www.rfc-editor.org/rfc/"
 CHANNELS = "https://channels.readthedocs.io/en/stable/"

@@ -1,4 +1,7 @@
-"""Processes for the experiments: servers, workers, Redis and nginx, started on first use."""
+"""Processes for the experiments, and what an experiment has observed.
+
+Servers, workers, Redis and nginx are started on first use.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,21 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from django.utils.translation import gettext as _
+import httpx
+from django.utils.translation import gettext
 
-from realtime_demo.comparison.server import ROOT, local_server
+from realtime_demo.comparison.server import ROOT, local_server, server_process
 from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
-START = 20.0  # seconds until a process must accept connections
-STOP = 10.0  # seconds until a stopped process is killed
-PAUSE = 0.05  # seconds between two attempts to connect
+BOUND = 15.0  # seconds until an expected answer must have arrived
 
 NGINX = """
 daemon off;
@@ -85,9 +88,9 @@ class Laboratory:
         """Return the URL of a Redis without persistence. Raises `programs.Missing`."""
         if not self._redis_url:
             port = free_port()
-            arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-            command = [programs.redis_server(), *arguments]
-            await self._stack.enter_async_context(process(command, self._folder, port))
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+            command = [programs.redis_server(), *options, "--save", ""]
+            await self._stack.enter_async_context(server_process(command, port))
             self._redis_url = f"redis://127.0.0.1:{port}/0"
         return self._redis_url
 
@@ -107,7 +110,7 @@ class Laboratory:
             file = Path(folder) / "nginx.conf"
             file.write_text(configuration)
             command = [programs.nginx(), "-p", folder, "-e", f"{folder}/error.log", "-c", str(file)]
-            async with process(command, Path(folder), port):
+            async with server_process(command, port):
                 yield f"http://127.0.0.1:{port}"
 
     async def task_server(self) -> str:
@@ -122,7 +125,7 @@ class Laboratory:
     async def worker(self) -> AsyncIterator[None]:
         """Run `manage.py runworker background-tasks` beside `task_server`."""
         command = [sys.executable, "manage.py", "runworker", "background-tasks"]
-        async with process(command, ROOT, environment=await self._task_environment()):
+        async with server_process(command, 0, await self._task_environment()):
             yield
 
     async def _task_environment(self) -> dict[str, str]:
@@ -134,7 +137,7 @@ class Laboratory:
                 env={**os.environ, "DATABASE_PATH": str(self._database)},
             )
             if await migration.wait():
-                raise RuntimeError(_("The migration of the experiment's database failed."))
+                raise RuntimeError(gettext("The migration of the experiment's database failed."))
         return {
             "DATABASE_PATH": str(self._database),
             "REDIS_URL": await self.redis(),
@@ -144,44 +147,38 @@ class Laboratory:
         }
 
 
-@asynccontextmanager
-async def process(
-    command: list[str], folder: Path, port: int = 0, environment: dict[str, str] | None = None
-) -> AsyncIterator[None]:
-    """Run `command` in `folder` while the block runs; enter it once `port` accepts connections."""
-    running = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        if port:
-            async with asyncio.timeout(START):
-                while not await accepts(port):
-                    if running.returncode is not None:
-                        text = _("{command} ended with {code}.")
-                        raise RuntimeError(text.format(command=command[0], code=running.returncode))
-                    await asyncio.sleep(PAUSE)
-        yield
-    finally:
-        if running.returncode is None:
-            running.terminate()
-        try:
-            async with asyncio.timeout(STOP):
-                await running.wait()
-        except TimeoutError:
-            running.kill()
-            await running.wait()
+class Sentence(NamedTuple):
+    """A message id with placeholders such as `{count}`, and their values, ready to print.
+
+    A record in JSON has the pair.
+    """
+
+    text: str
+    values: Mapping[str, str | int]
+
+    def __str__(self) -> str:
+        return gettext(self.text).format(**self.values)
 
 
-async def accepts(port: int) -> bool:
-    """Return whether a process listens on `port`."""
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+class Observation:
+    """What an experiment observed; `confirms` tells whether it supports the verdict."""
+
+    def __init__(self) -> None:
+        self.sentences: list[Sentence] = []
+        self.confirms = True
+
+    def add(self, text: str, **values: str | int) -> None:
+        """Add a sentence; `text` is a message id marked by `gettext_noop`."""
+        self.sentences.append(Sentence(text, values))
+
+    def expect(self, condition: bool) -> None:
+        """Contradict the verdict unless `condition` is true."""
+        self.confirms = self.confirms and condition
+
+
+def http_client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND)
+
+
+def new_room() -> str:
+    return f"notes-{uuid.uuid4().hex[:8]}"

@@ -9,7 +9,7 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from .claims import CLAIMS, TESTS, Claim, Verdict
-from .observation import Observation
+from .laboratory import Sentence
 
 LANGUAGES = {"en": "notes.md", "ko": "notes.ko.md"}
 NAMES = {"en": "English", "ko": "한국어"}
@@ -101,7 +101,7 @@ def _lines(language: str, record: Mapping[str, Any]) -> list[str]:
 
 
 def _section(language: str, claim: Claim, saved: list[Any]) -> list[str]:
-    output = [str(sentence) for sentence in Observation.from_document(saved).sentences]
+    output = [str(Sentence(text, values)) for text, values in saved]
     sources = " · ".join(f"<{link}>" for link in claim.links)
     more = " · ".join(f"[`{test}`](../{file})" for file, test in evidence(claim)[1:])
     return [

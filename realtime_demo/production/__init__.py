@@ -3,8 +3,7 @@
 - `paths`: the generated files, and the environment of the processes;
 - `certificate`, `configuration`: the contents of the generated files;
 - `programs`: the executables of nginx and redis-server;
-- `supervisord`: the instance lock, and the process of supervisord;
+- `supervisord`: the instance lock, the process of supervisord, and reports of `/readyz`;
 - `child`: the launcher of each process, which prevents orphans;
-- `cluster`: the nodes of a Redis Cluster become one;
-- `readiness`: reports of the deployment's `/readyz`.
+- `cluster`: the nodes of a Redis Cluster become one.
 """

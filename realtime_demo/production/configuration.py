@@ -160,7 +160,7 @@ def supervisor(
     """
     text = SUPERVISOR.format(
         pid_file=_escaped(paths.pid_file()),
-        control=_escaped(paths.control),
+        control=_escaped(paths.socket("control")),
         password=password,
         user="user=root\n" if os.getuid() == 0 else "",
     )

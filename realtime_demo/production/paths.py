@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext as _
 
-from realtime_demo.secret_key import kept_secret
+from realtime_demo.installation import kept_secret
 
 # A UNIX socket's path is at most 108 bytes (unix(7)); supervisord appends its process id, and
 # Twisted `.lock`.
@@ -50,21 +50,12 @@ class Paths:
     def socket(self, name: str) -> Path:
         return self.run / f"{name}.sock"
 
-    @property
-    def control(self) -> Path:
-        """supervisord's own socket, for supervisorctl."""
-        return self.run / "control.sock"
-
     def pid_file(self, name: str = "supervisord") -> Path:
         return self.run / f"{name}.pid"
 
     @property
     def supervisor(self) -> Path:
         return self.directory / "supervisord.conf"
-
-    @property
-    def supervisor_errors(self) -> Path:
-        return self.directory / "supervisord-errors.log"
 
     @property
     def site(self) -> Path:
@@ -78,10 +69,6 @@ class Paths:
     @property
     def key(self) -> Path:
         return self.directory / "key.pem"
-
-    @property
-    def nginx_conf(self) -> Path:
-        return self.directory / "nginx.conf"
 
     @property
     def redis_conf(self) -> Path:

@@ -1,4 +1,4 @@
-"""The process of supervisord, which ends with the command that started it.
+"""The process of supervisord, which ends with the command that started it, and its readiness.
 
 At most one deployment runs in a directory: the command locks the directory, and supervisord
 inherits the lock. It is released when both have ended, even if they were killed (flock(2)).
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
-from types import TracebackType
+from pathlib import Path
 from typing import IO, Any, Self
 from xmlrpc.client import Error as RpcError
 from xmlrpc.client import ServerProxy
 
+import httpx
 from django.utils.translation import gettext as _
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -26,6 +30,8 @@ from .child import PARENT, end_group
 from .configuration import ATTEMPTS, PATIENCE
 from .paths import Paths
 
+STARTING, WATCHING = 0.2, 5.0  # seconds between requests: until the first report, and after
+READY = 10.0  # seconds until a starting deployment is reported as not ready
 STOPPING = 30.0  # seconds until a stopping supervisord is killed: PATIENCE for three groups
 
 
@@ -47,6 +53,7 @@ def instance_lock(paths: Paths) -> Iterator[int]:
         yield lock.fileno()
 
 
+@dataclass
 class Supervisord:
     """The process of supervisord with the configuration at `paths`, while the block lasts.
 
@@ -54,28 +61,20 @@ class Supervisord:
     of their output.
     """
 
-    def __init__(
-        self,
-        paths: Paths,
-        names: Sequence[str],
-        password: str,
-        environment: Mapping[str, str],
-        lock: int,
-        write: Callable[[str], None],
-    ) -> None:
-        self.paths = paths
-        self.names = names
-        self.environment = environment
-        self.lock = lock
-        self.write = write
-        self.password = password
+    paths: Paths
+    names: Sequence[str]
+    password: str
+    environment: Mapping[str, str]
+    lock: int
+    write: Callable[[str], None]
 
     def __enter__(self) -> Self:
         child = [sys.executable, "-m", "realtime_demo.production.child", str(self.paths.pid_file())]
         daemon = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.paths.supervisor)]
         # stdout is a pipe, not inherited: each program opens /dev/fd/1 again, which fails for a
         # socket, and would overwrite the beginning of a file.
-        with self.paths.supervisor_errors.open("w") as errors:
+        self.errors = self.paths.directory / "supervisord-errors.log"
+        with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
                 [*child, *daemon],
                 env={**self.environment, PARENT: str(os.getpid())},
@@ -90,12 +89,7 @@ class Supervisord:
         threading.Thread(target=self._relay, args=[self.process.stdout], daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(STOPPING)
@@ -109,12 +103,12 @@ class Supervisord:
         """Return the reason why the deployment cannot continue; empty if it can."""
         code = self.process.poll()
         if code is not None:
-            errors = self.paths.supervisor_errors.read_text(errors="replace")
+            errors = self.errors.read_text(errors="replace")
             text = _("supervisord ended with {code}. {errors}")
             return text.format(code=code, errors=errors).strip()
         # A new transport each time: after an error, its connection cannot be used.
         transport: Any = SupervisorTransport(
-            "production", self.password, f"unix://{self.paths.control}"
+            "production", self.password, f"unix://{self.paths.socket('control')}"
         )
         try:
             with ServerProxy("http://localhost", transport) as supervisord:
@@ -130,3 +124,31 @@ class Supervisord:
     def _relay(self, output: IO[str]) -> None:
         for line in output:
             self.write(line.rstrip("\n"))
+
+
+# --- Reports of `/readyz` --------------------------------------------------------------------
+
+
+def readiness_problem(url: str, tls: ssl.SSLContext) -> str:
+    """Return the problem that `/readyz` reports; empty if the deployment is ready."""
+    try:
+        response = httpx.get(f"{url}readyz", verify=tls, trust_env=False, timeout=10)
+    except httpx.TransportError as error:
+        return str(error)
+    return "" if response.is_success else f"{response.status_code}: {response.text[:300]}"
+
+
+def report_readiness(
+    url: str, certificate: Path, write: Callable[[str], None], stopping: threading.Event
+) -> None:
+    """Write when the deployment becomes ready, and when it is not, until it is `stopping`."""
+    tls = ssl.create_default_context(cafile=certificate)
+    reported: str | None = None
+    deadline = time.monotonic() + READY
+    while not stopping.is_set():
+        problem = readiness_problem(url, tls)
+        starting = reported is None and time.monotonic() < deadline
+        if problem != reported and not (problem and (starting or stopping.is_set())):
+            write(f"Not ready: {problem}" if problem else f"Ready: {url}")
+            reported = problem
+        stopping.wait(STARTING if reported is None else WATCHING)

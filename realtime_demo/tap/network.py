@@ -1,4 +1,4 @@
-"""A simulated network between two programs: delay, jitter and bandwidth in each direction.
+"""A simulated network between two programs: delay, jitter, bandwidth, and a buffering proxy.
 
 The model is a path without loss that keeps the order, as TCP presents it. Slow start, loss and
 retransmission are not modelled: an event is smaller than any initial congestion window
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gettext import gettext as _
 
 SEGMENT = 1_460  # bytes of TCP payload in an Ethernet frame (RFC 9293 §3.7.1)
+LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112 §7.1
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,6 @@ class Network:
         """Mean duration of a small exchange, in seconds."""
         return self.up.mean_delay + self.down.mean_delay
 
-    @property
-    def transparent(self) -> bool:
-        return self.up.transparent and self.down.transparent
-
 
 @dataclass
 class Schedule:
@@ -95,3 +92,34 @@ class Schedule:
     def queued(self, link: Link, now: float) -> float:
         """Return the bytes that wait for the sender's bandwidth."""
         return 0.0 if math.isinf(link.bandwidth) else max(0.0, self.sent - now) * link.bandwidth
+
+
+class Buffer:
+    """A buffer that collects a chunked response until `most` bytes are held or the response ends.
+
+    Responses with a Content-Length are passed on at once: a proxy can see their end.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
+
+    def add(self, data: bytes, most: int) -> bytes:
+        """Add `data` (empty: end of the connection); return the bytes to pass on."""
+        self._held += data
+        if not most or not data or len(self._held) >= most or self._held.endswith(LAST_CHUNK):
+            return self.release()
+        if self._held.startswith(b"HTTP/1.1 "):
+            head, blank, _ = bytes(self._held).partition(b"\r\n\r\n")
+            if blank and b"transfer-encoding: chunked" not in head.lower():
+                return self.release()
+        return b""
+
+    def release(self) -> bytes:
+        """Return all bytes held, and clear the buffer."""
+        held = bytes(self._held)
+        self._held.clear()
+        return held

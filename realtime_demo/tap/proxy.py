@@ -1,4 +1,4 @@
-"""A TCP proxy that counts, delays, cuts, stalls and records the bytes that cross it.
+"""A TCP proxy that counts, delays, cuts and stalls the bytes that cross it.
 
     async with Tap("127.0.0.1", 8000, network=Network.of(rtt=0.1)) as tap:
         ...  # a client of tap.url
@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import fcntl
 import math
+import operator
 import re
 import socket
 import struct
@@ -22,11 +23,10 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from typing import Literal, cast
 
-from .buffering import Buffer
-from .counters import Counts, Record
-from .network import SEGMENT, Link, Network, Schedule
+from .network import SEGMENT, Buffer, Link, Network, Schedule
 
 Direction = Literal["up", "down"]
 
@@ -39,19 +39,38 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST and drop unsent b
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} (\S+) HTTP/1\.[01]\r\n")
 
 
+@dataclass
+class Counts:
+    """Counts of bytes of TCP payload in each direction, connections, and HTTP requests.
+
+    A request is counted if a piece from the client begins with a request line. That is exact for
+    clients that write each request head at once and do not pipeline, such as browsers and httpx.
+    """
+
+    up: int = 0
+    down: int = 0
+    connections: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*map(operator.add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(*map(operator.sub, astuple(self), astuple(other)))
+
+
 class Tap:
     """A relay from its own port to `host`:`port`, through `network`.
 
     `label` groups the counts: a name for every connection, or a function of the request target
-    (`/polling/lobby/?since=…`), called for each request of a connection. `cut_after` and
-    `stall_after` map a connection's number (0, 1, 2 … in order of arrival) to the exact number
-    of bytes down after which it is cut or stalled; 0 means at the server's first byte. Both may
-    be changed at any time, as may `network`, which may be a function of the label.
+    (`/polling/lobby/?since=…`), called for each request of a connection. `cut_after` maps a
+    connection's number (0, 1, 2 … in order of arrival) to the exact number of bytes down after
+    which it is cut; 0 means at the server's first byte. It may be changed at any time, as may
+    `network`, which may be a function of the label.
 
-    Memory is bounded for each connection: `keep` bytes are recorded in each direction, and
-    `window` bytes may be in flight; beyond that, reading from the sender pauses. The window
-    limits throughput to window / delay (16 MiB at 100 ms: 160 MB/s). `observe`, if given, is
-    called as (connection, direction, data) for bytes as they cross.
+    Memory is bounded: `window` bytes may be in flight on a connection; beyond that, reading from
+    the sender pauses. The window limits throughput to window / delay (16 MiB at 100 ms: 160 MB/s).
+    `observe`, if given, is called as (connection, direction, data) for bytes as they cross.
 
     `hold_back(label)` makes the tap a buffering proxy: it collects this many bytes of a chunked
     response before it passes them on (0: no buffering), or all bytes at the response's end.
@@ -65,9 +84,7 @@ class Tap:
         network: Network | Callable[[str], Network] | None = None,
         label: str | Callable[[str], str] = "all",
         cut_after: dict[int, int] | None = None,
-        stall_after: dict[int, int] | None = None,
         listen: tuple[str, int] = ("127.0.0.1", 0),
-        keep: int = 16 * 1024,
         window: int = 16 * 1024 * 1024,
         observe: Callable[[Connection, Direction, bytes], None] | None = None,
         hold_back: Callable[[str], int] = lambda label: 0,
@@ -76,15 +93,12 @@ class Tap:
         self.network: Network | Callable[[str], Network] = network or Network()
         self.label = label
         self.cut_after = cut_after if cut_after is not None else {}
-        self.stall_after = stall_after if stall_after is not None else {}
         self.listen = listen
-        self.keep = keep
         self.window = window
         self.observe = observe
         self.hold_back = hold_back
         self.counts: dict[str, Counts] = {}
         self.connections: list[Connection] = []
-        self.closed: deque[Connection] = deque(maxlen=64)
         self.accepted = 0
         self._server: asyncio.Server | None = None
         self._upstream: dict[int, Connection] = {}  # by the local port of the server's end
@@ -103,7 +117,7 @@ class Tap:
         assert self._server is not None
         self._server.close()
         for connection in list(self.connections):
-            connection.abort()
+            connection.cut()
         for task in self._connecting:
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -177,13 +191,12 @@ class Tap:
         """Remove a connection whose client has disconnected; called by the connection."""
         if connection in self.connections:
             self.connections.remove(connection)
-            self.closed.append(connection)
         if not self.connections:
             self._idle.set()
 
 
 class Connection:
-    """One relayed connection, with its own counts and its last bytes in each direction."""
+    """One relayed connection, with its own counts."""
 
     def __init__(self, tap: Tap) -> None:
         self.tap = tap
@@ -193,8 +206,7 @@ class Connection:
         self.label = tap.label if isinstance(tap.label, str) else ""
         self.opened = 0.0
         self.counts = Counts(connections=1)
-        self.up = Record(tap.keep)
-        self.down = Record(tap.keep)
+        self.crossed: dict[Direction, float] = {}  # when bytes last did, on the loop's clock
         self.target = ""  # of the last request
         self.stalled = False
         self.cutting = False
@@ -209,8 +221,6 @@ class Connection:
         self.cutting = True
         for pipe in self.pipes.values():
             pipe.reset()
-
-    abort = cut
 
     def stall(self) -> None:
         self.stalled = True
@@ -271,8 +281,6 @@ class Connection:
         if match is None:
             return
         self.target = match[1].decode("latin-1")
-        self.up.first.clear()
-        self.down.first.clear()
         if not isinstance(self.tap.label, str):
             first, self.label = not self.label, self.tap.label(self.target)
             self.tap.count(self.label).connections += first
@@ -282,26 +290,17 @@ class Connection:
         self.tap.count(self.label).requests += 1
 
     def record(self, direction: Direction, data: bytes) -> None:
-        """Count and record bytes at the client's end of the connection."""
-        size = len(data)
+        """Count bytes at the client's end of the connection."""
         if direction == "up":
             self.record_request(data)
-            self.counts.up += size
-            self.tap.count(self.label).up += size
-            self.up.add(asyncio.get_running_loop().time(), data)
-        else:
-            self.counts.down += size
-            self.tap.count(self.label).down += size
-            self.down.add(asyncio.get_running_loop().time(), data)
+        self.crossed[direction] = asyncio.get_running_loop().time()
+        for counts in (self.counts, self.tap.count(self.label)):
+            if direction == "up":
+                counts.up += len(data)
+            else:
+                counts.down += len(data)
         if self.tap.observe is not None:
             self.tap.observe(self, direction, data)
-
-    def allowed(self, size: int) -> int:
-        """Return how many of the next `size` bytes down may cross before a cut or a stall."""
-        for limits in (self.tap.cut_after, self.tap.stall_after):
-            if (limit := limits.get(self.number)) is not None:
-                size = min(size, max(0, limit - self.counts.down))
-        return size
 
     def handle_loss(self, direction: Direction, error: Exception | None) -> None:
         """Handle the loss of the client's end ("up") or the server's end ("down")."""
@@ -452,27 +451,14 @@ class Pipe:
                 self.source.close()
         elif self.direction == "up":
             sink.write(data)
-        elif (tap := connection.tap).cut_after or tap.stall_after:
-            self._deliver_up_to_limit(data)
         else:
-            sink.write(data)
-            connection.record("down", data)
-
-    def _deliver_up_to_limit(self, data: bytes) -> None:
-        connection, stall_after = self.connection, self.connection.tap.stall_after
-        assert self.sink is not None
-        size = connection.allowed(len(data))
-        if size:
-            self.sink.write(data[:size])
-            connection.record("down", data[:size])
-        self.cut_if_due()
-        limit = stall_after.get(connection.number)
-        if not connection.cutting and limit is not None and connection.counts.down >= limit:
-            del stall_after[connection.number]  # otherwise it could not be resumed
-            if data[size:]:
-                self.queue.appendleft((0.0, data[size:]))
-                self._in_flight += len(data) - size
-            connection.stall()
+            limit = connection.tap.cut_after.get(connection.number)
+            if limit is not None:
+                data = data[: max(0, limit - connection.counts.down)]
+            if data:
+                sink.write(data)
+                connection.record("down", data)
+            self.cut_if_due()
 
     def cut_if_due(self) -> None:
         """Cut at the limit, once the bytes before it have arrived.

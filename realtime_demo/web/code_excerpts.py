@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import inspect
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,8 +16,6 @@ from django.utils.safestring import SafeString, mark_safe
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_for_filename
-
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,10 @@ class Excerpt:
         source = self._source
         if not self.symbol:
             return 1, len(source.splitlines())
-        find = _find_python if self.path.endswith(".py") else _find_javascript
-        lines = find(source, self.symbol)
+        if self.path.endswith(".py"):
+            lines = _find_python(self.path, self.symbol)
+        else:
+            lines = _find_javascript(source, self.symbol)
         if lines is None:
             raise LookupError(f"{self.path} has no symbol {self.symbol}")
         return lines
@@ -59,18 +60,13 @@ class Excerpt:
         return (Path(settings.BASE_DIR) / self.path).read_text()
 
 
-def _find_python(source: str, symbol: str) -> tuple[int, int] | None:
-    node: ast.AST | None = ast.parse(source)
-    for name in symbol.split("."):
-        node = next((each for each in _definitions(node) if each.name == name), None)
-        if node is None:
-            return None
-    assert isinstance(node, ast.stmt)
-    return node.lineno, node.end_lineno or node.lineno
-
-
-def _definitions(node: ast.AST | None) -> Iterator[Definition]:
-    return (each for each in getattr(node, "body", ()) if isinstance(each, Definition))
+def _find_python(path: str, symbol: str) -> tuple[int, int] | None:
+    module = import_module(path.removesuffix(".py").replace("/", "."))
+    try:
+        lines, first = inspect.getsourcelines(attrgetter(symbol)(module))
+    except AttributeError:
+        return None
+    return first, first + len(lines) - 1
 
 
 def _find_javascript(source: str, symbol: str) -> tuple[int, int] | None:

@@ -26,32 +26,30 @@ DELAY, DELAY_NAME = 72, 44  # x of a delay's bar and of its name, left of the br
 
 
 @dataclass(frozen=True)
-class Up:
-    """A request, or a message from the client."""
+class Message:
+    """A message between browser and server."""
 
     at: float
     label: Text
     wire: bool = True  # the label quotes the message, rather than describing it
+    empty: bool = False  # carries no event
+
+
+class Up(Message):
+    """A request, or a message from the client."""
 
     def draw(self) -> Iterator[SafeString]:
-        yield _arrow(BROWSER, SERVER, self.at, self.label, "up", self.wire)
+        yield _arrow(BROWSER, SERVER, self, "up")
 
     def describe(self) -> str:
         return gettext("Browser to server: {label}").format(label=self.label)
 
 
-@dataclass(frozen=True)
-class Down:
+class Down(Message):
     """A response, or a part of one."""
 
-    at: float
-    label: Text
-    wire: bool = True
-    empty: bool = False  # carries no event
-
     def draw(self) -> Iterator[SafeString]:
-        kind = "down empty" if self.empty else "down"
-        yield _arrow(SERVER, BROWSER, self.at, self.label, kind, self.wire)
+        yield _arrow(SERVER, BROWSER, self, "down empty" if self.empty else "down")
 
     def describe(self) -> str:
         return gettext("Server to browser: {label}").format(label=self.label)
@@ -193,8 +191,8 @@ def _end(step: Step) -> float:
     return step.at + 1
 
 
-def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) -> SafeString:
-    top, bottom = _y(at), _y(at + 1)
+def _arrow(start: int, end: int, message: Message, kind: str) -> SafeString:
+    label, top, bottom = message.label, _y(message.at), _y(message.at + 1)
     angle = degrees(atan2(bottom - top, end - start))
     # The label runs from left to right for both directions of the arrow.
     slope = angle if end > start else angle - 180
@@ -206,7 +204,7 @@ def _arrow(start: int, end: int, at: float, label: Text, kind: str, wire: bool) 
         '<path class="tip" transform="translate({3} {4}) rotate({5})" d="M0 0-10-4v8z"/>'
         '<text class="{6}" transform="translate({7} {8}) rotate({9})" y="-5">{10}</text>',
         kind, start, f"{top:g}", end, f"{bottom:g}", f"{angle:.1f}",
-        "wire" if wire else "word middle",
+        "wire" if message.wire else "word middle",
         f"{middle:g}", f"{top + (bottom - top) * (middle - start) / (end - start):.1f}",
         f"{slope:.1f}", label,
     )  # fmt: skip

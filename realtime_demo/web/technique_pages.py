@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext
 
 from transports.registry import BY_NAME, WEBSOCKET, Technique
 
 from . import sequence_diagrams as diagrams
 from .code_excerpts import Excerpt
-from .sequence_diagrams import Diagram, Text
+from .sequence_diagrams import Diagram
 
 
 @dataclass(frozen=True)
 class TechniquePage:
-    """The parts of a page; `app` is the Django app, `names` are its techniques.
+    """The parts of a page; `app` is the Django app, `names` are its techniques, the main one first.
 
     The text is in templates/techniques/<app>.html.
     """
 
     app: str
-    label: Text
     names: tuple[str, ...]
     diagrams: tuple[Diagram, ...]
     server: tuple[Excerpt, ...]
@@ -31,13 +30,16 @@ class TechniquePage:
     def techniques(self) -> list[Technique]:
         return [BY_NAME[name] for name in self.names]
 
+    @property
+    def label(self) -> str:
+        return gettext(self.techniques[0].label)
+
 
 PAGES = {
     page.app: page
     for page in (
         TechniquePage(
             "polling",
-            _("Polling"),
             ("polling",),
             (diagrams.POLLING,),
             (Excerpt("polling/endpoints.py"), Excerpt("transports/feed.py", "history")),
@@ -45,7 +47,6 @@ PAGES = {
         ),
         TechniquePage(
             "longpoll",
-            _("Long polling"),
             ("longpoll",),
             (diagrams.LONG_POLLING,),
             (Excerpt("longpoll/endpoints.py"), Excerpt("transports/hub.py", "wait")),
@@ -53,7 +54,6 @@ PAGES = {
         ),
         TechniquePage(
             "streaming",
-            _("Streaming"),
             ("streaming", "sse"),
             (diagrams.STREAMING, diagrams.SERVER_SENT_EVENTS),
             (Excerpt("streaming/endpoints.py"), Excerpt("transports/hub.py", "subscribe")),
@@ -65,7 +65,6 @@ PAGES = {
         ),
         TechniquePage(
             "websocket",
-            _("WebSocket"),
             ("websocket",),
             (diagrams.WEBSOCKET,),
             (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +9,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from realtime_demo.comparison.theory import NetworkPath, Sizes, Workload, predict
-from realtime_demo.demo.state import BANDWIDTH, RATE, ROUND_TRIP
-from realtime_demo.tap.network import Network
-from transports.http.names import shown
+from realtime_demo.demo.state import FeedSettings, NetworkSettings, number
 from transports.http.problems import Problem
 from transports.http.views import api_view, json_response
 from transports.registry import TECHNIQUES
-
-Query = Mapping[str, str]
 
 POINTS = 48  # of the distribution
 INTERVAL = (0.0, 3_600_000.0)  # ms
@@ -42,42 +37,28 @@ async def theory(request: HttpRequest) -> HttpResponse:
         raise Problem(400, "bandwidth", str(error)) from error
 
 
-def _parameters(query: Query) -> tuple[Workload, NetworkPath]:
-    arrivals = query.get("arrivals", "poisson")
-    if arrivals not in ("poisson", "fixed"):
-        raise Problem(
-            400, "arrivals", f"'arrivals' must be poisson or fixed; got {shown(arrivals)}."
-        )
+def _parameters(query: Mapping[str, str]) -> tuple[Workload, NetworkPath]:
+    given = {name: _value(text) for name, text in query.items() if text}
+    feed = FeedSettings().changed(_only(given, "rate", "arrivals"))
+    network = NetworkSettings().changed(_only(given, "rtt", "jitter", "bandwidth"))
     workload = Workload(
-        rate=_number(query, "rate", 1.0, RATE),
-        arrivals="fixed" if arrivals == "fixed" else "poisson",
-        interval=_number(query, "interval", 1000.0, INTERVAL) / 1000,
+        rate=feed.rate,
+        arrivals=feed.arrivals,
+        interval=number(given, "interval", 1000.0, INTERVAL) / 1000,
         heartbeat=settings.HEARTBEAT,
     )
-    bandwidth = math.inf
-    if query.get("bandwidth"):
-        bandwidth = _number(query, "bandwidth", 0.0, BANDWIDTH) * 1000
-    network = Network.of(
-        _number(query, "rtt", 0.0, (0, ROUND_TRIP)) / 1000,
-        _number(query, "jitter", 0.0, (0, ROUND_TRIP)) / 1000,
-        bandwidth,
-    )
-    return workload, NetworkPath(network, SERVICE)
+    return workload, NetworkPath(network.network, SERVICE)
 
 
-def _number(query: Query, name: str, default: float, bounds: tuple[float, float]) -> float:
-    text, (least, most) = query.get(name, ""), bounds
-    if not text:
-        return default
+def _value(text: str) -> float | str:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = math.nan
-    if not least <= value <= most:  # also rejects NaN
-        raise Problem(
-            400, name, f"'{name}' must be a number from {least:g} to {most:g}; got {shown(text)}."
-        )
-    return value
+        return text
+
+
+def _only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in names}
 
 
 def _document(technique: str, workload: Workload, path: NetworkPath) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+import segno
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -17,6 +18,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -24,7 +26,6 @@ from django.views.decorators.http import conditional_page, require_safe
 from django.views.i18n import JavaScriptCatalog
 
 from realtime_demo.demo.control_api import configuration_for_page, scope_of
-from realtime_demo.demo.qr_code import svg_code
 from transports.auth.permissions import check_room, is_staff
 from transports.http.names import has_own_name, name_of
 from transports.http.origin import is_on_this_machine
@@ -114,6 +115,11 @@ def replay_page(request: HttpRequest) -> HttpResponse:
         },
     }
     return render(request, "replay.html", context)
+
+
+def svg_code(address: str) -> SafeString:
+    """Return the QR code of an address, on white in either colour scheme."""
+    return mark_safe(segno.make_qr(address).svg_inline(scale=8, light="#fff", title=address))
 
 
 @cache

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from runpy import run_path
 from typing import Any, TypeVar, cast
 
 import uvicorn
@@ -99,51 +98,44 @@ class Bench:
         self.loop: asyncio.AbstractEventLoop
 
     def __enter__(self) -> Bench:
-        self._settings = override_settings(
-            STORE=f"{__name__}.{PausingStore.__name__}",
-            REDIS_URL="",
-            TELEMETRY="",
-            ALLOWED_HOSTS=["127.0.0.1"],
-            MAY_ENTER="",
-        )
-        self._settings.enable()
-        telemetry.cache_clear()
-        get_channel_layer()  # creates the project's layer, to restore it later
-        self._project_layer = channel_layers.set("default", self.layer)
-        try:
-            with importable(self.folder):
-                module = load(self.folder / "app.py")
-            self.sends = SendCounter(module.application)
-            listener = socket.create_server(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-            self._server = uvicorn.Server(
-                uvicorn.Config(
-                    self.sends,
-                    log_config=None,
-                    access_log=False,
-                    lifespan="off",
+        with ExitStack() as stack:
+            stack.enter_context(
+                override_settings(
+                    STORE=f"{__name__}.{PausingStore.__name__}",
+                    REDIS_URL="",
+                    TELEMETRY="",
+                    ALLOWED_HOSTS=["127.0.0.1"],
+                    MAY_ENTER="",
                 )
             )
+            telemetry.cache_clear()
+            stack.callback(telemetry.cache_clear)
+            get_channel_layer()  # creates the project's layer, to restore it later
+            stack.callback(channel_layers.set, "default", channel_layers.set("default", self.layer))
+            with importable(self.folder):
+                application = run_path(str(self.folder / "app.py"))["application"]
+            self.sends = SendCounter(application)
+            listener = socket.create_server(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
             running = threading.Event()
+            self._server = uvicorn.Server(
+                uvicorn.Config(self.sends, log_config=None, access_log=False, lifespan="off")
+            )
             self._thread = threading.Thread(
                 target=lambda: asyncio.run(self._serve(listener, running)), daemon=True
             )
             self._thread.start()
+            stack.callback(self._stop)
             running.wait(self.patience)
-        except BaseException:
-            self._restore()
-            raise
+            self._restoring = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._restoring.close()
+
+    def _stop(self) -> None:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(STOP_TIMEOUT)
-        self._restore()
-
-    def _restore(self) -> None:
-        channel_layers.set("default", self._project_layer)
-        telemetry.cache_clear()
-        self._settings.disable()
 
     async def _serve(self, listener: socket.socket, running: threading.Event) -> None:
         self.loop = asyncio.get_running_loop()
@@ -161,7 +153,7 @@ class Bench:
         return f"room-{next(_numbers)}"
 
     def get(
-        self, target: str, headers: Sequence[tuple[str, str]] = (), **options: Any
+        self, target: str, headers: Mapping[str, str] | None = None, **options: Any
     ) -> AbstractAsyncContextManager[Exchange]:
         """Send a request on a connection of its own; `options` are those of `Exchange.open`."""
         options.setdefault("patience", self.patience)
@@ -225,12 +217,3 @@ def importable(folder: Path) -> Iterator[None]:
             file = getattr(sys.modules[name], "__file__", None)
             if file and folder.resolve() in Path(file).resolve().parents:
                 del sys.modules[name]
-
-
-def load(file: Path) -> ModuleType:
-    """Import `file` again, even if a module of its name is loaded."""
-    specification = importlib.util.spec_from_file_location(f"exercise_{next(_numbers)}", file)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module

@@ -10,24 +10,16 @@ from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
 
-from realtime_demo.workshop.lane import kind_of, technique
+from realtime_demo.workshop.lane import lane_of, technique
 from transports.client import CONNECT_TIMEOUT, Arrival, BackOff, query, resume
 from transports.events import Event
-from transports.registry import BY_NAME, EventStream
-
-# The technique whose client receives a kind of response; "events" has a client of its own.
-SAME_RESPONSES = {
-    "poll": "polling",
-    "long poll": "longpoll",
-    "lines": "streaming",
-    "event stream": "sse",
-}
+from transports.registry import EventStream
 
 
 def client_of(name: str) -> EventStream:
     """Return the client of the exercise `name`, as mounted in the demo."""
-    same = SAME_RESPONSES.get(kind_of(name))
-    receive: Any = BY_NAME[same].events if same else single_events
+    like, lane = lane_of(name)
+    receive: Any = single_events if lane.get("framing") == "events" else like.events
     return partial(receive, path=technique(name).path)
 
 

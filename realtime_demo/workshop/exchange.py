@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import h11
+from django.utils.translation import gettext_noop as _
 
+from realtime_demo.http_trace import HttpTrace
 from transports.client import batch_of
 from transports.events import Batch, Event
 
@@ -18,35 +18,23 @@ from transports.events import Batch, Event
 class Unexpected(Exception):
     """A response that does not meet a case's requirement.
 
-    `received` has the bytes of the response; `values` fill the placeholders of the case's text.
+    `received` has the bytes of the response. `values` fill the placeholders of `text`, a message
+    id, or without one, of the case's text.
     """
 
-    def __init__(self, received: bytes | bytearray = b"", **values: object) -> None:
+    def __init__(
+        self, received: bytes | bytearray = b"", text: str = "", /, **values: object
+    ) -> None:
         super().__init__(values)
         self.received = bytes(received)
+        self.text = text
         self.values = values
 
 
-class NoResponse(Unexpected):
-    """A response that has not begun within `seconds`."""
+class Exchange(HttpTrace):
+    """A response as it arrives, for which a case waits for `patience` seconds."""
 
-
-class WrongStatus(Unexpected):
-    """A response with another status than the `expected` one."""
-
-
-class Exchange:
-    """A response as it arrives. `body` is decoded from its chunks; `received` is not."""
-
-    def __init__(self, reader: asyncio.StreamReader, patience: float) -> None:
-        self.received = bytearray()
-        self.body = bytearray()
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.ended = False
-        self._reader = reader
-        self._patience = patience
-        self._parser = h11.Connection(h11.CLIENT)
+    patience: float
 
     @classmethod
     @asynccontextmanager
@@ -54,7 +42,7 @@ class Exchange:
         cls,
         port: int,
         target: str,
-        headers: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
         *,
         body: bytes | None = None,
         receive_buffer: int = 0,
@@ -69,69 +57,45 @@ class Exchange:
         if receive_buffer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=connection, limit=2**16)
-        exchange = cls(reader, patience)
-        fields = [("Host", f"127.0.0.1:{port}"), *headers]
+        reader, writer = await asyncio.open_connection(sock=connection)
+        fields = {"Host": f"127.0.0.1:{port}", **(headers or {})}
         if body is not None:
-            fields += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        request = h11.Request(
-            method="GET" if body is None else "POST", target=target, headers=fields
-        )
-        try:
-            writer.write(exchange._parser.send(request) or b"")
-            writer.write(exchange._parser.send(h11.Data(data=body)) or b"" if body else b"")
-            writer.write(exchange._parser.send(h11.EndOfMessage()) or b"")
+            fields["Content-Type"] = "application/json"
+        async with cls.of(reader, writer, target, fields, body) as exchange:
+            exchange.patience = patience
             yield exchange
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     async def head(self, status: int = 200) -> None:
-        """Wait for the response's head. Raises `NoResponse` and `WrongStatus`."""
-        if not await self.until(lambda: self.status):
-            raise NoResponse(self.received, seconds=self._patience)
+        """Wait for the response's head. Raises `Unexpected`."""
+        await self.arrive(lambda: self.status)
         if self.status != status:
-            raise WrongStatus(self.received, expected=status, got=self.status)
+            text = _("Expected status {expected}; got {got}.")
+            raise Unexpected(self.received, text, expected=status, got=self.status)
+
+    async def arrive(self, condition: Callable[[], object]) -> None:
+        """Wait until `condition()` is true. Raises `Unexpected`."""
+        if not await self.until(condition):
+            text = _("The response is not complete after {seconds:g} s.")
+            raise Unexpected(self.received, text, seconds=self.patience)
 
     async def until(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
         """Read until `condition()` is true; return False at the response's end or after `seconds`.
 
-        The default of `seconds` is the patience of the check.
+        The default of `seconds` is the patience of the check. Raises what ended the response.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience if seconds is None else seconds):
-                while not condition() and not self.ended:
-                    self._parse(await self._reader.read(2**16))
-        return bool(condition())
+        holds = await self.read(self.patience if seconds is None else seconds, condition)
+        if self.error and not holds:
+            raise self.error
+        return holds
 
-    def _parse(self, data: bytes) -> None:
-        self.received += data
-        self._parser.receive_data(data)
-        while True:
-            event = self._parser.next_event()
-            match event:
-                case h11.Response():
-                    self.status = event.status_code
-                    self.headers = {
-                        name.decode().lower(): value.decode("latin-1")
-                        for name, value in event.headers
-                    }
-                case h11.Data():
-                    self.body += event.data
-                case h11.EndOfMessage() | h11.ConnectionClosed():
-                    self.ended = True
-                    return
-                case h11.InformationalResponse():
-                    pass
-                case _:
-                    return
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
 
     async def batch(self) -> Batch:
         """Return the batch in the whole body. Raises `InvalidEvent` and `Unexpected`."""
         await self.head()
-        if not await self.until(lambda: self.ended):
-            raise NoResponse(self.received, seconds=self._patience)
+        await self.arrive(lambda: self.ended)
         return batch_of(json.loads(self.body))
 
     @property
@@ -139,6 +103,20 @@ class Exchange:
         """The events in the complete lines of the body. Raises `InvalidEvent`."""
         lines = bytes(self.body).split(b"\n")[:-1]
         return [Event.decode(line) for line in lines if line.strip()]
+
+    def expect(self, condition: bool, **values: object) -> None:
+        """Raise `Unexpected` with `values` if `condition` is false."""
+        if not condition:
+            raise Unexpected(self.received, **values)
+
+    def expect_events(self, expected: Sequence[Event], actual: Sequence[Event]) -> None:
+        """Raise `Unexpected` if the `actual` events are not the `expected` ones."""
+        self.expect([*actual] == [*expected], got=texts(actual), expected=texts(expected))
+
+    async def expect_batch(self, *expected: str) -> None:
+        """Raise `Unexpected` if the body is not a batch with events of the `expected` texts."""
+        events = (await self.batch()).events
+        self.expect([event.text for event in events] == [*expected], got=texts(events))
 
 
 def texts(events: Sequence[Event]) -> str:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import NoResponse, Unexpected, WrongStatus
+from realtime_demo.workshop.exchange import Unexpected
 
 FOLDER = Path(__file__).parent / "exercises"
 NAMES = (
@@ -84,22 +84,12 @@ class Outcome:
     def explanation(self, language: str) -> str:
         """Return what is wrong, in plain words."""
         with override(language):
-            return self._explanation(language)
-
-    def _explanation(self, language: str) -> str:
-        match self.fault:
-            case NoResponse():
-                return _("The response is not complete after {seconds:g} s.").format(
-                    **self.fault.values
-                )
-            case WrongStatus():
-                return _("Expected status {expected}; got {got}.").format(**self.fault.values)
-            case Unexpected():
-                return self.case.wrong[language].format(**self.fault.values)
-            case TimeoutError():
-                return _("The server does not answer: something blocks its event loop.")
-            case _:
-                return f"{type(self.fault).__name__}: {self.fault}"
+            match self.fault:
+                case Unexpected(text=text, values=values):
+                    return (_(text) if text else self.case.wrong[language]).format(**values)
+                case TimeoutError():
+                    return _("The server does not answer: something blocks its event loop.")
+            return f"{type(self.fault).__name__}: {self.fault}"
 
     @property
     def received(self) -> str:
@@ -125,6 +115,7 @@ class Exercise:
 
     @property
     def solution(self) -> Path:
+        """The files that differ from the stub's."""
         return self.folder / "solution"
 
     @cached_property
@@ -132,19 +123,12 @@ class Exercise:
         return tomllib.loads((self.folder / "exercise.toml").read_text())
 
     @property
-    def title(self) -> Text:
-        title: Text = self.document["title"]
-        return title
-
-    @property
-    def task(self) -> Text:
-        task: Text = self.document["task"]
-        return task
-
-    @property
     def hints(self) -> list[Text]:
         hints: list[Text] = self.document["hints"]
         return hints
+
+    def text(self, member: Literal["title", "task"], language: str) -> str:
+        return str(self.document[member][language])
 
     @cached_property
     def cases(self) -> list[Case]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from realtime_demo.demo.qr_code import svg_code, terminal_code
 from realtime_demo.management.commands import demo
+from realtime_demo.web.views import svg_code
 from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.demo import Demo
 from tests.support.program import ROOT
@@ -106,7 +106,7 @@ def test_a_class_reads_the_address_and_the_number_of_devices(tmp_path: Path) -> 
     with Demo(tmp_path, "--host", "0.0.0.0", "--no-conversation") as server:
         url = server.url.replace("127.0.0.1", address)
         server.wait_for(re.compile(f"For others on your network: {url}/"))
-        server.wait_for(re.compile(terminal_code(f"{url}/").splitlines()[1]))
+        server.wait_for(re.compile(demo.terminal_code(f"{url}/").splitlines()[1]))
         with httpx.Client(base_url=url, timeout=BOUND) as http:
             page = http.get("/").text
             assert svg_code(f"{url}/") in page

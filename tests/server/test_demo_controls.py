@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_demo.comparison.theory import NetworkPath, Workload, predict
-from realtime_demo.demo.labels import OTHER, label_of
+from realtime_demo.demo.connections import OTHER, label_of
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.wire.views import rooms_of

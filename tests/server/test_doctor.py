@@ -18,9 +18,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from realtime_demo.doctor.checks import LATE, Examination, Unreachable
-from realtime_demo.doctor.http_trace import HttpTrace
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import Finding
+from realtime_demo.http_trace import HttpTrace
 from realtime_demo.ports import free_port
 from realtime_demo.production import certificate, programs
 from realtime_demo.tap.proxy import Connection, Tap

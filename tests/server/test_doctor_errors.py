@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from realtime_demo.doctor.checks import Examination, Unreachable
-from realtime_demo.doctor.http_trace import root_of
+from realtime_demo.doctor.target import root_of
 from realtime_demo.production import certificate
 from tests.support.live import LiveServer
 from transports.registry import TECHNIQUES

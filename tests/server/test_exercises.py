@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import httpx
@@ -21,9 +22,10 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 
-from realtime_demo.workshop.bench import Bench, importable, load
+from realtime_demo.workshop.bench import Bench, importable
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
 from realtime_demo.workshop.lane import PREFIX, technique
+from tests.support.exercises import solve
 from tests.support.program import ROOT, Program
 from tests.support.waiting import BOUND, retry_after_stall
 
@@ -82,8 +84,9 @@ def test_the_stub_fails_its_check(exercise: Exercise) -> None:
 
 
 @every_exercise
-def test_the_solution_passes_its_check(exercise: Exercise) -> None:
-    for outcome in exercise.check(exercise.solution, BOUND):
+def test_the_solution_passes_its_check(exercise: Exercise, tmp_path: Path) -> None:
+    solve(exercise, tmp_path / "solved")
+    for outcome in exercise.check(tmp_path / "solved", BOUND):
         assert outcome.fault is None, outcome.explanation("en")
 
 
@@ -133,7 +136,7 @@ def test_list_has_every_exercise_in_each_language() -> None:
     for language in LANGUAGES:
         listing = exercise_command("list", "--language", language)
         for name, exercise in EXERCISES.items():
-            assert re.search(rf"\b{name} +{re.escape(exercise.title[language])}", listing)
+            assert re.search(rf"\b{name} +{re.escape(exercise.text('title', language))}", listing)
 
 
 def test_an_exercise_from_its_start_to_its_solution(tmp_path: Path) -> None:
@@ -229,7 +232,7 @@ def test_the_lane_has_the_address_and_the_source_of_the_exercise(name: str, tmp_
     EXERCISES[name].start(folder)
     lane = technique(name)
     with importable(folder):
-        application = load(folder / "app.py").application
+        application = run_path(str(folder / "app.py"))["application"]
     mounts = (
         application.http_urlpatterns if lane.scheme == "http" else application.websocket_urlpatterns
     )

@@ -21,8 +21,7 @@ from django.utils.translation import gettext, override
 
 from realtime_demo.management.commands import notes
 from realtime_demo.notes.claims import CLAIMS, Claim, Verdict
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import Laboratory, Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page
 from realtime_demo.production import programs
 from tests.support.database import migrated
@@ -125,7 +124,9 @@ def test_the_command_lists_without_experiments(
 
 def test_a_contradicted_verdict_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     async def contradicting(laboratory: Laboratory) -> Observation:
-        return Observation(confirms=False)
+        observation = Observation()
+        observation.expect(False)
+        return observation
 
     claim = Claim(1, "A claim.", Verdict.HOLDS, "A finding.", contradicting)
     monkeypatch.setattr(notes, "CLAIMS", (claim,))
@@ -156,10 +157,10 @@ def test_the_command_goes_on_after_an_experiment_that_cannot_run(
 def test_the_pages_are_written_from_a_run(tmp_path: Path) -> None:
     record = json.loads((DOCS / RECORD).read_text())
     (tmp_path / RECORD).parent.mkdir()
-    observations = {
-        int(number): Observation.from_document(saved)
-        for number, saved in record["observations"].items()
-    }
+    observations = {int(number): Observation() for number in record["observations"]}
+    for number, observation in observations.items():
+        for text, values in record["observations"][str(number)]:
+            observation.add(text, **values)
     notes.write(tmp_path, observations)
     written = json.loads((tmp_path / RECORD).read_text())
     assert written["observations"] == record["observations"]

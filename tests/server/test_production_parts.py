@@ -28,8 +28,7 @@ from realtime_demo.ports import free_cluster_ports, free_port
 from realtime_demo.production import certificate
 from realtime_demo.production.child import PARENT, end_group
 from realtime_demo.production.paths import NODES, Paths
-from realtime_demo.production.readiness import check, opener
-from realtime_demo.production.supervisord import AlreadyRunning, instance_lock
+from realtime_demo.production.supervisord import AlreadyRunning, instance_lock, readiness_problem
 from tests.contract.feeds import publish
 from tests.support.live import LiveServer
 from tests.support.production import Production
@@ -254,8 +253,8 @@ def test_the_port_in_use_is_named(tmp_path: Path, memory_live_server: LiveServer
 def test_readiness_ignores_proxy_environment_variables(
     memory_live_server: LiveServer,
 ) -> None:
-    client = opener(ssl.create_default_context())
-    assert check(f"{memory_live_server.url}/", client) == ""
+    tls = ssl.create_default_context()
+    assert readiness_problem(f"{memory_live_server.url}/", tls) == ""
 
 
 def test_an_empty_secret_is_replaced(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from realtime_demo.comparison.load import Mark, RequestProbe, SubscriberCounts
 from realtime_demo.comparison.plan import Settings
 from realtime_demo.comparison.results import EventProbe, GeneratorFigures, Measurement, Sample, Sent
 from realtime_demo.comparison.summary import Evidence, Window, summarise
-from realtime_demo.tap import counters
+from realtime_demo.tap.proxy import Counts
 
 SETTINGS = Settings(techniques=("polling",), clients=1, rate=0.1, duration=10, interval=1.0)
 PROBE = RequestProbe(0.0, 100.0, 200.0, 6)
@@ -21,7 +21,7 @@ def polled(warmed: list[float], refused: int = 0) -> Measurement:
     sent = (Sent(0, 15.0, 15.0, 15.0, 15.0, 9),)
 
     def marks(time: float, requests: int = 0, empty: int = 0, received: int = 0) -> list[Mark]:
-        wire = counters.Counts(connections=1, requests=requests)
+        wire = Counts(connections=1, requests=requests)
         counts = SubscriberCounts(wire, empty=empty, received=received)
         return [Mark("polling", time, 0.0, counts=counts)]
 

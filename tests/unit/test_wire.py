@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from realtime_demo.demo.wire import capture, dissect
 from realtime_demo.demo.wire.capture import Recorder, Splitter
-from realtime_demo.demo.wire.explanations import EXPLANATIONS
+from realtime_demo.demo.wire.dissect import EXPLANATIONS
 from realtime_demo.demo.wire.parsing import chunk_end, frame_at_start, frame_end, unmask
-from realtime_demo.tap.buffering import Buffer
+from realtime_demo.tap.network import Buffer
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
 OTHER = b'{"id":"k3f9-41","type":"message","text":"]}"}'
@@ -250,8 +250,8 @@ def test_the_last_mebibyte_of_a_connection_is_kept() -> None:
     assert recorder.find("streaming", NEEDLE, "127.0.0.1") is None
     (recording,) = recorder.recordings.values()
     assert recording.size <= capture.MOST + len(filler)
-    assert recording.size == sum(exchange.size for exchange in recording.exchanges)
-    assert recording.exchanges[0].response.head == NDJSON  # needed to parse the rest
+    assert recording.size == sum(size for _exchange, _carrier, size in recording.carriers)
+    assert recording.carriers[0][0].response.head == NDJSON  # needed to parse the rest
 
 
 def test_a_long_first_batch_is_kept_for_another_mebibyte() -> None:
@@ -279,7 +279,7 @@ def test_only_whole_polls_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.ask(recorder, "polling", sized(b"empty") + b"empty")
     (recording,) = recorder.recordings.values()
     assert 9_000 < recording.size < 10_100
-    assert recording.size == sum(exchange.size for exchange in recording.exchanges)
+    assert recording.size == sum(size for _exchange, _carrier, size in recording.carriers)
 
 
 def test_recordings_of_closed_connections_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,80 +85,52 @@ def measure_of(head: bytes) -> Measure:
 
 @dataclass
 class Exchange:
-    """A request, the carriers of its response, and the client's last text frame."""
+    """A request, the head of its response, and the client's last text frame."""
 
     technique: str
     target: str
     request_head: bytes = b""
     response: Splitter = field(default_factory=Splitter)
-    carriers: deque[bytes] = field(default_factory=deque)
     frames: Splitter = field(default_factory=lambda: Splitter(frame_end))  # from the client
     sent: bytes = b""  # the last text frame from the client
 
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.carriers)) + len(self.request_head) + len(self.response.head)
-
-    def carrier_of(self, needle: bytes) -> bytes | None:
-        """Return the last carrier that contains `needle`."""
-        compressed = b"gzip" in header_fields(self.response.head).get(b"content-encoding", b"")
-        for carrier in reversed(self.carriers):
-            if needle in (inflated(carrier) if compressed else carrier):
-                return carrier
-        return None
-
 
 class Recording:
-    """The exchanges of one connection; the oldest bytes are discarded first."""
+    """The carriers of one connection, each with its exchange; the oldest are discarded first.
+
+    The size of an exchange's first carrier includes the heads.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.exchanges: deque[Exchange] = deque()
+        self.carriers: deque[tuple[Exchange, bytes, int]] = deque()  # with their sizes
         self.size = 0
         self.requests = 0  # of the connection, when `observe` was last called
         self.current: Exchange | None = None
 
-    def begin(self, technique: str, target: str) -> None:
-        self.current = Exchange(technique, target)
-        self.exchanges.append(self.current)
-
     def add(self, exchange: Exchange, direction: Direction, data: bytes) -> None:
         if direction == "down":
-            had_head = bool(exchange.response.head)
             for carrier in exchange.response.feed(data):
-                exchange.carriers.append(carrier)
-                self.size += len(carrier)
-            if not had_head:
-                self.size += len(exchange.response.head)
+                size = len(carrier)
+                if not self.carriers or self.carriers[-1][0] is not exchange:
+                    size += len(exchange.request_head) + len(exchange.response.head)
+                self.carriers.append((exchange, carrier, size))
+                self.size += size
         elif exchange.response.head:  # after the WebSocket handshake
             for frame in exchange.frames.feed(data):
                 if frame[0] & 0x0F == 1 and frame[1] & 0x80:  # text, masked
                     exchange.sent = frame
         elif len(exchange.request_head) < HEAD:
             exchange.request_head += data
-            self.size += len(data)
 
     def discard(self, most: int) -> None:
-        """Discard the oldest part while more than `most` bytes follow it.
+        """Discard the oldest carrier while more than `most` bytes follow it.
 
         A carrier that is longer than `most`, such as a room's whole history in one frame, is
         kept until enough bytes follow it.
         """
-        while True:
-            oldest = self.exchanges[0]
-            if oldest.carriers:
-                size = len(oldest.carriers[0])
-            elif len(self.exchanges) > 1:
-                size = oldest.size
-            else:
-                return
-            if self.size - size <= most:
-                return
-            self.size -= size
-            if oldest.carriers:
-                oldest.carriers.popleft()
-            else:
-                self.exchanges.popleft()
+        while self.carriers and self.size - self.carriers[0][2] > most:
+            self.size -= self.carriers.popleft()[2]
 
 
 class Recorder:
@@ -178,7 +150,7 @@ class Recorder:
             recording.requests = connection.counts.requests
             recording.current = None
             if connection.label in BY_NAME:
-                recording.begin(connection.label, connection.target)
+                recording.current = Exchange(connection.label, connection.target)
         if recording.current is not None:
             recording.add(recording.current, direction, data)
             recording.discard(max(LEAST, min(MOST, TOTAL // len(self.recordings))))
@@ -194,9 +166,11 @@ class Recorder:
     def find(self, technique: str, needle: bytes, address: str) -> tuple[Exchange, bytes] | None:
         """Return the exchange and the carrier that last brought `needle` to `address`."""
         for recording in reversed(self.recordings.values()):
-            for exchange in reversed(recording.exchanges):
-                if (recording.address, exchange.technique) != (address, technique):
-                    continue
-                if (carrier := exchange.carrier_of(needle)) is not None:
+            if recording.address != address:
+                continue
+            for exchange, carrier, _size in reversed(recording.carriers):
+                if exchange.technique == technique and (
+                    needle in carrier or needle in inflated(carrier)
+                ):
                     return exchange, carrier
         return None

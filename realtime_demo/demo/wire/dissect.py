@@ -11,16 +11,50 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from .parsing import Frame, frame_at_start, header_fields, inflated, unmasked
 
 CHUNKED = "https://www.rfc-editor.org/rfc/rfc9112#section-7.1"
-LENGTH = "https://www.rfc-editor.org/rfc/rfc9112#section-6.2"
 JSON = "https://www.rfc-editor.org/rfc/rfc8259"
 NDJSON = "https://github.com/ndjson/ndjson-spec"
 SSE = "https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation"
 FRAME = "https://www.rfc-editor.org/rfc/rfc6455#section-5.2"
 MASKING = "https://www.rfc-editor.org/rfc/rfc6455#section-5.3"
 GZIP = "https://www.rfc-editor.org/rfc/rfc1952#section-2.2"
+
+# Explanations of the parts, by their keys.
+EXPLANATIONS = {
+    "wire.chunkSize": _(
+        "The chunk's size in hexadecimal. With chunks, a response can continue without a known "
+        "length."
+    ),
+    "wire.chunkEnd": _("A line break that ends the chunk; it is not part of an event."),
+    "wire.batch": _(
+        "The batch around the events of one response, with the cursor to continue from."
+    ),
+    "wire.event": _("The event itself, in JSON."),
+    "wire.others": _("Other events that arrived in the same piece."),
+    "wire.preamble": _(
+        "The beginning of the stream: the reconnection time and the cursor to continue from."
+    ),
+    "wire.lineEnd": _("A line feed: here the event ends, wherever the bytes were split."),
+    "wire.sseId": _("The event's id, which the browser sends as Last-Event-ID when it reconnects."),
+    "wire.sseData": _("The name of the field that carries the event."),
+    "wire.sseEnd": _("An empty line: now the browser dispatches the event."),
+    "wire.gzip": _("A separate gzip member: browsers read only the first one of a response."),
+    "wire.frameHeader": _(
+        "The frame's first two bytes: whether it ends its message, its type (text), whether it is "
+        "masked, and its length."
+    ),
+    "wire.frameLength": _("The extended length, for a payload of more than 125 bytes."),
+    "wire.frameMask": _("The masking key, required in every frame from a client."),
+    "wire.framePayload": _("The client's message; each byte is XORed with a byte of the key."),
+    "wire.compressed": _(
+        "The stream was compressed: these are the event's bytes after compression."
+    ),
+    "wire.together": _("Several events arrived in one piece, sent by one write."),
+}
 
 SHOWN = 160  # bytes shown of a part that is not the event
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"})
@@ -30,7 +64,7 @@ SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-c
 class Part:
     """A part of the dissected bytes.
 
-    `explanation` is a key of `explanations.EXPLANATIONS`. `text` is shown instead of the bytes
+    `explanation` is a key of `EXPLANATIONS`. `text` is shown instead of the bytes
     decoded as UTF-8.
     """
 

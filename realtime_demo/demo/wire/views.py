@@ -9,15 +9,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from realtime_demo.demo.ipc import Document, parent
+from realtime_demo.demo.state import technique
 from transports.auth.permissions import check_room
 from transports.events import Cursor, InvalidCursor
-from transports.http.names import shown
 from transports.http.origin import client_address
 from transports.http.problems import Problem
 from transports.http.request import Request, permitted
 from transports.http.scope import Scope
 from transports.http.views import api_view, json_response
-from transports.registry import BY_NAME
 
 from . import dissect
 from .parsing import inflated, unmasked
@@ -33,20 +32,17 @@ async def wire(request: HttpRequest) -> HttpResponse:
     """
     scope: Scope = request.scope  # type: ignore[attr-defined]
     user = Request(scope).user
-    technique = request.GET.get("technique", "")
-    if technique not in BY_NAME:
-        detail = f"'technique' must be one of {', '.join(BY_NAME)}; got {shown(technique)}."
-        raise Problem(400, "technique", detail)
+    name = technique({"technique": request.GET.get("technique", "")})
     try:
         identity = str(Cursor.parse(request.GET.get("id", "")))
     except InvalidCursor as error:
         raise Problem(400, "id", str(error)) from error
     address = client_address(scope)
-    captured = await parent.ask("wire", technique=technique, event=identity, address=address)
+    captured = await parent.ask("wire", technique=name, event=identity, address=address)
     for room in rooms_of(captured):
         await permitted(check_room, room, user)
     try:
-        document = {"technique": technique, "id": identity, **described(captured, identity)}
+        document = {"technique": name, "id": identity, **described(captured, identity)}
     except ValueError as error:
         raise Problem(404, "wire", f"These bytes cannot be dissected: {error}") from error
     return json_response(document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import ipaddress
 import os
 import signal
@@ -11,6 +12,7 @@ import socket
 import webbrowser
 from typing import Any
 
+import segno
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
@@ -18,12 +20,10 @@ from django.db import DatabaseError, connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from realtime_demo.asgi_servers import SERVERS
-from realtime_demo.demo.qr_code import terminal_code
+from realtime_demo.asgi_servers import SERVERS, raise_open_files
 from realtime_demo.demo.runner import DemoRunner
 from realtime_demo.demo.state import FeedSettings
 from realtime_demo.demo.supervisor import ChildFailed
-from realtime_demo.open_files import raise_open_files
 from realtime_demo.web.views import DEFAULT_ROOM
 from transports.command_line import TranslatedCommand
 from transports.http.problems import Problem
@@ -190,3 +190,10 @@ def own_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def terminal_code(address: str) -> str:
+    """Return the QR code of an address, as lines of block characters."""
+    output = io.StringIO()
+    segno.make_qr(address).terminal(output, border=2, compact=True)
+    return output.getvalue()

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.text import Text
 
 from realtime_demo.doctor.checks import LONGEST_HOLD, Examination, Unreachable
-from realtime_demo.doctor.http_trace import root_of
 from realtime_demo.doctor.platforms import NGINX, PLATFORMS
 from realtime_demo.doctor.remedies import Finding
+from realtime_demo.doctor.target import root_of
 from realtime_demo.progress import progress
 from transports.command_line import TranslatedCommand
 from transports.registry import BY_NAME

@@ -61,7 +61,7 @@ class Command(TranslatedCommand):
 
     def list(self) -> None:
         for number, exercise in enumerate(EXERCISES.values(), 1):
-            title = escape(exercise.title[self.language])
+            title = escape(exercise.text("title", self.language))
             self.console.print(f"{number:2}  [bold]{exercise.name:13}[/] {title}")
 
     def start(self, exercise: Exercise, directory: Path) -> None:
@@ -79,8 +79,8 @@ class Command(TranslatedCommand):
                     directory=directory, strerror=error.strerror
                 )
             ) from error
-        self.console.print(f"[bold]{escape(exercise.title[self.language])}[/]\n")
-        self.console.print(escape(exercise.task[self.language].strip()), "\n")
+        self.console.print(f"[bold]{escape(exercise.text('title', self.language))}[/]\n")
+        self.console.print(escape(exercise.text("task", self.language).strip()), "\n")
         self.console.print(_("Edit {file}.").format(file=directory / "app.py"))
         run = f"python -m uvicorn --app-dir {directory} app:application"
         self.console.print(_("Run it: {command}").format(command=run))
@@ -148,7 +148,9 @@ class Command(TranslatedCommand):
             )
 
     def solution(self, exercise: Exercise) -> None:
-        for file in sorted(exercise.solution.rglob("*")):
-            if file.suffix in (".py", ".js"):
-                self.console.print(f"[bold]# {file.relative_to(exercise.solution)}[/]")
+        folders = (exercise.stub, exercise.solution)
+        files = {file.relative_to(folder): file for folder in folders for file in folder.rglob("*")}
+        for name, file in sorted(files.items()):
+            if name.suffix in (".py", ".js"):
+                self.console.print(f"[bold]# {name}[/]")
                 self.console.print(escape(file.read_text()))

@@ -24,8 +24,7 @@ from rich.text import Text
 from realtime_demo.command_line import output_directory
 from realtime_demo.comparison.server import ServerFailed
 from realtime_demo.notes.claims import CLAIMS, Claim
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import Laboratory, Observation
 from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page, verdict
 from realtime_demo.production.programs import Missing
 from realtime_demo.progress import progress
@@ -155,7 +154,7 @@ def write(folder: Path, observations: dict[int, Observation]) -> None:
         "machine": f"{os.cpu_count()} cores ({platform.machine()}), {python}",
         "command": f"manage.py notes --write {os.path.relpath(folder)}",
     }
-    saved = {str(number): each.as_document() for number, each in observations.items()}
+    saved = {str(number): each.sentences for number, each in observations.items()}
     record = {"run": run, "observations": saved}
     path = folder / RECORD
     path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n")

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_noop
 from realtime_demo.asgi_servers import command
 from realtime_demo.command_line import command_line
 from realtime_demo.ports import CLUSTER_BUS
-from realtime_demo.production import certificate, cluster, configuration, programs, readiness
+from realtime_demo.production import certificate, cluster, configuration, programs
 from realtime_demo.production.paths import NODES, Paths
 from transports.command_line import TranslatedCommand
 
@@ -78,26 +78,22 @@ class Command(TranslatedCommand):
                     else "make install",
                 )
             )
-        for name, least in (("port", 1), ("metrics_port", 0), ("servers", 1), ("workers", 0)):
-            most = 65_535 if "port" in name else 1_000
-            if not least <= options[name] <= most:
-                option = name.replace("_", "-")
+        for option, least, most in (
+            ("port", 1, 65_535),
+            ("metrics-port", 0, 65_535),
+            ("servers", 1, 1_000),
+            ("workers", 0, 1_000),
+            ("cluster-port", 1, 65_535 - CLUSTER_BUS - NODES),
+        ):
+            value = options[option.replace("-", "_")]
+            if not least <= value <= most:
                 raise CommandError(
                     _("--{option} must be from {least} to {most}; got {value}.").format(
-                        option=option, least=least, most=most, value=options[name]
+                        option=option, least=least, most=most, value=value
                     )
                 )
         if options["cluster"] and settings.REDIS_URL:
             raise CommandError(_("--cluster starts a Redis of its own: unset REDIS_URL."))
-        if not 1 <= options["cluster_port"] <= 65_535 - CLUSTER_BUS - NODES:
-            raise CommandError(
-                _("--{option} must be from {least} to {most}; got {value}.").format(
-                    option="cluster-port",
-                    least=1,
-                    most=65_535 - CLUSTER_BUS - NODES,
-                    value=options["cluster_port"],
-                )
-            )
         paths = Paths(
             directory=options["directory"].absolute(),
             host=options["host"],
@@ -199,12 +195,14 @@ class Command(TranslatedCommand):
 
     def report(self, paths: Paths, stopping: threading.Event) -> None:
         """Form the cluster, if there is one; then write whether the deployment is ready."""
+        from realtime_demo.production.supervisord import report_readiness
+
         try:
             if paths.cluster:
                 cluster.form(paths.cluster)
         except cluster.NotFormed as error:
             self.write(_("The Redis Cluster is incomplete: {error}").format(error=error))
-        readiness.report(paths.url, paths.certificate, self.write, stopping)
+        report_readiness(paths.url, paths.certificate, self.write, stopping)
 
     def prepare(self, paths: Paths, workers: int, password: str) -> list[tuple[str, Commands]]:
         """Write the configuration files; return the commands of each group by name.
@@ -219,7 +217,8 @@ class Command(TranslatedCommand):
             raise CommandError(str(error)) from error
         certificate.ensure(paths.certificate, paths.key, paths.host)
         version = programs.nginx_version(nginx)
-        paths.nginx_conf.write_text(configuration.nginx(paths, version))
+        conf = paths.directory / "nginx.conf"
+        conf.write_text(configuration.nginx(paths, version))
         groups: list[tuple[str, Commands]] = []
         if redis and paths.cluster:
             nodes: Commands = {}
@@ -231,8 +230,8 @@ class Command(TranslatedCommand):
         elif redis:
             paths.redis_conf.write_text(configuration.redis(paths))
             groups.append(("data", {"redis": [redis, str(paths.redis_conf)]}))
-        conf, prefix = str(paths.nginx_conf), str(paths.directory / "nginx")
-        groups.append(("proxy", {"nginx": [nginx, "-e", "stderr", "-p", prefix, "-c", conf]}))
+        options = ["-e", "stderr", "-p", str(paths.directory / "nginx"), "-c", str(conf)]
+        groups.append(("proxy", {"nginx": [nginx, *options]}))
         worker_names = ["worker"] if workers == 1 else [f"worker-{n}" for n in range(workers)]
         worker_command = [sys.executable, "-m", "realtime_demo", "runworker", "background-tasks"]
         application: Commands = {

@@ -5,35 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from email import message_from_bytes
+from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 from django.utils.translation import gettext_noop as _
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import InvalidStatus
 
-from realtime_demo.notes.connection import BOUND, connect, field
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import BOUND, Laboratory, Observation, http_client, new_room
 
 SILENCE = 1.5  # seconds for which an idle connection is watched
 POLL_INTERVAL = 0.25  # seconds
 
 
-def new_room() -> str:
-    return f"notes-{uuid.uuid4().hex[:8]}"
-
-
 async def publish(url: str, room: str, text: str) -> None:
     """Publish an event over a connection of its own."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:
+    async with http_client(url) as http:
         response = await http.post(f"/publish/{room}/", json={"sender": "ada", "text": text})
         response.raise_for_status()
 
 
 async def start_cursor(url: str, room: str) -> str:
     """Return the cursor of the room before its first event."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:
+    async with http_client(url) as http:
         response = await http.get(f"/polling/{room}/")
         return str(response.raise_for_status().json()["cursor"])
 
@@ -42,27 +39,52 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.1f}"
 
 
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Open a TCP connection without an HTTP library, so that its idle time can be observed."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        async with asyncio.timeout(BOUND):
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+def get(target: str, version: str = "1.1") -> bytes:
+    return f"GET {target} HTTP/{version}\r\nHost: localhost\r\n\r\n".encode()
+
+
+async def read_batch(reader: asyncio.StreamReader) -> tuple[Any, int]:
+    """Return the batch in the next response, and the number of bytes of the response."""
+    response = await reader.readuntil(b"]}")
+    return json.loads(response.partition(b"\r\n\r\n")[2]), len(response)
+
+
 async def idle_connection(laboratory: Laboratory) -> Observation:
     """Publish while a keep-alive connection is idle, then send a request on it."""
     observation, url, room = Observation(), await laboratory.server(), new_room()
-    async with connect(url) as connection:
-        connection.get(f"/polling/{room}/")
-        batch = json.loads(await connection.body(await connection.head()))
+    async with connect(url) as (reader, writer):
+        writer.write(get(f"/polling/{room}/"))
+        batch, _size = await read_batch(reader)
         observation.add(_("A first request is answered; its connection stays open and idle."))
         await publish(url, room, "news")
-        silence = await connection.part(SILENCE)
+        silence = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE):
+                silence = await reader.read(65_536)
         observation.add(
             _("An event is published. In {seconds} s the idle connection receives {count} bytes."),
             seconds=f"{SILENCE:g}",
             count=len(silence),
         )
-        sent_at, before = time.monotonic(), connection.received
-        connection.get(f"/polling/{room}/?since={batch['cursor']}")
-        answer = json.loads(await connection.body(await connection.head()))
+        sent_at = time.monotonic()
+        writer.write(get(f"/polling/{room}/?since={batch['cursor']}"))
+        answer, size = await read_batch(reader)
         observation.add(
             _("A second request on it receives the event after {time} ms, in {count} bytes."),
             time=milliseconds(time.monotonic() - sent_at),
-            count=connection.received - before,
+            count=size,
         )
     observation.expect(silence == b"" and len(answer["events"]) == 1)
     return observation
@@ -73,13 +95,12 @@ async def push(laboratory: Laboratory) -> Observation:
     observation, url, room = Observation(), await laboratory.server(), new_room()
     cursor = await start_cursor(url, room)
     delays = []
-    async with connect(url) as connection:
-        connection.get(f"/streaming/{room}/?since={cursor}")
-        await connection.head()
+    async with connect(url) as (reader, writer):
+        writer.write(get(f"/streaming/{room}/?since={cursor}"))
         for number in range(3):
             published = time.monotonic()
             await publish(url, room, f"news {number}")
-            await connection.until(f"news {number}".encode())
+            await reader.readuntil(f"news {number}".encode())
             delays.append(time.monotonic() - published)
     observation.add(
         _("The client sends one request. Then it only reads: {count} events arrive."),
@@ -102,7 +123,7 @@ async def polling(laboratory: Laboratory) -> Observation:
             await asyncio.sleep(2.5 * POLL_INTERVAL)
             await publish(url, room, text)
 
-    async with asyncio.timeout(BOUND), httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with asyncio.timeout(BOUND), http_client(url) as http:
         publishing = asyncio.create_task(publish_twice())
         while received < 2:
             batch = (await http.get(f"/polling/{room}/?since={cursor}")).json()
@@ -129,7 +150,7 @@ async def long_polling(laboratory: Laboratory) -> Observation:
     """Wait for an event, and for a poll timeout."""
     observation, url, room = Observation(), await laboratory.server(), new_room()
     cursor = await start_cursor(url, room)
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:
+    async with http_client(url) as http:
         sent_at = time.monotonic()
         poll = asyncio.create_task(http.get(f"/longpoll/{room}/?since={cursor}&wait=10"))
         await asyncio.sleep(0.5)
@@ -156,11 +177,12 @@ async def stream(laboratory: Laboratory) -> Observation:
     fields = {}
     await publish(url, room, "news")
     for version in ("1.0", "1.1"):
-        async with connect(url) as connection:
-            connection.get(f"/streaming/{room}/", version)
-            head = await connection.head()
-            await connection.until(b"news")
-        lengths = [field(head, name) for name in ("content-length", "transfer-encoding")]
+        async with connect(url) as (reader, writer):
+            writer.write(get(f"/streaming/{room}/", version))
+            _status_line, head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)
+            await reader.readuntil(b"news")
+        message = message_from_bytes(head)
+        lengths = [message.get(name, "") for name in ("Content-Length", "Transfer-Encoding")]
         fields[version] = lengths
         observation.add(
             _("HTTP/{version}: Content-Length: {length}; Transfer-Encoding: {coding}."),
@@ -222,7 +244,7 @@ async def nginx(laboratory: Laboratory) -> Observation:
     for forwards_upgrade in (False, True):
         async with (
             laboratory.nginx(forwards_upgrade=forwards_upgrade) as url,
-            httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http,
+            http_client(url) as http,
         ):
             poll = (await http.get(f"/polling/{room}/")).status_code
             socket = await handshake_status(url, room)

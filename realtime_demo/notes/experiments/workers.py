@@ -16,9 +16,7 @@ from channels.worker import Worker
 from channels_redis.core import RedisChannelLayer
 from django.utils.translation import gettext_noop as _
 
-from realtime_demo.notes.connection import BOUND
-from realtime_demo.notes.laboratory import Laboratory
-from realtime_demo.notes.observation import Observation
+from realtime_demo.notes.laboratory import BOUND, Laboratory, Observation, http_client, new_room
 
 CHANNEL = "background-tasks"
 TASKS = 40
@@ -111,9 +109,9 @@ async def exactly_once(laboratory: Laboratory) -> Observation:
         tasks=tasks,
         runs=runs,
     )
-    url, room = await laboratory.task_server(), f"notes-{uuid.uuid4().hex[:8]}"
+    url, room = await laboratory.task_server(), new_room()
     async with (
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http,
+        http_client(url) as http,
         laboratory.worker(),
         laboratory.worker(),
     ):
@@ -134,8 +132,8 @@ async def exactly_once(laboratory: Laboratory) -> Observation:
 async def from_a_view(laboratory: Laboratory) -> Observation:
     """Start a task from a view while no worker runs, then start a worker."""
     observation = Observation()
-    url, room = await laboratory.task_server(), f"notes-{uuid.uuid4().hex[:8]}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=BOUND) as http:
+    url, room = await laboratory.task_server(), new_room()
+    async with http_client(url) as http:
         (location,) = await start_tasks(http, room, 1)
         await asyncio.sleep(1)
         before = (await http.get(location)).json()["status"]

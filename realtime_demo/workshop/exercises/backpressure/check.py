@@ -16,9 +16,8 @@ async def waits(bench: Bench) -> None:
         bench.sends.most = bench.sends.most_bytes = 0
         texts = [f"{number:03}" + "x" * SIZE for number in range(EVENTS)]
         await bench.publish(room, *texts)
-        if bench.sends.most > 1:
-            megabytes = round(bench.sends.most_bytes / 1e6, 1)
-            raise Unexpected(response.received, sends=bench.sends.most, megabytes=megabytes)
+        sends, megabytes = bench.sends.most, round(bench.sends.most_bytes / 1e6, 1)
+        response.expect(sends <= 1, sends=sends, megabytes=megabytes)
 
 
 async def complete(bench: Bench) -> None:

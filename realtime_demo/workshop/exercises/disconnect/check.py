@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
+from realtime_demo.workshop.exchange import Unexpected
 
 CLIENTS = 10
 
@@ -16,9 +16,7 @@ async def answers(bench: Bench) -> None:
     async with bench.get(f"/held/{room}/?since={earlier.id}") as response:
         await bench.until(bench.waiting)
         await bench.publish(room, "news")
-        batch = await response.batch()
-        if [event.text for event in batch.events] != ["news"]:
-            raise Unexpected(response.received, got=texts(batch.events))
+        await response.expect_batch("news")
 
 
 async def disconnect(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
+from realtime_demo.workshop.exchange import texts
 
 A_WHILE = 1.0  # seconds
 
@@ -14,8 +14,8 @@ async def silence(bench: Bench) -> None:
     async with bench.get(f"/quiet/{bench.room()}/") as response:
         await response.head()
         before = len(response.body)
-        if not await response.until(lambda: len(response.body) > before):
-            raise Unexpected(response.received, seconds=bench.patience)
+        arrived = await response.until(lambda: len(response.body) > before)
+        response.expect(arrived, seconds=bench.patience)
 
 
 async def no_event(bench: Bench) -> None:
@@ -26,5 +26,5 @@ async def no_event(bench: Bench) -> None:
         published = await bench.publish(room, "news")
         await response.until(lambda: b"news" in response.body)
         lines = [line for line in bytes(response.body).split(b"\n") if line.strip()]
-        if [json.loads(line).get("id") for line in lines] != [published[0].id]:
-            raise Unexpected(response.received, got=texts(response.events))
+        ids = [json.loads(line).get("id") for line in lines]
+        response.expect(ids == [published[0].id], got=texts(response.events))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
 
 
 async def length(bench: Bench) -> None:
     async with bench.get(f"/lines/{bench.room()}/") as response:
         await response.head()
-        if "content-length" in response.headers:
-            raise Unexpected(response.received, got=response.headers["content-length"])
+        length = response.headers.get("content-length")
+        response.expect(length is None, got=length)
 
 
 async def lines(bench: Bench) -> None:
@@ -19,8 +18,8 @@ async def lines(bench: Bench) -> None:
     async with bench.get(f"/lines/{room}/") as response:
         await response.head()
         await response.until(lambda: response.body.count(b"\n") >= 3)
-        if bytes(response.body) != b"".join([event.encoded + b"\n" for event in published]):
-            raise Unexpected(response.received, got=response.body.count(b"\n"))
+        expected = b"".join([event.encoded + b"\n" for event in published])
+        response.expect(response.body == expected, got=response.body.count(b"\n"))
 
 
 async def live(bench: Bench) -> None:
@@ -29,5 +28,4 @@ async def live(bench: Bench) -> None:
         await response.head()
         published = await bench.publish(room, "news")
         await response.until(lambda: b"news" in response.body)
-        if response.events != published:
-            raise Unexpected(response.received, got=texts(response.events))
+        response.expect_events(published, response.events)

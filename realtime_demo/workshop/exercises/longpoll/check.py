@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
 
 A_WHILE = 0.4  # seconds
 
@@ -12,8 +11,7 @@ async def waits(bench: Bench) -> None:
     room = bench.room()
     (earlier,) = await bench.publish(room, "earlier")
     async with bench.get(f"/longpoll/{room}/?since={earlier.id}") as response:
-        if await response.until(lambda: response.status, A_WHILE):
-            raise Unexpected(response.received)
+        response.expect(not await response.until(lambda: response.status, A_WHILE))
 
 
 async def answers(bench: Bench) -> None:
@@ -22,9 +20,7 @@ async def answers(bench: Bench) -> None:
     async with bench.get(f"/longpoll/{room}/?since={earlier.id}") as response:
         await bench.until(bench.waiting)
         await bench.publish(room, "news")
-        batch = await response.batch()
-        if [event.text for event in batch.events] != ["news"]:
-            raise Unexpected(response.received, got=texts(batch.events))
+        await response.expect_batch("news")
 
 
 async def expires(bench: Bench) -> None:
@@ -34,5 +30,5 @@ async def expires(bench: Bench) -> None:
     async with bench.get(target) as response:
         early = await response.until(lambda: response.status, A_WHILE / 2)
         batch = await response.batch()
-        if early or batch.events or batch.cursor != earlier.cursor:
-            raise Unexpected(response.received, seconds=A_WHILE)
+        is_empty = not batch.events and batch.cursor == earlier.cursor
+        response.expect(not early and is_empty, seconds=A_WHILE)

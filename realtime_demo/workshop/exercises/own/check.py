@@ -72,5 +72,4 @@ async def check(response: Exchange, expected: list[Event]) -> None:
         for kind, body in parts(response, delimiter)
         if kind == "application/json"
     ]
-    if actual != expected:
-        raise Unexpected(response.received, got=texts(actual), expected=texts(expected))
+    response.expect_events(expected, actual)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
 
 
 async def burst(bench: Bench) -> None:
@@ -20,6 +19,4 @@ async def poll(bench: Bench, *expected: str) -> None:
     (earlier,) = await bench.publish(room, "earlier")
     await bench.publish(room, *expected)
     async with bench.get(f"/poll/{room}/?since={earlier.id}") as response:
-        batch = await response.batch()
-        if [event.text for event in batch.events] != [*expected]:
-            raise Unexpected(response.received, got=texts(batch.events))
+        await response.expect_batch(*expected)

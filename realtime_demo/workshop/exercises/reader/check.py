@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected
 
 CLIENTS = 20
 
@@ -33,6 +32,5 @@ async def check(bench: Bench, at_most: int) -> None:
             await response.until(lambda response=response: b"news" in response.body)  # type: ignore[misc]
         received = sum(response.events == published for response in responses)
         readers = bench.readers(room)
-        if received < CLIENTS or readers > at_most:
-            values = {"clients": CLIENTS, "count": received, "readers": readers}
-            raise Unexpected(responses[0].received, **values)
+        holds = received == CLIENTS and readers <= at_most
+        responses[0].expect(holds, clients=CLIENTS, count=received, readers=readers)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Unexpected, texts
-from transports.events import Event
 
 PAUSE = 0.3  # seconds that a read of the history takes
 
@@ -24,14 +22,9 @@ async def check(bench: Bench, before: float, after: float) -> None:
             bench.store.before_read = bench.store.after_read = 0
             later = await bench.publish(room, "later")
             await response.until(lambda: b"later" in response.body)
-            expected(response.received, response.events, [*missed, *meanwhile, *later])
+            response.expect_events([*missed, *meanwhile, *later], response.events)
     finally:
         bench.store.before_read = bench.store.after_read = 0
-
-
-def expected(received: bytes | bytearray, actual: list[Event], events: list[Event]) -> None:
-    if actual != events:
-        raise Unexpected(received, got=texts(actual), expected=texts(events))
 
 
 async def between(bench: Bench) -> None:
@@ -51,4 +44,4 @@ async def lost(bench: Bench) -> None:
         bench.layer.to_lose = 1
         published = await bench.publish(room, "lost", "later")
         await response.until(lambda: b"later" in response.body)
-        expected(response.received, response.events, published)
+        response.expect_events(published, response.events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from realtime_demo.workshop.bench import Bench
-from realtime_demo.workshop.exchange import Exchange, Unexpected
+from realtime_demo.workshop.exchange import Exchange
 
 
 def ids(response: Exchange) -> list[str]:
@@ -21,16 +21,15 @@ async def identity(bench: Bench) -> None:
     async with bench.get(f"/sse/{room}/") as response:
         await response.head()
         await response.until(lambda: response.body.count(b"\n\n") >= 2)
-        if ids(response) != [event.id for event in published]:
-            raise Unexpected(response.received)
+        response.expect(ids(response) == [event.id for event in published])
 
 
 async def resume(bench: Bench) -> None:
     room = bench.room()
     (one, two, three) = await bench.publish(room, "one", "two", "three")
-    async with bench.get(f"/sse/{room}/", [("Last-Event-ID", one.id)]) as response:
+    async with bench.get(f"/sse/{room}/", {"Last-Event-ID": one.id}) as response:
         await response.head()
         await response.until(lambda: b"three" in response.body)
         is_resumed = b"two" in response.body and b"one" not in response.body
-        if not is_resumed or three.id.encode() not in response.body:
-            raise Unexpected(response.received, id=one.id, expected=two.id)
+        has_ids = three.id.encode() in response.body
+        response.expect(is_resumed and has_ids, id=one.id, expected=two.id)

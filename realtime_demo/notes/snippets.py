@@ -1,11 +1,19 @@
-"""Chat consumers in the form of the notes: synchronous with `async_to_sync`, and asynchronous."""
+"""Code of the notes, unchanged, which the experiments run: two chat consumers and a view."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+SECONDS = 0.2  # that the view waits
+running: Counter[str] = Counter()  # requests in the view, by server interface
+most: Counter[str] = Counter()  # and the highest number so far
 
 
 class ChatConsumer(WebsocketConsumer):  # type: ignore[misc]
@@ -34,3 +42,14 @@ class AsyncChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def chat_message(self, event: dict[str, Any]) -> None:
         await self.send(text_data=event["text"])
+
+
+async def wait(request: HttpRequest, interface: str) -> HttpResponse:
+    running[interface] += 1
+    most[interface] = max(most[interface], running[interface])
+    await asyncio.sleep(SECONDS)
+    running[interface] -= 1
+    return HttpResponse("waited")
+
+
+urlpatterns = [path("<str:interface>/", wait)]

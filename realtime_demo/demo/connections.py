@@ -1,17 +1,46 @@
-"""Half-open connections, as when a NAT drops their entries."""
+"""The connections of the tap: their labels, and half-open ones.
+
+The label of a request, for the tap's counts, is its technique, `PAGE` or `OTHER`.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from weakref import WeakSet
 
-from realtime_demo.tap.proxy import Connection, Tap
-from transports.registry import BY_NAME
+from django.conf import settings
 
-from .labels import POLLED
+from realtime_demo.tap.proxy import Connection, Tap
+from transports.registry import BY_NAME, TECHNIQUES
+
+PAGE = "page"  # the connection that each open page keeps for the demo's state
+OTHER = "other"  # the page, its scripts, publishing, the demo's controls
+STREAMS = tuple(technique.name for technique in TECHNIQUES if technique.is_stream)
+POLLED = tuple(technique.name for technique in TECHNIQUES if technique.is_polled)
+
+_PATHS = [
+    (re.compile("/stage/live/"), PAGE),
+    *(
+        (re.compile(re.escape(technique.path).replace(r"\{room\}", "[^/]+")), technique.name)
+        for technique in TECHNIQUES
+    ),
+]
+
+
+def label_of(target: str) -> str:
+    """Return the label of a request target (`/polling/lobby/?since=…`)."""
+    path = target.partition("?")[0].removeprefix(settings.FORCE_SCRIPT_NAME or "")
+    for pattern, name in _PATHS:
+        if pattern.fullmatch(path):
+            return name
+    return OTHER
 
 
 class Stalling:
     """Stalls the open connections of a technique, but not those opened later.
+
+    A stalled connection is half-open, as when a NAT drops its entry.
 
     A connection between two polls is stalled at its next poll: until then, the browser may use
     it for other requests, such as the page's controls.
@@ -48,5 +77,5 @@ class Stalling:
 
 def awaits_response(connection: Connection) -> bool:
     """Return whether the last request on the connection has no response yet."""
-    up, down = connection.up.pieces, connection.down.pieces
-    return bool(up) and (not down or down[-1].time < up[-1].time)
+    crossed = connection.crossed
+    return "up" in crossed and crossed.get("down", -math.inf) < crossed["up"]

@@ -1,1 +1,0 @@
-"""Code of the notes, unchanged; the experiments run it."""
