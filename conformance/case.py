@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from gettext import gettext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -160,14 +159,19 @@ class Cases(list[Case]):
         check: Callable[..., Awaitable[None]],
         rows: Mapping[str, Any] | Iterable[str],
         *,
+        kind: str = "",
         publishes: bool = False,
     ) -> None:
         """Add a case for each row; its id is `prefix` and the row's name.
 
-        The case calls `check` with the row's value, or with the name if the rows have no values.
-        A tuple is passed as several arguments.
+        The case calls `check` with the probe and the row's value, or with the name if the rows
+        have no values. A tuple is passed as several arguments.
         """
         for name in rows:
             value = rows[name] if isinstance(rows, Mapping) else name
             values = value if isinstance(value, tuple) else (value,)
-            self.case(f"{prefix}{name}", publishes=publishes)(partial(check, *values))
+            self.case(f"{prefix}{name}", kind=kind, publishes=publishes)(_row(check, values))
+
+
+def _row(check: Callable[..., Awaitable[None]], values: tuple[Any, ...]) -> Check:
+    return lambda probe: check(probe, *values)
