@@ -33,7 +33,6 @@ import httpx
 from rich.console import Console
 
 from realtime_demo.command_line import at_least, output_file
-from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 from realtime_demo.progress import progress
@@ -45,6 +44,7 @@ from .clients import Follower, trust
 from .deployment import ROOT, Deployment
 from .ledger import ClientLedger
 from .publisher import RetryingPublisher, current_cursor
+from .report import markdown_row, provenance
 from .resources import ResourceSample, sample_at_rest, sample_resources
 from .trend import BLOCK, Trend, trend
 
@@ -307,8 +307,8 @@ def summary(soak: Soak) -> str:
 
 
 def markdown(soak: Soak) -> str:
-    lines = [summary(soak), "", "| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|--:|---|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows(soak)]
+    lines = [summary(soak), "", markdown_row(*HEADINGS), "|---|---|--:|--:|--:|--:|---|"]
+    lines += [markdown_row(*row) for row in rows(soak)]
     return "\n".join(lines) + "\n"
 
 
@@ -376,12 +376,7 @@ def main() -> int:
     show(soak, console)
     console.print(f"Tracebacks in the processes' output: {errors}.")
     if options.json:
-        document = {
-            "command": ["python", "-m", "faults.soak", *sys.argv[1:]],
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "environment": environment(),
-            **soak.document(),
-        }
+        document = provenance("faults.soak") | soak.document()
         options.json.write_text(json.dumps(document) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(soak))
