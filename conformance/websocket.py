@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from .case import Cases, Failed, Skipped
 from .probe import Probe
@@ -23,6 +24,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN = 0x80
 NO_CODE = 1005  # a close frame without a code (RFC 6455 §7.1.5)
 PROTOCOL_ERROR, INVALID_DATA = 1002, 1007
+MASK = b"\x37\xfa\x21\x3d"
 
 
 def handshake(
@@ -53,7 +55,7 @@ class Frame:
         return int.from_bytes(self.payload[:2], "big") if self.payload else NO_CODE
 
 
-def frame(first: int, payload: bytes = b"", *, mask: bytes = b"\x37\xfa\x21\x3d") -> bytes:
+def frame(first: int, payload: bytes = b"", *, mask: bytes = MASK) -> bytes:
     """Return a client's frame; without a `mask`, it is not masked."""
     size, bit = len(payload), 0x80 if mask else 0
     if size < 126:
@@ -140,8 +142,13 @@ async def open_socket(probe: Probe, *fields: str, target: str = "") -> AsyncIter
 # §4: the handshake
 
 
+async def _answer(probe: Probe, fields: tuple[str, ...], **parts: Any) -> Response:
+    """Return the response to a handshake with these fields, and parts of `Probe.request`."""
+    return await probe.exchange(probe.request(*fields, kind="websocket", **parts), body=False)
+
+
 async def _accepted(probe: Probe, *fields: str) -> None:
-    response = await probe.exchange(probe.request(*fields, kind="websocket"), body=False)
+    response = await _answer(probe, fields)
     response.expect(101)
 
 
@@ -210,9 +217,8 @@ CASES.table(
 
 @case("rfc6455/4.2.2/unknown-subprotocol")
 async def unknown_subprotocol(probe: Probe) -> None:
-    fields = handshake("Sec-WebSocket-Protocol: x-unknown.1, x-unknown.2")
-    data = probe.request(*fields, kind="websocket")
-    response = await probe.exchange(data, body=False)
+    offer = "Sec-WebSocket-Protocol: x-unknown.1, x-unknown.2"
+    response = await _answer(probe, handshake(offer))
     chosen = response.get("sec-websocket-protocol")
     if chosen not in ("", "x-unknown.1", "x-unknown.2"):
         raise Failed("got {value!r}, which was not offered", value=chosen)
@@ -233,8 +239,7 @@ async def deflate_or_nothing(probe: Probe) -> None:
 async def _rejected(
     probe: Probe, fields: tuple[str, ...], method: str = "GET", version: str = "HTTP/1.1"
 ) -> None:
-    data = probe.request(*fields, kind="websocket", method=method, version=version)
-    response = await probe.exchange(data, body=False)
+    response = await _answer(probe, fields, method=method, version=version)
     if response.status not in (*range(400, 500), 501, 505):
         raise Failed("expected a 4xx; got {status}", status=response.status)
 
@@ -264,15 +269,13 @@ CASES.table(
 
 @case("rfc6455/4.2.1/host-missing")
 async def host_missing(probe: Probe) -> None:
-    data = probe.request(*handshake(), kind="websocket", host="")
-    response = await probe.exchange(data, body=False)
+    response = await _answer(probe, handshake(), host="")
     if response.status < 400:
         raise Failed("expected status 400; got {status}", status=response.status)
 
 
 async def _version(probe: Probe, version: str) -> None:
-    fields = handshake(version=f"Sec-WebSocket-Version: {version}")
-    response = await probe.exchange(probe.request(*fields, kind="websocket"), body=False)
+    response = await _answer(probe, handshake(version=f"Sec-WebSocket-Version: {version}"))
     if response.status == 101 and version in ("8", "7"):
         raise Skipped("the server understands version {version}", version=version)
     if not 400 <= response.status < 500:
@@ -377,7 +380,7 @@ async def fails_fast(probe: Probe) -> None:
 # §5.5.2: pings
 
 
-async def _ping(probe: Probe, payload: bytes, mask: bytes) -> None:
+async def _ping(probe: Probe, payload: bytes, mask: bytes = MASK) -> None:
     async with open_socket(probe) as socket:
         await socket.send(frame(FIN | PING, payload, mask=mask))
         pong = await socket.next(PONG)
@@ -387,16 +390,15 @@ async def _ping(probe: Probe, payload: bytes, mask: bytes) -> None:
             )
 
 
-MASK = b"\x01\x02\x03\x04"
 CASES.table(
     "rfc6455/5.",
     _ping,
     {
-        "5.3/ping-empty": (b"", MASK),
-        "5.3/ping-of-one-byte": (b"x", MASK),
-        "5.3/ping-of-125-bytes": (b"y" * 125, MASK),
-        "5.3/ping-binary": (bytes(range(125)), MASK),
-        "5.3/ping-not-utf-8": (b"\xff\xfe\x80", MASK),
+        "5.3/ping-empty": b"",
+        "5.3/ping-of-one-byte": b"x",
+        "5.3/ping-of-125-bytes": b"y" * 125,
+        "5.3/ping-binary": bytes(range(125)),
+        "5.3/ping-not-utf-8": b"\xff\xfe\x80",
         "3/mask-of-zeros": (b"payload", b"\0\0\0\0"),
         "3/mask-of-ones": (b"payload", b"\xff\xff\xff\xff"),
     },
