@@ -19,6 +19,7 @@ from .websocket import BINARY, FIN, TEXT, frame, handshake, open_socket
 
 CASES = Cases("ours")
 case = CASES.case
+each = CASES.each
 
 Event = dict[str, Any]
 JSON = "Content-Type: application/json"
@@ -29,6 +30,7 @@ PATHS = {
     "sse": "/streaming/{room}/sse/",
     "websocket": "/websocket/{room}/",
 }
+TECHNIQUES = tuple(PATHS)
 OVER_HTTP = ("polling", "longpoll", "streaming", "sse")
 # Line ends of every kind, quotes, a field of an event stream, and characters of four bytes.
 TEXT_OF_ALL_KINDS = (
@@ -192,12 +194,14 @@ def check_problem(response: Response, *statuses: int) -> Event:
 # Replay and resume, in each technique
 
 
+@each("contract/replay/", TECHNIQUES, publishes=True)
 async def _replay(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, *map(str, range(COUNT)))
     check_same(await Reader(probe, technique, room, None).read(COUNT), published)
 
 
+@each("contract/every-cut/", TECHNIQUES, publishes=True)
 async def _every_cut(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, *map(str, range(COUNT)))
@@ -215,11 +219,13 @@ async def _resets(probe: Probe, technique: str, room: str, since: str, then: lis
     check_same(rest, then)
 
 
+@each("contract/foreign-epoch/", TECHNIQUES, publishes=True)
 async def _foreign_epoch(probe: Probe, technique: str) -> None:
     room = fresh_room()
     await _resets(probe, technique, room, "gone-7", await publish(probe, room, "a", "b"))
 
 
+@each("contract/ahead-of-the-room/", TECHNIQUES, publishes=True)
 async def _ahead(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, "a")
@@ -227,6 +233,7 @@ async def _ahead(probe: Probe, technique: str) -> None:
     await _resets(probe, technique, room, f"{epoch}-{int(sequence) + 5}", published)
 
 
+@each("contract/live/", TECHNIQUES, publishes=True)
 async def _live(probe: Probe, technique: str) -> None:
     room = fresh_room()
     (first,) = await publish(probe, room, "first")
@@ -245,6 +252,7 @@ async def _live(probe: Probe, technique: str) -> None:
         connecting.cancel()
 
 
+@each("contract/text/", TECHNIQUES, publishes=True)
 async def _text(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, TEXT_OF_ALL_KINDS)
@@ -254,6 +262,7 @@ async def _text(probe: Probe, technique: str) -> None:
     check_same([received], published)
 
 
+@each("contract/rooms/", TECHNIQUES, publishes=True)
 async def _rooms(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = []
@@ -263,21 +272,18 @@ async def _rooms(probe: Probe, technique: str) -> None:
     check_same(await Reader(probe, technique, room, None).read(3), published)
 
 
-REPLAY = {
-    "replay": _replay,
-    "every-cut": _every_cut,
-    "foreign-epoch": _foreign_epoch,
-    "ahead-of-the-room": _ahead,
-    "live": _live,
-    "text": _text,
-    "rooms": _rooms,
-}
-for name, check in REPLAY.items():
-    CASES.table(f"contract/{name}/", check, PATHS.keys(), publishes=True)
-
 SEPARATORS = {"u-2028": "\u2028", "u-2029": "\u2029", "u-0085": "\x85"}
 
 
+@each(
+    "contract/escaping/",
+    {
+        f"{name}-{technique}": (character, technique)
+        for name, character in SEPARATORS.items()
+        for technique in OVER_HTTP
+    },
+    publishes=True,
+)
 async def _escaped(probe: Probe, character: str, technique: str) -> None:
     room = fresh_room()
     await publish(probe, room, f"before{character}after")
@@ -287,20 +293,40 @@ async def _escaped(probe: Probe, character: str, technique: str) -> None:
         raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
 
 
-for name, character in SEPARATORS.items():
-    rows = {technique: (character, technique) for technique in OVER_HTTP}
-    CASES.table(f"contract/escaping/{name}-", _escaped, rows, publishes=True)
-
-
 # Requests that are rejected
 
+INVALID_CURSOR = {"since": "not a cursor"}
+WAITS = {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}
 
-async def _get(probe: Probe, technique: str, room: str, status: int, query: dict[str, str]) -> None:
+
+@each("contract/problems/room-", {name: (name, {}, 404, "INVALID") for name in OVER_HTTP})
+@each(
+    "contract/problems/cursor-",
+    {name: (name, INVALID_CURSOR) for name in ("polling", "longpoll", "streaming")},
+)
+@each(
+    "contract/problems/wait-",
+    {name: ("longpoll", {"wait": wait}) for name, wait in WAITS.items()},
+)
+async def _get(
+    probe: Probe,
+    technique: str,
+    query: dict[str, str],
+    status: int = 400,
+    room: str = "conformance",
+) -> None:
     path = target(probe, technique, room, **query)
     response = await probe.exchange(probe.request(target=path))
     check_problem(response, status)
 
 
+@each(
+    "contract/problems/",
+    {
+        "room-websocket": ("INVALID", 4404, {}),
+        "cursor-websocket": ("conformance", 4400, INVALID_CURSOR),
+    },
+)
 async def _close_code(probe: Probe, room: str, code: int, query: dict[str, str]) -> None:
     async with open_socket(probe, target=target(probe, "websocket", room, **query)) as socket:
         answer = await socket.close_frame()
@@ -309,33 +335,13 @@ async def _close_code(probe: Probe, room: str, code: int, query: dict[str, str])
         raise Failed("expected close code {code}; got {got}", code=code, got=got)
 
 
-INVALID_CURSOR = {"since": "not a cursor"}
-WAITS = {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}
-REJECTED = {
-    **{f"room-{technique}": (technique, "INVALID", 404, {}) for technique in OVER_HTTP},
-    **{
-        f"cursor-{technique}": (technique, "conformance", 400, INVALID_CURSOR)
-        for technique in ("polling", "longpoll", "streaming")
-    },
-    **{
-        f"wait-{name}": ("longpoll", "conformance", 400, {"wait": wait})
-        for name, wait in WAITS.items()
-    },
-}
-CASES.table("contract/problems/", _get, REJECTED)
-CLOSED = {
-    "room-websocket": ("INVALID", 4404, {}),
-    "cursor-websocket": ("conformance", 4400, INVALID_CURSOR),
-}
-CASES.table("contract/problems/", _close_code, CLOSED)
-
-
 @case("contract/foreign-last-event-id/sse", publishes=True)
 async def foreign_last_event_id(probe: Probe) -> None:
     room = fresh_room()
     await _resets(probe, "sse", room, "not a cursor", await publish(probe, room, "a"))
 
 
+@each("contract/problems/method-", OVER_HTTP)
 async def _method(probe: Probe, technique: str) -> None:
     path = target(probe, technique, "conformance")
     data = probe.request("Content-Length: 0", method="DELETE", target=path)
@@ -345,9 +351,10 @@ async def _method(probe: Probe, technique: str) -> None:
         raise Failed("a 405 without Allow")
 
 
-CASES.table("contract/problems/method-", _method, OVER_HTTP)
-
-
+@each(
+    "contract/near-miss/",
+    {name: PATHS[name].format(room="conformance").rstrip("/") for name in OVER_HTTP},
+)
 async def _near_miss(probe: Probe, path: str) -> None:
     response = await probe.exchange(probe.request(target=probe.targets["ours"] + path))
     problem = check_problem(response, 404)
@@ -357,12 +364,6 @@ async def _near_miss(probe: Probe, path: str) -> None:
             path=path,
             detail=str(problem.get("detail"))[:80],
         )
-
-
-NEAR_MISSES = {
-    technique: PATHS[technique].format(room="conformance").rstrip("/") for technique in OVER_HTTP
-}
-CASES.table("contract/near-miss/", _near_miss, NEAR_MISSES)
 
 
 # Long polling
@@ -444,13 +445,8 @@ async def event(probe: Probe) -> None:
 GOOD = b'{"sender": "conformance", "text": "%s"}'
 
 
-async def _rejected(probe: Probe, body: bytes, status: int = 400, *fields: str) -> None:
-    check_problem(await post(probe, fresh_room(), body, *fields), status)
-
-
-CASES.table(
+@each(
     "contract/publish/",
-    _rejected,
     {
         "empty": b"",
         "not-json": b"{",
@@ -476,6 +472,8 @@ CASES.table(
     },
     publishes=True,
 )
+async def _rejected(probe: Probe, body: bytes, status: int = 400, *fields: str) -> None:
+    check_problem(await post(probe, fresh_room(), body, *fields), status)
 
 
 @case("contract/websocket/foreign-origin")
@@ -507,14 +505,13 @@ async def retry_of_another_document(probe: Probe) -> None:
 # Streams and sockets
 
 
+@each("contract/streams/cursor-", ("streaming", "sse"))
 async def _cursor(probe: Probe, technique: str) -> None:
     path = target(probe, technique, fresh_room())
     response = await probe.exchange(probe.request(target=path), body=False)
     if not re.fullmatch(r"[a-z0-9]{1,16}-[0-9]+", response.get("cursor")):
         raise Failed("expected a cursor; got {cursor!r}", cursor=response.get("cursor"))
 
-
-CASES.table("contract/streams/cursor-", _cursor, ("streaming", "sse"))
 
 BAD_COMMANDS = {
     "not-json": frame(FIN | TEXT, b"{"),
@@ -525,6 +522,7 @@ BAD_COMMANDS = {
 }
 
 
+@each("contract/websocket/", BAD_COMMANDS, publishes=True)
 async def _command(probe: Probe, data: bytes) -> None:
     async with open_socket(probe, target=target(probe, "websocket", fresh_room())) as socket:
         await socket.send(data)
@@ -533,6 +531,3 @@ async def _command(probe: Probe, data: bytes) -> None:
         if not message.get("code") or not message.get("detail"):
             raise Failed("expected code and detail; got {got}", got=message)
         await socket.check_open()
-
-
-CASES.table("contract/websocket/", _command, BAD_COMMANDS, publishes=True)

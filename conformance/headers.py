@@ -102,4 +102,4 @@ FAMILIES = {
 }
 for id, (kinds, check) in FAMILIES.items():
     for kind in kinds:
-        CASES.table(f"{id}/", check, [kind], kind=kind)
+        CASES.each(f"{id}/", [kind], kind=kind)(check)

@@ -13,6 +13,7 @@ from .raw import Connection, NoResponse, Response, TimedOut
 
 CASES = Cases("http")
 case = CASES.case
+each = CASES.each
 
 Make = Callable[[Probe], bytes]  # the request of a case
 CLOSE = "Connection: close"
@@ -24,51 +25,21 @@ LONG_TARGET = 70_000
 HALF_CLOSES = 5  # a server that stops at the client's FIN may still win the race once
 
 
-async def ends(connection: Connection) -> None:
+async def expect_end(connection: Connection) -> None:
+    """Check that the server closes the connection."""
     if not await connection.ends():
         raise Failed(
             "the server kept the connection open for {seconds:g} s", seconds=connection.timeout
         )
 
 
-def stays(response: Response) -> None:
+def skip_if_closing(response: Response) -> None:
     """Raise `Skipped` if the server announces that the connection ends with this response."""
     if "close" in response.tokens("connection"):
         raise Skipped("the server announces that it closes the connection")
 
 
 # Requests that are rejected
-
-
-async def rejected(probe: Probe, make: Make, *statuses: int) -> None:
-    """Check that the request is answered with one of `statuses`, 400 without any."""
-    statuses = statuses or (400,)
-    response = await probe.exchange(make(probe), body=False)
-    response.expect(*statuses)
-    with suppress(Unanswered):  # a plain GET does not have this status
-        if (await probe.ordinary()).status in statuses:
-            raise Skipped("a plain GET is answered {status}, too", status=response.status)
-
-
-async def rejected_line(probe: Probe, line: str, *statuses: int) -> None:
-    line = line.format(target=probe.targets["http"])
-    data = f"{line}\r\nHost: {probe.origin.authority}\r\n\r\n".encode("latin-1")
-    await rejected(probe, lambda probe: data, *statuses or (400, 505))
-
-
-CASES.table(
-    "rfc9112/2.2/",
-    rejected_line,
-    {
-        "request-line-without-version": "GET {target}",
-        "request-line-without-target": "GET HTTP/1.1",
-        "version-without-digits": "GET {target} HTTP/one.1",
-        "version-in-lower-case": "GET {target} http/1.1",
-        "space-in-target": "GET {target} x HTTP/1.1",
-        "control-in-target": "GET {target}\x01 HTTP/1.1",
-        "method-not-a-token": ("GE(T {target} HTTP/1.1", 400, 404, 405, 501, 505),
-    },
-)
 
 
 def with_host(host: str) -> Make:
@@ -107,19 +78,40 @@ REJECTED: dict[str, Make | tuple[Make, int]] = {
         501,
     ),
 }
-CASES.table("", rejected, REJECTED)
+
+
+@each("", REJECTED)
+async def rejected(probe: Probe, make: Make, *statuses: int) -> None:
+    """Check that the request is answered with one of `statuses`, 400 without any."""
+    statuses = statuses or (400,)
+    response = await probe.exchange(make(probe), body=False)
+    response.expect(*statuses)
+    with suppress(Unanswered):  # a plain GET does not have this status
+        if (await probe.ordinary()).status in statuses:
+            raise Skipped("a plain GET is answered {status}, too", status=response.status)
+
+
+@each(
+    "rfc9112/2.2/",
+    {
+        "request-line-without-version": "GET {target}",
+        "request-line-without-target": "GET HTTP/1.1",
+        "version-without-digits": "GET {target} HTTP/one.1",
+        "version-in-lower-case": "GET {target} http/1.1",
+        "space-in-target": "GET {target} x HTTP/1.1",
+        "control-in-target": "GET {target}\x01 HTTP/1.1",
+        "method-not-a-token": ("GE(T {target} HTTP/1.1", 400, 404, 405, 501, 505),
+    },
+)
+async def rejected_line(probe: Probe, line: str, *statuses: int) -> None:
+    line = line.format(target=probe.targets["http"])
+    data = f"{line}\r\nHost: {probe.origin.authority}\r\n\r\n".encode("latin-1")
+    await rejected(probe, lambda probe: data, *statuses or (400, 505))
 
 
 # Requests that are answered as a plain GET
 
 AS_PLAIN_GET = gettext_noop("expected status {expected} as for a plain GET; got {status}")
-
-
-async def as_ordinary(probe: Probe, make: Make, *others: int) -> None:
-    """Check that the request is answered with the status of a plain GET, or one of `others`."""
-    expected = await probe.ordinary()
-    response = await probe.exchange(make(probe), body=False)
-    response.expect(*others, expected.status, message=AS_PLAIN_GET)
 
 
 def padded(probe: Probe, length: int) -> bytes:
@@ -153,7 +145,14 @@ AS_ORDINARY: dict[str, Make | tuple[Make, int]] = {
         "Upgrade: websocket", UPGRADE, version="HTTP/1.0"
     ),
 }
-CASES.table("", as_ordinary, AS_ORDINARY)
+
+
+@each("", AS_ORDINARY)
+async def as_ordinary(probe: Probe, make: Make, *others: int) -> None:
+    """Check that the request is answered with the status of a plain GET, or one of `others`."""
+    expected = await probe.ordinary()
+    response = await probe.exchange(make(probe), body=False)
+    response.expect(*others, expected.status, message=AS_PLAIN_GET)
 
 
 @case("rfc9110/5.4/large-field")
@@ -172,20 +171,8 @@ async def large_field(probe: Probe) -> None:
 # disagrees with its back end about them does no harm.
 
 
-async def closes_after_400(probe: Probe, fields: str) -> None:
-    """Check that the request is answered 400, or 501 for a coding, and that the server closes."""
-    body = b"{}" if "Content-Length" in fields else b"0\r\n\r\n"
-    async with probe.connect() as connection:
-        await connection.send(probe.request(fields, body=body))
-        response = await connection.response(body=False)
-        if response.status not in (400, 413, 501):
-            raise Failed("expected status 400; got {status}", status=response.status)
-        await ends(connection)
-
-
-CASES.table(
+@each(
     "rfc9112/6.3/",
-    closes_after_400,
     {
         "length-twice-different": "Content-Length: 2\r\nContent-Length: 3",
         "length-list-different": "Content-Length: 2, 3",
@@ -201,14 +188,15 @@ CASES.table(
         "chunked-then-identity": "Transfer-Encoding: chunked, identity",
     },
 )
-
-
-async def answered_and_closed(probe: Probe, make: Make) -> None:
-    await probe.finite()
+async def closes_after_400(probe: Probe, fields: str) -> None:
+    """Check that the request is answered 400, or 501 for a coding, and that the server closes."""
+    body = b"{}" if "Content-Length" in fields else b"0\r\n\r\n"
     async with probe.connect() as connection:
-        await connection.send(make(probe))
-        await connection.response()
-        await ends(connection)
+        await connection.send(probe.request(fields, body=body))
+        response = await connection.response(body=False)
+        if response.status not in (400, 413, 501):
+            raise Failed("expected status 400; got {status}", status=response.status)
+        await expect_end(connection)
 
 
 ANSWERED_AND_CLOSED: dict[str, Make] = {
@@ -223,7 +211,15 @@ ANSWERED_AND_CLOSED: dict[str, Make] = {
     "rfc9112/9.6/close-in-mixed-case": lambda probe: probe.request("Connection: Close"),
     "rfc9112/9.6/close-in-a-list": lambda probe: probe.request("Connection: x, close"),
 }
-CASES.table("", answered_and_closed, ANSWERED_AND_CLOSED)
+
+
+@each("", ANSWERED_AND_CLOSED)
+async def answered_and_closed(probe: Probe, make: Make) -> None:
+    await probe.finite()
+    async with probe.connect() as connection:
+        await connection.send(make(probe))
+        await connection.response()
+        await expect_end(connection)
 
 
 @case("rfc9112/6.1/no-chunks-in-http-1.0")
@@ -261,6 +257,17 @@ async def rest_of(connection: Connection) -> bytes:
         return b""
 
 
+@each(
+    "rfc9112/7.1",
+    {
+        "/chunks": b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        "/size-in-upper-case": b"A\r\n{        }\r\n0\r\n\r\n",
+        "/size-with-leading-zeros": b"0002\r\n{}\r\n000\r\n\r\n",
+        ".1/extension": b"2;name=value\r\n{}\r\n0\r\n\r\n",
+        ".1/quoted-extension": b'2;name="a b;c"\r\n{}\r\n0;x\r\n\r\n',
+        ".2/trailers": b"0\r\nX-Trailer: y\r\n\r\n",
+    },
+)
 async def reads_chunks(probe: Probe, body: bytes) -> None:
     """Check that the server finds the end of a chunked body: it answers the next request."""
     expected = await probe.finite()
@@ -271,27 +278,23 @@ async def reads_chunks(probe: Probe, body: bytes) -> None:
             raise Skipped(
                 "the server accepts no chunked body with GET: {first}", first=first.status
             )
-        stays(first)
+        skip_if_closing(first)
         await connection.send(probe.request(CLOSE))
         second = await connection.response()
     for response in (first, second):
         response.expect(expected.status)
 
 
-CASES.table(
-    "rfc9112/7.1",
-    reads_chunks,
+@each(
+    "rfc9112/9.3/chunk-",
     {
-        "/chunks": b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-        "/size-in-upper-case": b"A\r\n{        }\r\n0\r\n\r\n",
-        "/size-with-leading-zeros": b"0002\r\n{}\r\n000\r\n\r\n",
-        ".1/extension": b"2;name=value\r\n{}\r\n0\r\n\r\n",
-        ".1/quoted-extension": b'2;name="a b;c"\r\n{}\r\n0;x\r\n\r\n',
-        ".2/trailers": b"0\r\nX-Trailer: y\r\n\r\n",
+        "size-not-hexadecimal": b"zz\r\n{}\r\n0\r\n\r\n",
+        "size-negative": b"-2\r\n{}\r\n0\r\n\r\n",
+        "size-with-prefix": b"0x2\r\n{}\r\n0\r\n\r\n",
+        "size-empty": b"\r\n{}\r\n0\r\n\r\n",
+        "data-longer-than-its-size": b"1\r\n{}\r\n0\r\n\r\n",
     },
 )
-
-
 async def broken_chunks(probe: Probe, body: bytes) -> None:
     await probe.finite()
     async with probe.connect() as connection:
@@ -306,19 +309,13 @@ async def broken_chunks(probe: Probe, body: bytes) -> None:
             raise Failed("the server kept the connection open after a broken chunk")
 
 
-CASES.table(
-    "rfc9112/9.3/chunk-",
-    broken_chunks,
+@each(
+    "",
     {
-        "size-not-hexadecimal": b"zz\r\n{}\r\n0\r\n\r\n",
-        "size-negative": b"-2\r\n{}\r\n0\r\n\r\n",
-        "size-with-prefix": b"0x2\r\n{}\r\n0\r\n\r\n",
-        "size-empty": b"\r\n{}\r\n0\r\n\r\n",
-        "data-longer-than-its-size": b"1\r\n{}\r\n0\r\n\r\n",
+        "rfc9110/8.6/length-beyond-64-bits": (f"Content-Length: {2**64 + 2}", b"{}"),
+        "rfc9112/7.1/size-beyond-64-bits": (CHUNKED, b"10000000000000002\r\n{}\r\n0\r\n\r\n"),
     },
 )
-
-
 async def overflow(probe: Probe, field: str, body: bytes) -> None:
     """Check that a length of 2**64 + 2 does not overflow to 2: the next request gets no answer."""
     await probe.finite()
@@ -335,16 +332,6 @@ async def overflow(probe: Probe, field: str, body: bytes) -> None:
         )
 
 
-CASES.table(
-    "",
-    overflow,
-    {
-        "rfc9110/8.6/length-beyond-64-bits": (f"Content-Length: {2**64 + 2}", b"{}"),
-        "rfc9112/7.1/size-beyond-64-bits": (CHUNKED, b"10000000000000002\r\n{}\r\n0\r\n\r\n"),
-    },
-)
-
-
 # RFC 9112 §9: connections
 
 FOR_REQUEST = gettext_noop(
@@ -355,7 +342,7 @@ FOR_REQUEST = gettext_noop(
 @case("rfc9112/9.3/persistence")
 async def persistence(probe: Probe) -> None:
     expected = await probe.finite()
-    stays(expected)
+    skip_if_closing(expected)
     async with probe.connect() as connection:
         for number in (1, 2, 3):
             await connection.send(probe.request())
@@ -366,7 +353,7 @@ async def persistence(probe: Probe) -> None:
 @case("rfc9112/9.3.2/pipelining")
 async def pipelining(probe: Probe) -> None:
     expected = await probe.finite()
-    stays(expected)
+    skip_if_closing(expected)
     missing = probe.request(target=NO_SUCH_PATH)
     other = await probe.exchange(missing)
     async with probe.connect() as connection:
@@ -375,7 +362,7 @@ async def pipelining(probe: Probe) -> None:
             response = await connection.response()
             response.expect(each.status, message=FOR_REQUEST, number=number)
             if number < 3:
-                stays(response)
+                skip_if_closing(response)
 
 
 @case("rfc9112/9.6/close-is-announced")
@@ -416,13 +403,6 @@ async def date_is_valid(probe: Probe) -> None:
     parsedate_to_datetime(dates[0])
 
 
-async def date(probe: Probe, make: Make, exempt: int = 600) -> None:
-    """Check that the response has a Date, unless its status is `exempt` or above."""
-    response = await probe.exchange(make(probe), body=False)
-    if response.status < exempt and not response.all("date"):
-        raise Failed("a {status} without Date", status=response.status)
-
-
 def unknown_method(probe: Probe) -> bytes:
     return probe.request(method="CONFORMANCE")
 
@@ -431,7 +411,14 @@ DATED: dict[str, Make | tuple[Make, int]] = {
     "404": lambda probe: probe.request(target=NO_SUCH_PATH),
     "405": (unknown_method, 500),
 }
-CASES.table("rfc9110/6.6.1/date-of-", date, DATED)
+
+
+@each("rfc9110/6.6.1/date-of-", DATED)
+async def date(probe: Probe, make: Make, exempt: int = 600) -> None:
+    """Check that the response has a Date, unless its status is `exempt` or above."""
+    response = await probe.exchange(make(probe), body=False)
+    if response.status < exempt and not response.all("date"):
+        raise Failed("a {status} without Date", status=response.status)
 
 
 @case("rfc9110/9.1/unknown-method")
@@ -454,6 +441,15 @@ async def unknown_upgrade(probe: Probe) -> None:
         raise Failed("got 101 for an unknown protocol")
 
 
+@each(
+    "rfc9110/7.8/",
+    {
+        "unknown-upgrade-is-ignored": f"Upgrade: unknown/1\r\n{UPGRADE}",
+        "h2c-upgrade-is-ignored": "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+        "upgrade-without-connection": "Upgrade: websocket",
+    },
+)
 async def ignored_upgrade(probe: Probe, fields: str) -> None:
     expected = await probe.ordinary()
     response = await probe.exchange(probe.request(fields), body=False)
@@ -463,18 +459,6 @@ async def ignored_upgrade(probe: Probe, fields: str) -> None:
         expected.status,
         message=gettext_noop("expected status {expected} as without Upgrade; got {status}"),
     )
-
-
-CASES.table(
-    "rfc9110/7.8/",
-    ignored_upgrade,
-    {
-        "unknown-upgrade-is-ignored": f"Upgrade: unknown/1\r\n{UPGRADE}",
-        "h2c-upgrade-is-ignored": "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
-        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
-        "upgrade-without-connection": "Upgrade: websocket",
-    },
-)
 
 
 @case("rfc9110/8.3/content-type")

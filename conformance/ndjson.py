@@ -12,6 +12,7 @@ from .probe import Probe
 
 CASES = Cases("ndjson")
 case = CASES.case
+each = CASES.each
 MEDIA_TYPES = (
     "application/x-ndjson",
     "application/ndjson",
@@ -144,16 +145,13 @@ async def no_lone_surrogates(probe: Probe) -> None:
             raise Failed("a string has half of a surrogate pair")
 
 
+@each(
+    "ndjson/3.1/",
+    {"u-2028-escaped": "\u2028", "u-2029-escaped": "\u2029", "u-0085-escaped": "\x85"},
+)
 async def _escaped(probe: Probe, character: str) -> None:
     data = (await streams.received(probe, "ndjson")).data
     if character.encode() in data:
         raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
     if f"\\u{ord(character):04x}".encode() not in data.lower():
         raise Skipped("no event has this character")
-
-
-CASES.table(
-    "ndjson/3.1/",
-    _escaped,
-    {"u-2028-escaped": "\u2028", "u-2029-escaped": "\u2029", "u-0085-escaped": "\x85"},
-)

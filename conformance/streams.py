@@ -85,4 +85,4 @@ def add(cases: Cases, place: str, heartbeat_id: str) -> None:
         f"rfc9112/6.1/{kind}-in-http-1.0": http_1_0,
         f"rfc9110/9.3.2/{kind}-head-ends": head_ends,
     }.items():
-        cases.table("", check, {id: kind})
+        cases.each("", {id: kind})(check)

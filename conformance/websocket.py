@@ -17,6 +17,7 @@ from .raw import Connection, NoResponse, Response, TimedOut
 
 CASES = Cases("websocket")
 case = CASES.case
+each = CASES.each
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY = base64.b64encode(b"sixteen bytes...").decode()
@@ -147,14 +148,8 @@ async def _answer(probe: Probe, fields: tuple[str, ...], **parts: Any) -> Respon
     return await probe.exchange(probe.request(*fields, kind="websocket", **parts), body=False)
 
 
-async def _accepted(probe: Probe, *fields: str) -> None:
-    response = await _answer(probe, fields)
-    response.expect(101)
-
-
-CASES.table(
+@each(
     "",
-    _accepted,
     {
         "rfc6455/4.2.1/upgrade-in-mixed-case": handshake(upgrade="Upgrade: WebSocket"),
         "rfc6455/4.2.1/connection-in-a-list": handshake(
@@ -171,6 +166,9 @@ CASES.table(
         ),
     },
 )
+async def _accepted(probe: Probe, *fields: str) -> None:
+    response = await _answer(probe, fields)
+    response.expect(101)
 
 
 @case("rfc6455/4.2.2/accept")
@@ -199,20 +197,17 @@ async def upgrade_fields(probe: Probe) -> None:
             )
 
 
-async def _not_offered(probe: Probe, field: str) -> None:
-    async with open_socket(probe) as socket:
-        if socket.response.all(field):
-            raise Failed("got {value!r}, which was not offered", value=socket.response.get(field))
-
-
-CASES.table(
+@each(
     "rfc6455/4.1/no-",
-    _not_offered,
     {
         "extension-without-an-offer": "sec-websocket-extensions",
         "subprotocol-without-an-offer": "sec-websocket-protocol",
     },
 )
+async def _not_offered(probe: Probe, field: str) -> None:
+    async with open_socket(probe) as socket:
+        if socket.response.all(field):
+            raise Failed("got {value!r}, which was not offered", value=socket.response.get(field))
 
 
 @case("rfc6455/4.2.2/unknown-subprotocol")
@@ -236,14 +231,6 @@ async def deflate_or_nothing(probe: Probe) -> None:
         await socket.check_open()
 
 
-async def _rejected(
-    probe: Probe, fields: tuple[str, ...], method: str = "GET", version: str = "HTTP/1.1"
-) -> None:
-    response = await _answer(probe, fields, method=method, version=version)
-    if response.status not in (*range(400, 500), 501, 505):
-        raise Failed("expected a 4xx; got {status}", status=response.status)
-
-
 REJECTED = {
     "key-missing": handshake(key=""),
     "key-empty": handshake(key="Sec-WebSocket-Key:"),
@@ -256,15 +243,22 @@ REJECTED = {
     "connection-missing": handshake(connection=""),
     "connection-without-upgrade": handshake(connection="Connection: keep-alive"),
 }
-CASES.table("rfc6455/4.2.1/", _rejected, {name: (fields,) for name, fields in REJECTED.items()})
-CASES.table(
+
+
+@each("rfc6455/4.2.1/", {name: (fields,) for name, fields in REJECTED.items()})
+@each(
     "rfc6455/4.2.1/",
-    _rejected,
     {
         "not-with-post": (handshake("Content-Length: 0"), "POST"),
         "not-in-http-1.0": (handshake(), "GET", "HTTP/1.0"),
     },
 )
+async def _rejected(
+    probe: Probe, fields: tuple[str, ...], method: str = "GET", version: str = "HTTP/1.1"
+) -> None:
+    response = await _answer(probe, fields, method=method, version=version)
+    if response.status not in (*range(400, 500), 501, 505):
+        raise Failed("expected a 4xx; got {status}", status=response.status)
 
 
 @case("rfc6455/4.2.1/host-missing")
@@ -274,6 +268,7 @@ async def host_missing(probe: Probe) -> None:
         raise Failed("expected status 400; got {status}", status=response.status)
 
 
+@each("rfc6455/4.2.2/version-", ("0", "8", "14", "25", "255"))
 async def _version(probe: Probe, version: str) -> None:
     response = await _answer(probe, handshake(version=f"Sec-WebSocket-Version: {version}"))
     if response.status == 101 and version in ("8", "7"):
@@ -283,8 +278,6 @@ async def _version(probe: Probe, version: str) -> None:
     if "13" not in response.tokens("sec-websocket-version"):
         raise Failed("a {status} without Sec-WebSocket-Version: 13", status=response.status)
 
-
-CASES.table("rfc6455/4.2.2/version-", _version, ("0", "8", "14", "25", "255"))
 
 # §5: frames
 
@@ -327,6 +320,7 @@ VIOLATIONS = {
 }
 
 
+@each("rfc6455/", VIOLATIONS)
 async def _violation(probe: Probe, data: bytes) -> None:
     """Check that the server ends the connection, other than by the echo of a close."""
     async with open_socket(probe) as socket:
@@ -340,22 +334,8 @@ async def _violation(probe: Probe, data: bytes) -> None:
             raise Failed("the server sent a close frame, but did not close the connection")
 
 
-CASES.table("rfc6455/", _violation, VIOLATIONS)
-
-
-async def _code(probe: Probe, data: bytes, code: int) -> None:
-    async with open_socket(probe) as socket:
-        await socket.send(data)
-        answer = await socket.close_frame()
-        if answer is None:
-            raise Failed("the connection ended without a close frame; expected {code}", code=code)
-        if answer.code != code:
-            raise Failed("expected close code {code}; got {got}", code=code, got=answer.code)
-
-
-CASES.table(
+@each(
     "rfc6455/",
-    _code,
     {
         "5.5.1/same-code": (close(4321), 4321),
         "7.1.7/code-of-an-unmasked-frame": (VIOLATIONS["5.1/unmasked-ping"], PROTOCOL_ERROR),
@@ -368,6 +348,14 @@ CASES.table(
         **{f"7.4/code-{code}": (close(code), PROTOCOL_ERROR) for code in (0, 999, 1004, 5000)},
     },
 )
+async def _code(probe: Probe, data: bytes, code: int) -> None:
+    async with open_socket(probe) as socket:
+        await socket.send(data)
+        answer = await socket.close_frame()
+        if answer is None:
+            raise Failed("the connection ended without a close frame; expected {code}", code=code)
+        if answer.code != code:
+            raise Failed("expected close code {code}; got {got}", code=code, got=answer.code)
 
 
 @case("rfc6455/8.1/fails-fast")
@@ -380,19 +368,8 @@ async def fails_fast(probe: Probe) -> None:
 # §5.5.2: pings
 
 
-async def _ping(probe: Probe, payload: bytes, mask: bytes = MASK) -> None:
-    async with open_socket(probe) as socket:
-        await socket.send(frame(FIN | PING, payload, mask=mask))
-        pong = await socket.next(PONG)
-        if pong.payload != payload:
-            raise Failed(
-                "expected {payload!r}; got {got!r}", payload=payload[:20], got=pong.payload[:20]
-            )
-
-
-CASES.table(
+@each(
     "rfc6455/5.",
-    _ping,
     {
         "5.3/ping-empty": b"",
         "5.3/ping-of-one-byte": b"x",
@@ -403,6 +380,14 @@ CASES.table(
         "3/mask-of-ones": (b"payload", b"\xff\xff\xff\xff"),
     },
 )
+async def _ping(probe: Probe, payload: bytes, mask: bytes = MASK) -> None:
+    async with open_socket(probe) as socket:
+        await socket.send(frame(FIN | PING, payload, mask=mask))
+        pong = await socket.next(PONG)
+        if pong.payload != payload:
+            raise Failed(
+                "expected {payload!r}; got {got!r}", payload=payload[:20], got=pong.payload[:20]
+            )
 
 
 @case("rfc6455/5.2/byte-by-byte")
@@ -428,28 +413,22 @@ async def several_pings(probe: Probe) -> None:
             last = payload[0]
 
 
-async def _stays_open(probe: Probe, data: bytes) -> None:
-    async with open_socket(probe) as socket:
-        await socket.send(data)
-        await socket.check_open()
-
-
 def text_of(size: int) -> bytes:
     return frame(FIN | TEXT, b'{"type": "%s"}' % (b"x" * (size - len(b'{"type": ""}'))))
 
 
 EURO = '{"type": "€"}'.encode()
-CASES.table(
+
+
+@each(
     "rfc6455/5.",
-    _stays_open,
     {
         "5.3/unsolicited-pong": frame(FIN | PONG, b"unsolicited"),
         "4/ping-within-a-message": frame(TEXT, b"{"),
     },
 )
-CASES.table(
+@each(
     "rfc6455/5.",
-    _stays_open,
     {
         "4/fragments": (
             frame(TEXT, b'{"type"')
@@ -464,6 +443,10 @@ CASES.table(
     },
     publishes=True,
 )
+async def _stays_open(probe: Probe, data: bytes) -> None:
+    async with open_socket(probe) as socket:
+        await socket.send(data)
+        await socket.check_open()
 
 
 @case("rfc6455/10.4/too-large")
@@ -479,16 +462,16 @@ async def too_large(probe: Probe) -> None:
 # §5.5.1 and §7: closing
 
 
+CODES = (1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
+ECHOES = {str(code): code for code in CODES} | {"a-reason": (1000, "안녕".encode())}
+
+
+@each("rfc6455/5.5.1/answers-", ECHOES)
 async def _echo(probe: Probe, code: int, reason: bytes = b"") -> None:
     async with open_socket(probe) as socket:
         answer = await socket.closed_by(close(code, reason))
         if answer.code in (1002, 1007) and answer.code != code:
             raise Failed("the server answered {code} with {got}", code=code, got=answer.code)
-
-
-CODES = (1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
-ECHOES = {str(code): code for code in CODES} | {"a-reason": (1000, "안녕".encode())}
-CASES.table("rfc6455/5.5.1/answers-", _echo, ECHOES)
 
 
 @case("rfc6455/5.5.1/answers-an-empty-close")
