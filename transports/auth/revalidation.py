@@ -34,15 +34,12 @@ logger = logging.getLogger(__name__)
 INTERVAL = 2.0  # seconds between sweeps; connections close within twice that after a change
 GRACE = 60.0  # seconds of a database outage after which users' connections close
 
-
 ActiveUsers = Mapping[str | UUID, Any]  # by session key or token id
 ClosedRooms = Mapping[tuple[str | UUID, str], Problem]  # by session key or token id, and room
 _NONE_CLOSED: ClosedRooms = {}
 
-
 UNCHECKED = unavailable("The user's rights could not be checked; try again.")
 FORBIDDEN = Problem(403, "room", "You may no longer enter this room.")
-
 
 _in_thread = partial(database_sync_to_async, thread_sensitive=False)
 
