@@ -46,7 +46,7 @@ async def run_function(job: Job) -> Any:
 async def announce_end(task: Task) -> None:
     """Send the signal `task_finished` about a saved task."""
     try:
-        from .task_results import send_finished
+        from .task_backend import send_finished
 
         await database_sync_to_async(send_finished, thread_sensitive=False)(task)
     except Exception:  # such as a function that does not exist any more
@@ -56,7 +56,7 @@ async def announce_end(task: Task) -> None:
 async def _call(job: Job) -> Any:
     try:
         # It needs django.tasks or its backport.
-        from .task_results import context_of, send_started
+        from .task_backend import context_of, send_started
 
         task = import_string(job.arguments["function"])
         arguments = list(job.arguments["args"])

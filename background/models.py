@@ -140,20 +140,16 @@ class Task(models.Model):
         return self._update(progress=progress)
 
     def finish(self, result: Any) -> bool:
-        return self._update(
-            status=self.Status.DONE, result=result, error="", finished_at=timezone.now()
-        )
+        return self._end(self.Status.DONE, result=result, error="")
 
     def fail(self, error: str, result: Any) -> bool:
         """End the task without another attempt."""
-        return self._update(
-            status=self.Status.FAILED, result=result, error=error, finished_at=timezone.now()
-        )
+        return self._end(self.Status.FAILED, result=result, error=error)
 
     def retry_or_fail(self, error: str) -> bool:
         """Save the error, and schedule another attempt, up to `MOST_ATTEMPTS` in all."""
         if self.attempts >= MOST_ATTEMPTS:
-            return self._update(status=self.Status.FAILED, error=error, finished_at=timezone.now())
+            return self._end(self.Status.FAILED, error=error)
         next_attempt_at = _in(BACK_OFF * 2.0 ** (self.attempts - 1))
         return self._update(status=self.Status.WAITING, error=error, claimable_at=next_attempt_at)
 
@@ -162,6 +158,9 @@ class Task(models.Model):
         return self._update(
             status=self.Status.WAITING, attempts=F("attempts") - 1, claimable_at=_in(seconds)
         )
+
+    def _end(self, status: Status, **values: Any) -> bool:
+        return self._update(status=status, finished_at=timezone.now(), **values)
 
     def _update(self, **values: Any) -> bool:
         row = Task.objects.filter(

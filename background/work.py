@@ -171,8 +171,6 @@ def _room(arguments: Arguments, default: str) -> str:
 
 def _number(arguments: Arguments, name: str, default: float, most: float) -> float:
     value = arguments.get(name, default)
-    if name not in arguments:
-        return float(default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise Problem(
             400, name, f"'{name}' must be a number from 0 to {most:g}; got {shown(value)}."

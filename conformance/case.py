@@ -6,16 +6,16 @@ import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from gettext import gettext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from .probe import Probe
 
 Level = Literal["MUST", "SHOULD"]
 Check = Callable[["Probe"], Awaitable[None]]
+Parametrized = TypeVar("Parametrized", bound=Callable[..., Awaitable[None]])
 
 SERVER_SENT_EVENTS = "https://html.spec.whatwg.org/multipage/server-sent-events.html"
 LINKS = {
@@ -154,20 +154,29 @@ class Cases(list[Case]):
 
         return add
 
-    def table(
+    def each(
         self,
         prefix: str,
-        check: Callable[..., Awaitable[None]],
         rows: Mapping[str, Any] | Iterable[str],
         *,
+        kind: str = "",
         publishes: bool = False,
-    ) -> None:
-        """Add a case for each row; its id is `prefix` and the row's name.
+    ) -> Callable[[Parametrized], Parametrized]:
+        """Return a decorator that adds a case for each row; its id is `prefix` and the row's name.
 
-        The case calls `check` with the row's value, or with the name if the rows have no values.
-        A tuple is passed as several arguments.
+        The case calls the decorated function with the probe and the row's value, or with the name
+        if the rows have no values. A tuple is passed as several arguments.
         """
-        for name in rows:
-            value = rows[name] if isinstance(rows, Mapping) else name
-            values = value if isinstance(value, tuple) else (value,)
-            self.case(f"{prefix}{name}", publishes=publishes)(partial(check, *values))
+
+        def add(check: Parametrized) -> Parametrized:
+            for name in rows:
+                value = rows[name] if isinstance(rows, Mapping) else name
+                values = value if isinstance(value, tuple) else (value,)
+                self.case(f"{prefix}{name}", kind=kind, publishes=publishes)(_row(check, values))
+            return check
+
+        return add
+
+
+def _row(check: Callable[..., Awaitable[None]], values: tuple[Any, ...]) -> Check:
+    return lambda probe: check(probe, *values)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from . import report
 from .case import Case, Failed, gettext_noop
-from .catalog import select
-from .probe import PROFILES, STREAMS, Probe
+from .catalog import KINDS, select
+from .probe import STREAMS, Probe
 from .raw import Origin, split
 from .runner import AT_ONCE, Outcome, Result, run
 
@@ -98,7 +98,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "sections", nargs="*", metavar="SECTION", help=_("only these cases; see below")
     )
-    arguments.add_argument("--profile", choices=PROFILES, help=_("the kind of endpoint at URL"))
+    arguments.add_argument("--profile", choices=list(KINDS), help=_("the kind of endpoint at URL"))
     arguments.add_argument("--list", action="store_true", help=_("list the cases and exit"))
     arguments.add_argument(
         "--strict", action="store_true", help=_("a SHOULD that fails counts too")
@@ -210,12 +210,10 @@ def unusable(message: str) -> int:
 async def recognize(origin: Origin, target: str, options: argparse.Namespace) -> str:
     """Return the profile; raises `Failed` if the server cannot be reached."""
     probe = Probe.of(origin, target, "http", timeout=options.timeout, publish=False)
-    if options.profile:
+    profile = options.profile or ("websocket" if options.url.startswith("ws") else "")
+    if profile:
         async with probe.connect():
-            return str(options.profile)
-    if options.url.startswith("ws"):
-        async with probe.connect():
-            return "websocket"
+            return str(profile)
     response = await probe.exchange(probe.request(), body=False)
     return STREAMS.get(response.media_type, "http")
 
@@ -230,12 +228,7 @@ def may_publish(options: argparse.Namespace, profile: str) -> bool:
         "{number} cases send data that {url} may store or act on. Run them? [y/N]",
         count,
     )
-    print(
-        question.format(number=count, url=options.url),
-        end=" ",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(question.format(number=count, url=options.url), end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -14,11 +14,12 @@ from urllib.parse import quote
 from . import sse
 from .case import Cases, Failed
 from .probe import Probe
-from .raw import Connection, Response, TimedOut
-from .websocket import FIN, HANDSHAKE, TEXT, Socket, frame
+from .raw import Response, TimedOut
+from .websocket import BINARY, FIN, TEXT, frame, handshake, open_socket
 
 CASES = Cases("ours")
 case = CASES.case
+each = CASES.each
 
 Event = dict[str, Any]
 JSON = "Content-Type: application/json"
@@ -29,6 +30,7 @@ PATHS = {
     "sse": "/streaming/{room}/sse/",
     "websocket": "/websocket/{room}/",
 }
+TECHNIQUES = tuple(PATHS)
 OVER_HTTP = ("polling", "longpoll", "streaming", "sse")
 # Line ends of every kind, quotes, a field of an event stream, and characters of four bytes.
 TEXT_OF_ALL_KINDS = (
@@ -127,14 +129,14 @@ class Reader:
         if self.technique == "longpoll":
             query["wait"] = f"{self.probe.timeout / 2:g}"
         path = target(self.probe, self.technique, self.room, **query)
-        async with self.probe.connect() as connection:
-            if self.technique == "websocket":
-                socket = await open_socket(self.probe, connection, path)
+        if self.technique == "websocket":
+            async with open_socket(self.probe, target=path) as socket:
                 self.connected.set()
                 while True:
                     self.raw = (await socket.next(TEXT)).payload
                     for event in events_in(parsed(self.raw)):
                         yield event
+        async with self.probe.connect() as connection:
             await connection.send(self.request(path))
             if self.technique == "longpoll":
                 self.connected.set()  # before the response, which comes only with an event
@@ -165,14 +167,6 @@ class Reader:
         return [parsed(line) for line in self.raw.split(b"\n")[:-1] if line.strip()]
 
 
-async def open_socket(probe: Probe, connection: Connection, path: str) -> Socket:
-    """Open a WebSocket on `connection`."""
-    await connection.send(probe.request(*HANDSHAKE, target=path))
-    response = await connection.response()
-    response.expect(101)
-    return Socket(connection, response)
-
-
 def check_same(received: list[Event], published: list[Event]) -> None:
     """Check that the events are those that were published, in order."""
     if received != published:
@@ -200,13 +194,15 @@ def check_problem(response: Response, *statuses: int) -> Event:
 # Replay and resume, in each technique
 
 
-async def _replay(technique: str, probe: Probe) -> None:
+@each("contract/replay/", TECHNIQUES, publishes=True)
+async def _replay(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, *map(str, range(COUNT)))
     check_same(await Reader(probe, technique, room, None).read(COUNT), published)
 
 
-async def _every_cut(technique: str, probe: Probe) -> None:
+@each("contract/every-cut/", TECHNIQUES, publishes=True)
+async def _every_cut(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, *map(str, range(COUNT)))
     for cut in range(COUNT - 1):
@@ -215,30 +211,30 @@ async def _every_cut(technique: str, probe: Probe) -> None:
         check_same(await reader.read(len(rest)), rest)
 
 
-async def _foreign_epoch(technique: str, probe: Probe) -> None:
+async def _resets(probe: Probe, technique: str, room: str, since: str, then: list[Event]) -> None:
+    """Check that a client with the cursor `since` receives a reset, then these events."""
+    reset, *rest = await Reader(probe, technique, room, since).read(1 + len(then))
+    if reset.get("type") != "reset" or reset.get("missed", 0) is not None:
+        raise Failed("expected a reset with missed: null; got {event}", event=str(reset)[:80])
+    check_same(rest, then)
+
+
+@each("contract/foreign-epoch/", TECHNIQUES, publishes=True)
+async def _foreign_epoch(probe: Probe, technique: str) -> None:
     room = fresh_room()
-    published = await publish(probe, room, "a", "b")
-    reset, *rest = await Reader(probe, technique, room, "gone-7").read(3)
-    check_reset(reset)
-    check_same(rest, published)
+    await _resets(probe, technique, room, "gone-7", await publish(probe, room, "a", "b"))
 
 
-async def _ahead(technique: str, probe: Probe) -> None:
+@each("contract/ahead-of-the-room/", TECHNIQUES, publishes=True)
+async def _ahead(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, "a")
     epoch, _, sequence = str(published[0]["id"]).rpartition("-")
-    reader = Reader(probe, technique, room, f"{epoch}-{int(sequence) + 5}")
-    reset, *rest = await reader.read(2)
-    check_reset(reset)
-    check_same(rest, published)
+    await _resets(probe, technique, room, f"{epoch}-{int(sequence) + 5}", published)
 
 
-def check_reset(event: Event) -> None:
-    if event.get("type") != "reset" or event.get("missed", 0) is not None:
-        raise Failed("expected a reset with missed: null; got {event}", event=str(event)[:80])
-
-
-async def _live(technique: str, probe: Probe) -> None:
+@each("contract/live/", TECHNIQUES, publishes=True)
+async def _live(probe: Probe, technique: str) -> None:
     room = fresh_room()
     (first,) = await publish(probe, room, "first")
     reader = Reader(probe, technique, room, str(first["id"]))
@@ -256,7 +252,8 @@ async def _live(technique: str, probe: Probe) -> None:
         connecting.cancel()
 
 
-async def _text(technique: str, probe: Probe) -> None:
+@each("contract/text/", TECHNIQUES, publishes=True)
+async def _text(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = await publish(probe, room, TEXT_OF_ALL_KINDS)
     (received,) = await Reader(probe, technique, room, None).read(1)
@@ -265,7 +262,8 @@ async def _text(technique: str, probe: Probe) -> None:
     check_same([received], published)
 
 
-async def _rooms(technique: str, probe: Probe) -> None:
+@each("contract/rooms/", TECHNIQUES, publishes=True)
+async def _rooms(probe: Probe, technique: str) -> None:
     room = fresh_room()
     published = []
     for number in range(3):
@@ -274,22 +272,19 @@ async def _rooms(technique: str, probe: Probe) -> None:
     check_same(await Reader(probe, technique, room, None).read(3), published)
 
 
-REPLAY = {
-    "replay": _replay,
-    "every-cut": _every_cut,
-    "foreign-epoch": _foreign_epoch,
-    "ahead-of-the-room": _ahead,
-    "live": _live,
-    "text": _text,
-    "rooms": _rooms,
-}
-for name, check in REPLAY.items():
-    CASES.table(f"contract/{name}/", check, PATHS.keys(), publishes=True)
-
 SEPARATORS = {"u-2028": "\u2028", "u-2029": "\u2029", "u-0085": "\x85"}
 
 
-async def _escaped(character: str, technique: str, probe: Probe) -> None:
+@each(
+    "contract/escaping/",
+    {
+        f"{name}-{technique}": (character, technique)
+        for name, character in SEPARATORS.items()
+        for technique in OVER_HTTP
+    },
+    publishes=True,
+)
+async def _escaped(probe: Probe, character: str, technique: str) -> None:
     room = fresh_room()
     await publish(probe, room, f"before{character}after")
     reader = Reader(probe, technique, room, None)
@@ -298,61 +293,56 @@ async def _escaped(character: str, technique: str, probe: Probe) -> None:
         raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
 
 
-for name, character in SEPARATORS.items():
-    rows = {technique: (character, technique) for technique in OVER_HTTP}
-    CASES.table(f"contract/escaping/{name}-", _escaped, rows, publishes=True)
-
-
 # Requests that are rejected
 
+INVALID_CURSOR = {"since": "not a cursor"}
+WAITS = {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}
 
-async def _get(technique: str, room: str, status: int, query: dict[str, str], probe: Probe) -> None:
+
+@each("contract/problems/room-", {name: (name, {}, 404, "INVALID") for name in OVER_HTTP})
+@each(
+    "contract/problems/cursor-",
+    {name: (name, INVALID_CURSOR) for name in ("polling", "longpoll", "streaming")},
+)
+@each(
+    "contract/problems/wait-",
+    {name: ("longpoll", {"wait": wait}) for name, wait in WAITS.items()},
+)
+async def _get(
+    probe: Probe,
+    technique: str,
+    query: dict[str, str],
+    status: int = 400,
+    room: str = "conformance",
+) -> None:
     path = target(probe, technique, room, **query)
     response = await probe.exchange(probe.request(target=path))
     check_problem(response, status)
 
 
-async def _close_code(room: str, code: int, query: dict[str, str], probe: Probe) -> None:
-    async with probe.connect() as connection:
-        path = target(probe, "websocket", room, **query)
-        socket = await open_socket(probe, connection, path)
+@each(
+    "contract/problems/",
+    {
+        "room-websocket": ("INVALID", 4404, {}),
+        "cursor-websocket": ("conformance", 4400, INVALID_CURSOR),
+    },
+)
+async def _close_code(probe: Probe, room: str, code: int, query: dict[str, str]) -> None:
+    async with open_socket(probe, target=target(probe, "websocket", room, **query)) as socket:
         answer = await socket.close_frame()
     if answer is None or answer.code != code:
         got = answer.code if answer else None
         raise Failed("expected close code {code}; got {got}", code=code, got=got)
 
 
-INVALID_CURSOR = {"since": "not a cursor"}
-WAITS = {"word": "soon", "negative": "-1", "nan": "nan", "underscore": "1_0"}
-REJECTED = {
-    **{f"room-{technique}": (technique, "INVALID", 404, {}) for technique in OVER_HTTP},
-    **{
-        f"cursor-{technique}": (technique, "conformance", 400, INVALID_CURSOR)
-        for technique in ("polling", "longpoll", "streaming")
-    },
-    **{
-        f"wait-{name}": ("longpoll", "conformance", 400, {"wait": wait})
-        for name, wait in WAITS.items()
-    },
-}
-CASES.table("contract/problems/", _get, REJECTED)
-CLOSED = {
-    "room-websocket": ("INVALID", 4404, {}),
-    "cursor-websocket": ("conformance", 4400, INVALID_CURSOR),
-}
-CASES.table("contract/problems/", _close_code, CLOSED)
-
-
 @case("contract/foreign-last-event-id/sse", publishes=True)
 async def foreign_last_event_id(probe: Probe) -> None:
     room = fresh_room()
-    published = await publish(probe, room, "a")
-    reset, *rest = await Reader(probe, "sse", room, "not a cursor").read(2)
-    check_reset(reset)
-    check_same(rest, published)
+    await _resets(probe, "sse", room, "not a cursor", await publish(probe, room, "a"))
 
 
-async def _method(technique: str, probe: Probe) -> None:
+@each("contract/problems/method-", OVER_HTTP)
+async def _method(probe: Probe, technique: str) -> None:
     path = target(probe, technique, "conformance")
     data = probe.request("Content-Length: 0", method="DELETE", target=path)
     response = await probe.exchange(data)
@@ -361,10 +351,11 @@ async def _method(technique: str, probe: Probe) -> None:
         raise Failed("a 405 without Allow")
 
 
-CASES.table("contract/problems/method-", _method, OVER_HTTP)
-
-
-async def _near_miss(path: str, probe: Probe) -> None:
+@each(
+    "contract/near-miss/",
+    {name: PATHS[name].format(room="conformance").rstrip("/") for name in OVER_HTTP},
+)
+async def _near_miss(probe: Probe, path: str) -> None:
     response = await probe.exchange(probe.request(target=probe.targets["ours"] + path))
     problem = check_problem(response, 404)
     if f"{path}/" not in str(problem.get("detail")):
@@ -373,12 +364,6 @@ async def _near_miss(path: str, probe: Probe) -> None:
             path=path,
             detail=str(problem.get("detail"))[:80],
         )
-
-
-NEAR_MISSES = {
-    technique: PATHS[technique].format(room="conformance").rstrip("/") for technique in OVER_HTTP
-}
-CASES.table("contract/near-miss/", _near_miss, NEAR_MISSES)
 
 
 # Long polling
@@ -458,62 +443,43 @@ async def event(probe: Probe) -> None:
 
 
 GOOD = b'{"sender": "conformance", "text": "%s"}'
-INVALID_BODIES = {
-    "empty": b"",
-    "not-json": b"{",
-    "array": b"[1, 2]",
-    "null": b"null",
-    "single-quotes": b"{'sender': 'conformance', 'text': 'x'}",
-    "trailing-data": GOOD % b"x" + b"}",
-    "latin-1": GOOD % "é".encode("latin-1"),
-    "utf-16": (GOOD % b"x").decode().encode("utf-16"),
-    "utf-32": (GOOD % b"x").decode().encode("utf-32"),
-    "nan": b'{"sender": "conformance", "text": "x", "number": NaN}',
-    "infinity": b'{"sender": "conformance", "text": "x", "number": Infinity}',
-    "member-twice": b'{"sender": "conformance", "text": "x", "text": "y"}',
-    "lone-surrogate": GOOD % b"\\ud800",
-    "without-text": b'{"sender": "conformance"}',
-    "text-not-a-string": b'{"sender": "conformance", "text": 7}',
-    "nested-too-deep": b"[" * 30_000,
-}
 
 
-async def _invalid_body(body: bytes, probe: Probe) -> None:
-    check_problem(await post(probe, fresh_room(), body), 400)
-
-
-CASES.table("contract/publish/", _invalid_body, INVALID_BODIES, publishes=True)
-
-OTHER_TYPES = {
-    "form": "application/x-www-form-urlencoded",
-    "plain-text": "text/plain",
-    "other-charset": "application/json; charset=euc-kr",
-}
-
-
-async def _other_type(content_type: str, probe: Probe) -> None:
-    body = GOOD % b"x"
-    check_problem(await post(probe, fresh_room(), body, f"Content-Type: {content_type}"), 415)
-
-
-CASES.table("contract/publish/type-", _other_type, OTHER_TYPES, publishes=True)
-
-
-@case("contract/publish/too-large", publishes=True)
-async def too_large(probe: Probe) -> None:
-    check_problem(await post(probe, fresh_room(), GOOD % (b"x" * 70_000)), 413)
-
-
-@case("contract/publish/foreign-origin", publishes=True)
-async def foreign_origin(probe: Probe) -> None:
-    response = await post(probe, fresh_room(), GOOD % b"x", "Origin: https://other.invalid")
-    check_problem(response, 403)
+@each(
+    "contract/publish/",
+    {
+        "empty": b"",
+        "not-json": b"{",
+        "array": b"[1, 2]",
+        "null": b"null",
+        "single-quotes": b"{'sender': 'conformance', 'text': 'x'}",
+        "trailing-data": GOOD % b"x" + b"}",
+        "latin-1": GOOD % "é".encode("latin-1"),
+        "utf-16": (GOOD % b"x").decode().encode("utf-16"),
+        "utf-32": (GOOD % b"x").decode().encode("utf-32"),
+        "nan": b'{"sender": "conformance", "text": "x", "number": NaN}',
+        "infinity": b'{"sender": "conformance", "text": "x", "number": Infinity}',
+        "member-twice": b'{"sender": "conformance", "text": "x", "text": "y"}',
+        "lone-surrogate": GOOD % b"\\ud800",
+        "without-text": b'{"sender": "conformance"}',
+        "text-not-a-string": b'{"sender": "conformance", "text": 7}',
+        "nested-too-deep": b"[" * 30_000,
+        "type-form": (GOOD % b"x", 415, "Content-Type: application/x-www-form-urlencoded"),
+        "type-plain-text": (GOOD % b"x", 415, "Content-Type: text/plain"),
+        "type-other-charset": (GOOD % b"x", 415, "Content-Type: application/json; charset=euc-kr"),
+        "too-large": (GOOD % (b"x" * 70_000), 413),
+        "foreign-origin": (GOOD % b"x", 403, "Origin: https://other.invalid"),
+    },
+    publishes=True,
+)
+async def _rejected(probe: Probe, body: bytes, status: int = 400, *fields: str) -> None:
+    check_problem(await post(probe, fresh_room(), body, *fields), status)
 
 
 @case("contract/websocket/foreign-origin")
 async def foreign_socket(probe: Probe) -> None:
     path = target(probe, "websocket", fresh_room())
-    data = probe.request(*HANDSHAKE, "Origin: https://other.invalid", target=path)
+    data = probe.request(*handshake("Origin: https://other.invalid"), target=path)
     response = await probe.exchange(data, body=False)
     response.expect(403)
 
@@ -539,33 +505,29 @@ async def retry_of_another_document(probe: Probe) -> None:
 # Streams and sockets
 
 
-async def _cursor(technique: str, probe: Probe) -> None:
+@each("contract/streams/cursor-", ("streaming", "sse"))
+async def _cursor(probe: Probe, technique: str) -> None:
     path = target(probe, technique, fresh_room())
     response = await probe.exchange(probe.request(target=path), body=False)
     if not re.fullmatch(r"[a-z0-9]{1,16}-[0-9]+", response.get("cursor")):
         raise Failed("expected a cursor; got {cursor!r}", cursor=response.get("cursor"))
 
 
-CASES.table("contract/streams/cursor-", _cursor, ("streaming", "sse"))
-
 BAD_COMMANDS = {
     "not-json": frame(FIN | TEXT, b"{"),
     "unknown-type": frame(FIN | TEXT, b'{"type": "conformance"}'),
-    "binary": frame(FIN | 0x2, b"{}"),
+    "binary": frame(FIN | BINARY, b"{}"),
     "nan": frame(FIN | TEXT, b'{"type": "publish", "room": "conformance", "text": NaN}'),
     "member-twice": frame(FIN | TEXT, b'{"type": "leave", "type": "conformance"}'),
 }
 
 
-async def _command(data: bytes, probe: Probe) -> None:
-    async with probe.connect() as connection:
-        socket = await open_socket(probe, connection, target(probe, "websocket", fresh_room()))
+@each("contract/websocket/", BAD_COMMANDS, publishes=True)
+async def _command(probe: Probe, data: bytes) -> None:
+    async with open_socket(probe, target=target(probe, "websocket", fresh_room())) as socket:
         await socket.send(data)
         while (message := parsed((await socket.next(TEXT)).payload)).get("type") != "error":
             pass
         if not message.get("code") or not message.get("detail"):
             raise Failed("expected code and detail; got {got}", got=message)
         await socket.check_open()
-
-
-CASES.table("contract/websocket/", _command, BAD_COMMANDS, publishes=True)

@@ -6,7 +6,7 @@ import asyncio
 
 from .case import Cases, Failed, Skipped
 from .probe import Probe
-from .raw import NoResponse, Response, TimedOut
+from .raw import Connection, NoResponse, Response, TimedOut
 
 CASES = Cases("longpoll")
 case = CASES.case
@@ -32,17 +32,22 @@ async def framed(probe: Probe) -> None:
         raise Failed("neither Content-Length nor chunks: each poll needs a connection")
 
 
+async def expect_two(connection: Connection, status: int, data: bytes = b"") -> None:
+    """Check that two polls get the same status; `data` is sent before each response."""
+    for number in (1, 2):
+        await connection.send(data)
+        response = await connection.response()
+        if response.status != status:
+            raise Failed(
+                "poll {number} was answered {status}", number=number, status=response.status
+            )
+
+
 @case("rfc6202/2.1/next-poll-on-the-connection")
 async def next_poll_on_the_connection(probe: Probe) -> None:
     first = await polled(probe)
     async with probe.connect() as connection:
-        for number in (1, 2):
-            await connection.send(probe.request(kind="longpoll"))
-            response = await connection.response()
-            if response.status != first.status:
-                raise Failed(
-                    "poll {number} was answered {status}", number=number, status=response.status
-                )
+        await expect_two(connection, first.status, probe.request(kind="longpoll"))
 
 
 @case("rfc6202/5.1/two-polls-at-once")
@@ -64,12 +69,7 @@ async def identical_polls_on_a_connection(probe: Probe) -> None:
     data = probe.request(kind="longpoll")
     async with probe.connect() as connection:
         await connection.send(data + data)
-        for number in (1, 2):
-            response = await connection.response()
-            if response.status != first.status:
-                raise Failed(
-                    "poll {number} was answered {status}", number=number, status=response.status
-                )
+        await expect_two(connection, first.status)
 
 
 @case("rfc6202/5.5/answered-in-time")

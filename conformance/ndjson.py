@@ -12,6 +12,7 @@ from .probe import Probe
 
 CASES = Cases("ndjson")
 case = CASES.case
+each = CASES.each
 MEDIA_TYPES = (
     "application/x-ndjson",
     "application/ndjson",
@@ -51,12 +52,23 @@ async def lines(probe: Probe) -> list[bytes]:
     """Return the complete lines that are not empty; raises `Skipped` without one."""
     complete = [
         line
-        for line in (await streams.received("ndjson", probe)).data.split(b"\n")[:-1]
+        for line in (await streams.received(probe, "ndjson")).data.split(b"\n")[:-1]
         if line.strip()
     ]
     if not complete:
         raise Skipped("no JSON within {seconds:g} s", seconds=probe.timeout)
     return complete
+
+
+async def errors(probe: Probe) -> list[tuple[bytes, ValueError]]:
+    """Return the lines that are not valid, with their errors."""
+    found = []
+    for line in await lines(probe):
+        try:
+            parse_strictly(line)
+        except ValueError as error:
+            found.append((line, error))
+    return found
 
 
 @case("ndjson/3/status")
@@ -77,18 +89,14 @@ async def content_type(probe: Probe) -> None:
 
 @case("ndjson/3.1/every-line-is-json")
 async def every_line_is_json(probe: Probe) -> None:
-    for line in await lines(probe):
-        try:
-            parse_strictly(line)
-        except (Repeated, NotANumber):
-            pass  # cases of their own
-        except ValueError as error:
-            raise Failed("{line!r}: {error}", line=line[:60], error=error) from error
+    for line, error in await errors(probe):
+        if not isinstance(error, Repeated | NotANumber):  # which have cases of their own
+            raise Failed("{line!r}: {error}", line=line[:60], error=error)
 
 
 @case("ndjson/3.1/lines-end")
 async def lines_end(probe: Probe) -> None:
-    data = (await streams.received("ndjson", probe)).data
+    data = (await streams.received(probe, "ndjson")).data
     if b"\n" not in data:
         raise Failed("no line feed in {size} bytes", size=len(data))
     last = data.rpartition(b"\n")[2]
@@ -101,12 +109,9 @@ async def lines_end(probe: Probe) -> None:
 
 @case("ndjson/3.1/one-text-on-a-line")
 async def one_text_on_a_line(probe: Probe) -> None:
-    for line in await lines(probe):
-        try:
-            json.loads(line)
-        except json.JSONDecodeError as error:
-            if error.msg == "Extra data":
-                raise Failed("more than one JSON text in {line!r}", line=line[:60]) from error
+    for line, error in await errors(probe):
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            raise Failed("more than one JSON text in {line!r}", line=line[:60])
 
 
 @case("rfc8259/8.1/no-byte-order-mark")
@@ -117,24 +122,16 @@ async def no_byte_order_mark(probe: Probe) -> None:
 
 @case("rfc8259/6/no-nan")
 async def no_nan(probe: Probe) -> None:
-    for line in await lines(probe):
-        try:
-            parse_strictly(line)
-        except NotANumber as error:
-            raise Failed("{name} is not JSON", name=error) from error
-        except ValueError:
-            pass
+    for _, error in await errors(probe):
+        if isinstance(error, NotANumber):
+            raise Failed("{name} is not JSON", name=error)
 
 
 @case("rfc8259/4/unique-names")
 async def unique_names(probe: Probe) -> None:
-    for line in await lines(probe):
-        try:
-            parse_strictly(line)
-        except Repeated as error:
-            raise Failed("repeated members: {names}", names=error) from error
-        except ValueError:
-            pass
+    for _, error in await errors(probe):
+        if isinstance(error, Repeated):
+            raise Failed("repeated members: {names}", names=error)
 
 
 @case("rfc8259/8.2/no-lone-surrogates")
@@ -148,15 +145,13 @@ async def no_lone_surrogates(probe: Probe) -> None:
             raise Failed("a string has half of a surrogate pair")
 
 
-SEPARATORS = {"u-2028-escaped": "\u2028", "u-2029-escaped": "\u2029", "u-0085-escaped": "\x85"}
-
-
-async def _escaped(character: str, probe: Probe) -> None:
-    data = (await streams.received("ndjson", probe)).data
+@each(
+    "ndjson/3.1/",
+    {"u-2028-escaped": "\u2028", "u-2029-escaped": "\u2029", "u-0085-escaped": "\x85"},
+)
+async def _escaped(probe: Probe, character: str) -> None:
+    data = (await streams.received(probe, "ndjson")).data
     if character.encode() in data:
         raise Failed("U+{code:04X} is sent unescaped", code=ord(character))
     if f"\\u{ord(character):04x}".encode() not in data.lower():
         raise Skipped("no event has this character")
-
-
-CASES.table("ndjson/3.1/", _escaped, SEPARATORS)

@@ -13,7 +13,6 @@ from .case import Skipped
 from .raw import LONGEST, Connection, Origin, Response, TimedOut, connect
 
 T = TypeVar("T")
-PROFILES = ("http", "sse", "ndjson", "longpoll", "websocket", "ours")
 STREAMS = {"text/event-stream": "sse", "application/x-ndjson": "ndjson"}
 
 

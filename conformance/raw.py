@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from gettext import gettext as _
@@ -132,16 +132,13 @@ class Connection:
     async def until(self, end: bytes) -> bytes:
         """Return the bytes up to and including `end`."""
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self.reader.readuntil(end)
+            return await self._read(self.reader.readuntil(end))
         except asyncio.IncompleteReadError as error:
             if not error.partial:
                 raise NoResponse("the server closed the connection without a response") from error
             raise NoResponse(
                 "the server closed the connection after {data!r}", data=bytes(error.partial[:80])
             ) from error
-        except OSError as error:
-            raise self._error(error) from error
         except asyncio.LimitOverrunError as error:
             raise Failed(
                 "no {end!r} in the first {longest} bytes", end=end, longest=LONGEST
@@ -156,25 +153,21 @@ class Connection:
                 size=size,
             )
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self.reader.readexactly(size)
+            return await self._read(self.reader.readexactly(size))
         except asyncio.IncompleteReadError as error:
             raise NoResponse(
                 "the server closed the connection after {received} of {size} bytes",
                 received=len(error.partial),
                 size=size,
             ) from error
-        except OSError as error:
-            raise self._error(error) from error
 
     async def some(self) -> bytes:
         """Return the next bytes; empty at the end of the connection."""
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self.reader.read(65_536)
-        except TimeoutError as error:
-            raise self._error(error) from error
-        except OSError:
+            return await self._read(self.reader.read(65_536))
+        except TimedOut:
+            raise
+        except NoResponse:
             return b""
 
     async def rest(self) -> bytes:
@@ -260,10 +253,16 @@ class Connection:
         while await self.until(b"\r\n") != b"\r\n":
             pass
 
-    def _error(self, error: OSError) -> NoResponse:
-        if isinstance(error, TimeoutError):
-            return TimedOut("the server sent nothing within {seconds:g} s", seconds=self.timeout)
-        return NoResponse("the server reset the connection")
+    async def _read(self, reading: Awaitable[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await reading
+        except TimeoutError as error:
+            raise TimedOut(
+                "the server sent nothing within {seconds:g} s", seconds=self.timeout
+            ) from error
+        except OSError as error:
+            raise NoResponse("the server reset the connection") from error
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from .raw import TimedOut
 
 CASES = Cases("sse")
 case = CASES.case
+each = CASES.each
 BOM = b"\xef\xbb\xbf"
 FIELDS = ("event", "data", "id", "retry")
 REPEATED = 1.0  # seconds within which a server sends again what a client has missed
@@ -33,12 +34,28 @@ def blocks_of(data: bytes) -> list[list[tuple[str, str]]]:
     return [block for block in blocks[:-1] if block]
 
 
-async def fields(probe: Probe) -> list[tuple[str, str]]:
-    """Return all fields; raises `Skipped` if no complete block has been received."""
-    blocks = blocks_of((await streams.received("sse", probe)).data)
-    if not blocks:
+async def blocks(probe: Probe) -> list[list[tuple[str, str]]]:
+    """Return the complete blocks; raises `Skipped` if none has been received."""
+    complete = blocks_of((await streams.received(probe, "sse")).data)
+    if not complete:
         raise Skipped("no complete block within {seconds:g} s", seconds=probe.timeout)
-    return [pair for block in blocks for pair in block]
+    return complete
+
+
+async def fields(probe: Probe) -> list[tuple[str, str]]:
+    return [pair for block in await blocks(probe) for pair in block]
+
+
+async def retries(probe: Probe) -> list[str]:
+    values = [value for name, value in await fields(probe) if name == "retry"]
+    if not values:
+        raise Skipped("the stream has no retry field")
+    return values
+
+
+def ids_of(blocks: list[list[tuple[str, str]]]) -> list[str]:
+    """Return the ids of the blocks that are events with an id."""
+    return [dict(block)["id"] for block in blocks if {"id", "data"} <= dict(block).keys()]
 
 
 streams.add(CASES, "sse/9.2.5", "sse/9.2.7/heartbeat")
@@ -67,38 +84,27 @@ async def does_not_end(probe: Probe) -> None:
         )
 
 
-@case("sse/9.2.2/accept")
-async def accept(probe: Probe) -> None:
-    data = probe.request("Accept: text/event-stream", "Cache-Control: no-store", kind="sse")
-    response = await probe.exchange(data, body=False)
+@each(
+    "sse/9.2.",
+    {
+        "2/accept": ("Accept: text/event-stream", "Cache-Control: no-store"),
+        "4/foreign-number": "Last-Event-ID: 12345",
+        "4/foreign-uuid": "Last-Event-ID: 5f1c5c7e-6a63-4c26-8f1c-2a0f1f6f1a2b",
+        "4/foreign-word": "Last-Event-ID: not a cursor",
+        "4/foreign-utf-8": f"Last-Event-ID: {'한국어'.encode().decode('latin-1')}",
+        "4/foreign-symbols": 'Last-Event-ID: "<>&;,=%00',
+        "4/foreign-long": f"Last-Event-ID: {'9' * 1_000}",
+        "4/empty": "Last-Event-ID: ",
+    },
+)
+async def _answered(probe: Probe, *fields: str) -> None:
+    response = await probe.exchange(probe.request(*fields, kind="sse"), body=False)
     response.expect(200)
-
-
-FOREIGN_IDS = {
-    "foreign-number": "12345",
-    "foreign-uuid": "5f1c5c7e-6a63-4c26-8f1c-2a0f1f6f1a2b",
-    "foreign-word": "not a cursor",
-    "foreign-utf-8": "한국어".encode().decode("latin-1"),
-    "foreign-symbols": '"<>&;,=%00',
-    "foreign-long": "9" * 1_000,
-    "empty": "",
-}
-
-
-async def _foreign_id(value: str, probe: Probe) -> None:
-    await probe.stream("sse")
-    data = probe.request(f"Last-Event-ID: {value}", kind="sse")
-    response = await probe.exchange(data, body=False)
-    response.expect(200)
-
-
-CASES.table("sse/9.2.4/", _foreign_id, FOREIGN_IDS)
 
 
 @case("sse/9.2.4/resume")
 async def resume(probe: Probe) -> None:
-    blocks = blocks_of((await streams.received("sse", probe)).data)
-    ids = [dict(block)["id"] for block in blocks if {"id", "data"} <= dict(block).keys()]
+    ids = ids_of(blocks_of((await streams.received(probe, "sse")).data))
     if not ids:
         raise Skipped("no event with an id within {seconds:g} s", seconds=probe.timeout)
     last = ids[-1]
@@ -110,14 +116,13 @@ async def resume(probe: Probe) -> None:
             async with asyncio.timeout(REPEATED):
                 async for data in connection.pieces(response):
                     response.body += data
-    for block in blocks_of(response.body):
-        if dict(block).get("id") == last and "data" in dict(block):
-            raise Failed("the event {id!r} was sent again", id=last[:40])
+    if last in ids_of(blocks_of(response.body)):
+        raise Failed("the event {id!r} was sent again", id=last[:40])
 
 
 @case("sse/9.2.5/one-byte-order-mark")
 async def one_byte_order_mark(probe: Probe) -> None:
-    data = (await streams.received("sse", probe)).data
+    data = (await streams.received(probe, "sse")).data
     place = data.removeprefix(BOM).find(BOM)
     line = place >= 0 and data.removeprefix(BOM)[:place].rpartition(b"\n")[2]
     if line == b"":
@@ -134,7 +139,7 @@ async def known_fields(probe: Probe) -> None:
 
 @case("sse/9.2.6/blank-line-after-event")
 async def blank_line_after_event(probe: Probe) -> None:
-    stream = await streams.received("sse", probe)
+    stream = await streams.received(probe, "sse")
     if not blocks_of(stream.data):
         raise Failed("no blank line in {size} bytes: no event is dispatched", size=len(stream.data))
 
@@ -142,7 +147,7 @@ async def blank_line_after_event(probe: Probe) -> None:
 @case("sse/9.2.5/whole-lines")
 async def whole_lines(probe: Probe) -> None:
     """Check that a stream that has ended does not end inside a block, which is discarded."""
-    stream = await streams.received("sse", probe)
+    stream = await streams.received(probe, "sse")
     if not stream.ended:
         raise Skipped("the stream has not ended")
     if not re.search(rb"(\r\n|\r|\n)(\r\n|\r|\n)$", stream.data):
@@ -153,24 +158,18 @@ async def whole_lines(probe: Probe) -> None:
 
 @case("sse/9.2.6/retry-has-digits")
 async def retry_has_digits(probe: Probe) -> None:
-    values = [value for name, value in await fields(probe) if name == "retry"]
-    if not values:
-        raise Skipped("the stream has no retry field")
-    for value in values:
+    for value in await retries(probe):
         if not re.fullmatch("[0-9]+", value, re.ASCII):
             raise Failed("expected milliseconds; got {value!r}", value=value[:40])
 
 
 @case("sse/9.2.6/retry-is-not-hasty")
 async def retry_is_not_hasty(probe: Probe) -> None:
-    values = [value for name, value in await fields(probe) if name == "retry"]
-    if not values:
-        raise Skipped("the stream has no retry field")
-    hasty = [value for value in values if value.isdigit() and int(value) < 100]
-    if hasty:
-        raise Failed(
-            "below 100 ms, clients flood a server that restarts; got {value}", value=hasty[0]
-        )
+    for value in await retries(probe):
+        if value.isdigit() and int(value) < 100:
+            raise Failed(
+                "below 100 ms, clients flood a server that restarts; got {value}", value=value
+            )
 
 
 @case("sse/9.2.6/id-without-nul")
@@ -190,8 +189,7 @@ async def id_fits_a_header(probe: Probe) -> None:
 
 @case("sse/9.2.6/event-has-data")
 async def event_has_data(probe: Probe) -> None:
-    await fields(probe)
-    for block in blocks_of((await probe.stream("sse")).data):
+    for block in await blocks(probe):
         names = [name for name, _ in block]
         if "event" in names and "data" not in names:
             raise Failed(
@@ -210,11 +208,6 @@ async def events_have_ids(probe: Probe) -> None:
 
 @case("sse/9.2.6/unique-ids")
 async def unique_ids(probe: Probe) -> None:
-    await fields(probe)
-    ids = [
-        dict(block)["id"]
-        for block in blocks_of((await probe.stream("sse")).data)
-        if {"id", "data"} <= dict(block).keys()
-    ]
+    ids = ids_of(await blocks(probe))
     if len(ids) != len(set(ids)):
         raise Failed("two events have the same id")

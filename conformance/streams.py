@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from functools import partial
 
 from .case import Cases, Failed, Skipped
 from .probe import Probe, Stream
@@ -13,9 +12,9 @@ MARGIN = 2.0  # seconds
 PROMPT = 2.0  # seconds from the request to the head
 
 
-async def utf8(kind: str, probe: Probe) -> None:
+async def utf8(probe: Probe, kind: str) -> None:
     """Check that the stream is UTF-8; a character may be cut by the end of the observation."""
-    data = (await received(kind, probe)).data
+    data = (await received(probe, kind)).data
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError as error:
@@ -26,14 +25,14 @@ async def utf8(kind: str, probe: Probe) -> None:
         ) from error
 
 
-async def head_at_once(kind: str, probe: Probe) -> None:
+async def head_at_once(probe: Probe, kind: str) -> None:
     """Check that the head is not held back until the first event."""
     stream = await probe.stream(kind)
     if stream.seconds_to_head > PROMPT:
         raise Failed("the head took {seconds:.1f} s", seconds=stream.seconds_to_head)
 
 
-async def heartbeat(kind: str, probe: Probe) -> None:
+async def heartbeat(probe: Probe, kind: str) -> None:
     """Check that an idle stream is not silent for longer than proxies permit."""
     stream = await probe.stream(kind)
     if stream.ended:
@@ -44,20 +43,20 @@ async def heartbeat(kind: str, probe: Probe) -> None:
         raise Failed("no byte for {seconds:.1f} s", seconds=stream.longest_silence)
 
 
-async def no_length(kind: str, probe: Probe) -> None:
+async def no_length(probe: Probe, kind: str) -> None:
     response = (await probe.stream(kind)).response
     if response.all("content-length"):
         raise Failed("got Content-Length: {value}", value=response.get("content-length"))
 
 
-async def http_1_0(kind: str, probe: Probe) -> None:
+async def http_1_0(probe: Probe, kind: str) -> None:
     response = await probe.exchange(probe.request(kind=kind, version="HTTP/1.0"), body=False)
     response.expect(200)
     if response.all("transfer-encoding"):
         raise Failed("got Transfer-Encoding for an HTTP/1.0 request")
 
 
-async def head_ends(kind: str, probe: Probe) -> None:
+async def head_ends(probe: Probe, kind: str) -> None:
     async with probe.connect() as connection:
         await connection.send(probe.request("Connection: close", kind=kind, method="HEAD"))
         response = await connection.response("HEAD")
@@ -67,7 +66,7 @@ async def head_ends(kind: str, probe: Probe) -> None:
             raise Failed("the response to HEAD does not end")
 
 
-async def received(kind: str, probe: Probe) -> Stream:
+async def received(probe: Probe, kind: str) -> Stream:
     """Return the stream; raises `Skipped` if nothing was received."""
     stream = await probe.stream(kind)
     if not stream.data:
@@ -86,4 +85,4 @@ def add(cases: Cases, place: str, heartbeat_id: str) -> None:
         f"rfc9112/6.1/{kind}-in-http-1.0": http_1_0,
         f"rfc9110/9.3.2/{kind}-head-ends": head_ends,
     }.items():
-        cases.case(id)(partial(check, kind))
+        cases.each("", {id: kind})(check)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from .case import Cases, Failed, Skipped
 from .probe import Probe
@@ -16,19 +17,26 @@ from .raw import Connection, NoResponse, Response, TimedOut
 
 CASES = Cases("websocket")
 case = CASES.case
+each = CASES.each
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY = base64.b64encode(b"sixteen bytes...").decode()
-UPGRADE = "Upgrade: websocket"
-CONNECTION = "Connection: Upgrade"
-KEY_FIELD = f"Sec-WebSocket-Key: {KEY}"
-VERSION = "Sec-WebSocket-Version: 13"
-HANDSHAKE = (UPGRADE, CONNECTION, KEY_FIELD, VERSION)
-
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN = 0x80
 NO_CODE = 1005  # a close frame without a code (RFC 6455 §7.1.5)
 PROTOCOL_ERROR, INVALID_DATA = 1002, 1007
+MASK = b"\x37\xfa\x21\x3d"
+
+
+def handshake(
+    *others: str,
+    upgrade: str = "Upgrade: websocket",
+    connection: str = "Connection: Upgrade",
+    key: str = f"Sec-WebSocket-Key: {KEY}",
+    version: str = "Sec-WebSocket-Version: 13",
+) -> tuple[str, ...]:
+    """Return the fields of a handshake; an empty string omits a field."""
+    return tuple(filter(None, (upgrade, connection, key, version, *others)))
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Frame:
         return int.from_bytes(self.payload[:2], "big") if self.payload else NO_CODE
 
 
-def frame(first: int, payload: bytes = b"", *, mask: bytes = b"\x37\xfa\x21\x3d") -> bytes:
+def frame(first: int, payload: bytes = b"", *, mask: bytes = MASK) -> bytes:
     """Return a client's frame; without a `mask`, it is not masked."""
     size, bit = len(payload), 0x80 if mask else 0
     if size < 126:
@@ -105,6 +113,14 @@ class Socket:
             return None
         return frame
 
+    async def closed_by(self, data: bytes) -> Frame:
+        """Send `data`; return the close frame that answers it."""
+        await self.send(data)
+        answer = await self.close_frame()
+        if answer is None:
+            raise Failed("the connection ended without a close frame")
+        return answer
+
     async def check_open(self) -> None:
         """Check that the server still answers a ping."""
         payload = secrets.token_bytes(8)
@@ -114,10 +130,11 @@ class Socket:
 
 
 @asynccontextmanager
-async def open_socket(probe: Probe, *fields: str) -> AsyncIterator[Socket]:
+async def open_socket(probe: Probe, *fields: str, target: str = "") -> AsyncIterator[Socket]:
     """Open a WebSocket while the block lasts."""
     async with probe.connect() as connection:
-        await connection.send(probe.request(*HANDSHAKE, *fields, kind="websocket"))
+        request = probe.request(*handshake(*fields), kind="websocket", target=target)
+        await connection.send(request)
         response = await connection.response()
         response.expect(101)
         yield Socket(connection, response)
@@ -126,28 +143,32 @@ async def open_socket(probe: Probe, *fields: str) -> AsyncIterator[Socket]:
 # §4: the handshake
 
 
-async def _accepted(fields: tuple[str, ...], probe: Probe) -> None:
-    response = await probe.exchange(probe.request(*fields, kind="websocket"), body=False)
+async def _answer(probe: Probe, fields: tuple[str, ...], **parts: Any) -> Response:
+    """Return the response to a handshake with these fields, and parts of `Probe.request`."""
+    return await probe.exchange(probe.request(*fields, kind="websocket", **parts), body=False)
+
+
+@each(
+    "",
+    {
+        "rfc6455/4.2.1/upgrade-in-mixed-case": handshake(upgrade="Upgrade: WebSocket"),
+        "rfc6455/4.2.1/connection-in-a-list": handshake(
+            connection="Connection: keep-alive, Upgrade"
+        ),
+        "rfc6455/4.2.1/connection-in-upper-case": handshake(connection="Connection: UPGRADE"),
+        "rfc6455/4.2.1/fields-in-lower-case": tuple(
+            f"{name.lower()}:{value}" for name, _, value in (f.partition(":") for f in handshake())
+        ),
+        "rfc6455/4.2.1/unknown-field": handshake("X-Conformance: value"),
+        "rfc9110/7.8/websocket-in-a-list": handshake(upgrade="Upgrade: h2c, websocket"),
+        "rfc6455/9.1/unknown-extension": handshake(
+            "Sec-WebSocket-Extensions: x-unknown; parameter=1"
+        ),
+    },
+)
+async def _accepted(probe: Probe, *fields: str) -> None:
+    response = await _answer(probe, fields)
     response.expect(101)
-
-
-HANDSHAKES = {
-    "rfc6455/4.2.1/upgrade-in-mixed-case": ("Upgrade: WebSocket", *HANDSHAKE[1:]),
-    "rfc6455/4.2.1/connection-in-a-list": (
-        *(UPGRADE, "Connection: keep-alive, Upgrade"),
-        *HANDSHAKE[2:],
-    ),
-    "rfc6455/4.2.1/connection-in-upper-case": (UPGRADE, "Connection: UPGRADE", *HANDSHAKE[2:]),
-    "rfc6455/4.2.1/fields-in-lower-case": tuple(
-        f"{name.lower()}:{value}" for name, _, value in (f.partition(":") for f in HANDSHAKE)
-    ),
-    "rfc6455/4.2.1/unknown-field": (*HANDSHAKE, "X-Conformance: value"),
-    "rfc9110/7.8/websocket-in-a-list": ("Upgrade: h2c, websocket", *HANDSHAKE[1:]),
-    "rfc6455/9.1/unknown-extension": (
-        *(*HANDSHAKE, "Sec-WebSocket-Extensions: x-unknown; parameter=1"),
-    ),
-}
-CASES.table("", _accepted, {name: (fields,) for name, fields in HANDSHAKES.items()})
 
 
 @case("rfc6455/4.2.2/accept")
@@ -176,31 +197,23 @@ async def upgrade_fields(probe: Probe) -> None:
             )
 
 
-@case("rfc6455/4.1/no-extension-without-an-offer")
-async def no_extension_without_an_offer(probe: Probe) -> None:
+@each(
+    "rfc6455/4.1/no-",
+    {
+        "extension-without-an-offer": "sec-websocket-extensions",
+        "subprotocol-without-an-offer": "sec-websocket-protocol",
+    },
+)
+async def _not_offered(probe: Probe, field: str) -> None:
     async with open_socket(probe) as socket:
-        if socket.response.all("sec-websocket-extensions"):
-            raise Failed(
-                "got {value!r}, which was not offered",
-                value=socket.response.get("sec-websocket-extensions"),
-            )
-
-
-@case("rfc6455/4.1/no-subprotocol-without-an-offer")
-async def no_subprotocol_without_an_offer(probe: Probe) -> None:
-    async with open_socket(probe) as socket:
-        if socket.response.all("sec-websocket-protocol"):
-            raise Failed(
-                "got {value!r}, which was not offered",
-                value=socket.response.get("sec-websocket-protocol"),
-            )
+        if socket.response.all(field):
+            raise Failed("got {value!r}, which was not offered", value=socket.response.get(field))
 
 
 @case("rfc6455/4.2.2/unknown-subprotocol")
 async def unknown_subprotocol(probe: Probe) -> None:
-    fields = (*HANDSHAKE, "Sec-WebSocket-Protocol: x-unknown.1, x-unknown.2")
-    data = probe.request(*fields, kind="websocket")
-    response = await probe.exchange(data, body=False)
+    offer = "Sec-WebSocket-Protocol: x-unknown.1, x-unknown.2"
+    response = await _answer(probe, handshake(offer))
     chosen = response.get("sec-websocket-protocol")
     if chosen not in ("", "x-unknown.1", "x-unknown.2"):
         raise Failed("got {value!r}, which was not offered", value=chosen)
@@ -218,50 +231,46 @@ async def deflate_or_nothing(probe: Probe) -> None:
         await socket.check_open()
 
 
-async def _rejected(fields: tuple[str, ...], method: str, version: str, probe: Probe) -> None:
-    data = probe.request(*fields, kind="websocket", method=method, version=version)
-    response = await probe.exchange(data, body=False)
-    if response.status < 400:
-        raise Failed("expected a 4xx; got {status}", status=response.status)
-    if response.status >= 500 and response.status not in (501, 505):
-        raise Failed("expected a 4xx; got {status}", status=response.status)
+REJECTED = {
+    "key-missing": handshake(key=""),
+    "key-empty": handshake(key="Sec-WebSocket-Key:"),
+    "key-of-15-bytes": handshake(key="Sec-WebSocket-Key: c2l4dGVlbiBieXRlcy4u"),
+    "key-not-base64": handshake(key=f"Sec-WebSocket-Key: {'!' * 22}=="),
+    "key-twice": handshake("Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=="),
+    "version-missing": handshake(version=""),
+    "upgrade-missing": handshake(upgrade=""),
+    "upgrade-to-another-protocol": handshake(upgrade="Upgrade: websockets"),
+    "connection-missing": handshake(connection=""),
+    "connection-without-upgrade": handshake(connection="Connection: keep-alive"),
+}
 
 
-WITHOUT_KEY = (UPGRADE, CONNECTION, VERSION)
-GET = ("GET", "HTTP/1.1")
-CASES.table(
+@each("rfc6455/4.2.1/", {name: (fields,) for name, fields in REJECTED.items()})
+@each(
     "rfc6455/4.2.1/",
-    _rejected,
     {
-        "key-missing": (WITHOUT_KEY, *GET),
-        "key-empty": ((*WITHOUT_KEY, "Sec-WebSocket-Key:"), *GET),
-        "key-of-15-bytes": ((*WITHOUT_KEY, "Sec-WebSocket-Key: c2l4dGVlbiBieXRlcy4u"), *GET),
-        "key-not-base64": ((*WITHOUT_KEY, f"Sec-WebSocket-Key: {'!' * 22}=="), *GET),
-        "key-twice": ((*HANDSHAKE, "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=="), *GET),
-        "version-missing": ((UPGRADE, CONNECTION, KEY_FIELD), *GET),
-        "upgrade-missing": ((CONNECTION, KEY_FIELD, VERSION), *GET),
-        "upgrade-to-another-protocol": (("Upgrade: websockets", *HANDSHAKE[1:]), *GET),
-        "connection-missing": ((UPGRADE, KEY_FIELD, VERSION), *GET),
-        "connection-without-upgrade": (
-            *((UPGRADE, "Connection: keep-alive", KEY_FIELD, VERSION), *GET),
-        ),
-        "not-with-post": ((*HANDSHAKE, "Content-Length: 0"), "POST", "HTTP/1.1"),
-        "not-in-http-1.0": (HANDSHAKE, "GET", "HTTP/1.0"),
+        "not-with-post": (handshake("Content-Length: 0"), "POST"),
+        "not-in-http-1.0": (handshake(), "GET", "HTTP/1.0"),
     },
 )
+async def _rejected(
+    probe: Probe, fields: tuple[str, ...], method: str = "GET", version: str = "HTTP/1.1"
+) -> None:
+    response = await _answer(probe, fields, method=method, version=version)
+    if response.status not in (*range(400, 500), 501, 505):
+        raise Failed("expected a 4xx; got {status}", status=response.status)
 
 
 @case("rfc6455/4.2.1/host-missing")
 async def host_missing(probe: Probe) -> None:
-    data = probe.request(*HANDSHAKE, kind="websocket", host="")
-    response = await probe.exchange(data, body=False)
+    response = await _answer(probe, handshake(), host="")
     if response.status < 400:
         raise Failed("expected status 400; got {status}", status=response.status)
 
 
-async def _version(version: str, probe: Probe) -> None:
-    fields = (UPGRADE, CONNECTION, KEY_FIELD, f"Sec-WebSocket-Version: {version}")
-    response = await probe.exchange(probe.request(*fields, kind="websocket"), body=False)
+@each("rfc6455/4.2.2/version-", ("0", "8", "14", "25", "255"))
+async def _version(probe: Probe, version: str) -> None:
+    response = await _answer(probe, handshake(version=f"Sec-WebSocket-Version: {version}"))
     if response.status == 101 and version in ("8", "7"):
         raise Skipped("the server understands version {version}", version=version)
     if not 400 <= response.status < 500:
@@ -269,8 +278,6 @@ async def _version(version: str, probe: Probe) -> None:
     if "13" not in response.tokens("sec-websocket-version"):
         raise Failed("a {status} without Sec-WebSocket-Version: 13", status=response.status)
 
-
-CASES.table("rfc6455/4.2.2/version-", _version, ("0", "8", "14", "25", "255"))
 
 # §5: frames
 
@@ -313,7 +320,8 @@ VIOLATIONS = {
 }
 
 
-async def _violation(data: bytes, probe: Probe) -> None:
+@each("rfc6455/", VIOLATIONS)
+async def _violation(probe: Probe, data: bytes) -> None:
     """Check that the server ends the connection, other than by the echo of a close."""
     async with open_socket(probe) as socket:
         await socket.send(data)
@@ -326,10 +334,21 @@ async def _violation(data: bytes, probe: Probe) -> None:
             raise Failed("the server sent a close frame, but did not close the connection")
 
 
-CASES.table("rfc6455/", _violation, VIOLATIONS)
-
-
-async def _code(data: bytes, code: int, probe: Probe) -> None:
+@each(
+    "rfc6455/",
+    {
+        "5.5.1/same-code": (close(4321), 4321),
+        "7.1.7/code-of-an-unmasked-frame": (VIOLATIONS["5.1/unmasked-ping"], PROTOCOL_ERROR),
+        "7.1.7/code-of-a-reserved-bit": (VIOLATIONS["5.2/rsv1"], PROTOCOL_ERROR),
+        "7.1.7/code-of-an-unknown-opcode": (VIOLATIONS["5.2/opcode-3"], PROTOCOL_ERROR),
+        "7.1.7/code-of-a-fragment": (VIOLATIONS["5.4/continuation-first"], PROTOCOL_ERROR),
+        "7.1.7/code-of-a-control-frame": (VIOLATIONS["5.5/ping-of-126-bytes"], PROTOCOL_ERROR),
+        "7.1.7/code-of-invalid-utf-8": (VIOLATIONS["8.1/lone-continuation-byte"], INVALID_DATA),
+        "7.1.7/code-of-a-close-reason": (VIOLATIONS["8.1/close-reason"], INVALID_DATA),
+        **{f"7.4/code-{code}": (close(code), PROTOCOL_ERROR) for code in (0, 999, 1004, 5000)},
+    },
+)
+async def _code(probe: Probe, data: bytes, code: int) -> None:
     async with open_socket(probe) as socket:
         await socket.send(data)
         answer = await socket.close_frame()
@@ -337,22 +356,6 @@ async def _code(data: bytes, code: int, probe: Probe) -> None:
             raise Failed("the connection ended without a close frame; expected {code}", code=code)
         if answer.code != code:
             raise Failed("expected close code {code}; got {got}", code=code, got=answer.code)
-
-
-CASES.table(
-    "rfc6455/7",
-    _code,
-    {
-        ".1.7/code-of-an-unmasked-frame": (VIOLATIONS["5.1/unmasked-ping"], PROTOCOL_ERROR),
-        ".1.7/code-of-a-reserved-bit": (VIOLATIONS["5.2/rsv1"], PROTOCOL_ERROR),
-        ".1.7/code-of-an-unknown-opcode": (VIOLATIONS["5.2/opcode-3"], PROTOCOL_ERROR),
-        ".1.7/code-of-a-fragment": (VIOLATIONS["5.4/continuation-first"], PROTOCOL_ERROR),
-        ".1.7/code-of-a-control-frame": (VIOLATIONS["5.5/ping-of-126-bytes"], PROTOCOL_ERROR),
-        ".1.7/code-of-invalid-utf-8": (VIOLATIONS["8.1/lone-continuation-byte"], INVALID_DATA),
-        ".1.7/code-of-a-close-reason": (VIOLATIONS["8.1/close-reason"], INVALID_DATA),
-        **{f".4/code-{code}": (close(code), PROTOCOL_ERROR) for code in (0, 999, 1004, 5000)},
-    },
-)
 
 
 @case("rfc6455/8.1/fails-fast")
@@ -365,7 +368,19 @@ async def fails_fast(probe: Probe) -> None:
 # §5.5.2: pings
 
 
-async def _ping(payload: bytes, mask: bytes, probe: Probe) -> None:
+@each(
+    "rfc6455/5.",
+    {
+        "5.3/ping-empty": b"",
+        "5.3/ping-of-one-byte": b"x",
+        "5.3/ping-of-125-bytes": b"y" * 125,
+        "5.3/ping-binary": bytes(range(125)),
+        "5.3/ping-not-utf-8": b"\xff\xfe\x80",
+        "3/mask-of-zeros": (b"payload", b"\0\0\0\0"),
+        "3/mask-of-ones": (b"payload", b"\xff\xff\xff\xff"),
+    },
+)
+async def _ping(probe: Probe, payload: bytes, mask: bytes = MASK) -> None:
     async with open_socket(probe) as socket:
         await socket.send(frame(FIN | PING, payload, mask=mask))
         pong = await socket.next(PONG)
@@ -373,22 +388,6 @@ async def _ping(payload: bytes, mask: bytes, probe: Probe) -> None:
             raise Failed(
                 "expected {payload!r}; got {got!r}", payload=payload[:20], got=pong.payload[:20]
             )
-
-
-MASK = b"\x01\x02\x03\x04"
-CASES.table(
-    "rfc6455/5.",
-    _ping,
-    {
-        "5.3/ping-empty": (b"", MASK),
-        "5.3/ping-of-one-byte": (b"x", MASK),
-        "5.3/ping-of-125-bytes": (b"y" * 125, MASK),
-        "5.3/ping-binary": (bytes(range(125)), MASK),
-        "5.3/ping-not-utf-8": (b"\xff\xfe\x80", MASK),
-        "3/mask-of-zeros": (b"payload", b"\0\0\0\0"),
-        "3/mask-of-ones": (b"payload", b"\xff\xff\xff\xff"),
-    },
-)
 
 
 @case("rfc6455/5.2/byte-by-byte")
@@ -414,45 +413,40 @@ async def several_pings(probe: Probe) -> None:
             last = payload[0]
 
 
-@case("rfc6455/5.5.3/unsolicited-pong")
-async def unsolicited_pong(probe: Probe) -> None:
+def text_of(size: int) -> bytes:
+    return frame(FIN | TEXT, b'{"type": "%s"}' % (b"x" * (size - len(b'{"type": ""}'))))
+
+
+EURO = '{"type": "€"}'.encode()
+
+
+@each(
+    "rfc6455/5.",
+    {
+        "5.3/unsolicited-pong": frame(FIN | PONG, b"unsolicited"),
+        "4/ping-within-a-message": frame(TEXT, b"{"),
+    },
+)
+@each(
+    "rfc6455/5.",
+    {
+        "4/fragments": (
+            frame(TEXT, b'{"type"')
+            + frame(CONTINUATION, b": ")
+            + frame(CONTINUATION)
+            + frame(FIN | CONTINUATION, b'"conformance"}')
+        ),
+        "6/character-across-fragments": (
+            frame(TEXT, EURO[:10]) + frame(FIN | CONTINUATION, EURO[10:])
+        ),
+        **{f"2/text-of-{size}-bytes": text_of(size) for size in (125, 126, 127, 1_000)},
+    },
+    publishes=True,
+)
+async def _stays_open(probe: Probe, data: bytes) -> None:
     async with open_socket(probe) as socket:
-        await socket.send(frame(FIN | PONG, b"unsolicited"))
+        await socket.send(data)
         await socket.check_open()
-
-
-@case("rfc6455/5.4/ping-within-a-message")
-async def ping_within_a_message(probe: Probe) -> None:
-    async with open_socket(probe) as socket:
-        await socket.send(frame(TEXT, b"{"))
-        await socket.check_open()
-
-
-@case("rfc6455/5.4/fragments", publishes=True)
-async def fragments(probe: Probe) -> None:
-    async with open_socket(probe) as socket:
-        parts = [frame(TEXT, b'{"type"'), frame(CONTINUATION, b": "), frame(CONTINUATION)]
-        await socket.send(b"".join([*parts, frame(FIN | CONTINUATION, b'"conformance"}')]))
-        await socket.check_open()
-
-
-@case("rfc6455/5.6/character-across-fragments", publishes=True)
-async def character_across_fragments(probe: Probe) -> None:
-    euro = '{"type": "€"}'.encode()
-    async with open_socket(probe) as socket:
-        await socket.send(frame(TEXT, euro[:10]) + frame(FIN | CONTINUATION, euro[10:]))
-        await socket.check_open()
-
-
-async def _size(size: int, probe: Probe) -> None:
-    async with open_socket(probe) as socket:
-        text = b'{"type": "%s"}' % (b"x" * (size - len(b'{"type": ""}')))
-        await socket.send(frame(FIN | TEXT, text))
-        await socket.check_open()
-
-
-SIZES = {f"text-of-{size}-bytes": size for size in (125, 126, 127, 1_000)}
-CASES.table("rfc6455/5.2/", _size, SIZES, publishes=True)
 
 
 @case("rfc6455/10.4/too-large")
@@ -468,38 +462,22 @@ async def too_large(probe: Probe) -> None:
 # §5.5.1 and §7: closing
 
 
-async def _echo(code: int, reason: bytes, probe: Probe) -> None:
+CODES = (1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
+ECHOES = {str(code): code for code in CODES} | {"a-reason": (1000, "안녕".encode())}
+
+
+@each("rfc6455/5.5.1/answers-", ECHOES)
+async def _echo(probe: Probe, code: int, reason: bytes = b"") -> None:
     async with open_socket(probe) as socket:
-        await socket.send(close(code, reason))
-        answer = await socket.close_frame()
-        if answer is None:
-            raise Failed("the connection ended without a close frame")
+        answer = await socket.closed_by(close(code, reason))
         if answer.code in (1002, 1007) and answer.code != code:
             raise Failed("the server answered {code} with {got}", code=code, got=answer.code)
-
-
-CODES = (1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
-ECHOES = {str(code): (code, b"") for code in CODES} | {"a-reason": (1000, "안녕".encode())}
-CASES.table("rfc6455/5.5.1/answers-", _echo, ECHOES)
 
 
 @case("rfc6455/5.5.1/answers-an-empty-close")
 async def answers_an_empty_close(probe: Probe) -> None:
     async with open_socket(probe) as socket:
-        await socket.send(frame(FIN | CLOSE))
-        answer = await socket.close_frame()
-        if answer is None:
-            raise Failed("the connection ended without a close frame")
-
-
-@case("rfc6455/5.5.1/same-code")
-async def same_code(probe: Probe) -> None:
-    async with open_socket(probe) as socket:
-        await socket.send(close(4321))
-        answer = await socket.close_frame()
-        if answer is None or answer.code != 4321:
-            got = answer.code if answer else None
-            raise Failed("expected close code {code}; got {got}", code=4321, got=got)
+        await socket.closed_by(frame(FIN | CLOSE))
 
 
 @case("rfc6455/5.5.1/closes-the-connection")
@@ -514,9 +492,7 @@ async def closes_the_connection(probe: Probe) -> None:
 @case("rfc6455/5.5.1/nothing-after-close")
 async def nothing_after_close(probe: Probe) -> None:
     async with open_socket(probe) as socket:
-        await socket.send(close(1000) + frame(FIN | PING, b"late"))
-        if await socket.close_frame() is None:
-            raise Failed("the connection ended without a close frame")
+        await socket.closed_by(close(1000) + frame(FIN | PING, b"late"))
         try:
             after = await socket.connection.rest()
         except TimedOut as error:

@@ -19,13 +19,12 @@ from rich.console import Console
 
 from realtime_demo.asgi_servers import raise_open_files
 from realtime_demo.command_line import at_least, output_file
-from realtime_demo.comparison.host import environment
 from realtime_demo.progress import progress
 
 from .deployment import ROOT, Deployment, NotStarted
 from .faults import BY_NAME, FAULTS, Fault
 from .hosts import Unavailable, run_hosts
-from .report import markdown, show
+from .report import markdown, provenance, show
 from .run import Outcome, run
 
 CLIENTS, RATE = 50, 2.0
@@ -39,32 +38,24 @@ def main() -> int:
     faults = [BY_NAME[name] for name in options.only] or [
         fault for fault in FAULTS if fault.in_short or not options.short
     ]
-    clients = (
-        int(options.clients) if options.clients else (SHORT_CLIENTS if options.short else CLIENTS)
-    )
-    rate = options.rate or (SHORT_RATE if options.short else RATE)
+    is_small = options.short or options.hosts
+    clients = int(options.clients or (SHORT_CLIENTS if is_small else CLIENTS))
+    rate = options.rate or (SHORT_RATE if is_small else RATE)
     if options.hosts:
         try:
             with progress(console) as show_step:
-                results = run_hosts(
-                    int(options.clients or SHORT_CLIENTS), options.rate or SHORT_RATE, show_step
-                )
+                results = run_hosts(clients, rate, show_step)
         except Unavailable as error:
             console.print(f"Skipped: no network namespaces can be made here ({error}).")
             return 0
         show(results, console)
         return int(any(outcome.complaints for outcome in results))
-    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    document = provenance("faults")
     outcomes = []
     for outcome in inject(faults, clients, rate, console):
         outcomes.append(outcome)
         if options.json:
-            document = {
-                "command": ["python", "-m", "faults", *sys.argv[1:]],
-                "measured_at": began,
-                "environment": environment(),
-                "faults": [each.document() for each in outcomes],
-            }
+            document["faults"] = [each.document() for each in outcomes]
             options.json.write_text(json.dumps(document, indent=1) + "\n")
     show(outcomes, console)
     if options.markdown:

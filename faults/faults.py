@@ -1,4 +1,7 @@
-"""The faults. Each function injects one; it returns the event loop's time of the fault's end."""
+"""The faults. Each function injects one, which has its name.
+
+A function returns the event loop's time of the fault's end, or None if the fault ends with it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import asyncio
 import contextlib
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import psutil
@@ -25,6 +29,9 @@ TASK_LINES = 20
 HISTORY = 40  # history length, so short that stalled clients fall behind it
 
 
+Inject = Callable[[Testbed], Awaitable[float | None]]
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault: how it is injected, its deployment, and the losses that it may cause."""
@@ -32,7 +39,7 @@ class Fault:
     name: str
     title: str
     description: str
-    inject: Callable[[Testbed], Awaitable[float]]
+    inject: Inject
     clients: int | None = None  # of each technique; None: from the command line
     rate: float | None = None  # events a second; None: from the command line
     env: Mapping[str, str] = field(default_factory=dict)  # added to the deployment's environment
@@ -45,52 +52,56 @@ class Fault:
     in_short: bool = False  # part of `--short`
 
 
-# --- A server -------------------------------------------------------------------------------
+FAULTS: list[Fault] = []
 
 
-async def server_killed(testbed: Testbed) -> float:
-    process = testbed.process("server-0")
-    process.kill()
-    await until(lambda: not _runs(process))
-    return testbed.now()
+def fault(title: str, description: str, **options: Any) -> Callable[[Inject], Inject]:
+    """Return a decorator that adds the decorated function to the faults."""
+
+    def add(inject: Inject) -> Inject:
+        name = inject.__name__.replace("_", "-")
+        FAULTS.append(Fault(name, title, description, inject, **options))
+        return inject
+
+    return add
 
 
-async def server_stopped(testbed: Testbed) -> float:
-    process = testbed.process("server-1")
-    process.terminate()
-    await until(lambda: not _runs(process))
-    return testbed.now()
+# --- A server ---------------------------------------------------------------------------------
 
 
-# --- nginx ----------------------------------------------------------------------------------
-
-
-async def nginx_reloaded(testbed: Testbed) -> float:
-    old_workers = [
-        process
-        for process in testbed.deployment.processes()["nginx"]
-        if "worker" in " ".join(process.cmdline())
-    ]
-    testbed.expect(old_workers, "nginx has no worker")
-    testbed.process("nginx").send_signal(signal.SIGHUP)
-    await until(lambda: not any(map(_runs, old_workers)))
-    return testbed.now()
-
-
-async def nginx_killed(testbed: Testbed) -> float:
-    old_processes = testbed.deployment.processes()["nginx"]
-    testbed.process("nginx").kill()
-    await until(
-        lambda: not any(map(_runs, old_processes))
-    )  # the workers go on listening until they end
-    await poll_until(lambda: _answers(testbed.deployment.paths.port))
-    return testbed.now()
+async def _ended(*processes: psutil.Process) -> None:
+    """Wait until the processes have ended."""
+    await until(lambda: not any(map(_runs, processes)))
 
 
 def _runs(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+@fault(
+    "a server killed (SIGKILL)",
+    "Its clients reconnect to the other server through nginx; recovery counts from the kill.",
+    in_short=True,
+)
+async def server_killed(testbed: Testbed) -> None:
+    process = testbed.process("server-0")
+    process.kill()
+    await _ended(process)
+
+
+@fault(
+    "a server stopped (SIGTERM)",
+    "It ends its responses in order and is restarted; recovery counts from its end.",
+)
+async def server_stopped(testbed: Testbed) -> None:
+    process = testbed.process("server-1")
+    process.terminate()
+    await _ended(process)
+
+
+# --- nginx ------------------------------------------------------------------------------------
 
 
 async def _answers(port: int) -> bool:
@@ -102,57 +113,110 @@ async def _answers(port: int) -> bool:
     return True
 
 
-# --- Redis ----------------------------------------------------------------------------------
+@fault(
+    "nginx reloaded (SIGHUP)",
+    "The old workers keep their connections for `worker_shutdown_timeout`, 10 s, and then "
+    "cut them; recovery counts from the end of the last.",
+)
+async def nginx_reloaded(testbed: Testbed) -> None:
+    old_workers = [
+        process
+        for process in testbed.deployment.processes()["nginx"]
+        if "worker" in " ".join(process.cmdline())
+    ]
+    testbed.expect(old_workers, "nginx has no worker")
+    testbed.process("nginx").send_signal(signal.SIGHUP)
+    await _ended(*old_workers)
 
 
-async def redis_stopped(testbed: Testbed) -> float:
+@fault(
+    f"nginx killed, and {STORM} clients reconnect at once",
+    "All connections are cut; all clients reconnect as soon as nginx listens again.",
+    clients=STORM // 6,
+    rate=1.0,
+)
+async def storm(testbed: Testbed) -> None:
+    old_processes = testbed.deployment.processes()["nginx"]
+    testbed.process("nginx").kill()
+    await _ended(*old_processes)  # the workers go on listening until they end
+    await poll_until(lambda: _answers(testbed.deployment.paths.port))
+
+
+# --- Redis ------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def _without_redis(testbed: Testbed, number: signal.Signals) -> AsyncIterator[None]:
+    """End Redis by the signal `number`; start it after the block."""
     redis = testbed.deployment.redis
-    await asyncio.to_thread(redis.end, signal.SIGTERM)
-    await asyncio.sleep(OUTAGE)
+    await asyncio.to_thread(redis.end, number)
+    yield
     await asyncio.to_thread(redis.start)
-    return testbed.now()
 
 
-async def redis_restarted(testbed: Testbed) -> float:
-    redis = testbed.deployment.redis
-    await asyncio.to_thread(redis.end, signal.SIGTERM)
-    await asyncio.to_thread(redis.start)
-    return testbed.now()
+@fault(
+    "Redis stopped for 5 s", "SIGTERM, and a restart from the append-only file five seconds later."
+)
+async def redis_stopped(testbed: Testbed) -> None:
+    async with _without_redis(testbed, signal.SIGTERM):
+        await asyncio.sleep(OUTAGE)
 
 
-async def redis_killed(testbed: Testbed) -> float:
-    redis = testbed.deployment.redis
-    await asyncio.to_thread(redis.end, signal.SIGKILL)
-    await asyncio.to_thread(redis.start)
-    return testbed.now()
+@fault("Redis restarted", "SIGTERM, and a restart at once.")
+async def redis_restarted(testbed: Testbed) -> None:
+    async with _without_redis(testbed, signal.SIGTERM):
+        pass
 
 
-async def redis_lost(testbed: Testbed) -> float:
-    redis = testbed.deployment.redis
-    await asyncio.to_thread(redis.end, signal.SIGKILL)
-    shutil.rmtree(
-        testbed.deployment.paths.directory / "redis" / "appendonlydir", ignore_errors=True
-    )
-    (testbed.deployment.paths.directory / "redis" / "appendonly.aof").unlink(missing_ok=True)
-    await asyncio.to_thread(redis.start)
-    return testbed.now()
+@fault(
+    "Redis killed (SIGKILL)",
+    "The append-only file has all acknowledged events: Redis writes it before it answers.",
+    in_short=True,
+)
+async def redis_killed(testbed: Testbed) -> None:
+    async with _without_redis(testbed, signal.SIGKILL):
+        pass
 
 
-async def redis_flushed(testbed: Testbed) -> float:
+@fault(
+    "Redis killed, and its file lost",
+    "Redis restarts empty: every client receives a `reset` without a number.",
+    loses_events=True,
+)
+async def redis_lost(testbed: Testbed) -> None:
+    directory = testbed.deployment.paths.directory / "redis"
+    async with _without_redis(testbed, signal.SIGKILL):
+        shutil.rmtree(directory / "appendonlydir", ignore_errors=True)
+        (directory / "appendonly.aof").unlink(missing_ok=True)
+
+
+@fault(
+    "Redis flushed (FLUSHALL)",
+    "Like the previous fault, without an outage; the channel layer's groups are deleted too.",
+    loses_events=True,
+    in_short=True,
+)
+async def redis_flushed(testbed: Testbed) -> None:
     await asyncio.to_thread(testbed.deployment.redis.client.flushall)
-    return testbed.now()
 
 
-async def redis_paused(testbed: Testbed) -> float:
+@fault(
+    "Redis paused for 10 s (SIGSTOP)",
+    "Connections stay open without responses: publishes get 503, and may take effect later.",
+)
+async def redis_paused(testbed: Testbed) -> None:
     failed_before = testbed.publisher.failed
     testbed.deployment.redis.signal(signal.SIGSTOP)
     await asyncio.sleep(PAUSE)
     testbed.expect(testbed.publisher.failed > failed_before, "no publish failed")
     testbed.deployment.redis.signal(signal.SIGCONT)
-    return testbed.now()
 
 
-async def redis_full(testbed: Testbed) -> float:
+@fault(
+    "Redis's memory full for 5 s",
+    "`maxmemory` is set below the memory in use, with `noeviction`: publishes get 503.",
+)
+async def redis_full(testbed: Testbed) -> None:
     client = testbed.deployment.redis.client
     limit = str(client.config_get("maxmemory")["maxmemory"])
     client.config_set("maxmemory", "1mb")
@@ -162,9 +226,151 @@ async def redis_full(testbed: Testbed) -> float:
     testbed.notes.append(f"failed publishes: {failed}")
     testbed.expect(failed, "no publish failed")
     client.config_set("maxmemory", limit)
-    return testbed.now()
 
 
+@fault(
+    "Redis's master lost, its replica promoted",
+    "The replica is disconnected, four events are answered 201, and the master is killed "
+    "(SIGKILL). Three Sentinels promote the replica, which reuses the four numbers in another "
+    "epoch. Every client receives a `reset`; recovery counts from the promotion.",
+    replicated=True,
+    loses_events=True,
+)
+async def redis_failover(testbed: Testbed) -> float:
+    failover = testbed.failover
+    await asyncio.to_thread(failover.cut_off)
+    answered = testbed.publisher.answered
+    await until(lambda: testbed.publisher.answered >= answered + 4)
+    former = failover.master
+    promoted = await asyncio.to_thread(failover.kill_master)
+    await poll_until(lambda: asyncio.to_thread(failover.promoted, promoted))
+    ended = testbed.now()
+    failover.serve(former, promoted)
+    return ended
+
+
+@fault(
+    "Redis's replica promoted (SENTINEL FAILOVER)",
+    "The master stays alive, but accepts no writes without its replica "
+    "(`min-replicas-to-write 1`); recovery counts from the promotion.",
+    replicated=True,
+    resets=True,
+)
+async def redis_failover_planned(testbed: Testbed) -> None:
+    promoted = await asyncio.to_thread(testbed.failover.promote_replica)
+    await poll_until(lambda: asyncio.to_thread(testbed.failover.promoted, promoted))
+
+
+# --- A Redis Cluster --------------------------------------------------------------------------
+
+
+@fault(
+    "a master of the cluster lost, its replica promoted",
+    "Like the loss of Redis's master, in a Redis Cluster: the replica is disconnected, four "
+    "events are answered 201, and the master of the room's slot is killed (SIGKILL). Recovery "
+    "counts from the promotion.",
+    clustered=True,
+    loses_events=True,
+)
+async def cluster_master_killed(testbed: Testbed) -> float:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.cut_off, master)
+    answered = testbed.publisher.answered
+    await until(lambda: testbed.publisher.answered >= answered + 4)
+    await asyncio.to_thread(master.end, signal.SIGKILL)
+    replica.signal(signal.SIGCONT)
+    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
+    ended = testbed.now()
+    cluster.serve(master)
+    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
+    return ended
+
+
+@fault(
+    "a replica of the cluster promoted (CLUSTER FAILOVER)",
+    "The master of the room's slot agrees and becomes the replica; recovery counts from the "
+    "promotion.",
+    clustered=True,
+    resets=True,
+)
+async def cluster_failover(testbed: Testbed) -> None:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.replica_of, master)
+    await asyncio.to_thread(cluster.promote, replica)
+
+
+@fault(
+    "the room's slot moved to another master",
+    "Its keys are migrated one by one under the feed. Until all of them have moved, an append "
+    "gets TRYAGAIN, and a publish 503 if that takes long.",
+    clustered=True,
+)
+async def cluster_slot_moved(testbed: Testbed) -> None:
+    cluster, slot = testbed.cluster, testbed.slot
+    source = await asyncio.to_thread(cluster.master_of, slot)
+    target = await asyncio.to_thread(cluster.other_master, source)
+    keys = await asyncio.to_thread(cluster.move, slot, source, target)
+    testbed.expect(keys, "the slot had no keys")
+    testbed.notes.append(f"moved keys: {keys}")
+
+
+@fault(
+    "a master of the cluster paused (SIGSTOP)",
+    "Its replica is promoted; five seconds later it continues, and becomes the replica. "
+    "Recovery counts from the promotion.",
+    clustered=True,
+    resets=True,
+)
+async def cluster_node_paused(testbed: Testbed) -> float:
+    cluster = testbed.cluster
+    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
+    replica = await asyncio.to_thread(cluster.replica_of, master)
+    failed_before = testbed.publisher.failed
+    master.signal(signal.SIGSTOP)
+    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
+    ended = testbed.now()
+    await asyncio.sleep(OUTAGE)
+    master.signal(signal.SIGCONT)
+    testbed.expect(testbed.publisher.failed > failed_before, "no publish failed")
+    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
+    return ended
+
+
+# --- The database -----------------------------------------------------------------------------
+
+
+@fault(
+    "the database gone for 5 s, then locked for 10 s",
+    "Every client has a token, which is checked in the database for each request: publishes, "
+    "polls and new connections get 503; open connections stay.",
+    as_staff=True,
+)
+async def database_away(testbed: Testbed) -> None:
+    file = testbed.deployment.paths.directory / "db.sqlite3"
+    before = testbed.publisher.failed
+    with database.unavailable(file):
+        await asyncio.sleep(OUTAGE)
+    while_unavailable = testbed.publisher.failed - before
+    before = testbed.publisher.failed
+    await asyncio.to_thread(database.lock, file, PAUSE)
+    while_locked = testbed.publisher.failed - before
+    testbed.notes.append(
+        f"failed publishes while the database was gone: {while_unavailable}; "
+        f"while locked: {while_locked}"
+    )
+    testbed.expect(while_unavailable and while_locked, "no publish failed")
+
+
+# --- The channel layer ------------------------------------------------------------------------
+
+
+@fault(
+    "the channel layer overflows",
+    "It keeps lists of at most two messages per process; 300 events are published at once.",
+    env={"CHANNEL_LAYER": "redis", "LAYER_CAPACITY": "2"},
+)
 async def layer_overflows(testbed: Testbed) -> float:
     refills_before = await testbed.counters("realtime_hub_refills_total")
     received_before = await testbed.counters("realtime_hub_received_total")
@@ -181,97 +387,7 @@ async def layer_overflows(testbed: Testbed) -> float:
     return ended
 
 
-async def redis_failover(testbed: Testbed) -> float:
-    failover = testbed.failover
-    await asyncio.to_thread(failover.cut_off)
-    answered = testbed.publisher.answered
-    await until(lambda: testbed.publisher.answered >= answered + 4)
-    former = failover.master
-    promoted = await asyncio.to_thread(failover.kill_master)
-    await poll_until(lambda: asyncio.to_thread(failover.promoted, promoted))
-    ended = testbed.now()
-    failover.serve(former, promoted)
-    return ended
-
-
-async def redis_failover_planned(testbed: Testbed) -> float:
-    promoted = await asyncio.to_thread(testbed.failover.promote_replica)
-    await poll_until(lambda: asyncio.to_thread(testbed.failover.promoted, promoted))
-    return testbed.now()
-
-
-# --- A Redis Cluster ------------------------------------------------------------------------
-
-
-async def cluster_master_killed(testbed: Testbed) -> float:
-    cluster = testbed.cluster
-    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
-    replica = await asyncio.to_thread(cluster.cut_off, master)
-    answered = testbed.publisher.answered
-    await until(lambda: testbed.publisher.answered >= answered + 4)
-    await asyncio.to_thread(master.end, signal.SIGKILL)
-    replica.signal(signal.SIGCONT)
-    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
-    ended = testbed.now()
-    cluster.serve(master)
-    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
-    return ended
-
-
-async def cluster_failover(testbed: Testbed) -> float:
-    cluster = testbed.cluster
-    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
-    replica = await asyncio.to_thread(cluster.replica_of, master)
-    await asyncio.to_thread(cluster.promote, replica)
-    return testbed.now()
-
-
-async def cluster_slot_moved(testbed: Testbed) -> float:
-    cluster, slot = testbed.cluster, testbed.slot
-    source = await asyncio.to_thread(cluster.master_of, slot)
-    target = await asyncio.to_thread(cluster.other_master, source)
-    keys = await asyncio.to_thread(cluster.move, slot, source, target)
-    testbed.expect(keys, "the slot had no keys")
-    testbed.notes.append(f"moved keys: {keys}")
-    return testbed.now()
-
-
-async def cluster_node_paused(testbed: Testbed) -> float:
-    cluster = testbed.cluster
-    master = await asyncio.to_thread(cluster.master_of, testbed.slot)
-    replica = await asyncio.to_thread(cluster.replica_of, master)
-    failed_before = testbed.publisher.failed
-    master.signal(signal.SIGSTOP)
-    await poll_until(lambda: asyncio.to_thread(cluster.is_master, replica))
-    ended = testbed.now()
-    await asyncio.sleep(OUTAGE)
-    master.signal(signal.SIGCONT)
-    testbed.expect(testbed.publisher.failed > failed_before, "no publish failed")
-    await poll_until(lambda: asyncio.to_thread(cluster.follows, master, replica))
-    return ended
-
-
-# --- The database ---------------------------------------------------------------------------
-
-
-async def database_away(testbed: Testbed) -> float:
-    file = testbed.deployment.paths.directory / "db.sqlite3"
-    before = testbed.publisher.failed
-    with database.unavailable(file):
-        await asyncio.sleep(OUTAGE)
-    while_unavailable = testbed.publisher.failed - before
-    before = testbed.publisher.failed
-    await asyncio.to_thread(database.lock, file, PAUSE)
-    while_locked = testbed.publisher.failed - before
-    testbed.notes.append(
-        f"failed publishes while the database was gone: {while_unavailable}; "
-        f"while locked: {while_locked}"
-    )
-    testbed.expect(while_unavailable and while_locked, "no publish failed")
-    return testbed.now()
-
-
-# --- Clients --------------------------------------------------------------------------------
+# --- Clients ----------------------------------------------------------------------------------
 
 
 async def _expect_no_traffic(testbed: Testbed, seconds: float) -> None:
@@ -283,13 +399,23 @@ async def _expect_no_traffic(testbed: Testbed, seconds: float) -> None:
     testbed.expect(testbed.publisher.answered > published, "nothing was published during the stall")
 
 
-async def clients_stall(testbed: Testbed) -> float:
+@fault(
+    "clients stall for 10 s",
+    "Their connections stay open, but no bytes cross; then all bytes are delivered.",
+    tapped=True,
+)
+async def clients_stall(testbed: Testbed) -> None:
     testbed.tap.stall()
     await _expect_no_traffic(testbed, PAUSE)
     testbed.tap.resume()
-    return testbed.now()
 
 
+@fault(
+    "connections half-open",
+    "As when a NAT drops its entries: no bytes cross any more, and neither end gets an error. "
+    "A client reconnects after 45 s without data, three heartbeats; recovery counts from then.",
+    tapped=True,
+)
 async def clients_half_open(testbed: Testbed) -> float:
     start = testbed.now()
     testbed.tap.stall()
@@ -297,7 +423,14 @@ async def clients_half_open(testbed: Testbed) -> float:
     return start + SILENCE
 
 
-async def clients_fall_off(testbed: Testbed) -> float:
+@fault(
+    "clients fall behind the history",
+    f"They stall while 120 events are published to a history of {HISTORY}, and are then cut.",
+    env={"HISTORY_LENGTH": str(HISTORY)},
+    tapped=True,
+    resets=True,
+)
+async def clients_fall_off(testbed: Testbed) -> None:
     testbed.tap.stall()
     await testbed.publisher.burst(3 * HISTORY)
     await _expect_no_traffic(testbed, OUTAGE)
@@ -305,12 +438,16 @@ async def clients_fall_off(testbed: Testbed) -> float:
     # A resumed connection still delivers the bytes sent before the stall, so it may catch up.
     # Cut it: its client then resumes from a cursor that the history no longer has.
     testbed.tap.cut()
-    return testbed.now()
 
 
-# --- The worker, and the clock ---------------------------------------------------------------
+# --- The worker, and the clock ----------------------------------------------------------------
 
 
+@fault(
+    "the worker killed in a task",
+    "SIGKILL in the middle of a conversation of 20 lines; the next worker claims the task when "
+    "the lease of 15 s has expired.",
+)
 async def worker_killed(testbed: Testbed) -> float:
     url = await testbed.task(
         "conversation", room=testbed.publisher.room, lines=TASK_LINES, pause=0.2
@@ -339,6 +476,10 @@ async def worker_killed(testbed: Testbed) -> float:
     return ended
 
 
+@fault(
+    "the clock steps",
+    "For every Python process: an hour ahead, an hour behind, two days ahead, and back.",
+)
 async def clock_steps(testbed: Testbed) -> float:
     for seconds in (3_600.0, -3_600.0, 2 * 86_400.0, 0.0):
         testbed.step_clock(seconds)
@@ -349,182 +490,4 @@ async def clock_steps(testbed: Testbed) -> float:
     return ended
 
 
-FAULTS: tuple[Fault, ...] = (
-    Fault(
-        "server-killed",
-        "a server killed (SIGKILL)",
-        "Its clients reconnect to the other server through nginx; recovery counts from the kill.",
-        server_killed,
-        in_short=True,
-    ),
-    Fault(
-        "server-stopped",
-        "a server stopped (SIGTERM)",
-        "It ends its responses in order and is restarted; recovery counts from its end.",
-        server_stopped,
-    ),
-    Fault(
-        "nginx-reloaded",
-        "nginx reloaded (SIGHUP)",
-        "The old workers keep their connections for `worker_shutdown_timeout`, 10 s, and then "
-        "cut them; recovery counts from the end of the last.",
-        nginx_reloaded,
-    ),
-    Fault(
-        "storm",
-        f"nginx killed, and {STORM} clients reconnect at once",
-        "All connections are cut; all clients reconnect as soon as nginx listens again.",
-        nginx_killed,
-        clients=STORM // 6,
-        rate=1.0,
-    ),
-    Fault(
-        "redis-stopped",
-        "Redis stopped for 5 s",
-        "SIGTERM, and a restart from the append-only file five seconds later.",
-        redis_stopped,
-    ),
-    Fault("redis-restarted", "Redis restarted", "SIGTERM, and a restart at once.", redis_restarted),
-    Fault(
-        "redis-killed",
-        "Redis killed (SIGKILL)",
-        "The append-only file has all acknowledged events: Redis writes it before it answers.",
-        redis_killed,
-        in_short=True,
-    ),
-    Fault(
-        "redis-lost",
-        "Redis killed, and its file lost",
-        "Redis restarts empty: every client receives a `reset` without a number.",
-        redis_lost,
-        loses_events=True,
-    ),
-    Fault(
-        "redis-flushed",
-        "Redis flushed (FLUSHALL)",
-        "Like the previous fault, without an outage; the channel layer's groups are deleted too.",
-        redis_flushed,
-        loses_events=True,
-        in_short=True,
-    ),
-    Fault(
-        "redis-paused",
-        "Redis paused for 10 s (SIGSTOP)",
-        "Connections stay open without responses: publishes get 503, and may take effect later.",
-        redis_paused,
-    ),
-    Fault(
-        "redis-full",
-        "Redis's memory full for 5 s",
-        "`maxmemory` is set below the memory in use, with `noeviction`: publishes get 503.",
-        redis_full,
-    ),
-    Fault(
-        "redis-failover",
-        "Redis's master lost, its replica promoted",
-        "The replica is disconnected, four events are answered 201, and the master is killed "
-        "(SIGKILL). Three Sentinels promote the replica, which reuses the four numbers in another "
-        "epoch. Every client receives a `reset`; recovery counts from the promotion.",
-        redis_failover,
-        replicated=True,
-        loses_events=True,
-    ),
-    Fault(
-        "redis-failover-planned",
-        "Redis's replica promoted (SENTINEL FAILOVER)",
-        "The master stays alive, but accepts no writes without its replica "
-        "(`min-replicas-to-write 1`); recovery counts from the promotion.",
-        redis_failover_planned,
-        replicated=True,
-        resets=True,
-    ),
-    Fault(
-        "cluster-master-killed",
-        "a master of the cluster lost, its replica promoted",
-        "Like the loss of Redis's master, in a Redis Cluster: the replica is disconnected, four "
-        "events are answered 201, and the master of the room's slot is killed (SIGKILL). Recovery "
-        "counts from the promotion.",
-        cluster_master_killed,
-        clustered=True,
-        loses_events=True,
-    ),
-    Fault(
-        "cluster-failover",
-        "a replica of the cluster promoted (CLUSTER FAILOVER)",
-        "The master of the room's slot agrees and becomes the replica; recovery counts from the "
-        "promotion.",
-        cluster_failover,
-        clustered=True,
-        resets=True,
-    ),
-    Fault(
-        "cluster-slot-moved",
-        "the room's slot moved to another master",
-        "Its keys are migrated one by one under the feed. Until all of them have moved, an append "
-        "gets TRYAGAIN, and a publish 503 if that takes long.",
-        cluster_slot_moved,
-        clustered=True,
-    ),
-    Fault(
-        "cluster-node-paused",
-        "a master of the cluster paused (SIGSTOP)",
-        "Its replica is promoted; five seconds later it continues, and becomes the replica. "
-        "Recovery counts from the promotion.",
-        cluster_node_paused,
-        clustered=True,
-        resets=True,
-    ),
-    Fault(
-        "database-away",
-        "the database gone for 5 s, then locked for 10 s",
-        "Every client has a token, which is checked in the database for each request: publishes, "
-        "polls and new connections get 503; open connections stay.",
-        database_away,
-        as_staff=True,
-    ),
-    Fault(
-        "layer-overflows",
-        "the channel layer overflows",
-        "It keeps lists of at most two messages per process; 300 events are published at once.",
-        layer_overflows,
-        env={"CHANNEL_LAYER": "redis", "LAYER_CAPACITY": "2"},
-    ),
-    Fault(
-        "clients-stall",
-        "clients stall for 10 s",
-        "Their connections stay open, but no bytes cross; then all bytes are delivered.",
-        clients_stall,
-        tapped=True,
-    ),
-    Fault(
-        "clients-half-open",
-        "connections half-open",
-        "As when a NAT drops its entries: no bytes cross any more, and neither end gets an error. "
-        "A client reconnects after 45 s without data, three heartbeats; recovery counts from then.",
-        clients_half_open,
-        tapped=True,
-    ),
-    Fault(
-        "clients-fall-off",
-        "clients fall behind the history",
-        f"They stall while 120 events are published to a history of {HISTORY}, and are then cut.",
-        clients_fall_off,
-        env={"HISTORY_LENGTH": str(HISTORY)},
-        tapped=True,
-        resets=True,
-    ),
-    Fault(
-        "worker-killed",
-        "the worker killed in a task",
-        "SIGKILL in the middle of a conversation of 20 lines; the next worker claims the task when "
-        "the lease of 15 s has expired.",
-        worker_killed,
-    ),
-    Fault(
-        "clock-steps",
-        "the clock steps",
-        "For every Python process: an hour ahead, an hour behind, two days ahead, and back.",
-        clock_steps,
-    ),
-)
 BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -19,7 +19,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -35,8 +35,7 @@ from .clients import Follower, trust
 from .deployment import ROOT, START, STOP
 from .faults import Fault
 from .publisher import RetryingPublisher, current_cursor
-from .run import CALM, Outcome, account, history_after, is_recovered
-from .testbed import until
+from .run import Outcome, account, feed
 
 HOSTS = ("realtime-1", "realtime-2")
 PLACES = (0, 0, 1, 1, 1, 0)  # of the nodes: three masters, then their replicas
@@ -101,11 +100,9 @@ async def _feed(certificate: Path, clients: int, rate: float) -> list[Outcome]:
         ]
         followers = [follower for side in sides for follower in side]
         notes: list[str] = []
-        async with asyncio.TaskGroup() as group:
-            following = [group.create_task(follower.follow()) for follower in followers]
-            publishing = group.create_task(publisher.run())
-            await until(lambda: all(follower.arrivals for follower in followers))
-            await asyncio.sleep(CALM)
+        unproven: list[str] = []
+
+        async def cut_link() -> None:
             _run(*_in(0), "ip", "link", "set", LINK, "down")
             answered = publisher.answered
             await asyncio.sleep(CUT)
@@ -118,20 +115,13 @@ async def _feed(certificate: Path, clients: int, rate: float) -> list[Outcome]:
                 f"while the link was cut, the first host answered 201 to {answered} publishes, and "
                 f"the second {publish.status_code} to a publish and {poll.status_code} to a poll"
             )
+            if not answered:
+                unproven.append("the first host did not continue")
+            if publish.status_code != 503:
+                unproven.append("the second host accepted a publish")
             _run(*_in(0), "ip", "link", "set", LINK, "up")
-            ended = asyncio.get_running_loop().time()
-            await until(lambda: all(is_recovered(each, publisher, ended) for each in followers))
-            await asyncio.sleep(CALM)
-            publisher.stop()
-            await publishing
-            history = await history_after(http, room, since)
-            with suppress(TimeoutError):
-                await until(lambda: all(each.position == history.cursor for each in followers), 20)
-            for task in following:
-                task.cancel()
-    unproven = [] if answered else ["the first host did not continue"]
-    if publish.status_code != 503:
-        unproven.append("the second host accepted a publish")
+
+        history, ended = await feed(http, publisher, followers, since, cut_link)
     return [
         account(_fault(number), side, publisher, history, ended, notes, unproven)
         for number, side in enumerate(sides)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 
+from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.output.tables import Cell, Table, Tone
 from realtime_demo.comparison.output.terminal import render
 
@@ -25,6 +29,19 @@ COLUMNS = (
     "recovered, s",
     "then, ms",
 )
+
+
+def provenance(module: str) -> dict[str, Any]:
+    """Return the command that runs, the time and the machine, for the JSON of its figures."""
+    return {
+        "command": ["python", "-m", module, *sys.argv[1:]],
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "environment": environment(),
+    }
+
+
+def markdown_row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -51,10 +68,7 @@ def cells(row: Row) -> list[str]:
         str(row.clients),
         f"{row.sent:,}",
         f"{row.delivered:,}",
-        *(
-            str(count)
-            for count in (row.lost + row.altered, row.duplicated, row.out_of_order, row.resets)
-        ),
+        *map(str, (row.lost + row.altered, row.duplicated, row.out_of_order, row.resets)),
         "unknown" if row.uncounted else f"{row.missed:,}",
         f"{row.recovery:.1f}",
         f"{row.delay * 1000:.0f}",
@@ -86,19 +100,15 @@ def _overview(outcomes: Sequence[Outcome]) -> Iterator[str]:
             sum(getattr(row, name) for row in rows)
             for name in ("clients", "delivered", "lost", "duplicated", "out_of_order", "resets")
         ]
-        clients, delivered, *rest = sums
-        counts = " | ".join(f"{count:,}" for count in (clients, rows[0].sent, delivered, *rest))
-
-        yield (
-            f"| {outcome.fault.title} | {counts} | {outcome.recovery:.1f} s | "
-            f"{publishes(outcome)} |"
-        )
+        counts = [f"{count:,}" for count in (sums[0], rows[0].sent, *sums[1:])]
+        recovery = f"{outcome.recovery:.1f} s"
+        yield markdown_row(outcome.fault.title, *counts, recovery, publishes(outcome))
 
 
 def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield "| " + " | ".join(COLUMNS) + " |"
+    yield markdown_row(*COLUMNS)
     yield "|---|---|" + "--:|" * (len(COLUMNS) - 2)
     for outcome in outcomes:
         for number, row in enumerate(outcome.rows):
             title = outcome.fault.title if number == 0 else ""
-            yield f"| {title} | " + " | ".join(cells(row)) + " |"
+            yield markdown_row(title, *cells(row))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from realtime_demo.comparison.host import cpu_seconds
 
@@ -17,7 +17,6 @@ from .deployment import MIB
 
 REQUESTS = 5  # requests to each server for its number of tasks
 STEP = 0.2  # seconds between the samples of `sample_at_rest`
-_TASKS = re.compile(r"^realtime_tasks (\S+)$", re.MULTILINE)
 
 
 @dataclass
@@ -30,6 +29,12 @@ class ResourceSample:
     threads: float = 0.0
     cpu: float = 0.0  # seconds so far
     tasks: float | None = None
+
+
+def value_of(name: str, text: str) -> float:
+    """Return the sum of the samples of this name in the text of `/metrics`."""
+    families = text_string_to_metric_families(text)
+    return sum(each.value for family in families for each in family.samples if each.name == name)
 
 
 def sample_resources(at: float, processes: Sequence[psutil.Process]) -> ResourceSample:
@@ -65,8 +70,9 @@ async def sample_at_rest(
         for _ in range(REQUESTS):
             for name, url in metrics.items():
                 with contextlib.suppress(httpx.TransportError):
-                    if match := _TASKS.search((await http.get(url)).text):
-                        tasks, before = float(match[1]), least[name].tasks
+                    response = await http.get(url)
+                    if response.status_code == 200:
+                        tasks, before = value_of("realtime_tasks", response.text), least[name].tasks
                         least[name].tasks = tasks if before is None else min(tasks, before)
             await asyncio.sleep(STEP / 4)
     return least

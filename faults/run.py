@@ -8,7 +8,7 @@ import math
 import ssl
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -28,6 +28,8 @@ from .publisher import SENDER, RetryingPublisher, current_cursor
 from .testbed import BOUND, Testbed, until
 
 RECOVERY = 5.0  # seconds: the longest recovery that passes
+# Counts of a client's ledger that a row sums.
+COUNTS = ("delivered", "lost", "duplicated", "out_of_order", "resets", "missed", "uncounted")
 CALM = 2.0  # seconds of undisturbed feed on either side of the fault
 
 
@@ -153,22 +155,39 @@ async def run(
             for _ in range(fault.clients or clients)
         ]
         testbed.followers = followers
-        async with asyncio.TaskGroup() as group:
-            following = [group.create_task(follower.follow()) for follower in followers]
-            publishing = group.create_task(publisher.run())
-            await until(lambda: all(follower.arrivals for follower in followers))
-            await asyncio.sleep(calm)
-            ended = await fault.inject(testbed)
-            await until(lambda: all(is_recovered(each, publisher, ended) for each in followers))
-            await asyncio.sleep(calm)
-            publisher.stop()
-            await publishing
-            history = await history_after(http, room, since)
-            with contextlib.suppress(TimeoutError):
-                await until(lambda: all(each.position == history.cursor for each in followers), 20)
-            for task in following:
-                task.cancel()
+        history, ended = await feed(
+            http, publisher, followers, since, lambda: fault.inject(testbed), calm
+        )
     return account(fault, followers, publisher, history, ended, testbed.notes, testbed.unproven)
+
+
+async def feed(
+    http: httpx.AsyncClient,
+    publisher: RetryingPublisher,
+    followers: Sequence[Follower],
+    since: Cursor,
+    disturb: Callable[[], Awaitable[float | None]],
+    calm: float = CALM,
+) -> tuple[Batch, float]:
+    """Disturb the feed once; return its history, and the loop's time of the disturbance's end."""
+    async with asyncio.TaskGroup() as group:
+        following = [group.create_task(follower.follow()) for follower in followers]
+        publishing = group.create_task(publisher.run())
+        await until(lambda: all(follower.arrivals for follower in followers))
+        await asyncio.sleep(calm)
+        ended = await disturb() or asyncio.get_running_loop().time()
+        await until(
+            lambda: all(_recovery(each, publisher, ended) is not None for each in followers)
+        )
+        await asyncio.sleep(calm)
+        publisher.stop()
+        await publishing
+        history = await history_after(http, publisher.room, since)
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: all(each.position == history.cursor for each in followers), 20)
+        for task in following:
+            task.cancel()
+    return history, ended
 
 
 async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Batch:
@@ -180,10 +199,6 @@ async def history_after(http: httpx.AsyncClient, room: str, since: Cursor) -> Ba
                 if response.status_code == 200:
                     return batch_of(response.json())
             await asyncio.sleep(0.2)
-
-
-def is_recovered(follower: Follower, publisher: RetryingPublisher, ended: float) -> bool:
-    return _recovery(follower, publisher, ended) is not None
 
 
 def _recovery(follower: Follower, publisher: RetryingPublisher, ended: float) -> float | None:
@@ -231,17 +246,8 @@ def account(
         ledger = follower.ledger
         ledger.close(history.cursor)
         row.clients += 1
-        for count in (
-            "delivered",
-            "lost",
-            "duplicated",
-            "out_of_order",
-            "resets",
-            "missed",
-            "uncounted",
-        ):
-            total = getattr(row, count) + getattr(ledger, count)
-            setattr(row, count, total)
+        for count in COUNTS:
+            setattr(row, count, getattr(row, count) + getattr(ledger, count))
         row.altered += sum(
             event.id in events and events[event.id] != event for _, event in follower.arrivals
         )

@@ -33,7 +33,6 @@ import httpx
 from rich.console import Console
 
 from realtime_demo.command_line import at_least, output_file
-from realtime_demo.comparison.host import environment
 from realtime_demo.comparison.output.tables import Table
 from realtime_demo.comparison.output.terminal import render
 from realtime_demo.progress import progress
@@ -45,8 +44,10 @@ from .clients import Follower, trust
 from .deployment import ROOT, Deployment
 from .ledger import ClientLedger
 from .publisher import RetryingPublisher, current_cursor
+from .report import markdown_row, provenance
 from .resources import ResourceSample, sample_at_rest, sample_resources
-from .trend import BLOCK, Trend, trend
+from .trend import BLOCK, Trend
+from .trend import trend as fit
 
 INTERVAL = 10.0  # seconds between samples
 ROUNDS, ROUND = 20, 30.0  # rounds; minimum seconds of a round
@@ -64,15 +65,6 @@ ROOM = "soak"
 # Tolerated growth in an hour, as a share of the mean, and at least LEAST (memory in MiB).
 TOLERANCE = {"memory": 0.03, "descriptors": 0.05, "threads": 0.05, "tasks": 0.05}
 LEAST = {"memory": 1.0, "descriptors": 1.5, "threads": 1.5, "tasks": 1.5}
-
-
-@dataclass(frozen=True)
-class QuantityTrend:
-    """The trend of a quantity, with its minimum and maximum."""
-
-    trend: Trend
-    least: float
-    most: float
 
 
 @dataclass
@@ -196,17 +188,17 @@ class Soak:
         for name, sample in samples.items():
             self.at_rest.setdefault(name, []).append(sample)
 
-    def trends(self) -> dict[str, dict[str, QuantityTrend]]:
+    def trends(self) -> dict[str, dict[str, Trend]]:
         """Return the trend of each quantity, by part."""
-        trends: dict[str, dict[str, QuantityTrend]] = {}
+        trends: dict[str, dict[str, Trend]] = {}
         for name, samples in self.samples.items():
             for quantity in TOLERANCE:
                 series, since = self.at_rest.get(name, []), self.minutes * 15
                 if quantity == "memory":
                     series, since = samples, self.minutes * 30
                 settled = [sample for sample in series if sample.at >= since]
-                if quantity_trend := trend_of(quantity, settled):
-                    trends.setdefault(name, {})[quantity] = quantity_trend
+                if trend := trend_of(quantity, settled):
+                    trends.setdefault(name, {})[quantity] = trend
         return trends
 
     def cores(self) -> dict[str, float]:
@@ -220,9 +212,7 @@ class Soak:
     @property
     def holds(self) -> bool:
         """Whether events were delivered without errors, and no quantity grows."""
-        verdicts = [
-            quantity.trend.verdict for part in self.trends().values() for quantity in part.values()
-        ]
+        verdicts = [trend.verdict for part in self.trends().values() for trend in part.values()]
         errors = sum(self.totals[count] for count in ("lost", "duplicated", "out_of_order"))
         measured = self.totals["delivered"] and self.at_rest
         return bool(measured) and not errors and "grows" not in verdicts
@@ -238,22 +228,17 @@ class Soak:
             "cores": self.cores(),
             "trends": {
                 part: {
-                    name: {
-                        **vars(quantity.trend),
-                        "verdict": quantity.trend.verdict,
-                        "least": quantity.least,
-                        "most": quantity.most,
-                    }
-                    for name, quantity in quantities.items()
+                    name: {**vars(trend), "verdict": trend.verdict}
+                    for name, trend in trends.items()
                 }
-                for part, quantities in self.trends().items()
+                for part, trends in self.trends().items()
             },
             "at_rest": {part: [vars(sample) for sample in s] for part, s in self.at_rest.items()},
             "samples": {part: [vars(sample) for sample in s] for part, s in self.samples.items()},
         }
 
 
-def trend_of(quantity: str, samples: list[ResourceSample]) -> QuantityTrend | None:
+def trend_of(quantity: str, samples: list[ResourceSample]) -> Trend | None:
     """Return the trend of a quantity; None if it was not measured."""
     series = [
         (sample.at, float(value))
@@ -262,25 +247,24 @@ def trend_of(quantity: str, samples: list[ResourceSample]) -> QuantityTrend | No
     ]
     if not series:
         return None
-    values = [value for _, value in series]
-    tolerance = max(TOLERANCE[quantity] * sum(values) / len(values), LEAST[quantity])
+    mean = sum(value for _, value in series) / len(series)
+    tolerance = max(TOLERANCE[quantity] * mean, LEAST[quantity])
     block = BLOCK if quantity == "memory" else ROUND / 2  # one sample at rest in each round
-    return QuantityTrend(trend(series, tolerance, block), min(values), max(values))
+    return fit(series, tolerance, block)
 
 
 def rows(soak: Soak) -> list[list[str]]:
     """Return the table's rows, in the order of `HEADINGS`."""
     rows = []
-    for part, quantities in soak.trends().items():
-        for name, quantity in quantities.items():
-            trend = quantity.trend
+    for part, trends in soak.trends().items():
+        for name, trend in trends.items():
             unit, digits = (" MiB", 1) if name == "memory" else (" at rest", 0)
             rows.append(
                 [
                     part,
                     name,
                     f"{trend.mean:.1f}{unit}",
-                    f"{quantity.least:.{digits}f} … {quantity.most:.{digits}f}",
+                    f"{trend.least:.{digits}f} … {trend.most:.{digits}f}",
                     f"{trend.slope:+.2f} ± {trend.margin:.2f}",
                     f"± {trend.tolerance:.2f}",
                     trend.verdict,
@@ -307,8 +291,8 @@ def summary(soak: Soak) -> str:
 
 
 def markdown(soak: Soak) -> str:
-    lines = [summary(soak), "", "| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|--:|---|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows(soak)]
+    lines = [summary(soak), "", markdown_row(*HEADINGS), "|---|---|--:|--:|--:|--:|---|"]
+    lines += [markdown_row(*row) for row in rows(soak)]
     return "\n".join(lines) + "\n"
 
 
@@ -376,12 +360,7 @@ def main() -> int:
     show(soak, console)
     console.print(f"Tracebacks in the processes' output: {errors}.")
     if options.json:
-        document = {
-            "command": ["python", "-m", "faults.soak", *sys.argv[1:]],
-            "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "environment": environment(),
-            **soak.document(),
-        }
+        document = provenance("faults.soak") | soak.document()
         options.json.write_text(json.dumps(document) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(soak))

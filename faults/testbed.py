@@ -22,6 +22,7 @@ from .cluster import Cluster
 from .deployment import Deployment
 from .failover import Failover
 from .publisher import RetryingPublisher
+from .resources import value_of
 
 BOUND = 90.0  # seconds until `until` and `poll_until` raise `TimeoutError`
 
@@ -78,14 +79,11 @@ class Testbed:
 
     async def counters(self, name: str) -> float:
         """Return the sum of a counter over the servers."""
-        total = 0.0
         async with httpx.AsyncClient(base_url=self.deployment.metrics_url, timeout=10) as metrics:
-            for server in self.deployment.paths.names:
-                text = (await metrics.get(f"/{server}/metrics")).text
-                for line in text.splitlines():
-                    if line.startswith((f"{name} ", f"{name}{{")):
-                        total += float(line.rpartition(" ")[2])
-        return total
+            pages = [
+                await metrics.get(f"/{server}/metrics") for server in self.deployment.paths.names
+            ]
+        return sum(value_of(name, page.text) for page in pages)
 
     async def task(self, kind: str, **arguments: Any) -> str:
         """Start a task for the worker; return its URL."""

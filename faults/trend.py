@@ -17,6 +17,8 @@ Verdict = Literal["flat", "grows", "shrinks", "unknown"]
 class Trend:
     """A slope and the half-width `margin` of its 95 % interval, both per hour."""
 
+    least: float  # of the samples
+    most: float
     mean: float
     slope: float
     margin: float
@@ -46,8 +48,9 @@ def trend(samples: Sequence[tuple[float, float]], tolerance: float, block: float
         )
     ]
     values = [value for _, value in blocks]
+    extremes = min(value for _, value in samples), max(value for _, value in samples)
     if len(blocks) < 4:
-        return Trend(fmean(values), math.nan, math.inf, tolerance)
+        return Trend(*extremes, fmean(values), math.nan, math.inf, tolerance)
     hours = [at / 3600 for at, _ in blocks]
     slope, intercept = linear_regression(hours, values)
     freedom = len(blocks) - 2
@@ -57,4 +60,4 @@ def trend(samples: Sequence[tuple[float, float]], tolerance: float, block: float
     error = math.sqrt(residual / freedom / spread)
     z = 1.959964
     quantile = z + (z**3 + z) / (4 * freedom)
-    return Trend(fmean(values), slope, quantile * error, tolerance)
+    return Trend(*extremes, fmean(values), slope, quantile * error, tolerance)

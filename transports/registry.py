@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gettext import gettext
 from importlib import import_module
 from importlib.util import find_spec
@@ -127,6 +127,29 @@ def _additional() -> tuple[Technique, ...]:
     return tuple(techniques)
 
 
+_WEBSOCKET = Technique(
+    name="websocket",
+    label=_("WebSocket"),
+    path="/websocket/{room}/",
+    scheme="ws",
+    response_ends="never",
+    framing="messages",
+    source="websocket/source.js:WebSocketSource",
+    client=f"{WEBSOCKET}.client:events",
+    colour=("#CC79A7", "#B04F9A"),
+    around_event=_BATCH,
+    heartbeat=_BATCH,
+    caveats=(
+        Caveat(
+            _("Reconnecting and resuming are the application's own work."),
+            "https://websockets.spec.whatwg.org/#the-websocket-interface",
+        ),
+        Caveat(
+            _("Cookies travel across origins: the server has to check Origin."),
+            "https://www.rfc-editor.org/rfc/rfc6455#section-10.2",
+        ),
+    ),
+)
 OWN: tuple[Technique, ...] = (
     Technique(
         name="polling",
@@ -227,41 +250,13 @@ OWN: tuple[Technique, ...] = (
             ),
         ),
     ),
-    Technique(
-        name="websocket",
-        label=_("WebSocket"),
-        path="/websocket/{room}/",
-        scheme="ws",
-        response_ends="never",
-        framing="messages",
-        source="websocket/source.js:WebSocketSource",
-        client=f"{WEBSOCKET}.client:events",
-        colour=("#CC79A7", "#B04F9A"),
-        around_event=_BATCH,
-        heartbeat=_BATCH,
-        caveats=(
-            Caveat(
-                _("Reconnecting and resuming are the application's own work."),
-                "https://websockets.spec.whatwg.org/#the-websocket-interface",
-            ),
-            Caveat(
-                _("Cookies travel across origins: the server has to check Origin."),
-                "https://www.rfc-editor.org/rfc/rfc6455#section-10.2",
-            ),
-        ),
-    ),
-    Technique(
+    _WEBSOCKET,
+    replace(
+        _WEBSOCKET,
         name="websocket-sync",
         label=_("WebSocket, synchronous consumer"),
         path="/websocket/sync/{room}/",
-        scheme="ws",
-        response_ends="never",
-        framing="messages",
-        source="websocket/source.js:WebSocketSource",
         client=f"{WEBSOCKET}.client:sync_events",
-        colour=("#CC79A7", "#B04F9A"),
-        around_event=_BATCH,
-        heartbeat=_BATCH,
         caveats=(
             Caveat(
                 _("Synchronous consumers share one thread: one that is slow holds up all of them."),

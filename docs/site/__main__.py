@@ -15,8 +15,8 @@ from rich.console import Console
 
 from realtime_demo.progress import progress
 
-from .reference import ROOT
-from .slides import TEXTS, chapters, name_of_slides, write_slides
+from .reference import ROOT, translated
+from .slides import chapters, name_of_slides, write_slides
 from .sources import LANGUAGES, Language, name_on_site, write_sources
 
 SITE = ROOT / "build" / "site"
@@ -43,7 +43,7 @@ def build(language: Language, target: Path) -> int:
 def link_slides(source: Path, page: str, language: Language) -> None:
     """Add the link to a chapter's slides in HTML, since Sphinx does not know the slides."""
     title, _, rest = source.read_text().partition("\n")
-    link = f'<a href="{name_of_slides(page)}">{TEXTS[language]["slides"]}</a>'
+    link = f'<a href="{name_of_slides(page)}">{translated("Slides", language)}</a>'
     source.write_text(f"{title}\n\n{link} · {rest.lstrip()}")
 
 

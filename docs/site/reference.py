@@ -30,50 +30,17 @@ KINDS = {
     "_list": "list",
     "_origins": "list of origins",
 }
-TEXTS = {
-    "en": {
-        "settings": "Settings",
-        "settings introduction": "Each setting is an environment variable of the same name, read "
-        "by `realtime_demo/settings.py`, from which this page is made. Lists are separated by "
-        "commas; a server with an invalid value does not start, and prints a message.",
-        "setting": "Setting",
-        "kind": "Type",
-        "default": "Default",
-        "meaning": "Meaning",
-        "commands": "Commands",
-        "commands introduction": "This page is made from the parsers of the commands and from the "
-        "Makefile.",
-        "option": "Option",
-        "command": "Command",
-        "schemas": "JSON Schemas",
-        "schemas introduction": "Servers have these descriptions at `/openapi.json` (OpenAPI 3.1) "
-        "and `/asyncapi.json` (AsyncAPI 3.0), for generators of clients and documentation. "
-        "The tests compare them with the server's messages. [The wire contract](contract.md) "
-        "explains them.",
-        "socket": "Messages of a WebSocket",
-        "channel": "The WebSocket in AsyncAPI",
-    },
-    "ko": {
-        "settings": "설정",
-        "settings introduction": "설정은 모두 같은 이름의 환경 변수입니다. 이 페이지는 설정을 읽는 "
-        "`realtime_demo/settings.py`에서 만듭니다. 목록은 쉼표로 나눕니다. 값이 잘못되면 서버가 "
-        "메시지를 내고 시작하지 않습니다.",
-        "setting": "설정",
-        "kind": "형식",
-        "default": "기본값",
-        "meaning": "뜻",
-        "commands": "명령",
-        "commands introduction": "이 페이지는 명령의 파서와 Makefile에서 만듭니다.",
-        "option": "옵션",
-        "command": "명령",
-        "schemas": "JSON Schema",
-        "schemas introduction": "서버의 `/openapi.json`(OpenAPI 3.1)과 `/asyncapi.json`(AsyncAPI "
-        "3.0)에 있는 설명입니다. 클라이언트와 문서를 만드는 도구가 읽습니다. 테스트가 이 설명을 "
-        "서버의 메시지와 비교합니다. 뜻은 [전송 규약](contract.md)에 있습니다.",
-        "socket": "웹소켓의 메시지",
-        "channel": "AsyncAPI로 쓴 웹소켓",
-    },
-}
+SETTINGS_INTRODUCTION = (
+    "Each setting is an environment variable of the same name, read by "
+    "`realtime_demo/settings.py`, from which this page is made. Lists are separated by commas; "
+    "a server with an invalid value does not start, and prints a message."
+)
+COMMANDS_INTRODUCTION = "This page is made from the parsers of the commands and from the Makefile."
+SCHEMAS_INTRODUCTION = (
+    "Servers have these descriptions at `/openapi.json` (OpenAPI 3.1) and `/asyncapi.json` "
+    "(AsyncAPI 3.0), for generators of clients and documentation. The tests compare them with "
+    "the server's messages. [The wire contract](contract.md) explains them."
+)
 
 
 @dataclass(frozen=True)
@@ -152,20 +119,13 @@ def translated(text: str, language: str) -> str:
 
 def settings_page(language: str) -> str:
     """Return the Markdown page of the settings."""
-    text = TEXTS[language]
-    lines = [f"# {text['settings']}", "", text["settings introduction"]]
+    lines = _beginning(language, "Settings", SETTINGS_INTRODUCTION)
     section = ""
     for setting in settings():
         if setting.section != section:
             section = setting.section
-            columns = [text[name] for name in ("setting", "kind", "default", "meaning")]
-            lines += [
-                "",
-                f"## {translated(section, language)}",
-                "",
-                row(*columns),
-                "|---|---|---|---|",
-            ]
+            lines += ["", f"## {translated(section, language)}", ""]
+            lines += _table(language, "Setting", "Type", "Default", "Meaning")
         default = f"`{setting.default}`" if setting.default else ""
         meaning = translated(setting.meaning, language)
         if not meaning and hasattr(global_settings, setting.name):
@@ -173,6 +133,15 @@ def settings_page(language: str) -> str:
         kind = translated(setting.kind, language)
         lines.append(row(f"`{setting.name}`", kind, default, meaning))
     return "\n".join([*lines, ""])
+
+
+def _beginning(language: str, title: str, introduction: str) -> list[str]:
+    return [f"# {translated(title, language)}", "", translated(introduction, language)]
+
+
+def _table(language: str, *columns: str) -> list[str]:
+    """Return the head of a table."""
+    return [row(*(translated(column, language) for column in columns)), "|" + "---|" * len(columns)]
 
 
 def row(*cells: str) -> str:
@@ -208,9 +177,8 @@ def options(command: BaseCommand, name: str) -> Iterator[tuple[str, str]]:
 
 def commands_page(language: str) -> str:
     """Return the Markdown page of the commands."""
-    text = TEXTS[language]
-    lines = [f"# {text['commands']}", "", text["commands introduction"], ""]
-    lines += ["## make", "", row(text["command"], text["meaning"]), "|---|---|"]
+    lines = _beginning(language, "Commands", COMMANDS_INTRODUCTION)
+    lines += ["", "## make", "", *_table(language, "Command", "Meaning")]
     makefile = (ROOT / "Makefile").read_text()
     for target, meaning in re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE):
         lines.append(row(f"`make {target}`", translated(meaning, language)))
@@ -219,7 +187,7 @@ def commands_page(language: str) -> str:
             rows = list(options(command, name))  # translates the help, too
         lines += ["", f"## manage.py {name}", "", str(command.help)]
         if rows:
-            lines += ["", row(text["option"], text["meaning"]), "|---|---|"]
+            lines += ["", *_table(language, "Option", "Meaning")]
             lines += [
                 row(f"`{label}`", KOREAN.get(meaning, meaning) if language == "ko" else meaning)
                 for label, meaning in rows
@@ -229,17 +197,17 @@ def commands_page(language: str) -> str:
 
 def schemas_page(language: str) -> str:
     """Return the Markdown page of the schemas of the wire contract."""
-    text = TEXTS[language]
     schemas = json.loads((DESCRIPTIONS / "openapi.json").read_text())["components"]["schemas"]
     socket = json.loads((DESCRIPTIONS / "asyncapi.json").read_text())
-    lines = [f"# {text['schemas']}", "", text["schemas introduction"]]
+    lines = _beginning(language, "JSON Schemas", SCHEMAS_INTRODUCTION)
     for name in ("Event", "Batch", "Publish", "Problem"):
         lines += ["", f"## {name}", "", _json(schemas[name])]
-    lines += ["", f"## {text['socket']}", ""]
+    lines += ["", f"## {translated('Messages of a WebSocket', language)}", ""]
     for name, message in socket["components"]["messages"].items():
         lines += ["", f"### {name}", "", _json(message["payload"])]
-    channel = {name: socket[name] for name in ("channels", "operations")}
-    return "\n".join([*lines, "", f"## {text['channel']}", "", _json(channel), ""])
+    lines += ["", f"## {translated('The WebSocket in AsyncAPI', language)}", ""]
+    lines.append(_json({name: socket[name] for name in ("channels", "operations")}))
+    return "\n".join([*lines, ""])
 
 
 def _json(value: object) -> str:

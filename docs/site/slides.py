@@ -8,18 +8,12 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from .reference import translated
 from .sources import FENCE, LINK, Language, all_pages, name_on_site, source_of
 
 # The line of links below a chapter's title.
 NAVIGATION = re.compile(r"^\[(?:English|한국어)\]\(.*\n\n", re.MULTILINE)
-TEXTS = {
-    "en": {
-        "slides": "Slides",
-        "chapter": "The chapter",
-        "keys": "The arrow keys change the slide.",
-    },
-    "ko": {"slides": "슬라이드", "chapter": "이 장의 글", "keys": "화살표 키로 넘겨요."},
-}
+CHAPTER, KEYS = "The chapter", "The arrow keys change the slide."
 PAGE = """<!doctype html>
 <html lang="{language}">
 <head>
@@ -58,9 +52,9 @@ def slides_of(page: str, language: Language) -> str:
         part if part.startswith("```") else LINK.sub(_link, part) for part in FENCE.split(text)
     )
     title, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    texts = TEXTS[language]
     name = Path(name_on_site(page)).name
-    title += f"\n[{texts['chapter']}]({name}.html) · {texts['keys']}\n"
+    chapter, keys = (translated(text, language) for text in (CHAPTER, KEYS))
+    title += f"\n[{chapter}]({name}.html) · {keys}\n"
     parts = [title, *(f"## {section}" for section in sections)]
     markdown = MarkdownIt("commonmark").enable("table")
     return PAGE.format(

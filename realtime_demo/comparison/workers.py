@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable
 from gettext import gettext as _
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
+from realtime_demo.installation import PACKAGE, use_catalog
+
 STOP_TIMEOUT = 10.0  # seconds until a process that should end is killed
 HEADER = 8  # bytes of a message's length
 CONTEXT = multiprocessing.get_context("forkserver")

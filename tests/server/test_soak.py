@@ -47,9 +47,7 @@ async def test_a_descriptor_leak_is_detected(leak: int, verdict: str) -> None:
             metrics = {"server": f"{server.url}/metrics"}
             samples.append((await sample_at_rest(minute * 60, processes, metrics, 0))["server"])
     trends = {name: trend_of(name, samples) for name in ("descriptors", "threads", "tasks")}
-    verdicts = {
-        name: descriptors.trend.verdict for name, descriptors in trends.items() if descriptors
-    }
+    verdicts = {name: trend.verdict for name, trend in trends.items() if trend}
     assert verdicts == {"descriptors": verdict, "threads": "flat", "tasks": "flat"}
     if leak:
         descriptors = trends["descriptors"]

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.http import parse_cookie
 
 from transports.auth.permissions import check_room
@@ -95,12 +95,5 @@ def check_query(scope: Scope) -> None:
 
 async def look_up(query: Callable[[], Any]) -> Any:
     """Return the result of `query`, run in a thread. Raises its errors, and `TimeoutError`."""
-
-    def run_query() -> Any:
-        try:
-            return query()
-        finally:
-            close_old_connections()
-
     async with asyncio.timeout(DATABASE_TIMEOUT):
-        return await sync_to_async(run_query, thread_sensitive=False)()
+        return await database_sync_to_async(query, thread_sensitive=False)()

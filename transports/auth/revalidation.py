@@ -11,12 +11,14 @@ import contextvars
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
 from transports.auth.models import Token
 from transports.auth.permissions import check_room, is_open_to
@@ -32,14 +34,14 @@ logger = logging.getLogger(__name__)
 INTERVAL = 2.0  # seconds between sweeps; connections close within twice that after a change
 GRACE = 60.0  # seconds of a database outage after which users' connections close
 
-
 ActiveUsers = Mapping[str | UUID, Any]  # by session key or token id
 ClosedRooms = Mapping[tuple[str | UUID, str], Problem]  # by session key or token id, and room
 _NONE_CLOSED: ClosedRooms = {}
 
-
 UNCHECKED = unavailable("The user's rights could not be checked; try again.")
 FORBIDDEN = Problem(403, "room", "You may no longer enter this room.")
+
+_in_thread = partial(database_sync_to_async, thread_sensitive=False)
 
 
 class Credential(NamedTuple):
@@ -193,8 +195,8 @@ class Watch:
                 credentials = {connection.credential for connection in checked}
                 rooms = {(each.key, room) for each in checked for room in each.rooms}
                 try:
-                    active_users = await asyncio.to_thread(look_up, credentials)
-                    closed = await asyncio.to_thread(closed_rooms, rooms, active_users)
+                    active_users = await _in_thread(look_up)(credentials)
+                    closed = await _in_thread(closed_rooms)(rooms, active_users)
                     checked_at = time.monotonic()
                 # A short outage neither ends nor grants rights.
                 except DatabaseError as error:
@@ -225,18 +227,15 @@ def watch() -> Watch:
 def closed_rooms(rooms: set[tuple[str | UUID, str]], users: ActiveUsers) -> ClosedRooms:
     """Return a problem for each room that its user may no longer enter."""
     closed = {}
-    try:
-        for key, room in rooms:
-            try:
-                if key in users and not is_open_to(room, users[key]):
-                    closed[key, room] = FORBIDDEN
-            except DatabaseError:
-                raise
-            except Exception:  # of the function in `MAY_ENTER`
-                logger.exception("The permission to enter %s could not be re-checked", room)
-                closed[key, room] = UNCHECKED
-    finally:
-        close_old_connections()
+    for key, room in rooms:
+        try:
+            if key in users and not is_open_to(room, users[key]):
+                closed[key, room] = FORBIDDEN
+        except DatabaseError:
+            raise
+        except Exception:  # of the function in `MAY_ENTER`
+            logger.exception("The permission to enter %s could not be re-checked", room)
+            closed[key, room] = UNCHECKED
     return closed
 
 
@@ -246,17 +245,13 @@ def look_up(credentials: set[Credential]) -> dict[str | UUID, Any]:
     Runs at most three queries, regardless of the number of connections, if the sessions are in the
     database; other engines read each session.
     """
-    close_old_connections()
-    try:
-        keys = {credential.session for credential in credentials if credential.session}
-        ids = [credential.token.id for credential in credentials if credential.token]
-        sessions = read_sessions(keys) if keys else {}
-        tokens = Token.objects.in_bulk(ids) if ids else {}
-        user_ids: dict[str | UUID, Any] = {key: row.user_id for key, row in tokens.items()}
-        user_ids |= {key: user_id_in(data) for key, data in sessions.items()}
-        users = get_user_model()._default_manager.in_bulk(list(set(user_ids.values())))
-    finally:
-        close_old_connections()
+    keys = {credential.session for credential in credentials if credential.session}
+    ids = [credential.token.id for credential in credentials if credential.token]
+    sessions = read_sessions(keys) if keys else {}
+    tokens = Token.objects.in_bulk(ids) if ids else {}
+    user_ids: dict[str | UUID, Any] = {key: row.user_id for key, row in tokens.items()}
+    user_ids |= {key: user_id_in(data) for key, data in sessions.items()}
+    users = get_user_model()._default_manager.in_bulk(list(set(user_ids.values())))
     active_users = {}
     for key, user_id in user_ids.items():
         user = users.get(user_id)

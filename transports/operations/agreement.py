@@ -21,9 +21,10 @@ import time
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from channels.db import database_sync_to_async
 from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.utils import translation
 from django.utils.crypto import salted_hmac
 from django.utils.functional import Promise
@@ -140,7 +141,8 @@ class DatabaseRegister:
     async def exchange(self, process: str, report: Report) -> dict[str, Report]:
         try:
             async with asyncio.timeout(TIMEOUT):
-                reports = await asyncio.to_thread(_exchange_in_thread, process, report)
+                exchange = database_sync_to_async(_exchange, thread_sensitive=False)
+                reports = await exchange(process, report)
         except (DatabaseError, TimeoutError) as error:
             raise NotCompared(repr(error)) from error
         return {
@@ -153,17 +155,13 @@ class DatabaseRegister:
         """Leave the row, which expires: a process that stops does not wait for its database."""
 
 
-def _exchange_in_thread(process: str, report: Report) -> dict[str, Report]:
+def _exchange(process: str, report: Report) -> dict[str, Report]:
     rows = apps.get_model("access", "Process")._default_manager
-    close_old_connections()
-    try:
-        rows.update_or_create(id=process, defaults={"report": report})
-        reports = dict(rows.values_list("id", "report"))
-        now = report["expires"] - LEASE
-        expired = [key for key, other in reports.items() if other["expires"] < now]
-        rows.filter(id__in=expired).delete()
-    finally:
-        close_old_connections()
+    rows.update_or_create(id=process, defaults={"report": report})
+    reports = dict(rows.values_list("id", "report"))
+    now = report["expires"] - LEASE
+    expired = [key for key, other in reports.items() if other["expires"] < now]
+    rows.filter(id__in=expired).delete()
     return reports
 
 

@@ -114,9 +114,6 @@ class TechniqueCollector(Collector):
         "resets": ("resets", "Reset events sent to clients whose events were trimmed."),
     }
 
-    def describe(self) -> list[Metric]:
-        return []  # its own registry: no names to check for duplicates
-
     def collect(self) -> Iterator[Metric]:
         labels = ["technique"]
         text = "Requests in progress and open sockets."
@@ -144,9 +141,6 @@ class HubCollector(Collector):
         "refills": "Reads of the history to fill a gap.",
         "rejoins": "Times the channel layer was joined again.",
     }
-
-    def describe(self) -> list[Metric]:
-        return []  # no loop is running yet
 
     def collect(self) -> Iterator[Metric]:
         current = hub.current()

@@ -8,23 +8,13 @@ from django.http import HttpRequest, HttpResponse
 
 from transports.http.views import api_view, response
 
+# In OpenAPI 3.1 and AsyncAPI 3.0; the second refers to the schemas of the first.
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 SOCKET_DESCRIPTION = Path(__file__).with_name("asyncapi.json")
 
 
 @api_view("GET", "HEAD")
-async def description(request: HttpRequest) -> HttpResponse:
-    """Serve the description in OpenAPI 3.1."""
-    return _served(DESCRIPTION)
-
-
-@api_view("GET", "HEAD")
-async def socket_description(request: HttpRequest) -> HttpResponse:
-    """Serve the description in AsyncAPI 3.0, which refers to the schemas of the other one."""
-    return _served(SOCKET_DESCRIPTION)
-
-
-def _served(path: Path) -> HttpResponse:
-    # Pages of any origin may read it, such as a documentation browser.
+async def description(request: HttpRequest, body: bytes) -> HttpResponse:
+    """Serve a description. Pages of any origin may read it, such as a documentation browser."""
     headers = {"Access-Control-Allow-Origin": "*"}
-    return response(path.read_bytes(), 200, "application/json", headers)
+    return response(body, 200, "application/json", headers)

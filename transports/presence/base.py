@@ -25,16 +25,12 @@ class People(Protocol):
 
     async def hold(self, people: Iterable[Person]) -> list[Person]:
         """Register people for this process, for a lease; return those new to all processes."""
-        ...
 
     async def release(self, people: Iterable[Person]) -> list[Person]:
         """Remove people from this process; return those no longer in any process."""
-        ...
 
     async def report(self, connections: dict[str, int]) -> list[Person]:
         """Report this process's connection counts; return the people whose last process died."""
-        ...
 
     async def others(self) -> Everyone:
         """Return the connections of the other processes, and the people of all processes."""
-        ...

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from channels.db import database_sync_to_async
 from django.apps import apps
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, connection
 
 from transports import hub
 
@@ -72,7 +73,7 @@ class Directory:
     async def _refresh(self) -> None:
         try:
             async with asyncio.timeout(TIMEOUT):
-                listings = await asyncio.to_thread(_read_in_thread)
+                listings = await database_sync_to_async(read_table, thread_sensitive=False)()
         except (DatabaseError, TimeoutError) as error:  # keep the rows of the last read
             logger.warning("The table of rooms could not be read (%r).", error)
             return
@@ -92,14 +93,6 @@ def read_table() -> Listings:
         if room_model._meta.db_table in connection.introspection.table_names():
             raise
         return {}
-
-
-def _read_in_thread() -> Listings:
-    close_old_connections()
-    try:
-        return read_table()
-    finally:
-        close_old_connections()
 
 
 def _is_on_loop() -> bool:
