@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -124,6 +126,43 @@ def invalid_arguments(page: Path) -> Iterator[str]:
 )
 def test_what_a_page_names_exists(faults: Callable[[Path], Iterator[str]]) -> None:
     assert [fault for page in PAGES for fault in faults(page)] == []
+
+
+def options_by_module() -> dict[str, set[str]]:
+    """Return the options with which the pages and the Makefile run each module of the project."""
+    options: dict[str, set[str]] = {}
+    text = "\n".join(path.read_text() for path in [ROOT / "Makefile", *PAGES])
+    for name, arguments in re.findall(r"python -m ([a-z_.]*[a-z_])([^`\n]*)", text):
+        if (ROOT / name.partition(".")[0]).is_dir():
+            options.setdefault(name, set()).update(re.findall(r" (--[a-z-]+)", arguments))
+    return options
+
+
+MODULES = options_by_module()
+
+
+def test_documented_commands_are_found() -> None:
+    found = {name for page in PAGES for name, _ in commands_of(page)}
+    assert found >= {"advise", "compare", "demo", "doctor", "exercise", "notes", "token", *TOOLS}
+    assert MODULES.keys() >= {"faults.soak", "tests.server", "tests.tools.frames"}
+    assert MODULES["benchmarks"] >= {"--publish"}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_documented_module_starts(module: str) -> None:
+    """Run `--help`, or import the module: other tests cover its function."""
+    is_of_tests = module.startswith("tests.")
+    arguments = ["-c", f"import {module}"] if is_of_tests else ["-m", module, "--help"]
+    completed = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert is_of_tests or all(option in completed.stdout for option in MODULES[module])
 
 
 def outline(page: Path) -> list[str]:
