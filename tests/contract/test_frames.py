@@ -11,16 +11,14 @@ from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, frame
 from transports.registry import Technique
 
 from .conftest import one_history
-from .test_problems import SOCKETS
 
 pytestmark = one_history
 BODY_SIZE = 65_536
 
 
-@pytest.fixture(params=SOCKETS, ids=lambda technique: technique.name)
-def path(request: pytest.FixtureRequest, room: str) -> str:
-    technique: Technique = request.param
-    return technique.url_path(room)
+@pytest.fixture
+def path(socket_technique: Technique, room: str) -> str:
+    return socket_technique.url_path(room)
 
 
 async def joined(connection: RawConnection, path: str) -> None:

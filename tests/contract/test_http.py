@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from tests.support.raw import HANDSHAKE, RawConnection, check_raw_problem, headers_of
+from tests.support.techniques import BATCHES, STREAMS
 from transports.events import Event
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import Technique
 
 from .conftest import one_history
 from .feeds import publish
@@ -20,8 +21,6 @@ BODY_SIZE = 65_536
 CHUNK = b"%x\r\n%b\r\n" % (8_192, b"c" * 8_192)
 JSON = "Content-Type: application/json"
 HOST = b"Host: 127.0.0.1\r\n"
-STREAMS = [technique for technique in TECHNIQUES if technique.path.startswith("/streaming/")]
-BATCHES = [technique for technique in TECHNIQUES if technique.name in ("polling", "longpoll")]
 
 
 def target(technique: Technique, room: str) -> str:
@@ -30,7 +29,7 @@ def target(technique: Technique, room: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize("technique", BATCHES, ids=lambda t: t.name)
+@pytest.mark.parametrize("technique", BATCHES)
 async def test_batch_has_a_content_length_in_every_version(
     server_url: str, technique: Technique, room: str, version: str
 ) -> None:
@@ -43,7 +42,7 @@ async def test_batch_has_a_content_length_in_every_version(
             assert await connection.rest() == b""
 
 
-@pytest.mark.parametrize("technique", STREAMS, ids=lambda t: t.name)
+@pytest.mark.parametrize("technique", STREAMS)
 async def test_stream_is_chunked_in_http_1_1_and_raw_in_http_1_0(
     server_url: str, http: httpx.AsyncClient, technique: Technique, room: str
 ) -> None:
@@ -88,7 +87,7 @@ async def test_pipelined_requests_are_answered_in_order(
     assert received == events
 
 
-@pytest.mark.parametrize("technique", [*BATCHES, *STREAMS], ids=lambda t: t.name)
+@pytest.mark.parametrize("technique", [*BATCHES, *STREAMS])
 async def test_head_leaves_the_connection_for_the_next_request(
     server_url: str, technique: Technique, room: str
 ) -> None:

@@ -21,6 +21,8 @@ from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 from tests.support.redis_server import RedisServer
+from tests.support.sockets import close_of
+from tests.support.techniques import SOCKETS, WAITING
 from tests.support.waiting import BOUND, retry_after_stall_async, until_async
 from transports.auth import tokens
 from transports.client import BackOff, Rejected
@@ -29,15 +31,6 @@ from transports.registry import TECHNIQUES, Technique
 pytestmark = [pytest.mark.own_server]
 
 SOON = 5.0  # seconds within which a connection ends after its permission
-OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
-SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
-by_technique = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        yield accounts
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +59,8 @@ def staff_room(room: str) -> str:
 
 
 @pytest.fixture
-async def http(server: LiveServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-        yield client
+def server_url(server: LiveServer) -> str:
+    return server.url
 
 
 def events_of(technique: Technique, server: LiveServer, room: str, **options: Any) -> Any:
@@ -88,7 +80,6 @@ def check_401(response: httpx.Response) -> None:
 # --- Opening -----------------------------------------------------------------------------------
 
 
-@by_technique
 async def test_a_token_opens_a_staff_room(
     technique: Technique,
     server: LiveServer,
@@ -107,7 +98,6 @@ async def test_a_token_opens_a_staff_room(
         assert (await anext(events)).text == "hush"
 
 
-@by_technique
 async def test_a_session_opens_a_staff_room(
     technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
@@ -141,7 +131,6 @@ def forged(headers: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"{head}.{signature[:-1]}{'A' if signature[-1] != 'A' else 'B'}"}
 
 
-@by_technique
 async def test_invalid_tokens_are_rejected(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
@@ -178,7 +167,6 @@ async def test_a_deactivated_users_token_is_rejected(
     check_401(await http.get(f"/polling/{room}/", headers=headers))
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ["token", "access_token"])
 async def test_a_token_in_the_url_is_rejected(
     technique: Technique, name: str, server: LiveServer, http: httpx.AsyncClient, room: str
@@ -190,19 +178,16 @@ async def test_a_token_in_the_url_is_rejected(
         assert "URL" in response.json()["detail"]
     else:
         async with connect(server.ws_url + path) as socket:
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4400
-        assert "URL" in closed.value.rcvd.reason
+            closed = await close_of(socket)
+        assert closed.code == 4400
+        assert "URL" in closed.reason
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_a_token_is_accepted_as_a_subprotocol(
-    technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
+    socket_technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     token = accounts.token(staff)["Authorization"].removeprefix("Bearer ")
-    url = server.ws_url + technique.url_path(staff_room)
+    url = server.ws_url + socket_technique.url_path(staff_room)
     offered = [Subprotocol("realtime.v1"), Subprotocol(f"token.{token}")]
     async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
         assert socket.subprotocol == "realtime.v1"
@@ -211,10 +196,7 @@ async def test_a_token_is_accepted_as_a_subprotocol(
         offered = [Subprotocol("realtime.v1"), Subprotocol(invalid)]
         async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
             assert socket.subprotocol == "realtime.v1"
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4401
+            assert (await close_of(socket)).code == 4401
 
 
 # --- While open --------------------------------------------------------------------------------
@@ -311,7 +293,7 @@ async def followers(
     server: LiveServer, room: str, headers: dict[str, str]
 ) -> AsyncIterator[list[Follower]]:
     """Yield an open follower of each technique."""
-    clients = [Follower(technique, server, room, headers) for technique in OPEN]
+    clients = [Follower(technique, server, room, headers) for technique in WAITING]
     try:
         for follower in clients:
             await follower.opened()
@@ -556,11 +538,10 @@ async def test_a_change_can_be_retried_after_its_event_was_trimmed(
         assert (await edit(author, "k")).status_code == 409
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_an_author_edits_and_deletes_on_a_socket(
-    technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
+    socket_technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    headers, url = accounts.token(user), server.ws_url + technique.url_path(room)
+    headers, url = accounts.token(user), server.ws_url + socket_technique.url_path(room)
     async with asyncio.timeout(BOUND), connect(url, additional_headers=headers) as socket:
 
         async def send(**message: str) -> Any:
@@ -620,10 +601,7 @@ async def test_connections_per_address_are_limited(accounts: Accounts, room: str
             assert (await http.get(f"/polling/{room}/", headers=far)).status_code == 200
             url = f"{server.ws_url}/websocket/{room}/"
             async with connect(url, additional_headers=near) as socket:
-                with pytest.raises(ConnectionClosed) as closed:
-                    await socket.recv()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 4429
+                assert (await close_of(socket)).code == 4429
             for stream in streams:
                 await stream.__aexit__(None, None, None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -19,13 +18,6 @@ from transports.registry import TECHNIQUES, Technique
 pytestmark = [pytest.mark.own_server]
 
 
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        accounts.user("ada", is_staff=True)
-        yield accounts
-
-
 def check_problem(response: httpx.Response) -> None:
     assert response.status_code == 503, response.text
     assert response.headers["retry-after"] == "1"
@@ -34,6 +26,7 @@ def check_problem(response: httpx.Response) -> None:
 
 
 async def test_connections_survive_a_database_outage(accounts: Accounts, room: str) -> None:
+    accounts.user("ada", is_staff=True)
     token, session = accounts.token("ada"), accounts.session("ada")
     received: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
     room = f"staff-{room}"

@@ -18,8 +18,8 @@ import pytest
 
 from realtime_demo.demo.qr_code import svg_code, terminal_code
 from realtime_demo.management.commands import demo
-from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.demo import Demo
+from tests.support.live import SERVER_ENVIRONMENT
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND, until_async

@@ -93,7 +93,6 @@ def test_a_project_is_sixty_lines() -> None:
     assert sum(len(file.read_text().splitlines()) for file in files if file.is_file()) <= 60
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 async def test_each_technique_delivers_events(
     technique: Technique, minimal_url: str, room: str
 ) -> None:

@@ -12,15 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.contract.feeds import BOUND, cursor_of, publish
 from tests.support.live import LiveServer
 from tests.support.redis_server import RedisServer
+from tests.support.techniques import ENDLESS
 from tests.support.waiting import until
 from transports.events import Event
 from transports.registry import TECHNIQUES, Technique
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(180)]
 PAUSE = 10.0  # seconds
-STAY_OPEN = [
-    technique.name for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")
-]
+STAY_OPEN = [technique.name for technique in ENDLESS]
 
 
 async def opened_connections(http: httpx.AsyncClient) -> dict[str, float]:

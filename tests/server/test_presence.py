@@ -124,7 +124,6 @@ async def entry_of(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
     return next((entry for entry in rooms if entry["room"] == room), None)
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 async def test_a_named_client_is_announced_once(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:

@@ -38,7 +38,6 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 SERVERS = ("server-0", "server-1")
-THROUGH_HTTP = [technique for technique in TECHNIQUES if technique.scheme == "http"]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from transports import feed
 from transports.events import Draft, Event
 from transports.http import publish as publishing

@@ -14,34 +14,27 @@ import pytest
 from tests.contract.feeds import cursor_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
+from tests.support.techniques import WAITING
 from tests.support.waiting import until_async
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import Technique
 
 pytestmark = [pytest.mark.own_server]
 
 HIDDEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 ISSUED = re.compile(r'<pre id="issued-token">([^<]+)</pre>')
 SOON = 20.0  # seconds: less than a long poll waits
-OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        accounts.user("root", is_staff=True, is_superuser=True)
-        yield accounts
 
 
 @pytest.fixture(scope="module")
 def server(accounts: Accounts) -> Iterator[LiveServer]:
+    accounts.user("root", is_staff=True, is_superuser=True)
     with LiveServer(env={**accounts.env, "HEARTBEAT": "30"}) as server:
         yield server
 
 
 @pytest.fixture
-async def http(server: LiveServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-        yield client
+def server_url(server: LiveServer) -> str:
+    return server.url
 
 
 @pytest.fixture
@@ -94,7 +87,7 @@ async def test_an_invalid_name_is_rejected(admin: httpx.AsyncClient) -> None:
     assert "1 to 64 of the characters" in response.text
 
 
-@pytest.mark.parametrize("technique", OPEN, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", WAITING)
 async def test_a_room_that_becomes_staff_only_closes_to_others(
     technique: Technique,
     http: httpx.AsyncClient,

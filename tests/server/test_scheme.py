@@ -14,8 +14,7 @@ from websockets.typing import Origin
 
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.production import certificate
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.raw import RawConnection
 
 pytestmark = [pytest.mark.own_server]

@@ -14,8 +14,7 @@ from websockets.typing import Subprotocol
 
 from realtime_demo.asgi_servers import APPLICATION, command
 from realtime_demo.ports import free_port
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import SERVER, LiveServer
+from tests.support.live import SERVER, SERVER_ENVIRONMENT, LiveServer
 from tests.support.program import ROOT
 from tests.support.waiting import BOUND
 

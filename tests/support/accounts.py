@@ -12,9 +12,8 @@ from typing import Any, Self, TypeVar
 from django.conf import settings
 from django.db import connection
 
-from tests.conftest import SERVER_ENVIRONMENT
-
 from .database import default_database, migrated
+from .live import SERVER_ENVIRONMENT
 
 T = TypeVar("T")
 

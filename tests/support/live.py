@@ -17,6 +17,7 @@ from .program import PAUSE, Program
 from .waiting import BOUND
 
 SERVER = os.environ.get("SERVER", "uvicorn")
+SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 
 
 class LiveServer(Program):

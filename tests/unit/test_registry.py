@@ -27,7 +27,6 @@ def test_the_apps_have_the_same_files(app: str) -> None:
     assert app in settings.INSTALLED_APPS
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 def test_the_registry_names_existing_code(technique: Technique) -> None:
     module, _, name = technique.source.partition(":")
     path = finders.find(module)

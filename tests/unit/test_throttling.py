@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,6 @@ ANOTHER = "2001:db8:1:3::1"
 # IPv4 addresses on a dual-stack socket: similar only in notation.
 STRANGERS = ["::ffff:192.0.2.1", "::ffff:192.0.2.2"]
 WITHOUT_ADDRESS: list[Any] = [None, ["", 0]]
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        yield accounts
 
 
 @pytest.fixture(autouse=True)
