@@ -16,10 +16,9 @@ import psycopg
 
 from realtime_demo.ports import free_port
 
-from .redis_server import missing
+from .program import missing
 from .waiting import BOUND
 
-INSTALL = "apt-get install postgresql"
 USER = "realtime"
 
 
@@ -28,7 +27,7 @@ def executable(name: str) -> str:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name)
     path = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, debian[::-1])]))
     if path is None:
-        missing("PostgreSQL", INSTALL)
+        missing("PostgreSQL is missing; to install it: apt-get install postgresql")
     return str(path)
 
 

