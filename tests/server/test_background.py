@@ -26,7 +26,7 @@ from background.work import LINES, WORK, Job
 from tests.contract.feeds import collect, cursor_of
 from tests.support.database import migrated
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
+from tests.support.program import ROOT, Program
 from tests.support.redis_server import RedisServer
 from tests.support.task_functions import character, wait_for
 from tests.support.waiting import BOUND, until
@@ -121,31 +121,20 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
-class Worker:
-    """A process of `manage.py runworker background-tasks`, until killed or the block ends.
+class Worker(Program):
+    """A process of `manage.py runworker background-tasks`, while the block lasts or until killed.
 
     A traceback in its output fails the test, except in an `outage`.
     """
 
     def __init__(self, env: dict[str, str], *, outage: bool = False) -> None:
-        self.outage = outage
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "runworker", "background-tasks"],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        command = [sys.executable, "manage.py", "runworker", "background-tasks"]
+        number = signal.SIGTERM
+        super().__init__(command, None, env, signal_number=number, stop=BOUND, spotless=not outage)
+        self.exit_codes = (0,)
 
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        output, _none = self.process.communicate(timeout=BOUND)
-        assert self.process.returncode in (0, -signal.SIGKILL), output.decode()
-        assert self.outage or b"Traceback" not in output, output.decode()
+    def wait_until_ready(self) -> None:
+        """Return at once: tasks wait for a worker."""
 
 
 async def start_task(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
