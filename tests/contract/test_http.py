@@ -1,4 +1,7 @@
-"""Versions of HTTP, connections and bodies, as bytes on the wire."""
+"""Versions of HTTP, connections and bodies, as bytes on the wire.
+
+tests/server/test_conformance.py has the cases of the standards that any server must pass.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +31,6 @@ def target(technique: Technique, room: str) -> str:
     return technique.url_path(room) + wait
 
 
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize("technique", BATCHES)
-async def test_batch_has_a_content_length_in_every_version(
-    server_url: str, technique: Technique, room: str, version: str
-) -> None:
-    async with await RawConnection.open(server_url) as connection:
-        connection.request(target(technique, room), version=version)
-        status, headers, body = await connection.response()
-        assert (status, json.loads(body)["events"]) == (200, [])
-        assert "transfer-encoding" not in headers
-        if version == "1.0":
-            assert await connection.rest() == b""
-
-
 @pytest.mark.parametrize("technique", STREAMS)
 async def test_stream_is_chunked_in_http_1_1_and_raw_in_http_1_0(
     server_url: str, http: httpx.AsyncClient, technique: Technique, room: str
@@ -60,14 +49,6 @@ async def test_stream_is_chunked_in_http_1_1_and_raw_in_http_1_0(
                 preamble = await connection.until(event.encoded)
                 assert preamble.splitlines()[0] == preamble.split(b"\n")[0], "no chunk size"
                 assert not preamble[:1].isdigit()
-
-
-async def test_connection_is_reused(server_url: str, room: str) -> None:
-    async with await RawConnection.open(server_url) as connection:
-        for path in (f"/polling/{room}/", "/polling/UPPER/", "/healthz", f"/polling/{room}/"):
-            connection.request(path)
-            status, _, _ = await connection.response()
-            assert status == (404 if "UPPER" in path else 200)
 
 
 async def test_pipelined_requests_are_answered_in_order(
@@ -154,27 +135,6 @@ async def test_client_sending_a_rejected_body_reads_the_problem(
         check_raw_problem(await connection.response(), 413)
 
 
-MALFORMED = [
-    b"nonsense\r\n\r\n",
-    b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-    b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-    b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-]
-
-
-@pytest.mark.parametrize("request_", MALFORMED, ids=lambda data: repr(data[:40]))
-async def test_malformed_request_is_rejected(server_url: str, request_: bytes) -> None:
-    """The response is 400, or the connection closes (RFC 9112 §2.2, §6.3)."""
-    async with await RawConnection.open(server_url) as connection:
-        connection.send(request_)
-        try:
-            response = await connection.rest()
-        except ConnectionError:
-            return
-        assert response == b"" or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
-
-
 @pytest.mark.own_server
 @pytest.mark.parametrize("target", ["/polling/{room}/", "/healthz", "/", "/missing"])
 @pytest.mark.parametrize(
@@ -227,13 +187,6 @@ async def test_a_target_that_is_too_long_gets_414(server_url: str) -> None:
     async with await RawConnection.open(server_url) as connection:
         connection.request(f"/{'x' * 70_000}")
         assert (await connection.head())[0].split()[1] in ("404", "414", "431")
-
-
-async def test_options_of_the_whole_server_gets_200(server_url: str) -> None:
-    """RFC 9110 §9.3.7."""
-    async with await RawConnection.open(server_url) as connection:
-        connection.request("*", method="OPTIONS")
-        assert (await connection.response())[::2] == (200, b"")
 
 
 @pytest.mark.parametrize(

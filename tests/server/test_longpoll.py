@@ -12,7 +12,6 @@ import pytest
 from longpoll import endpoints
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
-from transports.http.problems import Problem
 from transports.http.request import Request
 
 
@@ -62,13 +61,3 @@ def test_wait_has_a_default_and_a_cap(query: str, seconds: float) -> None:
     }
     wait = Request(scope).seconds("wait", endpoints.POLL_TIMEOUT, endpoints.LONGEST_POLL_TIMEOUT)
     assert wait == seconds
-    with pytest.raises(Problem):
-        Request({**scope, "query_string": b"wait=-0.1"}).seconds("wait", 25, 55)
-
-
-@pytest.mark.parametrize("text", ["nan", "inf", "1_0", "-1", "0x1", "\u0663", "1 s", "."])
-def test_invalid_waits_are_rejected(text: str) -> None:
-    request = object.__new__(Request)
-    request.query = {"wait": text}
-    with pytest.raises(Problem):
-        request.seconds("wait", 25, 55)
