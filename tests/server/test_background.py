@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from background.work import LINES, WORK, Job
 from tests.contract.feeds import collect, cursor_of
 from tests.support.database import migrated
 from tests.support.live import LiveServer
-from tests.support.program import ROOT, Program
+from tests.support.program import Program, run_python
 from tests.support.redis_server import RedisServer
 from tests.support.task_functions import character, wait_for
 from tests.support.waiting import BOUND, until
@@ -381,14 +380,8 @@ def test_functions_of_djangos_tasks_run_once(
     env |= {"REDIS_PREFIX": uuid.uuid4().hex, "TASK_SWEEP": "600"}  # only wake-ups start them
     script = ENQUEUE.format(room=room, bound=BOUND, tasks=TASKS // 4)
     with Worker(env, outage=True), Worker(env, outage=True):  # `fail` leaves a traceback
-        completed = subprocess.run(
-            [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-        )
-    assert completed.returncode == 0, completed.stderr
+        arguments = ["manage.py", "shell", "-v", "0", "-c", script]
+        completed = run_python(*arguments, env=env, seconds=2 * BOUND)
     sums, identity, deleted, texts, *outcomes = json.loads(completed.stdout)
     attempts, error, has_traceback, are_enqueued, are_signalled, claims, exist = outcomes
     assert sums == [{"sum": 3, "users": 0}] * (TASKS // 4)

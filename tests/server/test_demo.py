@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 from realtime_demo.demo.qr_code import svg_code, terminal_code
 from realtime_demo.management.commands import demo
 from tests.support.demo import Demo
-from tests.support.program import ROOT
+from tests.support.program import run_python
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND, until_async
 
@@ -38,15 +36,9 @@ def test_the_demo_publishes_and_ctrl_c_ends_it(tmp_path: Path) -> None:
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         port = occupant.getsockname()[1]
-        completed = subprocess.run(
-            [*Demo(tmp_path).command, "--port", str(port)],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_PATH": str(tmp_path / "db.sqlite3")},
-            capture_output=True,
-            text=True,
-            timeout=BOUND,
-        )
-    assert completed.returncode != 0
+        arguments = ["manage.py", "demo", "--no-browser", "--port", str(port)]
+        environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3")}
+        completed = run_python(*arguments, env=environment, exit_code=1)
     assert f"make demo PORT={port + 1}" in completed.stderr
     assert "in use" in completed.stderr
     assert "Traceback" not in completed.stderr

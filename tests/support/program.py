@@ -8,6 +8,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ import httpx
 import pytest
 
 from realtime_demo.production import programs
+
+from .waiting import BOUND
 
 ROOT = Path(__file__).resolve().parents[2]
 PAUSE = 0.02  # seconds between two checks
@@ -45,6 +48,36 @@ def need(command: str, package: str) -> str:
     if path is None:
         missing(f"{command} is missing; to install it: apt-get install {package}")
     return path
+
+
+def run_python(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+    exit_code: int | None = 0,
+    seconds: float = BOUND,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python, with `env` added to this process's environment.
+
+    It must end with `exit_code`; None allows any.
+    """
+    completed = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    assert exit_code in (None, completed.returncode), completed.stdout + completed.stderr
+    return completed
+
+
+def tracked_files(*patterns: str) -> list[str]:
+    """Return the names of the files in the repository that match one of the patterns."""
+    command = ["git", "ls-files", "--", *patterns]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return listing.stdout.splitlines()
 
 
 class Program:

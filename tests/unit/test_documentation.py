@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,11 +15,9 @@ from benchmarks import cli as benchmarks
 from conformance import cli as conformance
 from faults import cli as faults
 from faults import soak
-from tests.support.program import ROOT
+from tests.support.program import ROOT, run_python, tracked_files
 
-FILES = subprocess.run(
-    ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
-).stdout.splitlines()
+FILES = tracked_files()
 PAGES = [ROOT / name for name in FILES if name.endswith(".md")]
 GENERATED = ("build/", "docs/measurements/", "exercises/")
 
@@ -149,20 +144,13 @@ def test_documented_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_documented_module_starts(module: str) -> None:
+def test_a_documented_module_starts(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run `--help`, or import the module: other tests cover its function."""
     is_of_tests = module.startswith("tests.")
     arguments = ["-c", f"import {module}"] if is_of_tests else ["-m", module, "--help"]
-    completed = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert completed.returncode == 0, completed.stderr
-    assert is_of_tests or all(option in completed.stdout for option in MODULES[module])
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    printed = run_python(*arguments).stdout
+    assert is_of_tests or all(option in printed for option in MODULES[module])
 
 
 def outline(page: Path) -> list[str]:
