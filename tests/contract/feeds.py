@@ -74,6 +74,14 @@ async def settled(
     return received
 
 
+async def entry_of(
+    http: httpx.AsyncClient, room: str, headers: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """Return the room's entry in the list of rooms, which may be a second old, or None."""
+    rooms: list[dict[str, Any]] = (await http.get("/rooms/", headers=headers)).json()["rooms"]
+    return next((entry for entry in rooms if entry["room"] == room), None)
+
+
 async def cursor_of(http: httpx.AsyncClient, room: str) -> str:
     """Return the present cursor of the room."""
     response = await http.get(f"/polling/{room}/")

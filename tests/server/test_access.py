@@ -17,13 +17,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.contract.feeds import entry_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 from tests.support.redis_server import RedisServer
 from tests.support.sockets import close_of
 from tests.support.techniques import SOCKETS, WAITING
-from tests.support.waiting import BOUND, retry_after_stall_async, until_async
+from tests.support.waiting import BOUND, repeated_after_a_stall, until_async
 from transports.auth import tokens
 from transports.client import BackOff, Rejected
 from transports.registry import TECHNIQUES, Technique
@@ -80,38 +81,25 @@ def check_401(response: httpx.Response) -> None:
 # --- Opening -----------------------------------------------------------------------------------
 
 
-async def test_a_token_opens_a_staff_room(
+@pytest.mark.parametrize("means", ["token", "session"])
+async def test_a_token_or_a_session_opens_a_staff_room(
     technique: Technique,
+    means: str,
     server: LiveServer,
     accounts: Accounts,
     staff: str,
     staff_room: str,
     http: httpx.AsyncClient,
 ) -> None:
-    headers = accounts.token(staff)
+    headers = getattr(accounts, means)(staff)
     response = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
     assert (response.status_code, response.json()["sender"]) == (201, staff)
     async with (
         asyncio.timeout(BOUND),
         aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
     ):
-        assert (await anext(events)).text == "hush"
-
-
-async def test_a_session_opens_a_staff_room(
-    technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
-) -> None:
-    headers = accounts.session(staff)
-    async with httpx.AsyncClient(base_url=server.url) as http:
-        response = await http.post(
-            f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers
-        )
-        assert response.status_code == 201
-    async with (
-        asyncio.timeout(BOUND),
-        aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
-    ):
-        assert (await anext(events)).sender == staff
+        event = await anext(events)
+        assert (event.sender, event.text) == (staff, "hush")
 
 
 async def rejection_of(
@@ -305,30 +293,27 @@ async def followers(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+@repeated_after_a_stall(0.5)
 async def test_connections_end_with_their_permission(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
     means, status, end = ENDINGS[ending]
-
-    async def all_end_soon() -> None:
-        accounts.user(staff, is_staff=True, is_active=True)
-        headers = getattr(accounts, means)(staff)
-        async with (
-            followers(server, staff_room, headers) as inside,
-            followers(server, room, headers) as elsewhere,
-            followers(server, room, {}) as anonymous,
-        ):
-            started = time.monotonic()
-            end(accounts, staff, headers)
-            # A demoted user loses only the connections to staff rooms.
-            for follower in [*inside, *(elsewhere if status == 401 else [])]:
-                assert await follower.ended() == status_of(follower.technique, status)
-            assert time.monotonic() - started < SOON
-            # That sweep has not ended the others.
-            assert not any(follower.task.done() for follower in anonymous)
-            assert status == 401 or not any(follower.task.done() for follower in elsewhere)
-
-    await retry_after_stall_async(0.5, all_end_soon)
+    accounts.user(staff, is_staff=True, is_active=True)
+    headers = getattr(accounts, means)(staff)
+    async with (
+        followers(server, staff_room, headers) as inside,
+        followers(server, room, headers) as elsewhere,
+        followers(server, room, {}) as anonymous,
+    ):
+        started = time.monotonic()
+        end(accounts, staff, headers)
+        # A demoted user loses only the connections to staff rooms.
+        for follower in [*inside, *(elsewhere if status == 401 else [])]:
+            assert await follower.ended() == status_of(follower.technique, status)
+        assert time.monotonic() - started < SOON
+        # That sweep has not ended the others.
+        assert not any(follower.task.done() for follower in anonymous)
+        assert status == 401 or not any(follower.task.done() for follower in elsewhere)
 
 
 async def test_an_unsent_response_becomes_401_after_revocation(
@@ -369,16 +354,14 @@ async def test_an_unsent_response_becomes_401_after_revocation(
     assert statuses == [200] * sent + [401] * (requests - sent)
 
 
+@repeated_after_a_stall(0.5)
 async def test_an_expired_token_ends_open_connections(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    async def all_end() -> None:
-        headers = accounts.token(user, timedelta(seconds=3))
-        async with followers(server, room, headers) as inside:
-            for follower in inside:
-                assert await follower.ended() == status_of(follower.technique, 401)
-
-    await retry_after_stall_async(0.5, all_end)  # all are open before the token expires
+    headers = accounts.token(user, timedelta(seconds=3))
+    async with followers(server, room, headers) as inside:  # all before the token expires
+        for follower in inside:
+            assert await follower.ended() == status_of(follower.technique, 401)
 
 
 async def test_clients_stop_after_revocation(
@@ -569,15 +552,12 @@ async def test_a_user_is_present_under_their_own_name(
         events = (await http.get(path, headers=headers)).json()["events"]
         assert [(event["type"], event["sender"]) for event in events] == [("join", staff)]
 
-        async def people(headers: dict[str, str]) -> dict[str, list[str]]:
-            rooms = (await http.get("/rooms/", headers=headers)).json()["rooms"]
-            return {room["room"]: room["people"] for room in rooms}
-
         async def is_listed() -> bool:
-            return (await people(headers)).get(staff_room) == [staff]
+            entry = await entry_of(http, staff_room, headers)
+            return entry is not None and entry["people"] == [staff]
 
         await until_async(is_listed)
-        assert staff_room not in await people({})
+        assert await entry_of(http, staff_room) is None
 
 
 # --- Limits ------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from longpoll import endpoints
+from tests.contract.feeds import entry_of
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
+from tests.support.waiting import until_async
 from transports.http.request import Request
 
 
@@ -21,8 +23,7 @@ async def test_long_poll_waits_then_responds_with_a_length(
     url = memory_live_server.url
     async with await RawConnection.open(url) as connection, httpx.AsyncClient(base_url=url) as http:
         poll = asyncio.create_task(connection.get(f"/longpoll/{room}/?wait=50"))
-        while not (await http.get("/healthz")).json()["users"]:
-            pass
+        await until_async(lambda: entry_of(http, room))
         assert not poll.done(), "no byte before there is an event"
         await http.post(f"/publish/{room}/", json={"sender": "ada", "text": "now"})
         headers = headers_of(await poll)

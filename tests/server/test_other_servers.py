@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from realtime_demo.asgi_servers import SERVERS
-from tests.contract.feeds import BOUND, events_of, publish
+from tests.contract.feeds import BOUND, entry_of, events_of, publish
 from tests.contract.test_disconnect import until
 from tests.contract.test_problems import (
     test_a_rejected_handshake_closes_with_a_reason,
@@ -119,8 +119,8 @@ async def until_people(server: LiveServer, room: str, people: list[str]) -> None
     async with httpx.AsyncClient(base_url=server.url) as http:
 
         async def are_listed() -> bool:
-            entries = (await http.get("/rooms/")).json()["rooms"]
-            return (room, people) in [(entry["room"], entry["people"]) for entry in entries]
+            entry = await entry_of(http, room)
+            return entry is not None and entry["people"] == people
 
         await until_async(are_listed)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.feeds import cursor_of
+from tests.contract.feeds import cursor_of, entry_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.techniques import WAITING
@@ -57,11 +57,6 @@ async def submit(admin: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Re
 # --- Rooms -------------------------------------------------------------------------------------
 
 
-async def listed(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
-    rooms = (await http.get("/rooms/")).json()["rooms"]
-    return next((each for each in rooms if each["room"] == room), None)
-
-
 async def test_staff_make_a_room_with_a_title(
     admin: httpx.AsyncClient, http: httpx.AsyncClient, room: str
 ) -> None:
@@ -69,7 +64,7 @@ async def test_staff_make_a_room_with_a_title(
     assert response.status_code == 302, response.text
 
     async def has_title() -> bool:
-        return await listed(http, room) == {
+        return await entry_of(http, room) == {
             "room": room,
             "title": "차 마시는 방",
             "connections": 0,
@@ -110,7 +105,7 @@ async def test_a_room_that_becomes_staff_only_closes_to_others(
         return 0
 
     async def is_connected() -> bool:
-        listing = await listed(http, room)
+        listing = await entry_of(http, room)
         return listing is not None and listing["connections"] > 0
 
     following = asyncio.create_task(follow())
@@ -120,7 +115,7 @@ async def test_a_room_that_becomes_staff_only_closes_to_others(
         assert await following == 403
     document = {"sender": "ada", "text": "hi"}
     assert (await http.post(f"/publish/{room}/", json=document)).status_code == 403
-    assert await listed(http, room) is None
+    assert await entry_of(http, room) is None
     staff = accounts.token("root")
     assert (await http.get(f"/polling/{room}/", headers=staff)).status_code == 200
 
