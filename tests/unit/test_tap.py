@@ -18,7 +18,7 @@ from realtime_demo.tap.counters import Counts
 from realtime_demo.tap.network import Link, Network, Schedule
 from realtime_demo.tap.proxy import Tap
 from tests.support.raw_server import Handler, serving
-from tests.support.waiting import BOUND, retry_after_stall_async, until
+from tests.support.waiting import BOUND, repeated_after_a_stall, until
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,11 +219,8 @@ async def test_a_network_change_keeps_the_order() -> None:
         assert await reader.readexactly(9) == b"slow fast"
 
 
+@repeated_after_a_stall(0.05)
 async def test_a_new_connection_waits_for_the_handshake() -> None:
-    await retry_after_stall_async(0.05, check_handshake_delay)
-
-
-async def check_handshake_delay() -> None:
     arrived: list[float] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
