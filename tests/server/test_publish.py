@@ -63,14 +63,9 @@ def test_a_bucket_empties_and_fills(monkeypatch: pytest.MonkeyPatch) -> None:
     limit.take("ada", rate=5)
     with pytest.raises(Problem):
         limit.take("ada", rate=5)
-
-
-def test_a_slow_rate_sets_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
-    limit = RateLimit()
-    limit.take("ada", rate=0.1)
+    limit.take("slow", rate=0.1)
     with pytest.raises(Problem) as rejection:
-        limit.take("ada", rate=0.1)
+        limit.take("slow", rate=0.1)
     assert rejection.value.headers == {"Retry-After": "10"}
 
 
