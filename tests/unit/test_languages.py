@@ -32,12 +32,6 @@ def client() -> Client:
     return Client(headers={"host": "localhost"})
 
 
-@pytest.fixture(autouse=True)
-def default_language() -> Iterator[None]:
-    with translation.override(None):
-        yield
-
-
 def language_of(body: bytes) -> str:
     match = re.search(rb'<html lang="(\w+)"', body)
     assert match
