@@ -6,7 +6,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 from typing import Self
 
 import redis
@@ -40,12 +39,7 @@ class RedisServer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
         self.resume()
         self.stop()
