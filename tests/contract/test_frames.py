@@ -30,6 +30,21 @@ async def joined(connection: RawConnection, path: str) -> None:
     assert first == 0x81
 
 
+async def test_fragmented_message_arrives_whole(server_url: str, path: str, room: str) -> None:
+    """With a ping between the fragments, and a character cut in two (§5.4, §5.5.2)."""
+    document = {"type": "publish", "room": room, "sender": "ada", "text": "é"}
+    text = json.dumps(document, ensure_ascii=False).encode()
+    cut = text.index("é".encode()) + 1
+    async with await RawConnection.open(server_url) as connection:
+        await joined(connection, path)
+        connection.send(frame(0x01, text[:20]) + frame(0x89, b"ping") + frame(0x00, text[20:cut]))
+        connection.send(frame(0x80, text[cut:]))
+        assert await connection.message() == (0x8A, b"ping")
+        first, payload = await connection.message()
+        (event,) = json.loads(payload)["events"]
+        assert (first, event["text"]) == (0x81, "é")
+
+
 @pytest.mark.parametrize("fragments", [1, 2])
 async def test_message_over_the_limit_closes_the_socket(
     server_url: str, path: str, fragments: int

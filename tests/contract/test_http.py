@@ -59,10 +59,11 @@ async def test_pipelined_requests_are_answered_in_order(
     async with await RawConnection.open(server_url) as connection:
         connection.request(f"/polling/{room}/")
         connection.request(f"/longpoll/{room}/?since={events[0].id}&wait=0.3")
-        connection.request(f"/polling/{room}-b/")
         connection.request("/polling/UPPER/")
-        batches = [json.loads((await connection.response())[2]) for _ in range(3)]
+        connection.request(f"/polling/{room}-b/")
+        batches = [json.loads((await connection.response())[2]) for _ in range(2)]
         check_raw_problem(await connection.response(), 404)
+        batches.append(json.loads((await connection.response())[2]))
     received = [Event.from_document(document) for batch in batches for document in batch["events"]]
     assert [batch["room"] for batch in batches] == [room, room, f"{room}-b"]
     assert received == events
@@ -163,9 +164,15 @@ async def test_handshake_needs_exactly_one_valid_host(server_url: str, room: str
 async def test_http_1_0_needs_no_host(
     server_url: str, room: str, hosts: bytes, status: int
 ) -> None:
-    async with await RawConnection.open(server_url) as connection:
-        connection.send(f"GET /polling/{room}/ HTTP/1.0\r\n".encode() + hosts + b"\r\n")
-        assert (await connection.response())[0] == status
+    """Without chunks, a batch has a Content-Length, and the connection ends (RFC 9112 §9.3)."""
+    for technique in BATCHES:
+        async with await RawConnection.open(server_url) as connection:
+            line = f"GET {target(technique, room)} HTTP/1.0\r\n"
+            connection.send(line.encode() + hosts + b"\r\n")
+            received, headers, _ = await connection.response()
+            assert received == status
+            assert "transfer-encoding" not in headers
+            assert await connection.rest() == b""
 
 
 @pytest.mark.own_server
@@ -187,6 +194,13 @@ async def test_a_target_that_is_too_long_gets_414(server_url: str) -> None:
     async with await RawConnection.open(server_url) as connection:
         connection.request(f"/{'x' * 70_000}")
         assert (await connection.head())[0].split()[1] in ("404", "414", "431")
+
+
+async def test_options_of_the_whole_server_gets_200(server_url: str) -> None:
+    """RFC 9110 §9.3.7."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.request("*", method="OPTIONS")
+        assert (await connection.response())[::2] == (200, b"")
 
 
 @pytest.mark.parametrize(

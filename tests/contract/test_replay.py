@@ -64,8 +64,10 @@ async def test_a_client_has_a_cursor_before_its_first_event(
 
 async def test_an_empty_batch_has_the_cursor(http: httpx.AsyncClient, room: str) -> None:
     (event,) = await publish(http, room, ["hi"])
-    batch = (await http.get(f"/polling/{room}/", params={"since": event.id})).json()
-    assert batch == {"room": room, "cursor": event.id, "events": []}
+    response = await http.get(f"/polling/{room}/", params={"since": event.id})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {"room": room, "cursor": event.id, "events": []}
     # An empty `since` counts as omitted: a form or a script without a cursor may send it.
     batch = (await http.get(f"/polling/{room}/?since=")).json()
     assert batch["events"] == [json.loads(event.encoded)]
