@@ -86,7 +86,7 @@ async def reading_nothing(
             await connection.upgrade(technique.url_path(room))
         else:
             await connection.get(technique.url_path(room))
-        connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         yield connection
 
 

@@ -18,7 +18,8 @@ from realtime_demo.ports import free_port
 from tests.support.live import LiveServer
 from tests.support.program import need
 from tests.support.proxies import Proxy
-from tests.support.waiting import repeated_after_a_stall
+
+from .test_doctor import found_by_technique, without_stalls
 
 IDLE = 3.0  # seconds; the wrong configurations time out after 1 s
 APACHE_MODULES = ("mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate", "env")
@@ -115,8 +116,6 @@ CASES = (
         | {("streaming", "compresses"), ("sse", "compresses")},
     ),
 )
-# A late event is a finding, even if this machine delayed it.
-without_stalls = repeated_after_a_stall(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +137,6 @@ def proxied(case: Case, blocks: dict[str, str], upstream: str, folder: Path) -> 
     command = [executable, *(part.format(file=file) for part in case.command[1:])]
     with Proxy(command, folder, f"http://127.0.0.1:{port}") as proxy:
         yield proxy.url
-
-
-def problems(findings: list[Finding]) -> set[tuple[str, str]]:
-    return {(each.technique, each.what) for each in findings if each.severity == "problem"}
 
 
 def remedied(findings: list[Finding], platform: Platform, upstream: str) -> dict[str, str]:
@@ -169,13 +164,13 @@ async def test_a_wrong_configuration_is_named_and_its_remedy_mends_it(
         wrong = Examination(url, IDLE)
         findings = await wrong.run()
     assert wrong.platforms == [platform]
-    assert case.problems <= problems(findings), findings
+    assert case.problems <= found_by_technique(findings), findings
     # A rejected publish and its Origin are the effect of another Host.
-    assert problems(findings) - case.problems <= {("all", "refuses")}, findings
+    assert found_by_technique(findings) - case.problems <= {("all", "refuses")}, findings
     remedies = remedied(findings, platform, upstream)
     with proxied(case, remedies, upstream, tmp_path) as url:
         right = Examination(url, IDLE)
-        assert problems(await right.run()) == set()
+        assert found_by_technique(await right.run()) == set()
     assert right.platforms == [platform]
 
 
