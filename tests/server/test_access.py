@@ -93,7 +93,7 @@ async def test_a_token_or_a_session_opens_a_staff_room(
 ) -> None:
     headers = getattr(accounts, means)(staff)
     response = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
-    assert (response.status_code, response.json()["sender"]) == (201, staff)
+    assert response.status_code == 201, response.text
     async with (
         asyncio.timeout(BOUND),
         aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
