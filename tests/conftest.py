@@ -33,13 +33,16 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from realtime_demo.ports import free_port
+from tests.support.accounts import Accounts
 from tests.support.chromium import ELSEWHERE
 from tests.support.database import migrated_postgresql
-from tests.support.live import SERVER, LiveServer
+from tests.support.live import SERVER, SERVER_ENVIRONMENT, LiveServer
 from tests.support.postgresql_server import PostgreSQLServer
 from tests.support.program import ROOT
 from tests.support.redis_server import RedisServer
+from tests.support.techniques import SOCKETS
 from tests.support.waiting import BOUND
+from transports.registry import TECHNIQUES, Technique
 
 from .server import deviations
 
@@ -53,7 +56,6 @@ hypothesis.settings.load_profile("default")
 
 SERVER_URL = os.environ.get("SERVER_URL", "")
 HISTORIES = ["elsewhere"] if SERVER_URL else ["memory", "redis"]
-SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 
 
 # Each file runs in one worker, since its servers and browsers take longer to start than most tests.
@@ -103,6 +105,23 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker(pytest.mark.timeout(deviations.SECONDS))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Let the ids of tests have the names of techniques."""
+    return val.name if isinstance(val, Technique) else None
+
+
+@pytest.fixture(params=TECHNIQUES)
+def technique(request: pytest.FixtureRequest) -> Technique:
+    parameter: Technique = request.param
+    return parameter
+
+
+@pytest.fixture(params=SOCKETS)
+def socket_technique(request: pytest.FixtureRequest) -> Technique:
+    parameter: Technique = request.param
+    return parameter
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     with RedisServer() as server:
@@ -123,6 +142,13 @@ def database_url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     return migrated_postgresql(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
+    """Yield a database for the accounts of one file's tests."""
+    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
+        yield accounts
 
 
 @pytest.fixture(scope="session")

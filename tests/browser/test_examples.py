@@ -14,8 +14,7 @@ from playwright.async_api import BrowserContext, expect
 
 from examples.pages.urls import PAGES
 from tests.support.chromium import console_errors
-from tests.support.program import ROOT, Program
-from tests.support.redis_server import missing
+from tests.support.program import ROOT, Program, missing
 from tests.support.waiting import BOUND
 
 pytestmark = [
@@ -32,7 +31,7 @@ LONGEST = 60  # lines of a page
 @pytest.fixture(scope="module")
 def pages_url() -> Iterator[str]:
     if not Path(ROOT, "node_modules", "htmx.org").exists():
-        missing("htmx", "npm ci")
+        missing("htmx is missing; to install it: npm ci")
     environment = {"DJANGO_SETTINGS_MODULE": "examples.pages.settings"}
     command = [*UVICORN, "examples.pages.asgi:application"]
     with Program(command, LISTENING, environment, signal_number=signal.SIGINT) as server:

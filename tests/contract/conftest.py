@@ -11,13 +11,6 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import HISTORIES
-from transports.registry import TECHNIQUES, Technique
 
 # For tests of what does not depend on the history.
 one_history = pytest.mark.parametrize("history", HISTORIES[:1], indirect=True)
-
-
-@pytest.fixture(params=TECHNIQUES, ids=lambda technique: technique.name)
-def technique(request: pytest.FixtureRequest) -> Technique:
-    parameter: Technique = request.param
-    return parameter

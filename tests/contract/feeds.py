@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
 
 from transports.client import BackOff
 from transports.events import Event
-from transports.registry import Technique
+from transports.registry import TECHNIQUES, Technique
 
 BOUND = 60.0  # seconds a test waits for events
 
@@ -56,6 +56,27 @@ async def collect(
     return received
 
 
+@asynccontextmanager
+async def following(
+    base_url: str, room: str, since: str, clients: int = 1, **options: Any
+) -> AsyncIterator[list[list[Event]]]:
+    """Follow the room with clients of each technique; yield what each has received so far."""
+    techniques = [technique for technique in TECHNIQUES for _ in range(clients)]
+    received: list[list[Event]] = [[] for _ in techniques]
+
+    async def follow(technique: Technique, events: list[Event]) -> None:
+        interval = {"interval": 0.1} if technique.response_ends == "at once" else {}
+        async for event in technique.events(base_url, room, since, **interval, **options):
+            events.append(event)
+
+    async with asyncio.TaskGroup() as group:
+        pairs = zip(techniques, received, strict=True)
+        tasks = [group.create_task(follow(technique, events)) for technique, events in pairs]
+        yield received
+        for task in tasks:
+            task.cancel()
+
+
 async def settled(
     technique: Technique, http: httpx.AsyncClient, room: str, since: str | None, **options: Any
 ) -> list[Event]:
@@ -72,6 +93,14 @@ async def settled(
                     break
                 received.append(event)
     return received
+
+
+async def entry_of(
+    http: httpx.AsyncClient, room: str, headers: dict[str, str] | None = None
+) -> dict[str, Any] | None:
+    """Return the room's entry in the list of rooms, which may be a second old, or None."""
+    rooms: list[dict[str, Any]] = (await http.get("/rooms/", headers=headers)).json()["rooms"]
+    return next((entry for entry in rooms if entry["room"] == room), None)
 
 
 async def cursor_of(http: httpx.AsyncClient, room: str) -> str:

@@ -10,9 +10,7 @@ import httpx
 import pytest
 
 from .feeds import BOUND, cursor_of, publish
-from .test_problems import check_problem, next_message, open_socket, socket_technique
-
-__all__ = ["socket_technique"]  # a fixture
+from .test_problems import check_problem, next_message, open_socket
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])

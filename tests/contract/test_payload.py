@@ -13,9 +13,7 @@ from transports.events import Event
 from transports.registry import TECHNIQUES
 
 from .feeds import BOUND, collect
-from .test_problems import check_problem, next_message, open_socket, socket_technique
-
-__all__ = ["socket_technique"]  # a fixture
+from .test_problems import check_problem, next_message, open_socket
 
 PAYLOADS: list[dict[str, Any]] = [
     {"name": "order.paid", "data": {"order": 7, "lines": ["차", None, 1.5]}},

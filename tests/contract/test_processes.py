@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.redis_server import RedisServer
 from transports.registry import TECHNIQUES, Technique
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from importlib import import_module
 from itertools import cycle
@@ -59,6 +60,17 @@ async def test_a_client_has_a_cursor_before_its_first_event(
     published = await publish(http, room, map(str, range(BACKLOG_LENGTH + 1)))
     received = await collect(technique, server_url, room, cursor, count=len(published))
     assert received == published
+
+
+async def test_an_empty_batch_has_the_cursor(http: httpx.AsyncClient, room: str) -> None:
+    (event,) = await publish(http, room, ["hi"])
+    response = await http.get(f"/polling/{room}/", params={"since": event.id})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {"room": room, "cursor": event.id, "events": []}
+    # An empty `since` counts as omitted: a form or a script without a cursor may send it.
+    batch = (await http.get(f"/polling/{room}/?since=")).json()
+    assert batch["events"] == [json.loads(event.encoded)]
 
 
 async def test_order_is_kept_with_many_publishers(

@@ -28,8 +28,7 @@ from benchmarks import publishing
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
 from realtime_demo.progress import progress
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.program import ROOT
 
 from .document import TECHNIQUES, contestant, part

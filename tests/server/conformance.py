@@ -20,8 +20,7 @@ from conformance.runner import Result
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.comparison.host import environment
 from realtime_demo.progress import progress
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 
 TIMEOUT = 18.0  # seconds; the cases of the heartbeat need 17
 

@@ -41,7 +41,7 @@ DEVIATIONS = [
     ),
     Deviation(
         "daphne",
-        r"test_a_large_frame_closes_the_socket|test_message_over_the_limit_",
+        r"test_message_over_the_limit_",
         "A frame over the limit drops the connection instead of closing it with 1009 "
         "(`failByDrop` again).",
         "https://autobahn.readthedocs.io/en/latest/reference/autobahn.websocket.html",

@@ -17,11 +17,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.contract.feeds import entry_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.raw import RawConnection, headers_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import BOUND, retry_after_stall_async, until_async
+from tests.support.sockets import close_of
+from tests.support.techniques import SOCKETS, WAITING
+from tests.support.waiting import BOUND, repeated_after_a_stall, until_async
 from transports.auth import tokens
 from transports.client import BackOff, Rejected
 from transports.registry import TECHNIQUES, Technique
@@ -29,15 +32,6 @@ from transports.registry import TECHNIQUES, Technique
 pytestmark = [pytest.mark.own_server]
 
 SOON = 5.0  # seconds within which a connection ends after its permission
-OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
-SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
-by_technique = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        yield accounts
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +60,8 @@ def staff_room(room: str) -> str:
 
 
 @pytest.fixture
-async def http(server: LiveServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-        yield client
+def server_url(server: LiveServer) -> str:
+    return server.url
 
 
 def events_of(technique: Technique, server: LiveServer, room: str, **options: Any) -> Any:
@@ -88,40 +81,25 @@ def check_401(response: httpx.Response) -> None:
 # --- Opening -----------------------------------------------------------------------------------
 
 
-@by_technique
-async def test_a_token_opens_a_staff_room(
+@pytest.mark.parametrize("means", ["token", "session"])
+async def test_a_token_or_a_session_opens_a_staff_room(
     technique: Technique,
+    means: str,
     server: LiveServer,
     accounts: Accounts,
     staff: str,
     staff_room: str,
     http: httpx.AsyncClient,
 ) -> None:
-    headers = accounts.token(staff)
+    headers = getattr(accounts, means)(staff)
     response = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
-    assert (response.status_code, response.json()["sender"]) == (201, staff)
+    assert response.status_code == 201, response.text
     async with (
         asyncio.timeout(BOUND),
         aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
     ):
-        assert (await anext(events)).text == "hush"
-
-
-@by_technique
-async def test_a_session_opens_a_staff_room(
-    technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
-) -> None:
-    headers = accounts.session(staff)
-    async with httpx.AsyncClient(base_url=server.url) as http:
-        response = await http.post(
-            f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers
-        )
-        assert response.status_code == 201
-    async with (
-        asyncio.timeout(BOUND),
-        aclosing(events_of(technique, server, staff_room, headers=headers)) as events,
-    ):
-        assert (await anext(events)).sender == staff
+        event = await anext(events)
+        assert (event.sender, event.text) == (staff, "hush")
 
 
 async def rejection_of(
@@ -141,7 +119,6 @@ def forged(headers: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"{head}.{signature[:-1]}{'A' if signature[-1] != 'A' else 'B'}"}
 
 
-@by_technique
 async def test_invalid_tokens_are_rejected(
     technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
@@ -178,7 +155,6 @@ async def test_a_deactivated_users_token_is_rejected(
     check_401(await http.get(f"/polling/{room}/", headers=headers))
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ["token", "access_token"])
 async def test_a_token_in_the_url_is_rejected(
     technique: Technique, name: str, server: LiveServer, http: httpx.AsyncClient, room: str
@@ -190,19 +166,16 @@ async def test_a_token_in_the_url_is_rejected(
         assert "URL" in response.json()["detail"]
     else:
         async with connect(server.ws_url + path) as socket:
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4400
-        assert "URL" in closed.value.rcvd.reason
+            closed = await close_of(socket)
+        assert closed.code == 4400
+        assert "URL" in closed.reason
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_a_token_is_accepted_as_a_subprotocol(
-    technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
+    socket_technique: Technique, server: LiveServer, accounts: Accounts, staff: str, staff_room: str
 ) -> None:
     token = accounts.token(staff)["Authorization"].removeprefix("Bearer ")
-    url = server.ws_url + technique.url_path(staff_room)
+    url = server.ws_url + socket_technique.url_path(staff_room)
     offered = [Subprotocol("realtime.v1"), Subprotocol(f"token.{token}")]
     async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
         assert socket.subprotocol == "realtime.v1"
@@ -211,10 +184,7 @@ async def test_a_token_is_accepted_as_a_subprotocol(
         offered = [Subprotocol("realtime.v1"), Subprotocol(invalid)]
         async with asyncio.timeout(BOUND), connect(url, subprotocols=offered) as socket:
             assert socket.subprotocol == "realtime.v1"
-            with pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4401
+            assert (await close_of(socket)).code == 4401
 
 
 # --- While open --------------------------------------------------------------------------------
@@ -311,7 +281,7 @@ async def followers(
     server: LiveServer, room: str, headers: dict[str, str]
 ) -> AsyncIterator[list[Follower]]:
     """Yield an open follower of each technique."""
-    clients = [Follower(technique, server, room, headers) for technique in OPEN]
+    clients = [Follower(technique, server, room, headers) for technique in WAITING]
     try:
         for follower in clients:
             await follower.opened()
@@ -323,30 +293,27 @@ async def followers(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+@repeated_after_a_stall(0.5)
 async def test_connections_end_with_their_permission(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
     means, status, end = ENDINGS[ending]
-
-    async def all_end_soon() -> None:
-        accounts.user(staff, is_staff=True, is_active=True)
-        headers = getattr(accounts, means)(staff)
-        async with (
-            followers(server, staff_room, headers) as inside,
-            followers(server, room, headers) as elsewhere,
-            followers(server, room, {}) as anonymous,
-        ):
-            started = time.monotonic()
-            end(accounts, staff, headers)
-            # A demoted user loses only the connections to staff rooms.
-            for follower in [*inside, *(elsewhere if status == 401 else [])]:
-                assert await follower.ended() == status_of(follower.technique, status)
-            assert time.monotonic() - started < SOON
-            # That sweep has not ended the others.
-            assert not any(follower.task.done() for follower in anonymous)
-            assert status == 401 or not any(follower.task.done() for follower in elsewhere)
-
-    await retry_after_stall_async(0.5, all_end_soon)
+    accounts.user(staff, is_staff=True, is_active=True)
+    headers = getattr(accounts, means)(staff)
+    async with (
+        followers(server, staff_room, headers) as inside,
+        followers(server, room, headers) as elsewhere,
+        followers(server, room, {}) as anonymous,
+    ):
+        started = time.monotonic()
+        end(accounts, staff, headers)
+        # A demoted user loses only the connections to staff rooms.
+        for follower in [*inside, *(elsewhere if status == 401 else [])]:
+            assert await follower.ended() == status_of(follower.technique, status)
+        assert time.monotonic() - started < SOON
+        # That sweep has not ended the others.
+        assert not any(follower.task.done() for follower in anonymous)
+        assert status == 401 or not any(follower.task.done() for follower in elsewhere)
 
 
 async def test_an_unsent_response_becomes_401_after_revocation(
@@ -387,16 +354,14 @@ async def test_an_unsent_response_becomes_401_after_revocation(
     assert statuses == [200] * sent + [401] * (requests - sent)
 
 
+@repeated_after_a_stall(0.5)
 async def test_an_expired_token_ends_open_connections(
     server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    async def all_end() -> None:
-        headers = accounts.token(user, timedelta(seconds=3))
-        async with followers(server, room, headers) as inside:
-            for follower in inside:
-                assert await follower.ended() == status_of(follower.technique, 401)
-
-    await retry_after_stall_async(0.5, all_end)  # all are open before the token expires
+    headers = accounts.token(user, timedelta(seconds=3))
+    async with followers(server, room, headers) as inside:  # all before the token expires
+        for follower in inside:
+            assert await follower.ended() == status_of(follower.technique, 401)
 
 
 async def test_clients_stop_after_revocation(
@@ -556,11 +521,10 @@ async def test_a_change_can_be_retried_after_its_event_was_trimmed(
         assert (await edit(author, "k")).status_code == 409
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_an_author_edits_and_deletes_on_a_socket(
-    technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
+    socket_technique: Technique, server: LiveServer, accounts: Accounts, user: str, room: str
 ) -> None:
-    headers, url = accounts.token(user), server.ws_url + technique.url_path(room)
+    headers, url = accounts.token(user), server.ws_url + socket_technique.url_path(room)
     async with asyncio.timeout(BOUND), connect(url, additional_headers=headers) as socket:
 
         async def send(**message: str) -> Any:
@@ -588,15 +552,12 @@ async def test_a_user_is_present_under_their_own_name(
         events = (await http.get(path, headers=headers)).json()["events"]
         assert [(event["type"], event["sender"]) for event in events] == [("join", staff)]
 
-        async def people(headers: dict[str, str]) -> dict[str, list[str]]:
-            rooms = (await http.get("/rooms/", headers=headers)).json()["rooms"]
-            return {room["room"]: room["people"] for room in rooms}
-
         async def is_listed() -> bool:
-            return (await people(headers)).get(staff_room) == [staff]
+            entry = await entry_of(http, staff_room, headers)
+            return entry is not None and entry["people"] == [staff]
 
         await until_async(is_listed)
-        assert staff_room not in await people({})
+        assert await entry_of(http, staff_room) is None
 
 
 # --- Limits ------------------------------------------------------------------------------------
@@ -620,10 +581,7 @@ async def test_connections_per_address_are_limited(accounts: Accounts, room: str
             assert (await http.get(f"/polling/{room}/", headers=far)).status_code == 200
             url = f"{server.ws_url}/websocket/{room}/"
             async with connect(url, additional_headers=near) as socket:
-                with pytest.raises(ConnectionClosed) as closed:
-                    await socket.recv()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 4429
+                assert (await close_of(socket)).code == 4429
             for stream in streams:
                 await stream.__aexit__(None, None, None)
 

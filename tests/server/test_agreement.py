@@ -9,9 +9,8 @@ import httpx
 import pytest
 from django.conf import settings
 
-from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.database import migrated
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until, until_async
 from transports.operations.agreement import EFFECTS, difference, digests

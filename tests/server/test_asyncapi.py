@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import jsonschema_rs
 import pytest
 from websockets.asyncio.client import connect
@@ -80,10 +79,3 @@ async def test_real_messages_match_the_description(
 )
 def test_other_messages_do_not_match(name: str, message: object) -> None:
     assert not is_described(name, message)
-
-
-async def test_the_description_is_served(memory_live_server: LiveServer) -> None:
-    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
-        response = await http.get("/asyncapi.json")
-    assert response.headers["access-control-allow-origin"] == "*"
-    assert response.json() == DOCUMENTS[BASE]

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from background.work import LINES, WORK, Job
 from tests.contract.feeds import collect, cursor_of
 from tests.support.database import migrated
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
+from tests.support.program import Program, run_python
 from tests.support.redis_server import RedisServer
 from tests.support.task_functions import character, wait_for
 from tests.support.waiting import BOUND, until
@@ -121,31 +120,20 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
-class Worker:
-    """A process of `manage.py runworker background-tasks`, until killed or the block ends.
+class Worker(Program):
+    """A process of `manage.py runworker background-tasks`, while the block lasts or until killed.
 
     A traceback in its output fails the test, except in an `outage`.
     """
 
     def __init__(self, env: dict[str, str], *, outage: bool = False) -> None:
-        self.outage = outage
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "runworker", "background-tasks"],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        command = [sys.executable, "manage.py", "runworker", "background-tasks"]
+        number = signal.SIGTERM
+        super().__init__(command, None, env, signal_number=number, stop=BOUND, spotless=not outage)
+        self.exit_codes = (0,)
 
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        output, _none = self.process.communicate(timeout=BOUND)
-        assert self.process.returncode in (0, -signal.SIGKILL), output.decode()
-        assert self.outage or b"Traceback" not in output, output.decode()
+    def wait_until_ready(self) -> None:
+        """Return at once: tasks wait for a worker."""
 
 
 async def start_task(http: httpx.AsyncClient, kind: str, **arguments: Any) -> str:
@@ -192,15 +180,16 @@ async def test_each_effect_happens_once_if_a_worker_is_killed(
                 """Kill the worker of a running task once a quarter of the tasks is done."""
                 done: set[str] = set()
                 while True:
-                    # Tasks are claimed in order: the oldest that are not done are running.
+                    # All at once: each by itself may be done before it is read.
                     unfinished = [location for location in locations if location not in done]
-                    for location in unfinished[:5]:
-                        task = (await http.get(location)).json()
-                        if task["status"] == "done":
-                            done.add(location)
-                        elif len(done) > TASKS // 4 and task["worker"]:
-                            processes[int(task["worker"].split(":")[1])].kill()
-                            return
+                    responses = await asyncio.gather(*map(http.get, unfinished))
+                    tasks = {str(each.request.url.path): each.json() for each in responses}
+                    done |= {path for path, task in tasks.items() if task["status"] == "done"}
+                    running = [task for task in tasks.values() if task["status"] == "running"]
+                    if running and len(done) > TASKS // 4:
+                        newest = min(running, key=lambda task: int(task["progress"]))
+                        processes[int(newest["worker"].split(":")[1])].kill()
+                        return
                     assert len(done) < TASKS, "no task was seen running"
                     await asyncio.sleep(0.05)
 
@@ -392,14 +381,8 @@ def test_functions_of_djangos_tasks_run_once(
     env |= {"REDIS_PREFIX": uuid.uuid4().hex, "TASK_SWEEP": "600"}  # only wake-ups start them
     script = ENQUEUE.format(room=room, bound=BOUND, tasks=TASKS // 4)
     with Worker(env, outage=True), Worker(env, outage=True):  # `fail` leaves a traceback
-        completed = subprocess.run(
-            [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-        )
-    assert completed.returncode == 0, completed.stderr
+        arguments = ["manage.py", "shell", "-v", "0", "-c", script]
+        completed = run_python(*arguments, env=env, seconds=2 * BOUND)
     sums, identity, deleted, texts, *outcomes = json.loads(completed.stdout)
     attempts, error, has_traceback, are_enqueued, are_signalled, claims, exist = outcomes
     assert sums == [{"sum": 3, "users": 0}] * (TASKS // 4)

@@ -12,19 +12,17 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.raw import RawConnection, frame
+from tests.support.techniques import ENDLESS, SOCKETS
 from tests.support.waiting import BOUND
 from transports.hub import TAIL_LENGTH
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import Technique
 
 GROWTH = 5_000_000  # bytes
 TEXT = "😀" * 1_990  # 8 kB, and room for a number
 EVENTS = 1_000  # 8 MB
 RECEIVE_BUFFER = 4_096  # bytes that the kernel stores for a client that does not read
-ENDLESS = [technique for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")]
-SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +86,11 @@ async def reading_nothing(
             await connection.upgrade(technique.url_path(room))
         else:
             await connection.get(technique.url_path(room))
-        connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         yield connection
 
 
-@pytest.mark.parametrize("technique", ENDLESS, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", ENDLESS)
 async def test_memory_is_bounded_if_a_client_does_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
@@ -107,7 +105,7 @@ async def test_memory_is_bounded_if_a_client_does_not_read(
                 assert batch["cursor"] == last, "other clients are still served"
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", SOCKETS)
 async def test_memory_is_bounded_if_a_client_sends_too_fast(
     server: LiveServer, technique: Technique, room: str
 ) -> None:
@@ -130,7 +128,7 @@ async def test_memory_is_bounded_if_a_client_sends_too_fast(
         await sending
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", SOCKETS)
 async def test_memory_is_bounded_if_pongs_are_not_read(
     server: LiveServer, technique: Technique, room: str
 ) -> None:

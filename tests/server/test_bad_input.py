@@ -12,9 +12,8 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -26,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.contract.test_trusted_headers import CLAIMS
 from tests.support.database import migrated
 from tests.support.live import LiveServer
+from tests.support.raw import HANDSHAKE
 from transports.operations.openapi import DESCRIPTION
 
 if TYPE_CHECKING:
@@ -58,40 +58,21 @@ def cases(share: float) -> settings:
     )
 
 
-class BackgroundClients:
-    """A stream and a socket that stay open, and must receive an event at the end."""
-
-    def __init__(self, server: LiveServer, opened: ClientConnection) -> None:
-        self.server = server
-        self.socket = opened
-        self.stream = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
+@contextmanager
+def background_clients(server: LiveServer, opened: ClientConnection) -> Iterator[None]:
+    """Keep a stream and a socket open; both must receive an event at the end."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as stream:
         request = f"GET /streaming/{ROOM}/sse/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        self.stream.sendall(request.encode())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                self.check_receives("still here")
-        finally:
-            self.stream.close()
-
-    def check_receives(self, text: str) -> None:
-        document = {"sender": "ada", "text": text}
-        response = httpx.post(f"{self.server.url}/publish/{ROOM}/", json=document)
+        stream.sendall(request.encode())
+        yield
+        document = {"sender": "ada", "text": "still here"}
+        response = httpx.post(f"{server.url}/publish/{ROOM}/", json=document)
         assert response.status_code == 201
-        while text not in str(self.socket.recv(TIMEOUT)):
+        while "still here" not in str(opened.recv(TIMEOUT)):
             pass
         received = b""
-        while text.encode() not in received:
-            data = self.stream.recv(65_536)
+        while b"still here" not in received:
+            data = stream.recv(65_536)
             assert data, "the stream was closed"
             received = received[-100:] + data
 
@@ -109,7 +90,7 @@ def server(
     with (
         LiveServer(env=env) as running,
         connect(f"{running.ws_url}/websocket/{ROOM}/", **QUIET) as opened,
-        BackgroundClients(running, opened),
+        background_clients(running, opened),
     ):
         yield running
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counted.items()))
@@ -342,41 +323,33 @@ message = st.one_of(
 )
 
 
-class MessageClient:
-    """A socket that sends one message after another, and stays open."""
-
-    def __init__(self, opened: ClientConnection) -> None:
-        self.socket = opened
-
-    def exchange(self, message: str | bytes) -> list[dict[str, Any]]:
-        """Send the message, then an invalid one; return the errors up to the second one's."""
-        if isinstance(message, str):
-            # UTF-8 cannot encode half a surrogate pair; escaped in JSON it is sent.
-            self.socket.send(message.encode(errors="replace"), text=True)
-        else:
-            self.socket.send(message)
-        self.socket.send('{"type":"leave","room":"the-end"}')
-        errors: list[dict[str, Any]] = []
-        while not errors or errors[-1]["detail"] != "The socket has not joined the room the-end.":
-            document = json.loads(self.socket.recv(TIMEOUT))
-            if document.get("type") == "error":
-                errors.append(document)
-        return errors
+def errors_of(client: ClientConnection, message: str | bytes) -> list[dict[str, Any]]:
+    """Send the message, then an invalid one; return the errors up to the second one's."""
+    if isinstance(message, str):
+        # UTF-8 cannot encode half a surrogate pair; escaped in JSON it is sent.
+        client.send(message.encode(errors="replace"), text=True)
+    else:
+        client.send(message)
+    client.send('{"type":"leave","room":"the-end"}')
+    errors: list[dict[str, Any]] = []
+    while not errors or errors[-1]["detail"] != "The socket has not joined the room the-end.":
+        document = json.loads(client.recv(TIMEOUT))
+        if document.get("type") == "error":
+            errors.append(document)
+    return errors
 
 
 @pytest.fixture(scope="module")
-def message_client(server: LiveServer) -> Iterator[MessageClient]:
+def client(server: LiveServer) -> Iterator[ClientConnection]:
     with connect(f"{server.ws_url}/websocket/talk/", **QUIET) as opened:
-        yield MessageClient(opened)
+        yield opened
 
 
 @cases(0.2)
 @given(sent=message)
-def test_websocket_errors_are_well_formed(
-    server: LiveServer, message_client: MessageClient, sent: str | bytes
-) -> None:
+def test_websocket_errors_are_well_formed(client: ClientConnection, sent: str | bytes) -> None:
     counted["messages"] += 1
-    for error in message_client.exchange(sent):
+    for error in errors_of(client, sent):
         assert error.keys() == {"type", "code", "detail"}
         assert error["code"] != "internal"
         assert "Traceback" not in error["detail"]
@@ -384,11 +357,9 @@ def test_websocket_errors_are_well_formed(
 
 # --- WebSocket, as bytes --------------------------------------------------------------------
 
-HANDSHAKE = (
-    b"GET /websocket/frames/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
-    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
+OPENING = "\r\n".join(
+    ["GET /websocket/frames/ HTTP/1.1", "Host: 127.0.0.1", *HANDSHAKE, "", ""]
+).encode()
 
 
 def frame(first: int, size: int, mask: bytes, payload: bytes) -> bytes:
@@ -429,7 +400,7 @@ frames = st.lists(
 def test_websocket_survives_random_bytes(server: LiveServer, data: bytes) -> None:
     counted["frames"] += 1
     with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
-        connection.sendall(HANDSHAKE)
+        connection.sendall(OPENING)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 101 ")
         connection.settimeout(SHORT_WAIT)
         with suppress(ConnectionError, TimeoutError):

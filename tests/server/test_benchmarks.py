@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,8 +43,9 @@ from benchmarks.scenarios import (
 from benchmarks.servers import running
 from benchmarks.subscribers import DeliveryLedger, Subscriber, Tally, subscriber_group
 from tests.server.deviations import DEVIATIONS
-from tests.support.program import ROOT
+from tests.support.program import run_python
 from tests.support.waiting import BOUND, until
+from tests.support.wire import chunk, frame, response
 
 LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 
@@ -78,21 +77,6 @@ def event(number: int) -> bytes:
 
 def batch(*numbers: int) -> bytes:
     return b'{"cursor":"k3f9-9","events":[%b]}' % b",".join(map(event, numbers))
-
-
-def frame(payload: bytes, opcode: int = 1) -> bytes:
-    size = len(payload)
-    extended = size.to_bytes(2) if size > 125 else b""
-    return bytes([0x80 | opcode, 126 if extended else size]) + extended + payload
-
-
-def chunk(*parts: bytes) -> bytes:
-    data = b"".join(parts)
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def response(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def packet(number: int) -> bytes:
@@ -377,14 +361,7 @@ def test_steps_can_be_chosen() -> None:
 def test_a_quick_run_writes_its_figures(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     arguments = ["--quick", "--only", "polls", "--only", "polling", "--json", str(file)]
-    completed = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert completed.returncode == 0, completed.stderr
+    run_python("-m", "benchmarks", *arguments, seconds=90)
     figures = json.loads(file.read_text())
     assert [run["contestant"] for run in figures["empty_polls"]] == ["tutorial", "polling"]
     assert figures["command"] == ["python", "-m", "benchmarks", *arguments]

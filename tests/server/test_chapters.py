@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shlex
 import shutil
@@ -17,7 +16,7 @@ from django.core.management import call_command
 
 from realtime_demo.ports import free_port
 from realtime_demo.workshop.exercise import EXERCISES, Exercise
-from tests.support.program import ROOT, Program
+from tests.support.program import ROOT, Program, need
 from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.own_server]
@@ -38,13 +37,6 @@ BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 LISTENING = re.compile(r"Uvicorn running on ")
 PORT = "8001"
 SHORT = 2.0  # seconds; for the naive versions, some of whose output does not arrive
-
-
-@pytest.fixture
-def curl() -> None:
-    if shutil.which("curl") is None:
-        message = "curl is not installed; 'apt-get install curl' installs it."
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
 
 
 def exercises_of(chapter: Path) -> list[Exercise]:
@@ -98,9 +90,10 @@ def check_output(lines: list[str], output: str) -> None:
 
 @pytest.mark.parametrize("chapter", [*ENGLISH, FOLDER / "README.md"], ids=lambda page: page.stem)
 def test_the_commands_of_a_chapter(
-    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curl: None
+    chapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run the commands in order; the solution stands for the code that the reader writes."""
+    need("curl", "curl")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     with ExitStack() as servers:

@@ -19,8 +19,10 @@ from faults.cluster import Cluster
 from faults.failover import until
 from faults.ledger import ClientLedger
 from realtime_demo.ports import free_port
+from realtime_demo.production import programs
 from tests.support import waiting
-from tests.support.redis_server import RedisServer, need_redis_server
+from tests.support.program import available
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
 from transports.events import Draft, Event
 from transports.presence.base import Person
@@ -37,7 +39,7 @@ pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    need_redis_server()
+    available(programs.redis_server)
     with Cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
 from faults.database import unavailable
-from tests.contract.feeds import cursor_of
+from tests.contract.feeds import cursor_of, following
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
-from tests.support.waiting import BOUND, until
-from transports.events import Event
-from transports.registry import TECHNIQUES, Technique
+from tests.support.waiting import until
+from transports.registry import TECHNIQUES
 
 pytestmark = [pytest.mark.own_server]
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        accounts.user("ada", is_staff=True)
-        yield accounts
 
 
 def check_problem(response: httpx.Response) -> None:
@@ -34,14 +23,9 @@ def check_problem(response: httpx.Response) -> None:
 
 
 async def test_connections_survive_a_database_outage(accounts: Accounts, room: str) -> None:
+    accounts.user("ada", is_staff=True)
     token, session = accounts.token("ada"), accounts.session("ada")
-    received: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
     room = f"staff-{room}"
-
-    async def follow(technique: Technique, url: str, since: str) -> None:
-        options = {"interval": 0.1} if technique.response_ends == "at once" else {}
-        async for event in technique.events(url, room, since, headers=token, **options):
-            received[technique.name].append(event)
 
     async def publish(text: str, headers: dict[str, str]) -> httpx.Response:
         return await http.post(f"/publish/{room}/", json={"text": text}, headers=headers)
@@ -50,13 +34,9 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
             http.headers.update(token)
             since = await cursor_of(http, room)
-            async with asyncio.TaskGroup() as group:
-                following = [
-                    group.create_task(follow(technique, server.url, since))
-                    for technique in TECHNIQUES
-                ]
+            async with following(server.url, room, since, headers=token) as received:
                 assert (await publish("before", token)).status_code == 201
-                await until(lambda: all(len(events) == 1 for events in received.values()), BOUND)
+                await until(lambda: all(len(events) == 1 for events in received))
                 with unavailable(accounts.path):
                     for headers in (token, session):
                         check_problem(await publish("refused", headers))
@@ -75,15 +55,14 @@ async def test_connections_survive_a_database_outage(accounts: Accounts, room: s
                     document = {"sender": "eve", "text": "hi"}
                     response = await http.post("/publish/open/", json=document)
                     assert response.status_code == 201
-                    await until(lambda: "could not be re-checked" in server.output(), BOUND)
+                    await until(lambda: "could not be re-checked" in server.output())
                 for headers in (token, session):
                     assert (await publish("after", headers)).status_code == 201
-                await until(lambda: all(len(events) == 3 for events in received.values()), BOUND)
-                for follower in following:
-                    follower.cancel()
+                await until(lambda: all(len(events) == 3 for events in received))
             metrics = (await http.get("/metrics")).text
-    for name, events in received.items():
-        assert [event.text for event in events] == ["before", "after", "after"], name
+    for technique, events in zip(TECHNIQUES, received, strict=True):
+        texts = [event.text for event in events]
+        assert texts == ["before", "after", "after"], technique.name
     for name in (technique.name for technique in TECHNIQUES if not technique.is_polled):
         assert f'realtime_opened_total{{technique="{name}"}} 1.0' in metrics, (
             "the connection stayed open"

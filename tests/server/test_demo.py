@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,71 +13,35 @@ import pytest
 
 from realtime_demo.management.commands import demo
 from realtime_demo.web.views import svg_code
-from tests.conftest import SERVER_ENVIRONMENT
 from tests.support.demo import Demo
-from tests.support.program import ROOT
+from tests.support.program import run_python
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND, until_async
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
-
-
-@contextmanager
-def running(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "demo", "--no-browser", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **SERVER_ENVIRONMENT, "DATABASE_PATH": str(tmp_path / "db.sqlite3")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def address_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if match := ADDRESS.search(line):
-            return match[0]
-    raise AssertionError("the demo ended without printing its address")
-
 
 def test_the_demo_publishes_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    with running(tmp_path, "--port", "0") as process:
-        url = address_of(process)
-        with httpx.Client(base_url=url) as http:
-            page = http.get("/")
-            assert page.status_code == 200
-            deadline = time.monotonic() + BOUND
-            events: list[dict[str, str]] = []
-            while len(events) < 2:
-                assert time.monotonic() < deadline, "no events were generated"
-                events = http.get("/longpoll/lobby/", params={"wait": 5}).json()["events"]
-                time.sleep(0.1)
-            assert {event["sender"] for event in events} <= {"ada", "민준", "grace", "서연", "tim"}
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=BOUND)
-        assert process.returncode == 0, output
-        assert "Stopped." in output
-        assert "Traceback" not in output
+    with Demo(tmp_path) as running, httpx.Client(base_url=running.url) as http:
+        assert http.get("/").status_code == 200
+        deadline = time.monotonic() + BOUND
+        events: list[dict[str, str]] = []
+        while len(events) < 2:
+            assert time.monotonic() < deadline, "no events were generated"
+            events = http.get("/longpoll/lobby/", params={"wait": 5}).json()["events"]
+            time.sleep(0.1)
+        assert {event["sender"] for event in events} <= {"ada", "민준", "grace", "서연", "tim"}
+        assert running.stop(signal.SIGINT) == 0
+        assert "Stopped." in running.output()
 
 
 def test_a_port_in_use_is_reported(tmp_path: Path) -> None:
-    with socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", 0))
-        occupant.listen()
+    with socket.create_server(("127.0.0.1", 0)) as occupant:
         port = occupant.getsockname()[1]
-        with running(tmp_path, "--port", str(port)) as process:
-            output, _ = process.communicate(timeout=BOUND)
-    assert process.returncode != 0
-    assert f"make demo PORT={port + 1}" in output
-    assert "in use" in output
-    assert "Traceback" not in output
+        arguments = ["manage.py", "demo", "--no-browser", "--port", str(port)]
+        environment = {"DATABASE_PATH": str(tmp_path / "db.sqlite3")}
+        completed = run_python(*arguments, env=environment, exit_code=1)
+    assert f"make demo PORT={port + 1}" in completed.stderr
+    assert "in use" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -22,27 +18,17 @@ from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import Finding
 from realtime_demo.http_trace import HttpTrace
 from realtime_demo.ports import free_port
-from realtime_demo.production import certificate, programs
+from realtime_demo.production import certificate
 from realtime_demo.tap.proxy import Connection, Tap
+from tests.support import proxies
 from tests.support.live import LiveServer
-from tests.support.redis_server import missing
-from tests.support.waiting import BOUND, repeated_after_a_stall
+from tests.support.waiting import repeated_after_a_stall
 from transports.registry import BY_NAME
 
 pytestmark = [pytest.mark.own_server]
 
-NGINX = """
-daemon off;
-{user}
-pid {directory}/nginx.pid;
-error_log {directory}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
+HTTP = """
     proxy_cache_path {directory}/cache keys_zone=kept:1m;
-    access_log off;
     map $http_upgrade $realtime_connection {{ default upgrade; '' ''; }}
     server {{
         listen 127.0.0.1:{port} {tls};
@@ -59,7 +45,6 @@ http {{
             proxy_pass {upstream};
         }}
     }}
-}}
 """
 ALL_HEADERS = """
 proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $remote_addr;
@@ -84,43 +69,18 @@ def nginx(
     directory: Path, upstream: str, broken: str = "", *, tls: str = "", certificate: str = ""
 ) -> Iterator[str]:
     """Run nginx with `broken` in its location; yield its URL."""
-    try:
-        executable = programs.nginx()
-    except programs.Missing as error:
-        missing("nginx", str(error))
     port = free_port()
-    conf = directory / "nginx.conf"
-    conf.write_text(
-        NGINX.format(
-            user="user root;" if os.getuid() == 0 else "",
-            directory=directory,
-            port=port,
-            tls=tls,
-            certificate=certificate,
-            broken=broken,
-            upstream=upstream,
-        )
+    http = HTTP.format(
+        directory=directory,
+        port=port,
+        tls=tls,
+        certificate=certificate,
+        broken=broken,
+        upstream=upstream,
     )
-    process = subprocess.Popen(
-        [executable, "-e", "stderr", "-p", str(directory), "-c", str(conf)],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + BOUND
-        while True:
-            try:
-                httpx.get(f"{url}/healthz", verify=False)
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, "nginx did not start"
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
+    scheme = "https" if tls else "http"
+    with proxies.nginx(directory, http, f"{scheme}://127.0.0.1:{port}") as proxy:
+        yield proxy.url
 
 
 async def examined(url: str, idle: float = 1.0) -> list[Finding]:

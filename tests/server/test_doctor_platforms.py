@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from realtime_demo.doctor.checks import Examination
@@ -21,8 +16,10 @@ from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import NOTES, Finding, Platform
 from realtime_demo.ports import free_port
 from tests.support.live import LiveServer
-from tests.support.redis_server import missing
-from tests.support.waiting import BOUND, repeated_after_a_stall
+from tests.support.program import need
+from tests.support.proxies import Proxy
+
+from .test_doctor import found_by_technique, without_stalls
 
 IDLE = 3.0  # seconds; the wrong configurations time out after 1 s
 APACHE_MODULES = ("mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate", "env")
@@ -119,8 +116,6 @@ CASES = (
         | {("streaming", "compresses"), ("sse", "compresses")},
     ),
 )
-# A late event is a finding, even if this machine delayed it.
-without_stalls = repeated_after_a_stall(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -132,42 +127,16 @@ def server() -> Iterator[LiveServer]:
 @contextmanager
 def proxied(case: Case, blocks: dict[str, str], upstream: str, folder: Path) -> Iterator[str]:
     """Run the proxy with `blocks` in its configuration; yield its URL."""
-    executable = shutil.which(case.command[0], path=f"{os.environ['PATH']}:/usr/sbin")
-    if executable is None:
-        missing(case.package, f"apt-get install {case.package}")
+    executable = need(case.command[0], case.package)
     port = free_port()
     names = re.findall(r"\{([A-Za-z_ ]+)\}", case.configuration)
     values = dict.fromkeys(names, "") | blocks
     values |= {"port": str(port), "upstream": upstream, "folder": str(folder)}
     file = folder / "configuration"
     file.write_text(case.configuration.format(**values))
-    process = subprocess.Popen(
-        [str(executable), *(part.format(file=file) for part in case.command[1:])],
-        cwd=folder,
-        env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + BOUND
-        while True:
-            try:
-                httpx.get(f"{url}/healthz")
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, f"{case.package} did not start"
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(BOUND)
-
-
-def problems(findings: list[Finding]) -> set[tuple[str, str]]:
-    return {(each.technique, each.what) for each in findings if each.severity == "problem"}
+    command = [executable, *(part.format(file=file) for part in case.command[1:])]
+    with Proxy(command, folder, f"http://127.0.0.1:{port}") as proxy:
+        yield proxy.url
 
 
 def remedied(findings: list[Finding], platform: Platform, upstream: str) -> dict[str, str]:
@@ -195,13 +164,13 @@ async def test_a_wrong_configuration_is_named_and_its_remedy_mends_it(
         wrong = Examination(url, IDLE)
         findings = await wrong.run()
     assert wrong.platforms == [platform]
-    assert case.problems <= problems(findings), findings
+    assert case.problems <= found_by_technique(findings), findings
     # A rejected publish and its Origin are the effect of another Host.
-    assert problems(findings) - case.problems <= {("all", "refuses")}, findings
+    assert found_by_technique(findings) - case.problems <= {("all", "refuses")}, findings
     remedies = remedied(findings, platform, upstream)
     with proxied(case, remedies, upstream, tmp_path) as url:
         right = Examination(url, IDLE)
-        assert problems(await right.run()) == set()
+        assert found_by_technique(await right.run()) == set()
     assert right.platforms == [platform]
 
 

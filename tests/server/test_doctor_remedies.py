@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,20 @@ from django.core.management import call_command
 from realtime_demo.doctor.checks import Examination, Unreachable
 from realtime_demo.doctor.platforms import PLATFORMS
 from realtime_demo.doctor.remedies import Remedy
-from realtime_demo.production import programs
 from tests.support.live import LiveServer
+from tests.support.proxies import nginx_errors
 from tests.support.raw_server import serving_at
 
 pytestmark = [pytest.mark.own_server]
 
 REMEDIES = PLATFORMS["nginx"].remedies
-NGINX = """
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+HTTP = """
     {http}
     server {{
-        listen 127.0.0.1:8999;
+        listen unix:{folder}/socket;
         {server}
         location / {{ {location} proxy_pass http://127.0.0.1:8998; }}
     }}
-}}
 """
 
 
@@ -47,12 +38,7 @@ def nginx_error(folder: Path, remedies: list[Remedy]) -> str:
         )
         for name in ("http", "server", "location")
     }
-    file = folder / "nginx.conf"
-    file.write_text(NGINX.format(folder=folder, **blocks))
-    checked = subprocess.run(
-        [programs.nginx(), "-t", "-e", "stderr", "-c", str(file)], capture_output=True, text=True
-    )
-    return checked.stderr if checked.returncode else ""
+    return nginx_errors(folder, HTTP.format(folder=folder, **blocks))
 
 
 @pytest.mark.parametrize("name", REMEDIES)

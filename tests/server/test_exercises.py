@@ -7,7 +7,6 @@ import io
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -26,7 +25,7 @@ from realtime_demo.workshop.bench import Bench, importable
 from realtime_demo.workshop.exercise import EXERCISES, FOLDER, Exercise
 from realtime_demo.workshop.lane import PREFIX, technique
 from tests.support.exercises import solve
-from tests.support.program import ROOT, Program
+from tests.support.program import Program, run_python
 from tests.support.waiting import BOUND, retry_after_stall
 
 pytestmark = [pytest.mark.own_server]
@@ -71,7 +70,7 @@ every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lis
 
 
 @every_exercise
-def test_the_stub_fails_its_check(exercise: Exercise) -> None:
+async def test_the_stub_fails_its_check(exercise: Exercise) -> None:
     def check() -> None:
         outcomes = [outcome for outcome in exercise.check(exercise.stub, SHORT) if outcome.fault]
         faults = FAULTS[exercise.name]
@@ -80,7 +79,7 @@ def test_the_stub_fails_its_check(exercise: Exercise) -> None:
             assert faults[outcome.case.name] in outcome.explanation("en")
             assert not PLACEHOLDER.search(outcome.explanation("ko"))
 
-    retry_after_stall(SHORT / 4, check)
+    await retry_after_stall(SHORT / 4, lambda: asyncio.to_thread(check))
 
 
 @every_exercise
@@ -92,9 +91,7 @@ def test_the_solution_passes_its_check(exercise: Exercise, tmp_path: Path) -> No
 
 def test_the_check_runs_with_the_projects_settings() -> None:
     folder = str(FOLDER / "chat" / "solution")
-    command = [sys.executable, "manage.py", "exercise", "check", "chat", "--directory", folder]
-    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert completed.returncode == 0, completed.stdout + completed.stderr
+    run_python("manage.py", "exercise", "check", "chat", "--directory", folder)
 
 
 def texts(table: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, str]]]:

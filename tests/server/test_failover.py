@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 
 from faults.failover import Failover, Node, until
 from faults.ledger import ClientLedger
-from tests.support.redis_server import need_redis_server
+from realtime_demo.production import programs
+from tests.support.program import available
 from tests.support.waiting import BOUND, until_async
 from transports.events import Draft, Event
 from transports.store.base import StoreUnavailable
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120
 
 @pytest.fixture(scope="module")
 def failover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failover]:
-    need_redis_server()
+    available(programs.redis_server)
     with Failover(tmp_path_factory.mktemp("failover")) as running:
         yield running
 

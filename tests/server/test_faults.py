@@ -24,7 +24,7 @@ from faults.soak import Soak
 from faults.soak import parser as soak_parser
 from faults.trend import trend
 from realtime_demo.production import programs
-from tests.support.redis_server import missing
+from tests.support.program import available
 from transports import client
 from transports.events import Batch, Cursor, Event
 from transports.registry import TECHNIQUES
@@ -166,11 +166,8 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, clock: Path) -> Iterator[Deployment]:
-    for part, find in (("nginx", programs.nginx), ("redis-server", programs.redis_server)):
-        try:
-            find()
-        except programs.Missing as error:
-            missing(part, str(error))
+    for find in (programs.nginx, programs.redis_server):
+        available(find)
     env = {"PYTHONPATH": str(ROOT / "faults" / "clock"), "REALTIME_CLOCK": str(clock)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", "")  # so that it is restored

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.contract.feeds import collect, publish
-from tests.support.program import Program
+from tests.support.program import ROOT, Program, run_python
 from tests.support.waiting import BOUND
 from transports.registry import TECHNIQUES, Technique
 
-ROOT = Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 COMMAND = [sys.executable, "-m", "uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1"]
 ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "examples.minimal.settings"}
@@ -93,7 +90,6 @@ def test_a_project_is_sixty_lines() -> None:
     assert sum(len(file.read_text().splitlines()) for file in files if file.is_file()) <= 60
 
 
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 async def test_each_technique_delivers_events(
     technique: Technique, minimal_url: str, room: str
 ) -> None:
@@ -103,23 +99,12 @@ async def test_each_technique_delivers_events(
 
 
 def test_every_technique_serves_with_django_and_channels_alone() -> None:
-    completed = subprocess.run(
-        [sys.executable, "-c", SERVED_ALONE],
-        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert completed.stdout.split() == [technique.name for technique in TECHNIQUES], (
-        completed.stderr
-    )
+    served = run_python("-c", SERVED_ALONE, env=ENVIRONMENT).stdout.split()
+    assert served == [technique.name for technique in TECHNIQUES]
 
 
 def test_polling_needs_ten_modules_and_no_library() -> None:
     """Count the modules of `transports` that polling imports, and the optional libraries."""
-    program = NEEDED.format(app="polling")
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    completed = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    completed = run_python("-c", NEEDED.format(app="polling"), env=ENVIRONMENT)
     lines, modules, *others = completed.stdout.split()
     assert (int(lines) <= 1_200, int(modules) <= 10, others) == (True, True, []), completed.stdout

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,25 +12,14 @@ import pytest
 
 from realtime_demo.asgi_servers import SERVERS
 from realtime_demo.ports import free_port
-from realtime_demo.production import programs
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
-from tests.support.redis_server import missing
+from tests.support.proxies import nginx
 
 pytestmark = [pytest.mark.own_server]
 
 # The test's client sets its own address by the header From.
-NGINX = """
-daemon off;
-{user}
-pid {directory}/nginx.pid;
-error_log {directory}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    access_log off;
+HTTP = """
     include {shared}/http.conf;
     upstream realtime {{ server {upstream}; }}
     server {{ listen unix:{directory}/upstream.sock; return 200 "{received}"; }}
@@ -44,7 +30,6 @@ http {{
         set $site {directory};
         include {shared}/server.conf;
     }}
-}}
 """
 
 
@@ -65,49 +50,26 @@ EMPTIED += ["Upgrade"]  # except a WebSocket's
 
 
 @contextmanager
-def nginx(directory: Path, upstream: str) -> Iterator[httpx.Client]:
+def client_of(directory: Path, upstream: str) -> Iterator[httpx.Client]:
     """Run nginx with the files of deploy/nginx in front of `upstream`; yield its client."""
-    try:
-        executable = programs.nginx()
-    except programs.Missing as error:
-        missing("nginx", str(error))
     port = free_port()
-    user = "user root;" if os.getuid() == 0 else ""
-    shared = Path(ROOT) / "deploy" / "nginx"
-    conf = directory / "nginx.conf"
-    conf.write_text(
-        NGINX.format(
-            user=user,
-            directory=directory,
-            port=port,
-            shared=shared,
-            upstream=upstream,
-            received="".join(f"$http_{name.lower().replace('-', '_')}" for name in EMPTIED),
-        )
+    http = HTTP.format(
+        directory=directory,
+        port=port,
+        shared=ROOT / "deploy" / "nginx",
+        upstream=upstream,
+        received="".join(f"$http_{name.lower().replace('-', '_')}" for name in EMPTIED),
     )
-    process = subprocess.Popen([executable, "-e", "stderr", "-p", str(directory), "-c", str(conf)])
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    client.get("/")
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, "nginx did not start"
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(20)
+    url = f"http://127.0.0.1:{port}"
+    with nginx(directory, http, url), httpx.Client(base_url=url) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Yield a client of an nginx whose upstream responds with 200 to everything."""
     directory = tmp_path_factory.mktemp("nginx")
-    with nginx(directory, f"unix:{directory}/upstream.sock") as client:
+    with client_of(directory, f"unix:{directory}/upstream.sock") as client:
         yield client
 
 
@@ -119,7 +81,7 @@ def proxied(
     env = {"REDIS_URL": "", "BEHIND_PROXY": "1", "DEBUG": "0"}
     with (
         LiveServer(server=request.param, env=env) as server,
-        nginx(tmp_path_factory.mktemp("nginx"), f"127.0.0.1:{server.port}") as client,
+        client_of(tmp_path_factory.mktemp("nginx"), f"127.0.0.1:{server.port}") as client,
     ):
         yield client
 

@@ -26,8 +26,8 @@ from realtime_demo.notes.page import LANGUAGES, RECORD, evidence, page
 from realtime_demo.production import programs
 from tests.support.database import migrated
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
-from tests.support.redis_server import RedisServer, missing
+from tests.support.program import ROOT, missing
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
 
 pytestmark = [pytest.mark.own_server]
@@ -44,8 +44,7 @@ async def observe(laboratory: Laboratory, numbers: tuple[int, ...]) -> dict[int,
         try:
             return {n: await CLAIMS[n - 1].experiment(laboratory) for n in numbers}
         except programs.Missing as error:
-            missing(str(error), "see the message")
-            raise
+            missing(str(error))
 
 
 @pytest.mark.parametrize(

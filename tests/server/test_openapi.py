@@ -14,7 +14,7 @@ import background.urls
 import transports.urls
 from realtime_demo.asgi import django_application, http_urlpatterns
 from transports.http.near_misses import NearMiss, ServerOptions
-from transports.operations.openapi import DESCRIPTION
+from transports.operations.openapi import DESCRIPTION, SOCKET_DESCRIPTION
 
 DOCUMENT = json.loads(DESCRIPTION.read_text())
 
@@ -59,8 +59,13 @@ def test_the_limits_are_the_defaults() -> None:
 
 
 @pytest.mark.own_server
-async def test_the_description_is_served(http: httpx.AsyncClient) -> None:
-    response = await http.get("/openapi.json")
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [("openapi.json", DOCUMENT), ("asyncapi.json", json.loads(SOCKET_DESCRIPTION.read_text()))],
+    ids=["openapi", "asyncapi"],
+)
+async def test_a_description_is_served(http: httpx.AsyncClient, name: str, document: Any) -> None:
+    response = await http.get(f"/{name}")
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == "*"
-    assert response.json() == DOCUMENT
+    assert response.json() == document

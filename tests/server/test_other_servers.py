@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import httpx
@@ -15,12 +15,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from realtime_demo.asgi_servers import SERVERS
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.contract.conftest import technique
-from tests.contract.feeds import BOUND, events_of, publish
+from tests.contract.feeds import BOUND, entry_of, events_of, publish
 from tests.contract.test_disconnect import until
 from tests.contract.test_problems import (
-    socket_technique,
     test_a_rejected_handshake_closes_with_a_reason,
     test_invalid_bodies_are_rejected,
     test_large_bodies_are_rejected,
@@ -31,7 +28,7 @@ from tests.contract.test_replay import (
 )
 from tests.contract.test_trusted_headers import test_proxy_headers_of_a_client_are_ignored
 from tests.support.database import migrated
-from tests.support.live import SERVER, LiveServer
+from tests.support.live import SERVER, SERVER_ENVIRONMENT, LiveServer
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_async
 from transports.registry import TECHNIQUES, Technique
@@ -40,8 +37,6 @@ from .test_background import end_of, start_task
 from .test_start import check_port_in_use
 
 __all__ = [
-    "socket_technique",
-    "technique",
     "test_a_rejected_handshake_closes_with_a_reason",
     "test_an_unknown_epoch_gets_a_reset_and_all_events",
     "test_invalid_bodies_are_rejected",
@@ -67,12 +62,6 @@ def server(other_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def server_url(server: LiveServer) -> str:
     return server.url
-
-
-@pytest.fixture
-async def http(server_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server_url, timeout=30) as client:
-        yield client
 
 
 async def test_disconnect_frees_every_technique(
@@ -130,8 +119,8 @@ async def until_people(server: LiveServer, room: str, people: list[str]) -> None
     async with httpx.AsyncClient(base_url=server.url) as http:
 
         async def are_listed() -> bool:
-            entries = (await http.get("/rooms/")).json()["rooms"]
-            return (room, people) in [(entry["room"], entry["people"]) for entry in entries]
+            entry = await entry_of(http, room)
+            return entry is not None and entry["people"] == people
 
         await until_async(are_listed)
 

@@ -9,18 +9,17 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.contract.feeds import BOUND, cursor_of, publish
+from tests.contract.feeds import BOUND, cursor_of, following, publish
 from tests.support.live import LiveServer
 from tests.support.redis_server import RedisServer
+from tests.support.techniques import ENDLESS
 from tests.support.waiting import until
 from transports.events import Event
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(180)]
 PAUSE = 10.0  # seconds
-STAY_OPEN = [
-    technique.name for technique in TECHNIQUES if technique.name not in ("polling", "longpoll")
-]
+STAY_OPEN = [technique.name for technique in ENDLESS]
 
 
 async def opened_connections(http: httpx.AsyncClient) -> dict[str, float]:
@@ -77,13 +76,6 @@ async def cause_outage(fault: str, redis: RedisServer, http: httpx.AsyncClient, 
 @pytest.mark.parametrize("layer", ["redis", "pubsub"])
 @pytest.mark.parametrize("fault", ["paused", "restarted", "flushed"])
 async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str, room: str) -> None:
-    received: dict[str, list[Event]] = {technique.name: [] for technique in TECHNIQUES}
-
-    async def follow(technique: Technique, url: str, since: str) -> None:
-        options = {"interval": 0.1} if technique.name == "polling" else {}
-        async for event in technique.events(url, room, since, **options):
-            received[technique.name].append(event)
-
     with (
         RedisServer() as redis,
         LiveServer(
@@ -92,26 +84,19 @@ async def test_clients_are_complete_after_a_redis_outage(layer: str, fault: str,
     ):
         async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
             since = await cursor_of(http, room)
-            async with asyncio.TaskGroup() as group:
-                following = [
-                    group.create_task(follow(technique, server.url, since))
-                    for technique in TECHNIQUES
-                ]
+            async with following(server.url, room, since) as received:
                 before = await publish(http, room, [f"before {n}" for n in range(10)])
-                await until(lambda: all(len(events) == 10 for events in received.values()), BOUND)
+                await until(lambda: all(len(events) == 10 for events in received), BOUND)
                 connections = await opened_connections(http)
                 await cause_outage(fault, redis, http, room)
                 after: list[Event] = []
                 for number in range(10):
                     after += await publish_again(http, room, f"after {number}")
                 last = after[-1].id
-                await until(
-                    lambda: all(events[-1].id == last for events in received.values()), BOUND
-                )
+                await until(lambda: all(events[-1].id == last for events in received), BOUND)
                 assert await opened_connections(http) == connections, "streams and sockets stay"
-                for task in following:
-                    task.cancel()
-    for name, events in received.items():
+    for technique, events in zip(TECHNIQUES, received, strict=True):
+        name = technique.name
         assert events[:10] == before, name
         reset, rest = events[10], events[10:]
         if fault == "paused":

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from tests.contract import test_replay
 from tests.support.demo import ADDRESS
-from tests.support.program import ROOT, Program
+from tests.support.program import ROOT, Program, run_python
 from tests.support.waiting import BOUND
 from transports.registry import TECHNIQUES
 
@@ -45,13 +45,7 @@ UNBUILT = shutil.ignore_patterns(
 def build(kind: str, source: Path) -> Path:
     """Return the built "wheel" or "sdist" of the tree at `source`."""
     (source / "dist").mkdir(exist_ok=True)
-    completed = subprocess.run(
-        [sys.executable, "-c", BUILD, f"build_{kind}"],
-        cwd=source,
-        capture_output=True,
-        text=True,
-    )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
+    completed = run_python("-c", BUILD, f"build_{kind}", folder=source)
     return source / "dist" / completed.stdout.splitlines()[-1]
 
 

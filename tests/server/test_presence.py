@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.contract.feeds import BOUND, cursor_of, events_of
+from tests.contract.feeds import BOUND, cursor_of, entry_of, events_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until, until_async
 from transports import feed, hub
@@ -118,13 +118,6 @@ async def test_an_outage_removes_no_people(redis_server: RedisServer) -> None:
 # --- Over a live server ------------------------------------------------------------------------
 
 
-async def entry_of(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
-    """Return the room's entry in the list, or None."""
-    rooms: list[dict[str, Any]] = (await http.get("/rooms/")).json()["rooms"]
-    return next((entry for entry in rooms if entry["room"] == room), None)
-
-
-@pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda technique: technique.name)
 async def test_a_named_client_is_announced_once(
     technique: Technique, server_url: str, http: httpx.AsyncClient, room: str
 ) -> None:

@@ -18,18 +18,9 @@ from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
 from tests.support.waiting import BOUND
 from transports.client import Rejected
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import Technique
 
 pytestmark = [pytest.mark.own_server]
-
-SOCKETS = [technique for technique in TECHNIQUES if technique.scheme == "ws"]
-by_technique = pytest.mark.parametrize("technique", TECHNIQUES, ids=lambda one: one.name)
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        yield accounts
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +47,6 @@ def new_user(accounts: Accounts, **attributes: Any) -> tuple[dict[str, str], str
     return accounts.token(name), f"user-{key}"
 
 
-@by_technique
 async def test_only_its_user_and_staff_read_a_private_room(
     technique: Technique, server: LiveServer, accounts: Accounts
 ) -> None:
@@ -84,12 +74,11 @@ async def test_its_user_may_not_publish_there(server: LiveServer, accounts: Acco
             assert (response.status_code, response.json()["code"]) == (403, "room")
 
 
-@pytest.mark.parametrize("technique", SOCKETS, ids=lambda one: one.name)
 async def test_a_socket_publishes_only_where_that_is_allowed(
-    technique: Technique, server: LiveServer, accounts: Accounts, room: str
+    socket_technique: Technique, server: LiveServer, accounts: Accounts, room: str
 ) -> None:
     (owner, own), (_, others) = new_user(accounts), new_user(accounts)
-    url = server.ws_url + technique.url_path(own)
+    url = server.ws_url + socket_technique.url_path(own)
     async with asyncio.timeout(BOUND), connect(url, additional_headers=owner) as socket:
 
         async def send(**message: str) -> Any:
@@ -105,7 +94,6 @@ async def test_a_socket_publishes_only_where_that_is_allowed(
         assert (await send(type="publish", room=room, text="hi"))["events"][0]["text"] == "hi"
 
 
-@by_technique
 async def test_may_enter_may_query_the_database(
     technique: Technique, querying_server: LiveServer, accounts: Accounts, room: str
 ) -> None:
@@ -128,7 +116,7 @@ async def test_may_enter_may_query_the_database(
     stream = events_of(technique, url, room, headers=member)
     async with asyncio.timeout(BOUND), aclosing(stream) as events:
         assert (await anext(events)).text == "hi"
-        if technique in SOCKETS:
+        if technique.scheme == "ws":
             ws_url = querying_server.ws_url + technique.url_path(room)
             async with connect(ws_url, additional_headers=member) as socket:
                 await socket.recv()

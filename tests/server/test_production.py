@@ -21,14 +21,14 @@ from websockets.sync.client import connect
 
 from realtime_demo.doctor.checks import Examination
 from realtime_demo.production.paths import Paths
-from tests.contract.feeds import BOUND, collect, cursor_of, publish
+from tests.contract.feeds import BOUND, collect, cursor_of, following, publish
 from tests.support.chromium import chromium
 from tests.support.production import Production
 from tests.support.program import ROOT
 from tests.support.waiting import repeated_after_a_stall, until, until_async
 from transports import client
 from transports.events import Event
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import TECHNIQUES
 
 OURS = re.compile(rf'File "{re.escape(str(ROOT))}/(?!\.venv/)')  # a traceback through our code
 
@@ -38,7 +38,6 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 SERVERS = ("server-0", "server-1")
-THROUGH_HTTP = [technique for technique in TECHNIQUES if technique.scheme == "http"]
 
 
 @pytest.fixture(scope="module")
@@ -223,19 +222,7 @@ async def test_no_events_are_lost_when_a_process_is_killed(
     victim: str, number: int, production: Production, http: httpx.AsyncClient, room: str
 ) -> None:
     since = await cursor_of(http, room)
-    received: list[list[Event]] = []
-
-    async def follow(technique: Technique, events: list[Event]) -> None:
-        options = {"interval": 0.1} if technique.name == "polling" else {}
-        async for event in technique.events(production.url, room, since, **options):
-            events.append(event)
-
-    async with asyncio.TaskGroup() as group:
-        following = []
-        for technique in TECHNIQUES:
-            for _ in range(2):
-                received.append([])
-                following.append(group.create_task(follow(technique, received[-1])))
+    async with following(production.url, room, since, clients=2) as received:
         acknowledged = [await publish_until_accepted(http, room, f"before {n}") for n in range(20)]
         (process,) = production.processes(victim)
         process.send_signal(number)
@@ -244,8 +231,6 @@ async def test_no_events_are_lost_when_a_process_is_killed(
         acknowledged += [await publish_until_accepted(http, room, f"after {n}") for n in range(20)]
         last = acknowledged[-1].id
         await until(lambda: all(events and events[-1].id == last for events in received), BOUND)
-        for task in following:
-            task.cancel()
     first = received[0]
     assert [event.cursor.seq for event in first] == list(range(1, len(first) + 1))
     assert all(events == first for events in received)

@@ -32,7 +32,7 @@ from realtime_demo.production.supervisord import AlreadyRunning, instance_lock, 
 from tests.contract.feeds import publish
 from tests.support.live import LiveServer
 from tests.support.production import Production
-from tests.support.program import ROOT
+from tests.support.program import run_python
 from tests.support.waiting import BOUND, until
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -192,19 +192,12 @@ def test_a_process_group_is_ended(
 
 def test_a_child_ends_leftovers_of_its_predecessor(tmp_path: Path) -> None:
     pid_file = tmp_path / "it.pid"
-    command = [sys.executable, "-m", "realtime_demo.production.child", str(pid_file)]
+    command = ["-m", "realtime_demo.production.child", str(pid_file), "echo", "in its place"]
     with group_leader(SLEEPS) as before:
         pid_file.write_text(str(before.pid))
         for parent, expected in ((os.getppid(), ""), (os.getpid(), "in its place\n")):
-            completed = subprocess.run(
-                [*command, "echo", "in its place"],
-                cwd=ROOT,
-                env={**os.environ, PARENT: str(parent)},
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-            assert completed.stdout == expected, "a child does not start after its parent has died"
+            printed = run_python(*command, env={PARENT: str(parent)}, exit_code=None).stdout
+            assert printed == expected, "a child does not start after its parent has died"
         assert before.wait(5) == -signal.SIGKILL
 
 

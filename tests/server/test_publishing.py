@@ -26,7 +26,7 @@ from django.test import override_settings
 
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
-from tests.support.program import ROOT
+from tests.support.program import ROOT, run_python
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
 from transports import background_loop, feed, hub, synchronous
@@ -84,21 +84,11 @@ def accounts(tmp_path: Path) -> Iterator[Accounts]:
         yield accounts
 
 
-def run(code: str, redis_server: RedisServer | None, *arguments: str) -> str:
+def run(code: str, redis_server: RedisServer) -> str:
     """Run a program in a process of its own; return its output, or raise with its errors."""
     prelude = "import django; django.setup(); from transports import synchronous; "
     prelude += "from transports.events import Draft\n"
-    url = redis_server.url if redis_server else ""
-    completed = subprocess.run(
-        [sys.executable, "-c", prelude + code, *arguments],
-        cwd=ROOT,
-        env={"DJANGO_SETTINGS_MODULE": "realtime_demo.settings", "REDIS_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=BOUND,
-    )
-    assert completed.returncode == 0, completed.stderr
-    return completed.stdout
+    return run_python("-c", prelude + code, env={"REDIS_URL": redis_server.url}).stdout
 
 
 # --- Recipes -----------------------------------------------------------------------------------

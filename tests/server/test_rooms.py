@@ -11,37 +11,30 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.feeds import cursor_of
+from tests.contract.feeds import cursor_of, entry_of
 from tests.support.accounts import Accounts
 from tests.support.live import LiveServer
+from tests.support.techniques import WAITING
 from tests.support.waiting import until_async
-from transports.registry import TECHNIQUES, Technique
+from transports.registry import Technique
 
 pytestmark = [pytest.mark.own_server]
 
 HIDDEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 ISSUED = re.compile(r'<pre id="issued-token">([^<]+)</pre>')
 SOON = 20.0  # seconds: less than a long poll waits
-OPEN = [technique for technique in TECHNIQUES if technique.name != "polling"]
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        accounts.user("root", is_staff=True, is_superuser=True)
-        yield accounts
 
 
 @pytest.fixture(scope="module")
 def server(accounts: Accounts) -> Iterator[LiveServer]:
+    accounts.user("root", is_staff=True, is_superuser=True)
     with LiveServer(env={**accounts.env, "HEARTBEAT": "30"}) as server:
         yield server
 
 
 @pytest.fixture
-async def http(server: LiveServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
-        yield client
+def server_url(server: LiveServer) -> str:
+    return server.url
 
 
 @pytest.fixture
@@ -64,11 +57,6 @@ async def submit(admin: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Re
 # --- Rooms -------------------------------------------------------------------------------------
 
 
-async def listed(http: httpx.AsyncClient, room: str) -> dict[str, Any] | None:
-    rooms = (await http.get("/rooms/")).json()["rooms"]
-    return next((each for each in rooms if each["room"] == room), None)
-
-
 async def test_staff_make_a_room_with_a_title(
     admin: httpx.AsyncClient, http: httpx.AsyncClient, room: str
 ) -> None:
@@ -76,7 +64,7 @@ async def test_staff_make_a_room_with_a_title(
     assert response.status_code == 302, response.text
 
     async def has_title() -> bool:
-        return await listed(http, room) == {
+        return await entry_of(http, room) == {
             "room": room,
             "title": "차 마시는 방",
             "connections": 0,
@@ -94,7 +82,7 @@ async def test_an_invalid_name_is_rejected(admin: httpx.AsyncClient) -> None:
     assert "1 to 64 of the characters" in response.text
 
 
-@pytest.mark.parametrize("technique", OPEN, ids=lambda technique: technique.name)
+@pytest.mark.parametrize("technique", WAITING)
 async def test_a_room_that_becomes_staff_only_closes_to_others(
     technique: Technique,
     http: httpx.AsyncClient,
@@ -117,7 +105,7 @@ async def test_a_room_that_becomes_staff_only_closes_to_others(
         return 0
 
     async def is_connected() -> bool:
-        listing = await listed(http, room)
+        listing = await entry_of(http, room)
         return listing is not None and listing["connections"] > 0
 
     following = asyncio.create_task(follow())
@@ -127,7 +115,7 @@ async def test_a_room_that_becomes_staff_only_closes_to_others(
         assert await following == 403
     document = {"sender": "ada", "text": "hi"}
     assert (await http.post(f"/publish/{room}/", json=document)).status_code == 403
-    assert await listed(http, room) is None
+    assert await entry_of(http, room) is None
     staff = accounts.token("root")
     assert (await http.get(f"/polling/{room}/", headers=staff)).status_code == 200
 

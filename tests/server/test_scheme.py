@@ -14,9 +14,8 @@ from websockets.typing import Origin
 
 from realtime_demo.asgi_servers import APPLICATION
 from realtime_demo.production import certificate
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
-from tests.support.raw import RawConnection
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
+from tests.support.raw import HANDSHAKE, RawConnection
 
 pytestmark = [pytest.mark.own_server]
 
@@ -63,10 +62,7 @@ async def test_the_scheme_is_taken_from_the_proxy(path: str, server: LiveServer,
     assert await opens(url, f"http://{host}")
 
 
-UPGRADE = (
-    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
+UPGRADE = "".join(f"{line}\r\n" for line in HANDSHAKE).encode()
 
 
 @pytest.mark.parametrize("name", [b"For", b"Port", b"Proto"])

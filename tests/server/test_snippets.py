@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.live import LiveServer
-from tests.support.program import ROOT, Program
+from tests.support.program import ROOT, Program, need
 from tests.support.waiting import BOUND
 from transports.registry import APPS
 
@@ -78,9 +76,7 @@ def test_requests_are_found() -> None:
 def test_a_request_is_answered_as_documented(
     request_line: str, memory_live_server: LiveServer
 ) -> None:
-    if shutil.which("curl") is None:
-        message = "curl is not installed; 'apt-get install curl' installs it."
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    need("curl", "curl")
     publish = f"{memory_live_server.url}/publish/lobby/"
     cursor = httpx.post(publish, json={"sender": "ada", "text": "first"}).json()["id"]
     httpx.post(publish, json={"sender": "ada", "text": "second"}).raise_for_status()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from contextlib import suppress
 
 import httpx
@@ -14,9 +13,8 @@ from websockets.typing import Subprotocol
 
 from realtime_demo.asgi_servers import APPLICATION, command
 from realtime_demo.ports import free_port
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import SERVER, LiveServer
-from tests.support.program import ROOT
+from tests.support.live import SERVER, SERVER_ENVIRONMENT, LiveServer
+from tests.support.program import ROOT, run_python
 from tests.support.waiting import BOUND
 
 ROOM = "start"
@@ -71,7 +69,6 @@ def test_failing_application_is_a_500_without_details() -> None:
 
 
 def test_help_names_the_options_of_uvicorn() -> None:
-    module = [sys.executable, "-m", "realtime_demo.server", "--help"]
-    output = subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    output = run_python("-m", "realtime_demo.server", "--help").stdout
     for option in ("--host", "--port", "--uds", "--workers"):
         assert option in output

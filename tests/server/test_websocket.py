@@ -14,8 +14,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from websockets.asyncio.client import connect
 
-from tests.conftest import SERVER_ENVIRONMENT
-from tests.support.live import LiveServer
+from tests.support.live import SERVER_ENVIRONMENT, LiveServer
 from tests.support.waiting import BOUND, until
 from transports import hub
 from websocket.consumers import FeedConsumer, OneThread, accepted_subprotocol

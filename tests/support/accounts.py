@@ -6,15 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.db import connection
 
-from tests.conftest import SERVER_ENVIRONMENT
-
 from .database import default_database, migrated
+from .live import SERVER_ENVIRONMENT
 
 T = TypeVar("T")
 
@@ -45,15 +43,10 @@ class Accounts:
         self._database.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.now(lambda: connection.close())
         self._thread.shutdown()
-        self._database.__exit__(kind, error, traceback)
+        self._database.__exit__(None, None, None)
 
     def now(self, work: Callable[[], T]) -> T:
         return self._thread.submit(work).result()

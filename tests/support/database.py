@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.management import call_command
 from django.db import connection, connections
 
 from .postgresql_server import PostgreSQLServer
+from .waiting import BOUND
 
 TEMPLATE = "template_realtime"
 
@@ -52,8 +54,12 @@ def _migrate_template(server: PostgreSQLServer) -> None:
 @contextmanager
 def default_database(url: str) -> Iterator[None]:
     """Let the threads that the block starts use the database at `url`."""
+    parsed: dict[str, Any] = {**dj_database_url.parse(url)}
+    if url.startswith("sqlite:"):
+        # A transaction that reads first would fail at once if a server writes before it does.
+        parsed["OPTIONS"] = {"timeout": BOUND, "transaction_mode": "IMMEDIATE"}
     former = connections.settings["default"]
-    configured = connections.configure_settings({"default": dict(dj_database_url.parse(url))})
+    configured = connections.configure_settings({"default": parsed})
     connections.settings["default"] = configured["default"]
     try:
         yield

@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.conftest import SERVER_ENVIRONMENT
-
+from .live import SERVER_ENVIRONMENT
 from .program import ROOT, Program
 from .waiting import BOUND
 

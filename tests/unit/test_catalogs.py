@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.support.program import ROOT
+from tests.support.program import ROOT, need
 from transports.registry import TECHNIQUES
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
@@ -31,9 +31,7 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 
 @pytest.fixture(scope="session", autouse=True)
 def gettext_tools() -> None:
-    if shutil.which("msgmerge") is None:
-        message = "gettext is not installed; 'apt-get install gettext' installs it."
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    need("msgmerge", "gettext")
 
 
 @pytest.fixture(scope="session")

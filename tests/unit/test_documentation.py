@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from benchmarks import cli as benchmarks
 from conformance import cli as conformance
 from faults import cli as faults
 from faults import soak
-from tests.support.program import ROOT
+from tests.support.program import ROOT, run_python, tracked_files
 
-FILES = subprocess.run(
-    ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
-).stdout.splitlines()
+FILES = tracked_files()
 PAGES = [ROOT / name for name in FILES if name.endswith(".md")]
 GENERATED = ("build/", "docs/measurements/", "exercises/")
 
@@ -124,6 +121,36 @@ def invalid_arguments(page: Path) -> Iterator[str]:
 )
 def test_what_a_page_names_exists(faults: Callable[[Path], Iterator[str]]) -> None:
     assert [fault for page in PAGES for fault in faults(page)] == []
+
+
+def options_by_module() -> dict[str, set[str]]:
+    """Return the options with which the pages and the Makefile run each module of the project."""
+    options: dict[str, set[str]] = {}
+    text = "\n".join(path.read_text() for path in [ROOT / "Makefile", *PAGES])
+    for name, arguments in re.findall(r"python -m ([a-z_.]*[a-z_])([^`\n]*)", text):
+        if (ROOT / name.partition(".")[0]).is_dir():
+            options.setdefault(name, set()).update(re.findall(r" (--[a-z-]+)", arguments))
+    return options
+
+
+MODULES = options_by_module()
+
+
+def test_documented_commands_are_found() -> None:
+    found = {name for page in PAGES for name, _ in commands_of(page)}
+    assert found >= {"advise", "compare", "demo", "doctor", "exercise", "notes", "token", *TOOLS}
+    assert MODULES.keys() >= {"faults.soak", "tests.server", "tests.tools.frames"}
+    assert MODULES["benchmarks"] >= {"--publish"}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_documented_module_starts(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run `--help`, or import the module: other tests cover its function."""
+    is_of_tests = module.startswith("tests.")
+    arguments = ["-c", f"import {module}"] if is_of_tests else ["-m", module, "--help"]
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    printed = run_python(*arguments).stdout
+    assert is_of_tests or all(option in printed for option in MODULES[module])
 
 
 def outline(page: Path) -> list[str]:

@@ -17,8 +17,9 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from realtime_demo.ports import free_port
-from realtime_demo.production import certificate
-from tests.support.redis_server import RedisServer, redis_executable
+from realtime_demo.production import certificate, programs
+from tests.support.program import available
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import BOUND
 from transports.events import Draft
 from transports.store.redis.connection import MasterPool, client
@@ -92,7 +93,7 @@ def sentinel(master: RedisServer) -> Iterator[int]:
             f"sentinel auth-pass mine of-master\n"
         )
         process = subprocess.Popen(
-            [redis_executable(), str(conf), "--sentinel"],
+            [available(programs.redis_server), str(conf), "--sentinel"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )

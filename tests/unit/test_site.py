@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,9 @@ from docs.site import sources
 from docs.site.navigation import GENERATED, SECTIONS, Section
 from docs.site.reference import commands_page, schemas_page, settings, settings_page
 from docs.site.sources import LANGUAGES, Language, all_pages, name_on_site, write_sources
-from tests.support.program import ROOT
+from tests.support.program import ROOT, tracked_files
 
-TRACKED = subprocess.run(
-    ["git", "ls-files", "--", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
-).stdout.splitlines()
+TRACKED = tracked_files("*.md")
 NOT_ON_SITE = {"CHANGELOG"}  # in English only
 
 each_language = pytest.mark.parametrize("language", LANGUAGES)

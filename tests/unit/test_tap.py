@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 
 from realtime_demo.tap.network import Link, Network, Schedule
 from realtime_demo.tap.proxy import Counts, Tap
-from tests.support.raw_server import serving
-from tests.support.waiting import BOUND, retry_after_stall_async, until
+from tests.support.raw_server import Handler, serving
+from tests.support.waiting import BOUND, repeated_after_a_stall, until
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,6 +35,19 @@ async def connected(tap: Tap) -> AsyncIterator[tuple[asyncio.StreamReader, async
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+@asynccontextmanager
+async def tapped(
+    handler: Handler, **options: Any
+) -> AsyncIterator[tuple[Tap, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Yield a tap in front of a server with `handler`, and a connection through it."""
+    async with (
+        serving(handler) as port,
+        Tap("127.0.0.1", port, **options) as tap,
+        connected(tap) as (reader, writer),
+    ):
+        yield tap, reader, writer
 
 
 def advance_clock(seconds: float) -> None:
@@ -67,19 +81,12 @@ async def test_counts_match_a_hand_computed_exchange() -> None:
             writer.write(response)
             await writer.drain()
 
-    async def client(tap: Tap) -> None:
-        async with connected(tap) as (reader, writer):
-            for _ in range(3):
-                writer.write(request)
-                assert await reader.readexactly(len(response)) == response
-
-    async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
-            await answer(reader, writer)
-
-    async with serving(quietly) as port, Tap("127.0.0.1", port, label="polling") as tap:
-        await client(tap)
-        await client(tap)
+    async with serving(answer) as port, Tap("127.0.0.1", port, label="polling") as tap:
+        for _ in range(2):
+            async with connected(tap) as (reader, writer):
+                for _ in range(3):
+                    writer.write(request)
+                    assert await reader.readexactly(len(response)) == response
         assert tap.counts == {"polling": Counts(up=6 * 41, down=6 * 40, connections=2, requests=6)}
 
 
@@ -88,11 +95,7 @@ async def test_counts_match_a_hand_computed_exchange() -> None:
 async def test_counts_match_the_kernels(rtt: float) -> None:
     """Compare with tcpi_bytes_acked and tcpi_bytes_received of the client's socket."""
     sizes = [1, 2, 125, 126, 1_460, 1_461, 65_535, 65_536, 300_000]
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, network=Network.of(rtt=rtt)) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, network=Network.of(rtt=rtt)) as (tap, reader, writer):
         for size in sizes:
             writer.write(bytes(size))
             await reader.readexactly(size)
@@ -107,11 +110,7 @@ async def test_counts_match_the_kernels(rtt: float) -> None:
 
 
 async def test_each_request_is_labelled_by_its_target() -> None:
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, label=lambda target: target.split("/")[1]) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, label=lambda target: target.split("/")[1]) as (tap, reader, writer):
         for target in ("/polling/a/?since=1", "/longpoll/a/", "/polling/b/"):
             request = f"GET {target} HTTP/1.1\r\n\r\n".encode()
             writer.write(request)
@@ -184,11 +183,7 @@ def test_invalid_links_are_rejected(arguments: dict[str, float]) -> None:
 )
 async def test_network_keeps_data_complete_and_in_order(network: Network) -> None:
     data = b"".join(number.to_bytes(4, "big") for number in range(50_000))
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, network=network) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, network=network) as (_, reader, writer):
         loop = asyncio.get_running_loop()
         began = loop.time()
         for place in range(0, len(data), 4_000):
@@ -202,11 +197,7 @@ async def test_network_keeps_data_complete_and_in_order(network: Network) -> Non
 
 async def test_many_pieces_are_in_flight_at_once() -> None:
     """All hundred pieces have left before the first comes back, and all come back."""
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, network=Network.of(rtt=240.0)) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, network=Network.of(rtt=240.0)) as (tap, reader, writer):
         for _ in range(100):
             writer.write(bytes(1_000))
             await asyncio.sleep(0.001)
@@ -219,11 +210,7 @@ async def test_many_pieces_are_in_flight_at_once() -> None:
 
 
 async def test_a_network_change_keeps_the_order() -> None:
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, network=Network.of(rtt=0.4)) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, network=Network.of(rtt=0.4)) as (tap, reader, writer):
         writer.write(b"slow ")
         await until(lambda: tap.total.up == 5)
         tap.network = Network()
@@ -231,11 +218,8 @@ async def test_a_network_change_keeps_the_order() -> None:
         assert await reader.readexactly(9) == b"slow fast"
 
 
+@repeated_after_a_stall(0.05)
 async def test_a_new_connection_waits_for_the_handshake() -> None:
-    await retry_after_stall_async(0.05, check_handshake_delay)
-
-
-async def check_handshake_delay() -> None:
     arrived: list[float] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -290,11 +274,7 @@ async def test_a_large_cut_is_exact_for_a_client_that_reads() -> None:
             writer.write(bytes(10_000))
             await writer.drain()
 
-    async with (
-        serving(pour) as port,
-        Tap("127.0.0.1", port, cut_after={0: 3_333_333}) as tap,
-        connected(tap) as (reader, _),
-    ):
+    async with tapped(pour, cut_after={0: 3_333_333}) as (_, reader, _):
         received, reset = await read_to_end(reader)
         assert (len(received), reset) == (3_333_333, True)
 
@@ -307,11 +287,7 @@ async def test_a_cut_waits_for_the_bytes_before_it() -> None:
         writer.write(bytes(2 * limit))
         await writer.drain()
 
-    async with (
-        serving(pour) as port,
-        Tap("127.0.0.1", port, cut_after={0: limit}) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(pour, cut_after={0: limit}) as (tap, reader, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: tap.total.down == limit)  # in the kernel, and unread
         writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -330,11 +306,7 @@ async def test_client_that_leaves_before_a_cut_resets_the_server() -> None:
         except ConnectionError as error:
             ends.append(error)
 
-    async with (
-        serving(pour) as port,
-        Tap("127.0.0.1", port) as tap,
-        connected(tap) as (_, writer),
-    ):
+    async with tapped(pour) as (tap, _, writer):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await until(lambda: tap.total.down > 0 and not tap.connections[0].pipes["down"].writable)
         tap.cut_after[0] = tap.total.down  # all of it written, but not all sent
@@ -372,11 +344,7 @@ async def test_a_cut_resets_both_ends_of_one_label() -> None:
 
 
 async def test_a_stall_sends_nothing_and_loses_nothing() -> None:
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo) as (tap, reader, writer):
         writer.write(b"before ")
         assert await reader.readexactly(7) == b"before "
         assert tap.stall() == 1
@@ -495,11 +463,7 @@ async def test_an_observer_receives_all_bytes() -> None:
     def observe(connection: object, direction: str, data: bytes) -> None:
         observed[direction] += data
 
-    async with (
-        serving(echo) as port,
-        Tap("127.0.0.1", port, observe=observe) as tap,
-        connected(tap) as (reader, writer),
-    ):
+    async with tapped(echo, observe=observe) as (_, reader, writer):
         writer.write(b"hello")
         await reader.readexactly(5)
     assert observed == {"up": b"hello", "down": b"hello"}
@@ -519,11 +483,7 @@ async def test_a_late_end_raises_no_error() -> None:
 
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: errors.append(context))
-    async with (
-        serving(reset) as port,
-        Tap("127.0.0.1", port, network=Network.of(rtt=240.0)) as tap,
-        connected(tap) as (_, writer),
-    ):
+    async with tapped(reset, network=Network.of(rtt=240.0)) as (tap, _, writer):
         await until(lambda: tap.connections and "down" in tap.connections[0].pipes)
         up = tap.connections[0].pipes["up"]
         writer.write_eof()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -21,12 +21,6 @@ ANOTHER = "2001:db8:1:3::1"
 # IPv4 addresses on a dual-stack socket: similar only in notation.
 STRANGERS = ["::ffff:192.0.2.1", "::ffff:192.0.2.2"]
 WITHOUT_ADDRESS: list[Any] = [None, ["", 0]]
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with Accounts(tmp_path_factory.mktemp("accounts")) as accounts:
-        yield accounts
 
 
 @pytest.fixture(autouse=True)
@@ -55,27 +49,46 @@ def test_one_client_shares_a_publish_rate() -> None:
     assert not any(is_rejected(client) for client in WITHOUT_ADDRESS * 5)
 
 
-async def test_one_client_shares_a_connection_limit() -> None:
+async def rejections(*addresses: str | None, most: int, fails: bool = False) -> list[bool]:
+    """Open a connection from each address while the former are open; return which are rejected.
+
+    If it `fails`, the last one raises an exception.
+    """
     rejected: list[bool] = []
+    nothing: Any = None
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         rejected.append("problem" in scope)
-        if addresses := scope["others"]:
-            client, *others = addresses
-            await limited({"client": [client, 1], "others": others}, receive, send)
+        if scope["others"]:
+            await open_all(scope["others"])
+        elif fails:
+            raise LookupError
 
-    boundary = Boundary(application, most_per_address=2, body_size=1)
+    boundary = Boundary(application, most_per_address=most, body_size=1)
 
-    async def limited(scope: Any, receive: Any, send: Any) -> None:
-        headers = [(b"host", b"localhost")]
-        await boundary(
-            {"type": "websocket", "path": "/", "headers": headers, **scope}, receive, send
-        )
+    async def open_all(addresses: tuple[str | None, ...]) -> None:
+        client = [addresses[0], 1] if addresses[0] else None
+        scope = {"type": "websocket", "path": "/", "headers": [(b"host", b"localhost")]}
+        await boundary(scope | {"client": client, "others": addresses[1:]}, nothing, nothing)
 
-    nothing: Any = None
-    others = [*ONE_CLIENT[1:], ANOTHER, *STRANGERS, STRANGERS[0]]
-    await limited({"client": [ONE_CLIENT[0], 1], "others": others}, nothing, nothing)
-    assert rejected == [False, False, True, False, False, False, False]
+    for _ in range(2):  # closed connections do not count
+        rejected.clear()
+        with pytest.raises(LookupError) if fails else nullcontext():
+            await open_all(addresses)
+    return rejected
+
+
+async def test_open_connections_of_an_address_are_limited() -> None:
+    assert await rejections("a", "a", most=1) == [False, True]
+    assert await rejections("a", "b", most=1) == [False, False]
+    assert await rejections("a", most=1, fails=True) == [False]
+    assert await rejections(None, None, most=1) == [False, False]
+
+
+async def test_one_client_shares_a_connection_limit() -> None:
+    addresses = [*ONE_CLIENT, ANOTHER, *STRANGERS, STRANGERS[0]]
+    expected = [False, False, True, False, False, False, False]
+    assert await rejections(*addresses, most=2) == expected
 
 
 def log_in(accounts: Accounts, address: str) -> int:

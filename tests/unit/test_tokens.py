@@ -24,7 +24,6 @@ from django.utils import timezone
 from tests.support.accounts import Accounts
 from transports.auth import tokens
 from transports.auth.views import failures
-from transports.boundary import Boundary
 from transports.http.problems import Problem
 
 
@@ -185,40 +184,6 @@ def test_no_token_without_tables(action: list[str], tmp_path: Path) -> None:
 
 
 # --- Limits ------------------------------------------------------------------------------------
-
-
-async def test_open_connections_are_counted() -> None:
-    rejected: list[bool] = []
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        rejected.append("problem" in scope)
-        if inner := scope.get("inner"):
-            await limited({"client": inner}, receive, send)
-        if scope.get("fails"):
-            raise LookupError
-
-    boundary = Boundary(application, most_per_address=1, body_size=1)
-
-    async def limited(scope: Any, receive: Any, send: Any) -> None:
-        headers = [(b"host", b"localhost")]
-        await boundary(
-            {"type": "websocket", "path": "/", "headers": headers, **scope}, receive, send
-        )
-
-    nothing: Any = None
-    for scope, expected in (
-        ({"client": ["a", 1], "inner": ["a", 2]}, [False, True]),
-        ({"client": ["a", 3], "inner": ["b", 1]}, [False, False]),
-        ({"client": None, "inner": None}, [False]),
-    ):
-        rejected.clear()
-        await limited(scope, nothing, nothing)
-        assert rejected == expected
-    for _ in range(2):
-        rejected.clear()
-        with pytest.raises(LookupError):
-            await limited({"client": ["a", 1], "fails": True}, nothing, nothing)
-        assert rejected == [False]
 
 
 @override_settings(

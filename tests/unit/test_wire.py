@@ -15,6 +15,7 @@ from realtime_demo.demo.wire.capture import Recorder, Splitter
 from realtime_demo.demo.wire.dissect import EXPLANATIONS
 from realtime_demo.demo.wire.parsing import chunk_end, frame_at_start, frame_end, unmask
 from realtime_demo.tap.network import Buffer
+from tests.support.wire import chunk, frame, response
 
 EVENT = '{"id":"k3f9-42","type":"message","text":"안녕 {\\"id\\":\\"k3f9-43\\"}"}'.encode()
 OTHER = b'{"id":"k3f9-41","type":"message","text":"]}"}'
@@ -25,14 +26,6 @@ NDJSON = (
 SSE = NDJSON.replace(b"application/x-ndjson", b"text/event-stream")
 GZIP = NDJSON.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
 SOCKET = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\r\n"
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def sized(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
 
 
 def dissected(head: bytes, carrier: bytes) -> list[tuple[str, bytes]]:
@@ -78,7 +71,7 @@ def test_a_server_sent_event_is_dissected() -> None:
 
 def test_a_batch_in_a_body_is_dissected() -> None:
     carrier = BATCH % (OTHER + b"," + EVENT)
-    assert dissected(sized(carrier), carrier) == [
+    assert dissected(response(carrier).removesuffix(carrier), carrier) == [
         ("batch", b'{"room":"lobby","cursor":"k3f9-42","events":['),
         ("others", OTHER + b","),
         ("json", EVENT),
@@ -150,7 +143,7 @@ def test_secrets_are_not_shown() -> None:
 # --- Framing ------------------------------------------------------------------------------------
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
 def test_frames_and_chunks_are_split_from_any_pieces(payloads: list[bytes], step: int) -> None:
-    frames = [b"\x82" + _length(len(data)) + data for data in payloads]
+    frames = [frame(data, 2) for data in payloads]
     chunks = [chunk(data) for data in payloads if data]
     for head, carriers in ((SOCKET, frames), (NDJSON, chunks)):
         stream = head + b"".join(carriers)
@@ -161,10 +154,6 @@ def test_frames_and_chunks_are_split_from_any_pieces(payloads: list[bytes], step
             for carrier in splitter.feed(stream[place : place + step])
         ]
         assert (splitter.head, carriers_found, splitter.lost) == (head, carriers, False)
-
-
-def _length(size: int) -> bytes:
-    return bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
 
 
 @pytest.mark.parametrize(
@@ -222,9 +211,9 @@ def test_an_event_is_found_by_technique_and_client() -> None:
     recorder = Recorder()
     poll, stream, other = FakeConnection(), FakeConnection(), FakeConnection("192.0.2.7")
     body = BATCH % EVENT
-    poll.ask(recorder, "polling", sized(body) + body)
-    poll.ask(recorder, "other", sized(body) + body)  # another request of the same connection
-    poll.ask(recorder, "longpoll", sized(b"nothing") + b"nothing")
+    poll.ask(recorder, "polling", response(body))
+    poll.ask(recorder, "other", response(body))  # another request of the same connection
+    poll.ask(recorder, "longpoll", response(b"nothing"))
     stream.ask(recorder, "streaming", NDJSON + chunk(OTHER + b"\n") + chunk(EVENT + b"\n"))
     other.ask(recorder, "streaming", NDJSON + chunk(EVENT + b"\n"))
     match = recorder.find("polling", NEEDLE, "127.0.0.1")
@@ -276,7 +265,7 @@ def test_only_whole_polls_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "LEAST", 1_000)
     recorder, connection = Recorder(), FakeConnection()
     for _ in range(1000):
-        connection.ask(recorder, "polling", sized(b"empty") + b"empty")
+        connection.ask(recorder, "polling", response(b"empty"))
     (recording,) = recorder.recordings.values()
     assert 9_000 < recording.size < 10_100
     assert recording.size == sum(size for _exchange, _carrier, size in recording.carriers)
@@ -287,7 +276,7 @@ def test_recordings_of_closed_connections_are_removed(monkeypatch: pytest.Monkey
     recorder = Recorder()
     for _ in range(100):
         connection = FakeConnection()
-        connection.ask(recorder, "polling", sized(b"empty") + b"empty")
+        connection.ask(recorder, "polling", response(b"empty"))
         connection.open = False
     assert len(recorder.recordings) <= 10
 
@@ -310,7 +299,8 @@ def test_a_buffer_releases_a_complete_response() -> None:
     buffer = Buffer()
     assert buffer.add(NDJSON + chunk(b"x"), 1000) == b""
     assert buffer.add(b"0\r\n\r\n", 1000) == NDJSON + chunk(b"x") + b"0\r\n\r\n"
-    assert buffer.add(sized(b"body") + b"bo", 1000) == sized(b"body") + b"bo"
+    half = response(b"body")[:-2]
+    assert buffer.add(half, 1000) == half
     assert buffer.add(chunk(b"y"), 1000) == b""
     assert buffer.add(b"", 1000) == chunk(b"y")  # the connection's end
     assert not buffer.holds
