@@ -26,7 +26,7 @@ import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
 import { prepareRecordButton } from "./panels/record-button.js";
-import { prepareScenarios } from "./panels/scenarios.js";
+import { Scenarios } from "./panels/scenarios.js";
 import { TapCounts } from "./panels/tap-counts.js";
 import { Receiver } from "./sources/receiver.js";
 
@@ -189,12 +189,11 @@ ifPresent("record", (button) => {
   const values = () => Object.fromEntries(Object.keys(defaults).map((name) => [name, settings.get(name)]));
   prepareRecordButton(button, timeline, cards, { room, settings: values, note });
 });
-const scenarios = ifPresent("scenario", (element) => {
+ifPresent("scenario", (element) => {
   const announce = (text) => announcer.announce(text);
   const page = { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce };
-  return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
+  new Scenarios(element, byId("scenario-menu"), configuration.scenarios, page).open();
 });
-scenarios?.open();
 
 // --- Keys ------------------------------------------------------------------------------------
 
