@@ -52,16 +52,17 @@ def lane(page: Page, name: str) -> Locator:
     return page.locator(f'.lane[data-technique="{name}"]')
 
 
-async def expect_received(page: Page, name: str, *ids: str, verdict: str = "Complete") -> None:
-    """Wait until the lane has received exactly these events, and the table shows them, newest
+async def expect_received(page: Page, *ids: str, verdict: str = "Complete") -> None:
+    """Wait until each lane has received exactly these events, and the table shows them, newest
     first."""
     rows = page.locator('#events tr:not([data-type="reset"])')
     await expect(rows).to_have_count(len(ids), timeout=RECOVERY)
     assert await rows.evaluate_all("rows => rows.map((row) => row.dataset.id)") == [*ids][::-1]
-    receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
-    await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
-    await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
-    await expect_counts(page, name, sent=len(ids), received=len(ids))
+    for name in LANES:
+        receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
+        await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
+        await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
+        await expect_counts(page, name, sent=len(ids), received=len(ids))
 
 
 async def expect_counts(page: Page, name: str, **expected: int) -> None:
