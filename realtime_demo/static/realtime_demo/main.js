@@ -21,13 +21,11 @@ import { Announcer } from "./panels/announcer.js";
 import { Card } from "./panels/card.js";
 import { writeClockNote } from "./panels/clock-note.js";
 import { Controls } from "./panels/controls.js";
-import { showDevices } from "./panels/devices.js";
 import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
 import { prepareRecordButton } from "./panels/record-button.js";
 import { Scenarios } from "./panels/scenarios.js";
-import { TapCounts } from "./panels/tap-counts.js";
 import { Receiver } from "./sources/receiver.js";
 
 const CLOCK_INTERVAL = 300_000;
@@ -94,9 +92,7 @@ rows.forEach(({ element }, index) => element.style.setProperty("--row", `${index
 const cards = rows.map(({ element, receiver }) => new Card(element, receiver));
 const lanes = new Lanes(byId("lanes"), timeline, rows);
 const announcer = new Announcer(byId("summary"), lanes.canvas, receivers);
-if (demo) ifPresent("devices", (element) => showDevices(element, demo));
 const forecast = new Forecast(configuration.theory, settings, cards);
-const tapCounts = demo && new TapCounts(demo, cards);
 
 for (const each of receivers) each.isWanted = settings.get("lanes").includes(each.technique.name);
 
@@ -109,7 +105,7 @@ function writeLanes() {
 /** Resets the figures. */
 function resetFigures() {
   for (const each of receivers) each.resetFigures();
-  tapCounts?.reset();
+  demo?.resetCounts();
 }
 
 /** Notes an action of the reader above the lanes. @param {string} text */
@@ -228,8 +224,9 @@ ifPresent("composer", (form) => {
 });
 showWindow();
 forecast.update();
-demo?.addEventListener("state", (/** @type {any} */ { detail: { pages } }) => {
+demo?.addEventListener("state", (/** @type {any} */ { detail: { pages, devices: count } }) => {
   ifPresent("pages", (element) => write(element, format(ngettext("{pages} page is open", "{pages} pages are open", pages), { pages })));
+  ifPresent("devices", (element) => write(element, format(ngettext("{count} device connected", "{count} devices connected", count), { count })));
 });
 demo?.connect();
 
@@ -240,7 +237,9 @@ setInterval(() => announcer.summarise(), SUMMARY_INTERVAL);
 let turn = 0;
 setInterval(() => {
   turn = (turn + 1) % cards.length;
-  cards[turn].draw(relativeMedians(receivers.map(({ delays }) => delays))[turn], timeline.latest);
+  const { technique } = receivers[turn];
+  const relative = relativeMedians(receivers.map((each) => each.delays))[turn];
+  cards[turn].draw(relative, timeline.latest, demo?.counts(technique.name));
 }, FIGURES_INTERVAL / cards.length);
 ifPresent("events", (body) => {
   const details = body.closest("details");

@@ -6,6 +6,7 @@ import { marker } from "../lanes/marker.js";
 import { now } from "../lib/clock.js";
 import { makeSvg } from "../lib/dom.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
+import { request } from "../lib/request.js";
 import { format, gettext, timeFormat } from "../lib/text.js";
 
 const MAX_ITEMS = 200;
@@ -141,8 +142,7 @@ export class Conversation {
     }
     this.#roomsRequestedAt = now();
     try {
-      const response = await fetch(this.page.rooms, { cache: "no-store" });
-      const { rooms } = await response.json();
+      const { rooms } = await request(this.page.rooms, { cache: "no-store" });
       const people = rooms.find(({ room }) => room === this.page.room)?.people ?? [];
       this.page.people.textContent = people.length ? format(gettext("Here: {people}"), { people: people.join(", ") }) : "";
       this.page.roomOptions.replaceChildren(...rooms.map(({ room }) => new Option(room, room)));

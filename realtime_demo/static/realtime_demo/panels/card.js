@@ -10,8 +10,6 @@ const FAULTS = new Set(["lost", "duplicated", "outOfOrder"]);
 export class Card {
   /** Shares of the histogram's bins. @type {number[] | null} */
   predicted = null;
-  /** The tap's counts; null without a tap. @type {{ up: number, down: number, connections: number } | null} */
-  tapCounts = null;
 
   /**
    * @param {HTMLElement} element
@@ -52,9 +50,10 @@ export class Card {
   /**
    * @param {number} relativeMedian relative to the slowest technique's: 0 to 1
    * @param {{ epoch: string, seq: number }} [latest] the newest event of all lanes
+   * @param {{ up: number, down: number, connections: number } | null} [tapCounts] without a tap, null
    */
-  draw(relativeMedian, latest) {
-    const { receiver, parts, tapCounts } = this;
+  draw(relativeMedian, latest, tapCounts) {
+    const { receiver, parts } = this;
     const { delays, deliveries, track } = receiver;
     const { median, p95 } = delays.figures;
     write(parts.median, duration(median));
