@@ -51,7 +51,7 @@ export class Scenarios {
    * @param {import("../lanes/timeline.js").Timeline} page.timeline
    * @param {import("./forecast.js").Forecast} page.forecast
    * @param {import("./controls.js").Controls} page.controls
-   * @param {import("../lanes/playback.js").Playback} page.playback
+   * @param {import("../lanes/board.js").Board} page.board
    * @param {() => void} page.resetFigures
    * @param {(text: string) => void} page.note
    * @param {(text: string) => void} page.announce
@@ -85,14 +85,14 @@ export class Scenarios {
 
   /** Opens the scenario of the settings; closes the panel without one. */
   open() {
-    const { settings, demo, playback } = this.page;
+    const { settings, demo, board } = this.page;
     const wasOpen = this.#scenario !== null;
     this.menu.value = settings.get("scene");
     demo?.endLease();
     this.#show(this.menu.value);
     // The end of the lease restores the settings of the demo: do not send the defaults to it.
     if (wasOpen && !this.#scenario) settings.set(this.#defaults, "demo");
-    if (this.#scenario) playback.freeze(false);
+    if (this.#scenario) board.freeze(false);
   }
 
   /** The settings without a scenario. */
@@ -151,8 +151,8 @@ export class Scenarios {
 
   /** Applies the settings and resets the figures. */
   #prepare(scenario) {
-    const { settings, receivers, demo, controls, playback, resetFigures } = this.page;
-    playback.freeze(false);
+    const { settings, receivers, demo, controls, board, resetFigures } = this.page;
+    board.freeze(false);
     demo?.beginLease();
     this.#resume(); // an interrupted run may have left faults behind
     const { lanes, ...rest } = scenario.settings;
