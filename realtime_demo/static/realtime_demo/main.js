@@ -14,7 +14,6 @@ import { publish } from "./lib/publish.js";
 import { runAlone } from "./lib/run-alone.js";
 import { Settings } from "./lib/settings.js";
 import { format, gettext, ngettext, write } from "./lib/text.js";
-import { Visibility } from "./lib/visibility.js";
 import { Announcer } from "./panels/announcer.js";
 import { writeClockNote } from "./panels/clock-note.js";
 import { Controls } from "./panels/controls.js";
@@ -52,7 +51,10 @@ const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
 const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
 const timeline = new Timeline(techniques.length);
-const visibility = new Visibility(timeline);
+/** Browsers throttle a hidden page's timers, which causes delays. */
+const recordVisibility = () => timeline.hide(document.hidden, now());
+recordVisibility();
+document.addEventListener("visibilitychange", recordVisibility);
 
 // --- Lanes -----------------------------------------------------------------------------------
 
@@ -61,7 +63,6 @@ const receivers = await Promise.all(
     const { [technique.export]: Source } = await import(technique.module);
     return new Receiver(technique, Source, timeline, timeline.tracks[index], {
       clock,
-      isVisibleSince: (time) => visibility.isVisibleSince(time),
       presenceName: () => session.presenceName,
       options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
       arrived: (occurrence, isNew) => {

@@ -173,10 +173,6 @@ export class Lanes {
     return this.#base / this.#scale - 1;
   }
 
-  get markCount() {
-    return this.pen.markCount;
-  }
-
   #drawHidden() {
     const { pen, columns } = this;
     pen.context.fillStyle = pen.colours.muted;

@@ -102,25 +102,25 @@ export class Controls {
     const faults = state?.faults ?? {};
     if (action === "feed") {
       const running = values?.running ?? !state?.feed.running;
-      this.#note(running ? gettext("Feed on") : gettext("Feed off"));
+      this.page.note(running ? gettext("Feed on") : gettext("Feed off"));
       return this.#send("feed", { running, ...this.#room });
     }
     if (action === "burst") {
       const count = values?.count ?? 20;
-      this.#note(format(gettext("Burst of {count}"), { count }));
+      this.page.note(format(gettext("Burst of {count}"), { count }));
       return this.#send("burst", { count, room: this.page.room });
     }
     if (action === "stall") {
       const on = values?.on ?? !faults.stalled?.length;
-      this.#note(on ? gettext("Stalled") : gettext("Stall ended"));
+      this.page.note(on ? gettext("Stalled") : gettext("Stall ended"));
       return this.#send("stall", { ...values, on });
     }
     if (action === "buffering" || action === "gzip") {
       const on = values?.on ?? !faults[action];
-      this.#note(FAULT_NOTES[action][on ? "on" : "off"]);
+      this.page.note(FAULT_NOTES[action][on ? "on" : "off"]);
       return this.#send("fault", { [action]: on });
     }
-    this.#note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
+    this.page.note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
     return this.#send(action, values);
   }
 
@@ -132,7 +132,7 @@ export class Controls {
     for (const name of names) {
       if (!SLIDERS[name]) continue;
       const value = SLIDERS[name].text(this.settings.get(name));
-      this.#note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
+      this.page.note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
     }
     if (this.demo?.mayControl) this.#apply(names, this.#room);
   }
@@ -152,10 +152,6 @@ export class Controls {
       if (action !== "restart") page.outcome.textContent = error.message;
       return null;
     }
-  }
-
-  #note(text) {
-    this.page.note(text);
   }
 
   /** Moves a slider to the stop nearest to its setting. */
@@ -178,32 +174,19 @@ export class Controls {
 
   /** Shows the state of the demo: toggled buttons, and settings changed by another browser. */
   #follow({ feed, network, faults, server, lapses }) {
-    if (lapses > this.#lapses) this.#note(gettext("The page that ran the scenario is gone: settings restored"));
+    if (lapses > this.#lapses) this.page.note(gettext("The page that ran the scenario is gone: settings restored"));
     this.#lapses = lapses;
     if (performance.now() - this.#changedAt > OWN_CHANGE) {
       this.settings.set({ rate: feed.rate, ...network }, "demo");
     }
-    const isOn = {
-      feed: feed.running,
-      stall: faults.stalled.length > 0,
-      buffering: faults.buffering,
-      gzip: faults.gzip,
-      restart: server === "restarting",
-    };
-    for (const [action, on] of Object.entries(isOn)) {
-      const button = find(this.element, `[data-do="${action}"]`);
-      if (!button) continue;
-      if (action === "restart") button.disabled = on;
-      else button.setAttribute("aria-pressed", `${Boolean(on)}`);
-    }
-    const button = find(this.element, '[data-do="feed"]');
-    if (button) {
-      button.removeAttribute("aria-pressed");
-      write(button.querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
-      button.dataset.running = `${feed.running}`;
-      const feedRoom = find(this.element, ".feed-room");
-      feedRoom.hidden = !feed.running || feed.room === this.page.room;
-      write(feedRoom, feedRoom.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
-    }
+    const button = (action) => find(this.element, `[data-do="${action}"]`);
+    const isOn = { stall: faults.stalled.length > 0, buffering: faults.buffering, gzip: faults.gzip };
+    for (const [action, on] of Object.entries(isOn)) button(action).setAttribute("aria-pressed", `${Boolean(on)}`);
+    button("restart").disabled = server === "restarting";
+    write(button("feed").querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
+    button("feed").dataset.running = `${feed.running}`;
+    const feedRoom = find(this.element, ".feed-room");
+    feedRoom.hidden = !feed.running || feed.room === this.page.room;
+    write(feedRoom, feedRoom.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
   }
 }
