@@ -97,18 +97,19 @@ export class Controls {
    * @param {string} action "feed", "burst", "cut", "stall", "restart", "buffering", "gzip"
    * @param {object} [values] in place of the button's own values
    */
-  async do(action, values) {
+  do(action, values) {
     const state = this.demo?.state;
     const faults = state?.faults ?? {};
+    const { room } = this.page;
     if (action === "feed") {
       const running = values?.running ?? !state?.feed.running;
       this.page.note(running ? gettext("Feed on") : gettext("Feed off"));
-      return this.#send("feed", { running, ...this.#room });
+      return this.#send("feed", { running, room });
     }
     if (action === "burst") {
       const count = values?.count ?? 20;
       this.page.note(format(gettext("Burst of {count}"), { count }));
-      return this.#send("burst", { count, room: this.page.room });
+      return this.#send("burst", { count, room });
     }
     if (action === "stall") {
       const on = values?.on ?? !faults.stalled?.length;
@@ -134,24 +135,16 @@ export class Controls {
       const value = SLIDERS[name].text(this.settings.get(name));
       this.page.note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
     }
-    if (this.demo?.mayControl) this.#apply(names, this.#room);
-  }
-
-  /** The feed publishes in the room of the page that controls it. */
-  get #room() {
-    return { room: this.page.room };
+    // The feed publishes in the room of the page that controls it.
+    if (this.demo?.mayControl) this.#apply(names, { room: this.page.room });
   }
 
   async #send(action, values = {}) {
-    const { demo, page } = this;
-    page.outcome.textContent = "";
-    try {
-      return await demo.send(action, values);
-    } catch (error) {
+    this.page.outcome.textContent = "";
+    await this.demo.send(action, values).catch(({ message }) => {
       // A server that is killed may not answer: the lanes show what happened.
-      if (action !== "restart") page.outcome.textContent = error.message;
-      return null;
-    }
+      if (action !== "restart") this.page.outcome.textContent = message;
+    });
   }
 
   /** Moves a slider to the stop nearest to its setting. */
