@@ -17,11 +17,7 @@ from tests.support.live import LiveServer
 from tests.support.page import lane
 from tests.support.waiting import until_async
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 DRAG = """(text) => {
     const dragged = new DataTransfer();

@@ -25,11 +25,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from tests.support.live import LiveServer
 from transports.registry import BY_NAME
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="session"),
-]
-
 HTTP = ["polling", "longpoll", "streaming", "sse"]
 BOUND = 60.0  # seconds after which a wait fails
 

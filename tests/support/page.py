@@ -30,13 +30,36 @@ async def cleared(context: BrowserContext) -> AsyncIterator[BrowserContext]:
     await context.clear_cookies()
 
 
-async def open_page(context: BrowserContext, url: str, room: str, query: str = "") -> Page:
-    """Open the page, wait until every lane is open, and unfold the table."""
-    page = await context.new_page()
-    await page.goto(f"{url}/?room={room}{query}")
-    await all_lanes(page, "open")
-    await unfold(page)
-    return page
+class Site:
+    """A server, with a room of the test's own, in a browser."""
+
+    def __init__(self, context: BrowserContext, url: str, room: str) -> None:
+        self.context, self.url, self.room = context, url, room
+
+    def address(self, query: str = "") -> str:
+        return f"{self.url}/?room={self.room}{query}"
+
+    async def tab(self, query: str = "") -> Page:
+        """Open the page."""
+        page = await self.context.new_page()
+        await page.goto(self.address(query))
+        return page
+
+    async def open(self, query: str = "") -> Page:
+        """Open the page, wait until every lane is open, and unfold the table."""
+        page = await self.tab(query)
+        await all_lanes(page, "open")
+        await unfold(page)
+        return page
+
+    def publish(self, *texts: str) -> list[str]:
+        """Publish as ada, from outside the browser; return the events' ids."""
+        with httpx.Client(base_url=self.url) as client:
+            responses = [
+                client.post(f"/publish/{self.room}/", json={"sender": "ada", "text": text})
+                for text in texts
+            ]
+        return [response.raise_for_status().json()["id"] for response in responses]
 
 
 async def unfold(page: Page) -> None:
@@ -71,16 +94,6 @@ async def expect_counts(page: Page, name: str, **expected: int) -> None:
     for count, value in expected.items():
         cell = lane(page, name).locator(f'[data-count="{count}"]')
         await expect(cell).to_have_text(str(value))
-
-
-def publish(url: str, room: str, *texts: str, sender: str = "ada") -> list[str]:
-    """Publish from outside the browser; return the events' ids."""
-    with httpx.Client(base_url=url) as client:
-        responses = [
-            client.post(f"/publish/{room}/", json={"sender": sender, "text": text})
-            for text in texts
-        ]
-    return [response.raise_for_status().json()["id"] for response in responses]
 
 
 async def write(page: Page, text: str, sender: str | None = "ada") -> None:
