@@ -30,15 +30,9 @@ export class DemoControl extends EventTarget {
   constructor(configuration) {
     super();
     this.#configuration = configuration;
-  }
-
-  /** Explanations of the parts of a wire dump, by key. */
-  get explanations() {
-    return this.#configuration.says;
-  }
-
-  get mayControl() {
-    return this.#configuration.mayControl;
+    this.mayControl = configuration.mayControl;
+    /** Explanations of the parts of a wire dump, by key. */
+    this.explanations = configuration.says;
   }
 
   /** Receives the state from now on; reconnects after every interruption. */
