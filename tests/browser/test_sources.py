@@ -23,10 +23,10 @@ from playwright.async_api import Browser, BrowserContext, Page, Request
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support.live import LiveServer
+from tests.support.waiting import BOUND, until
 from transports.registry import BY_NAME
 
 HTTP = ["polling", "longpoll", "streaming", "sse"]
-BOUND = 60.0  # seconds after which a wait fails
 
 
 # --- A scripted server -----------------------------------------------------------------------
@@ -34,22 +34,10 @@ BOUND = 60.0  # seconds after which a wait fails
 T = TypeVar("T")
 
 
-class Arrivals(list[T]):
-    """A list of arrived items, of which the n-th can be awaited."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = asyncio.Condition()
-
-    async def arrive(self, item: T) -> None:
-        async with self._changed:
-            self.append(item)
-            self._changed.notify_all()
-
-    async def first(self, number: int) -> list[T]:
-        async with self._changed, asyncio.timeout(BOUND):
-            await self._changed.wait_for(lambda: len(self) >= number)
-        return self[:number]
+async def arrivals(number: int, arrived: list[T]) -> list[T]:
+    """Wait until as many have arrived, and return them."""
+    await until(lambda: len(arrived) >= number)
+    return arrived[:number]
 
 
 class Exchange:
@@ -135,8 +123,8 @@ class ScriptedServer:
     place: str | None = "e-0"  # None: rejected with 404
 
     def __init__(self) -> None:
-        self.requests = Arrivals[Exchange]()
-        self.head_requests = Arrivals[Exchange]()
+        self.requests = list[Exchange]()
+        self.head_requests = list[Exchange]()
 
     async def start(self, port: int = 0) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", port)
@@ -155,13 +143,13 @@ class ScriptedServer:
                 content = await asyncio.to_thread(static_file, exchange.path)
                 await exchange.answer("200 OK", "text/javascript", content)
             elif exchange.path == "/feed/" and exchange.method == "HEAD":
-                await self.head_requests.arrive(exchange)
+                self.head_requests.append(exchange)
                 status = "404 Not Found" if self.place is None else "200 OK"
                 cursor = [f"Cursor: {self.place}"] if self.place else []
                 await exchange.answer(status, EVENT_STREAM, b"", *cursor)
             elif exchange.path == "/feed/":
                 script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
-                await self.requests.arrive(exchange)
+                self.requests.append(exchange)
                 await script(exchange)
             else:
                 page = b"<!doctype html><link rel=icon href=data:,><title>empty</title>"
@@ -246,16 +234,18 @@ class PageSource:
             self.last = await self.page.evaluate("window.seen")
         return list(self.last)
 
+    async def events(self, kind: str, number: int) -> list[dict[str, Any]]:
+        """Wait for `number` events of a type; return all of them."""
+        of_type = f"seen.filter(({{ type }}) => type === '{kind}')"
+        seen = await self.until(f"{of_type}.length >= {number}")
+        return [item for item in seen if item["type"] == kind]
+
     async def messages(self, number: int) -> list[str]:
         """Wait for `number` messages; return the ids of all messages."""
-        of_type = "seen.filter(({ type }) => type === 'message')"
-        seen = await self.until(f"{of_type}.length >= {number}")
-        return [item["id"] for item in seen if item["type"] == "message"]
+        return [item["id"] for item in await self.events("message", number)]
 
     async def errors(self, number: int = 1) -> list[dict[str, Any]]:
-        of_type = "seen.filter(({ type }) => type === 'error')"
-        seen = await self.until(f"{of_type}.length >= {number}")
-        return [item for item in seen if item["type"] == "error"]
+        return await self.events("error", number)
 
     async def since(self) -> str:
         return str(await self.page.evaluate("source.since"))
@@ -306,7 +296,7 @@ async def test_polling_interval_starts_at_the_response(
 
     server.scripts = [answer_late]
     await source.open("polling", interval=150)
-    _, second, third = await server.requests.first(3)
+    _, second, third = await arrivals(3, server.requests)
     assert second.at - response_times[0] >= 0.149
     assert third.at - response_times[1] >= 0.149
 
@@ -317,7 +307,7 @@ async def test_polling_can_start_in_another_phase(
     server.scripts = [batch_of("e-0")]
     started = time.monotonic()
     await source.open("polling", interval=500, phase=0.5)
-    (first,) = await server.requests.first(1)
+    (first,) = await arrivals(1, server.requests)
     assert first.at - started >= 0.249
 
 
@@ -326,8 +316,8 @@ async def test_only_the_first_long_poll_returns_at_once(
 ) -> None:
     server.scripts = [batch_of("e-0"), hold]
     await source.open("longpoll")
-    await source.until("seen.some(({ type }) => type === 'open')")
-    first, second = await server.requests.first(2)
+    await source.events("open", 1)
+    first, second = await arrivals(2, server.requests)
     assert first.query == {"wait": "0"}
     assert second.query == {"since": "e-0", "wait": "25"}
 
@@ -337,7 +327,7 @@ async def test_equal_long_polls_run_concurrently(
 ) -> None:
     await source.open("longpoll", since="e-1")
     await source.open("longpoll", since="e-1")
-    first, second = await server.requests.first(2)
+    first, second = await arrivals(2, server.requests)
     assert first.query == second.query
 
 
@@ -429,7 +419,7 @@ async def test_sse_cut_before_the_first_event_resumes(
     """`EventSource` does not expose an `id:` without data, and loses it when it closes."""
 
     async def silence() -> None:
-        await source.until("seen.some(({ type }) => type === 'open')")
+        await source.events("open", 1)
         await source.pass_time(1_000)  # which alone does not close it
 
     server.scripts = [
@@ -486,7 +476,7 @@ async def test_retry_after_is_respected(
     await source.open(technique)
     (error,) = await source.errors()
     assert error["detail"]["retryIn"] >= 1000
-    *_, rejected, retried = await server.requests.first(len(rejections) + 1)
+    *_, rejected, retried = await arrivals(len(rejections) + 1, server.requests)
     assert retried.at - rejected.at >= 0.999
 
 
@@ -523,7 +513,7 @@ async def test_no_event_is_dispatched_after_close(
 
     server.scripts = [watched]
     await source.open(technique)
-    await server.requests.first(1)
+    await arrivals(1, server.requests)
     if script is not hold:
         await source.messages(1)
     before = await source.page.evaluate("source.close(), seen.length")
@@ -543,14 +533,14 @@ class Sockets:
     url: str
 
     def __init__(self) -> None:
-        self.connections = Arrivals[ServerConnection]()
+        self.connections = list[ServerConnection]()
 
     async def __call__(self, connection: ServerConnection) -> None:
-        await self.connections.arrive(connection)
+        self.connections.append(connection)
         await connection.wait_closed()
 
     async def connection(self, number: int) -> ServerConnection:
-        return (await self.connections.first(number))[-1]
+        return (await arrivals(number, self.connections))[-1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -611,7 +601,7 @@ async def test_a_room_left_by_a_listener_is_not_rejoined(
     await first.close(1012)
     second = await sockets.connection(2)
     await source.page.evaluate("source.join('next')")
-    await source.until("seen.filter(({ type }) => type === 'open').length === 2")
+    await source.events("open", 2)
     assert json.loads(await second.recv()) == {"type": "join", "room": "next"}
 
 
@@ -620,7 +610,7 @@ async def test_socket_reports_a_rejection_and_stays_open(
 ) -> None:
     await source.open("websocket", sockets.url)
     connection = await sockets.connection(1)
-    await source.until("seen.some(({ type }) => type === 'open')")
+    await source.events("open", 1)
     await source.page.evaluate("source.publish('feed', 'hi 👋', 'ada')")
     published = {"type": "publish", "room": "feed", "text": "hi 👋", "sender": "ada"}
     assert json.loads(await connection.recv()) == published
