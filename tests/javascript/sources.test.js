@@ -128,6 +128,20 @@ test("a source ends its request on pagehide, resumes on pageshow", () =>
     },
   ));
 
+test("a source closed while the page is hidden sends no further request", () =>
+  onAPage(
+    (number, signal) => never(signal),
+    async ({ source, requests, errors, page }) => {
+      await until(() => requests.length === 1);
+      page.dispatchEvent(new Event("pagehide"));
+      await until(() => errors.length === 1);
+      await aTask();
+      source.close();
+      await aTask();
+      assert.equal(requests.length, 1);
+    },
+  ));
+
 test("a pause ends when the network or the page comes back", () =>
   onAPage(
     (number) => batchAfter(number),

@@ -67,6 +67,7 @@ function show(recording) {
   const element = makeBoard(lanes);
   byId("player").hidden = false;
   const inspector = new Inspector(byId("inspector"), replay.recipients, null);
+  inspector.show(null); // the event of the recording before
   let drawnAt = now();
   const board = new Board(element, timeline, replay.recipients, (occurrence) => inspector.show(occurrence), () => {
     const at = now();
