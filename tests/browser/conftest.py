@@ -1,16 +1,27 @@
-"""A Chromium for each worker, and a context that is cleared after each test."""
+"""A Chromium for each worker, whose event loop all tests share; a clear context for each test."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.support.chromium import chromium
-from tests.support.page import VIEW, cleared
+from tests.support.live import LiveServer
+from tests.support.page import VIEW, Site, cleared
 
 expect.set_options(timeout=10_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -28,3 +39,8 @@ async def shared_context(browser: Browser) -> BrowserContext:
 async def context(shared_context: BrowserContext) -> AsyncIterator[BrowserContext]:
     async with cleared(shared_context) as context:
         yield context
+
+
+@pytest.fixture
+def site(context: BrowserContext, memory_live_server: LiveServer, room: str) -> Site:
+    return Site(context, memory_live_server.url, room)

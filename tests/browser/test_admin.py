@@ -11,11 +11,7 @@ from tests.support.accounts import Accounts
 from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,16 +13,11 @@ from playwright.async_api import BrowserContext, FilePayload, expect
 
 from tests.support.chromium import console_errors
 from tests.support.demo import Demo
-from tests.support.demo import Page as ControlPage
 from tests.support.live import LiveServer
 from tests.support.page import lane
-from tests.support.waiting import BOUND
+from tests.support.waiting import until_async
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 DRAG = """(text) => {
     const dragged = new DataTransfer();
@@ -40,60 +33,42 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield demo
 
 
-async def wait_for_network_and_feed(page: ControlPage, rtt: float, running: bool) -> None:
-    """Wait until the demo has this round trip, and its feed is on or off."""
-    async with asyncio.timeout(BOUND):
-        while True:
-            state: dict[str, Any] = await page.state()
-            if (state["network"]["rtt"], state["feed"]["running"]) == (rtt, running):
-                return
-            await asyncio.sleep(0.05)
-
-
 async def test_closing_the_tab_restores_the_settings(demo: Demo, context: BrowserContext) -> None:
     async with demo.page() as control:
+
+        async def has(rtt: float, running: bool) -> bool:
+            state = await control.state()
+            return bool(state["network"]["rtt"] == rtt and state["feed"]["running"] == running)
+
         other = await context.new_page()
         await other.goto(f"{demo.url}/?lanes=none")
         page = await context.new_page()
         await page.goto(f"{demo.url}/?scene=burst&lanes=none")
         await page.locator(".scenario-choices label").first.click()
         await page.get_by_role("button", name="Run", exact=True).click()
-        await wait_for_network_and_feed(control, 400, running=False)
+        await until_async(lambda: has(400, running=False))
         await expect(other.locator("#pages")).to_have_text("2 pages are open")
         await page.close()
         await expect(other.locator("#pages")).to_have_text("1 page is open")
-        await wait_for_network_and_feed(control, 0, running=True)
+        await until_async(lambda: has(0, running=True))
         await expect(other.get_by_role("status")).to_contain_text("settings restored")
-
-
-async def test_closing_the_scenario_restores_the_settings(
-    demo: Demo, context: BrowserContext
-) -> None:
-    async with demo.page() as control:
-        page = await context.new_page()
-        await page.goto(f"{demo.url}/?scene=burst&lanes=none")
-        await page.locator(".scenario-choices label").first.click()
-        await page.get_by_role("button", name="Run", exact=True).click()
-        await wait_for_network_and_feed(control, 400, running=False)
-        await page.locator(".scenario-close").click()
-        await wait_for_network_and_feed(control, 0, running=True)
 
 
 async def test_an_announcement_reaches_other_rooms(demo: Demo, context: BrowserContext) -> None:
     async with demo.page() as control:
         await control.publish("kitchen")
+
+        async def is_announced() -> bool:
+            batch = (await control.http.get("/polling/kitchen/")).json()
+            return "Lunch is ready" in [event["text"] for event in batch["events"]]
+
         page = await context.new_page()
         await page.goto(f"{demo.url}/?lanes=none")
         text = page.get_by_label("Text", exact=True)
         await text.fill("Lunch is ready")
         await page.get_by_role("button", name="Announce").click()
         await expect(text).to_have_value("")
-        async with asyncio.timeout(BOUND):
-            while True:
-                batch = (await control.http.get("/polling/kitchen/")).json()
-                if "Lunch is ready" in [event["text"] for event in batch["events"]]:
-                    break
-                await asyncio.sleep(0.05)
+        await until_async(is_announced)
         await page.get_by_role("button", name="Announce").click()
         await expect(page.get_by_role("alert")).to_contain_text("The text must have")
 

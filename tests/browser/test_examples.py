@@ -17,11 +17,7 @@ from tests.support.chromium import console_errors
 from tests.support.program import ROOT, Program, missing
 from tests.support.waiting import BOUND
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 UVICORN = [sys.executable, "-m", "uvicorn", "--port", "0", "--timeout-graceful-shutdown", "1"]

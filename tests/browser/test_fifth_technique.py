@@ -18,10 +18,7 @@ from tests.support.exercises import solve
 from tests.support.live import LiveServer
 from tests.support.program import ROOT
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-]
+pytestmark = pytest.mark.own_server
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,6 @@ def run(environment: dict[str, str], *arguments: str, code: int = 0) -> str:
     return completed.stdout
 
 
-@pytest.mark.asyncio(loop_scope="session")
 async def test_page_has_a_lane_for_a_new_technique(demo: Demo, browser: Browser) -> None:
     page = await browser.new_page()
     await page.goto(demo.url)
@@ -62,7 +58,6 @@ async def test_page_has_a_lane_for_a_new_technique(demo: Demo, browser: Browser)
     await page.close()
 
 
-@pytest.mark.asyncio(loop_scope="session")
 async def test_page_has_a_lane_for_an_exercise(tmp_path: Path, browser: Browser) -> None:
     """The chat's messages are events: the only exercise with a source of its own."""
     folder = tmp_path / "chat"

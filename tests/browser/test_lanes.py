@@ -18,12 +18,11 @@ from tests.support.live import LiveServer
 from tests.support.page import (
     LANES,
     RECOVERY,
+    Site,
     all_lanes,
     expect_counts,
     expect_received,
     lane,
-    open_page,
-    publish,
     select_latest_event,
     violations,
     write,
@@ -32,11 +31,7 @@ from tests.support.tabs import tabs
 from tests.support.waiting import until_async
 from tests.tools.frames import DRAW
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 OPEN = ["streaming", "sse", "websocket"]
 # Waits `wait` ms, and longer for the lanes to be drawn `least` times (60 s at most). Returns how
@@ -64,8 +59,29 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield running
 
 
-def state(demo: Demo) -> Any:
-    return httpx.get(f"{demo.url}/stage/").json()
+class DemoSite(Site):
+    def state(self) -> Any:
+        return httpx.get(f"{self.url}/stage/").json()
+
+    async def until(self, part: str = "", **expected: object) -> None:
+        """Wait until the demo's state, or this part of it, has these values."""
+
+        async def agrees() -> bool:
+            now = self.state()[part] if part else self.state()
+            return all(now[name] == value for name, value in expected.items())
+
+        await until_async(agrees)
+
+
+@pytest.fixture
+def site(context: BrowserContext, demo: Demo, room: str) -> DemoSite:
+    return DemoSite(context, demo.url, room)
+
+
+@pytest.fixture
+def outside(context: BrowserContext, memory_live_server: LiveServer, room: str) -> Site:
+    """Return a site that is no demo."""
+    return Site(context, memory_live_server.url, room)
 
 
 def query(page: Page) -> dict[str, str]:
@@ -95,12 +111,10 @@ async def announced(page: Page, words: str) -> None:
 # --- Controls ----------------------------------------------------------------------------------
 
 
-async def test_settings_reach_demo_prediction_and_address(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
+async def test_settings_reach_demo_prediction_and_address(site: DemoSite) -> None:
     # The demo has the settings of the previous test; the address has others.
-    page = await open_page(context, demo.url, room, "&rate=1&rtt=0&jitter=0")
-    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    page = await site.open("&rate=1&rtt=0&jitter=0")
+    await site.until(network={"rtt": 0, "jitter": 0, "bandwidth": None})
     curve = lane(page, "polling").locator(".prediction")
     await expect(curve).to_have_attribute("d", re.compile("^M"))
     before = await curve.get_attribute("d")
@@ -118,13 +132,13 @@ async def test_settings_reach_demo_prediction_and_address(
     await slide(page, "Bandwidth", "ArrowLeft")
     await announced(page, "Bandwidth 1.0\u00a0MB/s")
     network = {"rtt": 200, "jitter": 5, "bandwidth": 1000}
-    await until_async(lambda: _agrees(demo, network=network))
-    assert state(demo)["feed"]["rate"] == 2
+    await site.until(network=network)
+    assert site.state()["feed"]["rate"] == 2
     await expect(page).to_have_url(re.compile("bandwidth=1000"))
     settings = {"interval": "500", "rate": "2", "rtt": "200", "jitter": "5", "bandwidth": "1000"}
-    assert query(page) == {"room": room, **settings}
+    assert query(page) == {"room": site.room, **settings}
 
-    publish(demo.url, room, "far away")
+    site.publish("far away")
     for name in OPEN:
         delay = page.locator(f'#events tr[data-type=message] [data-technique="{name}"]')
         # At least a tenth of a second; a busy machine adds to it.
@@ -133,18 +147,18 @@ async def test_settings_reach_demo_prediction_and_address(
     # Another page receives the settings, and omits defaults from its address.
     await page.get_by_role("radio", name="60").check(force=True)
     await expect(page).to_have_url(re.compile("window=60"))
-    other = await context.new_page()
+    other = await site.context.new_page()
     async with other.expect_response("**/stage/feed/"):
-        await other.goto(page.url.replace("rtt=200", "rtt=0").replace(room, f"{room}-b"))
+        await other.goto(page.url.replace("rtt=200", "rtt=0").replace(site.room, f"{site.room}-b"))
     for name in ("Jitter", "Bandwidth"):
         slider = other.locator("#controls").get_by_role("slider", name=name)
         await expect(slider).not_to_have_attribute("aria-valuetext", "unlimited")
     await expect(other.get_by_role("radio", name="60")).to_be_checked()
-    await until_async(lambda: _agrees(demo, network={**network, "rtt": 0}))
-    assert state(demo)["feed"]["room"] == room, "opening another room does not move the feed"
+    await site.until(network={**network, "rtt": 0})
+    assert site.state()["feed"]["room"] == site.room, "opening another room does not move the feed"
     await slide(page, "Jitter", "Home")
     await slide(page, "Bandwidth", "End")
-    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await site.until(network={"rtt": 0, "jitter": 0, "bandwidth": None})
     await expect(page).not_to_have_url(re.compile("bandwidth|jitter|rtt"))
     assert all(len(names) == 1 for names in sent_settings), (
         "a page sends only the settings it changed"
@@ -156,15 +170,8 @@ def _network_settings(request: Request) -> list[dict[str, object]]:
     return [request.post_data_json or {}] if request.url.endswith("/stage/network/") else []
 
 
-async def _agrees(demo: Demo, **expected: object) -> bool:
-    now = state(demo)
-    return all(now[name] == value for name, value in expected.items())
-
-
-async def test_the_feed_and_its_bursts_are_in_every_lane(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await open_page(context, demo.url, room, "&rate=20")
+async def test_the_feed_and_its_bursts_are_in_every_lane(site: DemoSite) -> None:
+    page = await site.open("&rate=20")
     await press(page, "Burst")
     await announced(page, "Burst of 20")
     for name in LANES:
@@ -174,10 +181,10 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     thirty_or_more = re.compile(r"^([3-9]\d|\d{3,})$")
     await expect(lane(page, "sse").locator(".measured")).to_have_text(thirty_or_more)
     await expect(page.locator(".feed-room")).to_be_hidden()
-    other = await context.new_page()
-    await other.goto(f"{demo.url}/?room={room}-b&lanes=none")
+    other = await site.context.new_page()
+    await other.goto(f"{site.url}/?room={site.room}-b&lanes=none")
     await expect(other.locator("#controls .play")).to_have_text("Stop")
-    await expect(other.locator(".feed-room")).to_have_text(f"in {room}")
+    await expect(other.locator(".feed-room")).to_have_text(f"in {site.room}")
     await other.close()
     await press(page, "Stop")
     await expect(page.locator("#controls .play")).to_have_text("Start")
@@ -189,72 +196,62 @@ async def test_the_feed_and_its_bursts_are_in_every_lane(
     await has_count(page, "websocket", "open", "1")  # which does not share its connection
 
 
-async def test_space_freezes_without_pressing_the_clicked_button(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await open_page(context, demo.url, room)
+async def test_space_freezes_without_pressing_the_clicked_button(site: DemoSite) -> None:
+    page = await site.open()
     await press(page, "Burst")
     for pressed in ("true", "false"):
         await page.keyboard.press("Space")
         await expect(page.locator("#freeze")).to_have_attribute("aria-pressed", pressed)
     await expect_counts(page, "sse", sent=20, received=20)
-    publish(demo.url, room, "after the burst")
+    site.publish("after the burst")
     await expect_counts(page, "sse", sent=21, received=21)
 
 
-async def test_lanes_are_complete_after_cut_stall_and_restart(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await open_page(context, demo.url, room)
-    ids = publish(demo.url, room, "before")
-    for name in LANES:
-        await expect_received(page, name, *ids)
+async def test_lanes_are_complete_after_cut_stall_and_restart(site: DemoSite) -> None:
+    page = await site.open()
+    ids = site.publish("before")
+    await expect_received(page, *ids)
 
     await press(page, "Cut all")
     for name in OPEN:
         await has_count(page, name, "reconnects", "1")
-    ids += publish(demo.url, room, "after the cut")
-    for name in LANES:
-        await expect_received(page, name, *ids)
+    ids += site.publish("after the cut")
+    await expect_received(page, *ids)
 
     await press(page, "Stall")
     await expect(page.get_by_role("button", name="Stall")).to_have_attribute("aria-pressed", "true")
-    ids += publish(demo.url, room, "while stalled")
+    ids += site.publish("while stalled")
     await page.get_by_role("button", name="Stall").click()
-    for name in LANES:
-        await expect_received(page, name, *ids)
+    await expect_received(page, *ids)
 
     await press(page, "Restart")
     for name in OPEN:  # one for the cut, one for the restart
         reconnects = lane(page, name).locator('[data-count="reconnects"]')
         await expect(reconnects).to_have_text(re.compile(r"^[2-9]$"), timeout=RECOVERY)
     await all_lanes(page, "open")
-    after = publish(demo.url, room, "after the restart")
-    for name in LANES:
-        await expect_received(page, name, *ids, *after, verdict="Complete since the reset")
+    after = site.publish("after the restart")
+    await expect_received(page, *ids, *after, verdict="Complete since the reset")
 
     for fault in ("Buffer", "gzip"):
         for on in ("true", "false"):
             button = page.get_by_role("button", name=fault, exact=True)
             await button.click()
             await expect(button).to_have_attribute("aria-pressed", on)
-            faults = state(demo)["faults"]
+            faults = site.state()["faults"]
             assert (faults["buffering"] or faults["gzip"]) == (on == "true")
 
 
 # --- Freeze and inspect ------------------------------------------------------------------------
 
 
-async def test_selected_event_shows_its_bytes_explained(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await open_page(context, demo.url, room)
+async def test_selected_event_shows_its_bytes_explained(site: DemoSite) -> None:
+    page = await site.open()
     await page.emulate_media(reduced_motion="no-preference")  # the animation is frozen
-    publish(demo.url, room, "look at me")
+    site.publish("look at me")
     for name in LANES:
         await expect_counts(page, name, sent=1, received=1)
     await page.get_by_role("button", name="Freeze").click()
-    publish(demo.url, room, "too late for the picture")
+    site.publish("too late for the picture")
     box = await page.locator("#lanes").bounding_box()
     assert box is not None
     for left in range(int(box["width"]) - 20, 0, -24):  # within the lane of published events
@@ -288,7 +285,7 @@ async def test_selected_event_shows_its_bytes_explained(
 
     # A delay is filled in when the event arrives.
     await lane(page, "polling").get_by_role("button", name="Stop").click()
-    publish(demo.url, room, "wait for me")
+    site.publish("wait for me")
     await expect_counts(page, "sse", received=3, sent=3)
     await page.get_by_role("button", name="Freeze").click()
     await select_latest_event(page)
@@ -299,12 +296,12 @@ async def test_selected_event_shows_its_bytes_explained(
     await expect(rows.nth(0).locator("td").first).to_have_text(re.compile(r"^[\d.]+\sm?s$"))
 
 
-async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> None:
+async def test_delays_in_a_hidden_tab_are_not_counted(site: DemoSite) -> None:
     measured = "(name) => document.querySelector(`[data-technique=${name}] .measured`).textContent"
     received = """(name) => document.querySelector(
       `[data-technique=${name}] [data-count=received]`).textContent"""
     async with tabs() as browser:
-        page = await browser.open(f"{demo.url}/?room={room}")
+        page = await browser.open(f"{site.url}/?room={site.room}")
 
         async def all_lanes_have(figure: str, value: str) -> None:
             await page.until(f"{json.dumps(LANES)}.every((name) => ({figure})(name) === '{value}')")
@@ -313,12 +310,12 @@ async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> 
         assert len(LANES) == 5
         other = await browser.open("about:blank")
         await page.until("document.hidden")
-        publish(demo.url, room, "unseen")
+        site.publish("unseen")
         await all_lanes_have(received, "1")
         await all_lanes_have(measured, "0")
         await page.to_front()
         await page.until("!document.hidden")
-        publish(demo.url, room, "seen")
+        site.publish("seen")
         await all_lanes_have(received, "2")
         await all_lanes_have(measured, "1")
         assert await other.evaluate("document.hidden")
@@ -327,13 +324,11 @@ async def test_delays_in_a_hidden_tab_are_not_counted(demo: Demo, room: str) -> 
 # --- Chat --------------------------------------------------------------------------------------
 
 
-async def test_two_browsers_share_a_chat(
-    context: BrowserContext, browser: Browser, demo: Demo, room: str
-) -> None:
-    ada = await open_page(context, demo.url, room)
+async def test_two_browsers_share_a_chat(browser: Browser, site: DemoSite) -> None:
+    ada = await site.open()
     other_context = await browser.new_context()
     ben = await other_context.new_page()
-    await ben.goto(f"{demo.url}/?room={room}&lanes=sse,websocket")
+    await ben.goto(site.address("&lanes=sse,websocket"))
     await expect(lane(ben, "sse")).to_have_attribute("data-state", "open")
     await expect(lane(ben, "polling")).to_have_attribute("data-state", "stopped")
     await write(ada, "Hello", sender="ada")
@@ -352,16 +347,14 @@ async def test_two_browsers_share_a_chat(
 # --- Scenarios ---------------------------------------------------------------------------------
 
 
-async def test_scenario_answers_with_measured_figures(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await context.new_page()
+async def test_scenario_answers_with_measured_figures(site: DemoSite) -> None:
+    page = await site.context.new_page()
     await shorten(page, seconds=15)
     # The demo has the settings of the previous test, which the end of the scenario restores.
-    await page.goto(f"{demo.url}/?room={room}&scene=race&rate=1&rtt=0")
+    await page.goto(site.address("&scene=race&rate=1&rtt=0"))
     await all_lanes(page, "open")
-    await until_async(lambda: _has_rate(demo, 1))
-    is_running = state(demo)["feed"]["running"]
+    await site.until("feed", rate=1)
+    is_running = site.state()["feed"]["running"]
     run = page.locator(".scenario-run")
     await expect(run).to_be_disabled()  # before an answer is chosen
     await expect(run).to_have_accessible_description("Choose an answer first.")
@@ -369,13 +362,13 @@ async def test_scenario_answers_with_measured_figures(
     await page.locator(".scenario-choices input").last.check()
     await expect(page.locator("#scenario-hint")).to_be_hidden()
     await run.click()
-    await until_async(lambda: _agrees(demo, network={"rtt": 200, "jitter": 0, "bandwidth": None}))
+    await site.until(network={"rtt": 200, "jitter": 0, "bandwidth": None})
     answer = page.locator(".scenario-answer")
     await expect(answer).to_contain_text(re.compile(r"Right\..*streaming [\d.]+\sm?s"))
     assert "{" not in (await answer.text_content() or "")
-    await page.get_by_label("Scenario").select_option("")
+    await page.locator(".scenario-close").click()
     await expect(page.locator("#scenario")).to_be_hidden()
-    await until_async(lambda: _agrees(demo, network={"rtt": 0, "jitter": 0, "bandwidth": None}))
+    await site.until(network={"rtt": 0, "jitter": 0, "bandwidth": None})
     await expect(page).not_to_have_url(re.compile("scene|rtt|rate"))
     await expect(page.locator("#controls .play")).to_have_text("Stop" if is_running else "Start")
 
@@ -388,49 +381,36 @@ async def shorten(page: Page, seconds: int) -> None:
     )
 
 
-async def _has_rate(demo: Demo, rate: float) -> bool:
-    return bool(state(demo)["feed"]["rate"] == rate)
-
-
-async def test_leaving_a_scenario_removes_its_faults(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await context.new_page()
-    await page.goto(f"{demo.url}/?room={room}&scene=race")
+async def test_leaving_a_scenario_removes_its_faults(site: DemoSite) -> None:
+    page = await site.tab("&scene=race")
     await page.locator(".scenario-choices input").last.check()
-    await buffer_and_compress(page, demo)
+    await buffer_and_compress(page, site)
     await page.locator(".scenario-run").click()  # it starts without the earlier faults
-    await until_async(lambda: _has_faults(demo, buffering=False, gzip=False))
+    await site.until("faults", buffering=False, gzip=False)
     await press(page, "Stop")
-    await buffer_and_compress(page, demo)
-    lapses = state(demo)["lapses"]
+    await buffer_and_compress(page, site)
+    lapses = site.state()["lapses"]
     await page.goto("about:blank")
-    await until_async(lambda: _has_faults(demo, buffering=False, gzip=False))
-    await until_async(lambda: _agrees(demo, lapses=lapses + 1))  # the next test is undisturbed
+    await site.until("faults", buffering=False, gzip=False)
+    await site.until(lapses=lapses + 1)  # the next test is undisturbed
 
 
-async def buffer_and_compress(page: Page, demo: Demo) -> None:
+async def buffer_and_compress(page: Page, site: DemoSite) -> None:
     for name in ("Buffer", "gzip"):
         await press(page, name)
         button = page.get_by_role("button", name=name)
         await expect(button).to_have_attribute("aria-pressed", "true")
-    assert await _has_faults(demo, buffering=True, gzip=True)
-
-
-async def _has_faults(demo: Demo, **expected: bool) -> bool:
-    faults = state(demo)["faults"]
-    return all(faults[name] == on for name, on in expected.items())
+    faults = site.state()["faults"]
+    assert faults["buffering"] and faults["gzip"]
 
 
 # --- Accessibility -----------------------------------------------------------------------------
 
 
-async def test_axe_finds_no_serious_violation(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await open_page(context, demo.url, room)
+async def test_axe_finds_no_serious_violation(site: DemoSite) -> None:
+    page = await site.open()
     errors = console_errors(page)
-    publish(demo.url, room, "look at me")
+    site.publish("look at me")
     await expect_counts(page, "polling", sent=1, received=1)
     await assert_accessible(page)
     await select_latest_event(page)
@@ -454,11 +434,8 @@ async def assert_accessible(page: Page) -> None:
     assert serious == [], json.dumps(serious, indent=1)
 
 
-async def test_control_problems_are_in_the_pages_language(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await context.new_page()
-    await page.goto(f"{demo.url}/?room={room}&lanes=none&lang=ko")
+async def test_control_problems_are_in_the_pages_language(site: DemoSite) -> None:
+    page = await site.tab("&lanes=none&lang=ko")
     await page.route(
         "**/stage/cut/",
         lambda route: route.continue_(headers={**route.request.headers, "x-csrftoken": "x" * 64}),
@@ -474,13 +451,11 @@ async def test_control_problems_are_in_the_pages_language(
     )
 
 
-async def test_scenario_needs_the_demos_machine(
-    context: BrowserContext, demo: Demo, room: str
-) -> None:
-    page = await context.new_page()
+async def test_scenario_needs_the_demos_machine(site: DemoSite) -> None:
+    page = await site.context.new_page()
     await shorten(page, seconds=25)
     await page.set_extra_http_headers({"X-Forwarded-For": "192.0.2.7"})
-    await page.goto(f"{demo.url}/?room={room}&lanes=none&scene=cut")
+    await page.goto(site.address("&lanes=none&scene=cut"))
     where = "The feed and the network are controlled on the machine that runs the demo."
     await expect(page.locator(".scenario-answer")).to_have_text(where)
     await expect(page.locator(".no-demo")).to_have_text(where)
@@ -493,18 +468,16 @@ async def test_scenario_needs_the_demos_machine(
     await expect(page.locator(".scenario-choices [data-right]")).to_have_count(0)
 
 
-async def test_page_outside_the_demo_explains_make_demo(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
-) -> None:
-    page = await open_page(context, memory_live_server.url, room)
+async def test_page_outside_the_demo_explains_make_demo(outside: Site) -> None:
+    page = await outside.open()
     await expect(page.locator(".no-demo")).to_contain_text("make demo")
     await expect(page.get_by_role("button", name="Cut all")).to_be_hidden()
     await expect(page.get_by_role("slider")).to_have_count(1)
     await slide(page, "Poll every", "Home")
     await announced(page, "Poll every 100\u00a0ms")
-    ids = publish(memory_live_server.url, room, "one")
+    ids = outside.publish("one")
+    await expect_received(page, *ids)
     for name in LANES:
-        await expect_received(page, name, *ids)
         await has_count(page, name, "up", "\u2013")
     await page.get_by_label("Scenario").select_option("cut")
     await expect(page.locator(".scenario-answer")).to_contain_text("make demo")
@@ -513,12 +486,10 @@ async def test_page_outside_the_demo_explains_make_demo(
 # --- Drawing -----------------------------------------------------------------------------------
 
 
-async def test_lanes_are_redrawn_once_per_column_of_time(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
-) -> None:
-    page = await context.new_page()
+async def test_lanes_are_redrawn_once_per_column_of_time(outside: Site) -> None:
+    page = await outside.context.new_page()
     await page.emulate_media(reduced_motion="no-preference")
-    await page.goto(f"{memory_live_server.url}/?room={room}&window=60&lanes=none")
+    await page.goto(outside.address("&window=60&lanes=none"))
     await expect(page.locator("#clock")).not_to_be_empty()  # drawing starts after reading the clock
     # A busy machine draws later, but never more often than time moves by a column.
     drawn, columns, elapsed, frames = await page.evaluate(DRAWN, [1_000, 5])
@@ -533,11 +504,8 @@ async def test_lanes_are_redrawn_once_per_column_of_time(
     assert drawn == 0
 
 
-async def test_marks_per_frame_are_bounded_by_the_width(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
-) -> None:
-    page = await context.new_page()
-    await page.goto(f"{memory_live_server.url}/?room={room}&lanes=none")
+async def test_marks_per_frame_are_bounded_by_the_width(outside: Site) -> None:
+    page = await outside.tab("&lanes=none")
     slow, fast, faster = [await page.evaluate(DRAW, [rate, 70, 1]) for rate in (1, 100, 500)]
     # The marks of a lane's column: the pile and its edge, a tick, a bar and its end.
     bound = fast["width"] * (5 * fast["lanes"] + 1) + 300

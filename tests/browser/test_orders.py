@@ -20,12 +20,7 @@ from realtime_demo.ports import free_port
 from tests.support.program import ROOT, Program
 from tests.support.redis_server import RedisServer
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.redis,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = [pytest.mark.own_server, pytest.mark.redis]
 
 LISTENING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 BLOCK = re.compile(r"^```(?:python|html)\n(?:# |<!-- )(\S+)(?: -->)?\n(.*?)^```$", re.M | re.S)

@@ -6,30 +6,23 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import expect
 
 from tests.support.chromium import console_errors
-from tests.support.live import LiveServer
-from tests.support.page import LANES, expect_received, open_page
+from tests.support.page import Site, expect_received
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 
-async def test_several_rooms_share_one_socket(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
-) -> None:
-    others = [f"{room}-b", f"{room}-c"]
-    url = memory_live_server.url
+async def test_several_rooms_share_one_socket(site: Site) -> None:
+    others = [f"{site.room}-b", f"{site.room}-c"]
+    url = site.url
     async with (
         httpx.AsyncClient(base_url=url, timeout=30) as http,
         http.stream("GET", f"/streaming/{others[0]}/?name=grace"),
         http.stream("GET", f"/streaming/{others[1]}/"),
     ):
-        page = await open_page(context, url, room)
+        page = await site.open()
         errors = console_errors(page)
         sockets: list[str] = []
         page.on("websocket", lambda socket: sockets.append(socket.url))
@@ -37,7 +30,7 @@ async def test_several_rooms_share_one_socket(
         items = [page.locator(f'#room-list li[data-room="{name}"]') for name in others]
         await expect(items[0].locator(".people")).to_contain_text("grace")
         await expect(
-            page.locator(f'#room-list li[data-room="{room}"]').get_by_role("button")
+            page.locator(f'#room-list li[data-room="{site.room}"]').get_by_role("button")
         ).to_be_hidden()
         for name, item in zip(others, items, strict=True):
             await item.get_by_role("button", name="Join").click()
@@ -56,19 +49,16 @@ async def test_several_rooms_share_one_socket(
         assert errors == []
 
 
-async def test_a_programs_event_reaches_every_lane_but_not_the_chat(
-    context: BrowserContext, memory_live_server: LiveServer, room: str
-) -> None:
-    page = await open_page(context, memory_live_server.url, room)
-    async with httpx.AsyncClient(base_url=memory_live_server.url) as http:
+async def test_a_programs_event_reaches_every_lane_but_not_the_chat(site: Site) -> None:
+    page = await site.open()
+    async with httpx.AsyncClient(base_url=site.url) as http:
         documents: list[dict[str, Any]] = [
             {"name": "paid", "data": {"order": 7}},
             {"text": "a chat line"},
         ]
-        path = f"/publish/{room}/"
+        path = f"/publish/{site.room}/"
         responses = [await http.post(path, json={"sender": "shop", **each}) for each in documents]
     ids = [response.json()["id"] for response in responses]
-    for name in LANES:
-        await expect_received(page, name, *ids)
+    await expect_received(page, *ids)
     messages = page.locator("#conversation .event[data-type=message]")
     await expect(messages.locator(".text")).to_have_text(["a chat line"])

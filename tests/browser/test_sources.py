@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,18 +22,11 @@ from django.contrib.staticfiles.finders import find
 from playwright.async_api import Browser, BrowserContext, Page, Request
 from websockets.asyncio.server import ServerConnection, serve
 
-from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
+from tests.support.waiting import BOUND, until
 from transports.registry import BY_NAME
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="session"),
-]
-
 HTTP = ["polling", "longpoll", "streaming", "sse"]
-BATCHES = ["polling", "longpoll"]
-BOUND = 60.0  # seconds after which a wait fails
 
 
 # --- A scripted server -----------------------------------------------------------------------
@@ -41,28 +34,18 @@ BOUND = 60.0  # seconds after which a wait fails
 T = TypeVar("T")
 
 
-class Arrivals(list[T]):
-    """A list of arrived items, of which the n-th can be awaited."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = asyncio.Condition()
-
-    async def arrive(self, item: T) -> None:
-        async with self._changed:
-            self.append(item)
-            self._changed.notify_all()
-
-    async def first(self, number: int) -> list[T]:
-        async with self._changed, asyncio.timeout(BOUND):
-            await self._changed.wait_for(lambda: len(self) >= number)
-        return self[:number]
+async def arrivals(number: int, arrived: list[T]) -> list[T]:
+    """Wait until as many have arrived, and return them."""
+    await until(lambda: len(arrived) >= number)
+    return arrived[:number]
 
 
 class Exchange:
     """A request and its connection."""
 
-    def __init__(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         line, *fields = head.decode().split("\r\n")
         self.method = line.split()[0]
         self.path = urlsplit(line.split()[1]).path
@@ -71,7 +54,7 @@ class Exchange:
         pairs = (field.partition(": ") for field in fields if field)
         self.headers = {name.lower(): value for name, _, value in pairs}
         self.at = time.monotonic()
-        self.writer = writer
+        self.reader, self.writer = reader, writer
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
@@ -88,32 +71,60 @@ class Exchange:
         if end:
             self.writer.close()
 
-    async def batch(self, cursor: str, *numbers: int) -> None:
-        await self.answer("200 OK", "application/json", batch(cursor, *numbers).encode())
-
-    async def stream(self, data: bytes, content_type: str = "application/x-ndjson") -> None:
-        await self.answer("200 OK", content_type, data, end=False)
-
-    async def until_gone(self, reader: asyncio.StreamReader) -> None:
+    async def until_gone(self) -> None:
         with suppress(ConnectionError):
-            assert not await reader.read(1)
+            assert not await self.reader.read(1)
 
 
-Script = Callable[[Exchange, asyncio.StreamReader], Awaitable[None]]
+Script = Callable[[Exchange], Awaitable[None]]
+NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+
+
+async def hold(exchange: Exchange) -> None:
+    await exchange.until_gone()
+
+
+async def cut(exchange: Exchange) -> None:
+    exchange.writer.close()
+
+
+def response(status: str, content_type: str, body: str = "", *headers: str) -> Script:
+    return lambda exchange: exchange.answer(status, content_type, body.encode(), *headers)
+
+
+def batch_of(cursor: str, *numbers: int) -> Script:
+    return response("200 OK", "application/json", batch(cursor, *numbers))
+
+
+def stream_of(
+    data: bytes, content_type: str = NDJSON, *, until: Callable[[], Awaitable[object]] | None = None
+) -> Script:
+    """Send `data` and hold the stream; with `until`, cut it after that."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer("200 OK", content_type, data, end=False)
+        if until is None:
+            return await exchange.until_gone()
+        await until()
+        exchange.writer.close()
+
+    return script
 
 
 class ScriptedServer:
-    """A server of static files, an empty page at `/`, and `script` at `/feed/`.
+    """A server of static files, an empty page at `/`, and `scripts` at `/feed/`.
 
-    A HEAD request of `/feed/` receives the first cursor; `head_requests` lists it, not `requests`.
+    Each request has the next script, further ones the last. A HEAD request of `/feed/` receives the
+    first cursor; `head_requests` lists it, not `requests`.
     """
 
-    script: Script
+    scripts: Sequence[Script] = (hold,)
     place: str | None = "e-0"  # None: rejected with 404
 
     def __init__(self) -> None:
-        self.requests = Arrivals[Exchange]()
-        self.head_requests = Arrivals[Exchange]()
+        self.requests = list[Exchange]()
+        self.head_requests = list[Exchange]()
 
     async def start(self, port: int = 0) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", port)
@@ -127,18 +138,19 @@ class ScriptedServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            exchange = Exchange(await reader.readuntil(b"\r\n\r\n"), writer)
+            exchange = Exchange(await reader.readuntil(b"\r\n\r\n"), reader, writer)
             if exchange.path.startswith("/static/"):
                 content = await asyncio.to_thread(static_file, exchange.path)
                 await exchange.answer("200 OK", "text/javascript", content)
             elif exchange.path == "/feed/" and exchange.method == "HEAD":
-                await self.head_requests.arrive(exchange)
+                self.head_requests.append(exchange)
                 status = "404 Not Found" if self.place is None else "200 OK"
                 cursor = [f"Cursor: {self.place}"] if self.place else []
-                await exchange.answer(status, "text/event-stream", b"", *cursor)
+                await exchange.answer(status, EVENT_STREAM, b"", *cursor)
             elif exchange.path == "/feed/":
-                await self.requests.arrive(exchange)
-                await self.script(exchange, reader)
+                script = self.scripts[min(len(self.requests), len(self.scripts) - 1)]
+                self.requests.append(exchange)
+                await script(exchange)
             else:
                 page = b"<!doctype html><link rel=icon href=data:,><title>empty</title>"
                 await exchange.answer("200 OK", "text/html", page)
@@ -152,10 +164,10 @@ def static_file(path: str) -> bytes:
     return Path(file).read_bytes()
 
 
-def event(number: int, epoch: str = "e", text: str = "hi") -> str:
+def event(number: int, epoch: str = "e") -> str:
     document = {"id": f"{epoch}-{number}", "type": "message", "room": "r", "sender": "ada"}
-    document |= {"text": text, "published_at": "1763793600.5"}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    document |= {"text": "hi", "published_at": "1763793600.5"}
+    return json.dumps(document)
 
 
 def batch(cursor: str, *numbers: int) -> str:
@@ -222,16 +234,18 @@ class PageSource:
             self.last = await self.page.evaluate("window.seen")
         return list(self.last)
 
+    async def events(self, kind: str, number: int) -> list[dict[str, Any]]:
+        """Wait for `number` events of a type; return all of them."""
+        of_type = f"seen.filter(({{ type }}) => type === '{kind}')"
+        seen = await self.until(f"{of_type}.length >= {number}")
+        return [item for item in seen if item["type"] == kind]
+
     async def messages(self, number: int) -> list[str]:
         """Wait for `number` messages; return the ids of all messages."""
-        of_type = "seen.filter(({ type }) => type === 'message')"
-        seen = await self.until(f"{of_type}.length >= {number}")
-        return [item["id"] for item in seen if item["type"] == "message"]
+        return [item["id"] for item in await self.events("message", number)]
 
     async def errors(self, number: int = 1) -> list[dict[str, Any]]:
-        of_type = "seen.filter(({ type }) => type === 'error')"
-        seen = await self.until(f"{of_type}.length >= {number}")
-        return [item for item in seen if item["type"] == "error"]
+        return await self.events("error", number)
 
     async def since(self) -> str:
         return str(await self.page.evaluate("source.since"))
@@ -270,52 +284,19 @@ async def source(page: Page, server: ScriptedServer) -> PageSource:
 # --- Batches ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("technique", BATCHES)
-async def test_a_batch_is_dispatched_event_by_event_in_order(
-    technique: str, source: PageSource, server: ScriptedServer
-) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if "since" in exchange.query:
-            await exchange.until_gone(reader)
-        else:
-            await exchange.batch("e-3", 1, 2, 3)
-
-    server.script = script
-    await source.open(technique, interval=10)
-    assert await source.messages(3) == ["e-1", "e-2", "e-3"]
-    first, *rest = source.last
-    assert (first["type"], first["readyState"]) == ("open", 1)
-    assert [json.loads(item["data"]) for item in rest] == [json.loads(event(n)) for n in (1, 2, 3)]
-    assert {item["origin"] for item in rest} == {server.url}
-
-
-@pytest.mark.parametrize("technique", BATCHES)
-async def test_closing_within_a_batch_keeps_the_cursor(
-    technique: str, source: PageSource, server: ScriptedServer
-) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.batch("e-3", 1, 2, 3)
-
-    server.script = script
-    await source.page.evaluate(CLOSE_AT_ONCE)
-    await source.open(technique)
-    assert await source.messages(1) == ["e-1"]
-    assert await source.since() == "e-1"
-
-
 async def test_polling_interval_starts_at_the_response(
     source: PageSource, server: ScriptedServer
 ) -> None:
     response_times: list[float] = []
 
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
+    async def answer_late(exchange: Exchange) -> None:
         await asyncio.sleep(0.2)
         response_times.append(time.monotonic())
-        await exchange.batch("e-0")
+        await batch_of("e-0")(exchange)
 
-    server.script = script
+    server.scripts = [answer_late]
     await source.open("polling", interval=150)
-    _, second, third = await server.requests.first(3)
+    _, second, third = await arrivals(3, server.requests)
     assert second.at - response_times[0] >= 0.149
     assert third.at - response_times[1] >= 0.149
 
@@ -323,84 +304,50 @@ async def test_polling_interval_starts_at_the_response(
 async def test_polling_can_start_in_another_phase(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.batch("e-0")
-
-    server.script = script
+    server.scripts = [batch_of("e-0")]
     started = time.monotonic()
     await source.open("polling", interval=500, phase=0.5)
-    (first,) = await server.requests.first(1)
+    (first,) = await arrivals(1, server.requests)
     assert first.at - started >= 0.249
 
 
 async def test_only_the_first_long_poll_returns_at_once(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if exchange.query["wait"] == "0":
-            await exchange.batch("e-0")
-        else:
-            await exchange.until_gone(reader)
-
-    server.script = script
+    server.scripts = [batch_of("e-0"), hold]
     await source.open("longpoll")
-    await source.until("seen.some(({ type }) => type === 'open')")
-    _, second = await server.requests.first(2)
+    await source.events("open", 1)
+    first, second = await arrivals(2, server.requests)
+    assert first.query == {"wait": "0"}
     assert second.query == {"since": "e-0", "wait": "25"}
 
 
 async def test_equal_long_polls_run_concurrently(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.until_gone(reader)
-
-    server.script = script
     await source.open("longpoll", since="e-1")
     await source.open("longpoll", since="e-1")
-    first, second = await server.requests.first(2)
+    first, second = await arrivals(2, server.requests)
     assert first.query == second.query
 
 
 # --- Streams ---------------------------------------------------------------------------------
 
 
-async def test_an_incomplete_line_is_discarded_and_requested_again(
-    source: PageSource, server: ScriptedServer
-) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if "since" in exchange.query:
-            await exchange.stream(ndjson(2, 3))
-            await exchange.until_gone(reader)
-        else:
-            await exchange.stream(ndjson(1, 2)[:-5])
-            await source.messages(1)
-            exchange.writer.close()
-
-    server.script = script
-    await source.open("streaming")
-    assert await source.messages(3) == ["e-1", "e-2", "e-3"]
-    assert [item["type"] for item in source.last] == [
-        *("open", "message", "error", "open", "message", "message")
-    ]
-    assert [exchange.query for exchange in server.requests] == [{}, {"since": "e-1"}]
-
-
 async def test_a_blank_line_is_a_heartbeat_and_no_event(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.stream(b"\n")
+    async def send_heartbeats(exchange: Exchange) -> None:
+        await exchange.answer("200 OK", NDJSON, b"\n", end=False)
         for lines in range(1, 5):
-            await source.until(
-                f"begun === 1 + {lines}"
-            )  # one timer for the request, one for each line
+            # One timer for the request, one for each line.
+            await source.until(f"begun === 1 + {lines}")
             await source.pass_time(400)  # of 600 ms of allowed silence
             await exchange.send(b"\n")
         await exchange.send(ndjson(1))
-        await exchange.until_gone(reader)
+        await exchange.until_gone()
 
-    server.script = script
+    server.scripts = [send_heartbeats]
     await source.hold_time()
     await source.open("streaming", heartbeat=200)
     assert await source.messages(1) == ["e-1"]
@@ -409,11 +356,7 @@ async def test_a_blank_line_is_a_heartbeat_and_no_event(
 
 
 async def test_a_silent_stream_is_reopened(source: PageSource, server: ScriptedServer) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.stream(ndjson(len(server.requests)))
-        await exchange.until_gone(reader)
-
-    server.script = script
+    server.scripts = [stream_of(ndjson(1)), stream_of(ndjson(2))]
     await source.hold_time()
     await source.open("streaming", heartbeat=40)
     await source.messages(1)
@@ -424,22 +367,18 @@ async def test_a_silent_stream_is_reopened(source: PageSource, server: ScriptedS
     assert error["detail"]["code"] == "silent"
     await source.pass_time(1_000)  # the back-off
     assert await source.messages(2) == ["e-1", "e-2"]
+    assert [item["type"] for item in source.last] == ["open", "message", "error", "open", "message"]
     assert server.requests[1].query == {"since": "e-1"}
 
 
 async def test_event_source_resumes_by_last_event_id(
     source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.requests) == 1:
-            await exchange.stream(b"retry: 10\n\n: hello\n\n" + sse(1), "text/event-stream")
-            await source.messages(1)
-            exchange.writer.close()
-        else:
-            await exchange.stream(sse(2), "text/event-stream")
-            await exchange.until_gone(reader)
-
-    server.script = script
+    first = b"retry: 10\n\n: hello\n\n" + sse(1)
+    server.scripts = [
+        stream_of(first, EVENT_STREAM, until=lambda: source.messages(1)),
+        stream_of(sse(2), EVENT_STREAM),
+    ]
     await source.open("sse", since="e-0")
     assert await source.messages(2) == ["e-1", "e-2"]
     assert server.requests[1].headers["last-event-id"] == "e-1"
@@ -459,18 +398,11 @@ async def test_event_source_resumes_by_last_event_id(
 async def test_a_stream_closed_by_event_source_is_reopened(
     status: str, content_type: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.requests) == 1:
-            await exchange.stream(b"retry: 10\n\n" + sse(1), "text/event-stream")
-            await source.messages(1)
-            exchange.writer.close()
-        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
-            await exchange.answer(status, content_type, b"")
-        else:
-            await exchange.stream(sse(2), "text/event-stream")
-            await exchange.until_gone(reader)
-
-    server.script = script
+    server.scripts = [
+        stream_of(b"retry: 10\n\n" + sse(1), EVENT_STREAM, until=lambda: source.messages(1)),
+        *[response(status, content_type)] * 2,  # to the browser, and to the request for the reason
+        stream_of(sse(2), EVENT_STREAM),
+    ]
     await source.open("sse")
     assert await source.messages(2) == ["e-1", "e-2"]
     assert server.requests[3].query == {"since": "e-1"}
@@ -486,19 +418,15 @@ async def test_sse_cut_before_the_first_event_resumes(
 ) -> None:
     """`EventSource` does not expose an `id:` without data, and loses it when it closes."""
 
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.requests) == 1:
-            await exchange.stream(b"retry: 10\nid: e-0\n\n", "text/event-stream")
-            await source.until("seen.some(({ type }) => type === 'open')")
-            await source.pass_time(1_000)  # silence alone does not close it
-            exchange.writer.close()
-        elif len(server.requests) <= 3:  # the browser's own attempt, and the request for the reason
-            await exchange.answer("503 Service Unavailable", "text/plain", b"")
-        else:
-            await exchange.stream(sse(1), "text/event-stream")
-            await exchange.until_gone(reader)
+    async def silence() -> None:
+        await source.events("open", 1)
+        await source.pass_time(1_000)  # which alone does not close it
 
-    server.script = script
+    server.scripts = [
+        stream_of(b"retry: 10\nid: e-0\n\n", EVENT_STREAM, until=silence),
+        *[response("503 Service Unavailable", "text/plain")] * 2,  # as above
+        stream_of(sse(1), EVENT_STREAM),
+    ]
     await source.hold_time()
     await source.open("sse", heartbeat=40)
     lost, *_ = await source.errors(2)
@@ -513,43 +441,16 @@ async def test_sse_cut_before_the_first_event_resumes(
     assert {len(exchange.query) for exchange in server.head_requests} == {0}
 
 
-async def test_rejected_cursor_has_a_message(source: PageSource, server: ScriptedServer) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        problem = b'{"status": 404, "detail": "There is none."}'
-        await exchange.answer("404 Not Found", "application/problem+json", problem)
-
-    server.script, server.place = script, None
-    await source.open("sse")
-    (error,) = await source.errors()
-    assert (error["readyState"], error["detail"]["reason"]) == (2, "There is none.")
-    assert len(server.requests) == 1
-
-
-async def test_line_separators_are_data(source: PageSource, server: ScriptedServer) -> None:
-    data = event(1, text="a\u2028b\u2029c 안녕 👋")
-
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        await exchange.stream(f"id: e-1\ndata: {data}\n\n".encode(), "text/event-stream")
-        await exchange.until_gone(reader)
-
-    server.script = script
-    await source.open("sse")
-    await source.messages(1)
-    assert json.loads(source.last[-1]["data"]) == json.loads(data)
-
-
 # --- Failures --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("technique", HTTP)
+@pytest.mark.parametrize(("technique", "place"), [*((name, "e-0") for name in HTTP), ("sse", None)])
 async def test_rejection_is_final_and_has_a_reason(
-    technique: str, source: PageSource, server: ScriptedServer
+    technique: str, place: str | None, source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        problem = b'{"status": 403, "detail": "Because it is so."}'
-        await exchange.answer("403 Forbidden", "application/problem+json", problem)
-
-    server.script = script
+    problem = '{"status": 403, "detail": "Because it is so."}'
+    server.scripts = [response("403 Forbidden", "application/problem+json", problem)]
+    server.place = place
     await source.open(technique)
     (error,) = await source.errors()
     assert error["readyState"] == 2
@@ -568,21 +469,14 @@ async def test_rejection_is_final_and_has_a_reason(
 async def test_retry_after_is_respected(
     technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    rejections = (
-        2 if technique == "sse" else 1
-    )  # the browser's attempt, and the request for the reason
-
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.requests) <= rejections:
-            await exchange.answer("503 Busy", "text/plain", b"", "Retry-After: 1")
-        else:
-            await exchange.until_gone(reader)
-
-    server.script = script
+    busy = response("503 Busy", "text/plain", "", "Retry-After: 1")
+    # The browser's own attempt, and the request for the reason.
+    rejections = [busy, busy] if technique == "sse" else [busy]
+    server.scripts = [*rejections, hold]
     await source.open(technique)
     (error,) = await source.errors()
     assert error["detail"]["retryIn"] >= 1000
-    *_, rejected, retried = await server.requests.first(rejections + 1)
+    *_, rejected, retried = await arrivals(len(rejections) + 1, server.requests)
     assert retried.at - rejected.at >= 0.999
 
 
@@ -590,52 +484,37 @@ async def test_retry_after_is_respected(
 async def test_back_off_doubles_up_to_a_limit_and_resets(
     technique: str, source: PageSource, server: ScriptedServer
 ) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if len(server.requests) != 7:
-            exchange.writer.close()
-        elif technique == "streaming":
-            await exchange.stream(b"\n")
-            exchange.writer.close()
-        else:
-            await exchange.batch("e-0")
-
-    server.script = script
+    a_line = stream_of(b"\n", until=lambda: asyncio.sleep(0))
+    server.scripts = [*[cut] * 6, a_line if technique == "streaming" else batch_of("e-0"), cut]
     await source.open(technique, interval=1)
     errors = await source.errors(8)
     delays = [round(error["detail"]["retryIn"]) for error in errors]
-    # A hundredth of the ceilings: the fixture sets `Math.random`.
+    # Full jitter: a hundredth of the ceilings, as the fixture sets `Math.random`.
     assert delays[:8] == [5, 10, 20, 20, 20, 20, 5, 10]
 
 
-async def test_back_off_has_full_jitter(source: PageSource, server: ScriptedServer) -> None:
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        exchange.writer.close()
-
-    server.script = script
-    await source.page.evaluate("void (Math.random = () => 0)")
-    await source.open("polling")
-    errors = await source.errors(3)
-    assert [error["detail"]["retryIn"] for error in errors[:3]] == [0, 0, 0]
-
-
-@pytest.mark.parametrize("technique", HTTP)
+@pytest.mark.parametrize(
+    ("technique", "script"),
+    [
+        ("polling", hold),
+        ("longpoll", hold),
+        ("streaming", stream_of(ndjson(1))),
+        ("sse", stream_of(sse(1), EVENT_STREAM)),
+    ],
+)
 async def test_no_event_is_dispatched_after_close(
-    technique: str, source: PageSource, server: ScriptedServer
+    technique: str, script: Script, source: PageSource, server: ScriptedServer
 ) -> None:
     closed = asyncio.Event()
 
-    async def script(exchange: Exchange, reader: asyncio.StreamReader) -> None:
-        if technique == "sse":
-            await exchange.stream(sse(1), "text/event-stream")
-        elif technique == "streaming":
-            await exchange.stream(ndjson(1))
-        await exchange.until_gone(reader)
+    async def watched(exchange: Exchange) -> None:
+        await script(exchange)
         closed.set()
 
-    server.script = script
+    server.scripts = [watched]
     await source.open(technique)
-    await server.requests.first(1)
-    if technique in ("sse", "streaming"):
+    await arrivals(1, server.requests)
+    if script is not hold:
         await source.messages(1)
     before = await source.page.evaluate("source.close(), seen.length")
     await asyncio.wait_for(closed.wait(), BOUND)  # aborted: the server receives the disconnect
@@ -651,31 +530,33 @@ async def test_no_event_is_dispatched_after_close(
 class Sockets:
     """A WebSocket handler that lists its connections."""
 
+    url: str
+
     def __init__(self) -> None:
-        self.connections = Arrivals[ServerConnection]()
+        self.connections = list[ServerConnection]()
 
     async def __call__(self, connection: ServerConnection) -> None:
-        await self.connections.arrive(connection)
+        self.connections.append(connection)
         await connection.wait_closed()
 
     async def connection(self, number: int) -> ServerConnection:
-        return (await self.connections.first(number))[-1]
+        return (await arrivals(number, self.connections))[-1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def sockets() -> AsyncIterator[tuple[Sockets, str]]:
+async def sockets() -> AsyncIterator[Sockets]:
     handler = Sockets()
     async with serve(handler, "127.0.0.1", 0) as server:
         (listener, *_) = server.sockets
-        yield handler, f"ws://127.0.0.1:{listener.getsockname()[1]}/websocket/feed/"
+        handler.url = f"ws://127.0.0.1:{listener.getsockname()[1]}/websocket/feed/"
+        yield handler
 
 
 async def test_a_socket_that_restarts_resumes_every_room(
-    source: PageSource, sockets: tuple[Sockets, str]
+    source: PageSource, sockets: Sockets
 ) -> None:
-    handler, url = sockets
-    await source.open("websocket", url, since="e-0")
-    first = await handler.connection(1)
+    await source.open("websocket", sockets.url, since="e-0")
+    first = await sockets.connection(1)
     await first.send(batch("e-2", 1, 2))
     assert await source.messages(2) == ["e-1", "e-2"]
     await source.page.evaluate("source.join('other', 'o-4')")
@@ -683,7 +564,7 @@ async def test_a_socket_that_restarts_resumes_every_room(
     await first.send(f'{{"room":"other","cursor":"o-6","events":[{event(6, "o")}]}}')
     await first.close(1012)
 
-    second = await handler.connection(2)
+    second = await sockets.connection(2)
     assert second.request is not None
     assert second.request.path == "/websocket/feed/?since=e-2"
     assert json.loads(await second.recv()) == {"type": "join", "room": "other", "since": "o-6"}
@@ -697,7 +578,7 @@ async def test_a_socket_that_restarts_resumes_every_room(
     await source.page.evaluate("source.leave('other')")
     assert json.loads(await second.recv()) == {"type": "leave", "room": "other"}
     await second.close(1001)
-    third = await handler.connection(3)
+    third = await sockets.connection(3)
     await third.send(batch("e-4", 4))
     await source.messages(5)
     with pytest.raises(TimeoutError):  # a room that was left is not rejoined
@@ -705,12 +586,11 @@ async def test_a_socket_that_restarts_resumes_every_room(
 
 
 async def test_a_room_left_by_a_listener_is_not_rejoined(
-    source: PageSource, sockets: tuple[Sockets, str]
+    source: PageSource, sockets: Sockets
 ) -> None:
-    handler, url = sockets
     await source.page.evaluate("void (onseen = ({ data }) => data && source.leave('other'))")
-    await source.open("websocket", url)
-    first = await handler.connection(1)
+    await source.open("websocket", sockets.url)
+    first = await sockets.connection(1)
     await source.until("seen.length")
     await source.page.evaluate("source.join('other')")
     events = ",".join(event(number, "o") for number in (1, 2, 3))
@@ -719,19 +599,18 @@ async def test_a_room_left_by_a_listener_is_not_rejoined(
     await first.send(batch("e-1", 1))
     assert await source.messages(2) == ["o-1", "e-1"]
     await first.close(1012)
-    second = await handler.connection(2)
+    second = await sockets.connection(2)
     await source.page.evaluate("source.join('next')")
-    await source.until("seen.filter(({ type }) => type === 'open').length === 2")
+    await source.events("open", 2)
     assert json.loads(await second.recv()) == {"type": "join", "room": "next"}
 
 
 async def test_socket_reports_a_rejection_and_stays_open(
-    source: PageSource, sockets: tuple[Sockets, str]
+    source: PageSource, sockets: Sockets
 ) -> None:
-    handler, url = sockets
-    await source.open("websocket", url)
-    connection = await handler.connection(1)
-    await source.until("seen.some(({ type }) => type === 'open')")
+    await source.open("websocket", sockets.url)
+    connection = await sockets.connection(1)
+    await source.events("open", 1)
     await source.page.evaluate("source.publish('feed', 'hi 👋', 'ada')")
     published = {"type": "publish", "room": "feed", "text": "hi 👋", "sender": "ada"}
     assert json.loads(await connection.recv()) == published
@@ -751,66 +630,45 @@ async def test_publishing_without_a_connection_is_an_error(source: PageSource) -
 
 @pytest.mark.parametrize(("code", "state"), [(4404, 2), (4403, 2), (1008, 2), (4503, 0), (1011, 0)])
 async def test_close_code_decides_about_reconnecting(
-    code: int, state: int, source: PageSource, sockets: tuple[Sockets, str]
+    code: int, state: int, source: PageSource, sockets: Sockets
 ) -> None:
-    handler, url = sockets
-    await source.open("websocket", url)
-    await (await handler.connection(1)).close(code, "Because.")
+    await source.open("websocket", sockets.url)
+    await (await sockets.connection(1)).close(code, "Because.")
     (error, *_) = await source.errors()
     assert error["readyState"] == state
     assert (error["detail"]["status"], error["detail"]["reason"]) == (code, "Because.")
     if state == 0:
-        await handler.connection(2)
+        await sockets.connection(2)
 
 
-async def test_a_silent_socket_is_reopened(
-    source: PageSource, sockets: tuple[Sockets, str]
-) -> None:
-    handler, url = sockets
+async def test_a_silent_socket_is_reopened(source: PageSource, sockets: Sockets) -> None:
     await source.hold_time()
-    await source.open("websocket", url, heartbeat=50)
-    first = await handler.connection(1)
+    await source.open("websocket", sockets.url, heartbeat=50)
+    first = await sockets.connection(1)
     for _ in range(4):
         timers = await source.page.evaluate("begun")
         await first.send(batch("e-9"))  # empty batches are heartbeats
         await source.until(f"begun > {timers}")
         await source.pass_time(100)  # of 150 ms of allowed silence
-    assert len(handler.connections) == 1
+    assert len(sockets.connections) == 1
     await source.pass_time(150)
     (error,) = await source.errors()
     assert error["detail"]["code"] == "silent"
     await source.pass_time(1_000)  # the back-off
-    second = await handler.connection(2)
+    second = await sockets.connection(2)
     assert second.request is not None
     assert second.request.path.endswith("?since=e-9")
 
 
-async def test_a_closed_socket_dispatches_no_event(
-    source: PageSource, sockets: tuple[Sockets, str]
-) -> None:
-    handler, url = sockets
+async def test_a_closed_socket_dispatches_no_event(source: PageSource, sockets: Sockets) -> None:
     await source.page.evaluate(CLOSE_AT_ONCE)
-    await source.open("websocket", url)
-    connection = await handler.connection(1)
+    await source.open("websocket", sockets.url)
+    connection = await sockets.connection(1)
     await connection.send(batch("e-3", 1, 2, 3))
     await connection.send(batch("e-4", 4))
     await asyncio.wait_for(connection.wait_closed(), BOUND)
     assert await source.messages(1) == ["e-1"]
     assert await source.since() == "e-1"
-
-
-async def test_sources_log_no_console_errors(
-    source: PageSource, sockets: tuple[Sockets, str]
-) -> None:
-    errors = console_errors(source.page)
-    handler, url = sockets
-    await source.open("websocket", url)
-    connection = await handler.connection(1)
-    await connection.send(batch("e-1", 1))
-    await source.messages(1)
-    await source.page.evaluate("source.close()")
-    await asyncio.wait_for(connection.wait_closed(), BOUND)
-    assert errors == []
 
 
 CROSS_ORIGIN = """async ({ module, name, url, room, credentials }) => {

@@ -14,11 +14,7 @@ from tests.support.chromium import console_errors
 from tests.support.live import LiveServer
 from tests.support.page import lane, violations
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.own_server,
-    pytest.mark.asyncio(loop_scope="session"),
-]
+pytestmark = pytest.mark.own_server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

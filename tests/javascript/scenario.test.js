@@ -56,7 +56,9 @@ test("the hidden time is that between two times", () => {
   const timeline = new Timeline(1);
   timeline.hide(true, 10);
   timeline.hide(false, 30);
+  assert.deepEqual([29, 30].map((time) => timeline.isVisibleSince(time)), [false, true]);
   timeline.hide(true, 50);
+  assert.ok(!timeline.isVisibleSince(60));
   assert.equal(timeline.hiddenBetween(0, 100), 20 + 50);
   assert.equal(timeline.hiddenBetween(20, 40), 10);
   assert.equal(timeline.hiddenBetween(30, 50), 0);

@@ -38,9 +38,13 @@ test("a source uses the `fetch` of its options", async () => {
     return Response.json(batch);
   };
   const source = new PollingSource("http://test/feed/", { fetch });
-  const { data, lastEventId } = await new Promise((done) => source.addEventListener("message", done));
+  const states = [];
+  source.addEventListener("open", () => states.push(source.readyState));
+  const { data, lastEventId, origin } = await new Promise((done) => source.addEventListener("message", done));
   source.close();
+  assert.deepEqual(states, [1], "open before the first message");
   assert.deepEqual([JSON.parse(data), lastEventId, source.since], [{ id: "e-1" }, "e-1", "e-1"]);
+  assert.equal(origin, "http://test");
   assert.deepEqual(requests, [["/feed/", "no-store"]]);
 });
 
@@ -121,6 +125,20 @@ test("a source ends its request on pagehide, resumes on pageshow", () =>
       page.dispatchEvent(new Event("pageshow"));
       await opened(source);
       assert.deepEqual(requests, ["e-0", "e-0"]);
+    },
+  ));
+
+test("a source closed while the page is hidden sends no further request", () =>
+  onAPage(
+    (number, signal) => never(signal),
+    async ({ source, requests, errors, page }) => {
+      await until(() => requests.length === 1);
+      page.dispatchEvent(new Event("pagehide"));
+      await until(() => errors.length === 1);
+      await aTask();
+      source.close();
+      await aTask();
+      assert.equal(requests.length, 1);
     },
   ));
 

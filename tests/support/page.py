@@ -30,13 +30,36 @@ async def cleared(context: BrowserContext) -> AsyncIterator[BrowserContext]:
     await context.clear_cookies()
 
 
-async def open_page(context: BrowserContext, url: str, room: str, query: str = "") -> Page:
-    """Open the page, wait until every lane is open, and unfold the table."""
-    page = await context.new_page()
-    await page.goto(f"{url}/?room={room}{query}")
-    await all_lanes(page, "open")
-    await unfold(page)
-    return page
+class Site:
+    """A server, with a room of the test's own, in a browser."""
+
+    def __init__(self, context: BrowserContext, url: str, room: str) -> None:
+        self.context, self.url, self.room = context, url, room
+
+    def address(self, query: str = "") -> str:
+        return f"{self.url}/?room={self.room}{query}"
+
+    async def tab(self, query: str = "") -> Page:
+        """Open the page."""
+        page = await self.context.new_page()
+        await page.goto(self.address(query))
+        return page
+
+    async def open(self, query: str = "") -> Page:
+        """Open the page, wait until every lane is open, and unfold the table."""
+        page = await self.tab(query)
+        await all_lanes(page, "open")
+        await unfold(page)
+        return page
+
+    def publish(self, *texts: str) -> list[str]:
+        """Publish as ada, from outside the browser; return the events' ids."""
+        with httpx.Client(base_url=self.url) as client:
+            responses = [
+                client.post(f"/publish/{self.room}/", json={"sender": "ada", "text": text})
+                for text in texts
+            ]
+        return [response.raise_for_status().json()["id"] for response in responses]
 
 
 async def unfold(page: Page) -> None:
@@ -52,16 +75,17 @@ def lane(page: Page, name: str) -> Locator:
     return page.locator(f'.lane[data-technique="{name}"]')
 
 
-async def expect_received(page: Page, name: str, *ids: str, verdict: str = "Complete") -> None:
-    """Wait until the lane has received exactly these events, and the table shows them, newest
+async def expect_received(page: Page, *ids: str, verdict: str = "Complete") -> None:
+    """Wait until each lane has received exactly these events, and the table shows them, newest
     first."""
     rows = page.locator('#events tr:not([data-type="reset"])')
     await expect(rows).to_have_count(len(ids), timeout=RECOVERY)
     assert await rows.evaluate_all("rows => rows.map((row) => row.dataset.id)") == [*ids][::-1]
-    receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
-    await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
-    await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
-    await expect_counts(page, name, sent=len(ids), received=len(ids))
+    for name in LANES:
+        receipts = rows.locator(f'[data-technique="{name}"][data-here="true"]')
+        await expect(receipts).to_have_count(len(ids), timeout=RECOVERY)
+        await expect(lane(page, name).locator(".verdict")).to_have_text(verdict)
+        await expect_counts(page, name, sent=len(ids), received=len(ids))
 
 
 async def expect_counts(page: Page, name: str, **expected: int) -> None:
@@ -70,16 +94,6 @@ async def expect_counts(page: Page, name: str, **expected: int) -> None:
     for count, value in expected.items():
         cell = lane(page, name).locator(f'[data-count="{count}"]')
         await expect(cell).to_have_text(str(value))
-
-
-def publish(url: str, room: str, *texts: str, sender: str = "ada") -> list[str]:
-    """Publish from outside the browser; return the events' ids."""
-    with httpx.Client(base_url=url) as client:
-        responses = [
-            client.post(f"/publish/{room}/", json={"sender": sender, "text": text})
-            for text in texts
-        ]
-    return [response.raise_for_status().json()["id"] for response in responses]
 
 
 async def write(page: Page, text: str, sender: str | None = "ada") -> None:

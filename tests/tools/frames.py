@@ -74,7 +74,7 @@ DRAW = """async ([rate, seconds, frames]) => {
   times.sort((a, b) => a - b);
   const milliseconds = [times[0], times[times.length >> 1]];
   const exchanges = Math.max(...timeline.tracks.map((track) => track.exchanges.length));
-  return { marks: lanes.markCount, width: lanes.width, lanes: rows.length, milliseconds,
+  return { marks: lanes.pen.markCount, width: lanes.width, lanes: rows.length, milliseconds,
            occurrences: timeline.occurrences.length, exchanges };
 }"""
 

@@ -18,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
 
 from tests.support.chromium import chromium
 from tests.support.demo import Demo
-from tests.support.page import open_page
+from tests.support.page import Site
 
 EVERY = 30  # seconds between two samples
 
@@ -27,7 +27,7 @@ async def main(rate: float, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder), "--no-conversation") as demo:
         async with chromium() as browser:
             context = await browser.new_context(viewport={"width": 1440, "height": 900})
-            page = await open_page(context, demo.url, "fast", f"&rate={rate:g}&window=60")
+            page = await Site(context, demo.url, "fast").open(f"&rate={rate:g}&window=60")
             devtools = await context.new_cdp_session(page)
             await devtools.send("Performance.enable")
             await page.locator('[data-do="feed"]').click()

@@ -10,14 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from playwright.async_api import Browser, Page
@@ -25,6 +20,7 @@ from rich.console import Console
 
 from realtime_demo.progress import progress
 from tests.support.chromium import chromium, console_errors
+from tests.support.demo import Demo
 from tests.support.program import ROOT
 
 TAKEN = ROOT / "build" / "screenshots"
@@ -58,27 +54,7 @@ WHOLE = """(isWhole) => {
     `);
     document.adoptedStyleSheets = [sheet];
 }"""
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 LIVELY = 14_000  # milliseconds, until the lanes have something to show
-
-
-@contextmanager
-def demo() -> Iterator[str]:
-    """Run `manage.py demo` on a free port, with its own database; yield its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "demo", "--no-browser", "--port", "0"],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_PATH": f"{folder}/db.sqlite3", "REDIS_URL": ""},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            yield next(match[0] for line in process.stdout if (match := ADDRESS.search(line)))
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
 
 
 class Camera:
@@ -183,10 +159,10 @@ class Camera:
 
 
 async def take(only: str, languages: tuple[str, ...]) -> None:
-    with demo() as url:
+    with tempfile.TemporaryDirectory() as folder, Demo(Path(folder), env={"DEBUG": ""}) as demo:
         async with chromium() as browser:
             for language in languages:
-                camera = Camera(browser, url, language, only)
+                camera = Camera(browser, demo.url, language, only)
                 if only in "page":
                     await camera.front()
                 await camera.places()

@@ -4,8 +4,7 @@ import { prepareComposer, showError } from "./chat/composer.js";
 import { Conversation } from "./chat/conversation.js";
 import { RoomList } from "./chat/room-list.js";
 import { Session } from "./chat/session.js";
-import { Lanes } from "./lanes/lanes.js";
-import { Playback } from "./lanes/playback.js";
+import { Board } from "./lanes/board.js";
 import { Timeline } from "./lanes/timeline.js";
 import { Clock, now } from "./lib/clock.js";
 import { DemoControl } from "./lib/demo-control.js";
@@ -14,20 +13,15 @@ import { listenForKeys } from "./lib/keyboard.js";
 import { publish } from "./lib/publish.js";
 import { runAlone } from "./lib/run-alone.js";
 import { Settings } from "./lib/settings.js";
-import { relativeMedians } from "./lib/statistics.js";
 import { format, gettext, ngettext, write } from "./lib/text.js";
-import { Visibility } from "./lib/visibility.js";
 import { Announcer } from "./panels/announcer.js";
-import { Card } from "./panels/card.js";
 import { writeClockNote } from "./panels/clock-note.js";
 import { Controls } from "./panels/controls.js";
-import { showDevices } from "./panels/devices.js";
 import { drawEventTable } from "./panels/event-table.js";
 import { Forecast } from "./panels/forecast.js";
 import { Inspector } from "./panels/inspector.js";
 import { prepareRecordButton } from "./panels/record-button.js";
-import { prepareScenarios } from "./panels/scenarios.js";
-import { TapCounts } from "./panels/tap-counts.js";
+import { Scenarios } from "./panels/scenarios.js";
 import { Receiver } from "./sources/receiver.js";
 
 const CLOCK_INTERVAL = 300_000;
@@ -57,7 +51,10 @@ const demo = configuration.demo ? new DemoControl(configuration.demo) : null;
 const session = new Session(configuration, byId("session"), byId("sender"));
 const clock = new Clock();
 const timeline = new Timeline(techniques.length);
-const visibility = new Visibility(timeline);
+/** Browsers throttle a hidden page's timers, which causes delays. */
+const recordVisibility = () => timeline.hide(document.hidden, now());
+recordVisibility();
+document.addEventListener("visibilitychange", recordVisibility);
 
 // --- Lanes -----------------------------------------------------------------------------------
 
@@ -66,7 +63,6 @@ const receivers = await Promise.all(
     const { [technique.export]: Source } = await import(technique.module);
     return new Receiver(technique, Source, timeline, timeline.tracks[index], {
       clock,
-      isVisibleSince: (time) => visibility.isVisibleSince(time),
       presenceName: () => session.presenceName,
       options: () => ({ heartbeat: configuration.heartbeat, interval: settings.get("interval") }),
       arrived: (occurrence, isNew) => {
@@ -74,7 +70,7 @@ const receivers = await Promise.all(
         inspector?.arrived(occurrence);
       },
       changed: ({ state, text }, isNewState) => {
-        cards[index].showState();
+        board.cards[index].showState();
         if (isNewState) {
           const values = { technique: technique.label, state: text };
           announcer.announce(format(gettext("{technique}: {state}"), values));
@@ -85,18 +81,15 @@ const receivers = await Promise.all(
     });
   }),
 );
-const rows = receivers.map((receiver) => ({
-  receiver,
-  element: byId("board").querySelector(`[data-technique="${receiver.technique.name}"]`),
-}));
-byId("board").style.setProperty("--lanes", rows.length);
-rows.forEach(({ element }, index) => element.style.setProperty("--row", `${index + 2}`));
-const cards = rows.map(({ element, receiver }) => new Card(element, receiver));
-const lanes = new Lanes(byId("lanes"), timeline, rows);
-const announcer = new Announcer(byId("summary"), lanes.canvas, receivers);
-if (demo) ifPresent("devices", (element) => showDevices(element, demo));
-const forecast = new Forecast(configuration.theory, settings, cards);
-const tapCounts = demo && new TapCounts(demo, cards);
+const board = new Board(byId("board"), timeline, receivers, (occurrence) => {
+  inspector?.show(occurrence);
+  if (byId("legend")) byId("legend").hidden = Boolean(occurrence);
+  if (!occurrence) return;
+  inspector?.element.scrollIntoView({ block: "nearest" });
+  announcer.describe(occurrence);
+});
+const announcer = new Announcer(byId("summary"), board.lanes.canvas, receivers);
+const forecast = new Forecast(configuration.theory, settings, board.cards);
 
 for (const each of receivers) each.isWanted = settings.get("lanes").includes(each.technique.name);
 
@@ -109,7 +102,7 @@ function writeLanes() {
 /** Resets the figures. */
 function resetFigures() {
   for (const each of receivers) each.resetFigures();
-  tapCounts?.reset();
+  demo?.resetCounts();
 }
 
 /** Notes an action of the reader above the lanes. @param {string} text */
@@ -150,19 +143,12 @@ async function change(of, text) {
 
 // --- Panels ----------------------------------------------------------------------------------
 
-const playback = new Playback(lanes, byId("board"), byId("freeze"), (occurrence) => {
-  inspector?.show(occurrence);
-  if (byId("legend")) byId("legend").hidden = Boolean(occurrence);
-  if (!occurrence) return;
-  inspector?.element.scrollIntoView({ block: "nearest" });
-  announcer.describe(occurrence);
-});
 const inspector = ifPresent("inspector", (element) => new Inspector(element, receivers, demo));
 const controls = ifPresent("controls", (element) =>
   new Controls(element, settings, demo, { room, note, outcome: byId("outcome") }),
 );
 settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) => {
-  if (names.includes("window")) showWindow();
+  if (names.includes("window")) board.window = settings.get("window");
   if (names.includes("interval")) {
     for (const each of receivers) if (each.technique.responseEnds === "at once") each.reopen();
   }
@@ -170,15 +156,8 @@ settings.addEventListener("change", (/** @type {any} */ { detail: { names } }) =
   if (names.some((name) => name !== "window" && name !== "scene")) forecast.update();
 });
 
-function showWindow() {
-  lanes.window = settings.get("window");
-  lanes.isStale = true;
-  for (const input of windowInputs) input.checked = Number(input.value) === lanes.window;
-}
-
-/** @type {NodeListOf<HTMLInputElement>} */
-const windowInputs = document.querySelectorAll("[name=window]");
-for (const input of windowInputs) {
+board.window = settings.get("window");
+for (const input of board.windowInputs) {
   input.addEventListener("change", () => settings.set({ window: Number(input.value) }));
 }
 byId("reset-figures")?.addEventListener("click", () => {
@@ -187,27 +166,18 @@ byId("reset-figures")?.addEventListener("click", () => {
 });
 ifPresent("record", (button) => {
   const values = () => Object.fromEntries(Object.keys(defaults).map((name) => [name, settings.get(name)]));
-  prepareRecordButton(button, timeline, cards, { room, settings: values, note });
+  prepareRecordButton(button, timeline, board.cards, { room, settings: values, note });
 });
-const scenarios = ifPresent("scenario", (element) => {
+ifPresent("scenario", (element) => {
   const announce = (text) => announcer.announce(text);
-  const page = { settings, receivers, timeline, forecast, demo, controls, playback, resetFigures, note, announce };
-  return prepareScenarios(element, byId("scenario-menu"), configuration.scenarios, page);
+  const page = { settings, receivers, timeline, forecast, demo, controls, board, resetFigures, note, announce };
+  new Scenarios(element, byId("scenario-menu"), configuration.scenarios, page).open();
 });
-scenarios?.open();
 
 // --- Keys ------------------------------------------------------------------------------------
 
 const help = byId("help");
-const keys = {
-  " ": () => playback.freeze(),
-  Escape: () => (lanes.selected ? playback.select(null) : playback.freeze(false)),
-  ArrowLeft: () => playback.move(-1),
-  ArrowRight: () => playback.move(1),
-  ArrowUp: () => inspector?.move(-1),
-  ArrowDown: () => inspector?.move(1),
-  "?": () => help?.showModal(),
-};
+const keys = { ...board.keys(inspector), "?": () => help?.showModal() };
 receivers.forEach((each, index) => {
   keys[`${index + 1}`] = () => each.want(!each.isRunning);
 });
@@ -227,10 +197,10 @@ ifPresent("composer", (form) => {
   // The name is the user's presence: all techniques reconnect with it.
   form.elements.sender.addEventListener("change", () => receivers.forEach((each) => each.reopen()));
 });
-showWindow();
 forecast.update();
-demo?.addEventListener("state", (/** @type {any} */ { detail: { pages } }) => {
+demo?.addEventListener("state", (/** @type {any} */ { detail: { pages, devices: count } }) => {
   ifPresent("pages", (element) => write(element, format(ngettext("{pages} page is open", "{pages} pages are open", pages), { pages })));
+  ifPresent("devices", (element) => write(element, format(ngettext("{count} device connected", "{count} devices connected", count), { count })));
 });
 demo?.connect();
 
@@ -240,16 +210,16 @@ setInterval(() => announcer.summarise(), SUMMARY_INTERVAL);
 // One card at a time, to spread the work over several frames.
 let turn = 0;
 setInterval(() => {
-  turn = (turn + 1) % cards.length;
-  cards[turn].draw(relativeMedians(receivers.map(({ delays }) => delays))[turn], timeline.latest);
-}, FIGURES_INTERVAL / cards.length);
+  turn = (turn + 1) % receivers.length;
+  board.drawCard(turn, demo?.counts(receivers[turn].technique.name));
+}, FIGURES_INTERVAL / receivers.length);
 ifPresent("events", (body) => {
   const details = body.closest("details");
   const draw = () => details.open && drawEventTable(body, timeline, receivers);
   details.addEventListener("toggle", draw);
   setInterval(draw, TABLE_INTERVAL);
 });
-playback.run();
+board.run();
 
 const takeOver = runAlone(
   () => allow(true),

@@ -297,33 +297,37 @@ export class Source extends EventTarget {
   }
 
   async #run() {
-    while (this.#readyState !== CLOSED) {
+    for (;;) {
       while (this.#isHidden && this.#readyState !== CLOSED) await this.pause(Infinity);
+      if (this.#readyState === CLOSED) return;
       const attempt = (this.#attempt = new AbortController());
       this.#receivedAt = Date.now();
+      let failure = null;
       try {
         await this.receive(attempt.signal);
       } catch (error) {
-        if (this.#readyState === CLOSED) return;
-        const failure = Failure.from(attempt.signal.aborted ? attempt.signal.reason : error);
-        if (failure.final) return this.#fail(failure);
-        const delay = failure.isOfPage ? 0 : this.#backOff(failure);
-        this.#end(attempt);
-        this.interrupted(failure, failure.code === "hidden" ? null : delay);
-        // The page may end the pause early, but not before the server's Retry-After.
-        const until = Date.now() + failure.retryAfter;
-        await this.pause(delay);
-        while (Date.now() < until && this.#readyState !== CLOSED) await this.pause(until - Date.now());
-      } finally {
-        this.#end(attempt);
+        failure = Failure.from(attempt.signal.aborted ? attempt.signal.reason : error);
       }
+      this.unlisten();
+      attempt.abort(); // a pending response
+      if (failure) await this.#recover(failure);
     }
   }
 
-  /** Stops an attempt: its silence timer, and a pending response. */
-  #end(/** @type {AbortController} */ attempt) {
-    this.unlisten();
-    attempt.abort();
+  /** Reports a failure; waits for the next attempt, or closes the source if the failure is final. */
+  async #recover(/** @type {Failure} */ failure) {
+    const { code, message, status, retryAfter, final, isOfPage } = failure;
+    if (this.#readyState === CLOSED) return;
+    if (final) {
+      this.close();
+      return this.report({ code, reason: message, status, retryIn: null });
+    }
+    const delay = isOfPage ? 0 : this.#backOff(failure);
+    this.interrupted(failure, code === "hidden" ? null : delay);
+    // The page may end the pause early, but not before the server's Retry-After.
+    const until = Date.now() + retryAfter;
+    await this.pause(delay);
+    while (Date.now() < until && this.#readyState !== CLOSED) await this.pause(until - Date.now());
   }
 
   /**
@@ -335,11 +339,5 @@ export class Source extends EventTarget {
   #backOff({ retryAfter }) {
     const ceiling = Math.min(FIRST_DELAY * 2 ** this.#failures++, LONGEST_DELAY);
     return retryAfter + Math.random() * ceiling;
-  }
-
-  /** @param {Failure} failure */
-  #fail({ code, message, status }) {
-    this.close();
-    this.report({ code, reason: message, status, retryIn: null });
   }
 }

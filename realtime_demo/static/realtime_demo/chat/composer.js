@@ -17,43 +17,43 @@ export function prepareComposer(form, outcome, urls, onPublished) {
   // Submitting the same text again repeats a publish that may have succeeded, with the same key.
   let unconfirmed = { body: "", key: "" };
 
-  const announceButton = /** @type {HTMLButtonElement | null} */ (form.querySelector("#announce"));
-  announceButton?.addEventListener("click", async () => {
-    announceButton.disabled = true;
+  /** Performs a button's action, which disables it meanwhile, and shows the error. */
+  const perform = async (pressed, act) => {
+    if (pressed.disabled) return;
+    pressed.disabled = true;
     showError(outcome, "");
     try {
-      await announce(urls.tasks, text.value, { text: text.maxLength });
-      text.value = "";
+      await act();
     } catch (error) {
       showError(outcome, error.message);
     } finally {
-      announceButton.disabled = false;
+      pressed.disabled = false;
       text.focus();
     }
-  });
+  };
 
-  form.addEventListener("submit", async (submit) => {
-    submit.preventDefault();
-    if (button.disabled) return;
-    button.disabled = true;
+  const announceButton = form.querySelector("#announce");
+  const announceText = async () => {
+    await announce(urls.tasks, text.value, { text: text.maxLength });
+    text.value = "";
+  };
+  announceButton?.addEventListener("click", () => perform(announceButton, announceText));
+
+  const publishText = async () => {
+    const limits = { text: text.maxLength, sender: sender.maxLength };
+    const event = { sender: sender.value.trim(), text: text.value };
+    const body = JSON.stringify(event);
+    if (body !== unconfirmed.body) unconfirmed = { body, key: newKey() };
+    const onRetry = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
+    onPublished(await publish(urls.publish, event, limits, unconfirmed.key, onRetry));
+    unconfirmed = { body: "", key: "" };
     showError(outcome, "");
-    try {
-      const limits = { text: text.maxLength, sender: sender.maxLength };
-      const event = { sender: sender.value.trim(), text: text.value };
-      const body = JSON.stringify(event);
-      if (body !== unconfirmed.body) unconfirmed = { body, key: newKey() };
-      const onRetry = () => showError(outcome, gettext("The server cannot be reached. Trying again …"));
-      onPublished(await publish(urls.publish, event, limits, unconfirmed.key, onRetry));
-      unconfirmed = { body: "", key: "" };
-      showError(outcome, "");
-      if (text.value === event.text) text.value = ""; // unless something new was typed meanwhile
-      storeSender(event.sender);
-    } catch (error) {
-      showError(outcome, error.message);
-    } finally {
-      button.disabled = false;
-      text.focus();
-    }
+    if (text.value === event.text) text.value = ""; // unless something new was typed meanwhile
+    storeSender(event.sender);
+  };
+  form.addEventListener("submit", (submit) => {
+    submit.preventDefault();
+    perform(button, publishText);
   });
 }
 

@@ -4,20 +4,17 @@
  */
 import { marker } from "../lanes/marker.js";
 import { now } from "../lib/clock.js";
+import { makeSvg, setColour } from "../lib/dom.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
-import { format, gettext } from "../lib/text.js";
+import { request } from "../lib/request.js";
+import { format, gettext, timeFormat } from "../lib/text.js";
 
 const MAX_ITEMS = 200;
 const RENDERED_ITEMS = 12; // at the end of the list
 const DRAW_INTERVAL = 250; // milliseconds: the shortest time between two drawings
 const FIRST_DELAY = 40; // milliseconds from the first event after a pause to its drawing, with any that follow it
 const ROOMS_INTERVAL = 2_000;
-const timeFormat = new Intl.DateTimeFormat(document.documentElement.lang, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hourCycle: "h23",
-});
+const times = timeFormat();
 
 export class Conversation {
   /** The events shown. @type {Map<string, any>} */
@@ -43,14 +40,9 @@ export class Conversation {
     this.template = template.content.firstElementChild;
     const seen = this.template.querySelector(".seen");
     techniques.forEach(({ name, label, colour }, index) => {
-      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-      path.setAttribute("d", marker(name));
-      path.setAttribute("transform", `translate(${9 + 19 * index} 9)`);
-      const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
-      title.textContent = label;
-      path.append(title);
-      path.style.setProperty("--on-dark", colour.dark);
-      path.style.setProperty("--on-light", colour.light);
+      const shape = { d: marker(name), transform: `translate(${9 + 19 * index} 9)` };
+      const path = makeSvg("path", shape, makeSvg("title", {}, label));
+      setColour(path, colour);
       seen.append(path);
     });
     seen.setAttribute("viewBox", `0 0 ${19 * techniques.length} 18`);
@@ -114,7 +106,7 @@ export class Conversation {
     if (this.page.isOwn(event)) item.dataset.own = "";
     const published = new Date(event.published_at * 1000);
     part("time").dateTime = published.toISOString();
-    part("time").textContent = timeFormat.format(published);
+    part("time").textContent = times.format(published);
     const [sender, text] = senderAndText(event);
     part(".sender").textContent = sender;
     part(".sender").classList.toggle("verified", event.verified === true);
@@ -149,8 +141,7 @@ export class Conversation {
     }
     this.#roomsRequestedAt = now();
     try {
-      const response = await fetch(this.page.rooms, { cache: "no-store" });
-      const { rooms } = await response.json();
+      const { rooms } = await request(this.page.rooms, { cache: "no-store" });
       const people = rooms.find(({ room }) => room === this.page.room)?.people ?? [];
       this.page.people.textContent = people.length ? format(gettext("Here: {people}"), { people: people.join(", ") }) : "";
       this.page.roomOptions.replaceChildren(...rooms.map(({ room }) => new Option(room, room)));

@@ -1,6 +1,7 @@
 /** The list of rooms, with their people. Rooms joined here share one WebSocket. */
 import { find, make } from "../lib/dom.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
+import { request } from "../lib/request.js";
 import { format, gettext } from "../lib/text.js";
 import { showError } from "./composer.js";
 
@@ -39,8 +40,8 @@ export class RoomList {
     clearTimeout(this.#timer);
     if (!this.element.open) return;
     try {
-      const response = await fetch(this.page.rooms, { cache: "no-store" });
-      this.#show((await response.json()).rooms);
+      const { rooms } = await request(this.page.rooms, { cache: "no-store" });
+      this.#show(rooms);
     } catch {
       // The lanes already show that the server is unreachable.
     }

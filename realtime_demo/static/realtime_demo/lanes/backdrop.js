@@ -39,9 +39,7 @@ export class Backdrop {
     for (let seconds = 0; seconds <= window; seconds += step) {
       const x = Math.round(columns - (seconds * columns) / window);
       context.fillStyle = pen.colours.line;
-      context.globalAlpha = seconds ? 0.6 : 1;
-      pen.rect(x, 0, 1, axis);
-      context.globalAlpha = 1;
+      pen.rect(x, 0, 1, axis, seconds ? 0.6 : 1);
       const label = seconds ? format(gettext("{seconds}\u00a0s ago"), { seconds }) : gettext("now");
       const align = seconds === window ? "left" : seconds ? "center" : "right";
       pen.text(label, seconds ? x : width - 2, axis + 11, { align });

@@ -27,9 +27,7 @@ export function drawLane(picture, index) {
   const flush = (to) => {
     if (!waiting || to <= from) return;
     const waitingHeight = waitingSpace * (1 - 1 / (1 + WAITING_SHARE * waiting));
-    context.globalAlpha = 0.42;
-    pen.rect(from, bottom - waitingHeight, to - from, waitingHeight);
-    context.globalAlpha = 1;
+    pen.rect(from, bottom - waitingHeight, to - from, waitingHeight, 0.42);
     pen.rect(from, bottom - waitingHeight, to - from, 1.5);
   };
   context.fillStyle = colour;
@@ -50,12 +48,10 @@ export function drawLane(picture, index) {
     while (ticks[column + 1] === kind) column += 1;
     const width = column - first;
     count += width + 1;
-    context.globalAlpha = kind === 2 ? 0.3 : 0.8;
-    pen.rect(first - 0.7, bars.top + bars.height - 1, width + 1.4, bottom - bars.top - bars.height + 1);
-    context.globalAlpha = kind === 2 ? 0.3 : 1;
-    if (track.isStream) pen.rect(first - 2, bars.top, width + 4, bars.height);
+    const [line, bar] = kind === 2 ? [0.3, 0.3] : [0.8, 1];
+    pen.rect(first - 0.7, bars.top + bars.height - 1, width + 1.4, bottom - bars.top - bars.height + 1, line);
+    if (track.isStream) pen.rect(first - 2, bars.top, width + 4, bars.height, bar);
   }
-  context.globalAlpha = 1;
   if (count <= MAX_SHAPES) {
     for (let column = 0; column < ticks.length; column += 1) {
       if (ticks[column] === 1) pen.shape(shapes[index], column, bottom, 0.5);
@@ -74,9 +70,7 @@ export function drawLabel(picture, index) {
   const { top } = picture.positions[index];
   const { delays, technique } = picture.rows[index].receiver;
   pen.context.fillStyle = picture.colours[index];
-  pen.context.globalAlpha = 0.28;
-  pen.rect(0, top + 2, picture.relativeMedians[index] * columns, 17);
-  pen.context.globalAlpha = 1;
+  pen.rect(0, top + 2, picture.relativeMedians[index] * columns, 17, 0.28);
   pen.shape(picture.shapes[index], 10, top + 11, 0.6);
   const bold = { colour: pen.colours.ink, weight: 600 };
   pen.text(technique.label, 20, top + 11, { ...bold, size: 12 });
@@ -101,9 +95,7 @@ function drawBars(picture, track, { top, height }, index) {
   let run = null;
   const flush = () => {
     if (!run) return;
-    context.globalAlpha = run.isEmpty ? 0.4 : 1;
-    pen.rect(run.left, top, Math.max(1, lastRight - run.left), height);
-    context.globalAlpha = 1;
+    pen.rect(run.left, top, Math.max(1, lastRight - run.left), height, run.isEmpty ? 0.4 : 1);
     run = null;
   };
   const { from } = picture;

@@ -173,20 +173,14 @@ export class Lanes {
     return this.#base / this.#scale - 1;
   }
 
-  get markCount() {
-    return this.pen.markCount;
-  }
-
   #drawHidden() {
     const { pen, columns } = this;
     pen.context.fillStyle = pen.colours.muted;
-    pen.context.globalAlpha = 0.16;
     for (const [from, to] of this.timeline.hidden) {
       const left = Math.max(0, this.column(from));
       const right = Math.min(columns, this.column(Math.min(to, this.at)));
-      if (right > left) pen.rect(left, 0, right - left, this.axis);
+      if (right > left) pen.rect(left, 0, right - left, this.axis, 0.16);
     }
-    pen.context.globalAlpha = 1;
   }
 
   #drawPublished(columns) {

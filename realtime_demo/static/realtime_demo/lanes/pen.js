@@ -12,8 +12,10 @@ export class Pen {
     this.context = context;
   }
 
-  rect(x, y, width, height) {
+  rect(x, y, width, height, alpha = 1) {
+    this.context.globalAlpha = alpha;
     this.context.fillRect(x, y, width, height);
+    this.context.globalAlpha = 1;
     this.markCount += 1;
   }
 

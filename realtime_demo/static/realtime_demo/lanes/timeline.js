@@ -169,6 +169,11 @@ export class Timeline {
     else if (this.hidden.at(-1)?.[1] === Infinity) this.hidden.at(-1)[1] = at;
   }
 
+  /** Whether the page has been visible since then. @param {number} time */
+  isVisibleSince(time) {
+    return time >= (this.hidden.at(-1)?.[1] ?? 0);
+  }
+
   /** For how long the page was hidden between two times: milliseconds. */
   hiddenBetween(start, end) {
     return this.hidden.reduce((sum, [from, to]) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)), 0);

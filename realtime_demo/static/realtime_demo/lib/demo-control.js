@@ -3,6 +3,7 @@
  * Dispatches `state`, whose `detail` is the state document.
  */
 import { problemText } from "./problem-text.js";
+import { post, request } from "./request.js";
 import { gettext } from "./text.js";
 
 const FIRST_DELAY = 250;
@@ -10,12 +11,13 @@ const LONGEST_DELAY = 2_000;
 const LEASE_INTERVAL = 1_500; // a lease that is not renewed ends after four seconds
 
 /** Uses `code` only with a 403: with other statuses, it may name a member of the request. */
-const message = ({ status }, { code, detail }) =>
-  problemText({ status, detail, code: status === 403 ? code : undefined });
+const textOf = (/** @type {any} */ { status, code, detail }) => problemText({ status, detail, code: status === 403 ? code : undefined });
 
 export class DemoControl extends EventTarget {
   /** The latest state. @type {any} */
   state = null;
+  /** The tap's counts at the last reset, by technique. @type {Record<string, { up: number, down: number }> | null} */
+  #baseline = null;
   #configuration;
   #delay = FIRST_DELAY;
   #holder = `${Math.random()}`;
@@ -28,15 +30,9 @@ export class DemoControl extends EventTarget {
   constructor(configuration) {
     super();
     this.#configuration = configuration;
-  }
-
-  /** Explanations of the parts of a wire dump, by key. */
-  get explanations() {
-    return this.#configuration.says;
-  }
-
-  get mayControl() {
-    return this.#configuration.mayControl;
+    this.mayControl = configuration.mayControl;
+    /** Explanations of the parts of a wire dump, by key. */
+    this.explanations = configuration.says;
   }
 
   /** Receives the state from now on; reconnects after every interruption. */
@@ -66,18 +62,10 @@ export class DemoControl extends EventTarget {
     return this.#post(action, values);
   }
 
-  async #post(action, values) {
-    const response = await fetch(`${this.#configuration.url}${action}/`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#configuration.csrf },
-      body: JSON.stringify(values),
-      keepalive: true, // also sent while the page is being left
-    }).catch(() => {
-      throw new Error(gettext("The server cannot be reached."));
-    });
-    const result = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(message(response, result));
-    return result;
+  #post(action, values) {
+    const { url, csrf } = this.#configuration;
+    const keepalive = true; // also sent while the page is being left
+    return request(`${url}${action}/`, { ...post(values, { "X-CSRFToken": csrf }), keepalive }, textOf);
   }
 
   /** Begins a lease: the demo restores its settings when this page ends the lease or closes. */
@@ -96,17 +84,35 @@ export class DemoControl extends EventTarget {
   }
 
   /** The bytes that carried an event. @returns {Promise<any>} */
-  async wire(technique, id, signal) {
+  wire(technique, id, signal) {
     const query = new URLSearchParams({ technique, id });
-    const response = await fetch(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal });
-    const result = await response.json().catch(() => ({}));
-    if (response.status === 404) throw new Error(gettext("These bytes are no longer stored, or the event did not reach you by this technique."));
-    if (!response.ok) throw new Error(message(response, result));
-    return result;
+    return request(`${this.#configuration.url}wire/?${query}`, { cache: "no-store", signal }, (problem) =>
+      problem.status === 404
+        ? gettext("These bytes are no longer stored, or the event did not reach you by this technique.")
+        : textOf(problem),
+    );
+  }
+
+  /**
+   * The tap's counts of a technique since the last reset; null without any.
+   *
+   * @param {string} technique
+   * @returns {{ up: number, down: number, connections: number } | null}
+   */
+  counts(technique) {
+    const counts = this.state?.techniques[technique];
+    const { up, down } = this.#baseline?.[technique] ?? { up: 0, down: 0 };
+    return counts && { up: counts.up - up, down: counts.down - down, connections: counts.connections };
+  }
+
+  /** Counts from zero. */
+  resetCounts() {
+    this.#baseline = this.state?.techniques ?? {};
   }
 
   #update(state) {
     this.state = state;
+    this.#baseline ??= state.techniques;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }
 }

@@ -6,9 +6,27 @@ export const find = (parent, selector) => parent.querySelector(selector);
 /** All elements that match. @param {ParentNode} parent @param {string} selector @returns {any[]} */
 export const findAll = (parent, selector) => [...parent.querySelectorAll(selector)];
 
-/** @returns {any} an element with these properties and children */
-export const make = (name, properties = {}, ...children) => {
+/**
+ * Makes an element with these properties, `data-` attributes and children.
+ *
+ * @param {string} name
+ * @param {Record<string, any>} [properties]
+ * @returns {any}
+ */
+export const make = (name, { dataset = {}, ...properties } = {}, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
+  Object.assign(element.dataset, dataset);
+  element.append(...children);
+  return element;
+};
+
+/** Gives an element its technique's colour. @param {any} element @param {{ dark: string, light: string }} colour */
+export const setColour = (element, { dark, light }) => element.style.setProperty("--colour", `light-dark(${light}, ${dark})`);
+
+/** Makes an element of an SVG picture with these attributes and children. @returns {any} */
+export const makeSvg = (name, attributes = {}, ...children) => {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
 };

@@ -13,6 +13,10 @@ export const {
 const language = globalThis.document?.documentElement.lang || "en";
 const numbers = new Intl.NumberFormat(language);
 
+/** The format of a time of day. @param {Intl.DateTimeFormatOptions} [more] */
+export const timeFormat = (more) =>
+  new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", ...more });
+
 /** Replaces each `{name}` in `text`; a name without a value stays. @param {string} text */
 export const format = (text, values) => text.replace(/\{([\w.]+)\}/g, (placeholder, name) => values[name] ?? placeholder);
 

@@ -1,6 +1,6 @@
 /** A technique's card: its figures beside its lane. */
 import { marker } from "../lanes/marker.js";
-import { find, findAll } from "../lib/dom.js";
+import { find, findAll, setColour } from "../lib/dom.js";
 import { bytes, count, duration, format, gettext, percent, write } from "../lib/text.js";
 import { ranges } from "../sources/deliveries.js";
 import { Histogram } from "./histogram.js";
@@ -10,8 +10,6 @@ const FAULTS = new Set(["lost", "duplicated", "outOfOrder"]);
 export class Card {
   /** Shares of the histogram's bins. @type {number[] | null} */
   predicted = null;
-  /** The tap's counts; null without a tap. @type {{ up: number, down: number, connections: number } | null} */
-  tapCounts = null;
 
   /**
    * @param {HTMLElement} element
@@ -33,8 +31,7 @@ export class Card {
     };
     this.counts = findAll(element, "[data-count]");
     this.histogram = new Histogram(part(".histogram"));
-    element.style.setProperty("--on-dark", technique.colour.dark);
-    element.style.setProperty("--on-light", technique.colour.light);
+    setColour(element, technique.colour);
     part(".marker path").setAttribute("d", marker(technique.name));
     this.parts.toggle.addEventListener("click", () => receiver.want(!receiver.isRunning));
     this.showState();
@@ -52,9 +49,10 @@ export class Card {
   /**
    * @param {number} relativeMedian relative to the slowest technique's: 0 to 1
    * @param {{ epoch: string, seq: number }} [latest] the newest event of all lanes
+   * @param {{ up: number, down: number, connections: number } | null} [tapCounts] without a tap, null
    */
-  draw(relativeMedian, latest) {
-    const { receiver, parts, tapCounts } = this;
+  draw(relativeMedian, latest, tapCounts) {
+    const { receiver, parts } = this;
     const { delays, deliveries, track } = receiver;
     const { median, p95 } = delays.figures;
     write(parts.median, duration(median));

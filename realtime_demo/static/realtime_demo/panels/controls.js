@@ -97,30 +97,31 @@ export class Controls {
    * @param {string} action "feed", "burst", "cut", "stall", "restart", "buffering", "gzip"
    * @param {object} [values] in place of the button's own values
    */
-  async do(action, values) {
+  do(action, values) {
     const state = this.demo?.state;
     const faults = state?.faults ?? {};
+    const { room } = this.page;
     if (action === "feed") {
       const running = values?.running ?? !state?.feed.running;
-      this.#note(running ? gettext("Feed on") : gettext("Feed off"));
-      return this.#send("feed", { running, ...this.#room });
+      this.page.note(running ? gettext("Feed on") : gettext("Feed off"));
+      return this.#send("feed", { running, room });
     }
     if (action === "burst") {
       const count = values?.count ?? 20;
-      this.#note(format(gettext("Burst of {count}"), { count }));
-      return this.#send("burst", { count, room: this.page.room });
+      this.page.note(format(gettext("Burst of {count}"), { count }));
+      return this.#send("burst", { count, room });
     }
     if (action === "stall") {
       const on = values?.on ?? !faults.stalled?.length;
-      this.#note(on ? gettext("Stalled") : gettext("Stall ended"));
+      this.page.note(on ? gettext("Stalled") : gettext("Stall ended"));
       return this.#send("stall", { ...values, on });
     }
     if (action === "buffering" || action === "gzip") {
       const on = values?.on ?? !faults[action];
-      this.#note(FAULT_NOTES[action][on ? "on" : "off"]);
+      this.page.note(FAULT_NOTES[action][on ? "on" : "off"]);
       return this.#send("fault", { [action]: on });
     }
-    this.#note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
+    this.page.note(action === "cut" ? gettext("All connections cut") : gettext("Server restarts"));
     return this.#send(action, values);
   }
 
@@ -132,30 +133,18 @@ export class Controls {
     for (const name of names) {
       if (!SLIDERS[name]) continue;
       const value = SLIDERS[name].text(this.settings.get(name));
-      this.#note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
+      this.page.note(format(gettext("{setting} {value}"), { setting: SLIDERS[name].label, value }));
     }
-    if (this.demo?.mayControl) this.#apply(names, this.#room);
-  }
-
-  /** The feed publishes in the room of the page that controls it. */
-  get #room() {
-    return { room: this.page.room };
+    // The feed publishes in the room of the page that controls it.
+    if (this.demo?.mayControl) this.#apply(names, { room: this.page.room });
   }
 
   async #send(action, values = {}) {
-    const { demo, page } = this;
-    page.outcome.textContent = "";
-    try {
-      return await demo.send(action, values);
-    } catch (error) {
+    this.page.outcome.textContent = "";
+    await this.demo.send(action, values).catch(({ message }) => {
       // A server that is killed may not answer: the lanes show what happened.
-      if (action !== "restart") page.outcome.textContent = error.message;
-      return null;
-    }
-  }
-
-  #note(text) {
-    this.page.note(text);
+      if (action !== "restart") this.page.outcome.textContent = message;
+    });
   }
 
   /** Moves a slider to the stop nearest to its setting. */
@@ -178,32 +167,19 @@ export class Controls {
 
   /** Shows the state of the demo: toggled buttons, and settings changed by another browser. */
   #follow({ feed, network, faults, server, lapses }) {
-    if (lapses > this.#lapses) this.#note(gettext("The page that ran the scenario is gone: settings restored"));
+    if (lapses > this.#lapses) this.page.note(gettext("The page that ran the scenario is gone: settings restored"));
     this.#lapses = lapses;
     if (performance.now() - this.#changedAt > OWN_CHANGE) {
       this.settings.set({ rate: feed.rate, ...network }, "demo");
     }
-    const isOn = {
-      feed: feed.running,
-      stall: faults.stalled.length > 0,
-      buffering: faults.buffering,
-      gzip: faults.gzip,
-      restart: server === "restarting",
-    };
-    for (const [action, on] of Object.entries(isOn)) {
-      const button = find(this.element, `[data-do="${action}"]`);
-      if (!button) continue;
-      if (action === "restart") button.disabled = on;
-      else button.setAttribute("aria-pressed", `${Boolean(on)}`);
-    }
-    const button = find(this.element, '[data-do="feed"]');
-    if (button) {
-      button.removeAttribute("aria-pressed");
-      write(button.querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
-      button.dataset.running = `${feed.running}`;
-      const feedRoom = find(this.element, ".feed-room");
-      feedRoom.hidden = !feed.running || feed.room === this.page.room;
-      write(feedRoom, feedRoom.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
-    }
+    const button = (action) => find(this.element, `[data-do="${action}"]`);
+    const isOn = { stall: faults.stalled.length > 0, buffering: faults.buffering, gzip: faults.gzip };
+    for (const [action, on] of Object.entries(isOn)) button(action).setAttribute("aria-pressed", `${Boolean(on)}`);
+    button("restart").disabled = server === "restarting";
+    write(button("feed").querySelector("span"), feed.running ? gettext("Stop") : gettext("Start"));
+    button("feed").dataset.running = `${feed.running}`;
+    const feedRoom = find(this.element, ".feed-room");
+    feedRoom.hidden = !feed.running || feed.room === this.page.room;
+    write(feedRoom, feedRoom.hidden ? "" : format(gettext("in {room}"), { room: feed.room }));
   }
 }

@@ -1,16 +1,11 @@
 /** The table of the last events, with the delay of each technique. */
 import { NEVER } from "../lanes/timeline.js";
+import { make } from "../lib/dom.js";
 import { sentence } from "../lib/event-text.js";
-import { duration, gettext } from "../lib/text.js";
+import { duration, gettext, timeFormat } from "../lib/text.js";
 
 const MAX_ROWS = 50;
-const timeFormat = new Intl.DateTimeFormat(document.documentElement.lang, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  fractionalSecondDigits: 1,
-  hourCycle: "h23",
-});
+const times = timeFormat({ fractionalSecondDigits: 1 });
 
 /**
  * Draws the table, newest first.
@@ -28,25 +23,20 @@ export function drawEventTable(body, timeline, receivers) {
 }
 
 function row({ id, event, published, arrivals, live }, receivers) {
-  const element = document.createElement("tr");
-  element.dataset.id = id;
-  element.dataset.type = event.type;
-  const head = document.createElement("th");
-  head.scope = "row";
-  head.textContent = timeFormat.format(new Date(published));
-  const text = document.createElement("td");
-  text.dir = "auto";
-  text.textContent = sentence(event);
-  element.append(head, text);
-  receivers.forEach(({ technique, track }, index) => {
-    const cell = document.createElement("td");
-    cell.dataset.technique = technique.name;
-    const arrival = arrivals[index];
-    cell.dataset.here = `${arrival > 0}`;
-    if (arrival === NEVER) cell.textContent = gettext("never arrived");
-    else if (!(arrival > 0)) cell.textContent = gettext("not arrived yet");
-    else cell.textContent = live & track.bit ? duration(arrival - published) : gettext("from before");
-    element.append(cell);
-  });
-  return element;
+  const delay = (arrival, isLive) => {
+    if (arrival === NEVER) return gettext("never arrived");
+    if (!(arrival > 0)) return gettext("not arrived yet");
+    return isLive ? duration(arrival - published) : gettext("from before");
+  };
+  return make(
+    "tr",
+    { dataset: { id, type: event.type } },
+    make("th", { scope: "row", textContent: times.format(published) }),
+    make("td", { dir: "auto", textContent: sentence(event) }),
+    ...receivers.map(({ technique, track }, index) => {
+      const arrival = arrivals[index];
+      const dataset = { technique: technique.name, here: `${arrival > 0}` };
+      return make("td", { dataset, textContent: delay(arrival, live & track.bit) });
+    }),
+  );
 }

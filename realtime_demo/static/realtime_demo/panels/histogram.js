@@ -1,16 +1,10 @@
 /** A small histogram of delays, on the scale from 1 ms to 10 s, with the prediction over it. */
+import { makeSvg } from "../lib/dom.js";
 import { BINS, position } from "../lib/statistics.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 128;
 const HEIGHT = 46;
 const MIN_TOP = 0.25; // lower bound of the share that fills the height, so that noise stays low
-
-const make = (name, attributes) => {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-};
 
 /** Sets an outline only if it differs: a change costs a layout. */
 function setOutline(path, outline) {
@@ -25,21 +19,17 @@ export class Histogram {
   /** @param {SVGSVGElement} svg */
   constructor(svg) {
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 11}`);
-    this.#measured = make("path", { class: "measured-bars" });
-    this.#prediction = make("path", { class: "prediction" });
-    this.#median = make("path", { class: "median-line" });
+    this.#measured = makeSvg("path", { class: "measured-bars" });
+    this.#prediction = makeSvg("path", { class: "prediction" });
+    this.#median = makeSvg("path", { class: "median-line" });
     /** @type {[string, number, string][]} */
     const labels = [["1 ms", 0, "start"], ["10", 0.25, "middle"], ["100", 0.5, "middle"], ["1 s", 0.75, "middle"], ["10 s", 1, "end"]];
     svg.append(
-      make("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}` }),
+      makeSvg("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}` }),
       this.#measured,
       this.#prediction,
       this.#median,
-      ...labels.map(([text, at, anchor]) => {
-        const label = make("text", { x: at * WIDTH, y: HEIGHT + 9.5, "text-anchor": anchor });
-        label.textContent = text;
-        return label;
-      }),
+      ...labels.map(([text, at, anchor]) => makeSvg("text", { x: at * WIDTH, y: HEIGHT + 9.5, "text-anchor": anchor }, text)),
     );
   }
 

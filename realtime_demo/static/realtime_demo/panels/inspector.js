@@ -1,6 +1,6 @@
 /** One event in detail: its delay by each technique, and the bytes that carried it. */
 import { NEVER } from "../lanes/timeline.js";
-import { find } from "../lib/dom.js";
+import { find, make, setColour } from "../lib/dom.js";
 import { sentence } from "../lib/event-text.js";
 import { duration, format, gettext } from "../lib/text.js";
 import { wireDump } from "./wire-dump.js";
@@ -53,22 +53,17 @@ export class Inspector {
 
   #row(receiver, index) {
     const { technique, track } = receiver;
-    const element = document.createElement("tr");
-    element.style.setProperty("--on-dark", technique.colour.dark);
-    element.style.setProperty("--on-light", technique.colour.light);
-    const head = document.createElement("th");
-    head.scope = "row";
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = technique.label;
-    button.addEventListener("click", () => this.#choose(index));
-    head.append(button);
-    const delay = document.createElement("td");
-    const arrival = this.occurrence.arrivals[index];
-    delay.textContent = arrival > 0 ? duration(arrival - this.occurrence.published) : "–";
-    const why = document.createElement("td");
-    why.textContent = reason(this.occurrence, track);
-    element.append(head, delay, why);
+    const { arrivals, published } = this.occurrence;
+    const onclick = () => this.#choose(index);
+    const delay = arrivals[index] > 0 ? arrivals[index] - published : NaN;
+    const element = make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, make("button", { type: "button", textContent: technique.label, onclick })),
+      make("td", { textContent: duration(delay) }),
+      make("td", { textContent: reason(this.occurrence, track) }),
+    );
+    setColour(element, technique.colour);
     return element;
   }
 
@@ -97,9 +92,8 @@ export class Inspector {
     try {
       const response = await this.demo.wire(name, this.occurrence.id, signal);
       if (signal.aborted) return;
-      const title = document.createElement("h3");
-      title.textContent = format(gettext("On the wire: {technique}"), { technique: label });
-      wire.replaceChildren(title, ...wireDump(response, this.demo.explanations));
+      const title = format(gettext("On the wire: {technique}"), { technique: label });
+      wire.replaceChildren(make("h3", { textContent: title }), ...wireDump(response, this.demo.explanations));
     } catch (error) {
       if (!signal.aborted) wire.textContent = error.message;
     }

@@ -50,9 +50,7 @@ function parts(list, explain) {
     const isBytes = isBinary || !part.text || /[^\x20-\x7e\s\u00a0-\uffff]/.test(part.text);
     const shown = isBytes ? [cut(part.hex.replace(/\s/g, "").replace(/(..)(?=.)/g, "$1 "))] : visible(cut(part.text));
     const code = make("code", { dir: "ltr" }, ...shown);
-    const item = make("li", {}, code);
-    item.dataset.kind = part.kind;
-    if (part.event) item.dataset.event = "";
+    const item = make("li", { dataset: { kind: part.kind, ...(part.event && { event: "" }) } }, code);
     if (part.says || part.rfc) {
       const sentence = make("p", { textContent: `${explain(part.says)} ` });
       if (isBinary && part.text !== shown[0]) sentence.prepend(make("code", { textContent: part.text, dir: "ltr" }), " ");

@@ -1,13 +1,10 @@
 /** The page that plays a recording: reads a file, and shows it on the lanes. */
-import { Lanes } from "../lanes/lanes.js";
-import { Playback } from "../lanes/playback.js";
+import { Board } from "../lanes/board.js";
 import { Timeline } from "../lanes/timeline.js";
 import { now } from "../lib/clock.js";
 import { find, findAll } from "../lib/dom.js";
 import { listenForKeys } from "../lib/keyboard.js";
-import { relativeMedians } from "../lib/statistics.js";
 import { format, gettext, ngettext, write } from "../lib/text.js";
-import { Card } from "../panels/card.js";
 import { Inspector } from "../panels/inspector.js";
 import { recordingName, saveFile } from "../lib/save-file.js";
 import { parseRecording } from "./recording.js";
@@ -67,45 +64,41 @@ function show(recording) {
   const timeline = new Timeline(lanes.length);
   timeline.maxAge = Infinity;
   const replay = new Replay({ ...recording, lanes }, timeline);
-  const { board, elements } = makeBoard(lanes);
+  const element = makeBoard(lanes);
   byId("player").hidden = false;
-  const rows = replay.recipients.map((receiver, index) => ({ receiver: /** @type {any} */ (receiver), element: elements[index] }));
-  const cards = rows.map(({ element, receiver }) => new Card(element, receiver));
-  lanes.forEach(({ predicted }, index) => (cards[index].predicted = predicted));
-  const picture = new Lanes(find(board, "canvas"), timeline, rows);
   const inspector = new Inspector(byId("inspector"), replay.recipients, null);
+  inspector.show(null); // the event of the recording before
   let drawnAt = now();
-  const playback = new Playback(picture, board, find(board, "#freeze"), (occurrence) => inspector.show(occurrence), () => {
+  const board = new Board(element, timeline, replay.recipients, (occurrence) => inspector.show(occurrence), () => {
     const at = now();
-    if (!playback.isFrozen) replay.advance((at - drawnAt) * Number(byId("speed").value));
+    if (!board.isFrozen) replay.advance((at - drawnAt) * Number(byId("speed").value));
     drawnAt = at;
     return replay.time;
   });
-  for (const input of findAll(board, "[name=window]")) {
-    input.checked = Number(input.value) === picture.window;
-    input.addEventListener("change", () => Object.assign(picture, { window: Number(input.value), isStale: true }));
-  }
+  lanes.forEach(({ predicted }, index) => (board.cards[index].predicted = predicted));
+  board.window = board.lanes.window;
+  for (const input of board.windowInputs) input.addEventListener("change", () => (board.window = Number(input.value)));
+  listenForKeys(board.keys(inspector), () => element.isConnected);
   const count = recording.events.length;
   const values = { room: recording.room, date: dates.format(recording.began), count };
   write(byId("about"), format(ngettext("{room}, {date}: {count} event", "{room}, {date}: {count} events", count), values));
   byId("position").max = recording.duration;
-  playback.run();
-  return { replay, playback, picture, inspector, cards, timeline };
+  board.run();
+  return { replay, board };
 }
 
 /** The label and colour of a technique that this page has too: in the page's language. */
 const pick = (technique) => technique && { label: technique.label, colour: technique.colour };
 
-/** Makes a board with one card for each lane. */
+/** Makes a board with one card for each lane. @returns {HTMLElement} */
 function makeBoard(lanes) {
   const fragment = byId("board-template").content.cloneNode(true);
   const board = find(fragment, ".board");
   const [first, ...others] = findAll(board, ".lane[data-technique]");
   for (const element of others) element.remove();
-  const elements = lanes.map(({ name, label }, index) => {
+  const elements = lanes.map(({ name, label }) => {
     const element = first.cloneNode(true);
     element.dataset.technique = name;
-    element.style.setProperty("--row", `${index + 2}`);
     const title = find(element, "h2");
     title.id = `${name}-label`;
     title.lastChild.textContent = label;
@@ -113,10 +106,9 @@ function makeBoard(lanes) {
     return element;
   });
   first.replaceWith(...elements);
-  board.style.setProperty("--lanes", lanes.length);
   board.classList.toggle("has-no-requests", lanes.every(({ requests }) => !requests.length));
   byId("lanes-of-file").replaceChildren(board);
-  return { board, elements };
+  return board;
 }
 
 const embedded = byId("recording"); // in a file of `toStandalone`
@@ -127,9 +119,8 @@ if (embedded) {
 
 setInterval(() => {
   if (!shown) return;
-  const { replay, cards, timeline } = shown;
-  const medians = relativeMedians(replay.recipients.map(({ delays }) => delays));
-  cards.forEach((card, index) => card.draw(medians[index], timeline.latest));
+  const { replay, board } = shown;
+  replay.recipients.forEach((_, index) => board.drawCard(index));
   const seconds = format(gettext("{value}\u00a0s"), { value: (replay.position / 1000).toFixed(1) });
   write(byId("position").closest("label").querySelector(".value"), seconds);
   byId("position").setAttribute("aria-valuetext", seconds);
@@ -138,21 +129,8 @@ setInterval(() => {
 
 byId("position").addEventListener("input", () => {
   if (!shown) return;
-  const { replay, playback, picture } = shown;
-  playback.freeze(false);
+  const { replay, board } = shown;
+  board.freeze(false);
   replay.seek(Number(byId("position").value));
-  picture.isStale = true;
+  board.lanes.isStale = true;
 });
-
-const select = (step) => shown?.playback.move(step);
-listenForKeys(
-  {
-    " ": () => shown?.playback.freeze(),
-    Escape: () => (shown?.picture.selected ? shown.playback.select(null) : shown?.playback.freeze(false)),
-    ArrowLeft: () => select(-1),
-    ArrowRight: () => select(1),
-    ArrowUp: () => shown?.inspector.move(-1),
-    ArrowDown: () => shown?.inspector.move(1),
-  },
-  () => true,
-);

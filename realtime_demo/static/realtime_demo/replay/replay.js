@@ -36,10 +36,6 @@ export class Replay {
     return this.recording.began + this.position;
   }
 
-  get isOver() {
-    return this.position >= this.recording.duration;
-  }
-
   /** Continues by some milliseconds. */
   advance(milliseconds) {
     this.position = Math.min(this.position + milliseconds, this.recording.duration);

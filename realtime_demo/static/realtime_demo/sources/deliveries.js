@@ -35,11 +35,7 @@ export class Deliveries {
 
   /** Whether an event is one of those missing. @param {{ epoch: string, seq: number }} event */
   misses({ epoch, seq }) {
-    return (
-      this.missing.length > 0 &&
-      epoch === this.#epoch &&
-      this.missing.some(([first, last]) => first <= seq && seq <= last)
-    );
+    return epoch === this.#epoch && this.#runOf(seq) >= 0;
   }
 
   get isComplete() {
@@ -70,9 +66,14 @@ export class Deliveries {
     }
   }
 
+  /** The index of the run of missing numbers that has this one; -1: none has. */
+  #runOf(seq) {
+    return this.missing.findIndex(([first, last]) => first <= seq && seq <= last);
+  }
+
   /** Removes a number from the missing ones; false if it was not missing. */
   #fill(seq) {
-    const index = this.missing.findIndex(([first, last]) => first <= seq && seq <= last);
+    const index = this.#runOf(seq);
     if (index < 0) return false;
     const [first, last] = this.missing[index];
     /** @type {[number, number][]} */

@@ -34,9 +34,13 @@ export class Observer {
     exchange.head = now();
     if (isHead) this.#startedAt = now();
     const ended = (answered) => track.finish(exchange, now(), answered);
-    if (response.body && !isHead) return new Response(watched(response.body, ended), response);
-    ended(true);
-    return response;
+    if (!response.body || isHead) {
+      ended(true);
+      return response;
+    }
+    const watched = new TransformStream({ flush: () => ended(true) });
+    response.body.pipeTo(watched.writable).catch(() => ended(false)); // broken off, or cancelled
+    return new Response(watched.readable, response);
   };
 
   /** @param {EventTarget & { readyState: number }} source just created */
@@ -62,32 +66,4 @@ export class Observer {
       this.#startedAt = detail.retryIn === null ? 0 : now() + detail.retryIn;
     });
   }
-}
-
-/** Returns the same stream; calls `ended(true)` at its end, `ended(false)` if it breaks off. */
-function watched(body, ended) {
-  const reader = body.getReader();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (done) {
-            ended(true);
-            controller.close();
-          } else {
-            controller.enqueue(value);
-          }
-        } catch (error) {
-          ended(false);
-          controller.error(error);
-        }
-      },
-      cancel(reason) {
-        ended(false);
-        return reader.cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

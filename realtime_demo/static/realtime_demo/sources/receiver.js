@@ -41,7 +41,6 @@ export class Receiver extends Recipient {
    * @param {() => string} page.presenceName "": none
    * @param {(occurrence: object, isNew: boolean) => void} page.arrived
    * @param {(receiver: Receiver, isNewState: boolean) => void} page.changed called when the state or the text of a receiver changes
-   * @param {(time: number) => boolean} page.isVisibleSince
    * @param {() => void} page.onUnauthenticated called when the server rejects the user's session
    */
   constructor(technique, Source, timeline, track, page) {
@@ -141,7 +140,7 @@ export class Receiver extends Recipient {
   #receive(event) {
     const arrived = now();
     const published = arrived - this.page.clock.delay(event.published_at, arrived);
-    const { occurrence, isNew } = this.deliver(event, arrived, published, this.page.isVisibleSince(published));
+    const { occurrence, isNew } = this.deliver(event, arrived, published, this.timeline.isVisibleSince(published));
     this.page.arrived(occurrence, isNew);
   }
 
