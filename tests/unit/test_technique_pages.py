@@ -78,7 +78,7 @@ def test_colours_match_the_registry() -> None:
     css = (STATIC / "technique.css").read_text()
     for technique in (technique for technique in TECHNIQUES if technique.on_page):
         dark, light = technique.colour
-        rule = f'[data-technique="{technique.name}"] {{ --colour: light-dark({light}, {dark}); }}'
+        rule = f'[data-technique="{technique.name}"] {{ --on-light: {light}; --on-dark: {dark}; }}'
         assert rule in css
 
 

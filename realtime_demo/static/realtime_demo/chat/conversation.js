@@ -4,7 +4,7 @@
  */
 import { marker } from "../lanes/marker.js";
 import { now } from "../lib/clock.js";
-import { makeSvg, setColour } from "../lib/dom.js";
+import { makeSvg } from "../lib/dom.js";
 import { isKnown, senderAndText } from "../lib/event-text.js";
 import { request } from "../lib/request.js";
 import { format, gettext, timeFormat } from "../lib/text.js";
@@ -42,7 +42,8 @@ export class Conversation {
     techniques.forEach(({ name, label, colour }, index) => {
       const shape = { d: marker(name), transform: `translate(${9 + 19 * index} 9)` };
       const path = makeSvg("path", shape, makeSvg("title", {}, label));
-      setColour(path, colour);
+      path.style.setProperty("--on-dark", colour.dark);
+      path.style.setProperty("--on-light", colour.light);
       seen.append(path);
     });
     seen.setAttribute("viewBox", `0 0 ${19 * techniques.length} 18`);

@@ -20,9 +20,6 @@ export const make = (name, { dataset = {}, ...properties } = {}, ...children) =>
   return element;
 };
 
-/** Gives an element its technique's colour. @param {any} element @param {{ dark: string, light: string }} colour */
-export const setColour = (element, { dark, light }) => element.style.setProperty("--colour", `light-dark(${light}, ${dark})`);
-
 /** Makes an element of an SVG picture with these attributes and children. @returns {any} */
 export const makeSvg = (name, attributes = {}, ...children) => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -1,6 +1,6 @@
 /** A technique's card: its figures beside its lane. */
 import { marker } from "../lanes/marker.js";
-import { find, findAll, setColour } from "../lib/dom.js";
+import { find, findAll } from "../lib/dom.js";
 import { bytes, count, duration, format, gettext, percent, write } from "../lib/text.js";
 import { ranges } from "../sources/deliveries.js";
 import { Histogram } from "./histogram.js";
@@ -31,7 +31,8 @@ export class Card {
     };
     this.counts = findAll(element, "[data-count]");
     this.histogram = new Histogram(part(".histogram"));
-    setColour(element, technique.colour);
+    element.style.setProperty("--on-dark", technique.colour.dark);
+    element.style.setProperty("--on-light", technique.colour.light);
     part(".marker path").setAttribute("d", marker(technique.name));
     this.parts.toggle.addEventListener("click", () => receiver.want(!receiver.isRunning));
     this.showState();

@@ -1,6 +1,6 @@
 /** One event in detail: its delay by each technique, and the bytes that carried it. */
 import { NEVER } from "../lanes/timeline.js";
-import { find, make, setColour } from "../lib/dom.js";
+import { find, make } from "../lib/dom.js";
 import { sentence } from "../lib/event-text.js";
 import { duration, format, gettext } from "../lib/text.js";
 import { wireDump } from "./wire-dump.js";
@@ -63,7 +63,8 @@ export class Inspector {
       make("td", { textContent: duration(delay) }),
       make("td", { textContent: reason(this.occurrence, track) }),
     );
-    setColour(element, technique.colour);
+    element.style.setProperty("--on-dark", technique.colour.dark);
+    element.style.setProperty("--on-light", technique.colour.light);
     return element;
   }
 
