@@ -301,15 +301,13 @@ class Reader:
         self.topics: set[str] = set()
         self.ended = False
         self._subscriptions = subscriptions
-        self._prefix = "S" if sharded else ""  # of the commands
+        self._sharded = sharded
         self._redis = subscriptions.nodes.connect(node)
         self._pubsub: PubSub = self._redis.pubsub()
         self._confirmations: dict[str, asyncio.Future[None]] = {}
-        self._lock = asyncio.Lock()
-        self._connected = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(
-            self._read(), context=contextvars.Context()
-        )
+        loop = asyncio.get_running_loop()
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._task = loop.create_task(self._read(), context=contextvars.Context())
 
     async def subscribe(self, topic: str) -> None:
         confirmed = self._confirmations.setdefault(
@@ -318,7 +316,7 @@ class Reader:
         self.topics.add(topic)
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._send("SUBSCRIBE", topic)
+                await self._send("subscribe", topic)
                 await asyncio.shield(confirmed)
         except (RedisError, OSError):
             self._end()  # the connection may be lost without an error
@@ -328,26 +326,31 @@ class Reader:
         if topic in self.topics:
             self.topics.discard(topic)
             with contextlib.suppress(RedisError, OSError):
-                await self._send("UNSUBSCRIBE", topic)
+                await self._send("unsubscribe", topic)
 
     async def _send(self, command: str, topic: str) -> None:
-        async with self._lock:
-            if self.ended:
-                raise RedisConnectionError(f"{self.node} is unavailable.")
-            await self._pubsub.execute_command(f"{self._prefix}{command}", topic)
-            self._connected.set()
+        await asyncio.shield(self._connected)
+        if self.ended:
+            raise RedisConnectionError(f"{self.node} is unavailable.")
+        # By this method, redis-py subscribes again if it has to reconnect.
+        await getattr(self._pubsub, f"s{command}" if self._sharded else command)(topic)
 
     async def _read(self) -> None:
         try:
-            await self._connected.wait()
-            while True:
+            await self._pubsub.connect()
+            if not self._connected.done():
+                self._connected.set_result(None)
+            while not self.ended:
                 message = await self._pubsub.get_message(timeout=None)
                 if message is not None:
                     self._take(message)
         except MovedError as error:
             logger.info("A slot has moved: %s", error)
         except (RedisError, OSError) as error:
-            logger.warning("Messages of %s are not received: %s", self.node, error)
+            if self._connected.done():
+                logger.warning("Messages of %s are not received: %s", self.node, error)
+            else:
+                self._connected.set_exception(error)
         finally:
             self._end()
             with contextlib.suppress(RedisError, OSError):
@@ -371,10 +374,10 @@ class Reader:
         if self.ended:
             return
         self.ended = True
-        for confirmed in self._confirmations.values():
-            if not confirmed.done():
-                confirmed.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
-                confirmed.exception()  # its waiters may have been cancelled
+        for waiting in (self._connected, *self._confirmations.values()):
+            if not waiting.done():
+                waiting.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
+            waiting.exception()  # its waiters may have been cancelled
         topics, self.topics = self.topics, set()
         if self._task is not asyncio.current_task():
             self._task.cancel()
