@@ -120,3 +120,7 @@ class ClusterStore(RedisStore):
                 raise StoreUnavailable("Redis: The cluster is down.")
             return {}
         return await super().heads(rooms)
+
+    async def close(self) -> None:
+        for each in (self._redis, self._reader):
+            await cast(ClusterClient, each).disconnect()

@@ -180,6 +180,9 @@ class OneServer:
     async def refresh(self) -> None:
         """Do nothing: a new connection is to the present master."""
 
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
 
 class Cluster:
     """The nodes of a Redis Cluster."""
@@ -213,6 +216,9 @@ class Cluster:
 
     async def refresh(self) -> None:
         await self.client.nodes_manager.initialize()
+
+    async def aclose(self) -> None:
+        await self.client.disconnect()
 
 
 class Subscriptions:
@@ -288,9 +294,10 @@ class Subscriptions:
         self.topics.clear()
         if self._repairing is not None:
             self._repairing.cancel()
+            await asyncio.wait({self._repairing})
         for reader in list(self._readers.values()):
             await reader.aclose()
-        await self.nodes.client.aclose()
+        await self.nodes.aclose()
 
 
 class Reader:
