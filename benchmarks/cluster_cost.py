@@ -30,7 +30,7 @@ from transports.store.redis.pubsub import PubSubChannelLayer
 
 MASTERS = (1, 3)
 PROCESSES = (1, 8)
-ROOMS = 24
+ROOMS = 240  # many more than masters, so that each master has about as many
 PUBLISHES = 4_800
 PUBLISHERS = 8
 

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from realtime_demo.ports import free_cluster_ports
-from realtime_demo.production.cluster import form
+from realtime_demo.production.cluster import form, identity
 
 from .failover import Group, Node, until
 
@@ -104,7 +104,7 @@ class Cluster(Group):
 
     def move(self, slot: int, source: Node, target: Node) -> int:
         """Migrate a slot with its keys, as `redis-cli --cluster reshard`; return their number."""
-        names = {node: _identity(node) for node in (source, target)}
+        names = {node: identity(node.client) for node in (source, target)}
         target.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
         source.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
         moved = 0
@@ -121,8 +121,3 @@ def _ok(node: Node, *command: str) -> bool:
     with contextlib.suppress(redis.RedisError):
         return bool(node.client.execute_command(*command))
     return False
-
-
-def _identity(node: Node) -> str:
-    identity = node.client.execute_command("CLUSTER", "MYID")
-    return identity.decode() if isinstance(identity, bytes) else str(identity)

@@ -50,7 +50,7 @@ def form(addresses: Sequence[Address], masters: int = MASTERS) -> None:
             _("the nodes do not know each other"),
         )
         for number, client in enumerate(clients[masters:]):
-            master = _identity(clients[number % masters])
+            master = identity(clients[number % masters])
             _wait(partial(_follows, client, master), _("a node did not become a replica"))
         _wait(lambda: all(map(_is_complete, clients)), _("the cluster is not complete"))
     except redis.RedisError as error:
@@ -74,9 +74,10 @@ def _known(client: redis.Redis) -> int:
     return int(_info(client)["cluster_known_nodes"])
 
 
-def _identity(client: redis.Redis) -> str:
-    identity = client.execute_command("CLUSTER", "MYID")
-    return identity.decode() if isinstance(identity, bytes) else str(identity)
+def identity(client: redis.Redis) -> str:
+    """Return the node's ID in the cluster. Raises `redis.RedisError`."""
+    node_id = client.execute_command("CLUSTER", "MYID")
+    return node_id.decode() if isinstance(node_id, bytes) else str(node_id)
 
 
 def _follows(client: redis.Redis, master: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from redis.crc import key_slot
+from redis.exceptions import RedisError
 
 from faults.cluster import Cluster
 from faults.failover import until
@@ -35,6 +36,7 @@ from transports.store.redis.store import RedisStore
 from transports.store.redis.url import InvalidRedisURL, cluster_nodes, is_cluster
 
 pytestmark = [pytest.mark.own_server, pytest.mark.redis, pytest.mark.timeout(120)]
+ROOMS = [f"room-{number}" for number in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +89,18 @@ async def publish(log: ClusterStore, *texts: str, room: str = "r") -> list[Event
 
 
 async def test_rooms_are_on_all_masters(cluster: Cluster, log: ClusterStore) -> None:
-    rooms = [f"room-{number}" for number in range(12)]
-    masters = {cluster.master_of(slot_of(room)).port for room in rooms}
+    masters = {cluster.master_of(slot_of(room)).port for room in ROOMS}
     assert len(masters) == 3
-    events = await asyncio.gather(*(publish(log, "1", "2", "3", room=room) for room in rooms))
-    for room, (first, _, last) in zip(rooms, events, strict=True):
+    events = await asyncio.gather(*(publish(log, "1", "2", "3", room=room) for room in ROOMS))
+    for room, (first, _, last) in zip(ROOMS, events, strict=True):
         assert [event.cursor.seq for event in await publish(log, "3", "4", room=room)] == [3, 4]
         assert [event.text for event in (await log.read(room, last.cursor)).events] == ["4"]
         assert await log.find(room, first.cursor) == first
         assert await log.identity(room, f"{room}:1") == first.id
-    assert await log.rooms() == sorted(rooms)
-    heads = await log.heads([*rooms, "empty"])
+    assert await log.rooms() == sorted(ROOMS)
+    heads = await log.heads([*ROOMS, "empty"])
     assert {heads.pop("empty").seq} == {0}
-    assert {room: head.seq for room, head in heads.items()} == dict.fromkeys(rooms, 4)
+    assert {room: head.seq for room, head in heads.items()} == dict.fromkeys(ROOMS, 4)
     assert await log.heads([]) == {}
 
 
@@ -111,6 +112,28 @@ async def test_an_unreachable_cluster_is_unavailable() -> None:
         with pytest.raises(StoreUnavailable):
             await call
     await store.close()
+
+
+async def test_connections_are_closed_after_an_error(cluster: Cluster) -> None:
+    def connections() -> set[tuple[int, str]]:
+        found = set()
+        for node in cluster.nodes:
+            with contextlib.suppress(RedisError):  # another test may have restarted it just now
+                for each in node.client.client_list(_type="normal"):
+                    found.add((node.port, each["id"]))
+        return found
+
+    before = connections()
+    store = ClusterStore(cluster.url, length=9, backlog=4, expiry=600, prefix=uuid.uuid4().hex)
+    for room in ROOMS:
+        await publish(store, "1", room=room)
+    master = cluster.master_of(slot_of(ROOMS[0]))
+    master.client.client_kill_filter(_type="normal", skipme=True)
+    with contextlib.suppress(StoreUnavailable):
+        await store.append(Draft(ROOMS[0], "ada", "2"))
+    assert connections() - before, "to the other masters"
+    await store.close()
+    await waiting.until(lambda: not connections() - before)
 
 
 async def test_people_share_a_slot(log: ClusterStore) -> None:

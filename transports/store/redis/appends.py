@@ -19,11 +19,7 @@ class Append(NamedTuple):
     identity: asyncio.Future[bytes | None]
 
 
-class Call(NamedTuple):
-    """The keys and arguments of a script."""
-
-    keys: list[str]
-    arguments: list[Any]
+Call = tuple[list[str], list[Any]]  # the keys and arguments of a script
 
 
 class Appends:
@@ -78,12 +74,10 @@ class Appends:
         except Exception as error:
             responses = [error] * len(rooms)
         for appends, response in zip(rooms.values(), responses, strict=True):
-            is_error = isinstance(response, Exception)
-            identities = [response] * len(appends) if is_error else response
-            for append, identity in zip(appends, identities, strict=True):
+            for number, append in enumerate(appends):
                 if append.identity.done():  # its caller was cancelled
                     continue
-                if is_error:
-                    append.identity.set_exception(identity)
+                if isinstance(response, Exception):
+                    append.identity.set_exception(response)
                 else:
-                    append.identity.set_result(identity)
+                    append.identity.set_result(response[number])

@@ -18,11 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import MovedError
 
 from transports.events import Cursor
-from transports.store.base import STORE_TOKEN_LENGTH, StoreUnavailable, group_of, new_token
+from transports.store.base import StoreUnavailable, group_of
 from transports.store.redis.appends import Appends, Call
 from transports.store.redis.cluster_client import TIMEOUT, ClusterClient, bucket_of
-from transports.store.redis.log import head_of
-from transports.store.redis.store import APPEND, RedisStore, reached, scanned
+from transports.store.redis.store import APPEND, BEGIN, RedisStore, reached
 
 # Before an append: begin a new epoch if a replica has been promoted since the bucket's last append,
 # or first epoch, of which a key notes the node and its replication ID. Connections outlive a
@@ -58,11 +57,6 @@ end
 # `redis.REDIS_VERSION_NUM` exists since Redis 7, as sharded pub/sub does.
 _PUBLISH = "local PUBLISH = redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'"
 
-_BEGIN = """
-redis.call('SET', KEYS[2], ARGV[1], 'NX')
-return redis.call('GET', KEYS[2])
-"""
-
 
 class ClusterStore(RedisStore):
     """A `RedisStore` in the cluster that `url` names."""
@@ -75,28 +69,19 @@ class ClusterStore(RedisStore):
         reader = ClusterClient(url, connections, retry=Retry(NoBackoff(), 1), **options)
         self._redis, self._reader = cast(Redis, writer), cast(Redis, reader)
         self._append_script = writer.register_script(_PROMOTION + _PUBLISH + APPEND)
-        self._begin_epoch = reader.register_script(_PROMOTION + _BEGIN)
+        self._begin_epoch = reader.register_script(_PROMOTION + BEGIN)
         # A lane for each room: a paused node must not delay the rooms of the others.
         self._append = Appends(self._call, self._run, str)
 
     def _tag(self, room: str) -> str:
-        return f"{{{bucket_of(group_of(room))}}}"
-
-    def _key(self, room: str) -> str:
-        return f"{self._prefix}:room:{self._tag(room)}:{room}"
-
-    def _once_key(self, room: str, key: str) -> str:
-        return f"{self._prefix}:once:{self._tag(room)}:{key}"
-
-    def _store_key(self, room: str) -> str:
-        return f"{self._prefix}:epoch:{self._tag(room)}"
+        return f":{{{bucket_of(group_of(room))}}}"
 
     @property
     def shared_prefix(self) -> str:
         return f"{{{self._prefix}}}"
 
     def _keys(self, room: str, once: list[str]) -> list[str]:
-        return [*super()._keys(room, once), f"{self._prefix}:promotion:{self._tag(room)}"]
+        return [*super()._keys(room, once), f"{self._prefix}:promotion{self._tag(room)}"]
 
     async def _run(self, calls: list[Call]) -> list[Any]:
         return [await self._append_script(*call) for call in calls]  # of one room
@@ -126,17 +111,6 @@ class ClusterStore(RedisStore):
             await self._begin(room)  # a new epoch, if nothing was appended since a promotion
         return bool(claims)
 
-    async def _begin(self, room: str) -> str:
-        token = new_token(STORE_TOKEN_LENGTH)
-        store_token: bytes = await reached(
-            self._begin_epoch(keys=self._keys(room, []), args=[token])
-        )
-        return store_token.decode()
-
-    async def rooms(self) -> list[str]:
-        keys = self._reader.scan_iter(f"{self._prefix}:room:*", count=1_000)
-        return sorted({key.decode().rpartition(":")[2] async for key in scanned(keys)})
-
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
         if not rooms:  # is Redis available?
@@ -145,17 +119,8 @@ class ClusterStore(RedisStore):
             if info["cluster_state"] != "ok":
                 raise StoreUnavailable("Redis: The cluster is down.")
             return {}
-        store_keys = list(dict.fromkeys(map(self._store_key, rooms)))
-        async with self._reader.pipeline(transaction=False) as pipe:
-            for room in rooms:
-                pipe.xrevrange(self._key(room), count=1)
-            for key in store_keys:
-                pipe.get(key)
-            responses = await reached(pipe.execute())
-        tokens = dict(zip(store_keys, responses[len(rooms) :], strict=True))
-        heads: dict[str, Cursor] = {}
-        for room, entries in zip(rooms, responses, strict=False):
-            token = tokens[self._store_key(room)]
-            store_token = token.decode() if token else await self._begin(room)
-            heads[room] = head_of(entries[0] if entries else None, store_token)
-        return heads
+        return await super().heads(rooms)
+
+    async def close(self) -> None:
+        for each in (self._redis, self._reader):
+            await cast(ClusterClient, each).disconnect()

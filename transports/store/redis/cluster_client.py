@@ -104,6 +104,12 @@ class ClusterClient(RedisCluster):
 
         return run
 
+    async def disconnect(self) -> None:
+        """Close the client and all its connections. (After an error, `aclose` closes none.)"""
+        await self.aclose()
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await self.nodes_manager.aclose(nodes)
+
     def time(self, **options: Any) -> Any:
         return super().time(target_nodes=self.DEFAULT_NODE, **options)
 

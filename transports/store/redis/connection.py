@@ -16,7 +16,7 @@ from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnec
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from transports.store.redis.socket import IN_PLACE_OF
+from transports.store.redis.socket import cancellable
 from transports.store.redis.url import layer_host
 
 CONNECTIONS = 8  # in a pool, by default
@@ -50,7 +50,7 @@ class Pool(ConnectionPool):
 
     def __init__(self, max_connections: int = CONNECTIONS, **options: Any) -> None:
         kind = options.pop("connection_class", redis.asyncio.Connection)
-        super().__init__(IN_PLACE_OF[kind], max_connections, **options)
+        super().__init__(cancellable(kind), max_connections, **options)
         self._free = asyncio.Semaphore(max_connections)
         self._is_open = False
 

@@ -41,6 +41,11 @@ CONNECTIONS = 8  # commands to a cluster at a time
 CONNECTIONS_TO_ONE = 2  # connections to one server: to receive, and for commands
 SHARDED = 7  # the major version of Redis since which pub/sub is sharded
 PAUSE = 0.2  # seconds between attempts to subscribe again
+OPTIONS: dict[str, Any] = {
+    "socket_timeout": TIMEOUT,
+    "socket_connect_timeout": TIMEOUT,
+    "retry": Retry(NoBackoff(), 0),
+}
 
 Message = dict[str, Any]
 
@@ -161,9 +166,7 @@ class OneServer:
     """One server, or the master that Sentinels name."""
 
     def __init__(self, url: str) -> None:
-        options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-        retry = Retry(NoBackoff(), 0)
-        self.client = client(url, retry=retry, max_connections=CONNECTIONS_TO_ONE, **options)
+        self.client = client(url, max_connections=CONNECTIONS_TO_ONE, **OPTIONS)
 
     async def is_sharded(self) -> bool:
         return False
@@ -177,15 +180,16 @@ class OneServer:
     async def refresh(self) -> None:
         """Do nothing: a new connection is to the present master."""
 
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
 
 class Cluster:
     """The nodes of a Redis Cluster."""
 
     def __init__(self, url: str) -> None:
-        options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
-        retry = Retry(NoBackoff(), 0)
-        self.client = ClusterClient(url, CONNECTIONS, retry=retry, **options)
-        self._options: dict[str, Any] = {**cluster_nodes(url)[1], **options, "retry": retry}
+        self.client = ClusterClient(url, CONNECTIONS, **OPTIONS)
+        self._options = {**cluster_nodes(url)[1], **OPTIONS}
         self._sharded: bool | None = None
 
     async def is_sharded(self) -> bool:
@@ -213,6 +217,9 @@ class Cluster:
     async def refresh(self) -> None:
         await self.client.nodes_manager.initialize()
 
+    async def aclose(self) -> None:
+        await self.client.disconnect()
+
 
 class Subscriptions:
     """The topics of one event loop, with a reader for each node that has any of them."""
@@ -227,10 +234,8 @@ class Subscriptions:
         self._repairing: asyncio.Task[None] | None = None
 
     async def publish(self, topic: str, data: bytes) -> None:
-        if await self.nodes.is_sharded():
-            await self.nodes.client.spublish(topic, data)
-        else:
-            await self.nodes.client.publish(topic, data)
+        command = "SPUBLISH" if await self.nodes.is_sharded() else "PUBLISH"
+        await self.nodes.client.execute_command(command, topic, data)
 
     async def subscribe(self, topic: str, queue: asyncio.Queue[bytes]) -> None:
         """Subscribe, and return once the node has confirmed it. Raises `redis.RedisError`."""
@@ -238,14 +243,15 @@ class Subscriptions:
         try:
             await self._subscribe(topic)
         except BaseException:
-            self._repair({topic})
+            self.repair({topic})
             raise
 
     async def _subscribe(self, topic: str) -> None:
         sharded = await self.nodes.is_sharded()
+        self._readers = {n: reader for n, reader in self._readers.items() if not reader.ended}
         node = self.nodes.name_of(topic, self._readers, sharded)
         for name, reader in list(self._readers.items()):
-            if name != node and topic in reader.topics:
+            if name != node:
                 await reader.unsubscribe(topic)  # of a slot that has moved
         if node not in self._readers:
             self._readers[node] = Reader(self, node, sharded)
@@ -255,9 +261,8 @@ class Subscriptions:
         self.topics[topic].discard(queue)
         if not self.topics[topic]:
             del self.topics[topic]
-            for reader in self._readers.values():
-                if topic in reader.topics:
-                    await reader.unsubscribe(topic)
+            for reader in list(self._readers.values()):
+                await reader.unsubscribe(topic)
 
     def deliver(self, topic: str, data: bytes) -> None:
         for queue in self.topics.get(topic, ()):
@@ -265,14 +270,9 @@ class Subscriptions:
                 queue.get_nowait()  # a lost message shows by a gap, soonest with the latest
             queue.put_nowait(data)
 
-    def lost(self, reader: Reader, topics: set[str]) -> None:
-        """Subscribe again to topics that `reader` no longer receives."""
-        if reader.ended and self._readers.get(reader.node) is reader:
-            del self._readers[reader.node]
-        self._repair(topics)
-
-    def _repair(self, topics: set[str]) -> None:
-        self._lost |= topics
+    def repair(self, topics: set[str]) -> None:
+        """Subscribe again to those of `topics` that are still in use."""
+        self._lost |= topics & self.topics.keys()
         if self._repairing is None or self._repairing.done():
             # An empty context: the task outlives the request that started it.
             self._repairing = asyncio.get_running_loop().create_task(
@@ -294,9 +294,10 @@ class Subscriptions:
         self.topics.clear()
         if self._repairing is not None:
             self._repairing.cancel()
+            await asyncio.wait({self._repairing})
         for reader in list(self._readers.values()):
             await reader.aclose()
-        await self.nodes.client.aclose()
+        await self.nodes.aclose()
 
 
 class Reader:
@@ -311,8 +312,9 @@ class Reader:
         self._redis = subscriptions.nodes.connect(node)
         self._pubsub: PubSub = self._redis.pubsub()
         self._confirmations: dict[str, asyncio.Future[None]] = {}
-        self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._connected: asyncio.Future[None] = loop.create_future()
+        self._task = loop.create_task(self._read(), context=contextvars.Context())
 
     async def subscribe(self, topic: str) -> None:
         confirmed = self._confirmations.setdefault(
@@ -321,51 +323,47 @@ class Reader:
         self.topics.add(topic)
         try:
             async with asyncio.timeout(TIMEOUT):
-                async with self._lock:
-                    if self.ended:
-                        raise RedisConnectionError(f"{self.node} is unavailable.")
-                    await (self._pubsub.ssubscribe if self._sharded else self._pubsub.subscribe)(
-                        topic
-                    )
-                if self._task is None:
-                    self._task = asyncio.get_running_loop().create_task(
-                        self._read(), context=contextvars.Context()
-                    )
+                await self._send("subscribe", topic)
                 await asyncio.shield(confirmed)
-        except BaseException as error:
-            if not isinstance(error, asyncio.CancelledError):
-                self._end()  # the connection may be lost without an error
-                if self._task is None:
-                    await self._close()
+        except (RedisError, OSError):
+            self._end()  # the connection may be lost without an error
             raise
 
     async def unsubscribe(self, topic: str) -> None:
-        self.topics.discard(topic)
-        with contextlib.suppress(RedisError, OSError):
-            async with self._lock:
-                await (self._pubsub.sunsubscribe if self._sharded else self._pubsub.unsubscribe)(
-                    topic
-                )
+        if topic in self.topics:
+            self.topics.discard(topic)
+            with contextlib.suppress(RedisError, OSError):
+                await self._send("unsubscribe", topic)
+
+    async def _send(self, command: str, topic: str) -> None:
+        await asyncio.shield(self._connected)
+        if self.ended:
+            raise RedisConnectionError(f"{self.node} is unavailable.")
+        # By this method, redis-py subscribes again if it has to reconnect.
+        await getattr(self._pubsub, f"s{command}" if self._sharded else command)(topic)
 
     async def _read(self) -> None:
         try:
-            while True:
+            await self._pubsub.connect()
+            if not self._connected.done():
+                self._connected.set_result(None)
+            while not self.ended:
                 message = await self._pubsub.get_message(timeout=None)
                 if message is not None:
                     self._take(message)
         except MovedError as error:
             logger.info("A slot has moved: %s", error)
         except (RedisError, OSError) as error:
-            logger.warning("Messages of %s are not received: %s", self.node, error)
+            if self._connected.done():
+                logger.warning("Messages of %s are not received: %s", self.node, error)
+            else:
+                self._connected.set_exception(error)
         finally:
             self._end()
-            await self._close()
-
-    async def _close(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
-            await self._pubsub.aclose()
-            if self._redis is not self._subscriptions.nodes.client:
-                await self._redis.aclose()
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.aclose()
+                if self._redis is not self._subscriptions.nodes.client:
+                    await self._redis.aclose()
 
     def _take(self, message: Message) -> None:
         topic = message["channel"].decode()
@@ -377,22 +375,21 @@ class Reader:
                 confirmed.set_result(None)
         elif topic in self.topics:  # the slot has moved
             self.topics.discard(topic)
-            self._subscriptions.lost(self, {topic})
+            self._subscriptions.repair({topic})
 
     def _end(self) -> None:
         if self.ended:
             return
         self.ended = True
-        for confirmed in self._confirmations.values():
-            if not confirmed.done():
-                confirmed.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
-                confirmed.exception()  # its waiters may have been cancelled
+        for waiting in (self._connected, *self._confirmations.values()):
+            if not waiting.done():
+                waiting.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
+            waiting.exception()  # its waiters may have been cancelled
         topics, self.topics = self.topics, set()
-        if self._task is not None and self._task is not asyncio.current_task():
+        if self._task is not asyncio.current_task():
             self._task.cancel()
-        self._subscriptions.lost(self, topics & self._subscriptions.topics.keys())
+        self._subscriptions.repair(topics)
 
     async def aclose(self) -> None:
         self._end()
-        if self._task is not None:
-            await asyncio.wait({self._task})
+        await asyncio.wait({self._task})

@@ -13,38 +13,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 
-from redis.asyncio import connection, sentinel
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 
-class Cancellable(connection.AbstractConnection):
+class Cancellable(AbstractConnection):
     """Base class of connections whose commands can be cancelled at any time."""
 
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
     ) -> None:
         """Send as redis-py does, but under `asyncio.timeout` instead of `asyncio.wait_for`."""
+        assert not isinstance(command, bytes | str), "pack_command returns a list"
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         if check_health:
             await self.check_health()
-        if isinstance(command, str):
-            command = command.encode()
-        if isinstance(command, bytes):
-            command = [command]
         try:
             async with asyncio.timeout(self.socket_timeout):
                 await self._send_packed_command(command)
-        except TimeoutError:
-            await self.disconnect(nowait=True)
-            raise RedisTimeoutError("Timeout writing to socket") from None
-        except OSError as error:
-            await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"Error while writing to socket: {error}") from error
-        except BaseException:
+        except BaseException as error:
             await self.disconnect(nowait=True)  # half a command may have been sent
+            if isinstance(error, OSError):  # also a timeout
+                raise RedisConnectionError(f"Error while writing to socket: {error!r}") from error
             raise
 
     def cut(self) -> None:
@@ -54,33 +47,7 @@ class Cancellable(connection.AbstractConnection):
             self._writer.close()
 
 
-class TCPConnection(Cancellable, connection.Connection):
-    """TCP."""
-
-
-class TLSConnection(Cancellable, connection.SSLConnection):
-    """TCP with TLS."""
-
-
-class UnixConnection(Cancellable, connection.UnixDomainSocketConnection):
-    """A Unix socket."""
-
-
-class MasterConnection(Cancellable, sentinel.SentinelManagedConnection):
-    """TCP to the master that the Sentinels name."""
-
-
-class MasterTLSConnection(Cancellable, sentinel.SentinelManagedSSLConnection):
-    """TCP with TLS to the master that the Sentinels name."""
-
-
-IN_PLACE_OF: dict[type[connection.AbstractConnection], type[Cancellable]] = {
-    each.__bases__[1]: each
-    for each in (
-        TCPConnection,
-        TLSConnection,
-        UnixConnection,
-        MasterConnection,
-        MasterTLSConnection,
-    )
-}
+@cache
+def cancellable(kind: type[AbstractConnection]) -> type[Cancellable]:
+    """Return redis-py's class of connections, TCP, TLS or Unix socket, with `Cancellable`."""
+    return type(kind.__name__, (Cancellable, kind), {})

@@ -8,7 +8,7 @@ entries, `promotion` begins a new epoch after a replica was promoted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -85,6 +85,10 @@ end
 return ids
 """
 PUBLISH = "local PUBLISH = 'PUBLISH'"
+BEGIN = """
+redis.call('SET', KEYS[2], ARGV[1], 'NX')
+return redis.call('GET', KEYS[2])
+"""
 
 
 class RedisStore:
@@ -129,6 +133,7 @@ class RedisStore:
         self._pool = cast(Pool, self._reader.connection_pool)
         self._script = PUBLISH + APPEND
         self._sha = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self._begin_epoch = self._reader.register_script(BEGIN)
         self._append = Appends(self._call, self._run, lambda room: "")
 
     @classmethod
@@ -150,15 +155,19 @@ class RedisStore:
         """The connections that publish, also for data stored beside the events."""
         return self._redis
 
+    def _tag(self, room: str) -> str:
+        """Return what the room's keys have in common beside the prefix."""
+        return ""
+
     def _key(self, room: str) -> str:
-        return f"{self._prefix}:room:{room}"
+        return f"{self._prefix}:room{self._tag(room)}:{room}"
 
     def _once_key(self, room: str, key: str) -> str:
-        return f"{self._prefix}:once:{key}"
+        return f"{self._prefix}:once{self._tag(room)}:{key}"
 
     def _store_key(self, room: str) -> str:
         """Return the key of the store's token, the first part of the room's epoch."""
-        return f"{self._prefix}:epoch"
+        return f"{self._prefix}:epoch{self._tag(room)}"
 
     @property
     def shared_prefix(self) -> str:
@@ -178,7 +187,7 @@ class RedisStore:
         for append in appends:
             arguments += append.body, index if append.key else 0, append.remember
             index += bool(append.key)
-        return Call(self._keys(room, once), arguments)
+        return self._keys(room, once), arguments
 
     async def _run(self, calls: list[Call]) -> list[Any]:
         # EVAL caches the script for the calls after it: no separate SCRIPT LOAD.
@@ -223,9 +232,11 @@ class RedisStore:
 
     async def rooms(self) -> list[str]:
         # SCAN in steps, not as a snapshot, so that Redis can serve other commands meanwhile.
-        start = self._key("")
-        keys = [key async for key in scanned(self._reader.scan_iter(f"{start}*", count=1_000))]
-        return sorted({key.decode().removeprefix(start) for key in keys})
+        async def keys() -> list[bytes]:
+            pattern = f"{self._prefix}:room:*"
+            return [key async for key in self._reader.scan_iter(pattern, count=1_000)]
+
+        return sorted({key.decode().rpartition(":")[2] for key in await reached(keys())})
 
     async def read(self, room: str, since: Cursor | None) -> Batch:
         batch = await self._next(room, since)
@@ -271,24 +282,25 @@ class RedisStore:
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
+        store_keys = list(dict.fromkeys(map(self._store_key, rooms or [""])))
         async with self._reader.pipeline(transaction=False) as pipe:
             for room in rooms:
                 pipe.xrevrange(self._key(room), count=1)
-            pipe.get(self._store_key(""))
-            *newest, token = await reached(pipe.execute())
-        store_token = token.decode() if token else await self._begin("")
-        return {
-            room: head_of(entries[0] if entries else None, store_token)
-            for room, entries in zip(rooms, newest, strict=True)
-        }
+            for key in store_keys:
+                pipe.get(key)
+            responses = await reached(pipe.execute())
+        tokens = dict(zip(store_keys, responses[len(rooms) :], strict=True))
+        heads: dict[str, Cursor] = {}
+        for room, entries in zip(rooms, responses, strict=False):
+            token = tokens[self._store_key(room)]
+            store_token = token.decode() if token else await self._begin(room)
+            heads[room] = head_of(entries[0] if entries else None, store_token)
+        return heads
 
     async def _begin(self, room: str) -> str:
         """Set and return the store's token, which begins every epoch until Redis is flushed."""
-        key = self._store_key(room)
-        await reached(self._reader.set(key, new_token(STORE_TOKEN_LENGTH), nx=True))
-        store_token: bytes | None = await reached(self._reader.get(key))
-        if store_token is None:
-            raise StoreUnavailable("Redis deleted the store's epoch as soon as it was set.")
+        token = new_token(STORE_TOKEN_LENGTH)
+        store_token: bytes = await reached(self._begin_epoch(self._keys(room, []), [token]))
         return store_token.decode()
 
     async def close(self) -> None:
@@ -300,13 +312,5 @@ async def reached(command: Awaitable[Any]) -> Any:
     """Return the response to `command`. Raises `StoreUnavailable`."""
     try:
         return await command
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis: {error}") from error
-
-
-async def scanned(keys: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        async for key in keys:
-            yield key
     except (RedisError, OSError) as error:
         raise StoreUnavailable(f"Redis: {error}") from error

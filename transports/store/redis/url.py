@@ -15,12 +15,13 @@ redis-py, since Django's settings import it.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from gettext import gettext
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-SENTINEL_SCHEMES = {"redis+sentinel": False, "rediss+sentinel": True}
-CLUSTER_SCHEMES = {"redis+cluster": False, "rediss+cluster": True}
+SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 SENTINEL_PORT = 26379
 CLUSTER_PORT = 6379
 SENTINEL_TIMEOUT = 2.0  # seconds
@@ -39,14 +40,34 @@ def layer_host(url: str, **options: Any) -> dict[str, Any]:
     parts = _split(url)
     if parts.scheme not in SENTINEL_SCHEMES:
         return {"address": url, **options}
-    master, sentinels, sentinel_options, master_options = _sentinel(parts)
-    return {
-        "master_name": master,
-        "sentinels": sentinels,
-        "sentinel_kwargs": sentinel_options,
-        **master_options,
-        **options,
-    }
+    credentials, tls, more = _options(parts, {"sentinel_username", "sentinel_password"})
+    hosts = parts.netloc.rpartition("@")[2]
+    master, _, database = parts.path.strip("/").partition("/")
+    if not master or not hosts:
+        text = gettext(
+            "REDIS_URL must be redis+sentinel://host:port,host:port/master/db; got no {part}."
+        )
+        raise InvalidRedisURL(text.format(part="host" if master else "master"))
+    try:
+        return {
+            "master_name": master,
+            "sentinels": _addresses(hosts, SENTINEL_PORT),
+            "sentinel_kwargs": {
+                "socket_timeout": SENTINEL_TIMEOUT,
+                "socket_connect_timeout": SENTINEL_TIMEOUT,
+                "retry": None,  # no retry: another Sentinel responds instead
+                **{name.removeprefix("sentinel_"): value for name, value in more.items()},
+                **tls,
+            },
+            "db": int(database or 0),
+            **credentials,
+            **tls,
+            **options,
+        }
+    except ValueError as error:
+        raise InvalidRedisURL(
+            gettext("The ports and the database of REDIS_URL must be numbers.")
+        ) from error
 
 
 def is_cluster(url: str) -> bool:
@@ -65,14 +86,10 @@ def cluster_nodes(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
         raise InvalidRedisURL(
             gettext("REDIS_URL must not name a database: a cluster has only database 0.")
         )
-    options, hosts = _credentials(parts)
-    query = dict(parse_qsl(parts.query))
-    if unknown := query.keys() - TLS_OPTIONS:
-        raise _unknown_options(unknown)
-    if CLUSTER_SCHEMES[parts.scheme]:
-        options.update(ssl=True, **query)
+    credentials, tls, _ = _options(parts)
     try:
-        return [_address(host, CLUSTER_PORT) for host in hosts.split(",")], options
+        hosts = parts.netloc.rpartition("@")[2]
+        return _addresses(hosts, CLUSTER_PORT), {**credentials, **tls}
     except ValueError as error:
         raise InvalidRedisURL(
             gettext(
@@ -80,14 +97,6 @@ def cluster_nodes(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
                 "numbers."
             )
         ) from error
-
-
-def _credentials(parts: SplitResult) -> tuple[dict[str, Any], str]:
-    """Return user and password as options of redis-py, and the hosts."""
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = credentials.partition(":")
-    options = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in options.items() if value}, hosts
 
 
 def _split(url: str) -> SplitResult:
@@ -101,50 +110,29 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _sentinel(
-    parts: SplitResult,
-) -> tuple[str, list[tuple[str, int]], dict[str, Any], dict[str, Any]]:
-    """Return the master's name, the Sentinels, and the connection options of both."""
-    credentials, hosts = _credentials(parts)
-    master, _, database = parts.path.strip("/").partition("/")
-    if not master or not hosts:
-        text = gettext(
-            "REDIS_URL must be redis+sentinel://host:port,host:port/master/db; got no {part}."
-        )
-        raise InvalidRedisURL(text.format(part="host" if master else "master"))
+def _options(
+    parts: SplitResult, others: Set[str] = frozenset()
+) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
+    """Return user and password, redis-py's options of TLS, and those of `others` in the query."""
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    credentials = {"username": unquote(user), "password": unquote(password)}
     query = dict(parse_qsl(parts.query))
-    unknown = query.keys() - TLS_OPTIONS - {"sentinel_username", "sentinel_password"}
-    if unknown:
-        raise _unknown_options(unknown)
-    try:
-        sentinels = [_address(host, SENTINEL_PORT) for host in hosts.split(",")]
-        master_options: dict[str, Any] = {"db": int(database or 0), **credentials}
-    except ValueError as error:
-        raise InvalidRedisURL(
-            gettext("The ports and the database of REDIS_URL must be numbers.")
-        ) from error
-    sentinel_options: dict[str, Any] = {
-        "socket_timeout": SENTINEL_TIMEOUT,
-        "socket_connect_timeout": SENTINEL_TIMEOUT,
-        "retry": None,  # no retry: another Sentinel responds instead
-    }
-    for name in ("username", "password"):
-        if value := query.get(f"sentinel_{name}"):
-            sentinel_options[name] = value
-    if SENTINEL_SCHEMES[parts.scheme]:
-        tls = {name: value for name, value in query.items() if name in TLS_OPTIONS}
-        for each in (master_options, sentinel_options):
-            each.update(ssl=True, **tls)
-    return master, sentinels, sentinel_options, master_options
+    if unknown := query.keys() - TLS_OPTIONS - others:
+        text = gettext("REDIS_URL has unknown options: {names}.")
+        raise InvalidRedisURL(text.format(names=", ".join(sorted(unknown))))
+    tls: dict[str, Any] = {}
+    if parts.scheme.startswith("rediss"):
+        tls = {"ssl": True, **{name: query[name] for name in query.keys() & TLS_OPTIONS}}
+    return (
+        {name: value for name, value in credentials.items() if value},
+        tls,
+        {name: query[name] for name in query.keys() & others},
+    )
 
 
-def _unknown_options(names: set[str]) -> InvalidRedisURL:
-    text = gettext("REDIS_URL has unknown options: {names}.")
-    return InvalidRedisURL(text.format(names=", ".join(sorted(names))))
-
-
-def _address(text: str, port: int) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname:
-        raise ValueError(text)
-    return parts.hostname, parts.port or port
+def _addresses(hosts: str, port: int) -> list[tuple[str, int]]:
+    """Return the addresses of `host:port,host`. Raises `ValueError`."""
+    addresses = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    if not all(address.hostname for address in addresses):
+        raise ValueError(hosts)
+    return [(str(address.hostname), address.port or port) for address in addresses]
