@@ -138,14 +138,21 @@ class Tail:
 
         `deadline` is in seconds on the loop's clock.
         """
-        waiter = self.loop.create_future() if until is None else _Interruption(until)
-        self._waiters[waiter] = deadline
-        if self._timer is None or deadline < self._timer.when():
-            self._set_timer(deadline)
+        waiter = self.waiter(deadline, until)
         try:
             return await waiter
         finally:
             self._waiters.pop(waiter, None)
+
+    def waiter(
+        self, deadline: float, until: Until | None = None
+    ) -> asyncio.Future[bool] | _Interruption:
+        """Return an awaitable of what `changed` returns."""
+        waiter = self.loop.create_future() if until is None else _Interruption(until)
+        self._waiters[waiter] = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
+        return waiter
 
     def _set_timer(self, deadline: float) -> None:
         # One timer for all waiters: one for each would cost more than the wait itself.
