@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import sys
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
 
 HALF_CLOSED = 1.0  # seconds in which a response may still end after the client's FIN
 LONGEST_TARGET = 65_535  # bytes: httptools rejects a longer one (RFC 9112 §3)
@@ -27,6 +28,8 @@ class HttpProtocol(HttpToolsProtocol):
     a version is malformed (RFC 9112 §3), and an unknown transfer coding is answered 501 (§6.1).
     """
 
+    has_unknown_coding = False
+
     def eof_received(self) -> bool:  # type: ignore[override]
         # A response that has started and not ended is a stream. One side of TLS cannot stay open.
         if self.cycle is None or self.cycle.response_started or self.scheme == "https":
@@ -36,13 +39,9 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def send_400_response(self, msg: str) -> None:
-        error = sys.exception()
-        if len(self.url) > LONGEST_TARGET:
-            status = b"414 URI Too Long"
-        elif error and isinstance(error.__context__, NotImplementedError):
+        status = b"414 URI Too Long" if len(self.url) > LONGEST_TARGET else b"400 Bad Request"
+        if self.has_unknown_coding:
             status = b"501 Not Implemented"
-        else:
-            return super().send_400_response(msg)
         fields = (*self.server_state.default_headers, (b"content-length", b"0"))
         lines = [b"HTTP/1.1 " + status, *map(b": ".join, fields), b"connection: close"]
         self.transport.write(b"\r\n".join([*lines, b"", b""]))
@@ -61,21 +60,20 @@ class HttpProtocol(HttpToolsProtocol):
         return [token.strip().lower() for line in lines for token in line.split(b",")]
 
     def handle_websocket_upgrade(self) -> None:
-        fields = [field for field in self.headers if field[0] != b"upgrade"]
-        self.headers[:] = [*fields, (b"upgrade", b"websocket")]  # websockets accepts no list
+        self._replace(b"upgrade", b"websocket")  # websockets accepts no list
         super().handle_websocket_upgrade()
 
+    def _replace(self, name: bytes, value: bytes) -> None:
+        self.headers[:] = [field for field in self.headers if field[0] != name] + [(name, value)]
+
     def on_headers_complete(self) -> None:
-        # An exception here becomes the context of an `HttpParserError`: see `send_400_response`.
-        if self.parser.get_http_version() == "0.9":
-            raise ValueError("expected an HTTP version")
-        if set(self._tokens(b"transfer-encoding")) - {b"", b"chunked"}:
-            raise NotImplementedError("expected no transfer coding but chunked")
+        self.has_unknown_coding = bool({*self._tokens(b"transfer-encoding")} - {b"", b"chunked"})
+        if self.has_unknown_coding or self.parser.get_http_version() == "0.9":
+            raise ValueError("invalid head")  # Uvicorn calls `send_400_response`
         if self.url[:1] not in b"/*":
             target = urlsplit(self.url)
-            self.url = urlunsplit((b"", b"", target.path or b"/", target.query, b""))
-            fields = [(key, target.netloc if key == b"host" else old) for key, old in self.headers]
-            self.headers[:] = fields
+            self.url = target._replace(scheme=b"", netloc=b"", path=target.path or b"/").geturl()
+            self._replace(b"host", target.netloc)
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0" and self.cycle is not None:
             cycle, send = self.cycle, self.cycle.send
@@ -88,44 +86,50 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.send = send_unchunked  # type: ignore[method-assign]
 
 
+@lru_cache(maxsize=1)
+def text_frame(text: str) -> bytes:
+    """Return the frame of a message: the sockets of a room send the same text in turn."""
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket protocol, without three faults.
+    """Uvicorn's WebSocket protocol, with shared frames, and without two faults.
 
     It queues only the latest pong for a slow reader, so that memory stays bounded (allowed by
-    RFC 6455 §5.5.3), and accepts a close frame right after text that is not UTF-8. It fails at the
-    first fragment that is not UTF-8 (§8.1), not at the end of the message.
+    RFC 6455 §5.5.3). It fails at the first fragment that is not UTF-8 (§8.1), not at the end of
+    the message, also if a close frame follows.
     """
 
+    decoder: codecs.IncrementalDecoder  # of the text message that is being received
     unsent_pong = b""
-    decoder: codecs.IncrementalDecoder | None = None  # of a text message in fragments
+
+    async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        is_open = self.conn.state is State.OPEN and not self.disconnected
+        if is_open and message.get("text") and not self.config.ws_per_message_deflate:
+            self.transport.write(text_frame(message["text"]))
+        else:
+            await super().send(message)
 
     def handle_text(self, event: Frame) -> None:
-        self.decoder = None if event.fin else codecs.getincrementaldecoder("utf-8")()
-        super().handle_text(event)
-        self.check_fragment(event)
-
-    def handle_bytes(self, event: Frame) -> None:
-        self.decoder = None
-        super().handle_bytes(event)
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        if self.is_utf_8(event):
+            super().handle_text(event)
 
     def handle_cont(self, event: Frame) -> None:
-        super().handle_cont(event)
-        self.check_fragment(event)
+        if self.curr_msg_data_type == "bytes" or self.is_utf_8(event):
+            super().handle_cont(event)
 
-    def check_fragment(self, event: Frame) -> None:
-        if self.decoder is None or event.fin:  # uvicorn checks the whole message
-            return
+    def is_utf_8(self, event: Frame) -> bool:
+        """Return whether the text is valid up to this frame; if not, fail the connection."""
         try:
-            self.decoder.decode(event.data)
+            self.decoder.decode(event.data, event.fin)
         except UnicodeDecodeError:
-            self.decoder = None
-            with suppress(InvalidState):
+            with suppress(InvalidState):  # a close frame has been answered already
                 self.conn.send_close(CloseCode.INVALID_DATA)
                 self.handle_parser_exception()
-
-    def send_receive_event_to_app(self) -> None:
-        with suppress(InvalidState):  # the close frame has been answered already
-            super().send_receive_event_to_app()
+            return False
+        return True
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
@@ -135,6 +139,5 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.unsent_pong:
-            self.transport.write(self.unsent_pong)
-            self.unsent_pong = b""
+        self.transport.write(self.unsent_pong)
+        self.unsent_pong = b""

@@ -6,8 +6,6 @@ python -m realtime_demo.server [Uvicorn's options]
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 import uvicorn.main
 from uvicorn.config import LOGGING_CONFIG
@@ -16,11 +14,13 @@ from realtime_demo.asgi_servers import APPLICATION, BACKLOG, GRACE, SPARE_FILES,
 from realtime_demo.log_filter import WithoutSecrets
 
 
-def options() -> dict[str, Any]:
-    """Return this project's defaults for Uvicorn's options, from Django's settings."""
+def main() -> None:
+    """Serve until SIGTERM or SIGINT. Uvicorn's options override this project's defaults."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
+    os.environ.setdefault("UV_THREADPOOL_SIZE", "1")  # uvloop only resolves names there
     from django.conf import settings
 
-    return {
+    defaults = {
         "app": APPLICATION,
         "http": "realtime_demo.protocols:HttpProtocol",
         "ws": "realtime_demo.protocols:WebSocketProtocol",
@@ -34,16 +34,10 @@ def options() -> dict[str, Any]:
         "proxy_headers": False,  # `Boundary` reads them, on any server
         "server_header": False,
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Uvicorn's options override this project's defaults."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "realtime_demo.settings")
-    os.environ.setdefault("UV_THREADPOOL_SIZE", "1")  # uvloop only resolves names there
     LOGGING_CONFIG["filters"] = {"without_secrets": {"()": WithoutSecrets}}
     for handler in LOGGING_CONFIG["handlers"].values():
         handler["filters"] = ["without_secrets"]
-    uvicorn.main.main(arguments, default_map=options(), prog_name="realtime_demo.server")
+    uvicorn.main.main(default_map=defaults, prog_name="realtime_demo.server")
 
 
 if __name__ == "__main__":

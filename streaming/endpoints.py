@@ -39,10 +39,8 @@ class ServerSentEventsEndpoint(StreamEndpoint):
     heartbeat = b":\n\n"  # a comment
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        if "unnamed" in request.query:
-            await _unnamed.respond(request, receive, send)
-        else:
-            await super().respond(request, receive, send)
+        endpoint = _unnamed if "unnamed" in request.query else self
+        await StreamEndpoint.respond(endpoint, request, receive, send)
 
     def preamble(self, first: Batch) -> bytes:
         # Set the browser's reconnection time in milliseconds, and its Last-Event-ID: an id without
@@ -74,9 +72,6 @@ class ServerSentEventsEndpoint(StreamEndpoint):
 
 
 class _UnnamedEventsEndpoint(ServerSentEventsEndpoint):
-    async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        await StreamEndpoint.respond(self, request, receive, send)
-
     @staticmethod
     def frame(batch: Batch) -> bytes:
         return b"".join(

@@ -362,7 +362,7 @@ async def wait(
     """
     hub = current()
     async with hub.using(room) as tail:
-        return await _next(hub, tail, since, seconds, tail.generation, until)
+        return await _next(hub, tail, since, tail.loop.time() + seconds, tail.generation, until)
 
 
 async def subscribe(
@@ -378,14 +378,18 @@ async def subscribe(
     async with hub.using(room) as tail:
         time, generation = tail.loop.time, tail.generation
         ends_at = time() + lifetime
-        batch = await _next(hub, tail, since, 0, generation)
+        batch = await _next(hub, tail, since, time(), generation)
         while True:
             yield batch
             pause = min(heartbeat, ends_at - time()) if lifetime else heartbeat
             if pause <= 0:
                 return
+            deadline = time() + pause
             try:
-                batch = await _next(hub, tail, batch.cursor, pause, generation)
+                # Wait here, not in `_next`: a wake-up resumes the whole stack of the task.
+                if batch.cursor == tail.head and tail.generation == generation and not hub.closing:
+                    await tail.waiter(deadline)
+                batch = await _next(hub, tail, batch.cursor, deadline, generation)
             except StoreUnavailable:
                 # Keep the subscription: it receives what it missed once the store is available.
                 await asyncio.sleep(1)
@@ -398,11 +402,10 @@ async def _next(
     hub: Hub,
     tail: Tail,
     since: Cursor | None,
-    seconds: float,
+    deadline: float,
     generation: int,
     until: Until | None = None,
 ) -> Batch:
-    deadline = tail.loop.time() + seconds
     while True:
         head = tail.head
         batch = tail.after(since) or await hub.store.read(tail.room, since)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from itertools import islice
@@ -11,6 +12,10 @@ from typing import Any, Self
 from transports.events import Batch, Cursor, Event
 
 TICK = 0.05  # seconds by which a timeout may be late
+# Waiters are woken after this many turns of the loop without an event. A client that does not wait
+# for the response to one publish before the next causes an event in at least every third turn.
+QUIET_TURNS = 4
+LONGEST_DELAY = 0.005  # seconds an event may wait for those that follow it
 
 Until = Callable[[], Coroutine[Any, Any, None]]
 Load = Callable[["Tail"], Awaitable[None]]  # reads the history into a tail
@@ -36,6 +41,8 @@ class Tail:
         self._batches: dict[Cursor | None, Batch] = {}  # by the position before them
         self._waiters: dict[asyncio.Future[bool] | _Interruption, float] = {}  # their deadlines
         self._timer: asyncio.TimerHandle | None = None
+        self._turns = 0  # of the loop, until the waiters are woken
+        self._wake_by = 0.0  # on the monotonic clock
 
     async def __aenter__(self) -> Self:
         self.users += 1
@@ -104,7 +111,21 @@ class Tail:
     def _advance(self, head: Cursor) -> None:
         self.head = head
         self._batches.clear()
-        self.wake()
+        if not self._waiters:
+            return  # woken subscribers have yet to read the tail
+        if not self._turns:
+            self._wake_by = time.monotonic() + LONGEST_DELAY
+            self.loop.call_soon(self._wake_when_quiet)
+        self._turns = QUIET_TURNS
+
+    def _wake_when_quiet(self) -> None:
+        """Wake the waiters once no event follows: a burst is one batch, and one write, for each."""
+        self._turns -= 1
+        if self._turns and time.monotonic() < self._wake_by:
+            self.loop.call_soon(self._wake_when_quiet)
+        else:
+            self._turns = 0
+            self.wake()
 
     def wake(self) -> None:
         waiters, self._waiters = self._waiters, {}
@@ -117,14 +138,21 @@ class Tail:
 
         `deadline` is in seconds on the loop's clock.
         """
-        waiter = self.loop.create_future() if until is None else _Interruption(until)
-        self._waiters[waiter] = deadline
-        if self._timer is None or deadline < self._timer.when():
-            self._set_timer(deadline)
+        waiter = self.waiter(deadline, until)
         try:
             return await waiter
         finally:
             self._waiters.pop(waiter, None)
+
+    def waiter(
+        self, deadline: float, until: Until | None = None
+    ) -> asyncio.Future[bool] | _Interruption:
+        """Return an awaitable of what `changed` returns."""
+        waiter = self.loop.create_future() if until is None else _Interruption(until)
+        self._waiters[waiter] = deadline
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
+        return waiter
 
     def _set_timer(self, deadline: float) -> None:
         # One timer for all waiters: one for each would cost more than the wait itself.

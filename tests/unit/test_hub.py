@@ -12,6 +12,7 @@ from channels.layers import InMemoryChannelLayer
 
 from tests.support.waiting import BOUND, until
 from transports import hub as hub_module
+from transports import tail as tail_module
 from transports.events import Cursor, Draft, Event
 from transports.feed import group_of
 from transports.hub import Hub, TooManyRooms
@@ -100,6 +101,39 @@ async def test_messages_save_reads_of_the_history(hub: Hub, no_sweep: None) -> N
         assert batch is not None
         assert batch.events == tuple(events)
         assert hub.statistics.refills == 0
+
+
+async def burst(hub: Hub, waiting: asyncio.Task[bool], events: int) -> None:
+    """Publish an event in each turn of the loop, until the waiter is woken."""
+    for n in range(events):
+        assert hub.accept(await hub.store.append(Draft("r", "ada", str(n))))
+        await asyncio.sleep(0)
+        if waiting.done():
+            return
+
+
+async def test_a_burst_wakes_subscribers_once(
+    hub: Hub, no_sweep: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "LONGEST_DELAY", BOUND)
+    async with hub.using("r") as tail:
+        start = tail.head
+        waiting = asyncio.create_task(tail.changed(tail.loop.time() + BOUND))
+        await asyncio.sleep(0)
+        await burst(hub, waiting, 20)
+        assert not waiting.done()
+        assert await waiting
+        batch = tail.after(start)
+        assert batch is not None
+        assert len(batch.events) == 20
+
+
+async def test_a_burst_does_not_delay_its_first_event(hub: Hub, no_sweep: None) -> None:
+    async with hub.using("r") as tail:
+        waiting = asyncio.create_task(tail.changed(tail.loop.time() + BOUND))
+        await asyncio.sleep(0)
+        await burst(hub, waiting, 100_000)
+        assert waiting.result()
 
 
 @pytest.mark.parametrize("lost", [{3}, {0, 1}, {18, 19}, set(range(20))])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import ClassVar
 
@@ -13,7 +15,7 @@ from transports.http.base import PROTECTED, Endpoint
 from transports.http.disconnect import CancelledOnDisconnect
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
-from transports.telemetry import telemetry
+from transports.telemetry import Meter, telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +83,7 @@ class StreamEndpoint(Endpoint):
                     await send(self._chunk(first, self.preamble(first)))
                     meter.delivered(first, live=False)
                     try:
-                        async for batch in batches:
-                            await send(self._chunk(batch))
-                            meter.delivered(batch)
+                        await asyncio.create_task(self._feed(batches, send, meter))
                     except OSError:  # the client has disconnected (ASGI: `send` raises it)
                         return
                     except Exception:  # too late for a status: the client resumes from its cursor
@@ -91,6 +91,12 @@ class StreamEndpoint(Endpoint):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             meter.closed()
+
+    async def _feed(self, batches: AsyncIterator[Batch], send: Send, meter: Meter) -> None:
+        """Send the batches, in a task of its own: each wake-up resumes a task's whole stack."""
+        async for batch in batches:
+            await send(self._chunk(batch))
+            meter.delivered(batch)
 
     def _chunk(self, batch: Batch, before: bytes = b"") -> dict[str, object]:
         data = batch.encoded_by(self.frame) if batch.events else self.heartbeat
