@@ -136,6 +136,18 @@ async def test_client_sending_a_rejected_body_reads_the_problem(
         check_raw_problem(await connection.response(), 413)
 
 
+@pytest.mark.parametrize("technique", [*BATCHES, *STREAMS])
+async def test_a_large_body_of_a_get_causes_no_server_error(
+    server_url: str, room: str, technique: Technique
+) -> None:
+    """It is rejected, or discarded after the response has begun."""
+    async with await RawConnection.open(server_url) as connection:
+        connection.request(technique.path.format(room=room), "Transfer-Encoding: chunked")
+        connection.send(CHUNK * 16 + b"0\r\n\r\n")
+        status = (await connection.head())[0].split()[1]
+        assert status in ("200", "413")
+
+
 @pytest.mark.own_server
 @pytest.mark.parametrize("target", ["/polling/{room}/", "/healthz", "/", "/missing"])
 @pytest.mark.parametrize(
