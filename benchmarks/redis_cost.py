@@ -160,7 +160,7 @@ async def measure(
             sum(group.tally.count for group in groups),
             # The order of events from four publishers is not defined.
             all(
-                not (group.ledger(count).lost or group.ledger(count).doubled or group.failures)
+                not (group.ledger(count).lost or group.ledger(count).duplicated or group.failures)
                 for group in groups
             ),
             dict(used),

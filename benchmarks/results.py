@@ -21,7 +21,7 @@ MIB = 1 << 20
 # The loads, by name.
 STEADY_LOAD = "100 at 20/s"
 LIMITED_LOAD = "500 at 10/s"  # the load with a limit
-FLAT_OUT = "500 flat out"
+FLAT_OUT = "500 at full speed"
 BURST = "burst to 100"
 PUBLISH = "publishes"
 

@@ -20,8 +20,8 @@ class DeliveryLedger:
     expected: int = 0
     received: int = 0
     lost: int = 0
-    doubled: int = 0
-    disordered: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
 
     @classmethod
     def of(cls, published: int, received: Iterable[Sequence[int]]) -> DeliveryLedger:
@@ -32,7 +32,7 @@ class DeliveryLedger:
         """
         subscribers = [list(numbers) for numbers in received]
         complete = list(range(published))
-        lost = doubled = disordered = 0
+        lost = duplicated = out_of_order = 0
         for numbers in subscribers:
             if numbers == complete:
                 continue
@@ -40,9 +40,9 @@ class DeliveryLedger:
             highest = -1
             for number in numbers:
                 if number in seen or not 0 <= number < published:
-                    doubled += 1
+                    duplicated += 1
                 elif number < highest:
-                    disordered += 1
+                    out_of_order += 1
                 seen.add(number)
                 highest = max(highest, number)
             lost += published - len(seen.intersection(complete))
@@ -50,16 +50,16 @@ class DeliveryLedger:
             expected=published * len(subscribers),
             received=sum(map(len, subscribers)),
             lost=lost,
-            doubled=doubled,
-            disordered=disordered,
+            duplicated=duplicated,
+            out_of_order=out_of_order,
         )
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubled or self.disordered)
+        return not (self.lost or self.duplicated or self.out_of_order)
 
     def __str__(self) -> str:
-        return f"{self.lost} lost, {self.doubled} duplicated, {self.disordered} out of order"
+        return f"{self.lost} lost, {self.duplicated} duplicated, {self.out_of_order} out of order"
 
 
 class Tally:

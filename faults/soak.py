@@ -65,6 +65,9 @@ ROOM = "soak"
 # Tolerated growth in an hour, as a share of the mean, and at least LEAST (memory in MiB).
 TOLERANCE = {"memory": 0.03, "descriptors": 0.05, "threads": 0.05, "tasks": 0.05}
 LEAST = {"memory": 1.0, "descriptors": 1.5, "threads": 1.5, "tasks": 1.5}
+# Minutes without which memory has no verdict: allocators, and Redis until its rooms are full, grow
+# for half an hour.
+MEMORY_MINUTES = 60
 
 
 @dataclass
@@ -212,10 +215,19 @@ class Soak:
     @property
     def holds(self) -> bool:
         """Whether events were delivered without errors, and no quantity grows."""
-        verdicts = [trend.verdict for part in self.trends().values() for trend in part.values()]
+        verdicts = [
+            self.verdict(name, trend)
+            for trends in self.trends().values()
+            for name, trend in trends.items()
+        ]
         errors = sum(self.totals[count] for count in ("lost", "duplicated", "out_of_order"))
         measured = self.totals["delivered"] and self.at_rest
         return bool(measured) and not errors and "grows" not in verdicts
+
+    def verdict(self, name: str, trend: Trend) -> str:
+        """Return the verdict on the trend of quantity `name`, or "too short"."""
+        is_short = name == "memory" and self.minutes < MEMORY_MINUTES
+        return "too short" if is_short else trend.verdict
 
     def document(self) -> dict[str, Any]:
         return {
@@ -228,7 +240,7 @@ class Soak:
             "cores": self.cores(),
             "trends": {
                 part: {
-                    name: {**vars(trend), "verdict": trend.verdict}
+                    name: {**vars(trend), "verdict": self.verdict(name, trend)}
                     for name, trend in trends.items()
                 }
                 for part, trends in self.trends().items()
@@ -267,7 +279,7 @@ def rows(soak: Soak) -> list[list[str]]:
                     f"{trend.least:.{digits}f} … {trend.most:.{digits}f}",
                     f"{trend.slope:+.2f} ± {trend.margin:.2f}",
                     f"± {trend.tolerance:.2f}",
-                    trend.verdict,
+                    soak.verdict(name, trend),
                 ]
             )
     return rows

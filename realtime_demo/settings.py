@@ -289,7 +289,13 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATABASE_PATH,
-            "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+            "OPTIONS": {
+                "timeout": 20,
+                # A transaction that reads and then writes would fail at once while another writes
+                # (docs.djangoproject.com, "Transactions behavior").
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL",
+            },
         }
     }
 # Requests with a foreign Host are answered 400. Scanners send many of them, and each would log a

@@ -49,13 +49,13 @@ class Ledger:
     sent: int = 0  # accepted events times clients
     received: int = 0  # distinct deliveries
     lost: int = 0  # `sent` - `received`
-    doubled: int = 0  # duplicates
-    disordered: int = 0  # first deliveries out of order: after one with a later seq
+    duplicated: int = 0  # deliveries after the first
+    out_of_order: int = 0  # first deliveries out of order: after one with a later seq
     refused: int = 0  # rejected events times clients
 
     @property
     def complete(self) -> bool:
-        return not (self.lost or self.doubled or self.disordered or self.refused)
+        return not (self.lost or self.duplicated or self.out_of_order or self.refused)
 
     @classmethod
     def of(
@@ -65,18 +65,24 @@ class Ledger:
         seqs: Mapping[int, int] = {event.number: event.seq for event in sent}
         deliveries: Counter[tuple[int, int]] = Counter()
         latest: dict[int, int] = {}
-        disordered = 0
+        out_of_order = 0
         for sample in samples:
             seq = seqs.get(sample.number)
             if seq is None:
                 continue  # of the warm-up, or from another publisher
             deliveries[sample.client, sample.number] += 1
             if deliveries[sample.client, sample.number] == 1:
-                disordered += seq < latest.get(sample.client, 0)
+                out_of_order += seq < latest.get(sample.client, 0)
                 latest[sample.client] = max(seq, latest.get(sample.client, 0))
         expected, received = len(sent) * clients, len(deliveries)
-        doubled = deliveries.total() - received
-        return cls(expected, received, expected - received, doubled, disordered, refused * clients)
+        return cls(
+            expected,
+            received,
+            lost=expected - received,
+            duplicated=deliveries.total() - received,
+            out_of_order=out_of_order,
+            refused=refused * clients,
+        )
 
 
 def first_deliveries(samples: Iterable[Sample]) -> dict[int, list[Sample]]:

@@ -45,7 +45,7 @@ class NotPublished(Exception):
     def __init__(self, response: HttpTrace) -> None:
         super().__init__(f"POST /publish/: {_describe(response)}")
         content_type = response.headers.get("content-type", "")
-        self.what = "rejects" if content_type == "application/problem+json" else "refuses"
+        self.fault = "rejects" if content_type == "application/problem+json" else "refuses"
 
 
 class Examination:
@@ -67,14 +67,14 @@ class Examination:
     def find(
         self,
         technique: str,
-        kind: str,
+        fault: str,
         evidence: str,
         severity: Severity = "problem",
         **values: object,
     ) -> None:
         """Add a finding; `values` fill the placeholders of `evidence`."""
         evidence = evidence.format(**values) if values else evidence
-        self.findings.append(Finding(technique, kind, evidence, severity))
+        self.findings.append(Finding(technique, fault, evidence, severity))
 
     async def run(self) -> list[Finding]:
         """Run all probes; return the findings, problems first. Raise `Unreachable`."""
@@ -114,7 +114,7 @@ class Examination:
         try:
             await probing
         except NotPublished as error:
-            self.find(name, error.what, str(error))
+            self.find(name, error.fault, str(error))
         except (OSError, TimeoutError) as error:
             self.find(name, "unreachable", str(error) or type(error).__name__)
 
@@ -200,7 +200,7 @@ class Examination:
 
     def _check_limits(self) -> None:
         """Report limits that the platforms document and that this examination did not reach."""
-        if ("longpoll", "times out") in {(each.technique, each.what) for each in self.findings}:
+        if ("longpoll", "times out") in {(each.technique, each.fault) for each in self.findings}:
             return
         for platform in self.platforms:
             limit = platform.first_byte

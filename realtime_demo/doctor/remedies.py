@@ -70,27 +70,27 @@ def _shows(fields: Mapping[str, str], name: str, pattern: str) -> bool:
 class Finding:
     """A fault of the deployment.
 
-    `technique` is a name or "all", `what` a key of `NOTES`, `evidence` the observation.
+    `technique` is a name or "all", `fault` a key of `NOTES`, `evidence` the observation.
     """
 
     technique: str
-    what: str
+    fault: str
     evidence: str
     severity: Severity = "problem"
 
     @property
     def name(self) -> str:
-        """`what` in the reader's language."""
-        return gettext(self.what)
+        """`fault` in the reader's language."""
+        return gettext(self.fault)
 
     def cure(self, platforms: Sequence[Platform]) -> str:
         """Return the remedy on each platform that has one of its own, or the general note."""
         remedies = [
-            f"{platform.name}:\n{platform.remedies[self.what]}"
+            f"{platform.name}:\n{platform.remedies[self.fault]}"
             for platform in platforms
-            if self.what in platform.remedies
+            if self.fault in platform.remedies
         ]
-        return "\n".join(remedies) or gettext(NOTES[self.what])
+        return "\n".join(remedies) or gettext(NOTES[self.fault])
 
 
 # The general remedies. A platform's own remedy replaces one of them.

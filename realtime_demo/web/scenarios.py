@@ -25,11 +25,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Action:
-    """An action on the control `do` with the values `what`, `after` seconds from the start."""
+    """An action on the control `do` with `values`, `after` seconds from the start."""
 
     after: float
     do: str
-    what: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Scenario:
             "question": str(self.question),
             "choices": [{"text": str(each.text), "right": each.right} for each in self.choices],
             "settings": dict(self.settings),
-            "actions": [{**each.what, "after": each.after, "do": each.do} for each in self.actions],
+            "actions": [
+                {**action.values, "after": action.after, "do": action.do} for action in self.actions
+            ],
             "duration": self.duration,
             "answer": str(self.answer),
             "link": self.link,

@@ -69,9 +69,9 @@ def _figures(measured: dict[str, Any], results: Results) -> str:
         "",
         "suite: passed / expected failures",
         f"CPU ms per 1,000 deliveries, {LIMITED_LOAD}: WebSocket · SSE · long poll",
-        f"{BURST}: deliveries in a second of CPU, the same three",
+        f"{BURST}: deliveries in a second of CPU: WebSocket · SSE · long poll",
         "CPU ms per 1,000 empty polls",
-        "KiB for each idle connection, the same three",
+        "KiB for each idle connection: WebSocket · SSE · long poll",
         "MiB of growth with a client that does not read: WebSocket · SSE",
         "seconds to stop with every kind of connection open",
     ]

@@ -51,7 +51,7 @@ LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
 
 
 @pytest.mark.parametrize(
-    ("received", "lost", "doubled", "disordered"),
+    ("received", "lost", "duplicated", "out_of_order"),
     [
         ([0, 1, 2, 3], 0, 0, 0),
         ([0, 1, 3], 1, 0, 0),
@@ -64,10 +64,10 @@ LOAD = Load("small", subscribers=5, rate=50, events=6, warm_up=2)
     ],
 )
 def test_ledger_counts_faults(
-    received: list[int], lost: int, doubled: int, disordered: int
+    received: list[int], lost: int, duplicated: int, out_of_order: int
 ) -> None:
     ledger = DeliveryLedger.of(4, [[0, 1, 2, 3], received])
-    assert ledger == DeliveryLedger(8, 4 + len(received), lost, doubled, disordered)
+    assert ledger == DeliveryLedger(8, 4 + len(received), lost, duplicated, out_of_order)
     assert ledger.clean == (received == [0, 1, 2, 3])
 
 
@@ -240,7 +240,7 @@ async def test_ledger_counts_a_servers_faults() -> None:
         subscriber_group(WebSocketFraming("/", "host"), port, 3) as listeners,
     ):
         assert await listeners.complete(5)
-        assert listeners.ledger(5) == DeliveryLedger(15, 15, lost=3, doubled=3, disordered=3)
+        assert listeners.ledger(5) == DeliveryLedger(15, 15, lost=3, duplicated=3, out_of_order=3)
         assert listeners.tally.receipts <= 15
         assert not await listeners.complete(6, patience=0.1)
         assert not listeners.failures

@@ -57,8 +57,8 @@ async def test_faults_of_a_server_are_detected() -> None:
         ledger = measurement.ledger
         assert ledger.sent == len(seqs) * settings.clients
         assert ledger.lost == len(dropped) * settings.clients
-        assert ledger.doubled == len(duplicated) * settings.clients
-        assert ledger.disordered == 0
+        assert ledger.duplicated == len(duplicated) * settings.clients
+        assert ledger.out_of_order == 0
     late = measurements["sse"]
     assert min(late.delays()) >= broken_server.LATE
     assert measurements["websocket"].published.p50 < late.published.p50

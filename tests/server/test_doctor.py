@@ -89,7 +89,7 @@ async def examined(url: str, idle: float = 1.0) -> list[Finding]:
 
 def found_by_technique(findings: list[Finding], severity: str = "problem") -> set[tuple[str, str]]:
     return {
-        (finding.technique, finding.what) for finding in findings if finding.severity == severity
+        (finding.technique, finding.fault) for finding in findings if finding.severity == severity
     }
 
 
@@ -98,7 +98,7 @@ async def test_a_correct_proxy_has_no_problems(server: LiveServer, tmp_path: Pat
     with nginx(tmp_path, server.url) as url:
         findings = await examined(url)
     assert found_by_technique(findings) == set()
-    assert {finding.what for finding in findings} <= NOTES
+    assert {finding.fault for finding in findings} <= NOTES
 
 
 BUFFERED = "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
@@ -232,7 +232,7 @@ async def test_tls_certificate_and_scheme_are_checked(server: LiveServer, tmp_pa
 async def test_an_unreachable_upstream_is_reported(tmp_path: Path) -> None:
     with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as url:
         findings = await examined(url)
-    rejected = {finding.technique for finding in findings if finding.what == "refuses"}
+    rejected = {finding.technique for finding in findings if finding.fault == "refuses"}
     assert rejected >= {"all", "polling", "longpoll", "streaming", "sse"}
     assert ("websocket", "upgrade") in found_by_technique(findings)
 

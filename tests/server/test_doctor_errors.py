@@ -62,7 +62,7 @@ def test_invalid_urls_are_reported(url: str) -> None:
 
 @pytest.mark.usefixtures("dead_proxy")
 async def test_probes_ignore_proxy_environment_variables(server: LiveServer) -> None:
-    assert {finding.what for finding in await examined(server.url)} <= NOTES
+    assert {finding.fault for finding in await examined(server.url)} <= NOTES
 
 
 async def test_buffering_is_not_reported_without_publishing(
@@ -116,6 +116,6 @@ async def test_a_server_stopped_during_the_checks_is_reported() -> None:
 
         findings = await Interrupted(server.url, 1.0).run()
     assert {"polling", "streaming", "sse", "longpoll"} <= {
-        finding.technique for finding in findings if finding.what == "unreachable"
+        finding.technique for finding in findings if finding.fault == "unreachable"
     }
     assert ("websocket", "upgrade") in found_by_technique(findings)

@@ -143,7 +143,7 @@ def remedied(findings: list[Finding], platform: Platform, upstream: str) -> dict
     """Return the lines of the remedies of all problems, by block, each line once."""
     lines: dict[str, list[str]] = {}
     for finding in findings:
-        remedy = platform.remedies.get(finding.what)
+        remedy = platform.remedies.get(finding.fault)
         if finding.severity == "problem" and remedy is not None:
             assert str(remedy) in finding.cure([platform])
             for block, text in remedy.lines.items():

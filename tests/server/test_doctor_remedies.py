@@ -74,8 +74,8 @@ async def test_a_server_of_another_project_is_named() -> None:
 async def test_a_rejection_by_the_application_is_not_the_proxys() -> None:
     with LiveServer(env={"REDIS_URL": "", "DEBUG": "0", "PUBLISH_RATE": "0.001"}) as server:
         findings = await Examination(server.url, 1.0).run()
-    assert "rejects" in {finding.what for finding in findings}
-    assert "refuses" not in {finding.what for finding in findings}
+    assert "rejects" in {finding.fault for finding in findings}
+    assert "refuses" not in {finding.fault for finding in findings}
 
 
 def test_progress_is_on_stderr(

@@ -132,6 +132,16 @@ def test_a_soak_without_deliveries_fails() -> None:
     assert not soak.holds
 
 
+@pytest.mark.parametrize("quantity", ["memory", "descriptors"])
+@pytest.mark.parametrize("minutes", [59.0, 60.0])
+def test_growing_memory_fails_a_soak_of_an_hour(minutes: float, quantity: str) -> None:
+    soak = Soak(minutes, 1.0, 1)
+    soak.totals["delivered"] = 1
+    samples = [ResourceSample(at, **{quantity: at}) for at in range(0, int(minutes * 60), 10)]
+    soak.samples["redis"] = soak.at_rest["redis"] = samples
+    assert soak.holds is (quantity == "memory" and minutes < 60)
+
+
 @pytest.mark.parametrize(
     ("parser", "option", "least"),
     [

@@ -48,7 +48,7 @@ def _completeness(result: Result) -> str:
 def _faults(measurement: Measurement) -> str:
     ledger = measurement.ledger
     text = _(
-        "{technique}: {lost} of {sent} lost, {duplicated} duplicated, {disordered} out of order"
+        "{technique}: {lost} of {sent} lost, {duplicated} duplicated, {out_of_order} out of order"
     )
     if ledger.refused:
         text += _(", and the server rejected {rejected} of {all}")
@@ -56,8 +56,8 @@ def _faults(measurement: Measurement) -> str:
         technique=label(measurement.name),
         sent=f"{ledger.sent:,}",
         lost=f"{ledger.lost:,}",
-        duplicated=f"{ledger.doubled:,}",
-        disordered=f"{ledger.disordered:,}",
+        duplicated=f"{ledger.duplicated:,}",
+        out_of_order=f"{ledger.out_of_order:,}",
         rejected=f"{ledger.refused:,}",
         all=f"{ledger.sent + ledger.refused:,}",
     )

@@ -82,7 +82,12 @@ def _measurement(measurement: Measurement, samples: bool) -> dict[str, Any]:
     members: dict[str, Any] = {
         "technique": measurement.technique,
         "clients": measurement.clients,
-        "ledger": asdict(measurement.ledger),
+        "ledger": {
+            **asdict(measurement.ledger),
+            # Their former names, for programs that read them.
+            "doubled": measurement.ledger.duplicated,
+            "disordered": measurement.ledger.out_of_order,
+        },
         "resets": measurement.resets,
         "withheld": withheld,
         "watch": asdict(measurement.generator),

@@ -180,7 +180,7 @@ def ledger(configuration: Configuration) -> Table:
             f"{counts.sent:,}",
             fault(counts.refused),
             f"{counts.received:,}",
-            *map(fault, (counts.lost, counts.doubled, counts.disordered, measurement.resets)),
+            *map(fault, (counts.lost, counts.duplicated, counts.out_of_order, measurement.resets)),
         )
     return table
 
