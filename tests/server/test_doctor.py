@@ -253,7 +253,7 @@ def test_the_command_prints_json_and_a_table(
     with nginx(tmp_path, server.url, "client_max_body_size 1k;") as url:
         findings = json.loads(run(url, "--json"))
         (document,) = [finding for finding in findings if finding["severity"] == "problem"]
-        assert document["what"] == "limits bodies"
+        assert document["fault"] == document["what"] == "limits bodies"
         assert document["cure"] == f"nginx:\n{PLATFORMS['nginx'].remedies['limits bodies']}"
         assert document["platforms"] == ["nginx"]
         assert "client_max_body_size" in run(url).replace("\n", "")

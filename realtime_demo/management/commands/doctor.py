@@ -86,7 +86,13 @@ class Command(TranslatedCommand):
                 platforms = examination.platforms or [NGINX]
                 names = [platform.name for platform in examination.platforms]
                 documents = [
-                    {**asdict(finding), "cure": finding.cure(platforms), "platforms": names}
+                    # `what`: the former name of `fault`, for programs that read it.
+                    {
+                        **asdict(finding),
+                        "what": finding.fault,
+                        "cure": finding.cure(platforms),
+                        "platforms": names,
+                    }
                     for finding in findings
                 ]
                 self.stdout.write(json.dumps(documents, ensure_ascii=False, indent=2))
