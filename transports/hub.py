@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 TAIL_LENGTH = 256  # events
 SWEEP_INTERVAL = 1.0  # seconds between comparisons with the history's heads
-# The same, if appends wake and the layer reports its losses: only a flush of Redis shows no other
-# way.
+# Seconds between comparisons if appends also wake, and the layer reports its losses: then only a
+# flush of Redis needs a comparison to be noticed.
 CERTAIN_INTERVAL = 15.0
 LINGER = 30.0  # seconds a room stays joined after its last user: long polls reconnect
 PING_TIMEOUT = 5.0  # seconds without a message after which the channel layer is joined again
@@ -386,7 +386,7 @@ async def subscribe(
                 return
             deadline = time() + pause
             try:
-                # Wait here, not in `_next`: a wake-up resumes the whole stack of the task.
+                # Wait here, not in `_next`: a wake-up resumes each coroutine on the task's stack.
                 if batch.cursor == tail.head and tail.generation == generation and not hub.closing:
                     await tail.waiter(deadline)
                 batch = await _next(hub, tail, batch.cursor, deadline, generation)

@@ -12,8 +12,8 @@ from typing import Any, Self
 from transports.events import Batch, Cursor, Event
 
 TICK = 0.05  # seconds by which a timeout may be late
-# Waiters are woken after this many turns of the loop without an event. A client that does not wait
-# for the response to one publish before the next causes an event in at least every third turn.
+# Turns of the loop without an event after which waiters are woken. A client that publishes without
+# waiting for each response causes an event at least every third turn.
 QUIET_TURNS = 4
 LONGEST_DELAY = 0.005  # seconds an event may wait for those that follow it
 
@@ -119,7 +119,7 @@ class Tail:
         self._turns = QUIET_TURNS
 
     def _wake_when_quiet(self) -> None:
-        """Wake the waiters once no event follows: a burst is one batch, and one write, for each."""
+        """Wake the waiters once no event follows, so that each receives a burst as one batch."""
         self._turns -= 1
         if self._turns and time.monotonic() < self._wake_by:
             self.loop.call_soon(self._wake_when_quiet)
@@ -147,7 +147,10 @@ class Tail:
     def waiter(
         self, deadline: float, until: Until | None = None
     ) -> asyncio.Future[bool] | _Interruption:
-        """Return an awaitable of what `changed` returns."""
+        """Return an awaitable with the result of `changed`.
+
+        If it is cancelled, it stays registered until the next change or `deadline`.
+        """
         waiter = self.loop.create_future() if until is None else _Interruption(until)
         self._waiters[waiter] = deadline
         if self._timer is None or deadline < self._timer.when():

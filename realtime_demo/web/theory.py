@@ -38,13 +38,13 @@ async def theory(request: HttpRequest) -> HttpResponse:
 
 
 def _parameters(query: Mapping[str, str]) -> tuple[Workload, NetworkPath]:
-    given = {name: _value(text) for name, text in query.items() if text}
-    feed = FeedSettings().changed(_only(given, "rate", "arrivals"))
-    network = NetworkSettings().changed(_only(given, "rtt", "jitter", "bandwidth"))
+    values = {name: _value(text) for name, text in query.items() if text}
+    feed = FeedSettings().changed(_only(values, "rate", "arrivals"))
+    network = NetworkSettings().changed(_only(values, "rtt", "jitter", "bandwidth"))
     workload = Workload(
         rate=feed.rate,
         arrivals=feed.arrivals,
-        interval=number(given, "interval", 1000.0, INTERVAL) / 1000,
+        interval=number(values, "interval", 1000.0, INTERVAL) / 1000,
         heartbeat=settings.HEARTBEAT,
     )
     return workload, NetworkPath(network.network, SERVICE)
@@ -57,8 +57,8 @@ def _value(text: str) -> float | str:
         return text
 
 
-def _only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in names}
+def _only(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _document(technique: str, workload: Workload, path: NetworkPath) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from transports.events import Batch, Event
 class Unexpected(Exception):
     """A response that does not meet a case's requirement.
 
-    `received` has the bytes of the response. `values` fill the placeholders of `text`, a message
-    id, or without one, of the case's text.
+    `received` has the bytes of the response. `text` is a message id; if it is empty, the case's
+    own text is shown. `values` fill the placeholders of either.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Exchange(HttpTrace):
     async def until(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
         """Read until `condition()` is true; return False at the response's end or after `seconds`.
 
-        The default of `seconds` is the patience of the check. Raises what ended the response.
+        `seconds` defaults to `patience`. Raises the error that ended the response, if any.
         """
         holds = await self.read(self.patience if seconds is None else seconds, condition)
         if self.error and not holds:

@@ -66,7 +66,7 @@ Run = Callable[[Bench], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True)
 class Case:
-    """A requirement: the text of what `holds`, and of what is `wrong` with its placeholders."""
+    """A requirement: the text `holds` if it is met, and `wrong`, with placeholders, if not."""
 
     name: str
     holds: Text

@@ -14,7 +14,8 @@ class CancelledOnDisconnect:
     """A context manager that cancels its block when the client disconnects.
 
     An application that waits for an event does not call `receive`, and so would not notice a
-    disconnect. If `receive` raises `Problem` (an unexpected body is too large), so does the block.
+    disconnect. If `receive` raises `Problem`, such as for an unexpected body that is too large, the
+    block is cancelled too, and its end raises the problem.
     """
 
     def __init__(self, receive: Receive) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from channels.db import database_sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
-from django.utils.functional import cached_property  # without a lock
+from django.utils.functional import cached_property  # functools' takes a lock before Python 3.12
 from django.utils.translation import gettext_noop as _
 
 from transports.conf import conf

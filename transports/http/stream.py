@@ -92,14 +92,17 @@ class StreamEndpoint(Endpoint):
                     except Exception:  # too late for a status: the client resumes from its cursor
                         logger.exception("%s", request.scope["path"])
                 await send({"type": "http.response.body", "body": b""})
-        except Problem:  # of the request's body
+        except Problem:  # the request's body was rejected
             if not has_status:
                 raise
         finally:
             meter.closed()
 
     async def _feed(self, batches: AsyncIterator[Batch], send: Send, meter: Meter) -> None:
-        """Send the batches, in a task of its own: each wake-up resumes a task's whole stack."""
+        """Send the batches.
+
+        Runs in a task of its own: a wake-up resumes each coroutine on the stack of its task.
+        """
         async for batch in batches:
             await send(self._chunk(batch))
             meter.delivered(batch)

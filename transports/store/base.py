@@ -114,7 +114,7 @@ class Extent(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def empty_batch(room: str, cursor: Cursor) -> Batch:
-    """Return the batch of all polls without new events at `cursor`, which is encoded once."""
+    """Return the empty batch at `cursor`. All polls share it, so that it is encoded once."""
     return Batch(room, cursor)
 
 

@@ -129,7 +129,7 @@ class MemoryStore:
         self._evicted[room] = new_token(STORE_TOKEN_LENGTH)
 
     def _use(self, room: str) -> _Room:
-        """Return the room, now the most recently used; a new one, which is not kept, if empty."""
+        """Return the room and mark it as used; if it is empty, return one that is not stored."""
         log = self._rooms.get(room)
         if log is None:
             return _Room(self._evicted.get(room, self._token), deque(maxlen=self.length))

@@ -23,7 +23,7 @@ Call = tuple[list[str], list[Any]]  # the keys and arguments of a script
 
 
 class Appends:
-    """Appends to rooms: those made during one round trip of their lane share the next.
+    """Appends to rooms. Appends made during a round trip of their lane share the next one.
 
     `call` makes the script's call for the appends of one room, and `run` runs calls; it returns a
     list of ids, or an error, for each. Appends keep their order within a lane.
@@ -51,7 +51,7 @@ class Appends:
         lane = self._lane_of(room)
         if lane not in self._waiting:
             self._waiting[lane] = []
-            # A task of its own: the others' appends outlive the first's caller.
+            # A task of its own: if the first caller is cancelled, the other appends continue.
             sending = loop.create_task(self._send_all(lane), context=contextvars.Context())
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)

@@ -23,10 +23,10 @@ from transports.store.redis.appends import Appends, Call
 from transports.store.redis.cluster_client import TIMEOUT, ClusterClient, bucket_of
 from transports.store.redis.store import APPEND, BEGIN, RedisStore, reached
 
-# Before an append: begin a new epoch if a replica has been promoted since the bucket's last append,
-# or first epoch, of which a key notes the node and its replication ID. Connections outlive a
-# failover here, so it is checked by each append, and by a read whose cursor does not match. Another
-# node that is a master still has not been replaced: the slot has moved from it, with its keys.
+# Begin a new epoch if a replica has been promoted. A key for each bucket stores the node and the
+# replication ID of its last append, or of its first epoch. Each append compares them, as does a
+# read whose cursor does not match: connections to a cluster outlive a failover. If the stored node
+# is another one that is still a master, nothing was promoted: the slot was moved, with its keys.
 # `promotion` explains the fields of `INFO replication`.
 _PROMOTION = """
 local key = table.remove(KEYS)
@@ -113,7 +113,7 @@ class ClusterStore(RedisStore):
 
     async def heads(self, rooms: Iterable[str]) -> dict[str, Cursor]:
         rooms = list(rooms)
-        if not rooms:  # is Redis available?
+        if not rooms:  # the caller only checks that Redis is available
             client = cast(ClusterClient, self._reader)
             info = await reached(client.cluster_info(target_nodes=client.RANDOM))
             if info["cluster_state"] != "ok":

@@ -105,7 +105,7 @@ class ClusterClient(RedisCluster):
         return run
 
     async def disconnect(self) -> None:
-        """Close the client and all its connections. (After an error, `aclose` closes none.)"""
+        """Close all connections, also after an error, when redis-py's `aclose` closes none."""
         await self.aclose()
         for nodes in ("nodes_cache", "startup_nodes"):
             await self.nodes_manager.aclose(nodes)

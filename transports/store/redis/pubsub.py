@@ -267,7 +267,7 @@ class Subscriptions:
     def deliver(self, topic: str, data: bytes) -> None:
         for queue in self.topics.get(topic, ()):
             if queue.full():
-                queue.get_nowait()  # a lost message shows by a gap, soonest with the latest
+                queue.get_nowait()  # drop the oldest: the newest shows the gap soonest
             queue.put_nowait(data)
 
     def repair(self, topics: set[str]) -> None:
@@ -339,7 +339,7 @@ class Reader:
         await asyncio.shield(self._connected)
         if self.ended:
             raise RedisConnectionError(f"{self.node} is unavailable.")
-        # By this method, redis-py subscribes again if it has to reconnect.
+        # These methods record the topic: redis-py subscribes again when it reconnects.
         await getattr(self._pubsub, f"s{command}" if self._sharded else command)(topic)
 
     async def _read(self) -> None:
@@ -384,7 +384,7 @@ class Reader:
         for waiting in (self._connected, *self._confirmations.values()):
             if not waiting.done():
                 waiting.set_exception(RedisConnectionError(f"{self.node} is unavailable."))
-            waiting.exception()  # its waiters may have been cancelled
+            waiting.exception()  # mark it as retrieved: its waiters may have been cancelled
         topics, self.topics = self.topics, set()
         if self._task is not asyncio.current_task():
             self._task.cancel()

@@ -49,5 +49,5 @@ class Cancellable(AbstractConnection):
 
 @cache
 def cancellable(kind: type[AbstractConnection]) -> type[Cancellable]:
-    """Return redis-py's class of connections, TCP, TLS or Unix socket, with `Cancellable`."""
+    """Return a cancellable subclass of `kind`, redis-py's class for TCP, TLS or Unix sockets."""
     return type(kind.__name__, (Cancellable, kind), {})

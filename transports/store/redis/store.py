@@ -156,7 +156,7 @@ class RedisStore:
         return self._redis
 
     def _tag(self, room: str) -> str:
-        """Return what the room's keys have in common beside the prefix."""
+        """Return the hash tag in the room's keys: none, except in a cluster."""
         return ""
 
     def _key(self, room: str) -> str:

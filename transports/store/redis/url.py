@@ -113,7 +113,7 @@ def _split(url: str) -> SplitResult:
 def _options(
     parts: SplitResult, others: Set[str] = frozenset()
 ) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
-    """Return user and password, redis-py's options of TLS, and those of `others` in the query."""
+    """Return the credentials, redis-py's TLS options, and the options of the query in `others`."""
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     credentials = {"username": unquote(user), "password": unquote(password)}
     query = dict(parse_qsl(parts.query))

@@ -15,7 +15,7 @@ async def direct(bench: Bench) -> None:
 
 
 async def buffering(bench: Bench) -> None:
-    """Buffer as nginx does, which X-Accel-Buffering: no turns off for a response."""
+    """Buffer as nginx does, unless the response has `X-Accel-Buffering: no`."""
     async with bench.get(f"/behind/{bench.room()}/") as response:
         await response.head()
         size = 0 if response.headers.get("x-accel-buffering") == "no" else BUFFER_SIZE
@@ -27,7 +27,7 @@ async def compressing(bench: Bench) -> None:
     """Apply the rule of a compressing middleware to the response's headers."""
     async with bench.get(f"/behind/{bench.room()}/") as response:
         await response.head()
-        # RFC 9110 §8.4, RFC 9111 §5.2: a compressor must not change it.
+        # A compressor must not change a response with either (RFC 9111 §5.2, RFC 9110 §8.4).
         is_exempt = "no-transform" in response.headers.get("cache-control", "")
         is_exempt |= "content-encoding" in response.headers
         received = gzip.compress(b'{"text":"news"}\n')[:10]
