@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Let the ids of tests have the names of techniques."""
+    """Use the name of a technique in the ids of tests."""
     return val.name if isinstance(val, Technique) else None
 
 

@@ -1,4 +1,4 @@
-"""A Chromium for each worker, whose event loop all tests share; a clear context for each test."""
+"""Fixtures of the browser tests: a shared Chromium and event loop, and a cleared context."""
 
 from __future__ import annotations
 

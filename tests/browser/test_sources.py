@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 async def arrivals(number: int, arrived: list[T]) -> list[T]:
-    """Wait until as many have arrived, and return them."""
+    """Wait until `number` of them have arrived, and return these."""
     await until(lambda: len(arrived) >= number)
     return arrived[:number]
 
@@ -115,8 +115,8 @@ def stream_of(
 class ScriptedServer:
     """A server of static files, an empty page at `/`, and `scripts` at `/feed/`.
 
-    Each request has the next script, further ones the last. A HEAD request of `/feed/` receives the
-    first cursor; `head_requests` lists it, not `requests`.
+    Each request runs the next script; after the last one, the last again. A HEAD request of
+    `/feed/` receives the first cursor, and is in `head_requests`, not in `requests`.
     """
 
     scripts: Sequence[Script] = (hold,)

@@ -81,17 +81,17 @@ def check_401(response: httpx.Response) -> None:
 # --- Opening -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("means", ["token", "session"])
+@pytest.mark.parametrize("credential", ["token", "session"])
 async def test_a_token_or_a_session_opens_a_staff_room(
     technique: Technique,
-    means: str,
+    credential: str,
     server: LiveServer,
     accounts: Accounts,
     staff: str,
     staff_room: str,
     http: httpx.AsyncClient,
 ) -> None:
-    headers = getattr(accounts, means)(staff)
+    headers = getattr(accounts, credential)(staff)
     response = await http.post(f"/publish/{staff_room}/", json={"text": "hush"}, headers=headers)
     assert response.status_code == 201, response.text
     async with (
@@ -297,9 +297,9 @@ async def followers(
 async def test_connections_end_with_their_permission(
     ending: str, server: LiveServer, accounts: Accounts, staff: str, staff_room: str, room: str
 ) -> None:
-    means, status, end = ENDINGS[ending]
+    credential, status, end = ENDINGS[ending]
     accounts.user(staff, is_staff=True, is_active=True)
-    headers = getattr(accounts, means)(staff)
+    headers = getattr(accounts, credential)(staff)
     async with (
         followers(server, staff_room, headers) as inside,
         followers(server, room, headers) as elsewhere,

@@ -324,9 +324,9 @@ message = st.one_of(
 
 
 def errors_of(client: ClientConnection, message: str | bytes) -> list[dict[str, Any]]:
-    """Send the message, then an invalid one; return the errors up to the second one's."""
+    """Send the message, then an invalid one; return all errors, up to that of the invalid one."""
     if isinstance(message, str):
-        # UTF-8 cannot encode half a surrogate pair; escaped in JSON it is sent.
+        # UTF-8 cannot encode half a surrogate pair: only escaped JSON contains one.
         client.send(message.encode(errors="replace"), text=True)
     else:
         client.send(message)

@@ -386,6 +386,6 @@ def test_the_korean_pages_have_their_tables_in_korean() -> None:
     assert {deviation.reason for deviation in DEVIATIONS} <= publishing.KOREAN.keys()
     for name in ("benchmarks", "conformance", "servers"):
         english, korean = (path.read_text() for path in publishing.pages(name))
-        for made in re.findall(r"<!-- made from .*?<!-- end -->", english, re.DOTALL):
-            assert publishing.in_korean(made) in korean
-            assert "Measured on" not in publishing.in_korean(made)
+        for table in re.findall(r"<!-- made from .*?<!-- end -->", english, re.DOTALL):
+            assert publishing.in_korean(table) in korean
+            assert "Measured on" not in publishing.in_korean(table)

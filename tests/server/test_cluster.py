@@ -116,12 +116,12 @@ async def test_an_unreachable_cluster_is_unavailable() -> None:
 
 async def test_connections_are_closed_after_an_error(cluster: Cluster) -> None:
     def connections() -> set[tuple[int, str]]:
-        found = set()
+        connected = set()
         for node in cluster.nodes:
             with contextlib.suppress(RedisError):  # another test may have restarted it just now
                 for each in node.client.client_list(_type="normal"):
-                    found.add((node.port, each["id"]))
-        return found
+                    connected.add((node.port, each["id"]))
+        return connected
 
     before = connections()
     store = ClusterStore(cluster.url, length=9, backlog=4, expiry=600, prefix=uuid.uuid4().hex)
@@ -221,7 +221,7 @@ async def test_a_cancelled_receive_closes_the_channel(layer: Any) -> None:
 
 
 async def test_an_append_wakes_the_group_of_its_room(layer: Any) -> None:
-    """With one message for the appends of one turn, sent by the script."""
+    """The script sends one message for all appends of one turn of the loop."""
     kind = ClusterStore if is_cluster(layer.url) else RedisStore
     options = {"length": 9, "backlog": 9, "expiry": 600, "prefix": layer.prefix}
     store = kind(layer.url, channel_of=layer.channel_of, **options)
@@ -244,7 +244,7 @@ async def test_an_append_wakes_the_group_of_its_room(layer: Any) -> None:
 async def test_a_cut_connection_is_reported(
     layer: Any, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By `losses`, once the channel receives again, and by one line in the log."""
+    """`losses` grows once the channel receives again, and the log has one line."""
     channel = await layer.new_channel()
     await layer.group_add("g", channel)
     losses = layer.losses

@@ -34,9 +34,9 @@ from tests.support.program import ROOT
 
 from .wrong_servers import WrongServer, wrong_servers
 
-# The cases that this project fails on Uvicorn, all of level SHOULD: fix one, and remove it.
+# The cases that this project fails on Uvicorn, all of level SHOULD. Remove those that are fixed.
 KNOWN_FAILURES = {"rfc9110/6.2/minor-version", "rfc9110/9.1/unknown-method"}
-# Reasons unrelated to the case's own sentence, unless silence is the fault.
+# Reasons that do not show the fault of the case, except where silence is the fault.
 NO_ANSWER = ("no connection", "the server sent nothing", "the server closed", "the server reset")
 SILENCE_IS_THE_FAULT = {"rfc9112/9.6/half-close", "rfc9112/9.6/half-closed-poll"}
 
@@ -64,7 +64,7 @@ async def test_this_server_fails_only_known_cases(memory_live_server: LiveServer
 
 
 async def run_against(server: WrongServer, shown: set[str], seconds: float) -> list[Result]:
-    """Run the server's cases that are not in `shown`."""
+    """Run those of the server's cases whose ids are not in `shown`."""
     cases = [case for case in CASES if case.id.startswith(server.sections)]
     cases = [case for case in cases if case.id not in shown]
     async with server.serve() as port:
@@ -106,7 +106,7 @@ class TenLines(BaseHTTPRequestHandler):
 
 
 class GoodStream(BaseHTTPRequestHandler):
-    """An event stream that keeps every sentence of its standard."""
+    """An event stream that meets every requirement of its standard."""
 
     protocol_version = "HTTP/1.1"
     stopped = threading.Event()
@@ -281,7 +281,7 @@ def test_every_reason_of_a_case_is_in_the_catalog() -> None:
     ]
     texts = [str(message.value) for message in messages if isinstance(message, ast.Constant)]
     assert {ast.unparse(each) for each in messages if not isinstance(each, ast.Constant)} <= {
-        "message"  # a parameter, whose values are marked
+        "message"  # a parameter: its callers mark the values
     }
     with translation.override("ko"):
         for text in texts:

@@ -1,4 +1,4 @@
-"""`manage.py demo`: generated events, an orderly end, and the message for a port in use."""
+"""`manage.py demo`: generated events, the addresses for others, an orderly end, a port in use."""
 
 from __future__ import annotations
 

@@ -134,7 +134,8 @@ def test_a_soak_without_deliveries_fails() -> None:
 
 @pytest.mark.parametrize("quantity", ["memory", "descriptors"])
 @pytest.mark.parametrize("minutes", [59.0, 60.0])
-def test_growing_memory_fails_a_soak_of_an_hour(minutes: float, quantity: str) -> None:
+def test_growth_fails_a_soak(minutes: float, quantity: str) -> None:
+    """Growing descriptors fail any soak; growing memory, a soak of an hour or more."""
     soak = Soak(minutes, 1.0, 1)
     soak.totals["delivered"] = 1
     samples = [ResourceSample(at, **{quantity: at}) for at in range(0, int(minutes * 60), 10)]

@@ -1,4 +1,4 @@
-"""The published description, compared with the routes and their methods."""
+"""The published descriptions, and the routes, methods and limits in the one of HTTP."""
 
 from __future__ import annotations
 

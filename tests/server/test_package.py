@@ -51,7 +51,7 @@ def build(kind: str, source: Path) -> Path:
 
 def libraries(extra: str) -> list[Distribution]:
     """Return the installed distributions that the wheel with `extra` requires."""
-    found: dict[tuple[str, str], Distribution] = {}
+    distributions: dict[tuple[str, str], Distribution] = {}
     remaining = [Requirement(f"{PROJECT['name']}[{extra}]")]
     while remaining:
         requirement = remaining.pop()
@@ -60,15 +60,15 @@ def libraries(extra: str) -> list[Distribution]:
             if name == PROJECT["name"]:
                 extras = PROJECT["optional-dependencies"]
                 required = extras[each] if each else PROJECT["dependencies"]
-            elif (name, each) in found:
+            elif (name, each) in distributions:
                 continue
             else:
-                library = found[name, each] = distribution(name)
+                library = distributions[name, each] = distribution(name)
                 required = library.requires or ()
             for line in map(Requirement, required):
                 if line.marker is None or line.marker.evaluate({"extra": each}):
                     remaining.append(line)
-    return [library for (_, each), library in found.items() if not each]
+    return [library for (_, each), library in distributions.items() if not each]
 
 
 def files_of(wheel: Path) -> dict[str, bytes]:

@@ -95,7 +95,7 @@ async def test_nothing_is_orphaned_when_the_command_is_killed(tmp_path: Path) ->
 
 
 async def nothing_runs(ended: Production) -> None:
-    """Wait until all processes have ended, and another deployment may run in the directory."""
+    """Wait until all processes have ended and the directory is free for another deployment."""
     directory = ended.directory
     await until(lambda: not processes(directory) and not listens(ended.port) and is_free(directory))
 

@@ -56,7 +56,8 @@ def default_database(url: str) -> Iterator[None]:
     """Let the threads that the block starts use the database at `url`."""
     parsed: dict[str, Any] = {**dj_database_url.parse(url)}
     if url.startswith("sqlite:"):
-        # A transaction that reads first would fail at once if a server writes before it does.
+        # A transaction that reads before it writes would fail at once, without waiting, if a server
+        # wrote in between.
         parsed["OPTIONS"] = {"timeout": BOUND, "transaction_mode": "IMMEDIATE"}
     former = connections.settings["default"]
     configured = connections.configure_settings({"default": parsed})

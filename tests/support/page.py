@@ -76,8 +76,10 @@ def lane(page: Page, name: str) -> Locator:
 
 
 async def expect_received(page: Page, *ids: str, verdict: str = "Complete") -> None:
-    """Wait until each lane has received exactly these events, and the table shows them, newest
-    first."""
+    """Wait until each lane has received exactly these events.
+
+    The table must show them, the newest first.
+    """
     rows = page.locator('#events tr:not([data-type="reset"])')
     await expect(rows).to_have_count(len(ids), timeout=RECOVERY)
     assert await rows.evaluate_all("rows => rows.map((row) => row.dataset.id)") == [*ids][::-1]

@@ -84,9 +84,9 @@ class Program:
     """A process of `command`, while the block lasts; `env` is added to this process's environment.
 
     Entering waits until the output matches `ready`, and raises `AssertionError` if the process ends
-    before, or after `start` seconds. Leaving ends the process with `signal_number`, and raises
-    `AssertionError` if the exit code is not in `exit_codes`, or, if `spotless`, if the output has a
-    traceback. The output is added as a note to any exception that leaves the block.
+    first, or after `start` seconds. Leaving ends the process with `signal_number`, and raises
+    `AssertionError` if the exit code is not in `exit_codes`. With `spotless`, a traceback in the
+    output raises it too. The output is added as a note to any exception that leaves the block.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Program:
         self.ready = ready
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", **env}
         self.signal_number = signal_number
-        # Uvicorn ends by the signal that it was sent, once it has stopped in order.
+        # After an orderly stop, Uvicorn ends itself with the signal that it received.
         self.exit_codes: tuple[int, ...] = (0, -signal_number)
         self.start_timeout = start
         self.stop_timeout = stop
@@ -200,7 +200,7 @@ class Program:
 class HttpProgram(Program):
     """A program that is ready once `url` sends a response, of any status.
 
-    With `verify` the requests use TLS with its authorities, else with any.
+    With `verify` the requests check the certificate by it; without, they accept any certificate.
     """
 
     url: str

@@ -47,7 +47,7 @@ class Proxy(HttpProgram):
 
 
 def nginx(folder: Path, http: str, url: str) -> Proxy:
-    """Return an nginx that listens at `url` by its block `http`."""
+    """Return an nginx with the block `http`, by which it must listen at `url`."""
     return Proxy(_command(folder, http), folder, url)
 
 

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 T = TypeVar("T")
 P = ParamSpec("P")
 TICK = 0.01  # seconds
-ATTEMPTS = 5  # of a test that a stall makes fail
+ATTEMPTS = 5  # of a test that fails during a stall
 BOUND = 60.0  # seconds after which a wait fails
 
 
@@ -55,7 +55,7 @@ def stalls() -> Iterator[Callable[[], float]]:
 async def retry_after_stall(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
     """Return what `attempt` returns; repeat it if it fails and a stall lasted `seconds` or more.
 
-    For tests that depend on the clock, which a stalling machine makes fail.
+    For tests that measure time, which fail while the machine stalls.
     """
     for repetitions in reversed(range(ATTEMPTS)):
         with stalls() as longest:

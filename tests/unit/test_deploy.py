@@ -1,4 +1,4 @@
-"""The files of deploy/ and .devcontainer/ that no other test runs, checked by their programs."""
+"""Checks of the files in deploy/ and .devcontainer/ that no other test runs."""
 
 from __future__ import annotations
 

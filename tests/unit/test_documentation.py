@@ -137,8 +137,8 @@ MODULES = options_by_module()
 
 
 def test_documented_commands_are_found() -> None:
-    found = {name for page in PAGES for name, _ in commands_of(page)}
-    assert found >= {"advise", "compare", "demo", "doctor", "exercise", "notes", "token", *TOOLS}
+    names = {name for page in PAGES for name, _ in commands_of(page)}
+    assert names >= {"advise", "compare", "demo", "doctor", "exercise", "notes", "token", *TOOLS}
     assert MODULES.keys() >= {"faults.soak", "tests.server", "tests.tools.frames"}
     assert MODULES["benchmarks"] >= {"--publish"}
 

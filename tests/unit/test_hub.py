@@ -153,7 +153,7 @@ async def test_lost_messages_are_read_from_the_history(hub: Hub, lost: set[int])
 async def test_a_layer_that_reports_its_losses_saves_comparisons(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It must be the store that wakes: a message cannot be lost between the two."""
+    """Only if appends also wake: no message can be lost between the store and the layer."""
     sweeps, compared, ping, heads = 0, 0, hub._ping, hub.store.heads
 
     async def sweep(now: float) -> None:

@@ -1,4 +1,4 @@
-"""Addresses that count as one client, and rates below one."""
+"""Limits by address: on publishing, connections and log-ins, and with rates below one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_one_client_shares_a_publish_rate() -> None:
 async def rejections(*addresses: str | None, most: int, fails: bool = False) -> list[bool]:
     """Open a connection from each address while the former are open; return which are rejected.
 
-    If it `fails`, the last one raises an exception.
+    With `fails`, the application raises an exception for the last one.
     """
     rejected: list[bool] = []
     nothing: Any = None

@@ -1,4 +1,4 @@
-"""Tokens, the command that issues them, and the limits on connections and log-ins."""
+"""Tokens, the command that issues them, the limit on failed log-ins, and revalidation."""
 
 from __future__ import annotations
 
