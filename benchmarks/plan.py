@@ -34,7 +34,9 @@ class Size:
     """The extent of a run: amounts, loads and contestants."""
 
     share: float = 1.0  # of a load's events
-    exchanges: int = 1_000  # events of the one publisher to the one subscriber
+    # Events of the one publisher to the one subscriber: below Hypercorn's 1,000 requests on one
+    # connection (`keep_alive_max_requests`).
+    exchanges: int = 900
     polls: int = 4_000
     connections: int = 1_000
     unread: int = 4_000  # events of 6 kB, for the client that does not read

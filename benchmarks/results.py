@@ -46,7 +46,7 @@ CAPTION = (
     f"to one subscriber) in a second of server CPU. {TIMES}: how many times cheaper than the "
     "tutorial. one to one: median time from a publish to the receipt by one subscriber. idle: "
     "resident memory for each idle connection. unread: growth of memory with a client that does "
-    "not read. *: late, several events at a time."
+    "not read. *: several events at a time, as at full speed and in a burst."
 )
 
 # Limits that a run must meet.
@@ -219,5 +219,5 @@ def _problem(run: Run) -> str:
     """Return why the run is invalid, briefly; empty if it is valid."""
     ledger = run.ledger
     if ledger.lost:
-        return f"{ledger.lost / ledger.expected:.0%} lost"
+        return f"{ledger.lost:,} of {ledger.expected:,} lost"
     return "" if run.valid else run.failures[0] if run.failures else str(ledger)
