@@ -25,16 +25,18 @@ def progress(console: Console, interval: float = INTERVAL) -> Iterator[Callable[
         with console.status("") as status:
             yield lambda step: status.update(Text(step))
         return
-    began, ended = time.monotonic(), threading.Event()
+    began: float | None = None  # the present step
+    ended = threading.Event()
 
     def begin(step: str) -> None:
         nonlocal began
-        began = time.monotonic()
         print(step, file=sys.stderr, flush=True)
+        began = time.monotonic()
 
     def repeat() -> None:
         while not ended.wait(interval):
-            print(f"… {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            if began is not None:
+                print(f"… {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
