@@ -101,6 +101,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """
 
     decoder: codecs.IncrementalDecoder  # of the text message that is being received
+    has_failed = False  # nothing that follows invalid text is delivered (RFC 6455 §7.1.7)
     unsent_pong = b""
 
     async def send(self, message: Any) -> None:
@@ -116,15 +117,23 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.is_utf_8(event):
             super().handle_text(event)
 
+    def handle_bytes(self, event: Frame) -> None:
+        if not self.has_failed:
+            super().handle_bytes(event)
+
     def handle_cont(self, event: Frame) -> None:
-        if self.curr_msg_data_type == "bytes" or self.is_utf_8(event):
+        is_bytes = self.curr_msg_data_type == "bytes" and not self.has_failed
+        if is_bytes or self.is_utf_8(event):
             super().handle_cont(event)
 
     def is_utf_8(self, event: Frame) -> bool:
         """Return whether the text is valid up to this frame; if not, fail the connection."""
+        if self.has_failed:
+            return False
         try:
             self.decoder.decode(event.data, event.fin)
         except UnicodeDecodeError:
+            self.has_failed = True
             with suppress(InvalidState):  # a close frame has been answered already
                 self.conn.send_close(CloseCode.INVALID_DATA)
                 self.handle_parser_exception()

@@ -90,19 +90,25 @@ class Boundary:
             send = with_date(send)
         # Daphne reads the mount point from the header Daphne-Root-Path, which any client can send.
         scope["root_path"] = self.root_path
-        address = ""
-        self._open += 1
         try:
             has_body = self._check(scope)
-            if self.most_per_address and (address := counted_as(client_address(scope))):
-                self._open_per_address[address] += 1
+        except Problem as invalid:
+            await deny(scope, receive, send, invalid)
+            return
+        address = counted_as(client_address(scope)) if self.most_per_address else ""
+        self._open += 1
+        if address:
+            self._open_per_address[address] += 1
+        try:
             if self.most and self._open > self.most:
-                # Only an accepted socket can have a close code: the consumer accepts, then closes.
-                scope["problem"] = unavailable(
+                problem = unavailable(
                     f"The limit of connections to this server is {self.most}; try again later."
                 )
                 if scope["type"] == "http":
-                    raise scope["problem"]
+                    await deny(scope, receive, send, problem)
+                    return
+                # Only an accepted socket can have a close code: the consumer accepts, then closes.
+                scope["problem"] = problem
             elif address and self._open_per_address[address] > self.most_per_address:
                 # Techniques send the problem; pages ignore it.
                 scope["problem"] = Problem(
@@ -115,8 +121,10 @@ class Boundary:
             if has_body:
                 receive = self._limited(scope, receive)
             await self.application(scope, receive, send)
-        except Problem as problem:
-            await deny(scope, receive, send, problem)
+        except Problem as invalid_body:
+            if scope["type"] == "websocket":
+                raise
+            await deny(scope, receive, send, invalid_body)
         finally:
             self._open -= 1
             if address:
@@ -225,7 +233,8 @@ class Boundary:
         for service in self.services:
             await service.stop()
         for waiting in self._waiting_for_bodies:
-            waiting.reschedule(0)
+            if waiting.when() is None:  # the others expire already
+                waiting.reschedule(0)
         deadline = asyncio.get_running_loop().time() + GRACE
         while self._open and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

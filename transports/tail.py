@@ -41,6 +41,7 @@ class Tail:
         self._batches: dict[Cursor | None, Batch] = {}  # by the position before them
         self._waiters: dict[asyncio.Future[bool] | _Interruption, float] = {}  # their deadlines
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0  # uvloop's handles of less than half a millisecond have no `when`
         self._turns = 0  # of the loop, until the waiters are woken
         self._wake_by = 0.0  # on the monotonic clock
 
@@ -153,7 +154,7 @@ class Tail:
         """
         waiter = self.loop.create_future() if until is None else _Interruption(until)
         self._waiters[waiter] = deadline
-        if self._timer is None or deadline < self._timer.when():
+        if self._timer is None or deadline < self._timer_due:
             self._set_timer(deadline)
         return waiter
 
@@ -162,6 +163,7 @@ class Tail:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_at(deadline, self._expire, deadline)
+        self._timer_due = deadline
 
     def _expire(self, due: float) -> None:
         self._timer = None

@@ -18,7 +18,7 @@ import os
 import pickle
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from gettext import gettext as _
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
@@ -43,6 +43,23 @@ class WorkerFailed(Exception):
         self.reason = reason or message
 
 
+@contextlib.contextmanager
+def package_on_path() -> Iterator[None]:
+    """Put this package on PYTHONPATH for the block.
+
+    Python 3.11's fork server, which the first worker starts, does not get this process's sys.path.
+    """
+    former = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGE.parent), former]))
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = former
+
+
 class Worker(Generic[T]):
     """A process that holds a `kind(*args)`, for the block.
 
@@ -57,16 +74,14 @@ class Worker(Generic[T]):
 
     async def __aenter__(self) -> Self:
         parent_end, worker_end = socket.socketpair()
-        # Python 3.11's fork server imports from PYTHONPATH, not from this process's sys.path.
-        os.environ.setdefault("PYTHONPATH", str(PACKAGE.parent))
-        with worker_end:
+        with worker_end, package_on_path():
             process = CONTEXT.Process(target=_work, args=(worker_end, self._kind, self._args))
             process.start()
         self._process, self.pid = process, process.pid or 0
         self._reader, self._writer = await asyncio.open_connection(sock=parent_end)
         try:
             await self._answer("start")
-        except WorkerFailed:
+        except BaseException:
             await self.__aexit__()
             raise
         return self

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any, cast
 
 import httpx
 import pytest
+from channels.routing import URLRouter
+from django.test import override_settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from streaming.routing import http_urlpatterns
 from tests.contract.feeds import collect, cursor_of, publish
 from tests.support.live import LiveServer
 from tests.support.waiting import BOUND
 from transports.events import Batch, Cursor, Event
+from transports.http import stream
 from transports.operations.metrics import Prometheus, registry
 from transports.registry import TECHNIQUES
 from transports.store.base import now
@@ -47,6 +52,17 @@ async def test_a_meter_counts_batches_events_and_resets() -> None:
     meter.closed()
     increments = [counted(name) - value for name, value in zip(names, before, strict=True)]
     assert increments == [0, 1, 2, 4, 1, 1], "the backlog has no delay"
+
+
+@override_settings(MAY_ENTER="")
+async def test_a_rejected_request_is_not_counted_as_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "telemetry", Prometheus)
+    before = Prometheus.meters["streaming"].connections
+    transport = httpx.ASGITransport(cast(Any, URLRouter(http_urlpatterns)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        response = await http.get("/streaming/lobby/?since=yesterday")
+    assert response.status_code == 400
+    assert Prometheus.meters["streaming"].connections == before
 
 
 async def test_a_negative_lag_counts_as_zero() -> None:

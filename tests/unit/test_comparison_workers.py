@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import os
 import signal
 import sys
@@ -31,6 +33,13 @@ def module_of_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     module = cast(Any, ModuleType(Absent.__module__))
     module.Absent = Absent
     monkeypatch.setitem(sys.modules, Absent.__module__, module)
+
+
+class NeverReady:
+    """A class whose object takes for ever to create."""
+
+    def __init__(self) -> None:
+        signal.pause()
 
 
 async def sing(worker: Publisher) -> None:
@@ -79,3 +88,25 @@ async def test_hanging_worker_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
     async with Worker(Publisher) as after:
         await until(lambda: not runs(worker.pid))
         assert runs(after.pid)
+
+
+async def test_cancelled_start_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise this process would wait for it at its own end."""
+    monkeypatch.setattr("realtime_demo.comparison.workers.STOP_TIMEOUT", 0.1)
+    starting = asyncio.create_task(Worker(NeverReady).__aenter__())
+    await until(lambda: bool(multiprocessing.active_children()))
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not multiprocessing.active_children()
+
+
+async def test_workers_leave_the_environment_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measured server and other programs get it too."""
+    for path in (None, os.pathsep):
+        if path:
+            monkeypatch.setenv("PYTHONPATH", path)
+        else:
+            monkeypatch.delenv("PYTHONPATH", raising=False)
+        async with Worker(Publisher):
+            assert os.environ.get("PYTHONPATH") == path

@@ -18,6 +18,7 @@ from transports.feed import group_of
 from transports.hub import Hub, TooManyRooms
 from transports.store.base import StoreUnavailable
 from transports.store.memory import MemoryStore
+from transports.tail import Tail
 
 
 class FaultyLayer(InMemoryChannelLayer):  # type: ignore[misc]
@@ -126,6 +127,22 @@ async def test_a_burst_wakes_subscribers_once(
         batch = tail.after(start)
         assert batch is not None
         assert len(batch.events) == 20
+
+
+def test_timeouts_within_half_a_millisecond_end_together() -> None:
+    """Uvloop has no timer for so short a delay: its `call_at` returns a handle without a time."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def load(tail: Tail) -> None:
+        """Do nothing: the tail is used without its history."""
+
+    async def wait_briefly() -> list[bool]:
+        tail = Tail("r", 10, 10, load)
+        deadline = tail.loop.time() + 0.0003
+        return await asyncio.gather(*(tail.changed(deadline) for _ in range(3)))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(wait_briefly()) == [False] * 3
 
 
 async def test_a_burst_does_not_delay_its_first_event(hub: Hub, no_sweep: None) -> None:

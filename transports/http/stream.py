@@ -61,11 +61,11 @@ class StreamEndpoint(Endpoint):
         raise NotImplementedError
 
     async def respond(self, request: Request, receive: Receive, send: Send) -> None:
-        meter = telemetry().meter(self.technique)
-        meter.opened()
         batches = hub.subscribe(
             request.room, self.since(request), conf.HEARTBEAT, conf.STREAM_LIFETIME
         )
+        meter = telemetry().meter(self.technique)
+        meter.opened()
         has_status = False
         try:
             async with (
