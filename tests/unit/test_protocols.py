@@ -52,7 +52,7 @@ class Transport(asyncio.Transport):
 @pytest.mark.parametrize("before", [[], [TEXT]])
 @pytest.mark.parametrize("frames", [[NOT_UTF_8, TEXT], [FRAGMENT_NOT_UTF_8, LAST_FRAGMENT]])
 async def test_nothing_is_delivered_after_invalid_text(before: list[Any], frames: Any) -> None:
-    """Nor is it if a close frame arrives together with the text (RFC 6455 §7.1.7)."""
+    """A close frame that arrives together with the text does not change that (RFC 6455 §7.1.7)."""
     received: list[dict[str, Any]] = []
     accepted, ended = asyncio.Event(), asyncio.Event()
 
