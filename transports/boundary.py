@@ -17,6 +17,7 @@ from email.utils import formatdate
 from types import FrameType
 from typing import Any, Protocol
 
+from transports.http.base import reject
 from transports.http.intake import check_hosts, deny, split_target
 from transports.http.origin import client_address
 from transports.http.problems import Problem, unavailable
@@ -105,7 +106,7 @@ class Boundary:
                     f"The limit of connections to this server is {self.most}; try again later."
                 )
                 if scope["type"] == "http":
-                    await deny(scope, receive, send, problem)
+                    await reject(send, problem)
                     return
                 # Only an accepted socket can have a close code: the consumer accepts, then closes.
                 scope["problem"] = problem
@@ -118,13 +119,8 @@ class Boundary:
                     "close one first.",
                     {"Retry-After": "5"},
                 )
-            if has_body:
-                receive = self._limited(scope, receive)
-            await self.application(scope, receive, send)
-        except Problem as invalid_body:
-            if scope["type"] == "websocket":
-                raise
-            await deny(scope, receive, send, invalid_body)
+            serve = self._serve_body if has_body else self.application
+            await serve(scope, receive, send)
         finally:
             self._open -= 1
             if address:
@@ -150,36 +146,52 @@ class Boundary:
         check_hosts(hosts, scope.get("http_version", "1.1"))
         return has_body
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        """Wrap `receive` to raise `Problem` if the body is too large, or once the server stops.
+    async def _serve_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request with a body; reject a Content-Length over the limit with 413.
 
-        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives.
+        A chunked body (RFC 9112 §7.1) announces no length: count it as it arrives. Once it exceeds
+        the limit, or the server stops, reject it and send the application `http.disconnect`.
         """
         length = header(scope, b"content-length")
         if length and (not length.isdigit() or len(length) > 18 or int(length) > self.body_size):
-            raise too_large(self.body_size)
-        received, complete = 0, False
+            await reject(send, too_large(self.body_size))
+            return
+        received, complete, response_started, rejected = 0, False, False, False
 
         async def receive_limited() -> dict[str, Any]:
-            nonlocal received, complete
+            nonlocal received, complete, rejected
             if complete:
                 return await receive()
-            waiting = asyncio.timeout(None if self._stopping is None else 0)
+            try:
+                message = await self._receive_body(receive)
+                received += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+                if received <= self.body_size:
+                    return message
+                problem = too_large(self.body_size)
+            except TimeoutError:
+                problem = unavailable("The server is restarting.")
+            if not response_started and not rejected:
+                rejected = True
+                await reject(send, problem)
+            return {"type": "http.disconnect"}
+
+        async def send_unless_rejected(message: dict[str, Any]) -> None:
+            nonlocal response_started
+            if not rejected:
+                response_started = True
+                await send(message)
+
+        await self.application(scope, receive_limited, send_unless_rejected)
+
+    async def _receive_body(self, receive: Receive) -> dict[str, Any]:
+        """Receive a part of a body; raise `TimeoutError` if the server stops meanwhile."""
+        async with asyncio.timeout(None if self._stopping is None else 0) as waiting:
             self._waiting_for_bodies.add(waiting)
             try:
-                async with waiting:
-                    message = await receive()
-            except TimeoutError as error:
-                raise unavailable("The server is restarting.") from error
+                return await receive()
             finally:
                 self._waiting_for_bodies.discard(waiting)
-            received += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if received > self.body_size:
-                raise too_large(self.body_size)
-            return message
-
-        return receive_limited
 
     # Start and stop
 

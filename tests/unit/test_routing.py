@@ -125,6 +125,24 @@ async def test_a_request_over_the_limit_leaves_no_reference_cycle() -> None:
     assert freed == [True]
 
 
+async def test_a_body_rejected_after_the_status_gets_no_second_one() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        assert await receive() == {"type": "http.disconnect"}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"too long", "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [*HTTP["headers"], (b"transfer-encoding", b"chunked")]
+    await Boundary(application, body_size=1)({**HTTP, "headers": headers}, receive, send)
+    assert [message.get("status") for message in sent] == [200]
+
+
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_body_that_arrives_too_late_does_not_prevent_the_stop(turns: int) -> None:
     """Its request is being rejected when the services have stopped."""

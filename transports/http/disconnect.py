@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from typing import Any, Self
 
-from transports.http.problems import Problem
 from transports.http.scope import Receive
 
 
@@ -14,14 +13,12 @@ class CancelledOnDisconnect:
     """A context manager that cancels its block when the client disconnects.
 
     An application that waits for an event does not call `receive`, and so would not notice a
-    disconnect. If `receive` raises `Problem`, such as for an unexpected body that is too large, the
-    block is cancelled too, and its end raises the problem.
+    disconnect.
     """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._timeout = asyncio.timeout(None)
-        self._problem: Problem | None = None
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
@@ -29,11 +26,8 @@ class CancelledOnDisconnect:
         return self
 
     async def _watch(self) -> None:
-        try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-        except Problem as problem:
-            self._problem = problem
+        while (await self._receive())["type"] != "http.disconnect":
+            pass  # an unexpected body
         self._timeout.reschedule(0)
 
     async def __aexit__(self, *error: Any) -> bool:
@@ -42,6 +36,4 @@ class CancelledOnDisconnect:
         with suppress(TimeoutError):
             await self._timeout.__aexit__(*error)
             return False
-        if self._problem:
-            raise self._problem
         return True

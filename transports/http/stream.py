@@ -13,7 +13,6 @@ from transports.conf import conf
 from transports.events import Batch, Cursor
 from transports.http.base import PROTECTED, Endpoint
 from transports.http.disconnect import CancelledOnDisconnect
-from transports.http.problems import Problem
 from transports.http.request import Request
 from transports.http.scope import Receive, Send
 from transports.telemetry import Meter, telemetry
@@ -66,7 +65,6 @@ class StreamEndpoint(Endpoint):
         )
         meter = telemetry().meter(self.technique)
         meter.opened()
-        has_status = False
         try:
             async with (
                 request.present(request.room),
@@ -81,7 +79,6 @@ class StreamEndpoint(Endpoint):
                     (b"cursor", str(first.start).encode()),
                 ]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
-                has_status = True
                 if request.scope["method"] != "HEAD":
                     await send(self._chunk(first, self.preamble(first)))
                     meter.delivered(first, live=False)
@@ -92,9 +89,6 @@ class StreamEndpoint(Endpoint):
                     except Exception:  # too late for a status: the client resumes from its cursor
                         logger.exception("%s", request.scope["path"])
                 await send({"type": "http.response.body", "body": b""})
-        except Problem:  # the request's body was rejected
-            if not has_status:
-                raise
         finally:
             meter.closed()
 
